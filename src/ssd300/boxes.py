@@ -1,0 +1,81 @@
+"""Boxes as float32 arrays [..., 4]: formats, IoU, clipping and non-maximum suppression. Nothing here knows the network."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: Float32) -> Float32:
+    """Centre, width, height -> left, top, right, bottom. Shape [..., 4] is kept.
+
+    >>> cxcywh_to_xyxy(np.array([[0.5, 0.5, 0.2, 0.4]])).round(6).tolist()
+    [[0.4, 0.3, 0.6, 0.7]]
+    """
+    centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] * boxes_cxcywh.dtype.type(0.5)
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def xyxy_to_cxcywh(boxes_xyxy: Float32) -> Float32:
+    """Left, top, right, bottom -> centre, width, height. Shape [..., 4] is kept."""
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return np.concatenate([(low + high) * boxes_xyxy.dtype.type(0.5), high - low], axis=-1)
+
+
+def xywh_to_xyxy(boxes_xywh: Float32) -> Float32:
+    """Left, top, width, height (the COCO format) -> left, top, right, bottom. Shape [..., 4] is kept."""
+    low, size = boxes_xywh[..., :2], boxes_xywh[..., 2:]
+    return np.concatenate([low, low + size], axis=-1)
+
+
+def xyxy_to_xywh(boxes_xyxy: Float32) -> Float32:
+    """Left, top, right, bottom -> left, top, width, height (the COCO format). Shape [..., 4] is kept."""
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return np.concatenate([low, high - low], axis=-1)
+
+
+def area(boxes_xyxy: Float32) -> Float32:
+    """Area [...] of boxes [..., 4]."""
+    size = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
+    return np.asarray(size[..., 0] * size[..., 1])
+
+
+def clip(boxes_xyxy: Float32, width: float, height: float) -> Float32:
+    """Boxes [N, 4] cut to the frame 0..width, 0..height."""
+    limit = np.array([width, height, width, height], boxes_xyxy.dtype)
+    return np.asarray(np.clip(boxes_xyxy, 0, limit))
+
+
+def iou(a_xyxy: Float32, b_xyxy: Float32) -> Float32:
+    """Intersection over union of every box of a [M, 4] with every box of b [N, 4] -> [M, N].
+
+    Plain inter / (a + b - inter): no epsilon and no +1, as published. A pair without any area gives 0.
+
+    >>> iou(np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)).shape
+    (0, 3)
+    """
+    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])  # [M, N, 2]
+    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    size = np.maximum(high - low, 0)
+    inter = size[..., 0] * size[..., 1]
+    union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - inter
+    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def nms(boxes_xyxy: Float32, scores: Float32, iou_threshold: float) -> Int64:
+    """Greedy non-maximum suppression of one class: indices kept, best score first.
+
+    A kept box drops every later one whose IoU with it is >= the threshold (the published rule keeps only IoU < it).
+    Equal scores keep their order of input.
+
+    >>> nms(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.5).tolist()
+    []
+    """
+    order = np.argsort(-scores, kind="stable")
+    overlaps = iou(boxes_xyxy[order], boxes_xyxy[order]) >= iou_threshold  # [N, N]
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
+    return np.asarray(order[alive])

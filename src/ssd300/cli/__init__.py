@@ -1,0 +1,1 @@
+"""The `ssd300` command: one file per verb."""

@@ -1,0 +1,10 @@
+"""The command line: one file per verb. A verb's file imports only typer and the errors at its top, so `--help` stays fast."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def run() -> None:
+    """Entry point of the `ssd300` command."""
+    app()

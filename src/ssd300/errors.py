@@ -1,0 +1,62 @@
+"""The errors of ssd300. Every message names what was given, what was found, what was expected and the remedy.
+
+SSD300Error                      catch this one to catch them all
+├── ArgumentError (ValueError)   a wrong argument: unknown name, value out of range
+├── ImageError                   a picture or source that cannot be read
+├── ModelError                   a model or checkpoint file that cannot be used
+├── DatasetError                 a data set with a fault, or none found
+├── DownloadError                the network failed, or is forbidden (offline)
+├── TrainingError                training cannot start or go on
+└── MissingExtraError (ImportError)   an optional part is not installed
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SSD300Error(Exception):
+    """Base of every error that ssd300 raises on purpose."""
+
+
+class ArgumentError(SSD300Error, ValueError):
+    """A wrong argument: an unknown name, or a value out of its range."""
+
+
+class ImageError(SSD300Error):
+    """A picture or source that cannot be read."""
+
+
+class ModelError(SSD300Error):
+    """A model or checkpoint file that cannot be used."""
+
+
+class DatasetError(SSD300Error):
+    """A data set with a fault, or none found."""
+
+
+class DownloadError(SSD300Error):
+    """The network failed, or is forbidden (offline)."""
+
+
+class TrainingError(SSD300Error):
+    """Training cannot start or go on."""
+
+
+class MissingExtraError(SSD300Error, ImportError):
+    """An optional part of ssd300 is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs packages that are not installed: pip install 'ssd300[{extra}]'")
+        self.extra = extra
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
+    """The error for a name that is not known, with the nearest known one suggested.
+
+    >>> print(unknown_name("backbone", "resnet81", ["resnet18", "resnet34"]))
+    unknown backbone 'resnet81': did you mean 'resnet18'? Known: resnet18, resnet34
+    """
+    names = list(known)
+    near = get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""The COCO numbers and the report around them."""

@@ -1,0 +1,73 @@
+"""Class lists: the names a model speaks, with the user's own ids. Background is internal and never listed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ssd300.boxes import Int64
+from ssd300.errors import ArgumentError, unknown_name
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Names and ids of the K-1 object classes of a model. Position i belongs to the network's label i + 1.
+
+    >>> ClassList(("cat", "dog"), (7, 9)).ids_of_labels(np.array([2, 1])).tolist()
+    [9, 7]
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.ids):
+            raise ArgumentError(f"a class list needs one id per name: {len(self.names)} names, {len(self.ids)} ids")
+        for what, values in (("name", self.names), ("id", self.ids)):
+            twice = sorted({str(v) for v in values if values.count(v) > 1})  # type: ignore[arg-type]
+            if twice:
+                raise ArgumentError(f"class {what}s must be unique; given more than once: {', '.join(twice)}")
+
+    @classmethod
+    def from_names(cls, names: Sequence[str]) -> "ClassList":
+        """Names with ids 1, 2, 3, ..."""
+        return cls(tuple(names), tuple(range(1, len(names) + 1)))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def position_of_id(self) -> dict[int, int]:
+        return {class_id: position for position, class_id in enumerate(self.ids)}
+
+    def ids_of_labels(self, labels: Int64) -> Int64:
+        """Network labels 1..K-1 [N] -> ids [N]."""
+        return np.asarray(self.ids, np.int64)[np.asarray(labels, np.int64) - 1]
+
+    def name_of_id(self, class_id: int) -> str:
+        return self.names[self.position_of_id[int(class_id)]]
+
+    def positions_of_names(self, names: Sequence[str]) -> list[int]:
+        """Positions of names in this list; an unknown one is an error that suggests the nearest."""
+        for name in names:
+            if name not in self.names:
+                raise unknown_name("class name", name, self.names)
+        return [self.names.index(name) for name in names]
+
+
+# fmt: off
+COCO_NAMES = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee",
+    "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard",
+    "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple",
+    "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard", "cell phone",
+    "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors", "teddy bear",
+    "hair drier", "toothbrush",
+)
+_COCO_GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # ids 1..90 that COCO never used
+# fmt: on
+COCO = ClassList(COCO_NAMES, tuple(i for i in range(1, 91) if i not in _COCO_GAPS))

@@ -1,0 +1,54 @@
+"""The 8732 default boxes ("priors") of SSD300 (SSD paper, section 2.2; numbers as published by NVIDIA)."""
+
+from functools import cache
+from itertools import product
+from math import sqrt
+
+import numpy as np
+
+from ssd300.boxes import Float32, cxcywh_to_xyxy
+
+IMAGE_SIZE = 300
+MAP_SIZES = (38, 19, 10, 5, 3, 1)
+STEPS = (8, 16, 32, 64, 100, 300)  # pixels between the centres of a map
+SCALES = (21, 45, 99, 153, 207, 261, 315)  # pixels; one more than maps
+ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
+ANCHORS_PER_CELL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)  # 4 6 6 6 4 4
+NUM_PRIORS = sum(a * f * f for a, f in zip(ANCHORS_PER_CELL, MAP_SIZES, strict=True))  # 8732
+XY_VARIANCE, WH_VARIANCE = 0.1, 0.2
+
+
+def anchor_sizes(map_index: int) -> list[tuple[float, float]]:
+    """(width, height) in pixels of the anchors of one map, in published order."""
+    scale, next_scale = SCALES[map_index], SCALES[map_index + 1]
+    sizes = [(float(scale), float(scale)), (sqrt(scale * next_scale), sqrt(scale * next_scale))]
+    for ratio in ASPECT_RATIOS[map_index]:
+        wide = (scale * sqrt(ratio), scale / sqrt(ratio))
+        sizes += [wide, wide[::-1]]
+    return sizes
+
+
+@cache
+def _default_boxes() -> Float32:
+    boxes = []
+    for k, (cells, step) in enumerate(zip(MAP_SIZES, STEPS, strict=True)):
+        # Centres follow the step, not the map size: on the 38 map the last centre is 37.5 * 8 / 300 = 1.0.
+        for (w, h), row, column in product(anchor_sizes(k), range(cells), range(cells)):
+            boxes.append(((column + 0.5) * step, (row + 0.5) * step, w, h))
+    boxes_cxcywh = (np.array(boxes) / IMAGE_SIZE).astype(np.float32)
+    # The clamp only touches the 369-pixel sides of the last map's two elongated anchors, as published.
+    return np.clip(boxes_cxcywh, 0, 1)
+
+
+def default_boxes() -> Float32:
+    """The default boxes [8732, 4] as cxcywh in the unit frame; order: map, anchor, row, column (column fastest).
+
+    >>> default_boxes().shape
+    (8732, 4)
+    """
+    return _default_boxes().copy()
+
+
+def default_boxes_xyxy() -> Float32:
+    """The same boxes as xyxy. They may reach outside the picture: only cxcywh is clamped, as published."""
+    return cxcywh_to_xyxy(_default_boxes())
