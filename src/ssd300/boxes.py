@@ -1,4 +1,4 @@
-"""Boxes as float32 arrays [..., 4]: formats, IoU, clipping and non-maximum suppression. Nothing here knows the network."""
+"""Boxes as float32 arrays [..., 4]: formats, IoU, clipping, non-maximum suppression. Nothing here knows the network."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,7 +60,7 @@ def iou(a_xyxy: Float32, b_xyxy: Float32) -> Float32:
     size = np.maximum(high - low, 0)
     inter = size[..., 0] * size[..., 1]
     union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))
 
 
 def nms(boxes_xyxy: Float32, scores: Float32, iou_threshold: float) -> Int64:

@@ -25,7 +25,7 @@ class ClassList:
         if len(self.names) != len(self.ids):
             raise ArgumentError(f"a class list needs one id per name: {len(self.names)} names, {len(self.ids)} ids")
         for what, values in (("name", self.names), ("id", self.ids)):
-            twice = sorted({str(v) for v in values if values.count(v) > 1})  # type: ignore[arg-type]
+            twice = sorted({str(v) for v in values if values.count(v) > 1})
             if twice:
                 raise ArgumentError(f"class {what}s must be unique; given more than once: {', '.join(twice)}")
 

@@ -1,4 +1,4 @@
-"""The command line: one file per verb. A verb's file imports only typer and the errors at its top, so `--help` stays fast."""
+"""The command line: one file per verb. At its top a verb's file imports only typer and the errors."""
 
 import typer
 
