@@ -1,0 +1,38 @@
+"""The reference numbers, produced by running the published code (see data/README.md)."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def seeded() -> ModuleType:
+    """The module that rebuilds the reference's weights and inputs bit for bit."""
+    spec = importlib.util.spec_from_file_location("seeded", DATA / "seeded.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def reference_json() -> Callable[[str], Any]:
+    return lambda name: json.loads((DATA / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def reference_npz() -> Callable[[str], dict[str, np.ndarray]]:
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(DATA / f"{name}.npz", allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    return load

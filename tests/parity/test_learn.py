@@ -1,0 +1,101 @@
+"""Matching, loss, network and training steps equal the published code's numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from ssd300.learn.loss import MultiBoxLoss
+from ssd300.learn.matching import match
+from ssd300.learn.network import SSD300
+from ssd300.priors import default_boxes
+
+ENCODE_SETS = [
+    "border", "crowded60", "crowded60_at_035", "crowded60_at_070", "duplicates", "equal_to_priors", "mixed12", "one",
+    "overlapping20", "partly_outside", "shared_best_prior", "slivers", "tiny10", "two", "whole_picture", "zero_width",
+]  # fmt: skip
+LOSS_CASES = [
+    "batch4", "four_classes", "large_logits", "large_offsets", "many_positives", "none_at_all", "one_picture_without",
+    "single", "single_without", "two_pictures_without",
+]  # fmt: skip
+BACKBONES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+
+
+def test_every_reference_case_is_listed(reference_json):
+    assert set(ENCODE_SETS) | {"no_boxes"} == set(reference_json("encode"))
+    assert set(LOSS_CASES) == set(reference_json("loss"))
+
+
+@pytest.mark.parametrize("name", ENCODE_SETS)
+def test_matching_equals_published(name, reference_json, reference_npz):
+    arrays = reference_npz("encode")
+    boxes_xyxy, labels = arrays[f"{name}.boxes"], arrays[f"{name}.labels"]
+    matched_boxes_cxcywh, matched_labels = match(boxes_xyxy, labels, reference_json("encode")[name]["criteria"])
+    expected_labels = np.zeros(8732, np.int64)
+    expected_labels[arrays[f"{name}.prior"]] = arrays[f"{name}.prior_label"]
+    expected_boxes = default_boxes()
+    expected_boxes[arrays[f"{name}.prior"]] = arrays[f"{name}.prior_box"]
+    np.testing.assert_array_equal(matched_labels, expected_labels)
+    np.testing.assert_allclose(matched_boxes_cxcywh, expected_boxes, atol=1e-6, rtol=0)
+
+
+def targets_of(case, seeded, arrays):
+    """The matched boxes [B, P, 4] and labels [B, P] of a loss case, and its two predictions."""
+    boxes_cxcywh, labels = [], []
+    for i, name in enumerate(case["targets"]):
+        boxes, label = match(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+        if name is not None:
+            boxes, label = match(arrays[f"{name}.boxes"], arrays[f"{name}.labels"])
+        if "relabel" in case:
+            first = slice(0, case["relabel"][i])
+            label[first], boxes[first] = 5, default_boxes()[first]
+        if case.get("classes") == 4:
+            label = np.where(label > 0, (label - 1) % 3 + 1, 0)
+        boxes_cxcywh.append(boxes)
+        labels.append(label)
+    return torch.from_numpy(np.stack(boxes_cxcywh)), torch.from_numpy(np.stack(labels))
+
+
+@pytest.mark.parametrize("name", LOSS_CASES)
+def test_loss_and_gradient_equal_published(name, seeded, reference_json, reference_npz):
+    case = reference_json("loss")[name]
+    matched = targets_of(case, seeded, reference_npz("encode"))
+    predictions = seeded.predictions(f"loss/{name}", len(case["targets"]), case.get("classes", 81), case["spread"])
+    locs, logits = (torch.from_numpy(p).requires_grad_() for p in predictions)
+    assert (matched[1] > 0).sum(1).tolist() == case["positives"]
+    loss = MultiBoxLoss()(locs, logits, *matched)
+    loss.backward()
+    assert loss.item() == pytest.approx(case["loss"], rel=1e-5)
+    assert locs.grad.double().norm().item() == pytest.approx(case["grad_norm_locs"], rel=1e-5)
+    assert logits.grad.double().norm().item() == pytest.approx(case["grad_norm_logits"], rel=1e-5)
+    assert (logits.grad != 0).any(1).sum(1).tolist() == case["grad_nonzero_priors"]
+    gradients = reference_npz("loss_grad")
+    for what, tensor in (("locs", locs), ("logits", logits)):
+        if f"{name}.{what}_index" in gradients:
+            ours = tensor.grad.flatten()[gradients[f"{name}.{what}_index"]]
+            np.testing.assert_allclose(ours, gradients[f"{name}.{what}_grad"], atol=1e-6, rtol=0)
+
+
+def seeded_network(seeded, backbone, num_classes=81):
+    network = SSD300(backbone, num_classes)
+    network.load_state_dict(
+        {key: torch.from_numpy(seeded.weight(key, tuple(v.shape))) for key, v in network.state_dict().items()}
+    )
+    return network
+
+
+@pytest.mark.parametrize("name", [*BACKBONES, "resnet18_4classes", "resnet18_train"])
+def test_forward_equals_published(name, seeded, reference_json, reference_npz):
+    case, arrays = reference_json("forward")[name], reference_npz(f"forward_{name}")
+    network = seeded_network(seeded, case["backbone"], case["classes"]).train(case["train_mode"])
+    with torch.no_grad():
+        outputs = network(torch.from_numpy(seeded.image_batch("fwd", 2)))
+    for what, output in zip(("locs", "logits"), outputs, strict=True):
+        tolerance = 2e-4 if case["train_mode"] else 5e-5 + 1e-5 * case[what]["absmax"]
+        np.testing.assert_allclose(
+            output.flatten()[arrays[f"{what}_index"].astype(np.int64)], arrays[what], atol=tolerance, rtol=0
+        )
+    if case["train_mode"]:
+        norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for what in ("running_mean", "running_var"):
+            sums = [getattr(m, what).double().sum().item() for m in norms]
+            np.testing.assert_allclose(sorted(sums), sorted(arrays[f"bn_{what}_sum"]), rtol=1e-4)
