@@ -1,0 +1,197 @@
+"""The 12 COCO numbers of a set of results, counted by hotcoco (bit-equal to pycocotools 2.0.11, held by a test).
+
+Ignored boxes count as crowd boxes do: they may be found any number of times or not at all, and neither helps nor hurts.
+(pycocotools overwrites `ignore` with `iscrowd`, so there an ignored box is an ordinary one.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.boxes import Float32, Int64, xyxy_to_xywh
+from ssd300.data.dataset import Annotations, Dataset
+from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.labels import ClassList
+
+Float64 = NDArray[np.float64]
+
+STAT_NAMES = (
+    *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
+    *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
+)
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS = np.linspace(0.0, 1.0, 101)
+MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts
+
+
+class PictureResult(Protocol):
+    """What was found in one picture, `Detections` for one: boxes in pixels of the original picture, the data set's ids."""
+
+    @property
+    def boxes_xyxy(self) -> Float32: ...  # [N, 4]
+    @property
+    def scores(self) -> Float32: ...  # [N]
+    @property
+    def class_ids(self) -> Int64: ...  # [N]
+
+
+@dataclass(frozen=True)
+class CocoMetrics:
+    """The 12 numbers and what they were counted from. -1 (as COCO writes it) means that there was nothing to count.
+
+    stats               [12] in the order of STAT_NAMES
+    classes             the K classes of the data set; all per-class arrays are in their order
+    ap_of_class         [K] mean over IoU 0.50:0.95, likewise ap50_of_class (IoU 0.5) and recall_of_class (AR, 100 boxes)
+    precision           [10, 101, K] at IOU_THRESHOLDS and RECALL_POINTS, all sizes, 100 boxes
+    boxes_of_class      [K] boxes that count, without crowd and ignored ones
+    crowd, ignored      boxes of the data set marked so; both are matched one-to-many
+    """
+
+    stats: Float64
+    classes: ClassList
+    ap_of_class: Float64
+    ap50_of_class: Float64
+    recall_of_class: Float64
+    precision: Float64
+    boxes_of_class: Int64
+    pictures: int
+    detections: int
+    crowd: int
+    ignored: int
+
+    @property
+    def ap(self) -> float:
+        return float(self.stats[0])
+
+    @property
+    def ap50(self) -> float:
+        return float(self.stats[1])
+
+    @property
+    def boxes(self) -> int:
+        """Boxes that count."""
+        return int(self.boxes_of_class.sum())
+
+    def to_dict(self) -> dict[str, float]:
+        """The 12 numbers by name."""
+        return dict(zip(STAT_NAMES, self.stats.tolist(), strict=True))
+
+
+def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetrics:
+    """The COCO numbers of `results`, one per picture of the data set in its order (an empty one where nothing was found).
+
+    Raises ArgumentError where the counts differ or a class id is not one of the data set's,
+    MissingExtraError without the extra `eval`.
+    """
+    return metrics_of(dataset, results, score(dataset, results))
+
+
+def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
+    """The evaluated and accumulated `hotcoco.COCOeval`. Its image ids are `image_numbers(dataset)`."""
+    try:
+        import hotcoco
+    except ImportError as error:
+        raise MissingExtraError("`ssd300 evaluate`", "eval") from error
+    truth = _ground_truth(hotcoco, dataset)
+    scorer = hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
+    scorer.evaluate()
+    scorer.accumulate()
+    return scorer
+
+
+def image_numbers(dataset: Dataset) -> Int64:
+    """The number [pictures] that stands for each picture while counting: 1, 2, ... in the order of the users' integer ids.
+
+    Equal scores in two pictures are ordered by id, so the order of ids has to be kept. Ids that are text keep file order.
+    """
+    ids = [picture.image_id for picture in dataset.pictures]
+    order = np.arange(len(ids))
+    if all(isinstance(i, int) for i in ids):
+        order = np.argsort(np.asarray(ids, np.int64), kind="stable")
+    numbers = np.empty(len(ids), np.int64)
+    numbers[order] = np.arange(1, len(ids) + 1)
+    return numbers
+
+
+def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
+    """Which boxes [M] may be found any number of times, or not at all."""
+    return np.asarray(annotations.crowd | annotations.ignore, bool)
+
+
+def metrics_of(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
+    """The numbers of a run of `score` on the same data set and results."""
+    precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
+    order = [scorer.params.cat_ids.index(class_id) for class_id in dataset.classes.ids]
+    precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
+    counted = [p.annotations.class_ids[~counts_as_crowd(p.annotations)] for p in dataset.pictures]
+    counted_ids = _joined(counted, np.int64, ())
+    return CocoMetrics(
+        stats=_twelve_numbers(precision, recall),
+        classes=dataset.classes,
+        ap_of_class=np.array([_mean(precision_100[:, :, k]) for k in range(len(order))]),
+        ap50_of_class=np.array([_mean(precision_100[0, :, k]) for k in range(len(order))]),
+        recall_of_class=np.array([_mean(recall_100[:, k]) for k in range(len(order))]),
+        precision=precision_100,
+        boxes_of_class=np.array([np.count_nonzero(counted_ids == i) for i in dataset.classes.ids], np.int64),
+        pictures=len(dataset.pictures),
+        detections=sum(len(result.scores) for result in results),
+        crowd=sum(int(p.annotations.crowd.sum()) for p in dataset.pictures),
+        ignored=sum(int((p.annotations.ignore & ~p.annotations.crowd).sum()) for p in dataset.pictures),
+    )
+
+
+def _twelve_numbers(precision: Float64, recall: Float64) -> Float64:
+    """pycocotools' summary without its printing; the order of summing is kept, so the bits are too."""
+    ap = [precision[..., 0, 2], precision[0, ..., 0, 2], precision[5, ..., 0, 2]]
+    ap += [precision[..., area, 2] for area in (1, 2, 3)]  # small, medium, large
+    ar = [recall[..., 0, most] for most in (0, 1, 2)] + [recall[..., area, 2] for area in (1, 2, 3)]
+    return np.array([_mean(values) for values in ap + ar])
+
+
+def _mean(values: Float64) -> float:
+    counted = values[values > -1]
+    return float(np.mean(counted)) if len(counted) else -1.0
+
+
+def _ground_truth(hotcoco: Any, dataset: Dataset) -> Any:
+    numbers, pictures = image_numbers(dataset), dataset.pictures
+    counts = [len(picture.annotations.class_ids) for picture in pictures]
+    return hotcoco.COCO.from_arrays(
+        [{"id": int(n), "width": p.width, "height": p.height} for n, p in zip(numbers, pictures, strict=True)],
+        [{"id": i, "name": name} for i, name in zip(dataset.classes.ids, dataset.classes.names, strict=True)],
+        np.repeat(numbers, counts),
+        _joined([p.annotations.class_ids for p in pictures], np.int64, ()),
+        xyxy_to_xywh(_joined([p.annotations.boxes_xyxy for p in pictures], np.float64, (4,))),
+        ids=np.arange(1, sum(counts) + 1),
+        area=_joined([p.annotations.area for p in pictures], np.float64, ()),
+        iscrowd=_joined([counts_as_crowd(p.annotations) for p in pictures], np.bool_, ()),
+    )
+
+
+def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
+    """Rows [D, 7]: image number, x, y, w, h in pixels, score, class id."""
+    if len(results) != len(dataset.pictures):
+        raise ArgumentError(
+            f"one result per picture is needed, empty or not: {dataset.name} has {len(dataset.pictures)} pictures, "
+            f"{len(results)} results were given"
+        )
+    class_ids = _joined([r.class_ids for r in results], np.int64, ())
+    numbers = np.repeat(image_numbers(dataset), [len(r.class_ids) for r in results])
+    unknown = ~np.isin(class_ids, np.asarray(dataset.classes.ids, np.int64))
+    if unknown.any():
+        at = int(np.flatnonzero(unknown)[0])
+        raise ArgumentError(
+            f"a result has class id {class_ids[at]}, which is none of the {len(dataset.classes)} of {dataset.name}: "
+            f"results must carry the data set's ids; match a model's classes by name first (`evaluate` does)"
+        )
+    boxes_xywh = xyxy_to_xywh(_joined([r.boxes_xyxy for r in results], np.float64, (4,)))
+    scores = _joined([r.scores for r in results], np.float64, ())
+    return np.column_stack([numbers, boxes_xywh, scores, class_ids]).astype(np.float64)
+
+
+def _joined(arrays: Sequence[NDArray[Any]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+    """All arrays end to end in one dtype; zero rows of the given shape where there are none."""
+    return np.concatenate([np.zeros((0, *shape), dtype), *(np.asarray(a).astype(dtype) for a in arrays)])
