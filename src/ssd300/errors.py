@@ -45,8 +45,9 @@ class TrainingError(SSD300Error):
 class MissingExtraError(SSD300Error, ImportError):
     """An optional part of ssd300 is not installed."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs packages that are not installed: pip install 'ssd300[{extra}]'")
+    def __init__(self, what: str, extra: str | None = None, *, package: str | None = None) -> None:
+        remedy = package or f"'ssd300[{extra}]'"
+        super().__init__(f"{what} needs packages that are not installed: pip install {remedy}")
         self.extra = extra
 
 

@@ -1,0 +1,188 @@
+"""Detections as dict, JSON, COCO rows, CSV, YOLO txt, pandas and supervision: plain functions.
+
+float32 numbers are written with the fewest digits that read back as the same float32 (0.9, not 0.8999999761581421).
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssd300.boxes import Float32, clip, xyxy_to_cxcywh, xyxy_to_xywh
+from ssd300.detections import Detections
+from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.labels import ClassList
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
+
+CSV_COLUMNS = ("source", "width", "height", "class_id", "name", "score", "left", "top", "right", "bottom")
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def to_dict(detections: Detections) -> dict[str, Any]:
+    """Only plain Python values: source, image size, and a list of objects, best first.
+
+    >>> from ssd300.labels import COCO
+    >>> to_dict(Detections([[1, 2, 3, 4]], [0.9], [17], COCO, (480, 640), "a.jpg"))["detections"]
+    [{'name': 'cat', 'class_id': 17, 'score': 0.9, 'box_xyxy': [1.0, 2.0, 3.0, 4.0]}]
+    """
+    height, width = detections.image_size_hw
+    rows = zip(
+        detections.names,
+        detections.class_ids.tolist(),
+        _short(detections.scores),
+        _short(detections.boxes_xyxy),
+        strict=True,
+    )
+    return {
+        "source": detections.source,
+        "width": width,
+        "height": height,
+        "detections": [
+            {"name": name, "class_id": class_id, "score": score, "box_xyxy": box} for name, class_id, score, box in rows
+        ],
+    }
+
+
+def from_dict(data: Mapping[str, Any], classes: ClassList) -> Detections:
+    """What `to_dict` wrote, as Detections again; `classes` is the class list of the model that made it."""
+    rows = data["detections"]
+    return Detections(
+        np.array([row["box_xyxy"] for row in rows], np.float32).reshape(len(rows), 4),
+        np.array([row["score"] for row in rows], np.float32),
+        np.array([row["class_id"] for row in rows], np.int64),
+        classes,
+        (data["height"], data["width"]),
+        data["source"],
+    )
+
+
+def to_json(detections: Detections, *, indent: int | None = None) -> str:
+    """The dict of `to_dict` as JSON text, one line unless `indent` is given."""
+    return json.dumps(to_dict(detections), ensure_ascii=False, indent=indent)
+
+
+def to_coco(detections: Detections, image_id: int | str | None = None) -> list[dict[str, Any]]:
+    """Rows of a COCO results file: image_id, category_id (the model's id), bbox (left, top, width, height), score.
+
+    Without `image_id` it is the picture's file name without its ending, as a number if it is one (000000397133.jpg).
+    """
+    if image_id is None:
+        image_id = image_id_of(detections.source)
+    rows = zip(
+        detections.class_ids.tolist(),
+        _short(xyxy_to_xywh(detections.boxes_xyxy)),
+        _short(detections.scores),
+        strict=True,
+    )
+    return [
+        {"image_id": image_id, "category_id": class_id, "bbox": bbox_xywh, "score": score}
+        for class_id, bbox_xywh, score in rows
+    ]
+
+
+def image_id_of(source: str | None) -> int | str:
+    """COCO's convention for the id of a picture: the number in its file name, else the bare file name."""
+    if not source:
+        raise ArgumentError("COCO rows need an image_id, and these detections have no source to take it from: pass one")
+    stem = Path(source).stem
+    return int(stem) if stem.isascii() and stem.isdigit() else stem
+
+
+def to_csv(detections: Detections, *, header: bool = True) -> str:
+    """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(CSV_COLUMNS)
+    height, width = detections.image_size_hw
+    for row in to_dict(detections)["detections"]:
+        picture = (detections.source or "", width, height)
+        writer.writerow((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"]))
+    return text.getvalue()
+
+
+def to_yolo(detections: Detections, *, scores: bool = True) -> str:
+    """YOLO txt: `class cx cy width height [score]`, a line per object. Nothing found: empty text.
+
+    The class is the 0-based position in the class list. Boxes are cut to the picture and divided by its size; one that
+    lies wholly outside has no line.
+    """
+    height, width = detections.image_size_hw
+    boxes_xyxy = clip(detections.boxes_xyxy, width, height)
+    boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / np.array([width, height, width, height], np.float32)
+    lines = []
+    for position, box, score in zip(
+        detections.positions.tolist(), _short(boxes_cxcywh), _short(detections.scores), strict=True
+    ):
+        if box[2] > 0 and box[3] > 0:
+            lines.append(" ".join(map(_decimal, [position, *box, score] if scores else [position, *box])))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def to_pandas(detections: Detections) -> "pandas.DataFrame":
+    """A data frame with CSV_COLUMNS; float32 score and sides, int64 ids and sizes, also when nothing was found."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError("to_pandas", package="pandas") from error
+    height, width = detections.image_size_hw
+    count = len(detections)
+    columns = {
+        "source": pandas.Series([detections.source] * count, dtype=object),
+        "width": np.full(count, width, np.int64),
+        "height": np.full(count, height, np.int64),
+        "class_id": detections.class_ids.copy(),
+        "name": pandas.Series(list(detections.names), dtype=object),
+        "score": detections.scores.copy(),
+    }
+    sides = zip(CSV_COLUMNS[-4:], detections.boxes_xyxy.T, strict=True)
+    return pandas.DataFrame(columns | {side: values.copy() for side, values in sides})
+
+
+def to_supervision(detections: Detections) -> "supervision.Detections":
+    """supervision.Detections: class_id is the 0-based position in the class list, data["class_name"] the names."""
+    try:
+        import supervision
+    except ImportError as error:
+        raise MissingExtraError("to_supervision", package="supervision") from error
+    return supervision.Detections(
+        xyxy=detections.boxes_xyxy.copy(),
+        confidence=detections.scores.copy(),
+        class_id=detections.positions.copy(),
+        data={"class_name": np.array(detections.names, dtype=str)},
+    )
+
+
+def save(detections: Detections, path: Path, picture: Any = None) -> None:
+    """Write by the file's ending: PICTURE_ENDINGS draw, .json, .csv and .txt export. ArgumentError if it cannot be."""
+    ending = path.suffix.lower()
+    writers = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
+    if ending not in writers and ending not in PICTURE_ENDINGS:
+        known = ", ".join((*PICTURE_ENDINGS, *writers))
+        raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")
+    try:
+        if ending in writers:
+            path.write_text(writers[ending](detections), encoding="utf-8")
+        else:
+            from ssd300 import draw
+
+            draw.save_picture(detections.draw(picture), path)
+    except OSError as error:
+        raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _short(values: Float32) -> Any:
+    """Nested lists of floats, each the shortest decimal that reads back as the same float32."""
+    return [_short(row) for row in values] if values.ndim > 1 else [float(str(value)) for value in values]
+
+
+def _decimal(value: float) -> str:
+    """A number without an exponent, as simple readers of text expect."""
+    return str(value) if isinstance(value, int) else np.format_float_positional(np.float32(value), trim="-")
