@@ -1,0 +1,244 @@
+"""The one type of every data set: pictures as paths, boxes in pixels, classes with the user's own names and ids."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.boxes import Float32, Int64, area
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.images.source import open_source
+from ssd300.labels import ClassList
+
+Bool = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+Action = Literal["noted", "clipped", "refused", "fault"]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One case that reading a data set met, with the place where it stands.
+
+    `action` says what became of it: "noted" (kept as it is), "clipped" (the box was cut to the picture), "refused"
+    (the box is left out) or "fault" (`load_dataset` raises; only `check` goes on to collect them all).
+    """
+
+    kind: str
+    action: Action
+    file: str
+    picture: str
+    annotation: str
+    words: str
+
+    def __str__(self) -> str:
+        place = [
+            self.file,
+            self.picture and f"picture {self.picture}",
+            self.annotation and f"annotation {self.annotation}",
+        ]
+        return f"{', '.join(filter(None, place))}: {self.words}"
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """The M true boxes of one picture. All arrays have length M.
+
+    `boxes_xyxy` float32 [M, 4] in pixels of the picture after EXIF orientation; `class_ids` int64, the user's ids;
+    `crowd` a region of many objects; `ignore` neither object nor background (VOC's `difficult`);
+    `area` float32 in square pixels (COCO: of the mask; else width * height); `scores` float32, 1 where a person drew
+    the box; `ids` int64, the annotation ids of the file, or 0 where the format has none.
+    """
+
+    boxes_xyxy: Float32
+    class_ids: Int64
+    crowd: Bool
+    ignore: Bool
+    area: Float32
+    scores: Float32
+    ids: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if len(self.ids) == 0:
+            object.__setattr__(self, "ids", np.zeros(len(self.boxes_xyxy), np.int64))
+        if self.boxes_xyxy.shape != (len(self.class_ids), 4):
+            raise ArgumentError(
+                f"boxes of shape {self.boxes_xyxy.shape} for {len(self.class_ids)} class ids: want [M, 4]"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        boxes_xyxy: Float32,
+        class_ids: Int64,
+        *,
+        crowd: Bool | None = None,
+        ignore: Bool | None = None,
+        areas: Float32 | None = None,
+        scores: Float32 | None = None,
+        ids: Int64 | None = None,
+    ) -> "Annotations":
+        """Boxes [M, 4] and class ids [M]; what is not given takes its default (no flags, area w * h, score 1, id 0).
+
+        >>> Annotations.of(np.zeros((0, 4)), np.zeros(0)).boxes_xyxy.shape
+        (0, 4)
+        """
+        boxes = np.ascontiguousarray(boxes_xyxy, np.float32).reshape(-1, 4)
+        count = len(boxes)
+        return cls(
+            boxes,
+            np.asarray(class_ids, np.int64),
+            np.zeros(count, bool) if crowd is None else np.asarray(crowd, bool),
+            np.zeros(count, bool) if ignore is None else np.asarray(ignore, bool),
+            area(boxes) if areas is None else np.asarray(areas, np.float32),
+            np.ones(count, np.float32) if scores is None else np.asarray(scores, np.float32),
+            np.zeros(count, np.int64) if ids is None else np.asarray(ids, np.int64),
+        )
+
+    @classmethod
+    def empty(cls) -> "Annotations":
+        """No boxes: the picture trains as a negative."""
+        return cls.of(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to the last bit in every field."""
+        return isinstance(other, Annotations) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def select(self, index: Bool | Int64) -> "Annotations":
+        """The same annotations cut by a mask [M] or an index array: every field alike."""
+        return Annotations(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+class Payload(Protocol):
+    """Where a packed picture lies: a slice of a file, read when asked for."""
+
+    def read(self) -> UInt8: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: where it lies, how large it is after EXIF orientation (pixels), what is in it.
+
+    `file_name` is the name as the user wrote it; `path` the file it was found at. A picture of a packed file has a
+    `payload` and `path` is the packed file. Cheap to pickle: pixels are never held.
+    """
+
+    path: Path
+    image_id: int | str
+    width: int
+    height: int
+    annotations: Annotations
+    file_name: str
+    payload: Payload | None = None
+
+    def read(self) -> UInt8:
+        """The pixels, uint8 RGB [H, W, 3] after EXIF orientation.
+
+        Raises ImageError if the file cannot be read and DatasetError if its size is not what the annotations say:
+        the boxes would lie elsewhere.
+        """
+        if self.payload is not None:
+            return self.payload.read()
+        rgb = open_source(self.path)  # [H, W, 3]
+        if rgb.shape[:2] != (self.height, self.width):
+            raise DatasetError(
+                f"{self.path}: the picture is {rgb.shape[1]}x{rgb.shape[0]} after EXIF orientation, but its "
+                f"annotations were made for {self.width}x{self.height}. See `ssd300 data check`"
+            )
+        return rgb
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures with their boxes and the classes they speak of; `notes` lists every case met while reading."""
+
+    name: str
+    classes: ClassList
+    pictures: tuple[Picture, ...]
+    notes: tuple[Note, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def num_boxes(self) -> int:
+        return sum(len(picture.annotations) for picture in self.pictures)
+
+    def subset(self, indices: Iterable[int], name: str | None = None) -> "Dataset":
+        """The pictures at these positions, in this order; the notes stay with the whole."""
+        return Dataset(name or self.name, self.classes, tuple(self.pictures[i] for i in indices))
+
+    def boxes_per_class(self) -> dict[str, int]:
+        """Class name -> number of boxes, in the order of the class list, zeros included."""
+        counts: Counter[int] = Counter()
+        for picture in self.pictures:
+            counts.update(picture.annotations.class_ids.tolist())
+        return {name: counts[i] for name, i in zip(self.classes.names, self.classes.ids, strict=True)}
+
+    def summary(self) -> str:
+        """One line for people: pictures, boxes, classes, and what was clipped or refused."""
+        negatives = sum(len(picture.annotations) == 0 for picture in self.pictures)
+        actions = Counter(note.action for note in self.notes)
+        clipped, refused = actions["clipped"], actions["refused"]
+        kept = self.num_boxes - clipped
+        return (
+            f"{self.name}: {len(self)} pictures ({negatives} without boxes), {len(self.classes)} classes; "
+            f"boxes: {kept} kept, {clipped} clipped, {refused} refused"
+        )
+
+    def with_classes(self, classes: ClassList) -> "Dataset":
+        """The same boxes under another class list; ids are mapped by name.
+
+        Raises ArgumentError for a class that has boxes here but no place in the other list.
+        """
+        if classes == self.classes:
+            return self
+        used = [name for name, count in self.boxes_per_class().items() if count]
+        classes.positions_of_names(used)
+        new_ids = dict(zip(classes.names, classes.ids, strict=True))
+        new_id = {i: new_ids.get(name, -1) for name, i in zip(self.classes.names, self.classes.ids, strict=True)}
+
+        def moved(annotations: Annotations) -> Annotations:
+            ids = np.array([new_id[i] for i in annotations.class_ids.tolist()], np.int64)
+            return replace(annotations, class_ids=ids)
+
+        pictures = tuple(replace(picture, annotations=moved(picture.annotations)) for picture in self.pictures)
+        return replace(self, classes=classes, pictures=pictures)
+
+
+def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
+    """Several data sets as one. Classes are joined by name: those of the first, then new names of the next ones.
+
+    Where ids of two lists collide, a new name takes the next free id. Where image ids collide between the sets, the
+    pictures of the later one are called "NAME/ID".
+    """
+    if not datasets:
+        raise ArgumentError("no data set given to join")
+    names, ids = list(datasets[0].classes.names), list(datasets[0].classes.ids)
+    for other in datasets[1:]:
+        for class_name, class_id in zip(other.classes.names, other.classes.ids, strict=True):
+            if class_name not in names:
+                names.append(class_name)
+                ids.append(class_id if class_id not in ids else max(ids) + 1)
+    classes = ClassList(tuple(names), tuple(ids))
+    pictures: list[Picture] = []
+    seen: set[int | str] = set()
+    for dataset in (d.with_classes(classes) for d in datasets):
+        for picture in dataset.pictures:
+            clash = picture.image_id in seen
+            unique = f"{dataset.name}/{picture.image_id}" if clash else picture.image_id
+            seen.add(unique)
+            pictures.append(replace(picture, image_id=unique) if clash else picture)
+    notes = tuple(note for dataset in datasets for note in dataset.notes)
+    return Dataset(name or "+".join(d.name for d in datasets), classes, tuple(pictures), notes)
