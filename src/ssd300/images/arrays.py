@@ -1,0 +1,78 @@
+"""Arrays and tensors -> RGB uint8 [H, W, 3], by the rules for files of the same depth."""
+
+import sys
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssd300.errors import ImageError, unknown_name
+from ssd300.images.modes import over_white, to_uint8
+from ssd300.images.orientation import UInt8
+
+_CHANNELS = (1, 3, 4)
+
+
+def array_to_rgb(array: np.ndarray[Any, Any], name: str, *, color: str = "rgb") -> UInt8:
+    """[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha last, laid over white) -> RGB uint8 [H, W, 3].
+
+    uint8, uint16 (its high byte) or float in 0..1. `color="bgr"` for OpenCV's channel order. A contiguous RGB uint8
+    array is returned as it is. Raises ImageError for another shape, type or range.
+    """
+    if color not in ("rgb", "bgr"):
+        raise unknown_name("channel order", color, ("rgb", "bgr"))
+    _check_shape(array.shape, name)
+    values = to_uint8(np.asarray(array), name)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.shape[2] == 1:
+        return np.repeat(values, 3, axis=2)
+    if color == "bgr":
+        values = values[..., [2, 1, 0, 3][: values.shape[2]]]
+    if values.shape[2] == 4:
+        return over_white(Image.fromarray(np.ascontiguousarray(values)))
+    return np.ascontiguousarray(values)
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    expected = "expected [H, W], or [H, W, 3] in RGB"
+    if 0 in shape:
+        raise ImageError(f"{name}: an array without pixels, shape {shape}; {expected}")
+    if len(shape) == 4:
+        raise ImageError(f"{name}: a batch of shape {shape}; {expected}. Pass its pictures one by one, or detect_many")
+    if len(shape) == 3 and shape[2] not in _CHANNELS and shape[0] in _CHANNELS:
+        raise ImageError(f"{name}: channels come first in shape {shape}; {expected}: use array.transpose(1, 2, 0)")
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in _CHANNELS):
+        raise ImageError(f"{name}: an array of shape {shape}; {expected}")
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a torch tensor; torch is looked for, never imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
+
+
+def tensor_to_array(tensor: Any, name: str) -> np.ndarray[Any, Any]:
+    """A torch tensor on any device -> an array [H, W] or [H, W, C].
+
+    Three dimensions with 1, 3 or 4 in the first place are [C, H, W], torch's own order; else channels come last.
+    """
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # numpy has no bfloat16
+    if tensor.ndim == 3 and tensor.shape[0] in _CHANNELS:
+        tensor = tensor.permute(1, 2, 0)
+    try:
+        return np.asarray(tensor.numpy())
+    except (TypeError, RuntimeError) as error:  # sparse or quantised
+        raise ImageError(f"{name}: a tensor that numpy cannot hold ({error}); pass a dense one") from error
+
+
+def shape_text(array: Any) -> str:
+    """'480x640' for pictures, the whole shape for anything else."""
+    shape = tuple(array.shape)
+    if len(shape) == 3 and shape[0] in _CHANNELS and is_tensor(array):
+        shape = shape[1:]
+    elif len(shape) == 3 and shape[2] in _CHANNELS:
+        shape = shape[:2]
+    return "x".join(str(n) for n in shape)

@@ -1,0 +1,210 @@
+"""Bytes of a picture file -> RGB uint8 [H, W, 3], upright. The only decoder: every part of ssd300 sees the same pixels.
+
+JPEG goes through simplejpeg with the flags that make it equal Pillow bit for bit; the other formats, and JPEG in CMYK,
+go through Pillow. One rule a mode:
+
+- grey, 1-bit, palette: their colours, greys three times;
+- alpha, a transparent palette entry or colour: laid over white, as on a web page;
+- CMYK: Pillow's plain conversion; colour profiles are not applied in any mode;
+- 16 bits a channel: the high byte (v >> 8), which undoes v * 257;
+- 32-bit integers: as 16 bits if all lie in 0..65535, else refused;
+- float: 0..1 becomes 0..255, rounded to the nearest; anything outside is refused;
+- several frames or pages: the first.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import simplejpeg
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from ssd300.errors import ImageError, unknown_name
+from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
+from ssd300.images.orientation import UInt8, jpeg_orientation, orient, orientation_of, png_exif
+from ssd300.images.signatures import EXPECTED, describe, picture_format
+
+MAX_PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
+
+DecodeMode = Literal["exact", "fast"]
+
+# Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
+_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+}
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a picture file says of itself: `width` and `height` as stored, and the EXIF `orientation` 1 to 8."""
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """(height, width) of the upright picture."""
+        return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
+
+
+def header(data: bytes, *, name: str) -> ImageHeader:
+    """Format, size and orientation of a picture file, without decoding its pixels.
+
+    Raises ImageError for what is empty, not one of the seven formats, damaged, or larger than MAX_PIXELS.
+    """
+    kind = _format(data, name)
+    if kind == "JPEG" and (size := _jpeg_size(data)):
+        found = ImageHeader(kind, size[1], size[0], jpeg_orientation(data))
+    else:
+        with quiet_pillow():
+            found = _pillow_header(_open(data, kind, name), data, kind)
+    _check_size(found, name)
+    return found
+
+
+def size_hw(data: bytes, *, name: str) -> tuple[int, int]:
+    """(height, width) of the upright picture, without decoding it."""
+    return header(data, name=name).size_hw
+
+
+def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact") -> UInt8:
+    """RGB uint8 [H, W, 3] of a picture file, turned upright.
+
+    `name` is what errors call the picture. `decode="fast"` decodes a JPEG at 1/2, 1/4 or 1/8 of its size where both
+    sides keep 300 pixels or more: quicker for large pictures, but not the exact pixels. Raises ImageError.
+    """
+    if decode not in get_args(DecodeMode):
+        raise unknown_name("decode mode", decode, get_args(DecodeMode))
+    kind = _format(data, name)
+    if kind == "JPEG":
+        rgb = _decode_jpeg(data, name, fast=decode == "fast")
+        if rgb is not None:
+            return rgb
+    with quiet_pillow():
+        picture = _open(data, kind, name)
+        found = _pillow_header(picture, data, kind)
+        _check_size(found, name)
+        try:
+            picture.load()
+        except DECODER_ERRORS as error:
+            raise _damaged(kind, name, error) from error
+        rgb = picture_to_rgb(picture, name)
+    return rgb if kind == "TIFF" else orient(rgb, found.orientation)  # Pillow turns a TIFF itself
+
+
+def _format(data: bytes, name: str) -> str:
+    if not data:
+        raise ImageError(f"{name}: the file is empty (0 bytes); expected {EXPECTED}")
+    kind = picture_format(data)
+    if kind is None:
+        raise ImageError(
+            f"{name}: {describe(data)}; expected {EXPECTED}. Save it as one of these, or pass a PIL picture or an array"
+        )
+    return kind
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """(height, width) of a JPEG that simplejpeg handles; None leaves it to Pillow: CMYK, or a damaged header."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return None
+    return None if colours in ("CMYK", "YCCK") else (height, width)
+
+
+def _decode_jpeg(data: bytes, name: str, *, fast: bool) -> UInt8 | None:
+    """The upright pixels, or None where Pillow must decide.
+
+    simplejpeg is strict and stops at faults that Pillow and every viewer overlook (stray bytes between segments);
+    Pillow refuses what is really cut off.
+    """
+    size = _jpeg_size(data)
+    if size is None:
+        return None
+    height, width = size
+    _check_size(ImageHeader("JPEG", width, height, 1), name)
+    factor = next((f for f in (8, 4, 2) if fast and min(size) >= 300 * f), 1)
+    try:
+        rgb: UInt8 = simplejpeg.decode_jpeg(
+            data,
+            "RGB",
+            fastdct=False,
+            fastupsample=False,
+            min_height=-(-height // factor) if factor > 1 else 0,
+            min_width=-(-width // factor) if factor > 1 else 0,
+            min_factor=factor,
+        )
+    except ValueError:
+        return None
+    return orient(rgb, jpeg_orientation(data))
+
+
+def _open(data: bytes, kind: str, name: str) -> ImageFile.ImageFile:
+    try:
+        return _OPENERS[kind](io.BytesIO(data))
+    except DECODER_ERRORS as error:
+        raise _damaged(kind, name, error) from error
+
+
+def _pillow_header(picture: ImageFile.ImageFile, data: bytes, kind: str) -> ImageHeader:
+    width, height = picture.size
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        value = picture.tag_v2.get(0x0112, 1)
+        orientation = value if isinstance(value, int) and 1 <= value <= 8 else 1
+        if orientation >= 5:  # Pillow tells the size of the turned picture
+            width, height = height, width
+    elif kind == "JPEG":
+        orientation = jpeg_orientation(data)
+    elif kind == "PNG":
+        orientation = orientation_of(png_exif(data) or _raw_profile(picture), _xmp(picture))
+    else:
+        orientation = orientation_of(picture.info.get("exif"), _xmp(picture))
+    return ImageHeader(kind, width, height, orientation)
+
+
+def _xmp(picture: ImageFile.ImageFile) -> bytes | None:
+    value = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
+    return value.encode() if isinstance(value, str) else value
+
+
+def _raw_profile(picture: ImageFile.ImageFile) -> bytes | None:
+    """EXIF as ImageMagick writes it into PNG: hexadecimal text after three lines of its own."""
+    text = picture.info.get("Raw profile type exif")
+    if not isinstance(text, str):
+        return None
+    try:
+        return bytes.fromhex("".join(text.split("\n")[3:]))
+    except ValueError:
+        return None
+
+
+def _check_size(found: ImageHeader, name: str) -> None:
+    if found.width * found.height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: {found.width}x{found.height} is {found.width * found.height:,} pixels, more than the "
+            f"{MAX_PIXELS:,} that are decoded; make it smaller first"
+        )
+
+
+def _damaged(kind: str, name: str, error: BaseException) -> ImageError:
+    return ImageError(
+        f"{name}: a damaged or cut off {kind} file ({reason(error)}); fetch or export the file again and check its size"
+    )

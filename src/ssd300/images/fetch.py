@@ -1,0 +1,214 @@
+"""A picture from an http(s) address: limited in time, size and redirects, and kept away from private networks.
+
+Addresses often come from other people. So every hop is checked: its name is resolved once, every address found must be
+public, and the connection goes to the address that was checked. Proxies are not used, since behind one nothing could be
+checked.
+"""
+
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from ssd300.errors import DownloadError
+
+SOCKET_SECONDS = 10.0  # to connect, and between two pieces of the answer
+TOTAL_SECONDS = 60.0
+MAX_REDIRECTS = 5
+MAX_BYTES = 64 * 2**20
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+_Where = Sequence[tuple[int, Any]]  # (family, address) as getaddrinfo gives them
+
+
+def is_offline() -> bool:
+    """Whether SSD300_OFFLINE (or the command line's --offline, which sets it) forbids any socket."""
+    return _switched_on("SSD300_OFFLINE")
+
+
+def _switched_on(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
+
+
+def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
+    """The body behind an http(s) address.
+
+    `allow_private` allows addresses of this machine and of private networks; None asks SSD300_ALLOW_PRIVATE_URLS.
+    Raises DownloadError, naming the address given: offline, refused, failed, too slow, too large, or not status 200.
+    """
+    if is_offline():
+        raise DownloadError(f"{url}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
+    private = _switched_on("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
+    deadline = time.monotonic() + TOTAL_SECONDS
+    target = url
+    for _ in range(MAX_REDIRECTS + 1):
+        try:
+            redirect, body = _get(target, private, deadline)
+        except _Refused as error:
+            hop = "" if target == url else f" (redirected to {target})"
+            raise DownloadError(f"{url}{hop}: {error}") from error
+        if redirect is None:
+            return body
+        target = urljoin(target, redirect)
+    raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects; pass the picture's own address")
+
+
+class _Refused(Exception):
+    """Why one hop failed, without the address."""
+
+
+def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, bytes]:
+    """One request: (where it redirects to, b"") or (None, the body)."""
+    connection, path = _connection(url, allow_private)
+    watchdog: threading.Timer | None = None
+    try:
+        connection.connect()
+        # A server that drips bytes never runs into the socket's timeout: cut the line at the deadline.
+        watchdog = threading.Timer(max(deadline - time.monotonic(), 0), _hang_up, [connection.sock])
+        watchdog.daemon = True
+        watchdog.start()
+        connection.request("GET", path, headers={"User-Agent": "ssd300", "Accept": "image/*", "Connection": "close"})
+        response = connection.getresponse()
+        if response.status in _REDIRECTS and (location := response.getheader("Location")):
+            return location, b""
+        if response.status != 200:
+            raise _Refused(f"the server answers {response.status} {response.reason}; check the address")
+        return None, _body(response, deadline)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() >= deadline:
+            raise _too_slow() from error
+        text = str(error) or type(error).__name__
+        raise _Refused(f"cannot be fetched ({text}); check the address and the network") from error
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()
+        connection.close()
+
+
+def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    declared = response.length
+    if declared is not None and declared > MAX_BYTES:
+        raise _too_large(f"{declared:,} bytes, ")
+    pieces, size = [], 0
+    while piece := response.read1(2**16):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BYTES:
+            raise _too_large("")
+    if time.monotonic() >= deadline:
+        raise _too_slow()
+    if declared is not None and size < declared:
+        raise _Refused(f"the connection ended after {size:,} of {declared:,} bytes; try again")
+    return b"".join(pieces)
+
+
+def _too_large(found: str) -> _Refused:
+    return _Refused(f"{found}more than the {MAX_BYTES:,} bytes that are fetched; download it and pass its path")
+
+
+def _too_slow() -> _Refused:
+    return _Refused(f"took longer than {TOTAL_SECONDS:g} seconds; download it and pass its path")
+
+
+def _hang_up(line: socket.socket) -> None:
+    try:
+        line.shutdown(socket.SHUT_RDWR)
+    except OSError:  # closed already
+        return
+
+
+def _connection(url: str, allow_private: bool) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to a checked address, not yet open, and the path to ask for."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except ValueError as error:  # a bad port or bracket; a name that is no name (UnicodeError)
+        raise _Refused(f"not an address ({error})") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise _Refused("only http and https addresses with a host are fetched")
+    if parts.username is not None:
+        raise _Refused("an address with a user name is not fetched; download the picture and pass its path")
+    secure = parts.scheme == "https"
+    port = port or (443 if secure else 80)
+    where = _checked_addresses(host, port, allow_private)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (
+        "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]") if parts.query else ""
+    )
+    connection: http.client.HTTPConnection = _TLS(host, port, where) if secure else _Plain(host, port, where)
+    return connection, path
+
+
+def _checked_addresses(host: str, port: int, allow_private: bool) -> _Where:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise _Refused(f"the name {host!r} cannot be resolved ({error}); check the address and the network") from error
+    addresses = [(family, address) for family, _, _, _, address in found]
+    for _, address in addresses:
+        if not allow_private and not is_public(str(address[0])):
+            raise _Refused(
+                f"{host} is {address[0]}, an address of this machine or a private network, which is refused; "
+                "set SSD300_ALLOW_PRIVATE_URLS=1 or pass allow_private=True to allow it"
+            )
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is a public one; an IPv4 address inside an IPv6 one counts as itself.
+
+    >>> is_public("10.0.0.1"), is_public("::ffff:127.0.0.1"), is_public("93.184.216.34")
+    (False, False, True)
+    """
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if inner:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+class _Plain(http.client.HTTPConnection):
+    """HTTP to the first of some given addresses that answers."""
+
+    def __init__(self, host: str, port: int, where: _Where) -> None:
+        super().__init__(host, port, timeout=SOCKET_SECONDS)
+        self.where = where
+
+    def connect(self) -> None:
+        self.sock = _connect(self.where)
+
+
+class _TLS(http.client.HTTPSConnection):
+    """HTTPS to the first of some given addresses that answers; the certificate must be the host's."""
+
+    def __init__(self, host: str, port: int, where: _Where) -> None:
+        self.tls = ssl.create_default_context()
+        super().__init__(host, port, timeout=SOCKET_SECONDS, context=self.tls)
+        self.where = where
+
+    def connect(self) -> None:
+        self.sock = self.tls.wrap_socket(_connect(self.where), server_hostname=self.host)
+
+
+def _connect(where: _Where) -> socket.socket:
+    failure: OSError = OSError("no address")
+    for family, address in where:
+        line = socket.socket(family, socket.SOCK_STREAM)
+        line.settimeout(SOCKET_SECONDS)
+        try:
+            line.connect(address)
+        except OSError as error:
+            line.close()
+            failure = error
+        else:
+            return line
+    raise failure

@@ -1,0 +1,133 @@
+"""Pillow pictures and numbers of any depth -> RGB uint8, by the one rule a mode that decode.py lists."""
+
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssd300.errors import ImageError
+from ssd300.images.orientation import UInt8
+
+# What Pillow's readers raise on damaged files; found by mutating files, and by reading what they call.
+DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, AttributeError, AssertionError,
+    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+_lock = threading.Lock()
+_inside = 0
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings (corrupt metadata, large pictures) from the user: the pixels or an ImageError say it all.
+
+    One filter entry for Pillow's modules, put in by the first thread inside and taken out by the last:
+    `warnings.catch_warnings` replaces the whole list and is not safe in threads.
+    """
+    global _inside
+    with _lock:
+        _inside += 1
+        if _inside == 1:
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _remove_filter()
+
+
+def _remove_filter() -> None:
+    for entry in warnings.filters:
+        pattern = getattr(entry[3], "pattern", None)
+        if entry[0] == "ignore" and pattern == r"PIL\.":
+            warnings.filters.remove(entry)  # type: ignore[attr-defined]
+            return
+
+
+def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
+    """A decoded Pillow picture -> uint8 [H, W, 3], its orientation left alone. The picture is not changed."""
+    try:
+        return _to_rgb(picture, name)
+    except DECODER_ERRORS as error:
+        raise ImageError(
+            f"{name}: a picture of mode {picture.mode}, which cannot become RGB ({reason(error)}); convert it first"
+        ) from error
+
+
+def _to_rgb(picture: Image.Image, name: str) -> UInt8:
+    mode = picture.mode
+    if mode == "RGB" and not picture.has_transparency_data:
+        return np.array(picture)
+    if mode.startswith("I;16"):
+        return _grey_to_rgb(np.asarray(picture).astype(np.uint16), name)
+    if mode == "I":
+        return _grey_to_rgb(_integers_to_uint16(np.asarray(picture), name), name)
+    if mode == "F":
+        return _grey_to_rgb(np.asarray(picture), name)
+    if mode == "LAB":
+        raise ImageError(f"{name}: a picture in LAB colours; convert it to RGB first")
+    if picture.has_transparency_data:
+        if mode in ("La", "LA"):
+            picture = picture.convert("LA")
+        return over_white(picture.convert("RGBA"))
+    return np.array(picture.convert("RGB"))
+
+
+def over_white(rgba: Image.Image) -> UInt8:
+    """An RGBA picture laid over white -> uint8 [H, W, 3]."""
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    white.alpha_composite(rgba)
+    return np.array(white.convert("RGB"))
+
+
+def _grey_to_rgb(grey: np.ndarray[Any, Any], name: str) -> UInt8:
+    return np.repeat(to_uint8(grey, name)[..., None], 3, axis=2)
+
+
+def _integers_to_uint16(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(
+            f"{name}: a 32-bit integer picture with values {low} to {high}; expected 0 to 65535, taken as 16 bits. "
+            "Scale it first"
+        )
+    return values.astype(np.uint16)
+
+
+def to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
+    """uint8 as it is, uint16 by its high byte, float 0..1 rounded to 0..255; the shape is kept."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.uint16:
+        return (values >> 8).astype(np.uint8)
+    if values.dtype.kind == "f":
+        return _float_to_uint8(values, name)
+    raise ImageError(
+        f"{name}: values of type {values.dtype}; expected uint8, uint16, or float in 0..1. "
+        "If they are 0 to 255, pass array.astype(np.uint8)"
+    )
+
+
+def _float_to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
+    values = values.astype(np.float32, copy=False) if values.dtype.itemsize < 4 else values
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ImageError(f"{name}: float values with NaN or infinity; expected 0..1. See np.nan_to_num")
+    if low < -1e-6 or high > 1 + 1e-6:  # resizing in float32 may leave 1.0000001
+        remedy = "divide by 255, or pass uint8" if low >= 0 and high <= 255 else "scale them to 0..1"
+        raise ImageError(f"{name}: float values from {low:.6g} to {high:.6g}; expected 0..1: {remedy}")
+    return np.asarray(np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def reason(error: BaseException) -> str:
+    """An error's text, or its kind where it has none."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

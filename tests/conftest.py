@@ -1,0 +1,47 @@
+"""For every test: no socket beyond loopback, and a cache folder of its own."""
+
+import ipaddress
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _check_loopback(host: Any) -> None:
+    if host in ("localhost", "", None):
+        return
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        pytest.fail(f"a test reached for the network: {host}")
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that connects, or resolves a name, beyond this machine."""
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
+
+    def checked_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            _check_loopback(address[0])
+        connect(self, address)
+
+    def checked_resolve(host: Any, *args: Any, **options: Any) -> Any:
+        _check_loopback(host.decode() if isinstance(host, bytes) else host)
+        return resolve(host, *args, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", checked_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", checked_resolve)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that no other test and no user shares; SSD300_* settings of the developer are dropped."""
+    for name in ("SSD300_OFFLINE", "SSD300_ALLOW_PRIVATE_URLS"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("SSD300_CACHE", str(folder))
+    return folder
