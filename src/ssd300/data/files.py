@@ -65,6 +65,14 @@ def picture_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
+def publish(temporary: Path, path: Path) -> None:
+    """A finished temporary file becomes `path`, with its bytes on the disk first."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file that appears under its name only when it is whole: temporary file beside it, fsync, rename.
@@ -81,10 +89,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        publish(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
