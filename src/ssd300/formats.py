@@ -6,7 +6,7 @@ float32 numbers are written with the fewest digits that read back as the same fl
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,8 @@ def to_yolo(detections: Detections, *, scores: bool = True) -> str:
     """
     height, width = detections.image_size_hw
     boxes_xyxy = clip(detections.boxes_xyxy, width, height)
-    boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / np.array([width, height, width, height], np.float32)
+    frame = np.array([width, height, width, height], np.float32)
+    boxes_cxcywh = np.asarray(xyxy_to_cxcywh(boxes_xyxy) / frame, np.float32)
     lines = []
     for position, box, score in zip(
         detections.positions.tolist(), _short(boxes_cxcywh), _short(detections.scores), strict=True
@@ -163,7 +164,7 @@ def to_supervision(detections: Detections) -> "supervision.Detections":
 def save(detections: Detections, path: Path, picture: Any = None) -> None:
     """Write by the file's ending: PICTURE_ENDINGS draw, .json, .csv and .txt export. ArgumentError if it cannot be."""
     ending = path.suffix.lower()
-    writers = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
+    writers: dict[str, Callable[[Detections], str]] = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
     if ending not in writers and ending not in PICTURE_ENDINGS:
         known = ", ".join((*PICTURE_ENDINGS, *writers))
         raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")

@@ -1,0 +1,238 @@
+"""Boxes and names on a picture, with Pillow: readable on any ground, one steady colour per class."""
+
+import math
+import unicodedata
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from ssd300.boxes import Float32, area, clip, iou
+from ssd300.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from ssd300.detections import Detections
+
+UInt8 = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
+
+# Okabe and Ito's colours without black, and Tol's wine: told apart with any of the three kinds of colour blindness.
+PALETTE: tuple[Colour, ...] = (
+    (86, 180, 233),  # sky blue
+    (230, 159, 0),  # orange
+    (0, 158, 115),  # bluish green
+    (240, 228, 66),  # yellow
+    (204, 121, 167),  # reddish purple
+    (213, 94, 0),  # vermilion
+    (0, 114, 178),  # blue
+    (136, 34, 85),  # wine
+)
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+SMALLEST_LETTERS = 9  # pixels; smaller ones cannot be read
+LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
+
+_WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is cut short
+_NEAR_SPOTS = 8  # those that touch the label's own box
+_FONT = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
+
+
+def draw_detections(picture: UInt8 | Image.Image, detections: "Detections") -> Image.Image:
+    """A copy of the picture with every detection's box, name and score; the colour belongs to the class id."""
+    captions = [f"{d.name} {d.score:.2f}" for d in detections]
+    return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist())
+
+
+def draw_boxes(
+    picture: UInt8 | Image.Image, boxes_xyxy: Float32, captions: Sequence[str], color_keys: Sequence[int | str]
+) -> Image.Image:
+    """A copy of the picture (RGB uint8 [H, W, 3] or PIL) with N boxes, pixels [N, 4], the most important first.
+
+    Line width and letters follow the picture's size. A caption stays inside the picture and off other captions where
+    there is room; it is cut short, then left out, where the picture is too small for it. An empty caption draws none.
+    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` give equal colours, always.
+    """
+    boxes = np.asarray(boxes_xyxy, np.float32)
+    if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
+        raise ArgumentError(
+            f"drawing needs boxes_xyxy [N, 4], N captions and N color_keys, "
+            f"got {list(boxes.shape)}, {len(captions)} and {len(color_keys)}"
+        )
+    image = picture.convert("RGB") if isinstance(picture, Image.Image) else Image.fromarray(_rgb(picture))
+    if image is picture:
+        image = image.copy()
+    cut = clip(boxes, *image.size)
+    visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
+    pen = ImageDraw.Draw(image)
+    for i in reversed(visible):  # the most important last, on top
+        _draw_frame(pen, image.size, cut[i], color_of(color_keys[i]))
+    _draw_labels(pen, image.size, cut[visible], [captions[i] for i in visible], [color_keys[i] for i in visible])
+    return image
+
+
+def color_of(key: int | str) -> Colour:
+    """The colour of a class id or name: the same in every picture and every run."""
+    number = zlib.crc32(key.encode()) if isinstance(key, str) else int(key)
+    return PALETTE[number % len(PALETTE)]
+
+
+def ink_on(colour: Colour) -> Colour:
+    """Black or white, whichever contrasts more with the colour (WCAG relative luminance)."""
+    light = luminance(colour)
+    return BLACK if (light + 0.05) / 0.05 > 1.05 / (light + 0.05) else WHITE
+
+
+def luminance(colour: Colour) -> float:
+    """Relative luminance 0..1 of an sRGB colour, as WCAG defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
+    """A copy uint8 [h, w, 3] of every pixel that a box touches, box by box; h or w is 0 for a box wholly outside."""
+    height, width = rgb.shape[:2]
+    cut = clip(boxes_xyxy, width, height)
+    low, high = np.floor(cut[:, :2]).astype(int), np.ceil(cut[:, 2:]).astype(int)
+    return [rgb[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in zip(low.tolist(), high.tolist(), strict=True)]
+
+
+def pixels_of(detections: "Detections", picture: Any = None) -> UInt8:
+    """The pixels, RGB uint8 [H, W, 3], that the detections belong to: of `picture`, else of the file `source`.
+
+    ArgumentError if there is no picture to take, or if its size is not the detections' size.
+    """
+    from ssd300.images.source import open_source
+
+    if picture is None:
+        if detections.source is None or not Path(detections.source).is_file():
+            raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")
+        picture = detections.source
+    rgb: UInt8 = open_source(picture)
+    if rgb.shape[:2] != detections.image_size_hw:
+        (height, width), (h, w) = detections.image_size_hw, rgb.shape[:2]
+        raise ArgumentError(f"the detections belong to a picture of {width}x{height} pixels, got one of {w}x{h}")
+    return rgb
+
+
+def save_picture(image: Image.Image, path: Path) -> None:
+    """Write by the file's ending. JPEG keeps full colour resolution, so that thin coloured lines stay sharp."""
+    options: dict[str, dict[str, Any]] = {
+        ".jpg": {"quality": 90, "subsampling": 0},
+        ".webp": {"quality": 90},
+    }
+    ending = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix.lower()
+    limit = {".jpg": LONGEST_JPEG_SIDE, ".webp": LONGEST_WEBP_SIDE}.get(ending, math.inf)
+    if max(image.size) > limit:
+        raise ArgumentError(f"{path}: this format holds at most {limit} pixels a side, got {max(image.size)}: use .png")
+    image.save(path, **options.get(ending, {}))
+
+
+def _rgb(picture: Any) -> UInt8:
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ArgumentError(
+            f"drawing needs RGB uint8 [H, W, 3] or a PIL picture, got {array.dtype} {list(array.shape)}"
+        )
+    return array
+
+
+def _line_width(size: tuple[int, int]) -> int:
+    return max(1, round(math.sqrt(size[0] * size[1]) / 300))
+
+
+def _letter_size(size: tuple[int, int]) -> int:
+    """Letters grow with the picture; on one of less than 72 pixels they would hide it: too small to be drawn then."""
+    return min(max(10, round(math.sqrt(size[0] * size[1]) / 42)), min(size) // 8)
+
+
+def _draw_frame(pen: ImageDraw.ImageDraw, size: tuple[int, int], box_xyxy: Float32, colour: Colour) -> None:
+    """The box as a line of the colour inside a hairline of the opposite brightness, so that it shows on any ground."""
+    left, top = (int(v) for v in np.floor(box_xyxy[:2]))
+    right, bottom = (int(v) for v in np.ceil(box_xyxy[2:]))
+    line = min(_line_width(size), max(1, min(right - left, bottom - top) // 6))  # a tiny box must not fill up
+    outline = max(1, line // 3)
+    if min(right - left, bottom - top) > 4 * (line + outline):
+        inner = line + outline
+        pen.rectangle((left, top, right - 1, bottom - 1), outline=ink_on(colour), width=inner)
+    pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=line)
+
+
+def _draw_labels(
+    pen: ImageDraw.ImageDraw,
+    size: tuple[int, int],
+    boxes_xyxy: Float32,
+    captions: Sequence[str],
+    color_keys: Sequence[int | str],
+) -> None:
+    letters = _letter_size(size)
+    if letters < SMALLEST_LETTERS:
+        return
+    font = _font(letters)
+    ascent, descent = font.getmetrics()
+    pad = max(2, letters // 5)
+    height = ascent + descent
+    small_xyxy = boxes_xyxy[area(boxes_xyxy) < 12 * height * height]
+    placed: list[Rectangle] = []
+    for box, caption, key in zip(boxes_xyxy, captions, color_keys, strict=True):
+        text = _fitted(caption, font, round(size[0] * _WIDEST_LABEL) - 2 * pad)
+        if not text:
+            continue
+        width = math.ceil(font.getlength(text)) + 2 * pad
+        place = _place(box, (width, height), size, placed, small_xyxy)
+        placed.append(place)
+        colour = color_of(key)
+        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
+        pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(colour), anchor="ls")
+
+
+@lru_cache(maxsize=8)
+def _font(letters: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_FONT, letters, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _fitted(caption: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+    """The caption on one line, cut short with an ellipsis where there is no room; empty if two letters do not fit."""
+    text = unicodedata.normalize("NFC", " ".join(caption.split()))
+    if font.getlength(text) <= room:
+        return text
+    for length in range(len(text) - 1, 1, -1):
+        short = text[:length].rstrip() + "…"
+        if font.getlength(short) <= room:
+            return short
+    return ""
+
+
+def _place(
+    box_xyxy: Float32, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle], small_xyxy: Float32
+) -> Rectangle:
+    """Where the label goes: near its box, off all labels placed, and if it can be off all small boxes too."""
+    spots = np.array(list(_spots(box_xyxy.tolist(), label, size)), np.float32)  # [S, 4], best first
+    crowded = iou(spots, np.array(placed, np.float32).reshape(-1, 4)).sum(1)
+    hiding = iou(spots[:_NEAR_SPOTS], small_xyxy).sum(1)
+    free = np.flatnonzero(crowded == 0)
+    clear = np.flatnonzero((crowded[:_NEAR_SPOTS] == 0) & (hiding == 0))
+    choice = clear[0] if len(clear) else free[0] if len(free) else crowded.argmin()
+    left, top, right, bottom = (int(v) for v in spots[choice])
+    return left, top, right, bottom
+
+
+def _spots(box: list[float], label: tuple[int, int], size: tuple[int, int]) -> Iterator[Rectangle]:
+    """Places of a label in the picture, best first: on the box, in its top, under it, then down and up its sides."""
+    (width, height), (x1, y1, x2, y2) = label, box
+    above, below = math.floor(y1) - height, math.ceil(y2)
+    columns = (math.floor(x1), math.ceil(x2) - width)
+    rows = [above, math.floor(y1), below, below - height]
+    if above < 0 and y2 - y1 < 3 * height:  # inside, it would hide a small object
+        rows = [below, above, math.floor(y1), below - height]
+    spots = [(left, top) for top in rows for left in columns]
+    steps = range(1, 1 + size[1] // height)
+    spots += [(left, top + step * height) for step in steps for left in columns for top in (rows[1],)]
+    spots += [(left, above - step * height) for step in steps for left in columns]
+    for left, top in spots:
+        left, top = min(max(left, 0), size[0] - width), min(max(top, 0), size[1] - height)
+        yield left, top, left + width, top + height

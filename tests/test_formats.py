@@ -1,0 +1,163 @@
+import csv
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssd300 import formats
+from ssd300.detections import Detections
+from ssd300.errors import ArgumentError, MissingExtraError, SSD300Error
+from ssd300.labels import COCO, ClassList
+
+EMPTY = Detections.empty(COCO, (480, 640), "x.png")
+TWO = Detections([[10, 20, 30.1, 60], [-4, 0, 700, 5]], [0.9, 0.35], [90, 1], COCO, (480, 640), 'dir/a,"b" ü.jpg')
+
+
+@st.composite
+def any_detections(draw):
+    count = draw(st.integers(0, 4))
+    number = st.floats(-1e6, 1e6, width=32)
+    boxes = np.array(
+        draw(st.lists(st.lists(number, min_size=4, max_size=4), min_size=count, max_size=count)), np.float32
+    )
+    boxes = boxes.reshape(count, 2, 2)
+    boxes.sort(axis=1)
+    scores = sorted(draw(st.lists(st.floats(0, 1, width=32), min_size=count, max_size=count)), reverse=True)
+    ids = draw(st.lists(st.sampled_from(COCO.ids), min_size=count, max_size=count))
+    return Detections(boxes.reshape(count, 4), scores, np.array(ids, np.int64), COCO, (480, 640), draw(st.text()))
+
+
+def test_empty_in_every_format() -> None:
+    assert formats.to_dict(EMPTY) == {"source": "x.png", "width": 640, "height": 480, "detections": []}
+    assert json.loads(EMPTY.to_json())["detections"] == []
+    assert EMPTY.to_coco() == []
+    assert EMPTY.to_csv() == ",".join(formats.CSV_COLUMNS) + "\n"
+    assert EMPTY.to_csv(header=False) == ""
+    assert EMPTY.to_yolo() == ""
+
+
+@given(any_detections())
+def test_dict_and_json_round_trip(found) -> None:
+    assert formats.from_dict(found.to_dict(), COCO) == found
+    assert formats.from_dict(json.loads(found.to_json()), COCO) == found
+
+
+def test_numbers_are_written_short_and_plain() -> None:
+    text = TWO.to_json()
+    assert '"score": 0.9, "box_xyxy": [10.0, 20.0, 30.1, 60.0]' in text
+    assert "ü" in text
+    assert "\n" not in text
+    assert TWO.to_json(indent=1).count("\n") > 5
+
+
+def test_coco_rows() -> None:
+    first, second = TWO.to_coco(7)
+    assert first == {"image_id": 7, "category_id": 90, "bbox": [10.0, 20.0, 20.1, 40.0], "score": 0.9}
+    assert second["bbox"] == [-4.0, 0.0, 704.0, 5.0]
+    json.dumps(TWO.to_coco())
+
+
+@pytest.mark.parametrize(
+    ("source", "image_id"),
+    [("000000397133.jpg", 397133), ("a/0.png", 0), ("b/street 1.jpg", "street 1"), ("٣.jpg", "٣"), ("-5.jpg", "-5")],
+)
+def test_image_id_is_the_number_in_the_file_name(source, image_id) -> None:
+    assert formats.image_id_of(source) == image_id
+
+
+def test_coco_rows_without_source_need_an_image_id() -> None:
+    nameless = Detections([[0, 0, 1, 1]], [0.5], [1], COCO, (2, 2))
+    with pytest.raises(ArgumentError, match="pass one"):
+        nameless.to_coco()
+    assert nameless.to_coco("x")[0]["image_id"] == "x"
+
+
+@given(any_detections())
+def test_csv_round_trips(found) -> None:
+    rows = list(csv.DictReader(io.StringIO(found.to_csv(), newline="")))
+    assert [row["source"] for row in rows] == [found.source] * len(found)
+    assert [int(row["class_id"]) for row in rows] == found.class_ids.tolist()
+    assert [row["name"] for row in rows] == list(found.names)
+    assert np.array_equal(np.array([row["score"] for row in rows], np.float32), found.scores)
+    sides = [[row[side] for side in ("left", "top", "right", "bottom")] for row in rows]
+    assert np.array_equal(np.array(sides, np.float32).reshape(-1, 4), found.boxes_xyxy)
+
+
+def test_yolo_lines_are_dense_normalised_and_cut_to_the_picture() -> None:
+    frame = Detections([[64, 48, 192, 144], [-64, 0, 1280, 240]], [1, 0.25], [90, 1], COCO, (480, 640))
+    assert frame.to_yolo() == "79 0.2 0.2 0.2 0.2 1\n0 0.5 0.25 1 0.5 0.25\n"
+    assert frame.to_yolo(scores=False) == "79 0.2 0.2 0.2 0.2\n0 0.5 0.25 1 0.5\n"
+
+
+def test_yolo_leaves_out_boxes_outside_and_writes_no_exponents() -> None:
+    wide = ClassList(("a",), (5,))
+    found = Detections([[1, 1, 1.01, 1.01], [-9, 0, -1, 5], [0, 0, 0, 5]], [0.5] * 3, [5] * 3, wide, (10000, 10000))
+    (line,) = found.to_yolo().splitlines()
+    assert "e" not in line
+    assert [float(word) for word in line.split()] == pytest.approx([0, 1.005e-4, 1.005e-4, 1e-6, 1e-6, 0.5], rel=1e-3)
+
+
+@given(any_detections())
+def test_yolo_round_trips_inside_the_picture(found) -> None:
+    inside = found[((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= [640, 480, 640, 480])).all(1)]
+    inside = inside[(inside.boxes_xyxy[:, 2:] - inside.boxes_xyxy[:, :2] > 1e-2).all(1)]
+    rows = np.array([line.split() for line in inside.to_yolo().splitlines()], float).reshape(-1, 6)
+    assert rows[:, 0].tolist() == inside.positions.tolist()
+    centre, half = rows[:, 1:3] * [640, 480], rows[:, 3:5] * [640, 480] / 2
+    assert np.concatenate([centre - half, centre + half], 1) == pytest.approx(inside.boxes_xyxy, abs=2e-4)
+    assert rows[:, 5] == pytest.approx(inside.scores)
+
+
+@pytest.mark.parametrize("found", [EMPTY, TWO], ids=["empty", "two"])
+def test_pandas(found) -> None:
+    frame = found.to_pandas()
+    assert tuple(frame.columns) == formats.CSV_COLUMNS
+    assert len(frame) == len(found)
+    kinds = {name: str(kind) for name, kind in frame.dtypes.items()}
+    assert {kinds[name] for name in ("score", "left", "top", "right", "bottom")} == {"float32"}
+    assert {kinds[name] for name in ("width", "height", "class_id")} == {"int64"}
+    assert {kinds[name] for name in ("source", "name")} == {"object"}
+    assert np.array_equal(frame[["left", "top", "right", "bottom"]].to_numpy(), found.boxes_xyxy)
+    assert list(frame["name"]) == list(found.names)
+
+
+@pytest.mark.filterwarnings("ignore")  # of supervision's own imports
+@pytest.mark.parametrize("found", [EMPTY, TWO], ids=["empty", "two"])
+def test_supervision(found) -> None:
+    other = found.to_supervision()
+    assert len(other) == len(found)
+    assert np.array_equal(other.xyxy, found.boxes_xyxy)
+    assert (other.xyxy.dtype, other.confidence.dtype) == (np.float32, np.float32)
+    assert other.class_id.tolist() == found.positions.tolist()
+    assert other.data["class_name"].tolist() == list(found.names)
+
+
+@pytest.mark.parametrize("package", ["pandas", "supervision"])
+def test_missing_packages_say_how_to_get_them(package, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=f"to_{package} needs .* pip install {package}"):
+        getattr(TWO, f"to_{package}")()
+
+
+@pytest.mark.parametrize("ending", [".json", ".csv", ".txt", ".CSV"])
+@pytest.mark.parametrize("found", [EMPTY, TWO], ids=["empty", "two"])
+def test_save_exports_by_the_ending(tmp_path, ending, found) -> None:
+    path = tmp_path / f"ä b{ending}"
+    found.save(str(path))
+    writer = {".json": found.to_json, ".csv": found.to_csv, ".txt": found.to_yolo}[ending.lower()]
+    assert path.read_text(encoding="utf-8") == writer()
+
+
+@pytest.mark.parametrize("name", ["x", "x.tiff", "x.jpg.zip"])
+def test_save_names_the_known_endings(tmp_path, name) -> None:
+    with pytest.raises(ArgumentError, match=r"the ending must be one of .jpg, .jpeg, .png, .webp, .json, .csv, .txt"):
+        TWO.save(tmp_path / name)
+
+
+def test_save_where_nothing_can_be_written(tmp_path) -> None:
+    with pytest.raises(SSD300Error, match=r"cannot write .*gone/x\.json: No such file or directory"):
+        TWO.save(tmp_path / "gone" / "x.json")
