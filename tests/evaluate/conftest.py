@@ -22,17 +22,9 @@ class Result:
     class_ids: np.ndarray
 
 
-def annotations(boxes_xyxy=(), class_ids=(), crowd=(), ignore=(), area=None) -> Annotations:
+def annotations(boxes_xyxy=(), class_ids=(), crowd=None, ignore=None, areas=None) -> Annotations:
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)
-    size = boxes[:, 2:] - boxes[:, :2]
-    return Annotations(
-        boxes_xyxy=boxes,
-        class_ids=np.asarray(class_ids, np.int64).reshape(len(boxes)),
-        crowd=np.asarray(crowd, bool) if len(crowd) else np.zeros(len(boxes), bool),
-        ignore=np.asarray(ignore, bool) if len(ignore) else np.zeros(len(boxes), bool),
-        area=(size[:, 0] * size[:, 1] if area is None else np.asarray(area)).astype(np.float32),
-        scores=np.ones(len(boxes), np.float32),
-    )
+    return Annotations.of(boxes, np.asarray(class_ids, np.int64), crowd=crowd, ignore=ignore, areas=areas)
 
 
 def picture(image_id, found=None, *, width=640, height=480, path=None) -> Picture:

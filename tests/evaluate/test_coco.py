@@ -77,7 +77,7 @@ def test_text_ids_count_as_integer_ids_do(make):
 
 
 def test_a_missing_result_is_an_error(make):
-    with pytest.raises(ArgumentError, match="one result per picture.*random has 2 pictures, 1 results"):
+    with pytest.raises(ArgumentError, match=r"one result per picture.*random has 2 pictures, 1 results"):
         coco_metrics(make.dataset([make.picture(1), make.picture(2)], TWO), [make.result()])
 
 

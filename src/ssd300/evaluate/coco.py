@@ -28,7 +28,7 @@ MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts
 
 
 class PictureResult(Protocol):
-    """What was found in one picture, `Detections` for one: boxes in pixels of the original picture, the data set's ids."""
+    """What was found in one picture, `Detections` for one: boxes in pixels of the original, the data set's ids."""
 
     @property
     def boxes_xyxy(self) -> Float32: ...  # [N, 4]
@@ -44,7 +44,7 @@ class CocoMetrics:
 
     stats               [12] in the order of STAT_NAMES
     classes             the K classes of the data set; all per-class arrays are in their order
-    ap_of_class         [K] mean over IoU 0.50:0.95, likewise ap50_of_class (IoU 0.5) and recall_of_class (AR, 100 boxes)
+    ap_of_class         [K] mean over IoU 0.50:0.95, likewise ap50_of_class (IoU 0.5), recall_of_class (AR, 100 boxes)
     precision           [10, 101, K] at IOU_THRESHOLDS and RECALL_POINTS, all sizes, 100 boxes
     boxes_of_class      [K] boxes that count, without crowd and ignored ones
     crowd, ignored      boxes of the data set marked so; both are matched one-to-many
@@ -81,7 +81,7 @@ class CocoMetrics:
 
 
 def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetrics:
-    """The COCO numbers of `results`, one per picture of the data set in its order (an empty one where nothing was found).
+    """The COCO numbers of `results`, one per picture of the data set in its order (an empty one where nothing is).
 
     Raises ArgumentError where the counts differ or a class id is not one of the data set's,
     MissingExtraError without the extra `eval`.
@@ -103,14 +103,14 @@ def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
 
 
 def image_numbers(dataset: Dataset) -> Int64:
-    """The number [pictures] that stands for each picture while counting: 1, 2, ... in the order of the users' integer ids.
+    """The number [pictures] that stands for each picture while counting: 1, 2, ... in the order of their integer ids.
 
-    Equal scores in two pictures are ordered by id, so the order of ids has to be kept. Ids that are text keep file order.
+    Equal scores in two pictures are ordered by id, so the order of ids has to be kept. Text ids keep file order.
     """
     ids = [picture.image_id for picture in dataset.pictures]
-    order = np.arange(len(ids))
+    order = list(range(len(ids)))
     if all(isinstance(i, int) for i in ids):
-        order = np.argsort(np.asarray(ids, np.int64), kind="stable")
+        order.sort(key=ids.__getitem__)
     numbers = np.empty(len(ids), np.int64)
     numbers[order] = np.arange(1, len(ids) + 1)
     return numbers

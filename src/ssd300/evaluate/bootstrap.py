@@ -1,0 +1,132 @@
+"""How sure an AP is: bootstrap over pictures. On small data sets the noise is part of the answer.
+
+Pictures are drawn with replacement, which only gives each a weight 0, 1, 2, ...; matches do not change. So a thousand
+resamples cost a thousand weighted sums over the match table, not a thousand evaluations.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.errors import ArgumentError
+from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, Float64
+from ssd300.evaluate.matches import MatchTable
+
+Weights = NDArray[np.int32]  # [B, pictures] how often each resample holds each picture
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+_CELLS = 4_000_000  # weights held at a time: 16 MB
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number, and the bounds between which 95 % of its resamples lie. NaN where nothing could be counted."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Second minus first on the same pictures: AP and AP50, and the share of resamples in which the second is ahead."""
+
+    ap: Interval
+    ap50: Interval
+    share_ahead: float
+
+
+def intervals(table: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Interval, Interval]:
+    """AP and AP50 with their 95 % percentile intervals over pictures. The same seed gives the same interval."""
+    ap_50_95, ap50 = _summaries(table, _with_identity(table, resamples, seed))
+    return _interval(ap_50_95), _interval(ap50)
+
+
+def difference(first: MatchTable, second: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
+    """Paired bootstrap: both sets of results are counted on the same draws, so what is common to them cancels.
+
+    Raises ArgumentError where the two were not made from the same pictures.
+    """
+    if first.boxes.shape != second.boxes.shape or (first.boxes != second.boxes).any():
+        raise ArgumentError(
+            f"a paired comparison needs results of the same pictures: the first has {first.boxes.shape[0]} pictures "
+            f"with {first.boxes.sum()} boxes, the second {second.boxes.shape[0]} with {second.boxes.sum()}"
+        )
+    weights = _with_identity(first, resamples, seed)
+    gains = [b - a for a, b in zip(_summaries(first, weights), _summaries(second, weights), strict=True)]
+    drawn = gains[0][1:]
+    drawn = drawn[np.isfinite(drawn)]
+    return Difference(_interval(gains[0]), _interval(gains[1]), float(np.mean(drawn > 0)) if len(drawn) else np.nan)
+
+
+def ap_of_resamples(table: MatchTable, weights: Weights) -> Float64:
+    """AP [B, T, K] of B resamples given as picture weights [B, pictures]; NaN for a class without boxes."""
+    boxes = weights @ table.boxes  # [B, K]
+    out = np.full((len(weights), len(IOU_THRESHOLDS), len(table.classes)), np.nan)
+    for k in range(len(table.classes)):
+        rows = slice(int(table.first[k]), int(table.first[k + 1]))
+        chunk = max(1, _CELLS // max(1, rows.stop - rows.start))
+        for start in range(0, len(weights), chunk):
+            part = slice(start, start + chunk)
+            out[part, :, k] = _class_ap(table, rows, weights[part], boxes[part, k])
+    return out
+
+
+def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[np.int64]) -> Float64:
+    """[B, T] of one class: the 101-point AP with every detection counted as often as its picture was drawn.
+
+    Precision can only peak where something right was found, so it is computed at those places alone.
+    """
+    drawn = np.take(weights, table.picture[rows], axis=1)  # [B, D]
+    seen = drawn.cumsum(axis=1, dtype=np.int32)
+    ap = np.zeros((len(weights), len(IOU_THRESHOLDS)))
+    for t in range(len(IOU_THRESHOLDS)):
+        places = np.flatnonzero(table.right[t, rows])
+        if not len(places):
+            continue
+        hits = np.take(drawn, places, axis=1).cumsum(axis=1, dtype=np.int32)  # [B, hits]
+        judged = np.take(seen, places, axis=1)
+        unjudged = np.flatnonzero(table.unjudged[t, rows])
+        if len(unjudged):
+            skipped = np.pad(np.take(drawn, unjudged, axis=1).cumsum(axis=1, dtype=np.int32), ((0, 0), (1, 0)))
+            judged = judged - skipped[:, np.searchsorted(unjudged, places)]
+        precision = hits / (judged + np.spacing(1))
+        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        points = np.searchsorted(RECALL_POINTS, hits / np.maximum(boxes, 1)[:, None], side="right")
+        ap[:, t] = (envelope * np.diff(points, axis=1, prepend=0)).sum(axis=1) / len(RECALL_POINTS)
+    ap[boxes == 0] = np.nan
+    return ap
+
+
+def _with_identity(table: MatchTable, resamples: int, seed: int) -> Weights:
+    """Weights [1 + resamples, pictures]: first the pictures as they are, then the draws."""
+    pictures = len(table.boxes)
+    draws = np.random.default_rng(seed).integers(0, max(pictures, 1), (resamples, pictures))
+    weights = np.ones((1 + resamples, pictures), np.int32)
+    for i, drawn in enumerate(draws):
+        weights[1 + i] = np.bincount(drawn, minlength=pictures)
+    return weights
+
+
+def _summaries(table: MatchTable, weights: Weights) -> tuple[Float64, Float64]:
+    """AP and AP50 [B]: means over the classes that have boxes in the resample."""
+    ap = ap_of_resamples(table, weights)
+    counted = np.isfinite(ap[:, 0])  # [B, K]
+    classes = counted.sum(axis=1)
+    classes_or_nan = np.where(classes > 0, classes, np.nan)
+    by_class = np.where(counted, ap.mean(axis=1), 0.0), np.where(counted, ap[:, 0], 0.0)
+    return by_class[0].sum(axis=1) / classes_or_nan, by_class[1].sum(axis=1) / classes_or_nan
+
+
+def _interval(values: Float64) -> Interval:
+    """The first value is the number itself, the others are its resamples."""
+    drawn = values[1:][np.isfinite(values[1:])]
+    if not len(drawn):
+        return Interval(float(values[0]), np.nan, np.nan)
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(values[0]), float(low), float(high))

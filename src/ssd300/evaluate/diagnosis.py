@@ -1,0 +1,126 @@
+"""Where the AP is lost: curves and best thresholds per class, confusions, kinds of error, the worst pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.boxes import Int64
+from ssd300.data.dataset import Dataset
+from ssd300.evaluate.coco import Float64, PictureResult, counts_as_crowd, score
+from ssd300.evaluate.matches import MatchTable, match_picture, match_table
+
+WORST_PICTURES = 12
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Precision and recall at IoU 0.5 as the score threshold falls over `thresholds` [S]; and where F1 is highest.
+
+    All NaN where the class has no boxes or nothing was found. `best_threshold` was chosen on the very pictures it is
+    reported for: with few boxes it is a guess.
+    """
+
+    thresholds: Float64
+    precision: Float64
+    recall: Float64
+    best_threshold: float
+    best_f1: float
+    best_precision: float
+    best_recall: float
+
+
+@dataclass(frozen=True)
+class PictureErrors:
+    """One picture at a score threshold and IoU 0.5. Rows of its result, and positions of its true boxes."""
+
+    position: int
+    right: Int64
+    wrong: Int64
+    missed: Int64
+
+    @property
+    def errors(self) -> int:
+        return len(self.wrong) + len(self.missed)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the report shows beside the 12 numbers.
+
+    curves              one per class, in the order of the data set's classes; `overall` counts all classes together
+    confusion           [K + 1, K + 1] rows true, columns found, at `overall.best_threshold` and IoU 0.5; the last is
+                        "nothing": the last column counts missed boxes, the last row finds where nothing is
+    tide                error kind -> (AP50 that would be gained if it were gone, how often it occurs)
+    worst               pictures with most errors at `overall.best_threshold`, worst first
+    """
+
+    curves: tuple[Curve, ...]
+    overall: Curve
+    confusion: NDArray[np.int64]
+    tide: dict[str, tuple[float, int]]
+    worst: tuple[PictureErrors, ...]
+
+
+def diagnose(dataset: Dataset, results: Sequence[PictureResult], *, worst: int = WORST_PICTURES) -> Diagnosis:
+    """Everything about where the AP is lost. `results` as in `coco_metrics`."""
+    scorer = score(dataset, results)
+    table = match_table(dataset, results)
+    overall = _curve(table, np.lexsort((-table.scores,)), int(table.boxes.sum()))
+    threshold = overall.best_threshold if np.isfinite(overall.best_threshold) else 0.0
+    tide = scorer.tide_errors()
+    errors = [picture_errors(dataset, results, i, threshold) for i in range(len(dataset.pictures))]
+    errors.sort(key=lambda found: -found.errors)  # stable: equal ones stay in the data set's order
+    return Diagnosis(
+        curves=class_curves(table),
+        overall=overall,
+        confusion=_confusion(dataset, scorer.confusion_matrix(iou_thr=0.5, min_score=threshold)),
+        tide={kind: (gain, tide["counts"].get(kind, 0)) for kind, gain in tide["delta_ap"].items()},
+        worst=tuple(e for e in errors[:worst] if e.errors),
+    )
+
+
+def class_curves(table: MatchTable) -> tuple[Curve, ...]:
+    """One curve per class, in the order of the table's classes."""
+    boxes = table.boxes.sum(axis=0)
+    return tuple(
+        _curve(table, np.arange(table.first[k], table.first[k + 1]), int(boxes[k])) for k in range(len(table.classes))
+    )
+
+
+def picture_errors(
+    dataset: Dataset, results: Sequence[PictureResult], position: int, score_threshold: float
+) -> PictureErrors:
+    """What is right, wrong and missed in one picture, counting detections with score >= threshold at IoU 0.5."""
+    truth, found = dataset.pictures[position].annotations, results[position]
+    matches = match_picture(truth, found)
+    shown = found.scores[matches.rows] >= score_threshold
+    rows, box_of = matches.rows[shown], matches.box_of[0, shown]
+    crowd = counts_as_crowd(truth)
+    hit = box_of >= 0
+    right = hit & ~np.append(crowd, True)[box_of]  # -1 falls on the appended one
+    missed = ~crowd
+    missed[box_of[right]] = False
+    return PictureErrors(position, rows[right], rows[~hit], np.flatnonzero(missed))
+
+
+def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
+    right, unjudged, scores = table.right[0, rows], table.unjudged[0, rows], table.scores[rows]
+    hits, found = right.cumsum(), (~unjudged).cumsum()
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (found > 0)  # equal scores pass together
+    hits, found, scores = hits[last], found[last], scores[last]
+    if not boxes or not len(scores):
+        nothing = np.zeros(0)
+        return Curve(nothing, nothing, nothing, *[float("nan")] * 4)
+    precision, recall, f1 = hits / found, hits / boxes, 2 * hits / (found + boxes)
+    best = int(f1.argmax())
+    points = (float(a[best]) for a in (scores, f1, precision, recall))
+    return Curve(scores, precision, recall, *points)
+
+
+def _confusion(dataset: Dataset, counted: dict[str, NDArray[np.uint64] | list[int]]) -> NDArray[np.int64]:
+    """hotcoco's matrix in the order of the data set's classes, "nothing" last."""
+    cat_ids = list(counted["cat_ids"])
+    order = [cat_ids.index(class_id) for class_id in dataset.classes.ids] + [len(cat_ids)]
+    return np.asarray(counted["matrix"]).astype(np.int64)[np.ix_(order, order)]

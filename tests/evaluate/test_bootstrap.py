@@ -1,0 +1,94 @@
+"""Intervals: resampling by weights is the same as evaluating a data set in which pictures are repeated."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ssd300.errors import ArgumentError
+from ssd300.evaluate.bootstrap import ap_of_resamples, difference, intervals
+from ssd300.evaluate.coco import coco_metrics
+from ssd300.evaluate.matches import match_table
+from ssd300.labels import ClassList
+
+CAT = ClassList(("cat",), (1,))
+BOX = [10, 10, 60, 60]
+
+
+def test_no_pictures(make):
+    ap, ap50 = intervals(match_table(make.dataset([], CAT), []), resamples=5)
+    assert np.isnan([ap.value, ap.low, ap.high, ap50.value, ap50.low, ap50.high]).all()
+    assert str(ap) == "nan [nan, nan]"
+
+
+def test_pictures_without_boxes(make):
+    data, results = make.dataset([make.picture(1)], CAT), [make.result([BOX], [0.5], [1])]
+    assert np.isnan(intervals(match_table(data, results), resamples=5)[0].value)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_pictures_as_they_are_give_the_ap_of_hotcoco(make, seed):
+    data, results = make.random_case(seed, most_found=400 if seed % 4 == 0 else 40)
+    metrics, table = coco_metrics(data, results), match_table(data, results)
+    ap = ap_of_resamples(table, np.ones((1, len(data)), np.int32))[0]  # [T, K]
+    expected = np.where(metrics.precision[:, 0] < 0, np.nan, metrics.precision.mean(axis=1))
+    np.testing.assert_allclose(ap, expected, rtol=0, atol=1e-12)
+    both = intervals(table, resamples=0)
+    assert [both[0].value, both[1].value] == pytest.approx([metrics.ap, metrics.ap50], abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_weight_is_a_repeated_picture(make, seed):
+    data, results = make.random_case(seed)
+    # Without equal scores inside a picture, whose order among repeated pictures would be a matter of taste.
+    results = [make.result(r.boxes_xyxy, r.scores - 1e-4 * np.arange(len(r.scores)), r.class_ids) for r in results]
+    weights = np.random.default_rng(seed).integers(0, 4, (2, len(data))).astype(np.int32)
+    for w in weights:
+        order = np.argsort([p.image_id for p in data.pictures])
+        repeated = np.repeat(order, w[order])
+        pictures = [replace(data.pictures[i], image_id=n) for n, i in enumerate(repeated.tolist())]
+        metrics = coco_metrics(make.dataset(pictures, data.classes), [results[i] for i in repeated])
+        ap = ap_of_resamples(match_table(data, results), w[None])[0]
+        expected = np.where(metrics.precision[:, 0] < 0, np.nan, metrics.precision.mean(axis=1))
+        np.testing.assert_allclose(ap, expected, rtol=0, atol=1e-12)
+
+
+def test_the_interval_holds_the_value_repeats_with_the_seed_and_shrinks_with_pictures(make):
+    small = match_table(*make.random_case(1, pictures=100))
+    large = match_table(*make.random_case(1, pictures=1600))
+    ap, ap50 = intervals(small, resamples=400, seed=3)
+    assert ap.low < ap.value < ap.high
+    assert ap50.low < ap50.value < ap50.high
+    assert intervals(small, resamples=400, seed=3) == (ap, ap50)
+    assert intervals(small, resamples=400, seed=4) != (ap, ap50)
+    wide = intervals(large, resamples=400)[0]
+    assert 2.5 < (ap.high - ap.low) / (wide.high - wide.low) < 6  # sixteen times the pictures: a fourth
+
+
+def test_the_difference_is_paired(make):
+    data, results = make.random_case(2, pictures=150)
+    table = match_table(data, results)
+    same = difference(table, table, resamples=100)
+    assert (same.ap.value, same.ap.low, same.ap.high, same.share_ahead) == (0, 0, 0, 0)
+    worse = [make.result(r.boxes_xyxy[::5], r.scores[::5], r.class_ids[::5]) for r in results]
+    gain = difference(match_table(data, worse), table, resamples=400)
+    alone = intervals(table, resamples=400)[0]
+    assert 0 < gain.ap.low < gain.ap.value < gain.ap.high
+    assert gain.ap50.value > 0
+    assert gain.share_ahead > 0.99
+    assert gain.ap.high - gain.ap.low < alone.high - alone.low
+    assert difference(table, match_table(data, worse), resamples=400).share_ahead < 0.01
+
+
+def test_a_difference_between_different_pictures_is_refused(make):
+    first, second = (match_table(*make.random_case(seed)) for seed in (1, 2))
+    with pytest.raises(ArgumentError, match="results of the same pictures"):
+        difference(first, second)
+
+
+def test_a_thousand_resamples_are_quick(make):
+    table = match_table(*make.random_case(5, pictures=500, classes=20))
+    start = time.perf_counter()
+    intervals(table, resamples=1000)
+    assert time.perf_counter() - start < 8
