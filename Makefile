@@ -1,0 +1,59 @@
+# demo: find objects in the pictures of examples/images/   test, check: what .ci/run calls
+# All of it needs Python 3.11+ and make, nothing else. Settings: make test PYTHON=python3.12 TORCH=torch==2.12.0
+# For a torch without CUDA, name PyTorch's CPU index in PIP_EXTRA_INDEX_URL.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+
+PY := .venv/bin/python
+# By module, not by .venv/bin/NAME: no recipe then depends on a script's first line, which cannot hold a long path.
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       install the base package into .venv (no torch), detect in examples/images/"
+	@echo "make check      ruff, mypy, import-linter"
+	@echo "make test       the test suite, minutes"
+	@echo "make test-slow  the tests marked slow"
+	@echo "make format     let ruff format the code"
+	@echo "make clean      remove .venv and caches"
+
+# The stamps lie inside .venv, so that they go with it.
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ssd300 needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/base: .venv/made pyproject.toml constraints.txt
+	$(PIP) -e .
+	@touch $@
+
+.venv/dev: .venv/made pyproject.toml constraints.txt
+	$(PIP) "$(TORCH)"
+	$(PIP) -e ".[dev]"
+	@touch $@ .venv/base
+
+demo: .venv/base
+	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
+
+test: .venv/dev
+	$(PY) -m pytest -m "not slow"
+
+test-slow: .venv/dev
+	$(PY) -m pytest -m slow
+
+check: .venv/dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+format: .venv/dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
