@@ -21,7 +21,7 @@ def _check_loopback(host: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail a test that connects, or resolves a name, beyond this machine."""
+    """Fail a test that connects, or resolves a name, beyond this machine; a literal address needs no resolving."""
     connect, resolve = socket.socket.connect, socket.getaddrinfo
 
     def checked_connect(self: socket.socket, address: Any) -> None:
@@ -30,7 +30,10 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     def checked_resolve(host: Any, *args: Any, **options: Any) -> Any:
-        _check_loopback(host.decode() if isinstance(host, bytes) else host)
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            _check_loopback(host)
         return resolve(host, *args, **options)
 
     monkeypatch.setattr(socket.socket, "connect", checked_connect)

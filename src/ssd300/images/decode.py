@@ -85,17 +85,18 @@ def size_hw(data: bytes, *, name: str) -> tuple[int, int]:
     return header(data, name=name).size_hw
 
 
-def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact") -> UInt8:
+def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratch: UInt8 | None = None) -> UInt8:
     """RGB uint8 [H, W, 3] of a picture file, turned upright.
 
     `name` is what errors call the picture. `decode="fast"` decodes a JPEG at 1/2, 1/4 or 1/8 of its size where both
-    sides keep 300 pixels or more: quicker for large pictures, but not the exact pixels. Raises ImageError.
+    sides keep 300 pixels or more: quicker for large pictures, but not the exact pixels. `scratch` is memory [n] that
+    the result may lie in. Raises ImageError.
     """
     if decode not in get_args(DecodeMode):
         raise unknown_name("decode mode", decode, get_args(DecodeMode))
     kind = _format(data, name)
     if kind == "JPEG":
-        rgb = _decode_jpeg(data, name, fast=decode == "fast")
+        rgb = _decode_jpeg(data, name, fast=decode == "fast", scratch=scratch)
         if rgb is not None:
             return rgb
     with quiet_pillow():
@@ -130,7 +131,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None if colours in ("CMYK", "YCCK") else (height, width)
 
 
-def _decode_jpeg(data: bytes, name: str, *, fast: bool) -> UInt8 | None:
+def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -> UInt8 | None:
     """The upright pixels, or None where Pillow must decide.
 
     simplejpeg is strict and stops at faults that Pillow and every viewer overlook (stray bytes between segments);
@@ -151,6 +152,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool) -> UInt8 | None:
             min_height=-(-height // factor) if factor > 1 else 0,
             min_width=-(-width // factor) if factor > 1 else 0,
             min_factor=factor,
+            buffer=scratch if scratch is not None and scratch.size >= 3 * height * width else None,
         )
     except ValueError:
         return None

@@ -68,7 +68,10 @@ def _to_rgb(picture: Image.Image, name: str) -> UInt8:
     if mode == "RGB" and not picture.has_transparency_data:
         return np.array(picture)
     if mode.startswith("I;16"):
-        return _grey_to_rgb(np.asarray(picture).astype(np.uint16), name)
+        values = np.asarray(picture).astype(np.uint16)
+        rgb = _grey_to_rgb(values, name)
+        rgb[values == picture.info.get("transparency", -1)] = 255
+        return rgb
     if mode == "I":
         return _grey_to_rgb(_integers_to_uint16(np.asarray(picture), name), name)
     if mode == "F":
@@ -107,7 +110,7 @@ def to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
     """uint8 as it is, uint16 by its high byte, float 0..1 rounded to 0..255; the shape is kept."""
     if values.dtype == np.uint8:
         return values
-    if values.dtype == np.uint16:
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # in either byte order
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind == "f":
         return _float_to_uint8(values, name)

@@ -91,10 +91,13 @@ def _expand_single(value: Any) -> Iterator[Source]:
 
 
 def _pictures_of(path: str) -> list[str]:
-    """The pictures of a directory or a glob, sorted; empty for anything else."""
+    """The pictures of a directory or a glob, sorted; empty for anything else, and for a directory that is locked."""
     if os.path.isdir(path):
-        with os.scandir(path) as entries:
-            names = [e.name for e in entries if _looks_like_picture(e.name) and not e.is_dir()]
+        try:
+            with os.scandir(path) as entries:
+                names = [e.name for e in entries if _looks_like_picture(e.name) and not e.is_dir()]
+        except OSError:
+            return []
         return [os.path.join(path, name) for name in sorted(names)]
     if glob.has_magic(path) and not os.path.lexists(path):
         return sorted(found for found in glob.iglob(path, recursive=True) if not os.path.isdir(found))
@@ -122,9 +125,17 @@ def open_source(
 
 
 def read_picture(
-    source: Any, *, color: str = "rgb", decode: DecodeMode = "exact", allow_private: bool | None = None
+    source: Any,
+    *,
+    color: str = "rgb",
+    decode: DecodeMode = "exact",
+    allow_private: bool | None = None,
+    scratch: UInt8 | None = None,
 ) -> tuple[UInt8, tuple[int, int]]:
-    """As `open_source`, and the (H, W) of the upright original, which decode="fast" may have shrunk."""
+    """As `open_source`, and the (H, W) of the upright original, which decode="fast" may have shrunk.
+
+    `scratch` as in `decode_image`.
+    """
     name = name_of(source)
     value = source.value if isinstance(source, Source) else source
     if is_tensor(value):
@@ -135,7 +146,7 @@ def read_picture(
         rgb = _picture_to_rgb(value, name)
     else:
         data = read_bytes(value, name, allow_private=allow_private)
-        rgb = decode_image(data, name=name, decode=decode)
+        rgb = decode_image(data, name=name, decode=decode, scratch=scratch)
         if decode == "fast":
             return rgb, size_hw(data, name=name)
     return rgb, rgb.shape[:2]
