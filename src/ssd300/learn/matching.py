@@ -5,7 +5,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ssd300.boxes import Float32, Int64, area, iou, xyxy_to_cxcywh
+from ssd300.boxes import Float32, area, iou, xyxy_to_cxcywh
 from ssd300.priors import default_boxes, default_boxes_xyxy
 
 IGNORED = -1  # the label of a prior that is neither object nor background
@@ -53,7 +53,9 @@ def match(boxes_xyxy: Array, labels: Array, iou_threshold: float = 0.5) -> tuple
     return matched_boxes_cxcywh, matched_labels
 
 
-def ignored_priors(ignored_xyxy: Float32, crowd_xyxy: Float32, threshold: float = 0.5) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def ignored_priors(
+    ignored_xyxy: Float32, crowd_xyxy: Float32, threshold: float = 0.5
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Priors [8732] that must not be taught to be background.
 
     Args:

@@ -11,9 +11,7 @@ from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBloc
 def conv_modules(conv: Conv) -> list[nn.Module]:
     """The convolution and, where the architecture has one, its batch norm."""
     bias = conv.norm_key is None
-    layer = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias
-    )
+    layer = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
     return [layer] if bias else [layer, nn.BatchNorm2d(conv.out_channels, eps=BATCH_NORM_EPS)]
 
 

@@ -1,0 +1,83 @@
+"""Where and how the arithmetic runs: device, number type, memory layout, the C allocator, processes."""
+
+import ctypes
+import os
+import platform
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from ssd300.errors import ArgumentError, TrainingError, unknown_name
+
+PRECISIONS = ("auto", "f32", "bf16", "f16")
+_DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The device of a run, and this process's place among the others (rank of world)."""
+
+    device: torch.device
+    precision: str
+    rank: int = 0
+    world: int = 1
+
+    def autocast(self) -> AbstractContextManager[object]:
+        dtype = _DTYPES.get(self.precision)
+        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean of a number over all processes."""
+        if self.world > 1:
+            dist.all_reduce(value)
+            value = value / self.world
+        return value
+
+
+def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """Resolve "auto": CUDA if there is one; bf16 where the hardware has it, else f16 on CUDA and f32 on a CPU.
+
+    Under torchrun (RANK and WORLD_SIZE in the environment) joins the process group: nccl on CUDA, gloo on CPUs.
+    """
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if kind.startswith("cuda") and not torch.cuda.is_available():
+        raise ArgumentError(
+            f"device is {device!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'"
+        )
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if kind == "cuda":
+        kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        torch.cuda.set_device(kind)
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if kind.startswith("cuda") else "gloo")
+    if precision == "auto":
+        if kind.startswith("cuda"):
+            precision = "bf16" if torch.cuda.is_bf16_supported() else "f16"
+        else:
+            precision = "bf16" if cpu_has_bf16() else "f32"
+    if precision == "f16" and kind == "cpu":
+        raise TrainingError("precision f16 is for CUDA: on a CPU use bf16 (where it has it) or f32")
+    return Compute(torch.device(kind), precision, rank, world)
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself (AVX512_BF16 or AMX); emulated it would be slower than float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc to keep large freed blocks. False where that is not possible (no glibc).
+
+    By default it hands every large activation back to the kernel and faults it in again, page by page, at the next
+    step. Call before the first tensor is made; the effect is on the whole process.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    # -1 becomes the largest size_t: never trim.
+    return all([mallopt(_M_MMAP_MAX, 0), mallopt(_M_TRIM_THRESHOLD, -1), mallopt(_M_TOP_PAD, 1 << 28)])

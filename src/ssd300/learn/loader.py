@@ -1,0 +1,109 @@
+"""From a data set to batches. Worker processes read and augment, by chance keyed to (seed, epoch, picture).
+
+Which worker or process does the work, how many there are and where a resumed run starts changes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.labels import ClassList
+from ssd300.learn.augment import AUGMENTS, Sample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """pictures uint8 [B, 300, 300, 3] RGB, and for each one its augmented sample without the picture."""
+
+    pictures: Tensor
+    samples: list[Sample]
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+class TrainingPictures(TorchDataset[Sample]):
+    """Item (epoch, index) -> the augmented sample of a picture in that epoch."""
+
+    def __init__(self, dataset: Dataset, augment: str, seed: int, min_score: float) -> None:
+        self.dataset, self.augment, self.seed, self.min_score = dataset, augment, seed, min_score
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, str]:
+        epoch, index = key
+        picture = self.dataset.pictures[index]
+        sample = read_sample(picture, self.dataset.classes, self.min_score)
+        return AUGMENTS[self.augment](sample, np.random.default_rng([self.seed, epoch, index])), str(picture.file_name)
+
+
+def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
+    """A picture with its boxes in the unit frame. Objects whose score is below `min_score` become doubtful ones."""
+    rgb = picture.read()
+    truth = picture.annotations
+    height, width = rgb.shape[:2]
+    boxes_xyxy = (truth.boxes_xyxy / np.array([width, height, width, height], np.float32)).clip(0, 1).astype(np.float32)
+    labels = np.array([classes.position_of_id[int(i)] + 1 for i in truth.class_ids], np.int64)
+    doubtful = truth.ignore | (truth.scores < min_score)
+    solid = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1)  # without an area there is nothing to learn
+    sample = Sample(rgb, boxes_xyxy, labels, truth.scores, doubtful & ~truth.crowd, truth.crowd)
+    return sample.with_boxes(solid, boxes_xyxy)
+
+
+def epoch_order(pictures: int, seed: int, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The order of the pictures in an epoch."""
+    return np.random.default_rng([seed, epoch]).permutation(pictures)
+
+
+class EpochBatches:
+    """The batches of keys (epoch, index) of one epoch, for one of several processes, from a given step on.
+
+    Each step takes `batch_size * world` pictures in a row from the epoch's order, and process `rank` the rank-th part
+    of them; the last, incomplete step wraps around to the first pictures.
+    """
+
+    def __init__(self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.pictures, self.batch_size, self.seed, self.rank, self.world = pictures, batch_size, seed, rank, world
+        self.epoch = self.first_step = 0
+
+    def __len__(self) -> int:
+        return -(-self.pictures // (self.batch_size * self.world))
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = epoch_order(self.pictures, self.seed, self.epoch)
+        for step in range(self.first_step, len(self)):
+            start = (step * self.world + self.rank) * self.batch_size
+            places = np.arange(start, start + self.batch_size) % self.pictures
+            yield [(self.epoch, int(index)) for index in order[places]]
+
+
+def collate(items: list[tuple[Sample, str]]) -> Batch:
+    """Stack the pictures; boxes stay lists, since every picture has its own number of them."""
+    pictures = torch.from_numpy(np.stack([sample.picture for sample, _ in items]))
+    nothing = np.zeros((0, 0, 3), np.uint8)
+    samples = [Sample(nothing, s.boxes_xyxy, s.labels, s.scores, s.doubtful, s.crowd) for s, _ in items]
+    return Batch(pictures, samples, [name for _, name in items])
+
+
+def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int) -> "DataLoader[Any]":
+    """A loader that lives as long as the run. Workers are spawned, never forked: OpenMP does not survive a fork."""
+    return DataLoader(
+        pictures,
+        batch_sampler=batches,  # type: ignore[arg-type]  # keys are pairs, not ints
+        num_workers=workers,
+        collate_fn=collate,
+        multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,92 @@
+"""What is seen of a training: a progress bar on a terminal, lines elsewhere, TensorBoard files if it is installed."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from ssd300.learn.loader import Batch
+from ssd300.learn.run import Progress
+
+
+class LossMeter:
+    """Running sums of the losses of an epoch, and a smoothed view of the last steps."""
+
+    def __init__(self) -> None:
+        self.box = self.label = 0.0
+        self.batches = self.pictures = 0
+        self.recent = 0.0
+
+    def add(self, box: float, label: float, batch: Batch) -> None:
+        self.box, self.label = self.box + box, self.label + label
+        self.batches, self.pictures = self.batches + 1, self.pictures + len(batch)
+        weight = max(0.02, 1 / self.batches)
+        self.recent += weight * (box + label - self.recent)
+
+    def mean(self) -> dict[str, float]:
+        count = max(1, self.batches)
+        return {"box_loss": self.box / count, "class_loss": self.label / count}
+
+
+class Display:
+    """Shows a run on stderr. Nothing is shown by processes other than the first."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int, out: Path, shown: bool, log_every: int) -> None:
+        self.epochs, self.steps_per_epoch, self.log_every, self.shown = epochs, steps_per_epoch, log_every, shown
+        self.console = Console(stderr=True, quiet=not shown)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeRemainingColumn(),
+        )
+        self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
+        self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, words="")
+        self.board: Any = None
+        if shown and find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+        if self.board:
+            self.board.close()
+
+    def note(self, words: str) -> None:
+        self.console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    def start_epoch(self, progress: Progress) -> LossMeter:
+        self.first_seconds, self.first_seen = progress.seconds, progress.pictures_seen
+        return LossMeter()
+
+    def step(self, progress: Progress, lr: float, losses: LossMeter) -> None:
+        rate = (progress.pictures_seen - self.first_seen) / max(1e-9, progress.seconds - self.first_seconds)
+        words = f"loss {losses.recent:.3f}, lr {lr:.2e}, {rate:.1f} pictures/s"
+        self.bar.update(
+            self.task, completed=progress.step, words=words, description=f"epoch {progress.epoch + 1}/{self.epochs}"
+        )
+        if progress.step % self.log_every:
+            return
+        if self.bar.disable:
+            self.note(f"epoch {progress.epoch + 1} step {progress.step_in_epoch}/{self.steps_per_epoch}: {words}")
+        if self.board:
+            for name, value in (("loss", losses.recent), ("lr", lr), ("pictures_per_second", rate)):
+                self.board.add_scalar(name, value, progress.step)
+
+    def end_epoch(self, row: dict[str, float]) -> None:
+        self.note(", ".join(f"{key} {value:.4g}" for key, value in row.items()))
+        if self.board:
+            for name, value in row.items():
+                self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))

@@ -1,0 +1,94 @@
+"""Where a training starts: a bundled model, ImageNet, any checkpoint, or nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssd300.errors import ModelError, TrainingError
+from ssd300.labels import ClassList
+from ssd300.learn.network import SSD300
+from ssd300.priors import ANCHORS_PER_CELL
+from ssd300.weights import catalog
+from ssd300.weights.published import read_backbone
+
+Arrays = dict[str, np.ndarray]
+
+
+def starting_network(
+    backbone: str, classes: ClassList, start: str | Path | None, background_prior: float = 0.0
+) -> tuple[SSD300, str]:
+    """A network with its first weights, and a sentence that says where they came from.
+
+    A class head that the starting point does not fill gets the background prior (`set_background_prior`), if not 0.
+
+    start: None (the bundled `default`, ResNet-18 only), "imagenet" (torchvision's file, downloaded by this word),
+    "none" (random), a catalogue name, an SSD300 checkpoint, or a torchvision ResNet file.
+    """
+    network = SSD300(backbone, len(classes) + 1)
+    if background_prior:
+        set_background_prior(network, background_prior)
+    if start is None:
+        if backbone != "resnet18":
+            raise TrainingError(
+                f"no starting weights are bundled for {backbone}: pass start=FILE (a checkpoint or a torchvision "
+                f"{backbone} file), start='imagenet' (downloads torchvision's file) or start='none' (random weights)"
+            )
+        start = "default"
+    if start == "none":
+        return network, "random weights"
+    path = catalog.resolve(f"imagenet-{backbone}" if start == "imagenet" else start)
+    if is_backbone_file(path):
+        network.load_state_dict(merged(network, read_backbone(path, backbone)))
+        return network, f"the ImageNet trunk {path.name}"
+    state, metadata = catalog.load_state(path)
+    if metadata.backbone != backbone:
+        raise ModelError(
+            f"{path}: its backbone is {metadata.backbone}, but {backbone} was asked for: "
+            f"pass --backbone {metadata.backbone}"
+        )
+    kept = copy_head_rows(network, state, metadata.classes, classes)
+    trunk = {k: v for k, v in state.items() if not k.startswith("conf.")}
+    network.load_state_dict(merged(network, trunk))
+    words = f"{len(kept)} of {len(classes)} classes by name" if kept else "no class name in common"
+    return network, f"{path.name} ({words})"
+
+
+def merged(network: SSD300, arrays: Arrays) -> dict[str, Tensor]:
+    """The network's state with some of its tensors replaced."""
+    given = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
+    return network.state_dict() | given
+
+
+@torch.no_grad()
+def copy_head_rows(network: SSD300, state: Arrays, old: ClassList, new: ClassList) -> list[str]:
+    """Copy the class heads' rows of background and of every class whose name is in both lists; returns those names."""
+    shared = [name for name in new.names if name in old.names]
+    rows = [(0, 0)] + [(old.names.index(name) + 1, new.names.index(name) + 1) for name in shared]
+    old_rows, new_rows = zip(*rows, strict=True)
+    for k, (head, anchors) in enumerate(zip(network.conf, ANCHORS_PER_CELL, strict=True)):
+        assert isinstance(head, torch.nn.Conv2d)
+        assert head.bias is not None
+        for leaf, parameter in (("weight", head.weight), ("bias", head.bias)):
+            # Channel = class * anchors + anchor.
+            source = torch.from_numpy(state[f"conf.{k}.{leaf}"]).reshape(len(old) + 1, anchors, *parameter.shape[1:])
+            target = parameter.view(len(new) + 1, anchors, *parameter.shape[1:])
+            target[list(new_rows)] = source[list(old_rows)]
+    return shared
+
+
+@torch.no_grad()
+def set_background_prior(network: SSD300, probability: float) -> None:
+    """Bias the class heads so that an untrained head gives background this probability, and every class the same rest.
+
+    Without it the thousands of empty priors drown the first hundred steps (Focal loss, Lin et al. 2017, section 4.1).
+    """
+    objects = network.num_classes - 1
+    advantage = float(np.log(probability / (1 - probability) * objects))
+    for head, anchors in zip(network.conf, ANCHORS_PER_CELL, strict=True):
+        assert isinstance(head, torch.nn.Conv2d)
+        assert head.bias is not None
+        head.bias.zero_()
+        head.bias[:anchors] = advantage
+        head.weight.mul_(0.1)  # small logits, or chance differences between classes outweigh the prior
