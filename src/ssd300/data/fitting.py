@@ -1,12 +1,13 @@
 """Boxes against the picture they belong to: kept, clipped within a stated tolerance, refused beyond it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.boxes import Float32
-from ssd300.data.dataset import Action, Note
+from ssd300.data.dataset import Action, Annotations, Note
 
 Float64 = NDArray[np.float64]
 
@@ -68,3 +69,19 @@ def fit_with_notes(
         action: Action = "clipped" if verdict == CLIPPED else "refused"
         notes.append(Note(KINDS[verdict], action, *places[i], words))
     return fitted, verdicts <= CLIPPED
+
+
+def fit_picture(
+    boxes_xyxy: Float64,
+    class_ids: NDArray[np.int64],
+    size_wh: tuple[int, int],
+    places: Sequence[Place],
+    notes: list[Note],
+    fields: dict[str, Any],
+) -> Annotations:
+    """The boxes [M, 4] of one picture, fitted, as Annotations; `fields` are further arguments of `Annotations.of`."""
+    if len(boxes_xyxy) == 0:
+        return Annotations.empty()
+    sizes = np.tile(np.array(size_wh, np.float64), (len(boxes_xyxy), 1))
+    fitted, used = fit_with_notes(boxes_xyxy, sizes, places, notes)
+    return Annotations.of(fitted, class_ids, **fields).select(used)

@@ -1,0 +1,34 @@
+"""Numbers as text: the shortest decimals that read back as the same float32, so that files stay small and exact."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.boxes import Float32
+
+Float64 = NDArray[np.float64]
+
+
+def shortest(values: Float32) -> list[float]:
+    """Python floats that print short and are the given float32 [N] to the last bit when read back.
+
+    >>> shortest(np.array([368.53], np.float32))
+    [368.53]
+    """
+    return [float(str(value)) for value in values]
+
+
+def rounded(values: Float64, reads_back: Callable[[Float64], NDArray[np.bool_]], digits: tuple[int, ...]) -> Float64:
+    """Rows [M, D] rounded to the first number of `digits` after the point at which `reads_back` says True for a row.
+
+    `reads_back` takes candidates [M, D] and tells for each row whether a reader gets the wanted values from it. A row
+    that no number of digits satisfies stays unrounded.
+    """
+    best, open_rows = values.copy(), np.ones(len(values), bool)
+    for count in digits:
+        candidate = np.round(values, count)
+        good = open_rows & reads_back(candidate)
+        best[good] = candidate[good]
+        open_rows &= ~good
+    return best

@@ -1,0 +1,92 @@
+"""What YOLO and VOC have no place for (ids, crowd flags, areas, scores), kept in `ssd300.json` beside them.
+
+Written by the writers of these formats and read with them, so that a conversion there and back loses nothing. Other
+programs ignore the file. Its rows are in the order of the boxes in the label file; if the numbers of boxes differ, the
+labels were edited since, and that is a fault and not a guess.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.data.dataset import Annotations, Picture
+from ssd300.data.files import read_text, write_atomically
+from ssd300.data.numbers import shortest
+from ssd300.errors import DatasetError
+from ssd300.labels import ClassList
+
+NAME = "ssd300.json"
+VERSION = 1
+
+
+@dataclass
+class Sidecar:
+    """The classes with their ids, and for each label file (by its path below the folder) the fields it cannot hold."""
+
+    path: Path
+    classes: ClassList | None = None
+    pictures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def beside(cls, folder: Path) -> "Sidecar":
+        """The sidecar of a folder; an empty one where there is none."""
+        path = folder / NAME
+        if not path.is_file():
+            return cls(path)
+        try:
+            content = json.loads(read_text(path, "sidecar of the labels"))
+            if content["version"] != VERSION:
+                raise DatasetError(f"{path}: version {content['version']}, this ssd300 reads {VERSION}; upgrade ssd300")
+            names, ids = content["class_names"], content["class_ids"]
+            return cls(path, ClassList(tuple(names), tuple(ids)), dict(content["pictures"]))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{path}: not a sidecar of ssd300 ({error}); delete it to read the labels alone"
+            ) from error
+
+    def add(self, key: str, picture: Picture, held: set[str]) -> None:
+        """Note what the format does not hold of a picture's boxes; `held` names the fields that it does."""
+        boxes = picture.annotations
+        defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
+        entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
+        for name in {"crowd", "ignore", "area", "scores", "ids"} - held:
+            values = getattr(boxes, name)
+            if not np.array_equal(values, getattr(defaults, name)):
+                entry[name] = shortest(values) if values.dtype == np.float32 else values.tolist()
+        self.pictures[key] = entry
+
+    def write(self, classes: ClassList) -> None:
+        content = {
+            "version": VERSION,
+            "class_names": classes.names,
+            "class_ids": classes.ids,
+            "pictures": self.pictures,
+        }
+        with write_atomically(self.path) as file:
+            file.write(json.dumps(content, ensure_ascii=False).encode())
+
+    def fields(self, key: str, count: int) -> dict[str, Any]:
+        """The fields of a label file's boxes, as keyword arguments of `Annotations.of`.
+
+        Raises DatasetError if the label file has another number of boxes than when the sidecar was written.
+        """
+        entry = self.pictures.get(key)
+        if entry is None:
+            return {}
+        if entry.get("boxes") != count:
+            raise DatasetError(
+                f"the labels have {count} boxes, {self.path} was written for {entry.get('boxes')}; delete {NAME} (ids "
+                "and flags that the format cannot hold are then lost) or convert again"
+            )
+        return {"areas" if name == "area" else name: entry[name] for name in entry.keys() & _FIELDS}
+
+    def identity(self, key: str, image_id: str, file_name: str) -> tuple[int | str, str]:
+        """(image id, file name) as the user's first format had them."""
+        entry = self.pictures.get(key, {})
+        return entry.get("image_id", image_id), entry.get("file_name", file_name)
+
+
+_FIELDS = {"crowd", "ignore", "area", "scores", "ids"}

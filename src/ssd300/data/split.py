@@ -1,0 +1,45 @@
+"""A training and a validation set drawn from one, with a seed, so that each class has its share in both."""
+
+import numpy as np
+
+from ssd300.data.dataset import Dataset
+from ssd300.errors import ArgumentError, DatasetError
+
+AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
+
+
+def split_dataset(dataset: Dataset, share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """(train, val): about `share` of the pictures of every class, and of those without boxes, go to val.
+
+    The rarest class is dealt out first, so that it is not left to chance (after Sechidis et al., On the Stratification
+    of Multi-Label Data, 2011). The same pictures, share and seed give the same split. Both keep the order of the whole.
+    """
+    if not 0 < share < 1:
+        raise ArgumentError(f"the validation share must lie between 0 and 1, got {share}")
+    if len(dataset) < 2:
+        raise DatasetError(f"{dataset.name}: {len(dataset)} picture(s) cannot be split into training and validation")
+    held_out = draw(dataset, share, seed)
+    if held_out.all() or not held_out.any():
+        held_out[:] = np.arange(len(dataset)) < 1  # too few of everything: one picture, so that neither is empty
+    train = dataset.subset(np.flatnonzero(~held_out).tolist(), f"{dataset.name} (train)")
+    return train, dataset.subset(np.flatnonzero(held_out).tolist(), f"{dataset.name} (val)")
+
+
+def draw(dataset: Dataset, share: float, seed: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """The mask [pictures] of those that go to the validation set."""
+    count = len(dataset)
+    holds = np.zeros((count, len(dataset.classes) + 1), bool)  # the last column: no boxes at all
+    for row, picture in enumerate(dataset.pictures):
+        positions = [dataset.classes.position_of_id[i] for i in set(picture.annotations.class_ids.tolist())]
+        holds[row, positions if positions else [-1]] = True
+    shuffled = np.random.default_rng(seed).permutation(count)
+    held_out, dealt = np.zeros(count, bool), np.zeros(count, bool)
+    totals = holds.sum(axis=0)
+    for column in np.argsort(totals, kind="stable"):
+        total = int(totals[column])
+        wanted = max(round(share * total), 1 if total >= AT_LEAST_ONE_FROM else 0)
+        free = shuffled[(holds[:, column] & ~dealt)[shuffled]]
+        missing = max(wanted - int((held_out & holds[:, column]).sum()), 0)
+        held_out[free[:missing]] = True
+        dealt[free] = True
+    return held_out
