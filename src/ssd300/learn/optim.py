@@ -1,10 +1,9 @@
 """Parameter groups, the learning rate of every step, and the averaged weights."""
 
-from collections.abc import Iterable, Iterator
 from math import cos, pi
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import FREEZABLE, Recipe
@@ -42,17 +41,16 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, pictures_per_step: int) -> float:
     """The rate of a step, counted from 0 over the whole run.
 
-    Step schedule: tenth the rate after each milestone, at the start of an epoch, as published. The warm-up is
-    published too (rate * step / warmup) but ends at the full rate; the published code stays at (W - 1) / W of it.
+    Step schedule: a tenth of the rate after each milestone, from the start of an epoch on. The warm-up begins at 0 and
+    stays at (W - 1) / W of the rate after its W steps, as published.
     """
     base = recipe.lr * pictures_per_step / 32
-    if step < recipe.warmup:
-        return base * step / recipe.warmup
+    if recipe.warmup:
+        base *= min(step, recipe.warmup - 1) / recipe.warmup
     if recipe.schedule == "step":
         epoch = step // steps_per_epoch
         return base * 0.1 ** sum(epoch >= round(share * recipe.epochs) for share in recipe.milestones)
-    total = recipe.epochs * steps_per_epoch
-    progress = (step - recipe.warmup) / max(1, total - recipe.warmup)
+    progress = step / (recipe.epochs * steps_per_epoch)
     return base * (recipe.lr_floor + (1 - recipe.lr_floor) * (1 + cos(pi * progress)) / 2)
 
 
@@ -76,8 +74,3 @@ class AveragedWeights:
             if not value.is_floating_point():
                 self.state[key].copy_(value)
 
-
-def gradient_norm(parameters: Iterable[Tensor]) -> Tensor:
-    """L2 norm of all gradients together."""
-    gradients: Iterator[Tensor] = (p.grad for p in parameters if p.grad is not None)
-    return torch.nn.utils.get_total_norm(list(gradients))
