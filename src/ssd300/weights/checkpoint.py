@@ -1,0 +1,127 @@
+"""The model file of ssd300: safetensors with the published keys, and `ModelMetadata` as JSON in its header."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ssd300.architecture import Architecture, architecture
+from ssd300.errors import ArgumentError, ModelError
+from ssd300.weights.atomic import replacing, sha256_of
+from ssd300.weights.embedded import read_ir_metadata, read_onnx_metadata
+from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import Shape, State, check_shapes, checked, checked_tensor, identify
+
+__all__ = [
+    "ModelMetadata",
+    "State",
+    "read_checkpoint",
+    "read_metadata",
+    "read_tensors",
+    "sha256_of",
+    "write_checkpoint",
+]
+
+METADATA_KEY = "ssd300"  # in the header of the safetensors file
+_DTYPES = ("F32", "F16", "F64", "I64", "I32")
+
+
+def read_checkpoint(path: str | Path) -> tuple[State, ModelMetadata]:
+    """The state (published keys in published order, float32, counters int64) and metadata of a safetensors file.
+
+    A file without our metadata is read too: backbone and classes are inferred, and `training["note"]` says so.
+    Raises ModelError: not readable, damaged, keys or shapes not an SSD300's, numbers not finite, a newer schema.
+    """
+    with _opened(path) as (file, shapes):
+        metadata, network = _describe(path, file, shapes)
+        return checked(str(path), {key: file.get_tensor(key) for key in shapes}, network), metadata
+
+
+def read_metadata(path: str | Path) -> ModelMetadata:
+    """The metadata of a model file (.safetensors, OpenVINO's .xml, .onnx), without reading its numbers.
+
+    Raises ModelError; MissingExtraError for .onnx without the extra.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix == ".safetensors":
+        with _opened(path) as (file, shapes):
+            return _describe(path, file, shapes)[0]
+    if suffix == ".xml":
+        return read_ir_metadata(path)
+    if suffix == ".onnx":
+        return read_onnx_metadata(path)
+    raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .xml or .onnx")
+
+
+def read_tensors(path: str | Path) -> State:
+    """Every tensor of any safetensors file, as float32 (num_batches_tracked as int64). Raises ModelError."""
+    with _opened(path) as (file, shapes):
+        return {key: checked_tensor(str(path), key, file.get_tensor(key)) for key in shapes}
+
+
+def write_checkpoint(
+    path: str | Path,
+    state: Mapping[str, NDArray[Any]],
+    metadata: ModelMetadata,
+    *,
+    dtype: Literal["float32", "float16"] = "float32",
+) -> None:
+    """Write a state and its metadata; the file appears under its name only when it is whole.
+
+    float16 halves the weights and biases of convolutions. Batch norms stay float32 (a thousandth of the size: a
+    variance above 65504 would become infinite), and so does any tensor with a number beyond float16.
+    Raises ModelError if the state does not fit the metadata, is not finite, or the file cannot be written.
+    """
+    if dtype not in ("float32", "float16"):
+        raise ArgumentError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
+    network = architecture(metadata.backbone, metadata.num_classes)
+    source = f"the state for {path}"
+    check_shapes(source, {key: value.shape for key, value in state.items()}, network)
+    tensors = checked(source, state, network)
+    if dtype == "float16":
+        for conv in network.convs():
+            for key in (f"{conv.key}.weight", f"{conv.key}.bias"):
+                if key in tensors and np.abs(tensors[key]).max() <= np.finfo(np.float16).max:
+                    tensors[key] = tensors[key].astype(np.float16)
+    header = {METADATA_KEY: metadata.to_json()}
+    with replacing(Path(path)) as temporary:
+        save_file({key: np.asarray(value, order="C") for key, value in tensors.items()}, temporary, metadata=header)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Shape]]]:
+    """An open safetensors file and the shapes of its tensors, their kinds checked. Every fault is a ModelError."""
+    try:
+        with safe_open(path, framework="np") as file:
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            for key, part in slices.items():
+                if part.get_dtype() not in _DTYPES:
+                    raise ModelError(
+                        f"{path}: tensor {key[:200]!r} is {part.get_dtype()}, expected one of {', '.join(_DTYPES)}; "
+                        "save the model as float32 or float16"
+                    )
+            yield file, {key: tuple(part.get_shape()) for key, part in slices.items()}
+    except SafetensorError as error:
+        size = Path(path).stat().st_size
+        raise ModelError(
+            f"{path}: not a whole safetensors file ({error}; {size:,} bytes found); copy or download it again"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+
+
+def _describe(path: str | Path, file: Any, shapes: dict[str, Shape]) -> tuple[ModelMetadata, Architecture]:
+    """The metadata, written or inferred, and the network, once keys and shapes agree with it."""
+    text = (file.metadata() or {}).get(METADATA_KEY)
+    if text is None:
+        network = identify(str(path), shapes)
+        return ModelMetadata.inferred(network.backbone, network.num_classes, "a safetensors file"), network
+    metadata = ModelMetadata.from_json(text, source=str(path))
+    network = architecture(metadata.backbone, metadata.num_classes)
+    check_shapes(str(path), shapes, network)
+    return metadata, network
