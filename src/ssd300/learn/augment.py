@@ -168,7 +168,7 @@ def colour(picture: UInt8, rng: np.random.Generator) -> UInt8:
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     # Pillow's own matrix conversion: rounds and clips as the published operator does, many times faster than NumPy.
     turned = Image.fromarray(picture).convert("RGB", tuple(np.pad(matrix, ((0, 0), (0, 1))).ravel().tolist()))
-    return table[np.asarray(turned)]
+    return np.asarray(table[np.asarray(turned)])
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ssd300.boxes import Float32, Int64
 from ssd300.learn.aligned import AlignedLoss, Truth
 from ssd300.learn.augment import Sample
 from ssd300.learn.loss import MultiBoxLoss
@@ -32,7 +33,7 @@ class PublishedCriterion(nn.Module):
         return self.loss.parts(locs, logits, *matched)
 
     @staticmethod
-    def targets(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    def targets(sample: Sample) -> tuple[Float32, Int64]:
         """matched boxes cxcywh [P, 4] and labels [P] of one sample."""
         boxes_xyxy, object_labels = sample.objects()
         matched_boxes_cxcywh, matched_labels = match(boxes_xyxy, object_labels)

@@ -43,7 +43,9 @@ def folded(network: SSD300) -> SSD300:
             for first, second in pairwise(names):
                 if isinstance(module._modules[second], nn.BatchNorm2d):
                     _fold(module, first, second)
-    return network.requires_grad_(False).to(memory_format=torch.channels_last)
+    network.requires_grad_(False)
+    nn.Module.to(network, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def _fold(parent: nn.Module, conv: str, norm: str) -> None:

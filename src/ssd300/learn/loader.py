@@ -30,7 +30,7 @@ class Batch:
         return len(self.samples)
 
 
-class TrainingPictures(TorchDataset[Sample]):
+class TrainingPictures(TorchDataset[tuple[Sample, str]]):
     """Item (epoch, index) -> the augmented sample of a picture in that epoch."""
 
     def __init__(self, dataset: Dataset, augment: str, seed: int, min_score: float) -> None:
@@ -51,7 +51,7 @@ def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sampl
     boxes_xyxy = (truth.boxes_xyxy / np.array([width, height, width, height], np.float32)).clip(0, 1).astype(np.float32)
     labels = np.array([classes.position_of_id[int(i)] + 1 for i in truth.class_ids], np.int64)
     doubtful = truth.ignore | (truth.scores < min_score)
-    solid = (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1)  # without an area there is nothing to learn
+    solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # without an area there is nothing to learn
     sample = Sample(rgb, boxes_xyxy, labels, truth.scores, doubtful & ~truth.crowd, truth.crowd)
     return sample.with_boxes(solid, boxes_xyxy)
 
@@ -95,7 +95,7 @@ def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int)
     """A loader that lives as long as the run. Workers are spawned, never forked: OpenMP does not survive a fork."""
     return DataLoader(
         pictures,
-        batch_sampler=batches,  # type: ignore[arg-type]  # keys are pairs, not ints
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,
         multiprocessing_context="spawn" if workers else None,

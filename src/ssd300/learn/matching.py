@@ -1,21 +1,33 @@
 """Matching of true boxes to the 8732 default boxes (SSD paper, section 2.2), by the published rule to the letter."""
 
-from typing import TypeVar
+from typing import overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, area, iou, xyxy_to_cxcywh
+from ssd300.boxes import Float32, Int64, area, iou, xyxy_to_cxcywh
 from ssd300.priors import default_boxes, default_boxes_xyxy
 
 IGNORED = -1  # the label of a prior that is neither object nor background
-Array = TypeVar("Array", Float32, torch.Tensor)
 
 _PRIORS_CXCYWH = default_boxes()
 _PRIORS_XYXY = default_boxes_xyxy()
 
 
-def match(boxes_xyxy: Array, labels: Array, iou_threshold: float = 0.5) -> tuple[Array, Array]:
+@overload
+def match(boxes_xyxy: Float32, labels: Int64, iou_threshold: float = 0.5) -> tuple[Float32, Int64]: ...
+
+
+@overload
+def match(
+    boxes_xyxy: torch.Tensor, labels: torch.Tensor, iou_threshold: float = 0.5
+) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+def match(
+    boxes_xyxy: Float32 | torch.Tensor, labels: Int64 | torch.Tensor, iou_threshold: float = 0.5
+) -> tuple[Float32, Int64] | tuple[torch.Tensor, torch.Tensor]:
     """Give each default box the true box it has to learn.
 
     A prior takes its best box if their IoU is above the threshold (strictly). Besides, the best prior of every box is
@@ -53,9 +65,7 @@ def match(boxes_xyxy: Array, labels: Array, iou_threshold: float = 0.5) -> tuple
     return matched_boxes_cxcywh, matched_labels
 
 
-def ignored_priors(
-    ignored_xyxy: Float32, crowd_xyxy: Float32, threshold: float = 0.5
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def ignored_priors(ignored_xyxy: Float32, crowd_xyxy: Float32, threshold: float = 0.5) -> NDArray[np.bool_]:
     """Priors [8732] that must not be taught to be background.
 
     Args:

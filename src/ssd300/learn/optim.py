@@ -73,4 +73,3 @@ class AveragedWeights:
         for key, value in network.state_dict().items():
             if not value.is_floating_point():
                 self.state[key].copy_(value)
-

@@ -51,7 +51,7 @@ class Display:
         if shown and find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+            self.board = SummaryWriter(str(out / "tensorboard"))
 
     def __enter__(self) -> Self:
         self.bar.start()

@@ -4,6 +4,7 @@ recipe.json       everything that was set, and versions
 results.csv       one line an epoch
 last.pt           the resumable state: weights, optimizer, averages, place in the run, best result so far
 best.safetensors  the best weights so far, with metadata: detects at once
+curves.png, samples.jpg   losses and AP by epoch; validation pictures with true (left) and found boxes (right)
 """
 
 import csv
@@ -18,7 +19,7 @@ import torch
 
 from ssd300.errors import TrainingError
 
-STATE, RECIPE, RESULTS = "last.pt", "recipe.json", "results.csv"
+STATE, RECIPE, RESULTS, BEST = "last.pt", "recipe.json", "results.csv", "best.safetensors"
 
 
 @dataclass
@@ -32,6 +33,19 @@ class Progress:
     seconds: float = 0.0
     best_ap: float = -1.0
     history: list[dict[str, float]] = field(default_factory=list)
+
+    def advance(self, pictures: int, seconds: float) -> None:
+        """One step was taken."""
+        self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
+        self.pictures_seen, self.seconds = self.pictures_seen + pictures, self.seconds + seconds
+
+
+def next_folder(parent: Path) -> Path:
+    """parent/1, parent/2, ...: the first that does not exist yet."""
+    number = 1
+    while (parent / str(number)).exists():
+        number += 1
+    return parent / str(number)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:

@@ -6,7 +6,7 @@ torchrun --nproc-per-node 4 -m ssd300 train --data coco --recipe published
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
@@ -14,28 +14,32 @@ from types import FrameType
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ssd300 import __version__
 from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_dataset, load_train_val
 from ssd300.errors import TrainingError
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.inference import TorchNetwork, normalise
+from ssd300.learn.learner import Learner, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
 from ssd300.learn.network import SSD300
-from ssd300.learn.optim import AveragedWeights, freeze, learning_rate, make_optimizer
+from ssd300.learn.optim import learning_rate
 from ssd300.learn.progress import Display
 from ssd300.learn.recipe import Recipe, resolve_recipe
-from ssd300.learn.run import Progress, load_state, save_state, write_recipe, write_results
+from ssd300.learn.report import draw_curves, draw_samples
+from ssd300.learn.run import BEST, Progress, load_state, save_state, write_recipe, write_results
 from ssd300.learn.start import starting_network
 from ssd300.learn.validate import validate
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
 
 def train(
-    data: Dataset,
-    val: Dataset | None = None,
+    data: Dataset | str | Path | Sequence[str | Path],
+    val: Dataset | str | Path | None = None,
     *,
     out: str | Path,
     recipe: str | Recipe = "quick",
@@ -53,8 +57,9 @@ def train(
     """Train a detector and return the folder of the run, with `best.safetensors` in it.
 
     Args:
-        data: the pictures to learn from.
-        val: the pictures to measure on, after every `validate_every` epochs; None keeps the last weights as the best.
+        data: the pictures to learn from: a `Dataset`, or paths that `load_dataset` reads.
+        val: the pictures to measure on, after every `validate_every` epochs. None: if `data` is a path, its own
+            validation split or a fifth drawn with the seed; if it is a `Dataset`, nothing: the last weights are kept.
         out: the folder of the run; made if it does not exist.
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
         backbone, start: see `start.starting_network`.
@@ -70,25 +75,17 @@ def train(
     keep_freed_memory()
     recipe = resolve_recipe(recipe, **settings) if isinstance(recipe, str) else recipe
     compute = choose_compute(device, precision)
+    data, val = training_data(data, val, recipe.seed)
     out = Path(out)
     if len(data) == 0:
         raise TrainingError(f"{data.name} has no pictures to learn from")
     torch.manual_seed(recipe.seed)
 
     network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
-    network.to(compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.sync_norm and compute.device.type == "cuda":
-        network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    freeze(network, recipe.freeze, recipe.freeze_norm)
-    optimizer = make_optimizer(network, recipe)
-    scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "f16")
-    averaged = AveragedWeights(network, recipe.ema) if recipe.ema else None
+    learner = make_learner(network, recipe, compute)
     criterion = make_criterion(recipe).to(compute.device)
-    progress = Progress()
-
-    if resume:
-        progress = restore(load_state(out), network, optimizer, scaler, averaged, recipe)
-    elif compute.rank == 0:
+    progress = learner.load(load_state(out)) if resume else Progress()
+    if compute.rank == 0 and not resume:
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out, described(recipe, data, val, backbone, origin, compute))
 
@@ -96,69 +93,64 @@ def train(
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
     loader = make_loader(TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score), batches, workers)
-    model: torch.nn.Module = network
+    model: nn.Module = network
     if compute.world > 1:  # statistics of batch norms stay each process's own, as published
         model = DistributedDataParallel(network, broadcast_buffers=False)
 
-    def save() -> None:
-        if compute.rank == 0:
-            save_state(out, run_state(network, optimizer, scaler, averaged, progress, recipe))
-
-    with (
-        stop_signals() as stopped,
-        Display(recipe.epochs, steps_per_epoch, out, compute.rank == 0, log_every) as display,
-    ):
-        display.note(f"{data.summary()}; from {origin}; {compute.device.type} {compute.precision}, out {out}")
+    with stop_signals() as stopped, Display(recipe.epochs, steps_per_epoch, out, compute.rank == 0, log_every) as show:
+        show.note(f"{data.summary()}; from {origin}; {compute.device.type} {compute.precision}, out {out}")
         while progress.epoch < recipe.epochs:
-            network.train()
-            freeze(network, recipe.freeze, recipe.freeze_norm)
+            learner.start_learning()
             batches.epoch, batches.first_step = progress.epoch, progress.step_in_epoch * recipe.accumulate
-            losses = display.start_epoch(progress)
+            losses = show.start_epoch(progress)
             tick = saved = time.monotonic()
             for group in in_groups(loader, recipe.accumulate):
                 lr = learning_rate(recipe, progress.step, steps_per_epoch, pictures_per_step)
-                for parameters in optimizer.param_groups:
-                    parameters["lr"] = lr
-
-                for i, batch in enumerate(group):
-                    last = i == len(group) - 1
-                    with nullcontext() if last or compute.world == 1 else model.no_sync():  # type: ignore[operator]
+                for batch in group:
+                    waits = compute.world > 1 and batch is not group[-1]  # gradients meet at the last batch of a step
+                    with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
                         box, label = forward_loss(model, criterion, batch, compute)
-                        scaler.scale((box + label) / len(group)).backward()
+                        learner.scaler.scale((box + label) / len(group)).backward()  # type: ignore[no-untyped-call]
                     losses.add(compute.mean(box.detach()).item(), compute.mean(label.detach()).item(), batch)
-                scaler.unscale_(optimizer)
-                if recipe.clip_norm:
-                    torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-                scaler.step(optimizer)
-                scaler.update()
-                optimizer.zero_grad()
-                if averaged:
-                    averaged.update(network)
+                learner.step(lr)
 
                 now = time.monotonic()
-                progress.step += 1
-                progress.step_in_epoch += 1
-                progress.pictures_seen += pictures_per_step
-                progress.seconds, tick = progress.seconds + now - tick, now
-                display.step(progress, lr, losses)
-                if stopped:
-                    save()
-                    raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --resume")
-                if now - saved > 60 * checkpoint_minutes:
-                    save()
+                progress.advance(pictures_per_step, now - tick)
+                tick = now
+                show.step(progress, lr, losses)
+                due = now - saved > 60 * checkpoint_minutes
+                if compute.rank == 0 and (due or stopped):
+                    save_state(out, learner.state(progress))
                     saved = now
+                if stopped:
+                    raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --resume")
 
             progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
-            row = {"epoch": progress.epoch, "lr": lr, **losses.mean(), "seconds": round(progress.seconds, 1)}
             if compute.rank == 0:
-                finish_epoch(out, network, averaged, data, val, validate_every, recipe, compute, progress, row)
-                display.end_epoch(row)
-                save()
+                row = {"epoch": progress.epoch, "lr": lr, **losses.mean(), "seconds": round(progress.seconds, 1)}
+                measured = progress.epoch == recipe.epochs or progress.epoch % validate_every == 0
+                show.end_epoch(finish_epoch(out, learner, progress, row, data, val if measured else None, compute))
+                save_state(out, learner.state(progress))
+    if compute.rank == 0:
+        draw_curves(progress.history, out / "curves.png")
     return out
 
 
+def training_data(
+    data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
+) -> tuple[Dataset, Dataset | None]:
+    """Training and validation set from what `train` was given."""
+    if isinstance(data, Dataset):
+        held_out = load_dataset(val) if isinstance(val, str | Path) else val
+        return data, held_out and held_out.with_classes(data.classes)
+    if isinstance(val, Dataset):
+        train_set = load_dataset(data)
+        return train_set, val.with_classes(train_set.classes)
+    return load_train_val(data, val, seed=seed)
+
+
 def forward_loss(
-    model: torch.nn.Module, criterion: torch.nn.Module, batch: Batch, compute: Compute
+    model: nn.Module, criterion: nn.Module, batch: Batch, compute: Compute
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(box loss, class loss) of a batch; stops the run where they are not numbers, naming the pictures."""
     with compute.autocast():
@@ -174,82 +166,38 @@ def forward_loss(
 
 def finish_epoch(
     out: Path,
-    network: SSD300,
-    averaged: AveragedWeights | None,
-    data: Dataset,
-    val: Dataset | None,
-    validate_every: int,
-    recipe: Recipe,
-    compute: Compute,
+    learner: Learner,
     progress: Progress,
     row: dict[str, float],
-) -> None:
-    """Measure, keep the best weights, and write results.csv."""
-    state = averaged.state if averaged else network.state_dict()
-    metric = None
-    last = progress.epoch == recipe.epochs
-    if val is not None and (last or progress.epoch % validate_every == 0):
+    data: Dataset,
+    val: Dataset | None,
+    compute: Compute,
+) -> dict[str, float]:
+    """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
+    network, state, metric = learner.network, learner.best_weights(), None
+    if val is not None:
         measured = SSD300(network.backbone, network.num_classes)
         measured.load_state_dict(state)
-        metrics = validate(TorchNetwork(measured, str(compute.device), compute.precision), val, data.classes)
-        row |= {"AP": metrics.ap, "AP50": metrics.ap50}
+        runtime = TorchNetwork(measured, str(compute.device), compute.precision)
+        metrics, results = validate(runtime, val, data.classes)
+        draw_samples(val, results, out / "samples.jpg")
+        row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
         metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
     progress.history.append(row)
     write_results(out, progress.history)
-    if val is None or (metric and metric["AP"] > progress.best_ap):
-        progress.best_ap = metric["AP"] if metric else progress.best_ap
+    ap = row.get("AP", -1.0)
+    if ap > progress.best_ap or progress.best_ap < 0:
+        progress.best_ap = ap
         training = {
             "data": data.name,
-            "recipe": recipe.to_dict(),
+            "recipe": learner.recipe.to_dict(),
             "epochs_done": progress.epoch,
             "pictures_seen": progress.pictures_seen,
             "wall_seconds": round(progress.seconds),
         }
         metadata = ModelMetadata(network.backbone, data.classes, training=training, metric=metric)
-        arrays = {key: value.cpu().numpy() for key, value in state.items()}
-        write_checkpoint(out / "best.safetensors", arrays, metadata)
-
-
-def run_state(
-    network: SSD300,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    averaged: AveragedWeights | None,
-    progress: Progress,
-    recipe: Recipe,
-) -> dict[str, Any]:
-    """Everything that a resumed run needs. Chance needs nothing: it is keyed to seed, epoch and picture."""
-    return {
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "scaler": scaler.state_dict(),
-        "averaged": (averaged.state, averaged.updates) if averaged else None,
-        "progress": vars(progress),
-        "recipe": recipe.to_dict(),
-    }
-
-
-def restore(
-    state: dict[str, Any],
-    network: SSD300,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    averaged: AveragedWeights | None,
-    recipe: Recipe,
-) -> Progress:
-    """Put a saved state back. A run goes on with its own recipe: another one is refused, naming what differs."""
-    if state["recipe"] != recipe.to_dict():
-        mine = recipe.to_dict()
-        differs = [
-            f"{k}: {v!r} there, {mine.get(k)!r} asked for" for k, v in state["recipe"].items() if mine.get(k) != v
-        ]
-        raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    scaler.load_state_dict(state["scaler"])
-    if averaged and state["averaged"]:
-        averaged.state, averaged.updates = state["averaged"]
-    return Progress(**state["progress"])
+        write_checkpoint(out / BEST, {key: value.cpu().numpy() for key, value in state.items()}, metadata)
+    return row
 
 
 def described(

@@ -17,8 +17,11 @@ from ssd300.postprocess import select
 Network = Callable[[UInt8], tuple[Float32, Float32]]
 
 
-def validate(network: Network, dataset: Dataset, classes: ClassList, batch_size: int = 8) -> CocoMetrics:
-    """Run a network over all pictures of a data set, at the published thresholds (score 0.05, IoU 0.5, 200 boxes).
+def validate(
+    network: Network, dataset: Dataset, classes: ClassList, batch_size: int = 8
+) -> tuple[CocoMetrics, list[Detections]]:
+    """Run a network over all pictures of a data set, at the published thresholds (score 0.05, IoU 0.5, 200 boxes);
+    returns the numbers, and what was found in each picture.
 
     `network` maps uint8 [B, 300, 300, 3] to boxes_xyxy [B, P, 4] (unit frame) and probabilities [B, K, P];
     `classes` are those it was trained on.
@@ -33,4 +36,4 @@ def validate(network: Network, dataset: Dataset, classes: ClassList, batch_size:
             size = np.array([picture.width, picture.height] * 2, np.float32)
             ids, size_hw = classes.ids_of_labels(labels), (picture.height, picture.width)
             results.append(Detections(unit_xyxy * size, scores, ids, classes, size_hw, picture.file_name))
-    return coco_metrics(dataset, results)
+    return coco_metrics(dataset, results), results

@@ -1,0 +1,96 @@
+"""`ssd300 train`: train a detector. The settings come from the one table in `learn/recipe.py`."""
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from ssd300.errors import MissingExtraError
+from ssd300.learn.recipe import Recipe
+
+
+def train(
+    data: Annotated[
+        list[Path], typer.Option(help="Pictures with boxes: COCO JSON, data.yaml, VOC folder, pack; several join.")
+    ],
+    val: Annotated[
+        Path | None, typer.Option(help="Pictures to measure on.  [default: DATA's own split, or a fifth]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the run.  [default: runs/train/<next number>]")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="published, quick or modern; options below change single settings.")
+    ] = "quick",
+    backbone: Annotated[str, typer.Option(help="resnet18, resnet34, resnet50, resnet101 or resnet152.")] = "resnet18",
+    start: Annotated[
+        str | None,
+        typer.Option(help="A model name or file, imagenet (downloads), or none.  [default: the bundled default]"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read and augment pictures.")] = 1,
+    validate_every: Annotated[int, typer.Option(min=1, help="Epochs between validations.")] = 1,
+    log_every: Annotated[
+        int, typer.Option(min=1, help="Steps between lines of the log, where there is no terminal.")
+    ] = 20,
+    **settings: Any,
+) -> None:
+    """Train a detector on your own pictures; the folder of the run gets best.safetensors, curves and sample pictures.
+
+    Under torchrun (torchrun --nproc-per-node 2 -m ssd300 train ...) several processes share the work.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("`ssd300 train`", "train") from error
+    from ssd300.learn.run import next_folder
+    from ssd300.learn.train import train as run
+
+    if settings.get("milestones") is not None:
+        settings["milestones"] = tuple(settings["milestones"]) or None
+    folder = run(
+        data,
+        val,
+        out=out or next_folder(Path("runs/train")),
+        recipe=recipe,
+        backbone=backbone,
+        start=start,
+        resume=resume,
+        device=device,
+        precision=precision,
+        workers=workers,
+        validate_every=validate_every,
+        log_every=log_every,
+        **settings,
+    )
+    typer.echo(folder / "best.safetensors")
+
+
+def _setting_option(name: str, kind: Any, effect: str) -> inspect.Parameter:
+    """The option of one setting of `Recipe`; left out, the recipe's own value stays."""
+    if get_origin(kind) is Literal:
+        effect, kind = f"{effect}: {', '.join(get_args(kind))}", str
+    if get_origin(kind) is tuple:
+        kind = list[float]
+    flags = f"--{name.replace('_', '-')}"
+    if kind is bool:
+        flags = f"{flags}/--no-{name.replace('_', '-')}"
+    option = typer.Option(flags, help=effect, rich_help_panel="Settings of the recipe", show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _with_settings(signature: inspect.Signature) -> inspect.Signature:
+    """The signature with **settings replaced by one option per setting."""
+    plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    options = [_setting_option(f.name, f.type, f.metadata["effect"]) for f in fields(Recipe)]
+    return signature.replace(parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in plain] + options)
+
+
+train.__signature__ = _with_settings(inspect.signature(train))  # type: ignore[attr-defined]
+train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}  # type: ignore[attr-defined]

@@ -1,0 +1,88 @@
+"""Batches depend on seed, epoch and place alone: not on workers, processes or where a run was resumed."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.labels import ClassList
+from ssd300.learn.loader import EpochBatches, TrainingPictures, collate, epoch_order, make_loader, read_sample
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Seven noisy pictures; the first has no boxes."""
+    pictures = []
+    for i in range(7):
+        path = tmp_path / f"{i}.png"
+        rng = np.random.default_rng(i)
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+        truth = Annotations.of(np.array([[5, 5, 30, 20 + i]] * min(i, 1)), np.array([4] * min(i, 1)))
+        pictures.append(Picture(path, i, 50, 40, truth, path.name))
+    return Dataset("noise", ClassList(("a", "b"), (2, 4)), tuple(pictures))
+
+
+def test_no_pictures_no_batches():
+    assert list(EpochBatches(0, 4, seed=0)) == []
+
+
+def test_every_picture_once_and_the_last_batch_wraps_around():
+    batches = list(EpochBatches(7, 3, seed=5))
+    indices = [index for batch in batches for _, index in batch]
+    assert [len(batch) for batch in batches] == [3, 3, 3]
+    assert sorted(indices[:7]) == list(range(7))
+    assert indices[7:] == indices[:2]
+
+
+def test_epochs_and_seeds_have_their_own_order():
+    orders = [epoch_order(50, seed, epoch).tolist() for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert len({tuple(order) for order in orders}) == 3
+    assert epoch_order(50, 0, 0).tolist() == orders[0]
+
+
+def test_two_processes_share_what_one_takes_in_two_batches():
+    alone = list(EpochBatches(8, 2, seed=3))
+    ranks = [list(EpochBatches(8, 2, seed=3, rank=rank, world=2)) for rank in range(2)]
+    together = [batch for step in zip(*ranks, strict=True) for batch in step]
+    assert together == alone
+
+
+def test_a_resumed_epoch_goes_on_where_it_stopped():
+    whole, rest = EpochBatches(9, 2, seed=3), EpochBatches(9, 2, seed=3)
+    rest.first_step = 2
+    assert list(rest) == list(whole)[2:]
+
+
+def test_samples_of_no_and_of_one_box(dataset):
+    nothing, something = (read_sample(dataset.pictures[i], dataset.classes, 0.35) for i in (0, 2))
+    assert nothing.boxes_xyxy.shape == (0, 4)
+    np.testing.assert_allclose(something.boxes_xyxy, [[0.1, 0.125, 0.6, 0.55]], rtol=1e-6)
+    assert something.labels.tolist() == [2]
+
+
+def test_low_scores_become_doubtful(dataset):
+    picture = dataset.pictures[1]
+    truth = Annotations.of([[0, 0, 9, 9], [5, 5, 20, 20]], np.array([2, 4]), scores=np.array([0.2, 0.9]))
+    sample = read_sample(Picture(picture.path, 1, 50, 40, truth, "x"), dataset.classes, 0.35)
+    assert sample.doubtful.tolist() == [True, False]
+    assert sample.objects()[1].tolist() == [2]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(dataset, workers):
+    pictures = TrainingPictures(dataset, "modern", seed=1, min_score=0.35)
+    alone = list(make_loader(pictures, EpochBatches(7, 2, seed=1), workers=0))
+    shared = list(make_loader(pictures, EpochBatches(7, 2, seed=1), workers=workers))
+    for a, b in zip(alone, shared, strict=True):
+        assert torch.equal(a.pictures, b.pictures)
+        assert a.names == b.names
+        for one, two in zip(a.samples, b.samples, strict=True):
+            np.testing.assert_array_equal(one.boxes_xyxy, two.boxes_xyxy)
+
+
+def test_collate_keeps_every_picture_s_boxes(dataset):
+    pictures = TrainingPictures(dataset, "none", seed=1, min_score=0.35)
+    batch = collate([pictures[0, 0], pictures[0, 3]])
+    assert batch.pictures.shape == (2, 300, 300, 3)
+    assert [len(sample.labels) for sample in batch.samples] == [0, 1]

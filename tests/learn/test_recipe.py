@@ -1,0 +1,42 @@
+"""One table of settings: published defaults, ranges, and errors that suggest the nearest name."""
+
+import pytest
+
+from ssd300.errors import ArgumentError
+from ssd300.learn.recipe import RECIPES, Recipe, resolve_recipe
+
+
+def test_without_overrides_a_recipe_is_itself():
+    assert resolve_recipe("published") == Recipe()
+    assert resolve_recipe("modern", lr=None) == RECIPES["modern"]
+
+
+def test_published_values():
+    recipe = resolve_recipe("published")
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.momentum, recipe.weight_decay) == (
+        65,
+        32,
+        2.6e-3,
+        0.9,
+        5e-4,
+    )
+    assert [round(share * recipe.epochs) for share in recipe.milestones] == [43, 54]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("publised", {}, "unknown recipe 'publised': did you mean 'published'?"),
+        ("quick", {"epoch": 3}, "unknown training setting 'epoch': did you mean 'epochs'?"),
+        ("quick", {"epochs": 0}, "epochs is 0: expected a whole number, 1 to any"),
+        ("quick", {"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
+        ("quick", {"ema": 1.5}, "ema is 1.5: expected a number, 0 to 1"),
+        ("quick", {"lr": "fast"}, "lr is 'fast': expected a number"),
+        ("quick", {"freeze": "stemm"}, "unknown value of freeze 'stemm': did you mean 'stem'?"),
+        ("quick", {"milestones": (0.5, 2.0)}, "milestones is (0.5, 2.0)"),
+    ],
+)
+def test_wrong_settings(name, settings, message):
+    with pytest.raises(ArgumentError) as error:
+        resolve_recipe(name, **settings)
+    assert message in str(error.value)
