@@ -1,8 +1,8 @@
 """COCO JSON: {"images": [...], "annotations": [...], "categories": [...]}, boxes as [x, y, width, height] in pixels.
 
 Read: ids as they are (sparse is fine), `area` = width * height where missing, `iscrowd` and `ignore` as flags, `score`
-where an annotation has one (a teacher's box). Pictures without annotations are kept. Masks, key points and other fields
-are not used; a note says how many there were.
+where an annotation has one (a teacher's box), `source_id` as the picture's id where `write_coco` had to number anew.
+Pictures without annotations are kept. Masks, key points and other fields are not used; a note says how many there were.
 """
 
 import json
@@ -22,7 +22,7 @@ from ssd300.labels import ClassList
 
 KEYS = ("images", "annotations", "categories")
 USED = {
-    "images": {"id", "file_name", "width", "height"},
+    "images": {"id", "file_name", "width", "height", "source_id"},
     "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
 }
 
@@ -142,7 +142,8 @@ class _Reader:
             size = self._size(image, found)
             self.position_of[image_id] = len(self.stubs) if size else None
             if size:
-                self.stubs.append(((found or finder.tried(file_name)[0], image_id, *size), file_name))
+                own_id = image.get("source_id", image_id)
+                self.stubs.append(((found or finder.tried(file_name)[0], own_id, *size), file_name))
         return self.stubs
 
     def _size(self, image: dict[str, Any], found: Path | None) -> tuple[int, int] | None:

@@ -1,6 +1,6 @@
 """Pascal VOC: one XML file a picture, in Annotations/ with JPEGImages/ beside it, or beside the picture itself.
 
-`xmin ymin xmax ymax` are taken as the box's edges in pixels exactly as they are written, and written back so. The VOC
+`xmin ymin xmax ymax` are taken as the box's edges in pixels exactly as they are written. The VOC
 challenge itself counted pixels from 1 and included the last one, so its own boxes come out at most one pixel to the
 right and below at their left and top edges; nearly all files called VOC today come from tools that write plain edges,
 and a shift would falsify those. `difficult` becomes `ignore` and back. Class ids are 1, 2, ... in the order of the
@@ -13,14 +13,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import is_picture, picture_size, read_text, write_atomically
+from ssd300.data.files import is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
-from ssd300.data.numbers import shortest
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
 from ssd300.labels import ClassList
@@ -71,8 +70,8 @@ def read_voc(folder: Path, split: str | None = None, name: str | None = None) ->
     if split is None:
         files = sorted(annotations.rglob("*.xml"))
     else:
-        listed = read_text(folder / "ImageSets" / "Main" / f"{split}.txt", "list of pictures").split()
-        files = [annotations / f"{stem}.xml" for stem in listed]
+        listed = read_text(folder / "ImageSets" / "Main" / f"{split}.txt", "list of pictures").splitlines()
+        files = [annotations / f"{stem.strip()}.xml" for stem in listed if stem.strip()]
     read = [file for xml in files if (file := reader.file(xml))]
     sidecar = Sidecar.beside(folder)
     names = sorted({thing.name for file in read for thing in file.objects})
@@ -233,23 +232,3 @@ class _Reader:
 
 def _escaped(stem: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in stem)
-
-
-def write_xml(path: Path, picture: Picture, classes: ClassList) -> None:
-    """The XML file of one picture; box edges as they are, in the fewest digits that read back the same float32."""
-    root = Element("annotation")
-    SubElement(root, "filename").text = Path(picture.file_name).name
-    size = SubElement(root, "size")
-    for tag, value in (("width", picture.width), ("height", picture.height), ("depth", 3)):
-        SubElement(size, tag).text = str(value)
-    boxes = picture.annotations
-    for box, class_id, ignore in zip(boxes.boxes_xyxy, boxes.class_ids.tolist(), boxes.ignore.tolist(), strict=True):
-        thing = SubElement(root, "object")
-        SubElement(thing, "name").text = classes.name_of_id(class_id)
-        SubElement(thing, "difficult").text = str(int(ignore))
-        edges = SubElement(thing, "bndbox")
-        for tag, number in zip(EDGES, shortest(box), strict=True):
-            SubElement(edges, tag).text = f"{number:g}" if number == int(number) else repr(number)
-    indent(root)
-    with write_atomically(path) as file:
-        ElementTree(root).write(file, encoding="utf-8")

@@ -4,9 +4,6 @@ A line is `class x y width height`: the class's position in `names` from 0, the 
 the picture. Also read: a sixth number (a score) and outlines `class x1 y1 x2 y2 x3 y3 ...`, of which the enclosing box
 is taken. A picture without a label file, or an empty one, has no boxes. `path`, `train`, `val` and `test` are relative
 to the data.yaml; a split is a folder, a .txt with one picture a line, or a list of these.
-
-Written: five numbers a line, with as many digits as the float32 boxes need to read back bit for bit; what the format
-cannot hold goes to the sidecar.
 """
 
 from collections.abc import Iterator
@@ -16,18 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from ssd300.boxes import Float32
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import is_picture, picture_size, read_text, write_atomically
+from ssd300.data.files import is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
-from ssd300.data.numbers import Float64, rounded
+from ssd300.data.numbers import Float64
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
 from ssd300.labels import ClassList
 
 SPLITS = ("train", "val", "test")
 HIGHEST_FRACTION = 2.0  # a number above this is no fraction: the boxes were written in pixels
-DIGITS = (6, 7, 8, 9, 10, 12, 14)
 
 
 def _read_yaml(path: Path) -> Any:
@@ -89,13 +84,16 @@ def read_yolo(path: Path, split: str, name: str | None = None) -> Dataset:
         raise DatasetError(f"{path}: `names` are not those of {sidecar.path}; edit both alike, or delete the latter")
     notes: list[Note] = []
     reader = _Reader(path.parent, indices, classes, sidecar, notes)
-    files = list(dict.fromkeys(_pictures_of_split(path, content, split, notes)))
-    pictures = tuple(picture for file in files if (picture := reader.picture(file)))
-    notes += _labels_without_pictures(path.parent, files)
+    files = dict(_pictures_of_split(path, content, split, notes))
+    pictures = tuple(picture for file, listed in files.items() if (picture := reader.picture(file, listed)))
+    notes += _labels_without_pictures(files)
     return Dataset(name or f"{path.resolve().parent.name}/{split}", classes, pictures, tuple(notes))
 
 
-def _pictures_of_split(path: Path, content: dict[str, Any], split: str, notes: list[Note]) -> Iterator[Path]:
+def _pictures_of_split(
+    path: Path, content: dict[str, Any], split: str, notes: list[Note]
+) -> Iterator[tuple[Path, Path]]:
+    """(picture, where it was listed: a folder or a .txt) of every picture of a split."""
     entries = content[split] if isinstance(content[split], list) else [content[split]]
     for entry in entries:
         tried = _candidates(path, content, str(entry))
@@ -104,13 +102,13 @@ def _pictures_of_split(path: Path, content: dict[str, Any], split: str, notes: l
             places = ", ".join(map(str, tried))
             raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
         if found.is_dir():
-            yield from sorted(file for file in found.rglob("*") if is_picture(file) and file.is_file())
+            yield from ((file, found) for file in sorted(found.rglob("*")) if is_picture(file) and file.is_file())
             continue
         for number, line in enumerate(read_text(found, "list of pictures").splitlines(), 1):
             if line.strip():
                 file = found.parent / line.strip()
                 if file.is_file():
-                    yield file
+                    yield file, found
                 else:
                     words = f"the picture is missing; tried {file}"
                     notes.append(Note("missing picture", "fault", f"{found}, line {number}", line.strip(), "", words))
@@ -129,24 +127,28 @@ def _candidates(path: Path, content: dict[str, Any], entry: str) -> list[Path]:
 
 
 def label_path(picture: Path) -> Path:
-    """The label file of a picture: its last folder named images/ becomes labels/; beside it where there is none."""
+    """The label file of a picture: its last folder named images/ becomes labels/; or beside it, if it is there."""
+    beside = picture.with_suffix(".txt")
     parts = list(picture.parts)
     for position in range(len(parts) - 2, -1, -1):
         if parts[position] == "images":
             parts[position] = "labels"
             break
-    return Path(*parts).with_suffix(".txt")
+    usual = Path(*parts).with_suffix(".txt")
+    return beside if beside.is_file() and not usual.is_file() else usual
 
 
-def _labels_without_pictures(folder: Path, pictures: list[Path]) -> Iterator[Note]:
+def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
+    """A fault for every label file of a split's folders that no picture belongs to: its boxes would be lost."""
     labels = {label_path(picture) for picture in pictures}
-    for labelled in sorted({label.parent for label in labels}):
-        for file in sorted(labelled.glob("*.txt")):
-            if file not in labels and labelled.name != "" and "labels" in labelled.parts:
-                words = (
-                    f"no picture belongs to the label file (looked beside the {len(pictures)} pictures of the split)"
-                )
-                yield Note("label file without picture", "fault", str(file), "", "", words)
+    for folder in dict.fromkeys(pictures.values()):
+        labelled = label_path(folder / "any.jpg").parent
+        if labelled == folder or not folder.is_dir():
+            continue  # beside the pictures may lie other .txt files; a list need not name all pictures of a folder
+        for file in sorted(labelled.rglob("*.txt")):
+            if file not in labels:
+                words = f"no picture belongs to the label file; looked in {folder}"
+                yield Note("label file without picture", "fault", str(file), file.stem, "", words)
 
 
 @dataclass
@@ -157,7 +159,7 @@ class _Reader:
     sidecar: Sidecar
     notes: list[Note]
 
-    def picture(self, path: Path) -> Picture | None:
+    def picture(self, path: Path, listed: Path) -> Picture | None:
         try:
             width, height = picture_size(path)
         except ImageError as error:
@@ -165,7 +167,7 @@ class _Reader:
             return None
         labels = label_path(path)
         key = _below(labels, self.folder)
-        name = _below(path, self.folder)
+        name = _below(path, listed if listed.is_dir() else listed.parent)
         image_id, file_name = self.sidecar.identity(key, str(Path(name).with_suffix("")), name)
         boxes = self._boxes(labels, key, name, width, height)
         return Picture(path, image_id, width, height, boxes, file_name)
@@ -231,40 +233,3 @@ def to_pixels(fractions_cxcywh: Float64, width: int, height: int) -> Float64:
     """Rows [M, 4] of a label file -> boxes_xyxy [M, 4] in pixels, in double precision."""
     centre, half = fractions_cxcywh[:, :2], fractions_cxcywh[:, 2:] / 2
     return np.concatenate([centre - half, centre + half], axis=1) * np.array([width, height, width, height], np.float64)
-
-
-def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
-    """Boxes [M, 4] in pixels -> rows [M, 4] of a label file, rounded as far as they read back to the same float32."""
-    exact = boxes_xyxy.astype(np.float64) / np.array([width, height, width, height], np.float64)
-    rows = np.concatenate([(exact[:, :2] + exact[:, 2:]) / 2, exact[:, 2:] - exact[:, :2]], axis=1)
-    limit = np.array([width, height, width, height], np.float64)
-
-    def reads_back(candidate: Float64) -> Any:
-        back = np.clip(to_pixels(candidate, width, height), 0, limit).astype(np.float32)
-        return (back == boxes_xyxy).all(axis=1)
-
-    return rounded(rows, reads_back, DIGITS)
-
-
-def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
-    """The label file of one picture."""
-    boxes = picture.annotations
-    rows = to_fractions(boxes.boxes_xyxy, picture.width, picture.height)
-    lines = []
-    for class_id, row in zip(boxes.class_ids.tolist(), rows, strict=True):
-        numbers = " ".join(np.format_float_positional(value, trim="0") for value in row)
-        lines.append(f"{classes.position_of_id[class_id]} {numbers}\n")
-    with write_atomically(path) as file:
-        file.write("".join(lines).encode())
-
-
-def write_yaml(path: Path, classes: ClassList, splits: dict[str, str]) -> None:
-    """The data.yaml: splits (name -> folder relative to it) and class names, in plain YAML that every reader knows."""
-    quoted = [f"  {i}: {_quoted(name)}" for i, name in enumerate(classes.names)]
-    lines = [*(f"{split}: {_quoted(folder)}" for split, folder in splits.items()), "names:", *quoted]
-    with write_atomically(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
