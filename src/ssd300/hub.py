@@ -1,0 +1,262 @@
+"""The published torch.hub interface: `nvidia_ssd` and the helpers of `nvidia_ssd_processing_utils`.
+
+Same names, arguments, results and order as published, on any device, from any picture; `docs/compatibility.md` lists
+where the published answer is not kept. The helpers prepare a picture as published: short side to 300, centre cut, range
+[-1, 1]. Everything else in ssd300 stretches the picture to 300x300 and normalises as training does.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssd300.architecture import BACKBONES
+from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.images.source import open_source
+from ssd300.labels import COCO, COCO_NAMES
+from ssd300.postprocess import decode
+from ssd300.priors import IMAGE_SIZE
+from ssd300.weights.catalog import resolve
+from ssd300.weights.checkpoint import load_state
+
+if TYPE_CHECKING:
+    import torch
+
+    from ssd300.learn.network import SSD300
+
+Floats = NDArray[np.floating[Any]]
+
+PUBLISHED_MODEL = "nvidia-resnet50-coco"
+MODEL_MATHS = ("fp32", "fp16")
+DECODE_IOU_THRESHOLD, DECODE_MAX_DETECTIONS = 0.5, 20  # of decode_results, as published
+GAUSSIAN_REACH = 4.0  # standard deviations, the cut of the antialiasing filter
+
+
+def nvidia_ssd(
+    pretrained: bool = True,
+    model_math: str = "fp32",
+    force_reload: bool = False,
+    *,
+    backbone: str = "resnet50",
+    num_classes: int = 81,
+    checkpoint: str | PathLike[str] | None = None,
+) -> "SSD300":
+    """The SSD300 network (torch), in training mode as published: call `.eval()` before use.
+
+    Args:
+        pretrained: load the published weights, downloaded once, or `checkpoint` if that is given.
+        model_math: "fp32", or "fp16" to halve all but the batch norms.
+        force_reload: download again.
+        backbone, num_classes: of the network, background counted. The published weights exist for resnet50 and 81 only.
+        checkpoint: a file to load: .safetensors of ssd300, or .pt in the published layout.
+
+    Raises ArgumentError, ModelError (a file that does not fit), DownloadError, MissingExtraError (no torch).
+    """
+    if model_math not in MODEL_MATHS:
+        raise unknown_name("model_math", model_math, MODEL_MATHS)
+    if backbone not in BACKBONES:
+        raise unknown_name("backbone", backbone, BACKBONES)
+    if pretrained and checkpoint is None:
+        if (backbone, num_classes) != ("resnet50", len(COCO) + 1):
+            raise ArgumentError(
+                f"published weights exist for resnet50 with 81 classes only, not for {backbone} with {num_classes}; "
+                "pass checkpoint=FILE, or pretrained=False for random weights"
+            )
+        checkpoint = resolve(PUBLISHED_MODEL, force=force_reload)
+    network = _new_network(backbone, num_classes)
+    if checkpoint is not None:
+        _load(network, checkpoint)
+    if model_math == "fp16":
+        _halve(network)
+    return network
+
+
+def nvidia_ssd_processing_utils() -> "Processing":
+    """The helpers that prepare pictures and read the network's answer."""
+    return Processing()
+
+
+class Processing:
+    """The published helpers. A picture is an RGB array [H, W, 3], height first; none of them changes its input."""
+
+    @staticmethod
+    def load_image(image_path: Any) -> NDArray[np.float64]:
+        """A path or http(s) address (or any other source that ssd300 reads) -> [H, W, 3], 0..1, upright."""
+        return open_source(image_path).astype(np.float64) / 255
+
+    @staticmethod
+    def rescale(img: ArrayLike, input_height: int, input_width: int) -> Floats:
+        """The picture [H, W, 3], its aspect kept, just large enough to cover height x width; integers become 0..1."""
+        picture = _as_float(img)
+        return _resample(picture, _covering_size(picture, input_height, input_width))
+
+    @staticmethod
+    def crop_center(img: ArrayLike, cropx: int, cropy: int) -> NDArray[Any]:
+        """The central [cropy, cropx, 3] of a picture, a view of it."""
+        picture = np.asarray(img)
+        top, left = _cut_start(picture.shape[0], cropy), _cut_start(picture.shape[1], cropx)
+        return picture[top : top + cropy, left : left + cropx]
+
+    @staticmethod
+    def normalize(img: ArrayLike, mean: float = 128, std: float = 128) -> Floats:
+        """0..1 -> (256 * v - mean) / std, by default [-1, 1]."""
+        normalized: Floats = (np.asarray(img) * 256 - mean) / std
+        return normalized
+
+    @staticmethod
+    def prepare_input(img_uri: Any) -> NDArray[np.float64]:
+        """A picture, as `load_image` takes it -> [300, 300, 3] in [-1, 1]: loaded, rescaled, cut and normalised."""
+        picture = Processing.load_image(img_uri)
+        size_hw = _covering_size(picture, IMAGE_SIZE, IMAGE_SIZE)
+        starts = [_cut_start(size, IMAGE_SIZE) for size in size_hw]
+        # Only the central cut is computed: a thin picture, rescaled whole, would not fit into memory.
+        cut = _resample(picture, size_hw, [slice(start, start + IMAGE_SIZE) for start in starts])
+        return np.asarray(Processing.normalize(cut), np.float64)
+
+    @staticmethod
+    def prepare_tensor(inputs: Sequence[ArrayLike], fp16: bool = False) -> "torch.Tensor":
+        """N prepared pictures [300, 300, 3] -> tensor [N, 3, 300, 300], float32 or float16, on CUDA where there is."""
+        torch = _torch("nvidia_ssd_processing_utils().prepare_tensor")
+        pictures = np.stack([np.asarray(picture, np.float16 if fp16 else np.float32) for picture in inputs])
+        tensor: torch.Tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        return tensor.cuda() if torch.cuda.is_available() else tensor
+
+    @staticmethod
+    def decode_results(predictions: Sequence[Any]) -> list[list[NDArray[Any]]]:
+        """The network's (locs [N, 4, P], logits [N, K, P]) -> per picture [boxes, labels, scores], at most 20 each.
+
+        boxes float32 [D, 4] xyxy in fractions of the 300x300 input, labels int64 [D] from 1, scores float32 [D]
+        ASCENDING: the best is last.
+        """
+        locs, logits = map(_to_numpy, predictions)
+        options = {"iou_threshold": DECODE_IOU_THRESHOLD, "max_detections": DECODE_MAX_DETECTIONS}
+        descending = [decode(*one, **options) for one in zip(locs, logits, strict=True)]
+        return [[array[::-1].copy() for array in picture] for picture in descending]
+
+    @staticmethod
+    def pick_best(detections: Sequence[ArrayLike], threshold: float = 0.3) -> list[NDArray[Any]]:
+        """[boxes, labels, scores] of one picture -> those with score > threshold, in the same order."""
+        boxes, labels, scores = (np.asarray(array) for array in detections)
+        best = scores > threshold
+        return [boxes[best], labels[best], scores[best]]
+
+    @staticmethod
+    def get_coco_object_dictionary() -> list[str]:
+        """The 80 COCO names; label k of `decode_results` is `names[k - 1]`."""
+        return list(COCO_NAMES)
+
+
+def _torch(what: str) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(what, "train") from error
+    return torch
+
+
+def _new_network(backbone: str, num_classes: int) -> "SSD300":
+    _torch("nvidia_ssd")
+    from ssd300.learn.network import SSD300
+
+    return SSD300(backbone, num_classes)
+
+
+def _load(network: "SSD300", checkpoint: str | PathLike[str]) -> None:
+    torch = _torch("nvidia_ssd")
+    state, metadata = load_state(checkpoint)
+    found, expected = (metadata.backbone, metadata.num_classes), (network.backbone, network.num_classes)
+    if found != expected:
+        raise ModelError(
+            f"{checkpoint}: holds {found[0]} with {found[1]} classes, background counted, but the network asked for is "
+            f"{expected[0]} with {expected[1]}; pass backbone={found[0]!r}, num_classes={found[1]}"
+        )
+    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
+
+
+def _halve(network: "SSD300") -> None:
+    from torch.nn import BatchNorm2d
+
+    network.half()
+    for module in network.modules():
+        if isinstance(module, BatchNorm2d):
+            module.float()
+
+
+def _to_numpy(prediction: Any) -> NDArray[np.float32]:
+    """A tensor on any device, or an array -> float32 array."""
+    if hasattr(prediction, "detach"):
+        prediction = prediction.detach().float().cpu().numpy()
+    return np.asarray(prediction, np.float32)
+
+
+def _as_float(img: ArrayLike) -> Floats:
+    """Integers as fractions of their largest value; floats as they are."""
+    picture = np.asarray(img)
+    if picture.dtype.kind in "ui":
+        return picture / np.float64(np.iinfo(picture.dtype).max)
+    return picture
+
+
+def _covering_size(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
+    """(rows, columns) with the picture's aspect whose shorter side fits; the longer is truncated, as published."""
+    aspect = picture.shape[1] / float(picture.shape[0])
+    if aspect > 1:
+        return height, int(aspect * height)
+    return int(width / aspect), width
+
+
+def _cut_start(size: int, cut: int) -> int:
+    return size // 2 - cut // 2
+
+
+def _resample(
+    picture: Floats, size_hw: tuple[int, int], window: Sequence[slice] = (slice(None), slice(None))
+) -> Floats:
+    """The picture [H, W, ...] at another size, or the window of rows and columns of the result.
+
+    A Gaussian against aliasing where a side shrinks, then linear interpolation: what the published helpers get from
+    scikit-image's `resize` with its defaults, to rounding. Both are linear and go axis by axis, so they are one sum.
+    """
+    rows_done = _resample_rows(picture, size_hw[0], window[0])
+    columns_done = _resample_rows(rows_done.swapaxes(0, 1), size_hw[1], window[1])
+    return np.ascontiguousarray(columns_done.swapaxes(0, 1), picture.dtype)
+
+
+def _resample_rows(picture: Floats, new_size: int, window: slice) -> NDArray[np.float64]:
+    """[H, ...] -> the window of [new_size, ...]."""
+    pixels, weights = _taps(picture.shape[0], new_size, window)
+    flat = picture.reshape(len(picture), -1)
+    resized = np.empty((len(pixels), flat.shape[1]))
+    for row, (used, shares) in enumerate(zip(pixels, weights, strict=True)):
+        first = used.min()
+        # Mirroring can use a pixel more than once; bincount adds up its shares.
+        resized[row] = np.bincount(used - first, shares) @ flat[first : used.max() + 1]
+    return resized.reshape(len(resized), *picture.shape[1:])
+
+
+def _taps(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each new position of the window: the old positions that it is made of [M, T], and their shares [M, T]."""
+    factor = size / new_size
+    centres = (np.arange(new_size)[window] + 0.5) * factor - 0.5
+    low = np.floor(centres).astype(np.int64)
+    sigma = max(0.0, (factor - 1) / 2)
+    reach = int(GAUSSIAN_REACH * sigma + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if reach else np.ones(1)
+    kernel /= kernel.sum()
+    pixels, weights = [], []
+    for neighbour, share in ((low, low + 1 - centres), (low + 1, centres - low)):
+        # Mirrored twice, as published: what interpolation reads beyond the border, then what the Gaussian does.
+        pixels.append(_mirror(_mirror(neighbour, size)[:, None] + offsets, size))
+        weights.append(share[:, None] * kernel)
+    return np.concatenate(pixels, 1), np.concatenate(weights, 1)
+
+
+def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Indices beyond 0..size-1 reflected about the centres of the border pixels: d c b | a b c d | c b a."""
+    if size == 1:
+        return np.zeros_like(index)
+    index = np.abs(index) % (2 * (size - 1))
+    return np.minimum(index, 2 * (size - 1) - index)
