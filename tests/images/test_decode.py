@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images import decode as decode_module
+from ssd300.images import modes as modes_module
 from ssd300.images.decode import MAX_PIXELS, decode_image, header, size_hw
 from ssd300.images.orientation import orient, orientation_of
 
@@ -84,6 +85,31 @@ def test_sixteen_bit_rgb_keeps_the_high_byte():
     row = struct.pack(">6H", 0x1234, 0xFFFF, 0x00FF, 0, 0x4D4D, 0x8000)
     rgb = decode_image(png(2, 1, 16, 2, [row]), name="deep")
     assert rgb.tolist() == [[[0x12, 0xFF, 0x00], [0, 0x4D, 0x80]]]
+
+
+@pytest.mark.parametrize(
+    ("colours", "row", "expected"),
+    [
+        (4, struct.pack(">2H", 0x4D4D, 0xFFFF), [0x4D] * 3),
+        (4, struct.pack(">2H", 0x4D4D, 0), WHITE),
+        (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0xFFFF), [0x12, 0xFF, 0]),
+        (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0), WHITE),
+    ],
+    ids=["grey", "transparent grey", "colour", "transparent colour"],
+)
+def test_sixteen_bits_with_alpha(colours, row, expected):
+    assert decode_image(png(1, 1, 16, colours, [row]), name="deep").tolist() == [[expected]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK", "I;16", "F"])
+def test_a_picture_of_many_bands_of_rows_is_whole(mode, photo, encode, monkeypatch):
+    deep = {"I;16": photo[..., 0].astype(np.uint16) * 257, "F": photo[..., 0] / np.float32(255)}
+    rgba = np.concatenate([photo, photo[..., :1]], axis=2)
+    picture = Image.fromarray(deep[mode]) if mode in deep else Image.fromarray(rgba).convert(mode)
+    data = encode(picture, "TIFF")
+    whole = decode_image(data, name="whole")
+    monkeypatch.setattr(modes_module, "_BAND_PIXELS", 90 * 7)
+    assert np.array_equal(decode_image(data, name="bands"), whole)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
         picture = _open(data, kind, name)
         found = _pillow_header(picture, data, kind)
         _check_size(found, name)
+        _check_covered(picture, kind, name)
         try:
             picture.load()
         except DECODER_ERRORS as error:
@@ -126,7 +127,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) of a JPEG that simplejpeg handles; None leaves it to Pillow: CMYK, or a damaged header."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
+    except (ValueError, KeyError):  # KeyError: a sampling it has no name for
         return None
     return None if colours in ("CMYK", "YCCK") else (height, width)
 
@@ -154,7 +155,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
             min_factor=factor,
             buffer=scratch if scratch is not None and scratch.size >= 3 * height * width else None,
         )
-    except ValueError:
+    except (ValueError, KeyError):
         return None
     return orient(rgb, jpeg_orientation(data))
 
@@ -204,6 +205,14 @@ def _check_size(found: ImageHeader, name: str) -> None:
             f"{name}: {found.width}x{found.height} is {found.width * found.height:,} pixels, more than the "
             f"{MAX_PIXELS:,} that are decoded; make it smaller first"
         )
+
+
+def _check_covered(picture: ImageFile.ImageFile, kind: str, name: str) -> None:
+    """Refuse a TIFF with fewer strips than its height needs; Pillow would leave the rest black."""
+    extents = [tile.extents for tile in picture.tile if tile.extents]
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
+    if kind == "TIFF" and covered < picture.width * picture.height:
+        raise _damaged(kind, name, EOFError("parts of the picture are missing"))
 
 
 def _damaged(kind: str, name: str, error: BaseException) -> ImageError:

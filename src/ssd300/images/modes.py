@@ -20,6 +20,8 @@ DECODER_ERRORS = (
     RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
 
+_BAND_PIXELS = 2**20
+
 _lock = threading.Lock()
 _inside = 0
 
@@ -56,11 +58,24 @@ def _remove_filter() -> None:
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
     """A decoded Pillow picture -> uint8 [H, W, 3], its orientation left alone. The picture is not changed."""
     try:
-        return _to_rgb(picture, name)
+        return _in_bands(picture, name)
     except DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: a picture of mode {picture.mode}, which cannot become RGB ({reason(error)}); convert it first"
         ) from error
+
+
+def _in_bands(picture: Image.Image, name: str) -> UInt8:
+    """A large picture goes a band of rows at a time: whole, its steps would hold several copies of it at once."""
+    width, height = picture.size
+    rows = max(1, _BAND_PIXELS // width)
+    if rows >= height:
+        return _to_rgb(picture, name)
+    rgb = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        rgb[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), name)
+    return rgb
 
 
 def _to_rgb(picture: Image.Image, name: str) -> UInt8:
@@ -128,7 +143,10 @@ def _float_to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
     if low < -1e-6 or high > 1 + 1e-6:  # resizing in float32 may leave 1.0000001
         remedy = "divide by 255, or pass uint8" if low >= 0 and high <= 255 else "scale them to 0..1"
         raise ImageError(f"{name}: float values from {low:.6g} to {high:.6g}; expected 0..1: {remedy}")
-    return np.asarray(np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+    scaled = np.clip(values, 0, 1)
+    scaled *= 255
+    scaled += 0.5
+    return np.asarray(scaled, np.uint8)
 
 
 def reason(error: BaseException) -> str:

@@ -1,0 +1,370 @@
+"""Bad pictures: each gets an ImageError that names it, what was found and the remedy; nothing else ever escapes."""
+
+import io
+import os
+import random
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd300.errors import ImageError, SSD300Error
+from ssd300.images import header, load_for_network, open_source
+
+
+def encoded(kind: str, mode: str = "RGB", **options: object) -> bytes:
+    y, x = np.mgrid[0:40, 0:60]
+    noise = np.random.default_rng(0).integers(0, 9, x.shape)  # or half a file would hold all the pixels
+    rgba = np.stack([x * 4 + noise, y * 6 + noise, x + y, 255 - x], axis=2).astype(np.uint8)
+    picture = Image.fromarray(rgba)
+    if mode == "I;16":
+        picture = Image.fromarray(rgba[..., 0].astype(np.uint16) * 257)
+    elif mode == "F":
+        picture = Image.fromarray(rgba[..., 0].astype(np.float32) / 255)
+    else:
+        picture = picture.convert(mode)
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+# The table of bad inputs ---------------------------------------------------------------------------------------------
+
+EXPECTED = "expected a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
+REMEDY = "Save it as one of these, or pass a PIL picture or an array"
+
+CONTENTS: list[tuple[str, Callable[[], bytes], str]] = [
+    ("empty", lambda: b"", f"the file is empty (0 bytes); {EXPECTED}"),
+    ("text", lambda: b"hello world", f"not a picture (it starts with b'hello wo'); {EXPECTED}. {REMEDY}"),
+    ("zeros", lambda: bytes(1000), f"not a picture (it starts with {bytes(8)!r}); {EXPECTED}"),
+    ("one byte", lambda: b"\xff", "not a picture"),
+    ("HTML", lambda: b"\n<!doctype HTML><title>", f"an HTML page, not a picture; {EXPECTED}"),
+    ("SVG", lambda: b'<?xml version="1.0"?><svg>', f"an SVG drawing; {EXPECTED}. {REMEDY}"),
+    ("PDF", lambda: b"%PDF-1.7", f"a PDF document; {EXPECTED}. {REMEDY}"),
+    ("HEIC", lambda: b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "a HEIC picture; expected"),
+    ("HEIC by its brands", lambda: b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "a HEIC picture; expected"),
+    ("MP4", lambda: b"\x00\x00\x00\x18ftypisom\x00\x00\x00\x00isommp42", "an MP4 or QuickTime video; expected"),
+    ("JPEG 2000", lambda: encoded("JPEG2000"), "a JPEG 2000 picture; expected"),
+    ("ICO", lambda: encoded("ICO"), "a Windows icon; expected"),
+    ("PPM", lambda: encoded("PPM"), "a Netpbm picture; expected"),
+    ("PSD", lambda: b"8BPS\x00\x01", "a Photoshop file; expected"),
+    ("ZIP", lambda: b"PK\x03\x04abcd", "a ZIP archive; expected"),
+    ("NumPy", lambda: b"\x93NUMPY\x01\x00", "a NumPy file (pass np.load of it); expected"),
+    ("Git LFS", lambda: b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer instead of the file"),
+    ("half a JPEG", lambda: half(encoded("JPEG")), "a damaged or cut off JPEG file ("),
+    ("JPEG header only", lambda: encoded("JPEG")[:2] + b"\xff\xe0", "a damaged or cut off JPEG file ("),
+    ("half a PNG", lambda: half(encoded("PNG")), "a damaged or cut off PNG file ("),
+    ("PNG header only", lambda: encoded("PNG")[:33], "a damaged or cut off PNG file ("),
+    ("half a WebP", lambda: half(encoded("WebP")), "a damaged or cut off WebP file ("),
+    ("half an AVIF", lambda: half(encoded("AVIF")), "a damaged or cut off AVIF file ("),
+    ("half a GIF", lambda: half(encoded("GIF")), "a damaged or cut off GIF file ("),
+    ("GIF without a frame", lambda: b"GIF89a\x05\x00\x05\x00\x00\x00\x00;", "a damaged or cut off GIF file ("),
+    ("half a BMP", lambda: half(encoded("BMP")), "a damaged or cut off BMP file ("),
+    ("half a TIFF", lambda: half(encoded("TIFF")), "a damaged or cut off TIFF file ("),
+    ("half a CMYK JPEG", lambda: half(encoded("JPEG", "CMYK")), "a damaged or cut off JPEG file ("),
+    ("garbage after a PNG header", lambda: encoded("PNG")[:41] + b"\x55" * 500, "a damaged or cut off PNG file ("),
+    ("garbage after a JPEG header", lambda: encoded("JPEG")[:20] + b"\x55" * 500, "a damaged or cut off JPEG file ("),
+    ("float TIFF of 0..255", lambda: float_tiff(0, 255), "float values from 0 to 255; expected 0..1: divide by 255"),
+    ("float TIFF below 0", lambda: float_tiff(-1, 1), "float values from -1 to 1; expected 0..1: scale them to 0..1"),
+    ("float TIFF with NaN", lambda: float_tiff(0, np.nan), "float values with NaN or infinity; expected 0..1"),
+    ("32-bit TIFF", lambda: integer_tiff(-5, 70000), "a 32-bit integer picture with values -5 to 70000; expected 0 to"),
+    ("LAB TIFF", lambda: encoded_lab(), "a picture in LAB colours; convert it to RGB first"),
+    ("PNG bomb", lambda: bomb_png(), "50000x50000 is 2,500,000,000 pixels, more than the 134,217,728"),
+    ("BMP bomb", lambda: patched(encoded("BMP"), 18, "<ii", 30000, 30000), "30000x30000 is 900,000,000 pixels"),
+    ("GIF bomb", lambda: patched(encoded("GIF"), 6, "<HH", 60000, 60000), "60000x60000 is 3,600,000,000 pixels"),
+    ("JPEG bomb", lambda: jpeg_bomb(), "65000x65000 is 4,225,000,000 pixels"),
+]  # fmt: skip
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def float_tiff(*values: float) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.array([values], np.float32)).save(stream, "TIFF")
+    return stream.getvalue()
+
+
+def integer_tiff(*values: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.array([values], np.int32)).save(stream, "TIFF")
+    return stream.getvalue()
+
+
+def encoded_lab() -> bytes:
+    stream = io.BytesIO()
+    Image.new("LAB", (4, 4)).save(stream, "TIFF")
+    return stream.getvalue()
+
+
+def patched(data: bytes, offset: int, layout: str, *values: int) -> bytes:
+    changed = bytearray(data)
+    struct.pack_into(layout, changed, offset, *values)
+    return bytes(changed)
+
+
+def bomb_png() -> bytes:
+    from zlib import crc32
+
+    body = b"IHDR" + struct.pack(">IIBBBBB", 50000, 50000, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", crc32(body)) + encoded("PNG")[33:]
+
+
+def jpeg_bomb() -> bytes:
+    data = encoded("JPEG")
+    return patched(data, data.index(b"\xff\xc0") + 5, ">HH", 65000, 65000)
+
+
+@pytest.mark.parametrize(("make", "message"), [c[1:] for c in CONTENTS], ids=[c[0] for c in CONTENTS])
+def test_bad_contents(make, message, tmp_path, capfd):
+    data = make()
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ImageError) as by_path:
+        open_source(path)
+    assert str(by_path.value).startswith(f"{path}: {message}")
+    if data:
+        with pytest.raises(ImageError) as by_bytes:
+            load_for_network(data)
+        assert str(by_bytes.value).startswith(f"<{len(data)} bytes>: {message}")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF"])
+def test_cut_anywhere_is_an_error_or_a_picture_of_the_right_size(kind):
+    """A file may lose its last few bytes and still hold every pixel; never may it come out in another size."""
+    data = encoded(kind)
+    for length in range(0, len(data), max(1, len(data) // 60)):
+        try:
+            outcome = open_source(data[:length]).shape
+        except ImageError as error:
+            outcome = str(error)[: len(f"<{length} bytes>: ")]
+        assert outcome in ((40, 60, 3), f"<{length} bytes>: ")
+    with pytest.raises(ImageError):
+        open_source(data[: len(data) // 2])
+
+
+ARRAYS = [
+    (
+        "no pixels",
+        np.zeros((0, 5, 3), np.uint8),
+        "<array 0x5>: an array without pixels, shape (0, 5, 3); expected [H, W]",
+    ),
+    (
+        "channels first",
+        np.zeros((3, 40, 50), np.uint8),
+        "channels come first in shape (3, 40, 50); expected [H, W], or [H, W, 3] in RGB: use array.transpose(1, 2, 0)",
+    ),
+    ("grey channels first", np.zeros((1, 40, 50), np.uint8), "channels come first in shape (1, 40, 50)"),
+    (
+        "a batch",
+        np.zeros((2, 40, 50, 3), np.uint8),
+        "a batch of shape (2, 40, 50, 3); expected [H, W], or [H, W, 3] in RGB. Pass its pictures one by one",
+    ),
+    ("one axis", np.zeros(5, np.uint8), "an array of shape (5,); expected [H, W], or [H, W, 3] in RGB"),
+    ("no axis", np.zeros((), np.uint8), "an array of shape (); expected"),
+    ("two channels", np.zeros((40, 50, 2), np.uint8), "an array of shape (40, 50, 2); expected"),
+    (
+        "int64",
+        np.zeros((4, 5, 3), np.int64),
+        "values of type int64; expected uint8, uint16, or float in 0..1. If they are 0 to 255, pass array.astype(np.uint8",
+    ),
+    ("int8", np.zeros((4, 5, 3), np.int8), "values of type int8; expected uint8"),
+    ("bool", np.zeros((4, 5), bool), "values of type bool; expected uint8"),
+    ("complex", np.zeros((4, 5), complex), "values of type complex128; expected uint8"),
+    ("object", np.zeros((4, 5), object), "values of type object; expected uint8"),
+    ("text", np.zeros((4, 5), "U3"), "values of type <U3; expected uint8"),
+    (
+        "0..255 float",
+        np.array([[0.0, 255.0]]),
+        "float values from 0 to 255; expected 0..1: divide by 255, or pass uint8",
+    ),
+    ("-1..1 float", np.array([[-1.0, 1.0]]), "float values from -1 to 1; expected 0..1: scale them to 0..1"),
+    ("NaN", np.array([[0.0, np.nan]]), "float values with NaN or infinity; expected 0..1. See np.nan_to_num"),
+    ("infinity", np.array([[0.0, np.inf]], np.float32), "float values with NaN or infinity"),
+]
+
+
+@pytest.mark.parametrize(("array", "message"), [a[1:] for a in ARRAYS], ids=[a[0] for a in ARRAYS])
+def test_bad_arrays(array, message):
+    with pytest.raises(ImageError) as caught:
+        load_for_network(array)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("<array ")
+
+
+def dead_link(folder: Path) -> Path:
+    (folder / "link.jpg").symlink_to(folder / "gone.jpg")
+    return folder / "link.jpg"
+
+
+def folder_of(folder: Path, *names: str) -> Path:
+    (folder / "pictures").mkdir()
+    for name in names:
+        (folder / "pictures" / name).write_bytes(b"x")
+    return folder / "pictures"
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+def closed_file(folder: Path) -> io.BytesIO:
+    stream = io.BytesIO(b"123")
+    stream.close()
+    return stream
+
+
+def unreadable_pil(folder: Path) -> Image.Image:
+    return Image.open(io.BytesIO(half(encoded("PNG"))))
+
+
+SOURCES = [
+    ("missing", lambda d: d / "none.jpg", "{folder}/none.jpg: no such file; check the path"),
+    ("missing, relative", lambda d: "none.jpg", "none.jpg: no such file (looked from {cwd}); check the path"),
+    ("inside a file", lambda d: Path(__file__) / "a.jpg", "cannot be read (Not a directory)"),
+    ("dead link", dead_link, "{folder}/link.jpg: a dead link to {folder}/gone.jpg, which does not exist"),
+    (
+        "empty directory",
+        folder_of,
+        "{folder}/pictures: no pictures here: an empty directory; expected files ending in .jpg",
+    ),
+    (
+        "directory of others",
+        lambda d: folder_of(d, "a.txt", "b.nef"),
+        "no pictures here: 2 entries (.nef, .txt); expected files",
+    ),
+    (
+        "directory of one",
+        lambda d: folder_of(d, "a.jpg"),
+        "a directory where one picture is expected; pass its files, or use",
+    ),
+    (
+        "glob without a match",
+        lambda d: f"{d}/*.jpg",
+        "{folder}/*.jpg: no file matches this pattern (looked from {cwd})",
+    ),
+    ("a pipe", pipe, "{folder}/pipe: a device or pipe, not a file; pipe the picture to '-' instead"),
+    ("a NUL in the name", lambda d: "a\0.jpg", "cannot be read ("),
+    ("a name too long", lambda d: "a" * 5000, "cannot be read (File name too long)"),
+    ("the empty name", lambda d: "", ": a directory where one picture is expected|no pictures here|no such file"),
+    ("None", lambda d: None, "<NoneType>: cannot be read as a picture; expected a path, an http(s) address, bytes"),
+    ("a number", lambda d: 5, "<int>: cannot be read as a picture"),
+    ("a dict", lambda d: {"path": "a.jpg"}, "<dict>: cannot be read as a picture"),
+    ("a list", lambda d: ["a.jpg"], "<list>: cannot be read as a picture"),
+    (
+        "text file object",
+        lambda d: io.StringIO("abc"),
+        "reading gives str, not bytes; open the file in binary mode, 'rb'",
+    ),
+    (
+        "read file object",
+        lambda d: io.BytesIO(),
+        "nothing to read (0 bytes); if the file was read before, call its seek(0)",
+    ),
+    ("closed file object", closed_file, "cannot be read (I/O operation on closed file"),
+    ("PIL picture cut off", unreadable_pil, "the PIL picture cannot be loaded ("),
+    ("PIL picture without pixels", lambda d: Image.new("RGB", (0, 5)), "the PIL picture has no pixels (0x5)"),
+    ("PIL picture in LAB", lambda d: Image.new("LAB", (5, 5)), "<PIL picture 5x5>: a picture in LAB colours"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), [s[1:] for s in SOURCES], ids=[s[0] for s in SOURCES])
+def test_bad_sources(make, message, tmp_path):
+    with pytest.raises(ImageError) as caught:
+        open_source(make(tmp_path))
+    expected = message.format(folder=tmp_path, cwd=Path.cwd())
+    assert any(part in str(caught.value) for part in expected.split("|")), str(caught.value)
+
+
+# Fuzz -----------------------------------------------------------------------------------------------------------------
+
+SEEDS = [
+    ("JPEG", "RGB", {}), ("JPEG", "L", {}), ("JPEG", "RGB", {"progressive": True}), ("JPEG", "CMYK", {}),
+    ("PNG", "RGB", {}), ("PNG", "RGBA", {}), ("PNG", "P", {}), ("PNG", "I;16", {}), ("PNG", "1", {}),
+    ("WebP", "RGB", {}), ("WebP", "RGBA", {"lossless": True}), ("AVIF", "RGB", {}), ("AVIF", "RGBA", {}),
+    ("GIF", "P", {"transparency": 1}), ("BMP", "RGB", {}), ("BMP", "P", {}), ("TIFF", "RGB", {}), ("TIFF", "F", {}),
+    ("TIFF", "CMYK", {"compression": "tiff_lzw"}), ("TIFF", "RGB", {"compression": "jpeg"}), ("TIFF", "I;16", {}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seeds() -> list[bytes]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with_exif = ("JPEG", "PNG", "WebP", "TIFF", "AVIF")
+    return [encoded(kind, mode, **({"exif": exif} if kind in with_exif else {}), **more) for kind, mode, more in SEEDS]
+
+
+def mutate(seeds: list[bytes], number: int) -> bytes:
+    """Damage number `number`: flips, cuts, splices, runs, and edits of the first bytes, one to three of them."""
+    rng = random.Random(number)
+    data = bytearray(seeds[number % len(seeds)])
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(data)) if data else 0
+        kind = rng.choice(["flip", "header", "header", "cut", "splice", "drop", "run", "number"])
+        if kind == "flip":
+            for _ in range(rng.randint(1, 20)):
+                if data:
+                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        elif kind == "header" and data:
+            data[rng.randrange(min(64, len(data)))] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "splice":
+            other = rng.choice(seeds)
+            start = rng.randrange(len(other))
+            data[at:at] = other[start : start + rng.randint(1, 200)]
+        elif kind == "drop":
+            del data[at : at + rng.randint(1, 100)]
+        elif kind == "run":
+            data[at : at + 16] = bytes([rng.choice([0, 0xFF])]) * 16
+        elif kind == "number" and len(data) > 4:
+            at = min(at, len(data) - 4)
+            struct.pack_into(rng.choice("<>") + "I", data, at, rng.choice([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
+    return bytes(data)
+
+
+def survive(seeds: list[bytes], numbers: range) -> tuple[int, int]:
+    """Decode damaged pictures; how many gave an array and how many an error."""
+    arrays = errors = 0
+    for number in numbers:
+        data = mutate(seeds, number)
+        try:
+            rgb = open_source(data)
+        except SSD300Error as error:
+            name = str(error).split(": ")[0]
+            errors += 1
+        else:
+            name = f"<{len(data)} bytes>"
+            assert (rgb.dtype, rgb.shape) == (np.uint8, (*header(data, name="again").size_hw, 3)), number
+            arrays += 1
+        assert name == f"<{len(data)} bytes>", number
+    return arrays, errors
+
+
+def test_2000_damaged_pictures_end_in_an_array_or_an_error(seeds, capfd):
+    arrays, errors = survive(seeds, range(2000))
+    assert arrays > 200
+    assert errors > 500
+    assert capfd.readouterr().out == ""  # libtiff writes some faults to stderr by itself
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_50000_more_damaged_pictures_end_in_an_array_or_an_error(seeds):
+    arrays, errors = survive(seeds, range(2000, 52_000))
+    assert arrays > 5000
+    assert errors > 12_500
+
+
+def test_a_tiff_without_all_its_strips_is_refused_before_its_size_is_taken():
+    data = encoded("TIFF", "F")
+    height = data.index(struct.pack("<HHII", 257, 4, 1, 40)) + 8
+    with pytest.raises(ImageError, match=r"damaged or cut off TIFF file \(parts of the picture are missing\)"):
+        open_source(patched(data, height, "<I", 2_000_000))
