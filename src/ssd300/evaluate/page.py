@@ -1,0 +1,261 @@
+"""The HTML of the report: one file, no script, nothing loaded from elsewhere, light and dark, narrow and wide."""
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from ssd300.evaluate import figures
+from ssd300.evaluate.coco import STAT_NAMES
+from ssd300.evaluate.diagnosis import Diagnosis
+from ssd300.evaluate.gallery import LEGEND, thumbnail
+from ssd300.evaluate.run import Evaluation
+
+STAT_WORDS = (
+    *("IoU 0.50 to 0.95", "IoU 0.50", "IoU 0.75", "boxes below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
+    *(
+        "1 box a picture and class",
+        "10 boxes",
+        "100 boxes",
+        "below 32² pixels",
+        "32² to 96² pixels",
+        "above 96² pixels",
+    ),
+)
+ERROR_WORDS = {
+    "Cls": "right place, wrong class",
+    "Loc": "right class, place not exact enough (IoU 0.1 to 0.5)",
+    "Both": "wrong class and place not exact enough",
+    "Dupe": "found a second time",
+    "Bkg": "found where nothing is",
+    "Miss": "never found",
+    "FP": "all wrong detections together",
+    "FN": "all missed boxes together",
+}
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #5f6b76; --paper: #ffffff; --line: #d9dee3; --bar: #0072b2;
+  --warn: #fff3da; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --soft: #9aa6b1; --paper: #15181b; --line: #343b42;
+  --bar: #56b4e9; --warn: #3a2f16; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.1rem; font-weight: 600; color: var(--soft); margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; }
+p { margin: .4rem 0; max-width: 46rem; } .soft, figcaption { color: var(--soft); font-size: .9rem; }
+.answer { font-size: clamp(1.5rem, 6vw, 2.4rem); font-weight: 650; line-height: 1.2; margin: .3rem 0; }
+.answer small { font-size: .5em; font-weight: 400; color: var(--soft); }
+ul.warn { background: var(--warn); padding: .7rem 1rem .7rem 2rem; border-radius: .4rem; overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .7rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { font-weight: 500; color: var(--soft); } th:first-child, td:first-child, td.words { text-align: left; }
+td.words { white-space: normal; color: var(--soft); overflow-wrap: anywhere; }
+td.bar { min-width: 7rem; padding: 0; } td.bar i { display: block; height: .7rem; background: var(--bar); }
+.tall .wide { max-height: 34rem; overflow: auto; }
+.tall tr:first-child th { position: sticky; top: 0; background: var(--paper); }
+figure { margin: .8rem 0; } figure svg { max-width: 100%; height: auto; display: block; }
+.matrix svg { min-width: 34rem; }
+.two { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1rem 2rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); gap: 1rem; }
+.pictures figure { margin: 0; } .pictures img { width: 100%; height: auto; border-radius: .3rem; display: block; }
+.pictures figcaption { overflow-wrap: anywhere; }
+.key b { display: inline-block; width: .8rem; height: .8rem; border-radius: .15rem; margin: 0 .3rem 0 .8rem; }
+"""
+
+
+def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, Any]) -> str:
+    """The whole page. `numbers` is the JSON report of the same evaluation."""
+    parts = [
+        _head(evaluation, numbers),
+        _section("The 12 COCO numbers", "", _twelve(numbers)),
+        _section(
+            "Per class",
+            "Best threshold: the score at which F1 is highest at IoU 0.5, on these very pictures. With few boxes it is "
+            "a guess.",
+            _classes(numbers),
+        ),
+        _section("Curves", "At IoU 0.5 unless said.", _curves(evaluation, diagnosis)),
+        _section("Kinds of error", _TIDE_WORDS, _error_kinds(numbers)),
+        _section("Confusion", _confusion_words(diagnosis), _confusion(evaluation, diagnosis)),
+        _section("The worst pictures", _worst_words(diagnosis), _worst(evaluation, diagnosis)),
+        _section("How it was made", "", _origin(numbers)),
+    ]
+    title = escape(f"AP {evaluation.ap.value:.3f} on {evaluation.dataset.name}")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n{''.join(parts)}</body>\n</html>\n"
+    )
+
+
+_TIDE_WORDS = (
+    "After TIDE (Bolya et al. 2020): how much AP50 would rise if this kind of error alone were gone. "
+    "Detections of every score down to the threshold count."
+)
+
+
+def _head(evaluation: Evaluation, numbers: dict[str, Any]) -> str:
+    data, ap = numbers["dataset"], evaluation.ap
+    pictures = f"{counted(data['pictures'], 'picture')} of {escape(data['name'])}"
+    warnings = "".join(f"<li>{escape(text)}</li>" for text in warnings_of(numbers))
+    return (
+        f"<h1>ssd300 evaluate</h1>\n"
+        f'<p class="answer">AP {ap.value:.3f} <small>95 % interval {ap.low:.3f} to {ap.high:.3f}</small><br>'
+        f"AP50 {evaluation.ap50.value:.3f} <small>{evaluation.ap50.low:.3f} to {evaluation.ap50.high:.3f}</small></p>\n"
+        f"<p>on {pictures}: {counted(data['boxes'], 'box', 'boxes')} that count, "
+        f"{counted(data['classes'], 'class', 'classes')}, {counted(numbers['detections'], 'detection')}.</p>\n"
+        f'<p class="soft">The intervals show how far the numbers would move with other pictures of the kind (the '
+        f"pictures drawn again with replacement, {numbers['interval']['resamples']:,} times). Where classes have "
+        f"few boxes AP leans high: compare it with results on the same pictures only.</p>\n"
+        + (f'<ul class="warn">{warnings}</ul>\n' if warnings else "")
+    )
+
+
+def warnings_of(numbers: dict[str, Any]) -> list[str]:
+    """What a reader has to know before believing the numbers, one sentence each."""
+    data, told = numbers["dataset"], []
+    if numbers["failures"]:
+        told.append(
+            f"{counted(len(numbers['failures']), 'picture')} could not be read and counted as if nothing was found in "
+            f"it. First: {numbers['failures'][0]['error']}"
+        )
+    if numbers["classes_only_in_data"]:
+        told.append(f"The model does not know and never finds: {', '.join(numbers['classes_only_in_data'])}.")
+    if numbers["detections_of_other_classes"]:
+        told.append(
+            f"{counted(numbers['detections_of_other_classes'], 'detection')} of classes that the data set does not "
+            f"have (it lacks {len(numbers['classes_only_in_model'])} of the model's) did not count."
+        )
+    if data["crowd_boxes"] or data["ignored_boxes"]:
+        told.append(
+            f"{counted(data['crowd_boxes'], 'crowd box', 'crowd boxes')} and "
+            f"{counted(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be found any number of times or "
+            f"never; neither counts."
+        )
+    if data["pictures_left_out"]:
+        told.append(f"Left out by the published mode: {counted(data['pictures_left_out'], 'picture')} without boxes.")
+    return told
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: "1 picture", "1,200 pictures"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _twelve(numbers: dict[str, Any]) -> str:
+    rows = [
+        [name, _number(numbers["metrics"][name]), words] for name, words in zip(STAT_NAMES, STAT_WORDS, strict=True)
+    ]
+    halves = (_table(["", "", ""], half, words=(2,)) for half in (rows[:6], rows[6:]))
+    return f'<div class="two">{"".join(halves)}</div>'
+
+
+def _classes(numbers: dict[str, Any]) -> str:
+    rows = []
+    for row in sorted(numbers["classes"], key=lambda r: (r["AP"] is None, -(r["AP"] or 0))):
+        best = row["best_threshold"]
+        values = [_number(row[n]) for n in ("AP", "AP50", "AR")]
+        points = [_number(best[n], 2) for n in ("score", "F1", "precision", "recall")]
+        rows.append([row["name"], f"{row['boxes']:,}", *values, _bar(row["AP"]), *points])
+    heads = ["class", "boxes", "AP", "AP50", "AR", "", "best threshold", "F1", "precision", "recall"]
+    return f'<div class="tall">{_table(heads, rows, bar=5)}</div>'
+
+
+def _curves(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
+    best = diagnosis.overall
+    words = f"All classes together. F1 is highest, {best.best_f1:.2f}, at score {best.best_threshold:.2f} (dotted)."
+    curves = (
+        _figure(figures.precision_recall(evaluation.metrics), "Precision over recall: every class, and their mean."),
+        _figure(figures.score_thresholds(best), words if len(best.thresholds) else "Nothing was found."),
+    )
+    return f'<div class="two">{"".join(curves)}</div>'
+
+
+def _error_kinds(numbers: dict[str, Any]) -> str:
+    kinds = numbers["error_kinds"]
+    most = max([k["AP50_lost"] or 0 for k in kinds.values()], default=0) or 1
+    rows = [
+        [
+            ERROR_WORDS[kind],
+            _number(k["AP50_lost"]),
+            _bar((k["AP50_lost"] or 0) / most),
+            f"{k['count']:,}" * (k["count"] > 0),
+        ]
+        for kind, k in ((kind, kinds[kind]) for kind in ERROR_WORDS)
+    ]
+    return _table(["", "AP50 lost", "", "number"], rows, words=(0,), bar=2)
+
+
+def _confusion_words(diagnosis: Diagnosis) -> str:
+    if not len(diagnosis.overall.thresholds):
+        return "At IoU 0.5."
+    return f"At IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}; rows are shaded by their share."
+
+
+def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
+    names = evaluation.dataset.classes.names
+    cut = f" The {figures.MATRIX_CLASSES} classes with most boxes." if len(names) > figures.MATRIX_CLASSES else ""
+    words = f"Last column: never found. Last row: found where nothing is.{cut}"
+    figure = _figure(figures.confusion(diagnosis.confusion, names), words)
+    return f'<div class="matrix">{figure}</div>' if len(names) > 9 else figure
+
+
+def _worst_words(diagnosis: Diagnosis) -> str:
+    if not diagnosis.worst:
+        return "No picture has an error."
+    return f"Most wrong and missed boxes at IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}."
+
+
+def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
+    key = "".join(f'<b style="background: rgb{colour}"></b>{name}' for name, colour in LEGEND.items())
+    shown = []
+    for errors in diagnosis.worst:
+        url = thumbnail(evaluation, errors)
+        name = escape(evaluation.dataset.pictures[errors.position].file_name)
+        counts = f"{len(errors.wrong)} wrong, {len(errors.missed)} missed, {len(errors.right)} right"
+        image = f'<img src="{url}" alt="{name}" loading="lazy">' if url else "<p>cannot be read</p>"
+        shown.append(f"<figure>{image}<figcaption>{name}: {counts}</figcaption></figure>\n")
+    return f'<p class="key soft">{key}</p>\n<div class="pictures">{"".join(shown)}</div>' if shown else ""
+
+
+def _origin(numbers: dict[str, Any]) -> str:
+    rows = [[name, _value(value)] for name, value in numbers["settings"].items()]
+    rows += [[f"model: {name}", _value(value)] for name, value in numbers["model"].items()]
+    rows += [["time to detect", f"{numbers['seconds']:,.1f} s"]]
+    rows += [["versions", ", ".join(f"{name} {number}" for name, number in numbers["versions"].items())]]
+    return _table(["", ""], rows, words=(1,))
+
+
+def _section(title: str, words: str, body: str) -> str:
+    told = f'<p class="soft">{escape(words)}</p>\n' if words else ""
+    return f"<h2>{escape(title)}</h2>\n{told}{body}\n"
+
+
+def _figure(svg: str, words: str) -> str:
+    return f'<figure><div class="wide">{svg}</div><figcaption>{escape(words)}</figcaption></figure>\n'
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: tuple[int, ...] = (), bar: int = -1) -> str:
+    """A table of escaped text; the column `bar` holds ready HTML."""
+
+    def cell(column: int, text: str) -> str:
+        if column == bar:
+            return f'<td class="bar">{text}</td>'
+        return f"<td{' class=words' if column in words else ''}>{escape(text)}</td>"
+
+    head = "<tr>" + "".join(f"<th>{escape(h)}</th>" for h in heads) + "</tr>\n" if any(heads) else ""
+    body = "".join("<tr>" + "".join(cell(c, text) for c, text in enumerate(row)) + "</tr>\n" for row in rows)
+    return f'<div class="wide"><table>\n{head}{body}</table></div>\n'
+
+
+def _bar(share: float | None) -> str:
+    return f'<i style="width: {100 * min(max(share or 0, 0), 1):.1f}%"></i>'
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

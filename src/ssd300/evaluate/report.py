@@ -1,0 +1,139 @@
+"""The report of an evaluation: all numbers as JSON, and one HTML file that needs nothing else."""
+
+import json
+import math
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300 import __version__
+from ssd300.evaluate.bootstrap import CONFIDENCE, RESAMPLES, Interval
+from ssd300.evaluate.coco import STAT_NAMES
+from ssd300.evaluate.diagnosis import Curve, Diagnosis, diagnose
+from ssd300.evaluate.page import html_page
+from ssd300.evaluate.run import Evaluation
+
+_PACKAGES = ("numpy", "pillow", "simplejpeg", "openvino", "hotcoco")
+
+
+def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[str, Any] | None = None) -> Path:
+    """Write report.html and report.json into the directory (made if need be); returns the path of the HTML file.
+
+    `model` is what to say of the model: its metadata as a dict, and how it was run. Raises MissingExtraError without
+    the extra `eval`.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
+    numbers = report_numbers(evaluation, diagnosis, model=model)
+    page = folder / "report.html"
+    page.write_text(html_page(evaluation, diagnosis, numbers), encoding="utf-8")
+    text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    return page
+
+
+def report_numbers(
+    evaluation: Evaluation, diagnosis: Diagnosis | None = None, *, model: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Everything the evaluation knows, as JSON types. What could not be counted is null.
+
+    Without a diagnosis the part that tells where the AP is lost is missing.
+    """
+    metrics, dataset = evaluation.metrics, evaluation.dataset
+    numbers: dict[str, Any] = {
+        "summary": str(evaluation),
+        "metrics": dict(zip(STAT_NAMES, map(_number, metrics.stats.tolist()), strict=True)),
+        "interval": {
+            "confidence": CONFIDENCE,
+            "resamples": RESAMPLES,
+            "AP": _bounds(evaluation.ap),
+            "AP50": _bounds(evaluation.ap50),
+        },
+        "dataset": {
+            "name": dataset.name,
+            "pictures": metrics.pictures,
+            "boxes": metrics.boxes,
+            "crowd_boxes": metrics.crowd,
+            "ignored_boxes": metrics.ignored,
+            "pictures_left_out": evaluation.left_out,
+            "classes": len(dataset.classes),
+        },
+        "detections": metrics.detections,
+        "detections_of_other_classes": evaluation.outside,
+        "classes_only_in_model": list(evaluation.classes.only_in_model),
+        "classes_only_in_data": list(evaluation.classes.only_in_data),
+        "failures": [{"picture": str(f.source), "error": str(f.error)} for f in evaluation.failures.values()],
+        "classes": _class_rows(evaluation, diagnosis),
+        "settings": evaluation.settings,
+        "model": model or {},
+        "seconds": round(evaluation.seconds, 3),
+        "versions": versions(),
+    }
+    if diagnosis:
+        numbers |= _diagnosis_numbers(evaluation, diagnosis)
+    return numbers
+
+
+def versions() -> dict[str, str]:
+    """The versions of what took part, as installed."""
+    found = {"ssd300": __version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _class_rows(evaluation: Evaluation, diagnosis: Diagnosis | None) -> list[dict[str, Any]]:
+    metrics = evaluation.metrics
+    columns = (metrics.ap_of_class, metrics.ap50_of_class, metrics.recall_of_class)
+    rows = zip(metrics.classes.names, metrics.classes.ids, metrics.boxes_of_class.tolist(), *columns, strict=True)
+    told: list[dict[str, Any]] = [
+        {"name": name, "id": i, "boxes": boxes, "AP": _number(ap), "AP50": _number(ap50), "AR": _number(recall)}
+        for name, i, boxes, ap, ap50, recall in rows
+    ]
+    if diagnosis:
+        for row, curve in zip(told, diagnosis.curves, strict=True):
+            row["best_threshold"] = _best(curve)
+    return told
+
+
+def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str, Any]:
+    pictures = evaluation.dataset.pictures
+    return {
+        "best_threshold": _best(diagnosis.overall),
+        "confusion": {
+            "classes": [*evaluation.dataset.classes.names, "nothing"],
+            "rows_true_columns_found": diagnosis.confusion.tolist(),
+        },
+        "error_kinds": {
+            kind: {"AP50_lost": _number(gain), "count": count} for kind, (gain, count) in diagnosis.tide.items()
+        },
+        "worst_pictures": [
+            {
+                "picture": pictures[e.position].file_name,
+                "right": len(e.right),
+                "wrong": len(e.wrong),
+                "missed": len(e.missed),
+            }
+            for e in diagnosis.worst
+        ],
+    }
+
+
+def _best(curve: Curve) -> dict[str, float | None]:
+    values = (curve.best_threshold, curve.best_f1, curve.best_precision, curve.best_recall)
+    return {name: _number(v) for name, v in zip(("score", "F1", "precision", "recall"), values, strict=True)}
+
+
+def _bounds(interval: Interval) -> list[float | None]:
+    return [_number(interval.low), _number(interval.high)]
+
+
+def _number(value: float) -> float | None:
+    """COCO's -1 and NaN both mean that there was nothing to count."""
+    return None if math.isnan(value) or value < 0 else float(np.round(value, 6))

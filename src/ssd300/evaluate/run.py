@@ -1,0 +1,206 @@
+"""Run a detector over a data set and count: the same flow as detection, every picture counted, nothing swallowed."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.detections import Detections
+from ssd300.detector import Failure
+from ssd300.errors import ArgumentError, DatasetError, SSD300Error
+from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
+from ssd300.evaluate.coco import CocoMetrics, coco_metrics
+from ssd300.evaluate.matches import MatchTable, match_table
+from ssd300.labels import ClassList
+
+SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
+_PACKED_AT_ONCE = 64  # pictures of a packed file decoded ahead: 25 MB at 368 pixels
+
+Progress = Callable[[int, int], None]  # pictures done, pictures in all
+
+
+class ManyDetector(Protocol):
+    """What is needed of a `Detector`."""
+
+    @property
+    def classes(self) -> ClassList: ...
+
+    def detect_many(self, sources: Iterable[Any], **settings: Any) -> Iterator[Detections | Failure]: ...
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """A model's classes and a data set's, matched by name. The ids may differ; they are translated."""
+
+    id_in_data: dict[int, int]
+    only_in_model: tuple[str, ...]
+    only_in_data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The answer of `evaluate`.
+
+    dataset, results    the pictures counted and what was found in each, in the data set's class ids
+    metrics, ap, ap50   the COCO numbers; AP and AP50 with 95 % bootstrap intervals over pictures
+    failures            position of each picture that could not be read -> why; it counts as one where nothing was found
+    left_out            pictures without annotations that the published mode dropped
+    classes             how the model's classes and the data set's were matched
+    outside             detections of classes that the data set does not have, not counted
+    settings            the thresholds and the mode, by name
+    seconds             wall time of detecting
+    """
+
+    dataset: Dataset
+    results: tuple[Detections, ...]
+    metrics: CocoMetrics
+    ap: Interval
+    ap50: Interval
+    failures: dict[int, Failure]
+    left_out: int
+    classes: ClassMatch
+    outside: int
+    settings: dict[str, Any]
+    seconds: float
+
+    @cached_property
+    def table(self) -> MatchTable:
+        """Who found what, for curves and comparisons."""
+        return match_table(self.dataset, self.results)
+
+    def __str__(self) -> str:
+        pictures = f"{len(self.dataset)} picture{'s' if len(self.dataset) != 1 else ''}"
+        return f"AP {self.ap}, AP50 {self.ap50} on {pictures} of {self.dataset.name}"
+
+
+def evaluate(
+    detector: ManyDetector,
+    dataset: Dataset,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+    max_detections: int = MAX_DETECTIONS,
+    published: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """The COCO numbers of a detector on a data set, with intervals. The thresholds are the published ones.
+
+    `published` leaves pictures without annotations out, as the published code does: what is found there then never
+    counts. Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and
+    the data set have no class in common, MissingExtraError without the extra `eval`.
+    """
+    classes = match_classes(detector.classes, dataset)
+    whole = dataset
+    if published:
+        dataset = dataset.subset([i for i, p in enumerate(whole.pictures) if len(p.annotations)])
+    if not len(dataset):
+        raise DatasetError(f"{whole.name} has no picture to evaluate on{' with annotations' if published else ''}")
+    coco_metrics(dataset.subset([]), [])  # a missing package is told before an hour of detecting
+    settings = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "max_detections": max_detections}
+
+    start = time.perf_counter()
+    results: list[Detections] = []
+    failures: dict[int, Failure] = {}
+    outside = 0
+    for picture, found in zip(dataset.pictures, _found(detector, dataset, settings), strict=True):
+        if isinstance(found, Detections):
+            found = _checked(picture, found)
+        if isinstance(found, Detections):
+            results.append(_in_data_ids(found, classes, dataset.classes))
+            outside += len(found) - len(results[-1])
+        else:
+            failures[len(results)] = found
+            results.append(Detections.empty(dataset.classes, (picture.height, picture.width), str(picture.path)))
+        if progress:
+            progress(len(results), len(dataset))
+    seconds = time.perf_counter() - start
+    if len(failures) == len(dataset):
+        raise DatasetError(
+            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {failures[0].error}"
+        )
+
+    ap, ap50 = intervals(match_table(dataset, results))
+    return Evaluation(
+        dataset=dataset,
+        results=tuple(results),
+        metrics=coco_metrics(dataset, results),
+        ap=ap,
+        ap50=ap50,
+        failures=failures,
+        left_out=len(whole) - len(dataset),
+        classes=classes,
+        outside=outside,
+        settings={**settings, "published": published},
+        seconds=seconds,
+    )
+
+
+def compare(first: Evaluation, second: Evaluation) -> Difference:
+    """Second minus first, paired by picture. Raises ArgumentError where they were not made on the same pictures."""
+    return difference(first.table, second.table)
+
+
+def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
+    """The model's classes and the data set's by name. Raises ArgumentError where they have none in common."""
+    id_in_data = dict(zip(dataset.classes.names, dataset.classes.ids, strict=True))
+    common = {i: id_in_data[name] for i, name in zip(model.ids, model.names, strict=True) if name in id_in_data}
+    if not common:
+        raise ArgumentError(
+            f"the model and {dataset.name} have no class name in common: the model knows {_some(model.names)}; "
+            f"the data set has {_some(dataset.classes.names)}. Evaluate a model trained on these classes, "
+            f"or rename the data set's classes to the model's"
+        )
+    return ClassMatch(
+        common,
+        tuple(name for name in model.names if name not in id_in_data),
+        tuple(name for name in dataset.classes.names if name not in model.names),
+    )
+
+
+def _found(detector: ManyDetector, dataset: Dataset, settings: dict[str, Any]) -> Iterator[Detections | Failure]:
+    """One answer per picture, in order. Packed pictures are handed over as arrays, the others as paths."""
+    if all(picture.payload is None for picture in dataset.pictures):
+        yield from detector.detect_many([p.path for p in dataset.pictures], on_error="yield", **settings)
+        return
+    for start in range(0, len(dataset), _PACKED_AT_ONCE):
+        answers: list[Detections | Failure | None] = []
+        pixels = []
+        for picture in dataset.pictures[start : start + _PACKED_AT_ONCE]:
+            try:
+                pixels.append(picture.read())
+                answers.append(None)
+            except SSD300Error as error:
+                answers.append(Failure(picture.file_name, error))
+        found = iter(detector.detect_many(pixels, on_error="yield", **settings))
+        yield from (next(found) if answer is None else answer for answer in answers)
+
+
+def _checked(picture: Picture, found: Detections) -> Detections | Failure:
+    """A picture of another size than its annotations were made for cannot be counted: its boxes lie elsewhere."""
+    height, width = found.image_size_hw
+    if (height, width) == (picture.height, picture.width):
+        return found
+    return Failure(
+        str(picture.path),
+        DatasetError(
+            f"{picture.path}: the picture is {width}x{height} after EXIF orientation, but its annotations were made "
+            f"for {picture.width}x{picture.height}. See `ssd300 data check`"
+        ),
+    )
+
+
+def _in_data_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:
+    """The detections whose class the data set has, in its ids."""
+    ids = np.array([match.id_in_data.get(i, -1) for i in found.class_ids.tolist()], np.int64)
+    known = np.array([i in match.id_in_data for i in found.class_ids.tolist()], bool)
+    return Detections(
+        found.boxes_xyxy[known], found.scores[known], ids[known], classes, found.image_size_hw, found.source
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
