@@ -58,6 +58,7 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
     unknown backbone 'resnet81': did you mean 'resnet18'? Known: resnet18, resnet34
     """
     names = list(known)
+    listed = names if len(names) <= 24 else [*names[:20], f"... ({len(names)} in all)"]
     near = get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(names)}")
+    return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(listed)}")

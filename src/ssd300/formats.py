@@ -115,9 +115,9 @@ def to_yolo(detections: Detections, *, scores: bool = True) -> str:
     lies wholly outside has no line.
     """
     height, width = detections.image_size_hw
-    boxes_xyxy = clip(detections.boxes_xyxy, width, height)
-    frame = np.array([width, height, width, height], np.float32)
-    boxes_cxcywh = np.asarray(xyxy_to_cxcywh(boxes_xyxy) / frame, np.float32)
+    frame = np.array([width, height, width, height])
+    unit_xyxy = (clip(detections.boxes_xyxy, width, height) / frame).astype(np.float32)
+    boxes_cxcywh = xyxy_to_cxcywh(unit_xyxy)
     lines = []
     for position, box, score in zip(
         detections.positions.tolist(), _short(boxes_cxcywh), _short(detections.scores), strict=True

@@ -1,10 +1,83 @@
-"""The command line: one file per verb. At its top a verb's file imports only typer and the errors."""
+"""The command line: one file per verb. At its top a verb's file imports only typer, the errors and what Python brings.
+
+Results go to stdout, words to stderr. Exit codes: 0 all done, 1 some inputs failed, 2 nothing could be done,
+130 interrupted.
+"""
+
+import io
+import os
+import sys
+import traceback
+from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+from ssd300.cli.detect import detect
+from ssd300.cli.doctor import doctor
+from ssd300.cli.train import train
+from ssd300.errors import SSD300Error
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(detect)
+app.command()(doctor)
+app.command()(train)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ssd300 import __version__
+
+        typer.echo(f"ssd300 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Forbid any use of the network, as SSD300_OFFLINE=1 does.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error came from, as SSD300_DEBUG=1 does.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find objects in pictures on an ordinary CPU: NVIDIA's published SSD300, exact, fast and retrainable."""
+    if offline:
+        os.environ["SSD300_OFFLINE"] = "1"
+    if debug:
+        os.environ["SSD300_DEBUG"] = "1"
 
 
 def run() -> None:
-    """Entry point of the `ssd300` command."""
-    app()
+    """Entry point of the `ssd300` command: every error ends here, as words on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    try:
+        app()
+    except SSD300Error as error:
+        _explain(str(error), error)
+    except OSError as error:  # the disk is full, or stdout is closed
+        _explain(f"{error.filename or 'the results'}: cannot be read or written ({error.strerror or error})", error)
+    except Exception as error:  # noqa: BLE001, the outermost line
+        hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
+        _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
+    sys.exit(2)
+
+
+def _explain(message: str, error: BaseException) -> None:
+    if _debugging():
+        traceback.print_exception(error)
+    print(f"ssd300: {message}", file=sys.stderr)
+
+
+def _debugging() -> bool:
+    return os.environ.get("SSD300_DEBUG", "") not in ("", "0")

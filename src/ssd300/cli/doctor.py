@@ -1,0 +1,178 @@
+"""`ssd300 doctor`: what this machine and this installation can do, in words or JSON."""
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SETTINGS = (
+    "SSD300_OFFLINE",
+    "SSD300_CACHE",
+    "SSD300_ALLOW_PRIVATE_URLS",
+    "SSD300_DEBUG",
+    "ONEDNN_MAX_CPU_ISA",
+    "OMP_NUM_THREADS",
+    "NO_COLOR",
+)
+_FLAGS = {  # what we call it -> the flags of /proc/cpuinfo, any of which means it
+    "AVX2": ("avx2",),
+    "AVX-512": ("avx512f",),
+    "VNNI": ("avx512_vnni", "avx_vnni"),
+    "bf16": ("avx512_bf16", "amx_bf16"),
+    "AMX": ("amx_int8",),
+}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs and bug reports.")] = False,
+) -> None:
+    """Show what this machine and installation can do.
+
+    Versions, CPU features, threads, runtimes, extras and cache folders: paste it into a bug report.
+    """
+    report = examine()
+    if as_json:
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    for title, facts in report.items():
+        typer.echo(f"{title}")
+        wide = max(map(len, facts), default=0)
+        for name, value in facts.items():
+            typer.echo(f"  {name:<{wide}}  {value}".rstrip())
+
+
+def examine() -> dict[str, dict[str, Any]]:
+    """Everything that the doctor knows: title -> name -> value."""
+    openvino = _openvino()
+    return {
+        "versions": _versions(),
+        "cpu": _cpu(openvino),
+        "threads": _threads(),
+        "runtimes": {"openvino": openvino["state"], "onnx": _installed("onnxruntime"), "torch": _installed("torch")},
+        "extras": _extras(),
+        "caches": _caches(),
+        "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
+    }
+
+
+def _versions() -> dict[str, str]:
+    from ssd300 import __version__
+
+    base = [name for name, extra in _requirements() if extra is None]
+    return {
+        "ssd300": __version__,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+    } | {name: _installed(name) for name in base}
+
+
+def _installed(package: str) -> str:
+    """Its version, without importing it."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _requirements() -> Iterator[tuple[str, str | None]]:
+    """(package, extra or None) of all that ssd300's own metadata asks for; an extra inside an extra is ssd300[x]."""
+    try:
+        lines = metadata.requires("ssd300") or []
+    except metadata.PackageNotFoundError:  # run from a clone that was never installed
+        lines = []
+    for line in lines:
+        extra = re.search(r"""extra\s*==\s*['"](\w+)['"]""", line)
+        name = re.match(r"[\w.-]+(\[[\w,]+\])?", line)
+        if name:
+            yield name[0], extra[1] if extra else None
+
+
+def _extras() -> dict[str, str]:
+    """Extra -> installed, or the packages it lacks."""
+    packages: dict[str, list[str]] = {}
+    for package, extra in _requirements():
+        if extra and extra != "dev":
+            packages.setdefault(extra, []).append(package)
+    return {extra: _state_of_extra(extra, packages) for extra in sorted(packages)}
+
+
+def _state_of_extra(extra: str, packages: dict[str, list[str]]) -> str:
+    missing = [name for name in _leaves(extra, packages) if _installed(name) == "not installed"]
+    return f"needs {', '.join(missing)}: pip install 'ssd300[{extra}]'" if missing else "installed"
+
+
+def _leaves(extra: str, packages: dict[str, list[str]]) -> Iterator[str]:
+    for name in packages.get(extra, []):
+        if name.startswith("ssd300["):
+            for inner in name[len("ssd300[") : -1].split(","):
+                yield from _leaves(inner, packages)
+        else:
+            yield name
+
+
+def _openvino() -> dict[str, Any]:
+    """Whether OpenVINO loads, and what it says of the CPU."""
+    try:
+        import openvino
+
+        core = openvino.Core()
+        name = core.get_property("CPU", "FULL_DEVICE_NAME")
+        capabilities = list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    except (ImportError, OSError, RuntimeError) as error:
+        return {"state": f"broken: {error}", "name": platform.processor(), "capabilities": []}
+    return {"state": f"{_installed('openvino')}, loads", "name": name, "capabilities": capabilities}
+
+
+def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
+    """Name and features: by /proc/cpuinfo on Linux, elsewhere what OpenVINO tells."""
+    facts = {"name": openvino["name"], "machine": platform.machine()}
+    flags = _cpu_flags()
+    if flags:
+        facts |= {name: "yes" if flags & set(any_of) else "no" for name, any_of in _FLAGS.items()}
+    capabilities = ", ".join(openvino["capabilities"])
+    return facts | {"OpenVINO runs": capabilities or "nothing, see runtimes"}
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    found = re.search(r"^flags\s*:(.*)$", text, re.M)
+    return set(found[1].split()) if found else set()
+
+
+def _threads() -> dict[str, Any]:
+    """The threads that detection takes by default, and what limits them."""
+    from ssd300.runtime.base import default_threads
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    quota = cgroup_quota()
+    return {
+        "used by default": default_threads(),
+        "CPUs of the machine": os.cpu_count(),
+        "CPUs this process may use": allowed,
+        "cgroup quota": "none" if quota is None else f"{quota:.2f} CPUs",
+    }
+
+
+def _caches() -> dict[str, str]:
+    """Cache folders with the size of what lies in them."""
+    from ssd300.weights.catalog import cache_folder
+
+    folder = cache_folder()
+    return {"downloads and compiled models": f"{folder} ({_size(folder)})"}
+
+
+def _size(folder: Path) -> str:
+    if not folder.is_dir():
+        return "not there yet"
+    files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return f"{len(files)} files, {sum(files) / 2**20:.1f} MiB"

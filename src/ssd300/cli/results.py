@@ -1,0 +1,74 @@
+"""How `ssd300 detect` writes its results to stdout: one `Layout` per --format, picture by picture."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+from ssd300.detections import Detections
+from ssd300.formats import CSV_COLUMNS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A text made of `first`, the pieces of every picture with `between` between them, and `last`."""
+
+    pieces: Callable[[Detections], Iterable[str]]
+    first: str = ""
+    between: str = ""
+    last: str = ""
+
+
+class ResultStream:
+    """Results as they come: `add` each, then `end`; the text so far plus `last` is valid at any moment."""
+
+    def __init__(self, layout: Layout, stream: TextIO) -> None:
+        self._layout = layout
+        self._stream = stream
+        self._between = ""
+        stream.write(layout.first)
+
+    def add(self, found: Detections) -> None:
+        text = self._layout.between.join(self._layout.pieces(found))
+        if text:
+            self._stream.write(self._between + text)  # one write, so that an interrupt cannot part the two
+            self._between = self._layout.between
+        self._stream.flush()
+
+    def end(self) -> None:
+        self._stream.write(self._layout.last)
+        self._stream.flush()
+
+
+def layout_of(name: str, *, many: bool, bold: bool) -> Layout:
+    """The layout of a --format. `many`: more than one picture will come; `bold`: the terminal shows bold letters."""
+    return {
+        "table": Layout(lambda found: [table(found, bold=bold)], between="\n"),
+        "json": Layout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
+        "jsonl": Layout(lambda found: [found.to_json() + "\n"]),
+        "csv": Layout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
+        "coco": Layout(
+            lambda found: [json.dumps(row, ensure_ascii=False) for row in found.to_coco()], "[\n", ",\n", "\n]\n"
+        ),
+        "yolo": Layout(lambda found: [f"# {found.source}\n{found.to_yolo()}" if many else found.to_yolo()]),
+    }[name]
+
+
+def table(found: Detections, *, bold: bool = False) -> str:
+    """The picture's name and size, and a line per object: name, score, box in whole pixels."""
+    height, width = found.image_size_hw
+    count = "nothing found" if not len(found) else "1 object" if len(found) == 1 else f"{len(found)} objects"
+    title = f"{printable(found.source or 'picture')}  {width}x{height}  {count}"
+    lines = [f"\033[1m{title}\033[0m" if bold else title]
+    if len(found):
+        wide = max(map(len, (*found.names, "name")))
+        lines.append(f"  {'name':<{wide}}  score   left    top  right bottom")
+        for one in found:
+            sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
+            lines.append(f"  {one.name:<{wide}}  {one.score:5.2f} {sides}")
+    return "\n".join(lines) + "\n"
+
+
+def printable(text: str) -> str:
+    """The text without characters that would move a terminal's cursor or change its colours."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

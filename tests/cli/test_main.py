@@ -1,0 +1,136 @@
+import subprocess
+import sys
+import types
+
+import pytest
+
+from ssd300.cli import main
+from ssd300.errors import ImageError
+
+
+def ssd300(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "ssd300", *arguments], capture_output=True, text=True, **options)
+
+
+def test_without_arguments_it_shows_the_help() -> None:
+    result = ssd300()
+    assert result.returncode == 2
+    assert "Commands:" in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_lists_the_verbs(flag) -> None:
+    result = ssd300(flag)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "detect" in result.stdout
+    assert "doctor" in result.stdout
+
+
+def test_every_verb_has_a_help() -> None:
+    import typer.main
+
+    for verb in typer.main.get_command(main.app).commands:
+        with pytest.raises(SystemExit) as stop:
+            main.app([verb, "--help"])
+        assert stop.value.code == 0
+
+
+def test_version() -> None:
+    from ssd300 import __version__
+
+    assert ssd300("--version").stdout == f"ssd300 {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nosuch"], "No such command 'nosuch'"),
+        (["detect"], "Missing argument"),
+        (["detect", "x", "--nosuch"], "No such option"),
+        (["detect", "x", "--conf", "2"], "less than or equal to 1"),
+        (["detect", "x", "--format", "xml"], "table"),
+        (["detect", "x", "--no-save", "--crops"], "--crops writes files and --no-save forbids it"),
+        (["detect", "x", "--no-save", "--save-dir", "y"], "--save-dir writes files and --no-save forbids it"),
+    ],
+)
+def test_usage_errors_exit_with_2_and_words_on_stderr(arguments, words, capsys) -> None:
+    sys_argv = ["ssd300", *arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", sys_argv)
+        with pytest.raises(SystemExit) as stop:
+            main.run()
+    shown = capsys.readouterr()
+    assert stop.value.code == 2
+    assert shown.out == ""
+    assert words in shown.err
+    assert "Traceback" not in shown.err
+
+
+def run_with(error: BaseException, monkeypatch) -> int:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(main, "app", fail)
+    with pytest.raises(SystemExit) as stop:
+        main.run()
+    return stop.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ImageError("x.jpg: no such file"), "ssd300: x.jpg: no such file\n"),
+        (OSError(28, "No space left on device"), "ssd300: the results: cannot be read or written (No space left"),
+        (PermissionError(13, "Permission denied", "a/b"), "ssd300: a/b: cannot be read or written (Permission denied)"),
+        (ZeroDivisionError("division by zero"), "internal error, a bug of ssd300: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_errors_become_a_line_and_exit_code_2(error, words, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("SSD300_DEBUG", raising=False)
+    assert run_with(error, monkeypatch) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert words in shown.err
+    assert "Traceback" not in shown.err
+    assert len(shown.err.splitlines()) == 1
+
+
+def test_debug_shows_where_an_error_came_from(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("SSD300_DEBUG", "1")
+    assert run_with(ValueError("odd"), monkeypatch) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_global_flags_set_the_environment(monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_OFFLINE", "0")
+    monkeypatch.setenv("SSD300_DEBUG", "0")
+    seen = types.SimpleNamespace()
+
+    def doctor() -> None:
+        import os
+
+        seen.offline, seen.debug = os.environ["SSD300_OFFLINE"], os.environ["SSD300_DEBUG"]
+
+    app = main.typer.Typer()
+    app.callback()(main.common)
+    app.command()(doctor)
+    app(["--offline", "--debug", "doctor"], standalone_mode=False)
+    assert (seen.offline, seen.debug) == ("1", "1")
+
+
+def loaded_modules(code: str) -> set[str]:
+    code += "\nimport sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+def test_help_loads_few_modules() -> None:
+    # The bar: at most 150 modules beyond those of typer and rich, and none of the heavy ones.
+    bare = loaded_modules("import typer, rich")
+    call = "from ssd300.cli.main import app\ntry: app(['--help'])\nexcept SystemExit: pass"
+    helped = loaded_modules(
+        f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    exec({call!r})"
+    )
+    assert "ssd300.cli.detect" in helped
+    assert len(helped - bare) <= 150
+    assert not helped & {"numpy", "PIL", "openvino", "torch", "matplotlib", "safetensors", "simplejpeg"}

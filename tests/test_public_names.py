@@ -1,0 +1,53 @@
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import ssd300
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "api.md"
+
+
+def tables() -> tuple[list[str], list[tuple[str, str]]]:
+    """The names of the first table, and (module, name) of the second."""
+    first, second = DOCUMENT.read_text(encoding="utf-8").split("| module | names |")
+    names = re.findall(r"^\| `(\w+)` \|", first, re.M)
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", second, re.M)
+    return names, [(module, name) for module, text in rows for name in re.findall(r"`(\w+)`", text)]
+
+
+def test_the_public_names_are_the_documented_ones() -> None:
+    names, _ = tables()
+    assert sorted(names) == sorted(ssd300.__all__)
+    assert dir(ssd300) == sorted(ssd300.__all__)
+
+
+@pytest.mark.parametrize("name", tables()[0])
+def test_every_public_name_loads(name) -> None:
+    assert getattr(ssd300, name) is not None
+
+
+@pytest.mark.parametrize(("module", "name"), tables()[1])
+def test_every_documented_function_is_there(module, name) -> None:
+    assert callable(getattr(import_module(module), name))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="its public names: COCO"):
+        _ = ssd300.Detectr
+
+
+def test_the_version_is_the_package_s() -> None:
+    from importlib.metadata import version
+
+    assert version("ssd300") == ssd300.__version__
+
+
+@pytest.mark.parametrize("statement", ["import ssd300", "from ssd300 import __version__, SSD300Error"])
+def test_import_loads_nothing_heavy(statement) -> None:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    heavy = {"numpy", "PIL", "openvino", "torch", "matplotlib", "typer", "rich", "safetensors", "simplejpeg"}
+    assert not heavy & set(loaded)
