@@ -9,15 +9,14 @@ curves.png, samples.jpg   losses and AP by epoch; validation pictures with true 
 
 import csv
 import json
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
 from ssd300.errors import TrainingError
+from ssd300.weights.atomic import replacing
 
 STATE, RECIPE, RESULTS, BEST = "last.pt", "recipe.json", "results.csv", "best.safetensors"
 
@@ -48,18 +47,9 @@ def next_folder(parent: Path) -> Path:
     return parent / str(number)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write beside the file and rename: whoever is killed in between leaves the old file as it was."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    write_atomically(folder / STATE, lambda file: torch.save(state, file))
+    with replacing(folder / STATE) as part:
+        torch.save(state, part)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
@@ -72,21 +62,14 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, settings: dict[str, Any]) -> None:
-    text = json.dumps(settings, indent=2, default=str) + "\n"
-    write_atomically(folder / RECIPE, lambda file: _write(file, text))
+    with replacing(folder / RECIPE) as part:
+        part.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def write_results(folder: Path, history: list[dict[str, float]]) -> None:
     """All epochs so far, rewritten whole: a resumed run never repeats a line."""
     columns = list(dict.fromkeys(key for row in history for key in row))
-    path = folder / RESULTS
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", newline="") as file:
+    with replacing(folder / RESULTS) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(history)
-    part.replace(path)
-
-
-def _write(file: BinaryIO, text: str) -> None:
-    file.write(text.encode())

@@ -11,7 +11,7 @@ from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
-from ssd300.weights.published import read_backbone
+from ssd300.weights.published import is_backbone_file, read_backbone
 
 Arrays = dict[str, np.ndarray]
 

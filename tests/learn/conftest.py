@@ -1,0 +1,26 @@
+"""A data set small enough to train on within a test."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.labels import ClassList
+
+
+@pytest.fixture
+def squares(tmp_path) -> Dataset:
+    """Eight pictures with a bright square of class 4, or (the first) without boxes."""
+    pictures = []
+    for i in range(8):
+        rng = np.random.default_rng(i)
+        rgb = rng.integers(0, 80, (96, 128, 3), dtype=np.uint8)
+        x, y, side = 10 + 8 * i, 8 + 4 * i, 30 + 2 * i
+        truth = Annotations.empty()
+        if i:
+            rgb[y : y + side, x : x + side] = (250, 200, 40)
+            truth = Annotations.of([[x, y, x + side, y + side]], np.array([4]))
+        path = tmp_path / f"square{i}.png"
+        Image.fromarray(rgb).save(path)
+        pictures.append(Picture(path, i, 128, 96, truth, path.name))
+    return Dataset("squares", ClassList(("circle", "square"), (2, 4)), tuple(pictures))
