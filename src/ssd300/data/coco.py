@@ -62,7 +62,9 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
         for key, count in sorted(others.items()):
             reader.note("field not used", "noted", "", "", f"{key!r} of {count} {what} is not used")
     boxes = reader.fitted()
-    whole = tuple(Picture(*stub, boxes[position], file_name) for position, (stub, file_name) in enumerate(pictures))
+    whole = tuple(
+        Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
+    )
     return Dataset(name or default_name(path), classes, whole, tuple(reader.notes))
 
 

@@ -130,8 +130,8 @@ class Payload(Protocol):
 class Picture:
     """One picture: where it lies, how large it is after EXIF orientation (pixels), what is in it.
 
-    `file_name` is the name as the user wrote it; `path` the file it was found at. A picture of a packed file has a
-    `payload` and `path` is the packed file. Cheap to pickle: pixels are never held.
+    `file_name` is the name as the user wrote it; `path` the file it was found at; `labels` the file that its boxes came
+    from. A picture of a packed file has a `payload`, and `path` is the packed file. Cheap to pickle: it holds no pixels.
     """
 
     path: Path
@@ -141,6 +141,7 @@ class Picture:
     annotations: Annotations
     file_name: str
     payload: Payload | None = None
+    labels: Path | None = None
 
     def read(self) -> UInt8:
         """The pixels, uint8 RGB [H, W, 3] after EXIF orientation.

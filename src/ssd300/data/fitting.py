@@ -17,7 +17,12 @@ ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as COCO's, is c
 
 KEPT, CLIPPED, OUTSIDE, DEGENERATE, NOT_FINITE = range(5)
 Place = tuple[str, str, str]  # file, picture, annotation: where a box stands
-KINDS = {CLIPPED: "box outside", OUTSIDE: "box outside", DEGENERATE: "degenerate box", NOT_FINITE: "non-finite number"}
+KINDS = {
+    CLIPPED: "box over the edge",
+    OUTSIDE: "box outside",
+    DEGENERATE: "degenerate box",
+    NOT_FINITE: "non-finite number",
+}
 
 
 def fit_boxes(boxes_xyxy: Float64, width: Float64, height: Float64) -> tuple[Float32, NDArray[np.int64]]:

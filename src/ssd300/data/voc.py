@@ -72,13 +72,15 @@ def read_voc(folder: Path, split: str | None = None, name: str | None = None) ->
     else:
         listed = read_text(folder / "ImageSets" / "Main" / f"{split}.txt", "list of pictures").splitlines()
         files = [annotations / f"{stem.strip()}.xml" for stem in listed if stem.strip()]
-    read = [file for xml in files if (file := reader.file(xml))]
+    read = [file for xml in files if xml.is_file() and (file := reader.file(xml))]
     sidecar = Sidecar.beside(folder)
     names = sorted({thing.name for file in read for thing in file.objects})
     classes = sidecar.classes or ClassList.from_names(names)
     pictures = [reader.picture(file, classes, sidecar) for file in read]
     if split is None:
-        pictures += reader.pictures_without_xml({file.picture for file in read}, annotations)
+        pictures += reader.pictures_without_xml(set(files), {file.picture for file in read})
+    else:
+        pictures += [one for xml in files if not xml.is_file() and (one := reader.listed_without_xml(xml))]
     if not pictures and not reader.notes:
         raise DatasetError(f"{folder}: no VOC XML files found in {annotations}")
     for key, count in sorted(reader.unused.items()):
@@ -202,32 +204,43 @@ class _Reader:
         boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
         places = [(str(file.xml), file.file_name, thing.number) for thing in objects]
         fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
-        return Picture(file.picture, image_id, *file.size_wh, fitted, file_name)
+        return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
-    def pictures_without_xml(self, known: set[Path], annotations: Path) -> list[Picture]:
-        """Pictures beside the XML files, or in the picture folder, that no XML file speaks of: they have no boxes."""
+    def pictures_without_xml(self, files: set[Path], known: set[Path]) -> list[Picture]:
+        """Pictures beside the XML files, or in the picture folder, that no XML file speaks of."""
+        annotations = annotation_folder(self.folder)
         own = annotations == self.folder
-        folders = [self.folder] if own else [self.folder / name for name in PICTURE_FOLDERS if name]
-        taken = {(path.parent, path.stem) for path in known}
-        faulty = {(Path(note.file).parent, Path(note.file).stem) for note in self.notes if note.action == "fault"}
-        pictures = []
-        for path in sorted(path for place in folders if place.is_dir() for path in place.rglob("*")):
-            if not is_picture(path) or (path.parent, path.stem) in taken:
-                continue
-            name = path.relative_to(folders[0] if own else path.parent).as_posix()
-            xml = annotations / Path(name).with_suffix(".xml")
-            if (xml.parent, xml.stem) in faulty:
-                continue
-            try:
-                width, height = picture_size(path)
-            except ImageError as error:
-                self.note("corrupt picture", "fault", path, name, "", str(error))
-                continue
-            words = f"no XML file, so it has no boxes; tried {xml}"
-            self.note("picture without label file", "noted", xml, name, "", words)
-            empty = Annotations.empty()
-            pictures.append(Picture(path, Path(name).with_suffix("").as_posix(), width, height, empty, name))
+        pictures: list[Picture] = []
+        for place in [self.folder] if own else [self.folder / name for name in PICTURE_FOLDERS if name]:
+            for path in sorted(place.rglob("*")):
+                xml = annotations / path.relative_to(place).with_suffix(".xml")
+                if is_picture(path) and path not in known and xml not in files:
+                    pictures += filter(None, [self._negative(path, xml)])
         return pictures
+
+    def listed_without_xml(self, xml: Path) -> Picture | None:
+        """The picture that a split lists under a name without an XML file; None where there is none, with a note."""
+        path, tried = self._find(xml, xml.with_suffix(".jpg").name)
+        if path is not None:
+            return self._negative(path, xml)
+        words = (
+            f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried {', '.join(map(str, tried))}"
+        )
+        self.note("missing label file", "fault", xml, xml.stem, "", words)
+        return None
+
+    def _negative(self, path: Path, xml: Path) -> Picture | None:
+        """A picture without boxes, with a note; None if it cannot be read."""
+        try:
+            width, height = picture_size(path)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", path, path.name, "", str(error))
+            return None
+        self.note(
+            "picture without label file", "noted", xml, path.name, "", f"no XML file, so it has no boxes; tried {xml}"
+        )
+        name = xml.relative_to(annotation_folder(self.folder)).with_suffix("").as_posix()
+        return Picture(path, name, width, height, Annotations.empty(), path.name, labels=xml)
 
 
 def _escaped(stem: str) -> str:

@@ -170,7 +170,7 @@ class _Reader:
         name = _below(path, listed if listed.is_dir() else listed.parent)
         image_id, file_name = self.sidecar.identity(key, str(Path(name).with_suffix("")), name)
         boxes = self._boxes(labels, key, name, width, height)
-        return Picture(path, image_id, width, height, boxes, file_name)
+        return Picture(path, image_id, width, height, boxes, file_name, labels=labels)
 
     def _boxes(self, labels: Path, key: str, picture: str, width: int, height: int) -> Annotations:
         if not labels.is_file():

@@ -1,0 +1,144 @@
+"""The boxes and classes of a data set: twice, tiny, unlike any default box, rare or missing."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd300.boxes import Float32, iou
+from ssd300.data.dataset import Dataset, Note, Picture
+from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
+
+TINY = 8.0  # pixels at 300x300: a box whose longer side is less leaves a trace of one cell of the finest map
+SAME = 0.98  # IoU from which two boxes are one
+MATCH = 0.5  # IoU that training asks of a default box
+FEW = 10  # boxes; a class with fewer is rare
+UNBALANCED = 100  # times more boxes of one class than of another
+
+
+@dataclass(frozen=True)
+class BoxShapes:
+    """Boxes at 300x300 against the 8732 default boxes. Percentiles are the 5th, 50th and 95th; NaN without boxes."""
+
+    count: int
+    sides: tuple[float, float, float]  # pixels, sqrt(width * height)
+    ratios: tuple[float, float, float]  # width / height
+    unmatched: float  # share of the boxes with IoU < 0.5 to every default box
+
+    def sentence(self) -> str:
+        """The line for people."""
+        if not self.count:
+            return "no boxes"
+        side, ratio = (" / ".join(f"{value:.3g}" for value in values) for values in (self.sides, self.ratios))
+        return (
+            f"{self.unmatched:.1%} of your boxes match no default box at IoU {MATCH}; side at 300x300 (5 / 50 / 95 %): "
+            f"{side} px; width / height: {ratio}"
+        )
+
+
+def best_prior_iou(boxes_xyxy: Float32) -> Float32:
+    """IoU [M] of each box [M, 4], in the unit frame, with the best of the 8732 default boxes.
+
+    Of all default boxes of one size the one with the nearest centre overlaps most, along each axis for itself, so only
+    30 of them have to be looked at.
+    """
+    centre = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 * IMAGE_SIZE  # [M, 2] pixels at 300x300
+    size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * IMAGE_SIZE
+    best = np.zeros(len(boxes_xyxy))
+    for k, (cells, step) in enumerate(zip(MAP_SIZES, STEPS, strict=True)):
+        nearest = (np.clip(np.round(centre / step - 0.5), 0, cells - 1) + 0.5) * step
+        apart = np.abs(centre - nearest)
+        for anchor in np.minimum(anchor_sizes(k), IMAGE_SIZE):  # the sides are clamped to the picture
+            inter = np.clip((size + anchor) / 2 - apart, 0, np.minimum(size, anchor)).prod(axis=1)
+            union = size.prod(axis=1) + anchor.prod() - inter
+            best = np.maximum(best, inter / np.maximum(union, 1e-9))
+    return best.astype(np.float32)
+
+
+def unit_boxes(picture: Picture) -> Float32:
+    """The boxes [M, 4] of a picture in the unit frame."""
+    size = np.array([picture.width, picture.height] * 2, np.float32)
+    return np.asarray(picture.annotations.boxes_xyxy / size, np.float32)
+
+
+def shapes(dataset: Dataset) -> BoxShapes:
+    """How the boxes of a data set look to the network; crowd regions are left aside."""
+    boxes = [unit_boxes(picture)[~picture.annotations.crowd] for picture in dataset.pictures]
+    whole = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
+    if not len(whole):
+        nan = float("nan")
+        return BoxShapes(0, (nan, nan, nan), (nan, nan, nan), nan)
+    size = (whole[:, 2:] - whole[:, :2]) * IMAGE_SIZE
+    sides = np.percentile(np.sqrt(size.prod(axis=1)), [5, 50, 95]).tolist()
+    ratios = np.percentile(size[:, 0] / size[:, 1], [5, 50, 95]).tolist()
+    unmatched = float((best_prior_iou(whole) < MATCH).mean())
+    return BoxShapes(len(whole), tuple(sides), tuple(ratios), unmatched)
+
+
+def box_notes(dataset: Dataset) -> Iterator[Note]:
+    """Tiny boxes, boxes drawn twice, and those that no default box matches."""
+    for picture in dataset.pictures:
+        boxes = picture.annotations
+        if not len(boxes):
+            continue
+        unit = unit_boxes(picture)
+        size = (unit[:, 2:] - unit[:, :2]) * IMAGE_SIZE
+        real = ~boxes.crowd
+        for i in np.flatnonzero((size.max(axis=1) < TINY) & real).tolist():
+            words = f"{size[i, 0]:.1f}x{size[i, 1]:.1f} px once the picture is 300x300 (under {TINY:g})"
+            yield _note("tiny box", picture, i, words)
+        for i in np.flatnonzero((best_prior_iou(unit) < MATCH) & real & (size.max(axis=1) >= TINY)).tolist():
+            words = f"{size[i, 0]:.0f}x{size[i, 1]:.0f} px at 300x300 has IoU < {MATCH} with every default box"
+            yield _note("no matching prior", picture, i, words)
+        overlaps = np.triu(iou(boxes.boxes_xyxy, boxes.boxes_xyxy), 1) >= SAME  # [M, M], i < j
+        overlaps &= real[:, None] & real[None]
+        for i, j in np.argwhere(overlaps).tolist():
+            first, second = (dataset.classes.name_of_id(boxes.class_ids[k]) for k in (i, j))
+            if first == second:
+                yield _note("duplicate box", picture, j, f"the same {first} is drawn twice (box {i + 1} and {j + 1})")
+            else:
+                yield _note("one box, two classes", picture, j, f"box {i + 1} is {first}, box {j + 1} is {second}")
+
+
+def _note(kind: str, picture: Picture, index: int, words: str) -> Note:
+    annotation = int(picture.annotations.ids[index]) or f"box {index + 1}"
+    return Note(kind, "noted", str(picture.labels or picture.path), picture.file_name, str(annotation), words)
+
+
+def class_notes(splits: dict[str, Dataset], training: str) -> Iterator[Note]:
+    """Classes without boxes, with few, unbalanced, written alike, or in one split only."""
+    dataset = splits[training]
+    counts = dataset.boxes_per_class()
+    place = (dataset.name, "", "")
+    if not sum(counts.values()):
+        yield Note("no boxes", "noted", *place, f"none of the {len(dataset)} pictures has a box")
+        return
+    for name, count in counts.items():
+        if count == 0:
+            yield Note("unused class", "noted", *place, f"{name!r} has no box")
+        elif count < FEW:
+            yield Note("rare class", "noted", *place, f"{name!r} has {count} box{'es' * (count > 1)}")
+    used = Counter({name: count for name, count in counts.items() if count})
+    (most, high), (least, low) = used.most_common()[0], used.most_common()[-1]
+    if high >= UNBALANCED * low:
+        words = f"{most!r} has {high} boxes, {least!r} {low}: {high / low:.0f} times as many"
+        yield Note("unbalanced classes", "noted", *place, words)
+    alike: dict[str, str] = {}
+    for name in counts:
+        plain = "".join(name.casefold().replace("_", " ").replace("-", " ").split())
+        if plain in alike:
+            yield Note("similar class names", "noted", *place, f"{alike[plain]!r} and {name!r}")
+        alike.setdefault(plain, name)
+    for split, other in splits.items():
+        if split != training:
+            yield from _between(counts, other)
+
+
+def _between(counts: dict[str, int], other: Dataset) -> Iterator[Note]:
+    theirs = other.boxes_per_class()
+    for name in [name for name, count in theirs.items() if count and not counts.get(name)]:
+        words = f"{name!r} has {theirs[name]} boxes here and none in training"
+        yield Note("class only in validation", "noted", other.name, "", "", words)
+    for name in [name for name, count in counts.items() if count and not theirs.get(name)]:
+        yield Note("class not in validation", "noted", other.name, "", "", f"{name!r} has boxes in training, none here")

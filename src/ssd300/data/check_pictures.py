@@ -1,0 +1,153 @@
+"""The pictures of a data set: readable, of the size that the annotations say, upright, and none twice."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssd300.data.dataset import Dataset, Note, Picture, UInt8
+from ssd300.data.files import is_picture
+from ssd300.errors import ImageError
+from ssd300.images.decode import ImageHeader, decode_image, header
+
+HASH_SIDE = 16  # a difference hash of 16 x 16 = 256 bits
+NEAR = 12  # bits; pictures whose hashes differ in no more look the same to people
+_ROWS = 2048  # of the table of distances that are held at once
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What looking at one picture gave: the digest of its bytes and its hash [256], or none, and the notes."""
+
+    digest: str = ""
+    bits: NDArray[np.bool_] | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+
+def difference_hash(rgb: UInt8) -> NDArray[np.bool_]:
+    """256 bits: whether each of 16 x 16 grey points is brighter than its right neighbour. Scale does not change it."""
+    grey = Image.fromarray(rgb).convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
+    points = np.asarray(grey, np.int16)  # [16, 17]
+    return np.asarray((points[:, 1:] > points[:, :-1]).ravel())
+
+
+def look_at(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Seen]:
+    """Every picture of a data set read once, in its order; decoding runs in threads."""
+    seen = []
+    with ThreadPoolExecutor() as pool:
+        for done, one in enumerate(pool.map(_look_at_one, [dataset] * len(dataset), dataset.pictures), 1):
+            seen.append(one)
+            progress(done)
+    return seen
+
+
+def _look_at_one(dataset: Dataset, picture: Picture) -> Seen:
+    try:
+        if picture.payload is not None:
+            rgb = picture.payload.read()
+            return Seen(hashlib.sha256(rgb.tobytes()).hexdigest(), difference_hash(rgb))
+        if not picture.path.is_file():
+            return Seen()  # the reader said so
+        data = picture.path.read_bytes()
+        found = header(data, name=picture.file_name)
+        rgb = decode_image(data, name=picture.file_name)
+    except (ImageError, OSError) as error:
+        return Seen(notes=(Note("corrupt picture", "fault", str(picture.path), picture.file_name, "", str(error)),))
+    notes = tuple(_size_notes(picture, found))
+    return Seen(hashlib.sha256(data).hexdigest(), difference_hash(rgb), notes)
+
+
+def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
+    """The size that the annotations say against the file's, and its EXIF orientation."""
+    height, width = found.size_hw
+    said = f"{picture.width}x{picture.height}"
+    place = (str(picture.path), picture.file_name, "")
+    if (picture.width, picture.height) == (width, height):
+        if found.orientation > 1 and len(picture.annotations):
+            words = f"EXIF orientation {found.orientation} turns the picture; the boxes must be of the turned one"
+            yield Note("EXIF-turned picture", "noted", *place, words)
+    elif (picture.width, picture.height) == (found.width, found.height):
+        words = (
+            f"EXIF orientation {found.orientation} makes it {width}x{height}, but the annotations say {said}: the "
+            "boxes were made without regard to EXIF"
+        )
+        yield Note("EXIF-rotated picture", "fault", *place, words)
+    else:
+        same = abs(picture.width * height - picture.height * width) <= max(width, height)
+        hint = "; the boxes seem to be of a copy of another size" if same else ""
+        yield Note("wrong picture size", "fault", *place, f"the picture is {width}x{height}, not {said}{hint}")
+
+
+def repeated(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Iterator[Note]:
+    """Pictures that are there twice: the same file, the same bytes, or alike; across two splits that is leakage.
+
+    Each picture is compared with all before it and named with the nearest one only.
+    """
+    pictures = [(split, picture) for split, dataset in datasets.items() for picture in dataset.pictures]
+    looks = [one for split in datasets for one in seen[split]]
+    named = np.zeros(len(pictures), bool)
+    for i, j, distance in [*_same(pictures, looks), *_alike(looks)]:  # j < i
+        if named[i]:
+            continue
+        named[i] = True
+        (split, picture), (other_split, other) = pictures[i], pictures[j]
+        where = other.file_name if split == other_split else f"{other.file_name} of {other_split}"
+        if split != other_split:
+            kind = "train/validation leakage"
+            how = "the same picture as" if distance == 0 else f"looks like ({distance:.0f} of 256 bits differ)"
+            words = f"in {split}: {how} {where}"
+        elif picture.path == other.path and picture.payload == other.payload:
+            kind, words = "picture listed twice", f"also listed as picture {other.image_id}"
+        elif looks[i].digest == looks[j].digest:
+            kind, words = "duplicate picture", f"the same bytes as {where}"
+        else:
+            kind, words = "similar pictures", f"looks like {where} ({distance:.0f} of 256 bits differ)"
+        yield Note(kind, "noted", str(picture.path), picture.file_name, "", words)
+
+
+def _same(pictures: Sequence[tuple[str, Picture]], looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
+    first: dict[str, int] = {}
+    for i, one in enumerate(looks):
+        picture = pictures[i][1]
+        key = one.digest or (str(picture.path.resolve()) if picture.payload is None else "")
+        if key and key in first:
+            yield i, first[key], 0
+        elif key:
+            first[key] = i
+
+
+def _alike(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
+    """(later, earlier, bits that differ) of pictures whose hashes are near, the nearest earlier one for each."""
+    hashed = np.array([i for i, one in enumerate(looks) if one.bits is not None], np.int64)
+    if len(hashed) < 2:
+        return
+    signs = np.array([one.bits for one in looks if one.bits is not None], np.float32) * 2 - 1  # [N, 256]
+    for start in range(0, len(signs), _ROWS):
+        rows = signs[start : start + _ROWS]
+        distances = (signs.shape[1] - rows @ signs[: start + len(rows)].T) / 2  # [rows, all before]
+        later = np.arange(start, start + len(rows))
+        distances[np.arange(distances.shape[1])[None] >= later[:, None]] = np.inf
+        nearest = distances.argmin(axis=1)
+        best = distances[np.arange(len(rows)), nearest]
+        for row in np.flatnonzero(best <= NEAR):
+            yield int(hashed[later[row]]), int(hashed[nearest[row]]), float(best[row])
+
+
+def not_listed(datasets: dict[str, Dataset]) -> Iterator[Note]:
+    """Pictures that lie in the folders of listed ones and belong to no split."""
+    known: dict[Path, set[str]] = defaultdict(set)
+    for dataset in datasets.values():
+        for picture in dataset.pictures:
+            if picture.payload is None:
+                known[picture.path.parent].add(picture.path.name)
+    for folder, names in known.items():
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if is_picture(path) and path.name not in names:
+                words = "lies in a folder of the data set, but no annotation file lists it"
+                yield Note("picture not listed", "noted", str(path), path.name, "", words)
