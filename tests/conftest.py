@@ -1,5 +1,6 @@
-"""For every test: no socket beyond loopback, and a cache folder of its own."""
+"""For every test: no socket beyond loopback, and a cache folder of its own. For those that ask: a small model file."""
 
+import importlib.util
 import ipaddress
 import socket
 from pathlib import Path
@@ -48,3 +49,27 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SSD300_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def seeded_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ResNet-18 file with seeded weights and four classes. It finds some 5 to 60 "objects" in any picture."""
+    from ssd300.architecture import architecture
+    from ssd300.labels import ClassList
+    from ssd300.weights.checkpoint import write_checkpoint
+    from ssd300.weights.metadata import ModelMetadata
+
+    source = Path(__file__).parent / "parity" / "data" / "seeded.py"
+    spec = importlib.util.spec_from_file_location("seeded", source)
+    assert spec
+    assert spec.loader
+    seeded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(seeded)
+    classes = ClassList(("person", "dog", "traffic light", "Größe"), (1, 18, 10, 900))
+    network = architecture("resnet18", len(classes) + 1)
+    state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}
+    for head in network.class_heads:
+        state[f"{head.key}.bias"][: head.out_channels // network.num_classes] += 8  # or everything is an object
+    path = tmp_path_factory.mktemp("seeded model") / "seeded.safetensors"
+    write_checkpoint(path, state, ModelMetadata("resnet18", classes, name="seeded"))
+    return path
