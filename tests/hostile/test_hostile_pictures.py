@@ -171,7 +171,7 @@ ARRAYS = [
     (
         "int64",
         np.zeros((4, 5, 3), np.int64),
-        "values of type int64; expected uint8, uint16, or float in 0..1. If they are 0 to 255, pass array.astype(np.uint8",
+        "values of type int64; expected uint8, uint16, or float in 0..1. If they are 0 to 255, pass array.astype(",
     ),
     ("int8", np.zeros((4, 5, 3), np.int8), "values of type int8; expected uint8"),
     ("bool", np.zeros((4, 5), bool), "values of type bool; expected uint8"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -337,6 +338,16 @@ def test_no_filter_for_warnings_is_left_behind(photo, encode):
     decode_image(encode(photo, "PNG"), name="x")
     with pytest.raises(ImageError):
         decode_image(encode(photo, "PNG")[:60], name="x")
+    assert warnings.filters == before
+
+
+def test_threads_leave_the_filters_for_warnings_alone(photo, encode):
+    before = list(warnings.filters)
+    data = encode(Image.fromarray(photo).convert("P"), "PNG", transparency=3)
+    expected = decode_image(data, name="alone")
+    with ThreadPoolExecutor(8) as pool:
+        decoded = list(pool.map(lambda _: decode_image(data, name="x"), range(200)))
+    assert all(np.array_equal(rgb, expected) for rgb in decoded)
     assert warnings.filters == before
 
 

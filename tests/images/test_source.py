@@ -28,7 +28,9 @@ PICTURES = [
     ("AVIF", "RGB", {}),
     ("GIF", "P", {"transparency": 3}),
     ("BMP", "RGB", {}),
-    ("TIFF", "CMYK", {"compression": "tiff_lzw"}),  # raw and turned, Pillow 13 itself garbles a file opened by path
+    ("TIFF", "CMYK", {}),
+    ("TIFF", "L", {}),
+    ("TIFF", "I;16", {}),
     ("TIFF", "F", {}),
     ("TIFF", "RGB", {"compression": "tiff_lzw"}),
 ]
@@ -78,6 +80,16 @@ def test_every_kind_of_source_gives_the_same_pixels(kind, mode, options, orienta
     small, size_hw = load_for_network(data)
     assert size_hw == rgb.shape[:2]
     assert np.array_equal(small, load_for_network(rgb)[0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_raw_tiff_opened_by_path_is_turned_once(orientation, photo, encode, tmp_path):
+    path = tmp_path / "scan.tif"
+    path.write_bytes(encode(photo[..., 0], "TIFF", tiffinfo={0x0112: orientation}))
+    with Image.open(path) as picture:
+        assert np.array_equal(open_source(picture), open_source(path))
+        assert np.array_equal(open_source(picture), open_source(path))  # now that it is loaded
+        assert picture.filename == str(path)
 
 
 def test_a_pil_picture_is_not_changed(photo, encode):

@@ -13,40 +13,34 @@ go through Pillow. One rule a mode:
 """
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, get_args
 
 import simplejpeg
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
 from ssd300.images.orientation import UInt8, jpeg_orientation, orient, orientation_of, png_exif
 from ssd300.images.signatures import EXPECTED, describe, picture_format
 
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
 MAX_PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
 
 DecodeMode = Literal["exact", "fast"]
 
 # Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
-_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
+# Imported when first needed: a JPEG needs none of them, and importing them all took over 20 ms.
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
 
 
@@ -160,17 +154,19 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     return orient(rgb, jpeg_orientation(data))
 
 
-def _open(data: bytes, kind: str, name: str) -> ImageFile.ImageFile:
+def _open(data: bytes, kind: str, name: str) -> "ImageFile":
+    module, reader = _READERS[kind]
     try:
-        return _OPENERS[kind](io.BytesIO(data))
+        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(data))
+        return picture
     except DECODER_ERRORS as error:
         raise _damaged(kind, name, error) from error
 
 
-def _pillow_header(picture: ImageFile.ImageFile, data: bytes, kind: str) -> ImageHeader:
+def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
     width, height = picture.size
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        value = picture.tag_v2.get(0x0112, 1)
+    if kind == "TIFF":
+        value = getattr(picture, "tag_v2", {}).get(0x0112, 1)
         orientation = value if isinstance(value, int) and 1 <= value <= 8 else 1
         if orientation >= 5:  # Pillow tells the size of the turned picture
             width, height = height, width
@@ -183,12 +179,12 @@ def _pillow_header(picture: ImageFile.ImageFile, data: bytes, kind: str) -> Imag
     return ImageHeader(kind, width, height, orientation)
 
 
-def _xmp(picture: ImageFile.ImageFile) -> bytes | None:
+def _xmp(picture: "ImageFile") -> bytes | None:
     value = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
     return value.encode() if isinstance(value, str) else value
 
 
-def _raw_profile(picture: ImageFile.ImageFile) -> bytes | None:
+def _raw_profile(picture: "ImageFile") -> bytes | None:
     """EXIF as ImageMagick writes it into PNG: hexadecimal text after three lines of its own."""
     text = picture.info.get("Raw profile type exif")
     if not isinstance(text, str):
@@ -207,7 +203,7 @@ def _check_size(found: ImageHeader, name: str) -> None:
         )
 
 
-def _check_covered(picture: ImageFile.ImageFile, kind: str, name: str) -> None:
+def _check_covered(picture: "ImageFile", kind: str, name: str) -> None:
     """Refuse a TIFF with fewer strips than its height needs; Pillow would leave the rest black."""
     extents = [tile.extents for tile in picture.tile if tile.extents]
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)

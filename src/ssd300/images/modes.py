@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ssd300.errors import ImageError
-from ssd300.images.orientation import UInt8
+from ssd300.images.orientation import UInt8, orient
 
 # What Pillow's readers raise on damaged files; found by mutating files, and by reading what they call.
 DECODER_ERRORS = (
@@ -98,6 +98,41 @@ def _to_rgb(picture: Image.Image, name: str) -> UInt8:
             picture = picture.convert("LA")
         return over_white(picture.convert("RGBA"))
     return np.array(picture.convert("RGB"))
+
+
+def upright_rgb(picture: Image.Image, name: str) -> UInt8:
+    """The user's PIL picture by the rules for files, so that it gives what its file gives -> uint8 [H, W, 3]."""
+    with quiet_pillow():
+        try:
+            _load(picture)
+        except DECODER_ERRORS as error:
+            raise ImageError(f"{name}: the PIL picture cannot be loaded ({reason(error)})") from error
+        if not picture.width or not picture.height:
+            raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
+        try:
+            orientation = picture.getexif().get(0x0112, 1)
+        except DECODER_ERRORS:  # damaged EXIF counts as none, as in files
+            orientation = 1
+        rgb = picture_to_rgb(picture, name)
+    return orient(rgb, orientation if orientation in range(1, 9) else 1)
+
+
+def _load(picture: Image.Image) -> None:
+    """Load the pixels in place.
+
+    Pillow 13 garbles a raw TIFF that lies on its side and was opened by path: it maps the file into memory with the
+    sides already swapped. Without a file name it reads the file instead.
+    """
+    tags = getattr(picture, "tag_v2", None)
+    if not tags or tags.get(0x0112, 1) not in range(5, 9):
+        picture.load()
+        return
+    named: Any = picture
+    file_name, named.filename = named.filename, ""
+    try:
+        picture.load()
+    finally:
+        named.filename = file_name
 
 
 def over_white(rgba: Image.Image) -> UInt8:

@@ -19,8 +19,8 @@ from PIL import Image
 from ssd300.errors import ImageError
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
-from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
-from ssd300.images.orientation import UInt8, orient
+from ssd300.images.modes import reason, upright_rgb
+from ssd300.images.orientation import UInt8
 from ssd300.images.signatures import ENDINGS
 
 MAX_FILE_BYTES = 2**30
@@ -143,30 +143,13 @@ def read_picture(
     if isinstance(value, np.ndarray):
         rgb = array_to_rgb(value, name, color=color)
     elif isinstance(value, Image.Image):
-        rgb = _picture_to_rgb(value, name)
+        rgb = upright_rgb(value, name)
     else:
         data = read_bytes(value, name, allow_private=allow_private)
         rgb = decode_image(data, name=name, decode=decode, scratch=scratch)
         if decode == "fast":
             return rgb, size_hw(data, name=name)
     return rgb, rgb.shape[:2]
-
-
-def _picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
-    """The user's PIL picture by the rules for files, so that it gives what its file gives."""
-    with quiet_pillow():
-        try:
-            picture.load()
-        except DECODER_ERRORS as error:
-            raise ImageError(f"{name}: the PIL picture cannot be loaded ({reason(error)})") from error
-        if not picture.width or not picture.height:
-            raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
-        try:
-            orientation = picture.getexif().get(0x0112, 1)
-        except DECODER_ERRORS:  # damaged EXIF counts as none, as in files
-            orientation = 1
-        rgb = picture_to_rgb(picture, name)
-    return orient(rgb, orientation if orientation in range(1, 9) else 1)
 
 
 def read_bytes(value: Any, name: str, *, allow_private: bool | None = None) -> bytes:
