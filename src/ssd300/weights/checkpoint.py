@@ -1,6 +1,6 @@
 """The model file of ssd300: safetensors with the published keys, and `ModelMetadata` as JSON in its header."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -15,13 +15,14 @@ from ssd300.errors import ArgumentError, ModelError
 from ssd300.weights.atomic import replacing, sha256_of
 from ssd300.weights.embedded import read_ir_metadata, read_onnx_metadata
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.state import Shape, State, check_shapes, checked, checked_tensor, identify
+from ssd300.weights.state import Shape, State, check_network, checked, checked_tensor, identify
 
 __all__ = [
     "ModelMetadata",
     "State",
     "read_checkpoint",
     "read_metadata",
+    "read_shapes",
     "read_tensors",
     "sha256_of",
     "write_checkpoint",
@@ -58,10 +59,16 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .xml or .onnx")
 
 
-def read_tensors(path: str | Path) -> State:
-    """Every tensor of any safetensors file, as float32 (num_batches_tracked as int64). Raises ModelError."""
-    with _opened(path) as (file, shapes):
-        return {key: checked_tensor(str(path), key, file.get_tensor(key)) for key in shapes}
+def read_shapes(path: str | Path) -> dict[str, Shape]:
+    """Key -> shape of every tensor of any safetensors file, without reading numbers. Raises ModelError."""
+    with _opened(path) as (_, shapes):
+        return shapes
+
+
+def read_tensors(path: str | Path, keys: Iterable[str]) -> State:
+    """Some tensors of any safetensors file, as float32 (num_batches_tracked as int64). Raises ModelError."""
+    with _opened(path) as (file, _):
+        return {key: checked_tensor(str(path), key, file.get_tensor(key)) for key in keys}
 
 
 def write_checkpoint(
@@ -81,7 +88,7 @@ def write_checkpoint(
         raise ArgumentError(f"dtype is {dtype!r}: expected 'float32' or 'float16'")
     network = architecture(metadata.backbone, metadata.num_classes)
     source = f"the state for {path}"
-    check_shapes(source, {key: value.shape for key, value in state.items()}, network)
+    check_network(source, {key: value.shape for key, value in state.items()}, network)
     tensors = checked(source, state, network)
     if dtype == "float16":
         for conv in network.convs():
@@ -123,5 +130,5 @@ def _describe(path: str | Path, file: Any, shapes: dict[str, Shape]) -> tuple[Mo
         return ModelMetadata.inferred(network.backbone, network.num_classes, "a safetensors file"), network
     metadata = ModelMetadata.from_json(text, source=str(path))
     network = architecture(metadata.backbone, metadata.num_classes)
-    check_shapes(str(path), shapes, network)
+    check_network(str(path), shapes, network)
     return metadata, network

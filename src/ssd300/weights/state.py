@@ -25,20 +25,25 @@ def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:
     nearest = min(BACKBONES, key=lambda b: len(architecture(b, 2).state_shapes().keys() ^ shapes.keys()))
     known = architecture(nearest, 2).state_shapes().keys()
     if len(known & shapes.keys()) < len(known) / 2:
-        examples = shown(shapes) if shapes else "none"
+        examples = shown(map(repr, shapes)) if shapes else "none"
         raise ModelError(
             f"{source}: not an SSD300 model: found {len(shapes)} tensors ({examples}), expected the published keys "
             f"(feature_extractor.feature_extractor.0.weight, ..., conf.5.bias)"
             f"{_torchvision_hint(shapes)}"
         )
     network = architecture(nearest, _num_classes(source, shapes))
-    check_shapes(source, shapes, network)
+    check_network(source, shapes, network)
     return network
 
 
-def check_shapes(source: str, shapes: Mapping[str, Shape], network: Architecture) -> None:
+def check_network(source: str, shapes: Mapping[str, Shape], network: Architecture) -> None:
     """Raise ModelError unless keys and shapes are those of the network."""
-    expected = network.state_shapes()
+    what = f"an SSD300 {network.backbone} with {network.num_classes} classes (background counted)"
+    check_shapes(source, shapes, network.state_shapes(), what)
+
+
+def check_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapping[str, Shape], what: str) -> None:
+    """Raise ModelError, saying what is missing, unexpected or of another shape, unless `shapes` equals `expected`."""
     missing = [key for key in expected if key not in shapes]
     unexpected = [key for key in shapes if key not in expected]
     wrong = [key for key in expected if key in shapes and tuple(shapes[key]) != expected[key]]
@@ -46,15 +51,14 @@ def check_shapes(source: str, shapes: Mapping[str, Shape], network: Architecture
     if missing:
         faults.append(f"{len(missing)} missing ({shown(missing)})")
     if unexpected:
-        faults.append(f"{len(unexpected)} unexpected ({shown(_with_hint(key, missing) for key in unexpected)})")
+        faults.append(
+            f"{len(unexpected)} unexpected ({shown(_with_hint(key, missing) for key in unexpected[: SHOWN + 1])})"
+        )
     if wrong:
         sizes = (f"{key} is {list(shapes[key])}, expected {list(expected[key])}" for key in wrong)
         faults.append(f"{len(wrong)} of another shape ({shown(sizes)})")
     if faults:
-        raise ModelError(
-            f"{source}: not an SSD300 {network.backbone} with {network.num_classes} classes (background counted): "
-            f"of its tensors {'; '.join(faults)}; expected the published keys and shapes, save the model again"
-        )
+        raise ModelError(f"{source}: not {what}: of its tensors {'; '.join(faults)}; save the whole state_dict again")
 
 
 def checked(source: str, state: Mapping[str, NDArray[Any]], network: Architecture) -> State:

@@ -1,0 +1,259 @@
+"""The pickle inside a torch file, read by an interpreter of its own: nothing is imported, called or executed.
+
+A state dict needs 30 of pickle's opcodes and a dozen names. Those are interpreted here, to dicts, lists, tuples, plain
+values and descriptions of tensors; anything else is refused. `pickle.Unpickler` with a list of allowed names would not
+do: eight bytes make it allocate gigabytes (LONG_BINPUT), BUILD sets attributes, and nested tuples as keys hash forever.
+"""
+
+import pickletools
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from ssd300.errors import ModelError
+
+MAX_BYTES = 64 * 2**20  # of one pickle; that of a ResNet-152 with its optimizer has 200,000
+MAX_OPCODES = 1_000_000  # the same file has 90,000
+MAX_DIMENSIONS = 8
+
+ELEMENTS = {  # storage class in torch -> numpy type; bfloat16 is read as its upper 16 bits
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "DoubleStorage": "<f8",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "?",
+}
+_CALLABLE = {
+    "collections.OrderedDict",
+    "collections.Counter",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter",
+    "torch.Size",
+    "torch.device",
+}
+_ALLOWED = _CALLABLE | {f"torch.{name}" for name in ELEMENTS}
+_MARK = object()
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where numbers lie in the file: `numel` elements of a numpy type, under a key."""
+
+    key: str
+    dtype: str  # one of ELEMENTS.values()
+    numel: int
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor of a torch file, its numbers not read yet; strides and offset count elements and lie in the storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Global:
+    name: str
+
+
+def read_pickle(stream: BinaryIO, source: str, storages: dict[str, Storage] | None = None) -> Any:
+    """The value of the pickle at the stream's position, which ends behind it. Raises ModelError.
+
+    stream: of bytes in memory, so that a length which is not true cannot make it allocate more than there is.
+    storages: is filled with every storage that the pickle refers to, by key.
+    """
+    machine = _Machine(source, {} if storages is None else storages)
+    try:
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(stream)):
+            if count >= MAX_OPCODES or (position or 0) > MAX_BYTES:
+                raise machine.refusal(f"its pickle is longer than {MAX_OPCODES:,} opcodes or {MAX_BYTES:,} bytes")
+            machine.step(opcode.name, argument)
+    except (ValueError, struct.error, IndexError) as error:
+        raise ModelError(
+            f"{source}: its pickle is damaged or cut off ({type(error).__name__}: {str(error)[:120]}); "
+            "copy or download the file again"
+        ) from error
+    return machine.result()
+
+
+class _Machine:
+    """The stack and memo of one pickle."""
+
+    def __init__(self, source: str, storages: dict[str, Storage]) -> None:
+        self.source = source
+        self.storages = storages
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def refusal(self, found: str) -> ModelError:
+        return ModelError(
+            f"{self.source}: {found}, which a file of weights never needs; nothing of it was executed. "
+            "Save the weights alone: torch.save(model.state_dict(), FILE)"
+        )
+
+    def result(self) -> Any:
+        if len(self.stack) != 1 or isinstance(self.stack[0], _Global) or self.stack[0] is _MARK:
+            raise self.refusal("its pickle does not end in one value")
+        return self.stack[0]
+
+    def step(self, name: str, argument: Any) -> None:
+        """Interpret one opcode. Raises IndexError where the stack is too short."""
+        stack = self.stack
+        if name in _LITERALS:
+            if isinstance(argument, int) and argument.bit_length() > 128:
+                raise self.refusal("a whole number of more than 128 bits")
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name])
+        elif name in ("BINGET", "LONG_BINGET"):
+            if argument not in self.memo:
+                raise self.refusal(f"memo entry {argument} is fetched and was never stored")
+            stack.append(self.memo[argument])
+        elif name in ("BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = self._top()
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name in _TUPLES:
+            self._replace(_TUPLES[name], tuple)
+        elif name == "EMPTY_DICT":
+            stack.append({})
+        elif name == "EMPTY_LIST":
+            stack.append([])
+        elif name == "EMPTY_TUPLE":
+            stack.append(())
+        elif name == "GLOBAL":
+            stack.append(self._global(argument))
+        elif name not in ("PROTO", "STOP"):
+            self._step_structure(name)
+
+    def _step_structure(self, name: str) -> None:
+        match name:
+            case "TUPLE":
+                items = self._above_mark()
+                self.stack.append(tuple(items))
+            case "APPEND":
+                self._extend([self._pop()])
+            case "APPENDS":
+                self._extend(self._above_mark())
+            case "SETITEM":
+                value, key = self._pop(), self._pop()
+                self._update([key, value])
+            case "SETITEMS":
+                self._update(self._above_mark())
+            case "BINPERSID":
+                self.stack.append(self._storage(self._pop()))
+            case "REDUCE":
+                arguments, function = self._pop(), self._pop()
+                self.stack.append(self._call(function, arguments))
+            case "BUILD":  # attributes of an OrderedDict (torch's _metadata): not needed, so dropped
+                self._pop()
+                if not isinstance(self._top(), dict):
+                    raise self.refusal(f"attributes are set on a {_kind(self._top())}")
+            case _:
+                raise self.refusal(f"its pickle uses the opcode {name}")
+
+    def _top(self) -> Any:
+        if self.stack[-1] is _MARK:
+            raise self.refusal("its pickle takes a mark for a value")
+        return self.stack[-1]
+
+    def _pop(self) -> Any:
+        value = self._top()
+        self.stack.pop()
+        return value
+
+    def _above_mark(self) -> list[Any]:
+        items = []
+        while self.stack[-1] is not _MARK:
+            items.append(self.stack.pop())
+        self.stack.pop()
+        return items[::-1]
+
+    def _replace(self, count: int, make: Any) -> None:
+        values = [self._pop() for _ in range(count)]
+        self.stack.append(make(values[::-1]))
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self._top()
+        if not isinstance(target, list):
+            raise self.refusal(f"items are appended to a {_kind(target)}")
+        target.extend(items)
+
+    def _update(self, flat: list[Any]) -> None:
+        target = self._top()
+        if not isinstance(target, dict) or len(flat) % 2:
+            raise self.refusal(f"{len(flat)} keys and values are set in a {_kind(target)}")
+        for key, value in zip(flat[::2], flat[1::2], strict=True):
+            # Only keys that hash at once: a tuple of tuples of tuples may take for ever.
+            if not isinstance(key, str | int) or (isinstance(key, int) and key.bit_length() > 63):
+                raise self.refusal(f"a {_kind(key)} is used as a key")
+            target[key] = value
+
+    def _global(self, argument: str) -> _Global:
+        name = argument.replace(" ", ".", 1)
+        if name not in _ALLOWED:
+            raise self.refusal(f"its pickle asks for {name[:100]!r}")
+        return _Global(name)
+
+    def _call(self, function: Any, arguments: Any) -> Any:
+        if not isinstance(function, _Global) or function.name not in _CALLABLE or not isinstance(arguments, tuple):
+            raise self.refusal(f"its pickle calls a {_kind(function)}")
+        match function.name, arguments:
+            case "collections.OrderedDict" | "collections.Counter", ():
+                return {}
+            case "collections.Counter", (dict(counts),):
+                return counts
+            case "torch._utils._rebuild_tensor_v2", (
+                Storage() as storage,
+                int(offset),
+                tuple(shape),
+                tuple(strides),
+                *_,
+            ):
+                return self._tensor(storage, offset, shape, strides)
+            case "torch._utils._rebuild_parameter", (StoredTensor() as tensor, *_):
+                return tensor
+            case "torch.Size", (tuple(sizes),):
+                return sizes
+            case "torch.device", (str(kind), *_):
+                return kind
+        raise self.refusal(f"its pickle calls {function.name} with {len(arguments)} unusual arguments")
+
+    def _storage(self, identity: Any) -> Storage:
+        match identity:
+            case ("storage", _Global(name), str(key), str(), int(numel), *rest) if rest in ([], [None]):
+                dtype = ELEMENTS.get(name.removeprefix("torch."))
+                if dtype and 0 <= numel < 2**40:
+                    storage = Storage(key, dtype, numel)
+                    if self.storages.setdefault(key, storage) == storage:
+                        return storage
+        raise self.refusal("its pickle refers to numbers in an unusual way")
+
+    def _tensor(self, storage: Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> StoredTensor:
+        numbers = (offset, *shape, *strides)
+        plain = all(type(n) is int and 0 <= n < 2**40 for n in numbers)
+        if not plain or len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
+            raise self.refusal("its pickle holds a tensor with a wrong shape, stride or offset")
+        count, last = 1, offset
+        for size, stride in zip(shape, strides, strict=True):
+            count *= size
+            last += max(size - 1, 0) * stride
+        # A stride of 0 would make many numbers of few.
+        if count and (last >= storage.numel or count > storage.numel):
+            raise self.refusal(f"a tensor of shape {list(shape)} reaches beyond its {storage.numel:,} stored numbers")
+        return StoredTensor(storage, offset, shape, strides)
+
+
+def _kind(value: Any) -> str:
+    return value.name if isinstance(value, _Global) else type(value).__name__

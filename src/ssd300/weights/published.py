@@ -1,0 +1,136 @@
+"""The published checkpoints (.pt of the original training and of the hub) and torchvision's ResNets, without torch.
+
+A state may lie bare in the file or under "model" or "state_dict" beside an optimizer's; its keys may carry the prefixes
+of torch's wrappers for several GPUs.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.architecture import BACKBONES, architecture
+from ssd300.errors import ModelError
+from ssd300.labels import COCO, ClassList
+from ssd300.weights.checkpoint import read_shapes, read_tensors
+from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.pickled import StoredTensor
+from ssd300.weights.state import COUNTER, Shape, State, check_shapes, checked, checked_tensor, identify, shown
+from ssd300.weights.torch_file import TorchFile, open_torch_file
+
+TORCH_SUFFIXES = (".pt", ".pth")
+_WRAPPERS = ("module.1.", "module.", "_orig_mod.")  # of DistributedDataParallel, as published; of torch.compile
+_HOMES = ("model", "state_dict")  # where a training keeps the state
+_TRUNK = "feature_extractor.feature_extractor."
+_CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6"}  # torchvision's name -> published
+_UNUSED = ("layer4", "fc")  # conv5_x and the classifier
+
+
+def read_published(path: str | Path) -> tuple[State, ModelMetadata]:
+    """The state (published keys in published order, float32, counters int64) and metadata of a published checkpoint.
+
+    Backbone and classes are inferred; class names come from the file's `label_map` if it has one, 81 classes are COCO.
+    Raises ModelError: not of torch, damaged, holding code, or not an SSD300.
+    """
+    with _opened_state(path) as (file, tensors):
+        network = identify(str(path), {key: tensor.shape for key, tensor in tensors.items()})
+        state = checked(str(path), {key: file.array(tensors[key]) for key in network.state_shapes()}, network)
+        metadata = ModelMetadata.inferred(network.backbone, network.num_classes, "a published checkpoint")
+        return state, _with_label_map(metadata, file.tree)
+
+
+def is_backbone_file(path: str | Path) -> bool:
+    """Whether a file holds a ResNet in torchvision's naming, and not an SSD300. Raises ModelError if unreadable."""
+    shapes = _read_shapes(path)
+    return "conv1.weight" in shapes and "layer1.0.conv1.weight" in shapes
+
+
+def read_backbone(path: str | Path, backbone: str | None = None) -> State:
+    """The trunk of a torchvision ResNet file (.pt, .pth, .safetensors), under the published `feature_extractor` keys.
+
+    layer4 and fc may be there and are dropped; counters of batches, missing in old files, become 0.
+    Raises ModelError: not readable, not such a file, or of another depth than `backbone` if that is given.
+    """
+    shapes = _read_shapes(path)
+    names = {_published_key(name): name for name in shapes if name.split(".")[0] not in _UNUSED}
+    found = min(BACKBONES, key=lambda b: len(_trunk_shapes(b).keys() ^ names.keys()))
+    expected = _trunk_shapes(found)
+    missing_counters = {key: () for key in expected if key.endswith(COUNTER) and key not in names}
+    given = {key: shapes[name] for key, name in names.items()} | missing_counters
+    check_shapes(str(path), given, expected, f"torchvision's {found} (conv1 to layer3)")
+    if backbone not in (None, found):
+        raise ModelError(f"{path}: its depth is {found}'s, but {backbone} was asked for; give a {backbone} file")
+    arrays = _read_arrays(path, names.values())
+    zero = np.zeros((), np.int64)
+    return {key: arrays[names[key]] if key in names else zero.copy() for key in expected}
+
+
+def _published_key(name: str) -> str:
+    child, _, rest = name.partition(".")
+    return f"{_TRUNK}{_CHILDREN[child]}.{rest}" if child in _CHILDREN else name
+
+
+def _trunk_shapes(backbone: str) -> dict[str, Shape]:
+    shapes = architecture(backbone, 2).state_shapes()
+    return {key: shape for key, shape in shapes.items() if key.startswith(_TRUNK)}
+
+
+def _read_shapes(path: str | Path) -> dict[str, Shape]:
+    if Path(path).suffix.lower() not in TORCH_SUFFIXES:
+        return read_shapes(path)
+    with _opened_state(path) as (_, tensors):
+        return {key: tensor.shape for key, tensor in tensors.items()}
+
+
+def _read_arrays(path: str | Path, keys: Iterable[str]) -> State:
+    if Path(path).suffix.lower() not in TORCH_SUFFIXES:
+        return read_tensors(path, keys)
+    with _opened_state(path) as (file, tensors):
+        return {key: checked_tensor(str(path), key, file.array(tensors[key])) for key in keys}
+
+
+@contextmanager
+def _opened_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredTensor]]]:
+    """An open torch file and the state in it, wrappers' prefixes removed."""
+    with open_torch_file(path) as file:
+        state = file.tree
+        home = next((key for key in _HOMES if isinstance(state, dict) and isinstance(state.get(key), dict)), None)
+        state = state[home] if home else state
+        if not isinstance(state, dict) or not state:
+            raise ModelError(
+                f"{path}: no weights in it: found a {type(state).__name__}, expected a state_dict, bare or under "
+                f"{' or '.join(map(repr, _HOMES))}; save it with torch.save({{'model': model.state_dict()}}, FILE)"
+            )
+        strange = [repr(key) for key, value in state.items() if not isinstance(value, StoredTensor)]
+        if strange:
+            raise ModelError(
+                f"{path}: {len(strange)} of {len(state)} entries are no tensors ({shown(strange)}), expected a "
+                "state_dict; save it with torch.save({'model': model.state_dict()}, FILE)"
+            )
+        tensors = {_unwrapped(str(key)): tensor for key, tensor in state.items()}
+        if len(tensors) != len(state):
+            raise ModelError(f"{path}: keys with and without a wrapper's prefix ('module.') are mixed; save it again")
+        yield file, tensors
+
+
+def _unwrapped(key: str) -> str:
+    """The key without the prefixes at its start."""
+    while wrapper := next((w for w in _WRAPPERS if key.startswith(w)), None):
+        key = key[len(wrapper) :]
+    return key
+
+
+def _with_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
+    """Class names from the published training's {0: background, 1: name, ...} if it fits; COCO's own names are COCO."""
+    labels = tree.get("label_map") if isinstance(tree, dict) else None
+    if not isinstance(labels, dict) or set(labels) != set(range(metadata.num_classes)):
+        return metadata
+    names = [labels[label] for label in range(1, metadata.num_classes)]
+    if not all(isinstance(name, str) and name.strip() for name in names) or len(set(names)) != len(names):
+        return metadata
+    note = "a published checkpoint, without ssd300 metadata: backbone inferred from the tensors, names from label_map"
+    classes = COCO if tuple(names) == COCO.names else ClassList.from_names(names)
+    return replace(metadata, classes=classes, training={"note": note})

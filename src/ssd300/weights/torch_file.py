@@ -1,0 +1,172 @@
+"""Files of torch.save, both layouts, read without torch: a tree of plain values, and numbers on demand.
+
+Zip layout: <name>/data.pkl is the tree, <name>/data/<key> the numbers of each storage.
+Older stream: five pickles (magic number, protocol, system, tree, storage keys), then for each key an int64 count and
+its numbers.
+"""
+
+import io
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.errors import ModelError
+from ssd300.weights.archive import read_directory, read_entry
+from ssd300.weights.pickled import MAX_BYTES, Storage, StoredTensor, read_pickle
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+_PICKLE_NAME = re.compile(r"([^/]*)/data\.pkl")
+
+
+@dataclass
+class TorchFile:
+    """An open torch file. `tree` has dicts, lists, tuples, plain values, and StoredTensor for tensors."""
+
+    source: str
+    tree: Any
+    _file: BinaryIO
+    _places: "_ZipPlaces | _StreamPlaces"
+    _last: tuple[Storage, bytes] | None = None  # tensors that share one storage often come in a row
+
+    def array(self, tensor: StoredTensor) -> NDArray[Any]:
+        """The numbers of a tensor, as an array of their own; bfloat16 becomes float32. Raises ModelError."""
+        storage = tensor.storage
+        if self._last is None or self._last[0] != storage:
+            self._last = storage, self._places.read(self._file, storage)
+        half = storage.dtype == "bfloat16"
+        numbers = np.frombuffer(self._last[1], "<u2" if half else storage.dtype)[tensor.offset :]
+        steps = [stride * numbers.itemsize for stride in tensor.strides]
+        # pickled.py has checked that every element lies in the storage.
+        view = np.lib.stride_tricks.as_strided(numbers, tensor.shape, steps, writeable=False)
+        if half:
+            return np.asarray((view.astype(np.uint32, order="C") << 16).view(np.float32))
+        return np.array(view, view.dtype.newbyteorder("="), order="C")
+
+
+@contextmanager
+def open_torch_file(path: str | Path) -> Iterator[TorchFile]:
+    """A file that torch.save wrote, read without torch and without executing anything in it.
+
+    At most what is asked for is held in memory, and no more than the file is large. Raises ModelError for a file that
+    is not of torch, damaged, cut off, or holds anything but plain values and tensors.
+    """
+    source = str(path)
+    try:
+        with Path(path).open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            start = file.read(4)
+            places: _ZipPlaces | _StreamPlaces
+            if start == b"PK\x03\x04":
+                tree, places = _open_zip(file, size, source)
+            elif start[:1] == b"\x80":
+                tree, places = _open_stream(file, size, source)
+            else:
+                file.seek(0)
+                raise _wrong_start(file.read(64), size, source)
+            yield TorchFile(source, tree, file, places)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+
+
+@dataclass
+class _ZipPlaces:
+    entries: Any
+    prefix: str
+    source: str
+
+    def read(self, file: BinaryIO, storage: Storage) -> bytes:
+        entry = self.entries.get(f"{self.prefix}/data/{storage.key}")
+        size = _bytes_of(storage)
+        if entry is None or entry.size != size:
+            found = "missing" if entry is None else f"{entry.size:,} bytes"
+            raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are {found}, expected {size:,} bytes")
+        return read_entry(file, entry, self.source)
+
+
+@dataclass
+class _StreamPlaces:
+    starts: dict[str, tuple[int, Storage]]
+    source: str
+
+    def read(self, file: BinaryIO, storage: Storage) -> bytes:
+        start, known = self.starts.get(storage.key, (0, None))
+        if known != storage:
+            raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
+        file.seek(start)
+        return file.read(_bytes_of(storage))
+
+
+def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
+    entries = read_directory(file, size, source)
+    prefixes = [match[1] for name in entries if (match := _PICKLE_NAME.fullmatch(name))]
+    if len(prefixes) != 1:
+        raise _damaged(source, f"{len(prefixes)} entries NAME/data.pkl in the archive, expected 1")
+    prefix = prefixes[0]
+    if f"{prefix}/constants.pkl" in entries:
+        raise ModelError(f"{source}: a TorchScript program, not weights; save the model's state_dict with torch.save")
+    order = entries.get(f"{prefix}/byteorder")
+    if order is not None and (order.size > 16 or read_entry(file, order, source) != b"little"):
+        raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
+    entry = entries[f"{prefix}/data.pkl"]
+    if entry.size > MAX_BYTES:
+        raise _damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_BYTES:,} are read")
+    return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), _ZipPlaces(entries, prefix, source)
+
+
+def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPlaces]:
+    file.seek(0)
+    head = io.BytesIO(file.read(min(size, MAX_BYTES)))
+    if read_pickle(head, source) != MAGIC:
+        raise ModelError(f"{source}: a pickle, but not one of torch.save; save the weights with torch.save")
+    if read_pickle(head, source) != PROTOCOL:
+        raise ModelError(f"{source}: an unknown version of torch's older layout; save it again with a newer torch")
+    system = read_pickle(head, source)
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
+    storages: dict[str, Storage] = {}
+    tree = read_pickle(head, source, storages)
+    keys = read_pickle(head, source)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
+        raise _damaged(source, "its list of stored numbers does not fit its tensors")
+    starts: dict[str, tuple[int, Storage]] = {}
+    position = head.tell()
+    for key in keys:
+        file.seek(position)
+        count = file.read(8)
+        storage = storages[key]
+        if len(count) != 8 or struct.unpack("<q", count)[0] != storage.numel:
+            raise _damaged(source, f"the numbers {key[:50]!r} are missing, {storage.numel:,} are expected")
+        starts[key] = (position + 8, storage)
+        position += 8 + _bytes_of(storage)
+    if position != size:
+        raise _damaged(source, f"{size:,} bytes, expected {position:,}")
+    return tree, _StreamPlaces(starts, source)
+
+
+def _bytes_of(storage: Storage) -> int:
+    return storage.numel * (2 if storage.dtype == "bfloat16" else np.dtype(storage.dtype).itemsize)
+
+
+def _wrong_start(start: bytes, size: int, source: str) -> ModelError:
+    text = start.lstrip().lower()
+    what = f"it begins with {start[:12]!r}"
+    if size == 0:
+        what = "it is empty"
+    elif text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        what = "it is a web page, as servers send in place of a file"
+    elif text.startswith(b"version https://git-lfs"):
+        what = "it is a Git LFS pointer, not the file itself"
+    return ModelError(f"{source}: not a torch file: {what}; download or copy it again")
+
+
+def _damaged(source: str, found: str) -> ModelError:
+    return ModelError(f"{source}: not a whole torch file: {found}; copy or download it again")
