@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.data import data
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.train import train
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(detect)
 app.command()(doctor)
 app.command()(train)
+app.add_typer(data, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -131,7 +131,7 @@ class Picture:
     """One picture: where it lies, how large it is after EXIF orientation (pixels), what is in it.
 
     `file_name` is the name as the user wrote it; `path` the file it was found at; `labels` the file that its boxes came
-    from. A picture of a packed file has a `payload`, and `path` is the packed file. Cheap to pickle: it holds no pixels.
+    from. A picture of a packed file has a `payload`, and `path` is the packed file. Cheap to pickle: without pixels.
     """
 
     path: Path

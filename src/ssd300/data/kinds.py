@@ -57,7 +57,7 @@ KINDS: dict[str, Kind] = {
     "box outside": Kind("error", "draw the box again; it is left out, and its object trains as background"),
     "degenerate box": Kind("error", "draw the box again; it is left out, and its object trains as background"),
     "pixels instead of fractions": Kind("error", "divide by the picture's width and height"),
-    "tiny box": Kind("warning", "train on tiles, or mark it `ignore`: at 300x300 it is hardly there"),
+    "tiny box": Kind("warning", "cut the pictures into tiles, or mark it `ignore`: at 300x300 it is hardly there"),
     "duplicate box": Kind("warning", "delete one of them"),
     "one box, two classes": Kind("warning", "keep the right class, if it is one object"),
     "no matching prior": Kind("note", "each still gets its best default box, but learns slowly; see the shares above"),

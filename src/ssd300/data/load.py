@@ -44,28 +44,26 @@ def load_train_val(
     share: float = 0.2,
     seed: int = 0,
 ) -> tuple[Dataset, Dataset]:
-    """Training and validation set: given by two paths, by the splits of one, or drawn from it with a seed.
+    """Training and validation set: given by two paths, by the splits of `path`, or drawn from it with a seed.
 
-    The drawn split is stratified by class (see `split_dataset`). The validation set speaks the training set's classes;
-    a class of it that training does not know raises ArgumentError.
+    Of several paths the training sets are joined, and so are the validation sets of those that have one. The drawn
+    split is stratified by class (see `split_dataset`). The validation set speaks the training set's classes; a class
+    of it that training does not know raises ArgumentError.
     """
+    train, held_out = [], []
+    for one in [path] if isinstance(path, str | Path) else path:
+        splits = [part.split for part in find_parts(one, format)]
+        both = {"train", "val"} <= set(splits)
+        train.append(load_dataset(one, format=format, split="train" if both else None))
+        if both and val is None:
+            held_out.append(load_dataset(one, format=format, split="val"))
     if val is not None:
-        train = load_dataset(path, format=format, split=_only(path, format, "train"))
-        held_out = load_dataset(val, format=format, split=_only(val, format, "val"))
-    elif isinstance(path, str | Path) and {"train", "val"} <= {part.split for part in find_parts(path, format)}:
-        train = load_dataset(path, format=format, split="train")
-        held_out = load_dataset(path, format=format, split="val")
-    else:
-        train, held_out = split_dataset(load_dataset(path, format=format), share, seed)
-    return train, held_out.with_classes(train.classes)
-
-
-def _only(path: str | Path | Sequence[str | Path], format: str | None, wanted: str) -> str | None:
-    """The split to take where a path serves one purpose: the wanted one of several, else the only one."""
-    if not isinstance(path, str | Path):
-        return None
-    splits = [part.split for part in find_parts(path, format)]
-    return wanted if len(splits) > 1 and wanted in splits else None
+        splits = [part.split for part in find_parts(val, format)]
+        held_out = [load_dataset(val, format=format, split="val" if len(splits) > 1 and "val" in splits else None)]
+    whole = train[0] if len(train) == 1 else join(train)
+    if not held_out:
+        return split_dataset(whole, share, seed)
+    return whole, (held_out[0] if len(held_out) == 1 else join(held_out)).with_classes(whole.classes)
 
 
 def choose(parts: Sequence[Part], path: str | Path, split: str | None) -> list[Part]:

@@ -1,0 +1,246 @@
+"""`ssd300 data`: check, convert, split, view and pack a data set."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssd300.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from ssd300.data.dataset import Dataset
+    from ssd300.data.view import Augment
+
+data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
+
+PATH_HELP = "COCO .json, YOLO data.yaml, .pack, or the folder of a data set (COCO, YOLO or VOC)."
+DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
+InputFormat = Annotated[
+    str | None, typer.Option("--input-format", help="coco, yolo, voc or pack.  [default: found by looking]")
+]
+Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (train, val, ...), or all.")]
+
+
+@data.command()
+def check(
+    path: DataPath,
+    val: Annotated[Path | None, typer.Option(help="A validation set that lies elsewhere.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the whole report to stdout as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, make the exit code 1.")] = False,
+    cases: Annotated[
+        Path, typer.Option(metavar="FILE", help="A CSV file with every case; not written if there is none.")
+    ] = Path("data-check.csv"),
+    input_format: InputFormat = None,
+) -> None:
+    """Find what is wrong or doubtful in a data set: its files, pictures, boxes and classes.
+
+    Exit code: 0 no errors, 1 errors found (with --strict: or warnings), 2 no data set could be found.
+    """
+    from ssd300.cli.data_report import print_report
+    from ssd300.data.check import check_dataset
+
+    progress = _Progress()
+    report = check_dataset(path, val, format=input_format, progress=progress.of_split)
+    progress.end()
+    if report.cases:
+        report.write_cases(cases)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        print_report(report)
+    if report.cases:
+        typer.echo(f"Every case: {cases}", err=True)
+    if report.number("error", "warning") if strict else report.number("error"):
+        raise typer.Exit(1)
+
+
+@data.command()
+def convert(
+    source: DataPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder.")],
+    to: Annotated[str, typer.Option("--format", "--to", help="coco, yolo or voc.")],
+    split: Split = None,
+    link: Annotated[bool, typer.Option("--link", help="Hard links of the pictures instead of copies.")] = False,
+    input_format: InputFormat = None,
+) -> None:
+    """Write a data set in another format, pictures included, without loss.
+
+    All its splits are converted, or the one that --split names.
+    """
+    from ssd300.data.convert import convert_dataset
+
+    splits = _load_splits(source, input_format, split)
+    progress = _Progress()
+    total = sum(len(dataset) for dataset in splits.values())
+    done = convert_dataset(splits, out, to, link=link, progress=lambda n: progress.show(n, total))  # type: ignore[arg-type]
+    progress.end()
+    for dataset in splits.values():
+        typer.echo(dataset.summary(), err=True)
+    for line in done.lost:
+        typer.echo(f"not taken along: {line}", err=True)
+    for old, new in done.renamed:
+        typer.echo(f"renamed: {old} -> {new}", err=True)
+    typer.echo(f"{done.pictures} pictures and {done.boxes} boxes written", err=True)
+    typer.echo(out)
+
+
+@data.command()
+def split(
+    path: DataPath,
+    val: Annotated[float, typer.Option(help="Share of the pictures for validation, 0 to 1.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For the lists (COCO, YOLO).  [default: split/ beside the data]")
+    ] = None,
+    input_format: InputFormat = None,
+) -> None:
+    """Draw a validation set, stratified by class, and write the two lists; no picture is copied.
+
+    COCO: train.json and val.json; YOLO: data.yaml, train.txt and val.txt; VOC: ImageSets/Main.
+    """
+    from ssd300.data.load import choose, load_dataset
+    from ssd300.data.look import find_parts
+    from ssd300.data.split import split_dataset, write_split
+
+    part = choose(find_parts(path, input_format), path, None)[0]
+    train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
+    paths = write_split(part, {"train": train, "val": held_out}, out)
+    for dataset in (train, held_out):
+        typer.echo(dataset.summary(), err=True)
+    for written in paths:
+        typer.echo(written)
+
+
+@data.command()
+def view(
+    path: DataPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the sheets.")] = Path("data-view"),
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Pictures to draw, chosen with the seed.")] = 24,
+    augment: Annotated[str, typer.Option(help="Show each picture augmented, too: none, published or modern.")] = "none",
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,...", help="Only pictures with one of these classes.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    tile: Annotated[int, typer.Option(min=32, max=2000, help="Pixels of a picture's side on the sheet.")] = 300,
+    split: Split = None,
+    input_format: InputFormat = None,
+) -> None:
+    """Draw contact sheets (PNG) of pictures with their boxes, before and after augmentation."""
+    import numpy as np
+
+    from ssd300.data.load import load_dataset
+    from ssd300.data.view import draw_sheets
+
+    dataset = load_dataset(path, format=input_format, split=split)
+    chosen = _with_classes(dataset, labels)
+    positions = np.random.default_rng(seed).permutation(chosen)[:number].tolist()
+    augmenting = _augmenting(augment) if augment != "none" else None
+    for sheet in draw_sheets(dataset, out, sorted(positions), augment=augmenting, tile=tile, seed=seed):
+        typer.echo(sheet)
+
+
+@data.command()
+def pack(
+    path: DataPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, by custom NAME.pack.")],
+    max_side: Annotated[int, typer.Option(min=1, help="Larger pictures are shrunk to this many pixels.")] = 368,
+    jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG pictures inside.")] = 92,
+    raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, nothing to decode.")] = False,
+    original: Annotated[bool, typer.Option("--original", help="The picture files as they are, in full size.")] = False,
+    piece_mb: Annotated[
+        float | None, typer.Option("--piece-mb", min=0.1, help="Write pieces of at most so many megabytes.")
+    ] = None,
+    split: Split = None,
+    input_format: InputFormat = None,
+) -> None:
+    """Pack pictures and boxes into one file that training reads by memory map, or into pieces of it that travel."""
+    from ssd300.data.load import load_dataset
+    from ssd300.data.pack import pack_dataset
+
+    if raw and original:
+        raise ArgumentError("--raw and --original exclude each other: give one")
+    dataset = load_dataset(path, format=input_format, split=split)
+    progress = _Progress()
+    paths = pack_dataset(
+        dataset,
+        out,
+        encoding="raw" if raw else "original" if original else "jpeg",
+        max_side=max_side,
+        jpeg_quality=jpeg_quality,
+        piece_mb=piece_mb,
+        progress=lambda done: progress.show(done, len(dataset)),
+    )
+    progress.end()
+    size = sum(written.stat().st_size for written in paths) / 1e6
+    typer.echo(f"{dataset.summary()}; {size:.1f} MB", err=True)
+    for written in paths:
+        typer.echo(written)
+
+
+def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
+    """Every split of a data set by name, or the one that is asked for."""
+    from ssd300.data.load import choose, load_dataset
+    from ssd300.data.look import find_parts
+
+    parts = find_parts(path, format)
+    chosen = choose(parts, path, split or "all")
+    names = [part.split for part in parts]
+    return {
+        part.split: load_dataset(path, format=format, split=part.split if len(names) > 1 else None) for part in chosen
+    }
+
+
+def _with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:
+    """Positions of the pictures that hold one of the named classes; all without names."""
+    if not labels:
+        return list(range(len(dataset)))
+    names = [name.strip() for text in labels for name in text.split(",") if name.strip()]
+    ids = {dataset.classes.ids[position] for position in dataset.classes.positions_of_names(names)}
+    return [i for i, p in enumerate(dataset.pictures) if ids & set(p.annotations.class_ids.tolist())]
+
+
+def _augmenting(name: str) -> "Augment":
+    """The augmentation of training as `draw_sheets` calls it: boxes carry their positions through as labels."""
+    import numpy as np
+
+    from ssd300.errors import unknown_name
+    from ssd300.learn.augment import AUGMENTS, Sample
+
+    if name not in AUGMENTS:
+        raise unknown_name("augmentation", name, AUGMENTS)
+
+    def augment(rgb: Any, unit_xyxy: Any, positions: Any, rng: Any) -> tuple[Any, Any, Any]:
+        count = len(positions)
+        no = np.zeros(count, bool)
+        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, np.ones(count, np.float32), no, no), rng)
+        return sample.picture, sample.boxes_xyxy, sample.labels
+
+    return augment
+
+
+class _Progress:
+    """The progress line of one or several runs over pictures, one after the other."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+        self._show: Callable[[int], None] = lambda done: None
+        self._clear: Callable[[], None] = lambda: None
+
+    def of_split(self, split: str, done: int, total: int) -> None:
+        if split != self._name:
+            from ssd300.cli.progress import ProgressLine
+
+            self.end()
+            line = ProgressLine(total)
+            self._name, self._show, self._clear = split, line.show, line.clear
+        self._show(done)
+
+    def show(self, done: int, total: int) -> None:
+        self.of_split("", done, total)
+
+    def end(self) -> None:
+        self._clear()
+        sys.stderr.flush()
