@@ -12,6 +12,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.detections import Detections
+from ssd300.detector import Failure
+from ssd300.errors import ImageError
 from ssd300.labels import ClassList
 
 
@@ -128,6 +131,27 @@ def pycocotools_score(data: Dataset, results) -> COCOeval:
     return oracle
 
 
+class PlannedDetector:
+    """A detector that answers what it was told to, by file name; a picture it was told nothing of cannot be read."""
+
+    def __init__(self, classes: ClassList, answers: dict[str, Result], size_hw: tuple[int, int] = (480, 640)) -> None:
+        self.classes, self.answers, self.size_hw = classes, answers, size_hw
+        self.settings: dict = {}
+
+    def detect_many(self, sources, *, on_error, **settings):
+        assert on_error == "yield"
+        self.settings = settings
+        for source in sources:
+            name = source.name if isinstance(source, Path) else f"{source[0, 0, 0]}.jpg"
+            found = self.answers.get(name)
+            if found is None:
+                yield Failure(str(source), ImageError(f"{source}: not a picture"))
+            else:
+                yield Detections(
+                    found.boxes_xyxy, found.scores, found.class_ids, self.classes, self.size_hw, str(source)
+                )
+
+
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """The builders above, for test files (which cannot import a conftest)."""
@@ -139,4 +163,5 @@ def make() -> SimpleNamespace:
         random_case=random_case,
         pycocotools_score=pycocotools_score,
         as_coco_json=as_coco_json,
+        detector=PlannedDetector,
     )

@@ -19,7 +19,7 @@ BOX = [10, 10, 60, 60]
 def test_no_pictures(make):
     ap, ap50 = intervals(match_table(make.dataset([], CAT), []), resamples=5)
     assert np.isnan([ap.value, ap.low, ap.high, ap50.value, ap50.low, ap50.high]).all()
-    assert str(ap) == "nan [nan, nan]"
+    assert str(ap) == "undefined"
 
 
 def test_pictures_without_boxes(make):

@@ -33,6 +33,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "undefined"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 

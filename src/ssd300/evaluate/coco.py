@@ -22,6 +22,17 @@ STAT_NAMES = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),
     *("AR_1", "AR_10", "AR_100", "AR_small", "AR_medium", "AR_large"),
 )
+STAT_WORDS = (
+    *("IoU 0.50 to 0.95", "IoU 0.50", "IoU 0.75", "boxes below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
+    *(
+        "1 box a picture and class",
+        "10 boxes",
+        "100 boxes",
+        "below 32² pixels",
+        "32² to 96² pixels",
+        "above 96² pixels",
+    ),
+)
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts

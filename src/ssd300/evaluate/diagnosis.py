@@ -52,14 +52,15 @@ class Diagnosis:
     curves              one per class, in the order of the data set's classes; `overall` counts all classes together
     confusion           [K + 1, K + 1] rows true, columns found, at `overall.best_threshold` and IoU 0.5; the last is
                         "nothing": the last column counts missed boxes, the last row finds where nothing is
-    tide                error kind -> (AP50 that would be gained if it were gone, how often it occurs)
+    tide                error kind -> (AP50 that would be gained if it were gone, how often it occurs;
+                        None for FP and FN, which sum up others)
     worst               pictures with most errors at `overall.best_threshold`, worst first
     """
 
     curves: tuple[Curve, ...]
     overall: Curve
     confusion: NDArray[np.int64]
-    tide: dict[str, tuple[float, int]]
+    tide: dict[str, tuple[float, int | None]]
     worst: tuple[PictureErrors, ...]
 
 
@@ -81,7 +82,7 @@ def diagnose(
         curves=class_curves(table),
         overall=overall,
         confusion=_confusion(dataset, scorer.confusion_matrix(iou_thr=0.5, min_score=threshold)),
-        tide={kind: (gain, tide["counts"].get(kind, 0)) for kind, gain in tide["delta_ap"].items()},
+        tide={kind: (gain, tide["counts"].get(kind)) for kind, gain in tide["delta_ap"].items()},
         worst=tuple(e for e in errors[:worst] if e.errors),
     )
 

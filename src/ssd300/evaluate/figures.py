@@ -77,7 +77,7 @@ def confusion(matrix: NDArray[np.int64], names: tuple[str, ...]) -> str:
     labels = [_short(names[k]) for k in chosen.tolist()] + ["nothing"]
     share = shown / np.maximum(matrix[order].sum(axis=1, keepdims=True), 1)
 
-    matplotlib = _matplotlib()
+    matplotlib = require_matplotlib()
     with matplotlib.rc_context(_STYLE):
         side = 2.2 + 0.42 * len(order)
         figure = matplotlib.figure.Figure(figsize=(side, side), layout="constrained")
@@ -97,7 +97,7 @@ def confusion(matrix: NDArray[np.int64], names: tuple[str, ...]) -> str:
 
 
 def _square(name: str) -> "tuple[Figure, Axes]":
-    matplotlib = _matplotlib()
+    matplotlib = require_matplotlib()
     with matplotlib.rc_context(_STYLE):
         figure = matplotlib.figure.Figure(figsize=(5.4, 4.2), layout="constrained")
         axes = figure.subplots()
@@ -108,7 +108,7 @@ def _square(name: str) -> "tuple[Figure, Axes]":
 def _svg(figure: "Figure", name: str) -> str:
     """The figure as an <svg> element without a background, the same text for the same figure."""
     out = io.StringIO()
-    with _matplotlib().rc_context({**_STYLE, "svg.hashsalt": name}):
+    with require_matplotlib().rc_context({**_STYLE, "svg.hashsalt": name}):
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
@@ -126,7 +126,8 @@ def _short(name: str) -> str:
     return name if len(name) <= 16 else name[:15] + "…"
 
 
-def _matplotlib() -> Any:
+def require_matplotlib() -> Any:
+    """The package, imported now and not before. Raises MissingExtraError where it is not installed."""
     try:
         import matplotlib
         import matplotlib.colors

@@ -6,22 +6,12 @@ from html import escape
 from typing import Any
 
 from ssd300.evaluate import figures
-from ssd300.evaluate.coco import STAT_NAMES
+from ssd300.evaluate.coco import STAT_NAMES, STAT_WORDS
 from ssd300.evaluate.diagnosis import Diagnosis
 from ssd300.evaluate.gallery import LEGEND, thumbnail
+from ssd300.evaluate.notes import counted, warnings_of
 from ssd300.evaluate.run import Evaluation
 
-STAT_WORDS = (
-    *("IoU 0.50 to 0.95", "IoU 0.50", "IoU 0.75", "boxes below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
-    *(
-        "1 box a picture and class",
-        "10 boxes",
-        "100 boxes",
-        "below 32² pixels",
-        "32² to 96² pixels",
-        "above 96² pixels",
-    ),
-)
 ERROR_WORDS = {
     "Cls": "right place, wrong class",
     "Loc": "right class, place not exact enough (IoU 0.1 to 0.5)",
@@ -66,8 +56,9 @@ figure { margin: .8rem 0; } figure svg { max-width: 100%; height: auto; display:
 
 def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, Any]) -> str:
     """The whole page. `numbers` is the JSON report of the same evaluation."""
+    point = _operating_point(diagnosis)
     parts = [
-        _head(evaluation, numbers),
+        _head(numbers),
         _section("The 12 COCO numbers", "", _twelve(numbers)),
         _section(
             "Per class",
@@ -77,11 +68,11 @@ def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, A
         ),
         _section("Curves", "At IoU 0.5 unless said.", _curves(evaluation, diagnosis)),
         _section("Kinds of error", _TIDE_WORDS, _error_kinds(numbers)),
-        _section("Confusion", _confusion_words(diagnosis), _confusion(evaluation, diagnosis)),
-        _section("The worst pictures", _worst_words(diagnosis), _worst(evaluation, diagnosis)),
+        _section("Confusion", f"Counted {point}; rows are shaded by their share.", _confusion(evaluation, diagnosis)),
+        _section("The worst pictures", f"Most wrong and missed boxes {point}.", _worst(evaluation, diagnosis)),
         _section("How it was made", "", _origin(numbers)),
     ]
-    title = escape(f"AP {evaluation.ap.value:.3f} on {evaluation.dataset.name}")
+    title = escape(f"AP {_number(numbers['metrics']['AP'])} on {evaluation.dataset.name}")
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
@@ -95,14 +86,17 @@ _TIDE_WORDS = (
 )
 
 
-def _head(evaluation: Evaluation, numbers: dict[str, Any]) -> str:
-    data, ap = numbers["dataset"], evaluation.ap
+def _head(numbers: dict[str, Any]) -> str:
+    data = numbers["dataset"]
+    (ap, ap_low, ap_high), (ap50, low, high) = (
+        (_number(numbers["metrics"][name]), *map(_number, numbers["interval"][name])) for name in ("AP", "AP50")
+    )
     pictures = f"{counted(data['pictures'], 'picture')} of {escape(data['name'])}"
     warnings = "".join(f"<li>{escape(text)}</li>" for text in warnings_of(numbers))
     return (
         f"<h1>ssd300 evaluate</h1>\n"
-        f'<p class="answer">AP {ap.value:.3f} <small>95 % interval {ap.low:.3f} to {ap.high:.3f}</small><br>'
-        f"AP50 {evaluation.ap50.value:.3f} <small>{evaluation.ap50.low:.3f} to {evaluation.ap50.high:.3f}</small></p>\n"
+        f'<p class="answer">AP {ap} <small>95 % interval {ap_low} to {ap_high}</small><br>'
+        f"AP50 {ap50} <small>{low} to {high}</small></p>\n"
         f"<p>on {pictures}: {counted(data['boxes'], 'box', 'boxes')} that count, "
         f"{counted(data['classes'], 'class', 'classes')}, {counted(numbers['detections'], 'detection')}.</p>\n"
         f'<p class="soft">The intervals show how far the numbers would move with other pictures of the kind (the '
@@ -110,37 +104,6 @@ def _head(evaluation: Evaluation, numbers: dict[str, Any]) -> str:
         f"few boxes AP leans high: compare it with results on the same pictures only.</p>\n"
         + (f'<ul class="warn">{warnings}</ul>\n' if warnings else "")
     )
-
-
-def warnings_of(numbers: dict[str, Any]) -> list[str]:
-    """What a reader has to know before believing the numbers, one sentence each."""
-    data, told = numbers["dataset"], []
-    if numbers["failures"]:
-        told.append(
-            f"{counted(len(numbers['failures']), 'picture')} could not be read and counted as if nothing was found in "
-            f"it. First: {numbers['failures'][0]['error']}"
-        )
-    if numbers["classes_only_in_data"]:
-        told.append(f"The model does not know and never finds: {', '.join(numbers['classes_only_in_data'])}.")
-    if numbers["detections_of_other_classes"]:
-        told.append(
-            f"{counted(numbers['detections_of_other_classes'], 'detection')} of classes that the data set does not "
-            f"have (it lacks {len(numbers['classes_only_in_model'])} of the model's) did not count."
-        )
-    if data["crowd_boxes"] or data["ignored_boxes"]:
-        told.append(
-            f"{counted(data['crowd_boxes'], 'crowd box', 'crowd boxes')} and "
-            f"{counted(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be found any number of times or "
-            f"never; neither counts."
-        )
-    if data["pictures_left_out"]:
-        told.append(f"Left out by the published mode: {counted(data['pictures_left_out'], 'picture')} without boxes.")
-    return told
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 picture", "1,200 pictures"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _twelve(numbers: dict[str, Any]) -> str:
@@ -175,22 +138,17 @@ def _curves(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
 def _error_kinds(numbers: dict[str, Any]) -> str:
     kinds = numbers["error_kinds"]
     most = max([k["AP50_lost"] or 0 for k in kinds.values()], default=0) or 1
-    rows = [
-        [
-            ERROR_WORDS[kind],
-            _number(k["AP50_lost"]),
-            _bar((k["AP50_lost"] or 0) / most),
-            f"{k['count']:,}" * (k["count"] > 0),
-        ]
-        for kind, k in ((kind, kinds[kind]) for kind in ERROR_WORDS)
-    ]
+    rows = []
+    for kind, words in ERROR_WORDS.items():
+        lost, count = kinds[kind]["AP50_lost"], kinds[kind]["count"]
+        rows.append([words, _number(lost), _bar((lost or 0) / most), "" if count is None else f"{count:,}"])
     return _table(["", "AP50 lost", "", "number"], rows, words=(0,), bar=2)
 
 
-def _confusion_words(diagnosis: Diagnosis) -> str:
+def _operating_point(diagnosis: Diagnosis) -> str:
     if not len(diagnosis.overall.thresholds):
-        return "At IoU 0.5."
-    return f"At IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}; rows are shaded by their share."
+        return "at IoU 0.5"
+    return f"at IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}"
 
 
 def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
@@ -199,12 +157,6 @@ def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     words = f"Last column: never found. Last row: found where nothing is.{cut}"
     figure = _figure(figures.confusion(diagnosis.confusion, names), words)
     return f'<div class="matrix">{figure}</div>' if len(names) > 9 else figure
-
-
-def _worst_words(diagnosis: Diagnosis) -> str:
-    if not diagnosis.worst:
-        return "No picture has an error."
-    return f"Most wrong and missed boxes at IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}."
 
 
 def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
@@ -216,7 +168,9 @@ def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
         counts = f"{len(errors.wrong)} wrong, {len(errors.missed)} missed, {len(errors.right)} right"
         image = f'<img src="{url}" alt="{name}" loading="lazy">' if url else "<p>cannot be read</p>"
         shown.append(f"<figure>{image}<figcaption>{name}: {counts}</figcaption></figure>\n")
-    return f'<p class="key soft">{key}</p>\n<div class="pictures">{"".join(shown)}</div>' if shown else ""
+    if not shown:
+        return "<p>No picture has an error.</p>"
+    return f'<p class="key soft">{key}</p>\n<div class="pictures">{"".join(shown)}</div>'
 
 
 def _origin(numbers: dict[str, Any]) -> str:

@@ -58,6 +58,8 @@ def report_numbers(
             "boxes": metrics.boxes,
             "crowd_boxes": metrics.crowd,
             "ignored_boxes": metrics.ignored,
+            "clipped_boxes": sum(note.action == "clipped" for note in dataset.notes),
+            "refused_boxes": sum(note.action == "refused" for note in dataset.notes),
             "pictures_left_out": evaluation.left_out,
             "classes": len(dataset.classes),
         },

@@ -2,9 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -47,6 +46,7 @@ class Evaluation:
 
     dataset, results    the pictures counted and what was found in each, in the data set's class ids
     metrics, ap, ap50   the COCO numbers; AP and AP50 with 95 % bootstrap intervals over pictures
+    table               who found what: what curves and comparisons are made of
     failures            position of each picture that could not be read -> why; it counts as one where nothing was found
     left_out            pictures without annotations that the published mode dropped
     classes             how the model's classes and the data set's were matched
@@ -60,17 +60,13 @@ class Evaluation:
     metrics: CocoMetrics
     ap: Interval
     ap50: Interval
+    table: MatchTable
     failures: dict[int, Failure]
     left_out: int
     classes: ClassMatch
     outside: int
     settings: dict[str, Any]
     seconds: float
-
-    @cached_property
-    def table(self) -> MatchTable:
-        """Who found what, for curves and comparisons."""
-        return match_table(self.dataset, self.results)
 
     def __str__(self) -> str:
         pictures = f"{len(self.dataset)} picture{'s' if len(self.dataset) != 1 else ''}"
@@ -85,57 +81,44 @@ def evaluate(
     iou_threshold: float = IOU_THRESHOLD,
     max_detections: int = MAX_DETECTIONS,
     published: bool = False,
+    decode: Literal["exact", "fast"] = "exact",
     progress: Progress | None = None,
 ) -> Evaluation:
     """The COCO numbers of a detector on a data set, with intervals. The thresholds are the published ones.
 
     `published` leaves pictures without annotations out, as the published code does: what is found there then never
-    counts. Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and
-    the data set have no class in common, MissingExtraError without the extra `eval`.
+    counts. `decode="fast"` reads large JPEGs at reduced scale, for measuring what that costs.
+
+    Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and the data
+    set have no class in common, MissingExtraError without the extra `eval`.
     """
     classes = match_classes(detector.classes, dataset)
-    whole = dataset
-    if published:
-        dataset = dataset.subset([i for i, p in enumerate(whole.pictures) if len(p.annotations)])
-    if not len(dataset):
-        raise DatasetError(f"{whole.name} has no picture to evaluate on{' with annotations' if published else ''}")
-    coco_metrics(dataset.subset([]), [])  # a missing package is told before an hour of detecting
-    settings = {"score_threshold": score_threshold, "iou_threshold": iou_threshold, "max_detections": max_detections}
-
-    start = time.perf_counter()
-    results: list[Detections] = []
-    failures: dict[int, Failure] = {}
-    outside = 0
-    for picture, found in zip(dataset.pictures, _found(detector, dataset, settings), strict=True):
-        if isinstance(found, Detections):
-            found = _checked(picture, found)
-        if isinstance(found, Detections):
-            results.append(_in_data_ids(found, classes, dataset.classes))
-            outside += len(found) - len(results[-1])
-        else:
-            failures[len(results)] = found
-            results.append(Detections.empty(dataset.classes, (picture.height, picture.width), str(picture.path)))
-        if progress:
-            progress(len(results), len(dataset))
-    seconds = time.perf_counter() - start
-    if len(failures) == len(dataset):
-        raise DatasetError(
-            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {failures[0].error}"
-        )
-
-    ap, ap50 = intervals(match_table(dataset, results))
+    counted = _with_annotations(dataset) if published else dataset
+    if not len(counted):
+        raise DatasetError(f"{dataset.name} has no picture to evaluate on{' with annotations' if published else ''}")
+    coco_metrics(counted.subset([]), [])  # a missing package is told before an hour of detecting
+    settings = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "max_detections": max_detections,
+        "decode": decode,
+    }
+    found = _detect(detector, counted, classes, settings, progress)
+    table = match_table(counted, found.results)
+    ap, ap50 = intervals(table)
     return Evaluation(
-        dataset=dataset,
-        results=tuple(results),
-        metrics=coco_metrics(dataset, results),
+        dataset=counted,
+        results=tuple(found.results),
+        metrics=coco_metrics(counted, found.results),
         ap=ap,
         ap50=ap50,
-        failures=failures,
-        left_out=len(whole) - len(dataset),
+        table=table,
+        failures=found.failures,
+        left_out=len(dataset) - len(counted),
         classes=classes,
-        outside=outside,
+        outside=found.outside,
         settings={**settings, "published": published},
-        seconds=seconds,
+        seconds=found.seconds,
     )
 
 
@@ -161,7 +144,47 @@ def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
     )
 
 
-def _found(detector: ManyDetector, dataset: Dataset, settings: dict[str, Any]) -> Iterator[Detections | Failure]:
+@dataclass
+class _Found:
+    results: list[Detections] = field(default_factory=list)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    outside: int = 0
+    seconds: float = 0.0
+
+
+def _with_annotations(dataset: Dataset) -> Dataset:
+    kept = dataset.subset([i for i, picture in enumerate(dataset.pictures) if len(picture.annotations)])
+    return replace(kept, notes=dataset.notes)
+
+
+def _detect(
+    detector: ManyDetector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
+) -> _Found:
+    """The detections of every picture in the data set's ids. Raises DatasetError where no picture can be read."""
+    told, start = _Found(), time.perf_counter()
+    for position, (picture, found) in enumerate(
+        zip(dataset.pictures, _answers(detector, dataset, settings), strict=True)
+    ):
+        if isinstance(found, Detections):
+            found = _checked(picture, found)
+        if isinstance(found, Detections):
+            told.results.append(_in_data_ids(found, classes, dataset.classes))
+            told.outside += len(found) - len(told.results[-1])
+        else:
+            told.failures[position] = found
+            size_hw = (picture.height, picture.width)
+            told.results.append(Detections.empty(dataset.classes, size_hw, str(picture.path)))
+        if progress:
+            progress(position + 1, len(dataset))
+    told.seconds = time.perf_counter() - start
+    if len(told.failures) == len(dataset):
+        raise DatasetError(
+            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {told.failures[0].error}"
+        )
+    return told
+
+
+def _answers(detector: ManyDetector, dataset: Dataset, settings: dict[str, Any]) -> Iterator[Detections | Failure]:
     """One answer per picture, in order. Packed pictures are handed over as arrays, the others as paths."""
     if all(picture.payload is None for picture in dataset.pictures):
         yield from detector.detect_many([p.path for p in dataset.pictures], on_error="yield", **settings)

@@ -1,0 +1,112 @@
+"""`ssd300 evaluate`: the COCO numbers of a model on a data set, with an interval, and a report of where AP is lost."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssd300.cli.detect import Decode
+
+if TYPE_CHECKING:
+    from ssd300.detector import Detector
+    from ssd300.evaluate.run import Evaluation
+
+
+def evaluate(
+    data: Annotated[
+        list[str],
+        typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; several are joined."),
+    ],
+    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
+    split: Annotated[str | None, typer.Option(help="The part of the data set: train, val, test, all.")] = None,
+    format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: found by looking]")] = None,
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+    score_threshold: Annotated[
+        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Count detections above this score.")
+    ] = 0.05,
+    iou_threshold: Annotated[
+        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
+    ] = 0.5,
+    max_detections: Annotated[int, typer.Option(min=1, help="Detections a picture at most.")] = 200,
+    published: Annotated[
+        bool, typer.Option("--published", help="Leave pictures without boxes out, as the published code does.")
+    ] = False,
+    decode: Annotated[
+        Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
+    ] = Decode.exact,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
+) -> None:
+    """Count the 12 COCO numbers of a model on a data set: AP with its 95 % interval.
+
+    Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
+    """
+    from ssd300.cli.progress import ProgressLine
+    from ssd300.data.load import load_dataset
+    from ssd300.detector import Detector
+    from ssd300.evaluate import figures, run
+    from ssd300.evaluate.report import report_numbers, write_report
+
+    if report:
+        figures.require_matplotlib()  # told before an hour of detecting, not after
+    dataset = load_dataset(data, format=format, split=split)
+    detector = Detector.load(model, runtime=runtime, precision=precision, threads=threads)
+    line = ProgressLine(len(dataset))
+    try:
+        evaluation = run.evaluate(
+            detector,
+            dataset,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            published=published,
+            decode=decode.value,
+            progress=lambda done, _: line.show(done),
+        )
+    except KeyboardInterrupt:
+        line.clear()
+        print("Interrupted: a part of the pictures gives no AP, so nothing is written.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    line.clear()
+    about = {"file": model, **_about(detector)}
+    if as_json:
+        print(json.dumps(report_numbers(evaluation, model=about), indent=1, ensure_ascii=False))
+    else:
+        _print_table(evaluation)
+    _explain(evaluation, write_report(evaluation, report, model=about) if report else None)
+    raise typer.Exit(1 if evaluation.failures else 0)
+
+
+def _about(detector: "Detector") -> dict[str, Any]:
+    """What the model file says of itself, and what ran it."""
+    metadata: dict[str, Any] = json.loads(detector.metadata.to_json())
+    metadata["classes"] = len(metadata["classes"])
+    ran = {"runtime": detector.runtime.name, "precision": detector.runtime.precision}
+    return ran | {name: value for name, value in metadata.items() if value is not None}
+
+
+def _print_table(evaluation: "Evaluation") -> None:
+    from ssd300.evaluate.coco import STAT_NAMES, STAT_WORDS
+
+    print(evaluation)
+    for name, words, value in zip(STAT_NAMES, STAT_WORDS, evaluation.metrics.stats.tolist(), strict=True):
+        print(f"  {name:<10} {'–' if value < 0 else f'{value:.3f}':>5}   {words}")
+
+
+def _explain(evaluation: "Evaluation", page: Path | None) -> None:
+    """What has to be known before the numbers are believed, and where the report is: words, on stderr."""
+    from ssd300.evaluate.notes import warnings_of
+    from ssd300.evaluate.report import report_numbers
+
+    for words in warnings_of(report_numbers(evaluation)):
+        print(f"Note: {words}", file=sys.stderr)
+    for failure in evaluation.failures.values():
+        print(f"  {failure.error}", file=sys.stderr)
+    rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
+    print(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).", file=sys.stderr)
+    if page:
+        print(f"Report: {page}", file=sys.stderr)
