@@ -1,0 +1,125 @@
+"""What README.md and docs/detect.md show works: Python blocks are run, commands go through the real command line."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/detect.md")
+RUN = ("detect", "models", "info", "doctor")  # verbs that are cheap enough to be run as written
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def commands() -> list[str]:
+    lines = (line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines())
+    return [line for line in lines if line.startswith("ssd300 ")]
+
+
+def runs_as_written(command: str) -> bool:
+    words = shlex.split(command)
+    return words[1] in RUN and "new_pictures" not in words
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """A folder that looks like a clone: the documents' relative paths hold in it."""
+    for name in ("src", "hubconf.py", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [(document, block) for document in DOCUMENTS for block in blocks(document, "python") if "torch.hub" not in block],
+)
+def test_python_blocks_run(document, code, clone, capsys) -> None:
+    exec(compile(code, document, "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_the_hub_block_runs_on_a_checkpoint_in_the_cache(clone, own_cache, capsys, monkeypatch) -> None:
+    """A seeded file lies where the published one would, so nothing is downloaded."""
+    torch = pytest.importorskip("torch")
+    from ssd300.learn.network import SSD300
+
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    torch.manual_seed(0)
+    own_cache.mkdir(exist_ok=True)
+    torch.save({"model": SSD300("resnet50").state_dict()}, own_cache / "nvidia_ssdpyt_amp_200703.pt")
+    (code,) = (block for block in blocks("README.md", "python") if "torch.hub" in block)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.endswith("]\n")
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if runs_as_written(c)])
+def test_commands_run(command, clone) -> None:
+    words = [sys.executable, "-m", *shlex.split(command)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if not runs_as_written(c)])
+def test_longer_commands_name_verbs_and_options_that_exist(command) -> None:
+    words = shlex.split(command)[1:]
+    verb = words[: 2 if words[0] in ("data", "weights") else 1]
+    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ssd300", *verb, "--help"], capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    for option in (word for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b", done.stdout), f"{' '.join(verb)} --help does not know {option}"
+
+
+def test_make_targets_exist() -> None:
+    if not shutil.which("make"):
+        pytest.skip("make is not installed")
+    lines = "\n".join(block for document in ("README.md", "CONTRIBUTING.md") for block in blocks(document, "sh"))
+    for target in re.findall(r"^make (\S+)", lines, re.M):
+        done = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/detect.md", "docs/compatibility.md"]
+)
+def test_links_lead_to_files(document) -> None:
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_compatibility_page_names_options_of_train_that_exist() -> None:
+    from inspect import signature
+
+    from ssd300.cli.train import train
+
+    text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    table = text[text.index("| `main.py` |") :]
+    known = {f"--{name.replace('_', '-')}" for name in signature(train).parameters} | {
+        "--published",
+        "--what",
+        "--help",
+    }
+    cells = [row.split("|")[2] for row in table.splitlines() if row.startswith("| `--")]
+    named = {option for cell in cells for option in re.findall(r"--[a-z-]+", cell)}
+    assert len(cells) == 29
+    assert named <= known
+
+
+def test_python_blocks_are_found() -> None:
+    assert len(blocks("README.md", "python")) == 2
+    assert len(commands()) >= 10
