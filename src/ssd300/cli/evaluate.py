@@ -53,7 +53,7 @@ def evaluate(
 
     if report:
         figures.require_matplotlib()  # told before an hour of detecting, not after
-    dataset = load_dataset(data, format=format, split=split)
+    dataset = load_dataset(data[0] if len(data) == 1 else data, format=format, split=split)
     detector = Detector.load(model, runtime=runtime, precision=precision, threads=threads)
     line = ProgressLine(len(dataset))
     try:

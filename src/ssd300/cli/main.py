@@ -15,6 +15,7 @@ import typer
 from ssd300.cli.data import data
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
+from ssd300.cli.evaluate import evaluate
 from ssd300.cli.train import train
 from ssd300.errors import SSD300Error
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(detect)
 app.command()(doctor)
+app.command()(evaluate)
 app.command()(train)
 app.add_typer(data, name="data")
 

@@ -1,0 +1,130 @@
+"""`ssd300 evaluate` through the real command, in a subprocess, with a small seeded model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COMMAND = [sys.executable, "-m", "ssd300", "evaluate"]
+SIZES = {"one.png": (90, 120), "two.png": (60, 200), "empty.png": (80, 80)}  # height, width
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A COCO file of three pictures, one without boxes, with the model's class names under other ids."""
+    folder = tmp_path_factory.mktemp("data set")
+    random = np.random.default_rng(0)
+    for name, (height, width) in SIZES.items():
+        small = Image.fromarray(random.integers(0, 255, (12, 12, 3), np.uint8))
+        small.resize((width, height)).save(folder / name)
+    return write_json(folder / "pets.json", ["person", "dog"])
+
+
+def write_json(path: Path, names: list[str]) -> Path:
+    images = [
+        {"id": i, "file_name": name, "height": height, "width": width}
+        for i, (name, (height, width)) in enumerate(SIZES.items(), 1)
+    ]
+    boxes = [
+        {"id": i, "image_id": 1 + i % 2, "category_id": 5 + i % 2, "bbox": [5 * i, 5, 30, 40], "iscrowd": int(i == 4)}
+        for i in range(1, 5)
+    ]
+    categories = [{"id": 5 + i, "name": name} for i, name in enumerate(names)]
+    path.write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    return path
+
+
+@pytest.fixture
+def evaluate(seeded_checkpoint):
+    def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "--model", str(seeded_checkpoint), "--threads", "1", "--precision", "f32"]
+        return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+    return run
+
+
+def test_no_data_set(evaluate, tmp_path) -> None:
+    result = evaluate("--data", tmp_path / "none.json")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("ssd300: ")
+    assert "none.json" in result.stderr
+
+
+def test_the_table(evaluate, data) -> None:
+    result = evaluate("--data", data)
+    lines = result.stdout.splitlines()
+    assert result.returncode == 0
+    assert lines[0].startswith("AP 0.")
+    assert lines[0].endswith("on 3 pictures of pets")
+    assert "[" in lines[0]
+    assert [line.split()[0] for line in lines[1:]][:3] == ["AP", "AP50", "AP75"]
+    assert len(lines) == 13
+    assert "1 crowd box" in result.stderr
+    assert "of classes that the data set does not have (it lacks 2 of the model's)" in result.stderr
+    assert "3 pictures in" in result.stderr
+
+
+def test_json_and_report(evaluate, data, tmp_path) -> None:
+    result = evaluate("--data", data, "--json", "--report", tmp_path / "out", "--published")
+    assert result.returncode == 0
+    told, kept = json.loads(result.stdout), json.loads((tmp_path / "out/report.json").read_text())
+    assert told["metrics"] == kept["metrics"]
+    assert told["dataset"]["pictures"] == 2
+    assert told["dataset"]["pictures_left_out"] == 1
+    assert told["settings"]["score_threshold"] == 0.05
+    assert told["model"]["name"] == "seeded"
+    assert (told["model"]["runtime"], told["model"]["precision"]) == ("openvino", "f32")
+    assert (tmp_path / "out/report.html").read_text().startswith("<!doctype html>")
+    assert str(tmp_path / "out/report.html") in result.stderr
+
+
+def test_a_picture_that_cannot_be_read(evaluate, data, tmp_path) -> None:
+    for name in SIZES:
+        (tmp_path / name).write_bytes((data.parent / name).read_bytes())
+    (tmp_path / "two.png").write_bytes((data.parent / "two.png").read_bytes()[:200])
+    result = evaluate("--data", write_json(tmp_path / "pets.json", ["person", "dog"]))
+    assert result.returncode == 1
+    assert "on 3 pictures of pets" in result.stdout
+    assert "1 picture could not be read" in result.stderr
+    assert "two.png" in result.stderr
+
+
+def test_another_set_of_classes(evaluate, data) -> None:
+    path = write_json(data.parent / "other.json", ["square", "circle"])
+    result = evaluate("--data", path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "no class name in common: the model knows person, dog, traffic light, Größe" in result.stderr
+    assert "square, circle" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"), [("hotcoco", []), ("matplotlib", ["--report", "out"])], ids=["hotcoco", "matplotlib"]
+)
+def test_without_the_extra(evaluate, data, tmp_path, package, arguments) -> None:
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / f"blocked/{package}.py").write_text(f"raise ImportError('no {package}')")
+
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "blocked")}
+    result = evaluate("--data", data, *arguments, cwd=tmp_path, env=environment)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "pip install 'ssd300[eval]'" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Missing option '--data'"),
+        (["--data", "x", "--conf", "2"], "0<=x<=1"),
+        (["--data", "x", "--decode", "slow"], "exact"),
+    ],
+)
+def test_usage_errors(evaluate, arguments, words) -> None:
+    result = evaluate(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
