@@ -1,0 +1,193 @@
+"""Model names -> files: what is bundled, what can be downloaded, and reading whichever it is.
+
+Nothing is fetched but what is asked for by name, and what was fetched is checked each time it is used.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from ssd300.errors import DownloadError, ModelError
+from ssd300.weights.atomic import sha256_of
+from ssd300.weights.checkpoint import read_checkpoint
+from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import State
+
+BUNDLED_FOLDER = Path(__file__).parent / "files"
+SUFFIXES = (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A model that has a name.
+
+    kind: "detector" detects; "backbone" is a point to start a training from.
+    url: None if the file is bundled with the package.
+    sha256_prefix: pinned by the publisher; without it the sha256 is recorded at first use.
+    size_mib: of the file, about; None where it is not known.
+    """
+
+    name: str
+    kind: Literal["detector", "backbone"]
+    file_name: str
+    licence: str
+    metric: str
+    url: str | None = None
+    sha256_prefix: str = ""
+    size_mib: float | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies, or would lie once it is downloaded."""
+        return (BUNDLED_FOLDER if self.url is None else cache_folder()) / self.file_name
+
+    @property
+    def state(self) -> Literal["bundled", "cached", "downloadable", "absent"]:
+        if self.url is None:
+            return "bundled" if self.path.exists() else "absent"
+        return "cached" if self.path.exists() else "downloadable"
+
+
+def _imagenet(backbone: str, sha256_prefix: str, size_mib: float, top1: float) -> CatalogueEntry:
+    file_name = f"{backbone}-{sha256_prefix}.pth"
+    url = f"https://download.pytorch.org/models/{file_name}"
+    metric = f"ImageNet top-1 {top1} % (torchvision)"
+    licence = "BSD-3-Clause (torchvision)"
+    return CatalogueEntry(f"imagenet-{backbone}", "backbone", file_name, licence, metric, url, sha256_prefix, size_mib)
+
+
+_ENTRIES = (
+    CatalogueEntry("default", "detector", "default.safetensors", "Apache-2.0", "see `ssd300 info default`"),
+    CatalogueEntry(
+        "nvidia-resnet50-coco",
+        "detector",
+        "nvidia_ssdpyt_amp_200703.pt",
+        "see its page on NVIDIA NGC",
+        "AP 0.27 on COCO val2017 (published for its recipe)",
+        "https://api.ngc.nvidia.com/v2/models/nvidia/ssd_pyt_ckpt_amp/versions/20.06.0/files/nvidia_ssdpyt_amp_200703.pt",
+    ),
+    _imagenet("resnet18", "f37072fd", 44.7, 69.758),
+    _imagenet("resnet34", "b627a593", 83.3, 73.314),
+    _imagenet("resnet50", "0676ba61", 97.8, 76.130),
+    _imagenet("resnet101", "63fe2227", 170.5, 77.374),
+    _imagenet("resnet152", "394f9c45", 230.4, 78.312),
+)
+
+
+def catalogue() -> list[CatalogueEntry]:
+    """Every model that has a name."""
+    return list(_ENTRIES)
+
+
+def cache_folder() -> Path:
+    """Where downloads lie: SSD300_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("SSD300_CACHE"):
+        return Path(chosen)
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("ssd300"))
+
+
+def resolve(model: str | os.PathLike[str], *, offline: bool | None = None, force: bool = False) -> Path:
+    """The file of a model: a catalogue name (downloaded now if it must be), or a path, which is returned as it is.
+
+    offline: forbid any socket; None asks SSD300_OFFLINE. force: download again even if the file is there.
+    Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
+    """
+    entry = next((e for e in _ENTRIES if e.name == model), None)
+    if entry is None:
+        return _existing(Path(model))
+    if entry.url is None:
+        if not entry.path.is_file():
+            raise ModelError(
+                f"the model {entry.name!r} is not part of this installation ({entry.path} is missing); "
+                "reinstall ssd300, or give a model file (`ssd300 models` lists names)"
+            )
+        return entry.path
+    if force or not entry.path.is_file():
+        _fetch(entry, entry.url, offline)
+    else:
+        _check(entry)
+    return entry.path
+
+
+def load_state(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
+    """The state (float32, published keys) and metadata of a model file: .safetensors, or .pt/.pth as published.
+
+    Raises ModelError: missing, of another kind, damaged, hostile, or not an SSD300.
+    """
+    path = _existing(Path(path))
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return read_checkpoint(path)
+    if suffix in (".pt", ".pth"):
+        from ssd300.weights.published import read_published
+
+        return read_published(path)
+    raise ModelError(f"{path}: its name ends in {suffix!r}, expected weights: {', '.join(SUFFIXES)}")
+
+
+def _existing(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{path}: a folder, expected a model file in it ({', '.join(SUFFIXES)})")
+    names = [e.name for e in _ENTRIES]
+    near = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")
+
+
+def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> None:
+    from ssd300.images.fetch import is_offline
+
+    if is_offline() if offline is None else offline:
+        raise DownloadError(
+            f"the model {entry.name!r} is not on this machine and the network is forbidden: fetch {url} elsewhere and "
+            f"put it at {entry.path}"
+        )
+    from ssd300.weights.download import download, shown_progress
+    from ssd300.weights.published import read_published
+
+    expected = _recorded(entry) or entry.sha256_prefix
+    with shown_progress(entry.name) as progress:
+        # A file without a pinned sha256 must at least read as what it is.
+        verify = None if expected else read_published
+        digest = download(url, entry.path, sha256_prefix=expected, verify=verify, progress=progress)
+    _record(entry, digest)
+
+
+def _check(entry: CatalogueEntry) -> None:
+    """Raise ModelError if a cached file is not the one that was first used; record it if this is the first use."""
+    digest = sha256_of(entry.path)
+    expected = _recorded(entry) or entry.sha256_prefix
+    if not digest.startswith(expected):
+        raise ModelError(
+            f"{entry.path}: its sha256 is {digest}, expected {expected}: the file has changed or is damaged; "
+            f"delete it to download it again, and {_record_path(entry).name} too if the change is meant"
+        )
+    _record(entry, digest)
+
+
+def _record_path(entry: CatalogueEntry) -> Path:
+    return entry.path.with_name(entry.path.name + ".sha256")
+
+
+def _recorded(entry: CatalogueEntry) -> str:
+    """The sha256 of the file at its first use, or nothing."""
+    try:
+        words = _record_path(entry).read_text("ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return words[0] if words else ""
+
+
+def _record(entry: CatalogueEntry, digest: str) -> None:
+    """Remember the sha256, in the form that `sha256sum --check` reads."""
+    if _recorded(entry) == digest:
+        return
+    with suppress(OSError):  # a folder that an administrator filled may be read-only
+        _record_path(entry).write_text(f"{digest}  {entry.file_name}\n", "ascii")

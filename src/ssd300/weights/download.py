@@ -1,0 +1,222 @@
+"""Downloading a model file: resumed where it stopped, checked before it gets its name, safe with several processes."""
+
+import http.client
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ssd300.errors import DownloadError, ModelError
+from ssd300.weights.atomic import publish, sha256_of
+
+TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
+MAX_BYTES = 2**30  # no model file is larger
+PIECE_BYTES = 2**18
+
+Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    sha256_prefix: str = "",
+    verify: Callable[[Path], object] | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Fetch `url` to `path`, which appears only when it is whole and right; returns its sha256.
+
+    A part that an earlier call left is continued, if the server still has the same file. Another process that fetches
+    the same file is waited for, and its result taken. A file that is already there is replaced.
+
+    sha256_prefix: what the sha256 must begin with.
+    verify: called with the finished file before it gets its name; raises ModelError if it is not what it should be.
+    Raises DownloadError; a part stays for the next call unless it is wrong.
+    """
+    part = path.with_name(path.name + ".part")
+    before = _identity(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.with_name(f".{path.name}.lock")):
+            if _identity(path) != before:  # another process fetched it while we waited
+                return sha256_of(path)
+            _fetch(url, part, progress)
+            digest = sha256_of(part)
+            _accept(url, part, digest, sha256_prefix, verify)
+            publish(part, path)
+            _validator(part).unlink(missing_ok=True)
+            return digest
+    except OSError as error:
+        raise DownloadError(
+            f"{path}: cannot be written: {error.strerror or error}; set SSD300_CACHE to another folder"
+        ) from error
+
+
+def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Callable[[Path], object] | None) -> None:
+    """Raise DownloadError, and remove the part, unless it is the file that was asked for."""
+    try:
+        if not digest.startswith(sha256_prefix):
+            raise ModelError(f"its sha256 is {digest}, expected {sha256_prefix}...")
+        if verify:
+            verify(part)
+    except ModelError as error:
+        _discard(part)
+        raise DownloadError(f"{url}: the file is not what it should be: {error}; try again later") from error
+
+
+def _fetch(url: str, part: Path, progress: Progress | None) -> None:
+    """Complete the part file. Raises DownloadError; OSError when it cannot be written."""
+    have = part.stat().st_size if part.exists() and _validator(part).exists() else 0
+    try:
+        response = _open(url, part, have)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # what we have is not a part of what the server has now
+            _discard(part)
+            _fetch(url, part, progress)
+            return
+        words = f"the server answers {error.code} {error.reason}"
+        raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _network_failed(url, part, error) from error
+    with response:
+        start, total = _extent(url, response, part, have)
+        if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
+            raise DownloadError(f"{url}: the server sent a web page, not the file; check the network and proxies")
+        if not start:
+            _remember(response, part)
+        _receive(url, response, part, start, total, progress)
+
+
+def _open(url: str, part: Path, have: int) -> Any:
+    """Ask for the file, or for what is missing of it."""
+    headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": _validator(part).read_text("latin-1")}
+    opener = urllib.request.build_opener(_SafeRedirects)
+    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
+
+
+def _receive(url: str, response: Any, part: Path, start: int, total: int | None, progress: Progress | None) -> None:
+    if (total or 0) > MAX_BYTES:
+        raise DownloadError(f"{url}: {total:,} bytes, more than the {MAX_BYTES:,} that a model may have")
+    done = start
+    with part.open("ab" if start else "wb") as file:
+        while True:
+            try:
+                piece = response.read1(PIECE_BYTES)
+            except (OSError, http.client.HTTPException) as error:
+                file.flush()
+                raise _network_failed(url, part, error) from error
+            if not piece:
+                break
+            file.write(piece)
+            done += len(piece)
+            if done > MAX_BYTES:
+                raise DownloadError(f"{url}: more than the {MAX_BYTES:,} bytes that a model may have")
+            if progress:
+                progress(done, total)
+    if total is not None and done != total:
+        raise DownloadError(f"{url}: the connection ended after {done:,} of {total:,} bytes; {_again(part)}")
+
+
+def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
+    reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+    return DownloadError(f"{url}: the network failed ({reason}); {_again(part)}")
+
+
+def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
+    """(first byte that comes, bytes of the whole file if known)."""
+    if response.status != 206:
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdigit() else None
+    unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
+    span, _, total = extent.partition("/")
+    if unit != "bytes" or not have or span.split("-")[0] != str(have) or not total.isdigit():
+        _discard(part)
+        raise DownloadError(f"{url}: the server sent another part than was asked for; run it again")
+    return have, int(total)
+
+
+def _validator(part: Path) -> Path:
+    """Beside the part: what tells whether the server still has the same file."""
+    return part.with_name(part.name + ".tag")
+
+
+def _remember(response: Any, part: Path) -> None:
+    tag = response.headers.get("ETag") or ""
+    tag = "" if tag.startswith("W/") else tag  # a weak tag may not be used for ranges
+    tag = tag or response.headers.get("Last-Modified") or ""
+    if tag:
+        _validator(part).write_text(tag, "latin-1")
+    else:
+        _validator(part).unlink(missing_ok=True)
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _validator(part).unlink(missing_ok=True)
+
+
+def _again(part: Path) -> str:
+    kept = part.stat().st_size if part.exists() and _validator(part).exists() else 0
+    return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from https to something that can be listened to and changed."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise DownloadError(f"{req.full_url}: redirected to {newurl}, which is not https, so it is not fetched")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that ends with the process, so that a killed one blocks nobody."""
+    with path.open("ab") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            while True:
+                try:
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+                except OSError:  # it gives up after ten seconds
+                    time.sleep(1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def shown_progress(name: str) -> Iterator[Progress | None]:
+    """A progress bar on stderr if that is a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"Downloading {name}", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
