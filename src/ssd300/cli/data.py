@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
 
+SHOWN = 10  # lines of a kind
 PATH_HELP = "COCO .json, YOLO data.yaml, .pack, or the folder of a data set (COCO, YOLO or VOC)."
 DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
 InputFormat = Annotated[
@@ -79,10 +80,8 @@ def convert(
     progress.end()
     for dataset in splits.values():
         typer.echo(dataset.summary(), err=True)
-    for line in done.lost:
-        typer.echo(f"not taken along: {line}", err=True)
-    for old, new in done.renamed:
-        typer.echo(f"renamed: {old} -> {new}", err=True)
+    _list("not taken along", done.lost)
+    _list("renamed", [f"{old} -> {new}" for old, new in done.renamed])
     typer.echo(f"{done.pictures} pictures and {done.boxes} boxes written", err=True)
     typer.echo(out)
 
@@ -180,6 +179,14 @@ def pack(
         typer.echo(written)
 
 
+def _list(what: str, lines: Sequence[str]) -> None:
+    """The first few lines on stderr, and how many more there are."""
+    for line in lines[:SHOWN]:
+        typer.echo(f"{what}: {line}", err=True)
+    if len(lines) > SHOWN:
+        typer.echo(f"{what}: {len(lines) - SHOWN} more", err=True)
+
+
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
     """Every split of a data set by name, or the one that is asked for."""
     from ssd300.data.load import choose, load_dataset
@@ -212,10 +219,9 @@ def _augmenting(name: str) -> "Augment":
     if name not in AUGMENTS:
         raise unknown_name("augmentation", name, AUGMENTS)
 
-    def augment(rgb: Any, unit_xyxy: Any, positions: Any, rng: Any) -> tuple[Any, Any, Any]:
-        count = len(positions)
-        no = np.zeros(count, bool)
-        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, np.ones(count, np.float32), no, no), rng)
+    def augment(rgb: Any, unit_xyxy: Any, positions: Any, crowd: Any, rng: Any) -> tuple[Any, Any, Any]:
+        scores, doubtful = np.ones(len(positions), np.float32), np.zeros(len(positions), bool)
+        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, scores, doubtful, crowd), rng)
         return sample.picture, sample.boxes_xyxy, sample.labels
 
     return augment

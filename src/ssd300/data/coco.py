@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, picture_size
+from ssd300.data.files import PictureFinder, folder_name, picture_size
 from ssd300.data.fitting import fit_with_notes
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
@@ -70,10 +70,9 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
 
 def default_name(path: Path) -> str:
     """What a data set is called: its folder, and the file where that says more ("bccd/train", "coco_dev")."""
-    folder = path.resolve().parent
-    if path.stem in ("annotations", "_annotations.coco", "labels", "instances_default"):
-        return folder.name
-    return f"{folder.parent.name if folder.name == 'annotations' else folder.name}/{path.stem}"
+    folder = folder_name(path.parent)
+    generic = path.stem in ("annotations", "_annotations.coco", "labels", "instances_default")
+    return folder if generic else f"{folder}/{path.stem.removeprefix('instances_')}"
 
 
 @dataclass

@@ -18,6 +18,15 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
+def folder_name(folder: Path) -> str:
+    """What a data set in this folder is called: the folder, and the one above where it says little by itself."""
+    folder = folder.resolve()
+    if folder.name.lower() == "annotations":
+        return folder_name(folder.parent)
+    says_little = folder.name.lower() in ("split", "train", "val", "valid", "test")
+    return f"{folder.parent.name}/{folder.name}" if says_little else folder.name
+
+
 class PictureFinder:
     """Finds pictures by the names that an annotation file uses, in a few folders, the last successful one first."""
 

@@ -26,7 +26,7 @@ from PIL import Image
 
 from ssd300.data.dataset import Annotations, Dataset, Picture, UInt8, join
 from ssd300.data.files import publish
-from ssd300.errors import ArgumentError, DatasetError
+from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
 
@@ -82,16 +82,7 @@ def pack_dataset(
     `max_side` unused). The files appear under their names only when all of them are whole. Raises ImageError or
     DatasetError for a picture that cannot be read: none is left out.
     """
-    if (
-        encoding not in ENCODINGS
-        or max_side < 1
-        or not 1 <= jpeg_quality <= 100
-        or (piece_mb is not None and piece_mb <= 0)
-    ):
-        raise ArgumentError(
-            f"want an encoding of {', '.join(ENCODINGS)}, max_side >= 1, jpeg_quality 1..100 and piece_mb > 0; "
-            f"got {encoding!r}, {max_side}, {jpeg_quality}, {piece_mb}"
-        )
+    _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,24 +91,13 @@ def pack_dataset(
     try:
         for done, picture in enumerate(dataset.pictures, 1):
             packed, data = _encode(picture, encoding, max_side, jpeg_quality)
-            if not pieces or (pieces[-1].pictures and pieces[-1].end + len(data) > limit):
+            if not pieces or not pieces[-1].has_room(packed, data, limit):
                 pieces.append(_Piece(out))
             pieces[-1].add(packed, data)
             progress(done)
-        names = json.dumps([dataset.name, encoding, [p.file_name for p in dataset.pictures], dataset.classes.names])
-        common = {
-            "name": dataset.name,
-            "encoding": encoding,
-            "class_names": dataset.classes.names,
-            "class_ids": dataset.classes.ids,
-            "of_one": hashlib.sha256(names.encode()).hexdigest(),  # pieces of one set carry the same
-            "pieces": len(pieces),
-        }
         for index, piece in enumerate(pieces):
-            piece.finish({**common, "piece": index})
-        stem = out.name.removesuffix(SUFFIX)
-        paths = [out.with_name(f"{stem}-{i:05}-of-{len(pieces):05}{SUFFIX}") for i in range(len(pieces))]
-        paths = paths if piece_mb else [out]
+            piece.finish({**_common_header(dataset, encoding), "piece": index, "pieces": len(pieces)})
+        paths = _piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
             publish(Path(piece.file.name), path)
     finally:
@@ -127,6 +107,32 @@ def pack_dataset(
     return paths
 
 
+def _check_options(encoding: str, max_side: int, jpeg_quality: int, piece_mb: float | None) -> None:
+    if encoding not in ENCODINGS:
+        raise unknown_name("encoding", encoding, ENCODINGS)
+    if max_side < 1 or not 1 <= jpeg_quality <= 100 or (piece_mb is not None and piece_mb <= 0):
+        raise ArgumentError(
+            f"want max_side >= 1, jpeg_quality 1 to 100 and piece_mb > 0; got {max_side}, {jpeg_quality}, {piece_mb}"
+        )
+
+
+def _common_header(dataset: Dataset, encoding: Encoding) -> dict[str, Any]:
+    """What all pieces of one set share; `of_one` tells whether two pieces do belong together."""
+    names = json.dumps([dataset.name, encoding, [p.file_name for p in dataset.pictures], dataset.classes.names])
+    return {
+        "name": dataset.name,
+        "encoding": encoding,
+        "class_names": dataset.classes.names,
+        "class_ids": dataset.classes.ids,
+        "of_one": hashlib.sha256(names.encode()).hexdigest(),
+    }
+
+
+def _piece_paths(first: Path, total: int) -> list[Path]:
+    stem = first.name.removesuffix(SUFFIX)
+    return [first.with_name(f"{stem}-{i:05}-of-{total:05}{SUFFIX}") for i in range(total)]
+
+
 class _Piece:
     """A packed file while it is written, under a temporary name beside its place."""
 
@@ -134,10 +140,16 @@ class _Piece:
         self.file = NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".part", delete=False)  # noqa: SIM115
         self.file.write(MAGIC)
         self.end = len(MAGIC)
+        self.described = 4096 + FOOTER.size  # bytes that arrays and header will take, at most
         self.pictures: list[Picture] = []
         self.places: list[tuple[int, int]] = []  # offset, size
 
+    def has_room(self, picture: Picture, data: bytes, limit: float) -> bool:
+        """Whether the piece stays within the limit with this picture; one alone always has room."""
+        return not self.pictures or self.end + len(data) + self.described + _described(picture) <= limit
+
     def add(self, picture: Picture, data: bytes) -> None:
+        self.described += _described(picture)
         self.places.append((self._append(data), len(data)))
         self.pictures.append(picture)
 
@@ -168,6 +180,11 @@ class _Piece:
         text = json.dumps(header).encode()
         start = self._append(text)
         self.file.write(FOOTER.pack(start, len(text), MAGIC))
+
+
+def _described(picture: Picture) -> int:
+    """Bytes that a picture takes beside its pixels, at most: places, sizes, names, alignment; 42 for each box."""
+    return 128 + 8 * len(picture.file_name) + 8 * len(str(picture.image_id)) + 42 * len(picture.annotations)
 
 
 def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: int) -> tuple[Picture, bytes]:
@@ -209,7 +226,7 @@ def read_pack(path: Path) -> Dataset:
     if match is None:
         return _read_piece(path)[0]
     total = int(match["total"])
-    paths = [path.with_name(f"{match['stem']}-{i:05}-of-{total:05}{SUFFIX}") for i in range(total)]
+    paths = _piece_paths(path.with_name(match["stem"]), total)
     missing = [piece.name for piece in paths if not piece.is_file()]
     if missing:
         raise DatasetError(

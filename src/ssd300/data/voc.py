@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import is_picture, picture_size, read_text
+from ssd300.data.files import folder_name, is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
@@ -85,9 +85,7 @@ def read_voc(folder: Path, split: str | None = None, name: str | None = None) ->
         raise DatasetError(f"{folder}: no VOC XML files found in {annotations}")
     for key, count in sorted(reader.unused.items()):
         reader.note("field not used", "noted", folder, "", "", f"<{key}> of {count} objects is not used")
-    whole = folder.resolve()
-    generic = whole.name.lower() in (*SPLITS, "valid", "trainval")
-    default = f"{whole.name}/{split}" if split else f"{whole.parent.name}/{whole.name}" if generic else whole.name
+    default = f"{folder_name(folder)}/{split}" if split else folder_name(folder)
     return Dataset(name or default, classes, tuple(pictures), tuple(reader.notes))
 
 

@@ -7,14 +7,14 @@ to the data.yaml; a split is a folder, a .txt with one picture a line, or a list
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import is_picture, picture_size, read_text
+from ssd300.data.files import folder_name, is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
 from ssd300.data.numbers import Float64
 from ssd300.data.sidecar import Sidecar
@@ -87,7 +87,7 @@ def read_yolo(path: Path, split: str, name: str | None = None) -> Dataset:
     files = dict(_pictures_of_split(path, content, split, notes))
     pictures = tuple(picture for file, listed in files.items() if (picture := reader.picture(file, listed)))
     notes += _labels_without_pictures(files)
-    return Dataset(name or f"{path.resolve().parent.name}/{split}", classes, pictures, tuple(notes))
+    return Dataset(name or f"{folder_name(path.parent)}/{split}", classes, pictures, tuple(notes))
 
 
 def _pictures_of_split(
@@ -158,6 +158,7 @@ class _Reader:
     classes: ClassList  # the same names with the user's ids
     sidecar: Sidecar
     notes: list[Note]
+    seen: dict[Path, str] = field(default_factory=dict)  # label file -> the picture that had it
 
     def picture(self, path: Path, listed: Path) -> Picture | None:
         try:
@@ -177,8 +178,17 @@ class _Reader:
             words = f"no label file, so it has no boxes; tried {labels}"
             self.notes.append(Note("picture without label file", "noted", str(labels), picture, "", words))
             return Annotations.empty()
+        if labels in self.seen:
+            words = f"the label file is also that of {self.seen[labels]}: two pictures differ only in their endings"
+            self.notes.append(Note("label file shared", "fault", str(labels), picture, "", words))
+        self.seen[labels] = picture
+        try:
+            text = read_text(labels, "label file")
+        except DatasetError as error:
+            self.notes.append(Note("unreadable label file", "fault", str(labels), picture, "", str(error)))
+            return Annotations.empty()
         rows, places = [], []
-        for number, line in enumerate(read_text(labels, "label file").splitlines(), 1):
+        for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
                 continue
             row = self._row(line, (str(labels), picture, f"line {number}"))
