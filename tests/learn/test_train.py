@@ -30,6 +30,10 @@ TINY = {
 }
 
 
+def results(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "results.csv").read_text().splitlines()))
+
+
 def states_equal(a: Path, b: Path) -> bool:
     one, two = load_state(a), load_state(b)
     return all(torch.equal(value, two["network"][key]) for key, value in one["network"].items()) and all(
@@ -57,7 +61,7 @@ def test_other_backbones_need_a_start(squares, tmp_path):
 
 def test_a_run_leaves_what_it_promises(squares, tmp_path):
     out = train(squares, squares.subset(range(4)), out=tmp_path / "run", epochs=2, **TINY)
-    rows = list(csv.DictReader((out / "results.csv").open()))
+    rows = results(out)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert all(float(row["AP"]) >= 0 for row in rows)
     described = json.loads((out / "recipe.json").read_text())
@@ -149,7 +153,7 @@ def test_two_processes_equal_one_that_accumulates(squares, tmp_path):
             command(data, tmp_path / str(processes), *options, *extra, processes=processes),
             capture_output=True, text=True, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        history = csv.DictReader((tmp_path / str(processes) / "results.csv").open())
+        history = results(tmp_path / str(processes))
         losses.append([[float(row["box_loss"]), float(row["class_loss"])] for row in history])
         assert result.returncode == 0
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)  # 10 epochs of 2 steps: the first 20 losses

@@ -32,7 +32,7 @@ class Learner:
     def step(self, lr: float) -> None:
         """One optimizer step with the gradients that have been added up; they are gone afterwards."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["lr_share"]
         self.scaler.unscale_(self.optimizer)
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)

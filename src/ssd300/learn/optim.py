@@ -1,6 +1,7 @@
 """Parameter groups, the learning rate of every step, and the averaged weights."""
 
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,16 +24,22 @@ def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
                 module.eval()
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Weight decay on kernels; none on biases and one-dimensional tensors (batch norms), as published."""
-    learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    plain = [p for name, p in learning if p.dim() == 1 or name.endswith(".bias")]
-    decayed = [p for name, p in learning if not (p.dim() == 1 or name.endswith(".bias"))]
-    return [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]
+def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 1.0) -> list[dict[str, Any]]:
+    """Weight decay on kernels; none on biases and one-dimensional tensors (batch norms), as published.
+
+    With `trunk_lr` below 1 the trunk has groups of its own. `lr_share` is what a group takes of the learning rate.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decay = 0.0 if parameter.dim() == 1 or name.endswith(".bias") else weight_decay
+            share = trunk_lr if name.startswith("feature_extractor.") else 1.0
+            groups.setdefault((share, decay), []).append(parameter)
+    return [{"params": groups[key], "lr_share": key[0], "weight_decay": key[1]} for key in sorted(groups)]
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    groups = parameter_groups(network, recipe.weight_decay)
+    groups = parameter_groups(network, recipe.weight_decay, recipe.trunk_lr)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
