@@ -14,9 +14,7 @@ import torch
 from matplotlib.patches import Rectangle
 
 BACKBONE = "resnet50"
-CHECKPOINT = (
-    None  # the published weights, downloaded once (about 90 MB); or a file: .pt as published, .safetensors of ssd300
-)
+CHECKPOINT = None  # the published weights, downloaded once; or a file: .pt as published, .safetensors
 repository = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "hubconf.py").exists())
 pictures = sorted((repository / "examples" / "images").glob("*.jpg"))
 

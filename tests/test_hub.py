@@ -216,7 +216,7 @@ def test_no_helper_changes_its_input(helpers, picture):
         ([locs, logits], lambda: helpers.decode_results((locs, logits))),
         (detections, lambda: helpers.pick_best(detections)),
     ):
-        before = [np.array(value) for value in inputs]
+        before = [np.asarray(value).copy() for value in inputs]
         call()
         for value, copy in zip(inputs, before, strict=True):
             np.testing.assert_array_equal(np.asarray(value), copy)
@@ -304,7 +304,6 @@ net = torch.hub.load({clone!r}, "nvidia_ssd", pretrained=False, backbone="resnet
 helpers = torch.hub.load({clone!r}, "nvidia_ssd_processing_utils", source="local")
 import ssd300
 assert ssd300.__file__.startswith({clone!r}), ssd300.__file__
-assert set(torch.hub.list({clone!r}, source="local")) >= {{"nvidia_ssd", "nvidia_ssd_processing_utils"}}
 assert len(helpers.get_coco_object_dictionary()) == 80
 assert "skimage" not in sys.modules and "matplotlib" not in sys.modules
 print(net.num_classes)

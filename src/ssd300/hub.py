@@ -18,11 +18,10 @@ from ssd300.images.source import open_source
 from ssd300.labels import COCO, COCO_NAMES
 from ssd300.postprocess import decode
 from ssd300.priors import IMAGE_SIZE
-from ssd300.weights.catalog import resolve
-from ssd300.weights.checkpoint import load_state
+from ssd300.weights import catalog
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
     from ssd300.learn.network import SSD300
 
@@ -64,7 +63,7 @@ def nvidia_ssd(
                 f"published weights exist for resnet50 with 81 classes only, not for {backbone} with {num_classes}; "
                 "pass checkpoint=FILE, or pretrained=False for random weights"
             )
-        checkpoint = resolve(PUBLISHED_MODEL, force=force_reload)
+        checkpoint = catalog.resolve(PUBLISHED_MODEL, force=force_reload)
     network = _new_network(backbone, num_classes)
     if checkpoint is not None:
         _load(network, checkpoint)
@@ -116,11 +115,13 @@ class Processing:
         return np.asarray(Processing.normalize(cut), np.float64)
 
     @staticmethod
-    def prepare_tensor(inputs: Sequence[ArrayLike], fp16: bool = False) -> "torch.Tensor":
+    def prepare_tensor(inputs: Sequence[ArrayLike], fp16: bool = False) -> "Tensor":
         """N prepared pictures [300, 300, 3] -> tensor [N, 3, 300, 300], float32 or float16, on CUDA where there is."""
         torch = _torch("nvidia_ssd_processing_utils().prepare_tensor")
-        pictures = np.stack([np.asarray(picture, np.float16 if fp16 else np.float32) for picture in inputs])
-        tensor: torch.Tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        pictures = np.zeros((len(inputs), IMAGE_SIZE, IMAGE_SIZE, 3), np.float16 if fp16 else np.float32)
+        for place, picture in zip(pictures, inputs, strict=True):
+            place[:] = picture
+        tensor: Tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
         return tensor.cuda() if torch.cuda.is_available() else tensor
 
     @staticmethod
@@ -131,8 +132,10 @@ class Processing:
         ASCENDING: the best is last.
         """
         locs, logits = map(_to_numpy, predictions)
-        options = {"iou_threshold": DECODE_IOU_THRESHOLD, "max_detections": DECODE_MAX_DETECTIONS}
-        descending = [decode(*one, **options) for one in zip(locs, logits, strict=True)]
+        descending = [
+            decode(*one, iou_threshold=DECODE_IOU_THRESHOLD, max_detections=DECODE_MAX_DETECTIONS)
+            for one in zip(locs, logits, strict=True)
+        ]
         return [[array[::-1].copy() for array in picture] for picture in descending]
 
     @staticmethod
@@ -165,7 +168,7 @@ def _new_network(backbone: str, num_classes: int) -> "SSD300":
 
 def _load(network: "SSD300", checkpoint: str | PathLike[str]) -> None:
     torch = _torch("nvidia_ssd")
-    state, metadata = load_state(checkpoint)
+    state, metadata = catalog.load_state(checkpoint)
     found, expected = (metadata.backbone, metadata.num_classes), (network.backbone, network.num_classes)
     if found != expected:
         raise ModelError(

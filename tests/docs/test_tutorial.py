@@ -40,7 +40,7 @@ def test_the_tutorial_draws_what_it_finds(tmp_path, monkeypatch, capsys):
     script = (EXAMPLES / "hub_tutorial.py").read_text()
     for line, replacement in (
         ('BACKBONE = "resnet50"\n', 'BACKBONE = "resnet18"\n'),
-        ("CHECKPOINT = None ", f"CHECKPOINT = {str(file)!r} "),
+        ("CHECKPOINT = None", f"CHECKPOINT = {str(file)!r}"),
         ("Path.cwd(), *Path.cwd().parents", f"Path({str(EXAMPLES.parent)!r}),"),
     ):
         assert script.count(line) == 1
