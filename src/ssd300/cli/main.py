@@ -16,7 +16,10 @@ from ssd300.cli.data import data
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.evaluate import evaluate
+from ssd300.cli.info import info
+from ssd300.cli.models import models
 from ssd300.cli.train import train
+from ssd300.cli.weights import weights
 from ssd300.errors import SSD300Error
 
 app = typer.Typer(
@@ -29,8 +32,11 @@ app = typer.Typer(
 app.command()(detect)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(info)
+app.command()(models)
 app.command()(train)
 app.add_typer(data, name="data")
+app.add_typer(weights, name="weights")
 
 
 def _print_version(wanted: bool) -> None:

@@ -15,21 +15,21 @@ from ssd300.errors import ArgumentError, ModelError
 from ssd300.weights.atomic import replacing, sha256_of
 from ssd300.weights.embedded import read_ir_metadata, read_onnx_metadata
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.state import Shape, State, check_network, checked, checked_tensor, identify
+from ssd300.weights.state import State, TensorSpec, check_network, checked, checked_tensor, identify
 
 __all__ = [
     "ModelMetadata",
     "State",
     "read_checkpoint",
     "read_metadata",
-    "read_shapes",
+    "read_specs",
     "read_tensors",
     "sha256_of",
     "write_checkpoint",
 ]
 
 METADATA_KEY = "ssd300"  # in the header of the safetensors file
-_DTYPES = ("F32", "F16", "F64", "I64", "I32")
+_DTYPES = {"F32": "float32", "F16": "float16", "F64": "float64", "I64": "int64", "I32": "int32"}
 
 
 def read_checkpoint(path: str | Path) -> tuple[State, ModelMetadata]:
@@ -38,9 +38,9 @@ def read_checkpoint(path: str | Path) -> tuple[State, ModelMetadata]:
     A file without our metadata is read too: backbone and classes are inferred, and `training["note"]` says so.
     Raises ModelError: not readable, damaged, keys or shapes not an SSD300's, numbers not finite, a newer schema.
     """
-    with _opened(path) as (file, shapes):
-        metadata, network = _describe(path, file, shapes)
-        return checked(str(path), {key: file.get_tensor(key) for key in shapes}, network), metadata
+    with _opened(path) as (file, specs):
+        metadata, network = _describe(path, file, specs)
+        return checked(str(path), {key: file.get_tensor(key) for key in specs}, network), metadata
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
@@ -50,8 +50,8 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".safetensors":
-        with _opened(path) as (file, shapes):
-            return _describe(path, file, shapes)[0]
+        with _opened(path) as (file, specs):
+            return _describe(path, file, specs)[0]
     if suffix == ".xml":
         return read_ir_metadata(path)
     if suffix == ".onnx":
@@ -59,10 +59,10 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .xml or .onnx")
 
 
-def read_shapes(path: str | Path) -> dict[str, Shape]:
-    """Key -> shape of every tensor of any safetensors file, without reading numbers. Raises ModelError."""
-    with _opened(path) as (_, shapes):
-        return shapes
+def read_specs(path: str | Path) -> dict[str, TensorSpec]:
+    """Every tensor of any safetensors file, without its numbers. Raises ModelError."""
+    with _opened(path) as (_, specs):
+        return specs
 
 
 def read_tensors(path: str | Path, keys: Iterable[str]) -> State:
@@ -101,18 +101,20 @@ def write_checkpoint(
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Shape]]]:
-    """An open safetensors file and the shapes of its tensors, their kinds checked. Every fault is a ModelError."""
+def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]]]:
+    """An open safetensors file and what is in it, of a kind that can be read. Every fault is a ModelError."""
     try:
         with safe_open(path, framework="np") as file:
-            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-            for key, part in slices.items():
+            specs = {}
+            for key in file.keys():  # noqa: SIM118 (not a dict)
+                part = file.get_slice(key)
                 if part.get_dtype() not in _DTYPES:
                     raise ModelError(
                         f"{path}: tensor {key[:200]!r} is {part.get_dtype()}, expected one of {', '.join(_DTYPES)}; "
                         "save the model as float32 or float16"
                     )
-            yield file, {key: tuple(part.get_shape()) for key, part in slices.items()}
+                specs[key] = TensorSpec(_DTYPES[part.get_dtype()], tuple(part.get_shape()))
+            yield file, specs
     except SafetensorError as error:
         size = Path(path).stat().st_size
         raise ModelError(
@@ -122,8 +124,9 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, Shape]]]:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
 
 
-def _describe(path: str | Path, file: Any, shapes: dict[str, Shape]) -> tuple[ModelMetadata, Architecture]:
+def _describe(path: str | Path, file: Any, specs: dict[str, TensorSpec]) -> tuple[ModelMetadata, Architecture]:
     """The metadata, written or inferred, and the network, once keys and shapes agree with it."""
+    shapes = {key: spec.shape for key, spec in specs.items()}
     text = (file.metadata() or {}).get(METADATA_KEY)
     if text is None:
         network = identify(str(path), shapes)

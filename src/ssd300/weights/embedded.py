@@ -1,5 +1,6 @@
 """The metadata inside the exported kinds of model file: OpenVINO IR (.xml) and ONNX."""
 
+from collections import Counter
 from pathlib import Path
 from xml.parsers import expat
 
@@ -14,13 +15,25 @@ _REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
 
 def read_ir_metadata(path: str | Path) -> ModelMetadata:
     """The metadata of an OpenVINO .xml, found without loading OpenVINO. Raises ModelError."""
+    return read_ir(path)[0]
+
+
+def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
+    """The metadata of an OpenVINO .xml, and how many bytes of its constants are of each element type ("i8", "f16").
+
+    Raises ModelError.
+    """
     open_tags: list[str] = []
     texts: list[str] = []
+    constants: Counter[str] = Counter()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         open_tags.append(tag)
         if open_tags == _XML_PATH:
             texts.append(attributes.get("value", ""))
+        size = attributes.get("size", "")
+        if tag == "data" and size.isdecimal() and len(size) < 16 and "element_type" in attributes:
+            constants[attributes["element_type"]] += int(size)
 
     def refuse_doctype(*_: object) -> None:  # entities that multiply come from a document type, which IR has none of
         raise ModelError(f"{path}: an XML document with a DOCTYPE is not an OpenVINO model; {_REMEDY}")
@@ -38,7 +51,7 @@ def read_ir_metadata(path: str | Path) -> ModelMetadata:
         raise ModelError(f"{path}: not an OpenVINO model: {error}; {_REMEDY}") from error
     if not texts:
         raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
-    return ModelMetadata.from_json(texts[0], source=str(path))
+    return ModelMetadata.from_json(texts[0], source=str(path)), dict(constants)
 
 
 def read_onnx_metadata(path: str | Path) -> ModelMetadata:

@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from ssd300.errors import ModelError
 
 MAX_BYTES = 64 * 2**20  # of one pickle; that of a ResNet-152 with its optimizer has 200,000
@@ -50,6 +52,15 @@ class Storage:
     key: str
     dtype: str  # one of ELEMENTS.values()
     numel: int
+
+    @property
+    def dtype_name(self) -> str:
+        """As in "float32"."""
+        return self.dtype if self.dtype == "bfloat16" else np.dtype(self.dtype).name
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
 
 
 @dataclass(frozen=True)

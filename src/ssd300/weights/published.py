@@ -15,10 +15,20 @@ import numpy as np
 from ssd300.architecture import BACKBONES, architecture
 from ssd300.errors import ModelError
 from ssd300.labels import COCO, ClassList
-from ssd300.weights.checkpoint import read_shapes, read_tensors
+from ssd300.weights.checkpoint import read_specs, read_tensors
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.pickled import StoredTensor
-from ssd300.weights.state import COUNTER, Shape, State, check_shapes, checked, checked_tensor, identify, shown
+from ssd300.weights.state import (
+    COUNTER,
+    Shape,
+    State,
+    TensorSpec,
+    check_shapes,
+    checked,
+    checked_tensor,
+    identify,
+    shown,
+)
 from ssd300.weights.torch_file import TorchFile, open_torch_file
 
 TORCH_SUFFIXES = (".pt", ".pth")
@@ -44,8 +54,8 @@ def read_published(path: str | Path) -> tuple[State, ModelMetadata]:
 
 def is_backbone_file(path: str | Path) -> bool:
     """Whether a file holds a ResNet in torchvision's naming, and not an SSD300. Raises ModelError if unreadable."""
-    shapes = _read_shapes(path)
-    return "conv1.weight" in shapes and "layer1.0.conv1.weight" in shapes
+    specs = read_named_specs(path)
+    return "conv1.weight" in specs and "layer1.0.conv1.weight" in specs
 
 
 def read_backbone(path: str | Path, backbone: str | None = None) -> State:
@@ -54,12 +64,12 @@ def read_backbone(path: str | Path, backbone: str | None = None) -> State:
     layer4 and fc may be there and are dropped; counters of batches, missing in old files, become 0.
     Raises ModelError: not readable, not such a file, or of another depth than `backbone` if that is given.
     """
-    shapes = _read_shapes(path)
-    names = {_published_key(name): name for name in shapes if name.split(".")[0] not in _UNUSED}
+    specs = read_named_specs(path)
+    names = {_published_key(name): name for name in specs if name.split(".")[0] not in _UNUSED}
     found = min(BACKBONES, key=lambda b: len(_trunk_shapes(b).keys() ^ names.keys()))
     expected = _trunk_shapes(found)
     missing_counters = {key: () for key in expected if key.endswith(COUNTER) and key not in names}
-    given = {key: shapes[name] for key, name in names.items()} | missing_counters
+    given = {key: specs[name].shape for key, name in names.items()} | missing_counters
     check_shapes(str(path), given, expected, f"torchvision's {found} (conv1 to layer3)")
     if backbone not in (None, found):
         raise ModelError(f"{path}: its depth is {found}'s, but {backbone} was asked for; give a {backbone} file")
@@ -78,11 +88,12 @@ def _trunk_shapes(backbone: str) -> dict[str, Shape]:
     return {key: shape for key, shape in shapes.items() if key.startswith(_TRUNK)}
 
 
-def _read_shapes(path: str | Path) -> dict[str, Shape]:
+def read_named_specs(path: str | Path) -> dict[str, TensorSpec]:
+    """Every tensor of a file of weights (.safetensors, .pt, .pth), wrappers' prefixes removed. Raises ModelError."""
     if Path(path).suffix.lower() not in TORCH_SUFFIXES:
-        return read_shapes(path)
+        return read_specs(path)
     with _opened_state(path) as (_, tensors):
-        return {key: tensor.shape for key, tensor in tensors.items()}
+        return {key: TensorSpec(tensor.storage.dtype_name, tensor.shape) for key, tensor in tensors.items()}
 
 
 def _read_arrays(path: str | Path, keys: Iterable[str]) -> State:

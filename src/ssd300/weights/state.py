@@ -1,6 +1,7 @@
 """Does a set of named tensors hold an SSD300? Which one? Every reader of model files asks here."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -10,11 +11,19 @@ from numpy.typing import NDArray
 from ssd300.architecture import BACKBONES, Architecture, architecture
 from ssd300.errors import ModelError
 
-State = dict[str, NDArray[Any]]  # published key -> float32 array; num_batches_tracked int64, shape ()
 Shape = tuple[int, ...]
+State = dict[str, NDArray[Any]]  # published key -> float32 array; num_batches_tracked int64, shape ()
 COUNTER = "num_batches_tracked"
 SHOWN = 3  # keys named in a message
 MAX_CLASSES = 65536
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor as it is stored: numpy's name of its numbers ("float32", also "bfloat16"), and its shape."""
+
+    dtype: str
+    shape: Shape
 
 
 def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:

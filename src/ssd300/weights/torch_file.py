@@ -85,7 +85,7 @@ class _ZipPlaces:
 
     def read(self, file: BinaryIO, storage: Storage) -> bytes:
         entry = self.entries.get(f"{self.prefix}/data/{storage.key}")
-        size = _bytes_of(storage)
+        size = storage.nbytes
         if entry is None or entry.size != size:
             found = "missing" if entry is None else f"{entry.size:,} bytes"
             raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are {found}, expected {size:,} bytes")
@@ -102,7 +102,7 @@ class _StreamPlaces:
         if known != storage:
             raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
         file.seek(start)
-        return file.read(_bytes_of(storage))
+        return file.read(storage.nbytes)
 
 
 def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
@@ -146,14 +146,10 @@ def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPl
         if len(count) != 8 or struct.unpack("<q", count)[0] != storage.numel:
             raise _damaged(source, f"the numbers {key[:50]!r} are missing, {storage.numel:,} are expected")
         starts[key] = (position + 8, storage)
-        position += 8 + _bytes_of(storage)
+        position += 8 + storage.nbytes
     if position != size:
         raise _damaged(source, f"{size:,} bytes, expected {position:,}")
     return tree, _StreamPlaces(starts, source)
-
-
-def _bytes_of(storage: Storage) -> int:
-    return storage.numel * (2 if storage.dtype == "bfloat16" else np.dtype(storage.dtype).itemsize)
 
 
 def _wrong_start(start: bytes, size: int, source: str) -> ModelError:

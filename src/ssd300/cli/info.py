@@ -1,0 +1,67 @@
+"""`ssd300 info`: what a model file is."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ssd300.weights.facts import FileFacts
+
+_NAMES_SHOWN = 12
+
+
+def info(
+    model: Annotated[str, typer.Argument(metavar="FILE", help="A model file, or a name that `ssd300 models` lists.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """Show what a model file says about itself: classes, training, metric, licence, precision, sha256."""
+    from ssd300.weights.catalog import resolve
+    from ssd300.weights.facts import examine
+
+    facts = examine(resolve(model))
+    typer.echo(json.dumps(_report(facts), indent=2, ensure_ascii=False) if as_json else _words(facts))
+
+
+def _report(facts: "FileFacts") -> dict[str, Any]:
+    return {
+        "path": str(facts.path),
+        "kind": facts.kind,
+        "size_bytes": facts.size_bytes,
+        "sha256": facts.sha256,
+        "tensors": facts.tensors,
+        "parameters": facts.parameters,
+        "precision_bytes": facts.precision,
+        "metadata": json.loads(facts.metadata.to_json()) if facts.metadata else None,
+    }
+
+
+def _words(facts: "FileFacts") -> str:
+    from ssd300.cli.models import metric_in_words
+    from ssd300.cli.results import printable
+
+    total = sum(facts.precision.values())
+    shares = [f"{kind} {100 * n / total:.1f} %" for kind, n in facts.precision.items() if n]
+    lines: dict[str, Any] = {
+        "file": facts.path,
+        "kind": facts.kind,
+        "size": f"{facts.size_bytes / 2**20:.1f} MiB",
+        "sha256": facts.sha256,
+        "precision": ", ".join(shares),
+    }
+    if facts.parameters is not None:
+        lines["parameters"] = f"{facts.parameters:,} in {facts.tensors} tensors"
+    if metadata := facts.metadata:
+        names = metadata.classes.names
+        more = f", ... ({len(names)} in all)" if len(names) > _NAMES_SHOWN else ""
+        lines |= {
+            "name": metadata.name,
+            "backbone": metadata.backbone,
+            "classes": ", ".join(names[:_NAMES_SHOWN]) + more,
+            "metric": metric_in_words(metadata.metric),
+            "licence": metadata.licence,
+            "parent": metadata.parent_sha256,
+        } | {f"training {key}": value for key, value in (metadata.training or {}).items()}
+    lines = {key: value for key, value in lines.items() if value not in (None, "")}
+    width = max(map(len, lines))
+    return "\n".join(printable(f"{key:<{width}}  {value}") for key, value in lines.items())

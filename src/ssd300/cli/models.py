@@ -1,0 +1,79 @@
+"""`ssd300 models`: which models have a name, and where they are."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ssd300.weights.catalog import CatalogueEntry
+
+_HEADINGS = {"name": "NAME", "state": "STATE", "size": "SIZE", "metric": "METRIC", "licence": "LICENCE"}
+
+
+def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
+    """List the models that have a name: bundled, cached and downloadable.
+
+    Nothing is downloaded here: a model is fetched when its name is given to a verb.
+    """
+    from ssd300.weights.catalog import cache_folder, catalogue
+
+    rows = [_row(entry) for entry in catalogue()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    table = [_HEADINGS, *({**row, "size": _size(row["size_bytes"])} for row in rows)]
+    widths = {key: max(len(row[key]) for row in table) for key in _HEADINGS}
+    for row in table:
+        typer.echo("  ".join(f"{row[key]:<{widths[key]}}" for key in _HEADINGS).rstrip())
+    typer.echo(f"Downloads go to {cache_folder()}.", err=True)
+
+
+def _row(entry: "CatalogueEntry") -> dict[str, Any]:
+    present = entry.path.is_file()
+    about = None if entry.size_mib is None else round(entry.size_mib * 2**20)
+    row: dict[str, Any] = {
+        "name": entry.name,
+        "kind": entry.kind,
+        "state": entry.state,
+        "size_bytes": entry.path.stat().st_size if present else about,
+        "metric": entry.metric,
+        "licence": entry.licence,
+        "path": str(entry.path),
+        "url": entry.url,
+    }
+    return row | (_own_words(entry) if entry.state == "bundled" else {})
+
+
+def _own_words(entry: "CatalogueEntry") -> dict[str, Any]:
+    """Metric and licence as the bundled file itself says."""
+    from ssd300.weights.checkpoint import read_metadata
+
+    metadata = read_metadata(entry.path)
+    return {"metric": metric_in_words(metadata.metric), "licence": metadata.licence}
+
+
+def metric_in_words(metric: dict[str, Any] | None) -> str:
+    """One line about a measured model.
+
+    >>> metric_in_words({"AP": 0.1234, "AP50": 0.25, "interval": [0.1, 0.15], "dataset": "coco_dev", "pictures": 500})
+    'AP 0.123 (0.100 to 0.150), AP50 0.250 on 500 pictures of coco_dev'
+    >>> metric_in_words(None)
+    'not known'
+    """
+    if not metric:
+        return "not known"
+    parts = []
+    for name in ("AP", "AP50"):
+        if isinstance(value := metric.get(name), int | float):
+            parts.append(f"{name} {value:.3f}")
+    match metric.get("interval"):
+        case [int() | float() as low, int() | float() as high] if parts:
+            parts[0] += f" ({low:.3f} to {high:.3f})"
+    where = f" on {metric['pictures']} pictures" if "pictures" in metric else ""
+    where += f"{' of' if where else ' on'} {metric['dataset']}" if "dataset" in metric else ""
+    return (", ".join(parts) or "measured") + where
+
+
+def _size(size_bytes: int | None) -> str:
+    return "unknown" if size_bytes is None else f"{size_bytes / 2**20:.1f} MiB"
