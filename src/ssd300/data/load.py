@@ -101,9 +101,10 @@ def _raise_faults(dataset: Dataset, path: str | Path) -> None:
     faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
         return
+    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     lines = [f"  {fault.kind}: {fault}" for fault in faults[:SHOWN_FAULTS]]
     if len(faults) > SHOWN_FAULTS:
         lines.append(f"  and {len(faults) - SHOWN_FAULTS} more")
     raise DatasetError(
-        "\n".join([f"{dataset.name} has {len(faults)} fault(s); `ssd300 data check {path}` lists every one:", *lines])
+        "\n".join([f"{dataset.name} has {number}; `ssd300 data check {path}` lists every case:", *lines])
     )

@@ -169,7 +169,7 @@ class _Reader:
         labels = label_path(path)
         key = _below(labels, self.folder)
         name = _below(path, listed if listed.is_dir() else listed.parent)
-        image_id, file_name = self.sidecar.identity(key, str(Path(name).with_suffix("")), name)
+        image_id, file_name = self.sidecar.identity(key, Path(name).with_suffix("").as_posix(), name)
         boxes = self._boxes(labels, key, name, width, height)
         return Picture(path, image_id, width, height, boxes, file_name, labels=labels)
 

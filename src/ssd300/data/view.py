@@ -1,0 +1,103 @@
+"""Contact sheets: pictures of a data set with their boxes drawn in, before and after augmentation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ssd300.boxes import Float32, Int64
+from ssd300.data.dataset import Bool, Dataset, Picture, UInt8
+from ssd300.data.files import write_atomically
+from ssd300.draw import draw_boxes
+
+GAP = 4  # pixels between tiles
+PAPER = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture, uint8 RGB [H, W, 3], with boxes [M, 4] in its pixels and a caption and a colour key for each."""
+
+    rgb: UInt8
+    boxes_xyxy: Float32
+    captions: tuple[str, ...]
+    color_keys: tuple[int, ...]
+    crowd: Bool
+
+
+Augment = Callable[[UInt8, Float32, Int64, Bool, np.random.Generator], tuple[UInt8, Float32, Int64]]
+"""(picture, boxes in the unit frame [M, 4], their positions [M], crowd flags [M], generator) -> the first three."""
+
+
+def draw_sheets(
+    dataset: Dataset,
+    out: Path,
+    positions: Sequence[int],
+    *,
+    augment: Augment | None = None,
+    columns: int = 6,
+    rows: int = 4,
+    tile: int = 300,
+    seed: int = 0,
+) -> list[Path]:
+    """PNG sheets of the pictures at these positions, `columns` by `rows` tiles of `tile` pixels, in the folder `out`.
+
+    With `augment` every picture is followed by an augmented one. Chance depends on the seed and the picture's position
+    alone. A crowd region is called "(crowd)", a box that training leaves out "(ignore)", a score below 1 is shown.
+    """
+    views: list[View] = []
+    for position in positions:
+        picture = dataset.pictures[position]
+        before = view_of(dataset, picture)
+        views.append(before)
+        if augment is not None:
+            views.append(_augmented(before, augment, np.random.default_rng([seed, position])))
+    paths = []
+    for number, start in enumerate(range(0, len(views), columns * rows), 1):
+        sheet = contact_sheet(views[start : start + columns * rows], columns, tile)
+        path = out / f"sheet-{number:03}.png"
+        with write_atomically(path) as file:
+            sheet.save(file, "PNG")
+        paths.append(path)
+    return paths
+
+
+def view_of(dataset: Dataset, picture: Picture) -> View:
+    """A picture with its true boxes, named."""
+    boxes = picture.annotations
+    captions = []
+    for i, class_id in enumerate(boxes.class_ids.tolist()):
+        flags = " (crowd)" * bool(boxes.crowd[i]) + " (ignore)" * bool(boxes.ignore[i])
+        score = f" {boxes.scores[i]:.2f}" if boxes.scores[i] != 1 else ""
+        captions.append(f"{dataset.classes.name_of_id(class_id)}{score}{flags}")
+    return View(picture.read(), boxes.boxes_xyxy, tuple(captions), tuple(boxes.class_ids.tolist()), boxes.crowd)
+
+
+def _augmented(view: View, augment: Augment, rng: np.random.Generator) -> View:
+    height, width = view.rgb.shape[:2]
+    whole = np.asarray(view.boxes_xyxy / np.array([width, height, width, height], np.float32), np.float32)
+    rgb, unit, kept = augment(view.rgb, whole, np.arange(len(whole)), view.crowd, rng)
+    height, width = rgb.shape[:2]
+    boxes = np.asarray(unit * np.array([width, height, width, height], np.float32), np.float32)
+    captions = tuple(view.captions[i] for i in kept.tolist())
+    return View(rgb, boxes, captions, tuple(view.color_keys[i] for i in kept.tolist()), view.crowd[kept])
+
+
+def contact_sheet(views: Sequence[View], columns: int, tile: int) -> Image.Image:
+    """Views in rows of `columns`, each shrunk or enlarged to fit a square of `tile` pixels, on white."""
+    columns = max(1, min(columns, len(views)))
+    rows = max(1, -(-len(views) // columns))
+    step = tile + GAP
+    sheet = Image.new("RGB", (columns * step + GAP, rows * step + GAP), PAPER)
+    for number, view in enumerate(views):
+        height, width = view.rgb.shape[:2]
+        scale = tile / max(width, height)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = Image.fromarray(view.rgb).resize(size, Image.Resampling.BILINEAR)
+        drawn = draw_boxes(small, np.asarray(view.boxes_xyxy * scale, np.float32), view.captions, view.color_keys)
+        row, column = divmod(number, columns)
+        x, y = GAP + column * step + (tile - size[0]) // 2, GAP + row * step + (tile - size[1]) // 2
+        sheet.paste(drawn, (x, y))
+    return sheet

@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts
+from ssd300.data.split import split_dataset, write_split
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.labels import ClassList
+
+
+def dataset(*classes_of_pictures: list[int]) -> Dataset:
+    names = ClassList.from_names(["cat", "dog", "bird"])
+    pictures = [
+        Picture(
+            Path(f"{i}.jpg"), i, 20, 20, Annotations.of(np.tile([1, 1, 9, 9], (len(ids), 1)), np.array(ids)), f"{i}"
+        )
+        for i, ids in enumerate(classes_of_pictures)
+    ]
+    return Dataset("pets", names, tuple(pictures))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_pictures(count: int) -> None:
+    with pytest.raises(DatasetError, match="cannot be split"):
+        split_dataset(dataset(*[[1]] * count))
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.2, 1.5])
+def test_a_share_out_of_range(share: float) -> None:
+    with pytest.raises(ArgumentError, match="between 0 and 1"):
+        split_dataset(dataset([1], [1]), share)
+
+
+def test_neither_side_is_empty() -> None:
+    for share in (0.01, 0.99):
+        train, val = split_dataset(dataset([1], [2]), share)
+        assert len(train) == len(val) == 1
+
+
+def test_every_class_and_the_empty_pictures_have_their_share() -> None:
+    rng = np.random.default_rng(0)
+    common = [[1] * rng.integers(1, 4) for _ in range(300)]
+    mixed = [[1, 2] for _ in range(100)]
+    whole = dataset(*common, *mixed, *[[3]] * 20, *[[]] * 50)
+    train, val = split_dataset(whole, 0.2, seed=3)
+    assert len(train) + len(val) == len(whole)
+    assert not {p.image_id for p in train.pictures} & {p.image_id for p in val.pictures}
+    with_class = [sum(class_id in p.annotations.class_ids for p in val.pictures) for class_id in (1, 2, 3)]
+    assert with_class == [80, 20, 4]
+    assert sum(len(p.annotations) == 0 for p in val.pictures) == 10
+
+
+def test_a_class_in_three_pictures_is_in_both() -> None:
+    train, val = split_dataset(dataset(*[[1]] * 50, *[[2]] * 3), 0.1)
+    assert train.boxes_per_class()["dog"] == 2
+    assert val.boxes_per_class()["dog"] == 1
+
+
+def test_the_seed_decides() -> None:
+    whole = dataset(*[[1]] * 50)
+    drawn = [[p.image_id for p in split_dataset(whole, 0.2, seed)[1].pictures] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+def test_written_lists_read_back(sets: dict[str, Path], format: str) -> None:
+    (part,) = find_parts(sets[format])
+    whole = load_dataset(sets[format])
+    train, val = split_dataset(whole, 0.3)
+    write_split(part, {"train": train, "val": val})
+    root = sets[format] if format == "voc" else sets[format] / "split"
+    for split, wanted in (("train", train), ("val", val)):
+        read = load_dataset(root, split=split)
+        assert [p.path.resolve() for p in read.pictures] == [p.path.resolve() for p in wanted.pictures]
+        assert [p.annotations for p in read.pictures] == [p.annotations for p in wanted.pictures]
+    with pytest.raises(DatasetError, match="already"):
+        write_split(part, {"train": train, "val": val})
+
+
+def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:
+    content = json.loads((coco / "annotations.json").read_text())
+    content["info"] = {"licence": "mine"}
+    content["annotations"][0]["segmentation"] = [[1, 2, 3, 4, 5, 6]]
+    (coco / "annotations.json").write_text(json.dumps(content))
+    whole = load_dataset(coco)
+    paths = write_split(find_parts(coco)[0], {"train": whole}, coco.parent / "elsewhere")
+    written = json.loads(paths[0].read_text())
+    assert written["info"] == content["info"]
+    assert written["annotations"] == content["annotations"]
+
+
+def test_a_voc_set_takes_no_other_folder(voc: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="ImageSets"):
+        write_split(find_parts(voc)[0], {"train": load_dataset(voc)}, tmp_path)

@@ -1,0 +1,113 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ssd300.data.load import load_dataset
+from ssd300.errors import DatasetError
+
+OBJECT = (
+    "<object><name>{name}</name><difficult>1</difficult><pose>left</pose>"
+    "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>{xmax}</xmax><ymax>40</ymax></bndbox></object>"
+)
+
+
+def annotation(*objects: str, size: str = "", name: str = "a.jpg") -> str:
+    return f"<annotation><filename>{name}</filename>{size}{''.join(objects)}</annotation>"
+
+
+def test_a_folder_without_objects(voc: Path) -> None:
+    for name in ("a", "b", "c"):
+        (voc / "Annotations" / f"{name}.xml").unlink()
+        (voc / "JPEGImages" / f"{name}.jpg").unlink()
+    dataset = load_dataset(voc)
+    assert len(dataset) == 1
+    assert dataset.num_boxes == len(dataset.classes) == 0
+
+
+def test_classes_boxes_and_negatives(voc: Path) -> None:
+    dataset = load_dataset(voc)
+    assert dict(zip(dataset.classes.names, dataset.classes.ids, strict=True)) == {"cat": 1, "dog": 2}
+    assert [picture.image_id for picture in dataset.pictures] == ["a", "b", "c", "empty"]
+    first = dataset.pictures[0].annotations
+    assert first.boxes_xyxy.tolist() == [[4, 6, 24, 36], [30.5, 10.25, 55.5, 35.25]]  # as written: no shift by one
+    assert first.class_ids.tolist() == [1, 2]
+    assert len(dataset.pictures[3].annotations) == 0
+
+
+def test_difficult_is_ignored_and_other_fields_are_noted(voc: Path) -> None:
+    (voc / "Annotations/a.xml").write_text(annotation(OBJECT.format(name="cat", xmax=30)))
+    dataset = load_dataset(voc)
+    assert dataset.pictures[0].annotations.ignore.tolist() == [True]
+    assert (dataset.pictures[0].width, dataset.pictures[0].height) == (64, 48)  # <size> is missing
+    assert [note.words for note in dataset.notes] == ["<pose> of 1 objects is not used"]
+
+
+def test_pictures_beside_the_xml_files_and_in_subfolders(voc: Path, tmp_path: Path) -> None:
+    flat = tmp_path / "flat"
+    shutil.copytree(voc / "Annotations", flat / "train")
+    shutil.copytree(voc / "JPEGImages", flat / "train", dirs_exist_ok=True)
+    shutil.copytree(flat / "train", flat / "valid")
+    assert load_dataset(flat / "train").num_boxes == 4
+    assert load_dataset(flat, split="val").num_boxes == 4
+
+
+def test_a_picture_is_found_by_the_name_of_its_xml_file(voc: Path) -> None:
+    (voc / "Annotations/a.xml").write_text(annotation(OBJECT.format(name="cat", xmax=30), name="C:/photos/other.png"))
+    picture = load_dataset(voc).pictures[0]
+    assert picture.path == voc / "JPEGImages/a.jpg"
+    assert picture.file_name == "C:/photos/other.png"
+
+
+def test_splits_are_lists(voc: Path) -> None:
+    lists = voc / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\nempty\n")
+    (lists / "val.txt").write_text("c\n")
+    (lists / "cat_train.txt").write_text("a 1\nempty -1\n")
+    assert [picture.image_id for picture in load_dataset(voc, split="train").pictures] == ["a", "empty"]
+    assert [picture.image_id for picture in load_dataset(voc, split="val").pictures] == ["c"]
+
+
+def test_a_picture_without_xml_is_kept_as_empty_and_noted(voc: Path, make_picture: Callable[..., Path]) -> None:
+    make_picture(voc / "JPEGImages" / "new.jpg", 9)
+    dataset = load_dataset(voc)
+    assert [picture.image_id for picture in dataset.pictures] == ["a", "b", "c", "empty", "new"]
+    assert [note.kind for note in dataset.notes] == ["picture without label file"]
+    lists = voc / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("new\na\n")
+    assert {picture.image_id for picture in load_dataset(voc).pictures} == {"a", "new"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("<annotation><filename>a.jpg", "not valid XML"),
+        ("<note/>", "outer element is <note>"),
+        (
+            '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><annotation>&d;</annotation>',
+            "declares entities or a DTD",
+        ),
+        (annotation(size="<size><width>0</width><height>48</height></size>"), "width '0' and height '48'"),
+        (annotation(OBJECT.format(name="cat", xmax="")), r"object 1: the box has .*xmax=''"),
+        (annotation(OBJECT.format(name="cat", xmax="1e400")), None),
+        (annotation(OBJECT.format(name=" ", xmax=30)), "object 1: the object has no <name>"),
+    ],
+)
+def test_one_wrong_file_names_itself_and_the_object(voc: Path, text: str, words: str | None) -> None:
+    (voc / "Annotations/a.xml").write_text(text)
+    if words is None:  # infinity: refused as a box, not as a file
+        assert [note.kind for note in load_dataset(voc).notes if note.action == "refused"] == ["non-finite number"]
+        return
+    with pytest.raises(DatasetError, match=rf"Annotations/a\.xml, picture a.*{words}"):
+        load_dataset(voc)
+
+
+def test_a_missing_picture_lists_every_path_tried(voc: Path) -> None:
+    (voc / "JPEGImages/a.jpg").unlink()
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(voc)
+    for place in ("Annotations/a.jpg", "JPEGImages/a.jpg", "images/a.jpg", "JPEGImages/a.*"):
+        assert str(voc / place) in str(caught.value)

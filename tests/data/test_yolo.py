@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssd300.data.load import load_dataset
+from ssd300.data.yolo import label_path
+from ssd300.errors import DatasetError
+
+
+def test_a_split_without_pictures(tmp_path: Path) -> None:
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    (tmp_path / "data.yaml").write_text("train: images/train\nnames: [cat]\n")
+    assert len(load_dataset(tmp_path)) == 0
+
+
+def test_classes_boxes_and_negatives(yolo: Path) -> None:
+    dataset = load_dataset(yolo)
+    assert dataset.classes.names == ("cat", "dog")
+    assert dataset.classes.ids == (0, 1)
+    assert [picture.image_id for picture in dataset.pictures] == ["a", "b", "c", "empty"]
+    first = dataset.pictures[0].annotations
+    assert np.allclose(first.boxes_xyxy, [[4, 6, 24, 36], [30.5, 10.25, 55.5, 35.25]], atol=1e-4)
+    assert first.class_ids.tolist() == [0, 1]
+    assert len(dataset.pictures[3].annotations) == 0
+
+
+def test_outlines_become_their_enclosing_boxes_and_a_sixth_number_is_a_score(yolo: Path) -> None:
+    (yolo / "labels/train/a.txt").write_text("1 0.25 0.25 0.5 0.75 0.25 0.5\n\n0 0.5 0.5 0.5 0.5 0.25\n")
+    boxes = load_dataset(yolo).pictures[0].annotations
+    assert boxes.boxes_xyxy.tolist() == [[16, 12, 32, 36], [16, 12, 48, 36]]
+    assert boxes.scores.tolist() == [1, 0.25]
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "train: images/train\nnames: [cat, dog]\n",
+        "path: .\ntrain: images/train\nnames: {0: cat, 1: dog}\nnc: 2\n",
+        "train: [images/train]\nnames: ['cat', \"dog\"]\n",
+        "train: ./images/train/\nnames:\n- cat\n- dog\n",
+        "train: ../images/train\nnames: [cat, dog]\n",  # as Roboflow writes it
+        "path: ../somewhere/else\ntrain: images/train\nnames: [cat, dog]\n",
+        "train: list.txt\nnames: [cat, dog]\n",
+    ],
+)
+def test_ways_to_write_the_yaml(yolo: Path, yaml: str) -> None:
+    (yolo / "list.txt").write_text("".join(f"./images/train/{name}.jpg\n" for name in ("a", "b", "c", "empty")))
+    (yolo / "data.yaml").write_text(yaml)
+    for path in (yolo, yolo / "data.yaml"):
+        dataset = load_dataset(path)
+        assert [len(picture.annotations) for picture in dataset.pictures] == [2, 1, 1, 0]
+
+
+def test_labels_lie_in_labels_or_beside(tmp_path: Path) -> None:
+    picture = tmp_path / "images" / "set" / "images" / "train" / "a.jpg"
+    assert label_path(picture) == tmp_path / "images" / "set" / "labels" / "train" / "a.txt"
+    picture.parent.mkdir(parents=True)
+    picture.with_suffix(".txt").touch()
+    assert label_path(picture) == picture.with_suffix(".txt")
+
+
+@pytest.mark.parametrize(
+    ("yaml", "words"),
+    [
+        ("names: [cat]\n", "no split"),
+        ("train: images/train\n", "has `names`"),
+        ("train: images/train\nnames: [cat, cat]\n", "given twice in `names`: cat"),
+        ("train: images/train\nnames: [cat]\nnc: 2\n", "nc is 2, but `names` has 1"),
+        ("train: images/train\nnames: 3\n", "must list the class names"),
+        ("train: [\n", "not valid YAML"),
+    ],
+)
+def test_a_faulty_yaml(yolo: Path, yaml: str, words: str) -> None:
+    (yolo / "data.yaml").write_text(yaml)
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(yolo / "data.yaml")
+
+
+def test_a_missing_folder_lists_every_path_tried(yolo: Path) -> None:
+    (yolo / "data.yaml").write_text("path: sub\ntrain: ../pictures\nnames: [cat, dog]\n")
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(yolo)
+    for place in ("sub/../pictures", "../pictures", "pictures"):
+        assert str(yolo / place) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("2 0.5 0.5 0.5 0.5", "class index 2 is out of range; `names` has 2 classes"),
+        ("0.5 0.5 0.5 0.5 0.5", "class index 0.5 is out of range"),
+        ("0 0.5 0.5 0.5", "4 numbers; want"),
+        ("0 0.5 0.5 0.5 x", "not a row of numbers"),
+        ("0 32 24 20 10", "far above 1"),
+    ],
+)
+def test_one_wrong_line_names_file_picture_and_line(yolo: Path, line: str, words: str) -> None:
+    (yolo / "labels/train/b.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
+    with pytest.raises(DatasetError, match=rf"labels/train/b\.txt, picture b\.jpg, annotation line 2: .*{words}"):
+        load_dataset(yolo)
