@@ -2,10 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.parsers import expat
 
 from ssd300.errors import MissingExtraError, ModelError
 from ssd300.weights.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    import onnx
 
 RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
 ONNX_KEY = "ssd300"  # of the JSON text in an ONNX model's metadata_props
@@ -56,6 +60,11 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
 
 def read_onnx_metadata(path: str | Path) -> ModelMetadata:
     """The metadata of an ONNX file. Raises ModelError; MissingExtraError without the onnx package."""
+    return read_onnx(path)[1]
+
+
+def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
+    """An ONNX file as a message, without following it to other files, and its metadata. Raises as above."""
     try:
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -69,5 +78,5 @@ def read_onnx_metadata(path: str | Path) -> ModelMetadata:
         raise ModelError(f"{path}: not an ONNX model: {error}; {_REMEDY}") from error
     for entry in model.metadata_props:
         if entry.key == ONNX_KEY:
-            return ModelMetadata.from_json(entry.value, source=str(path))
+            return model, ModelMetadata.from_json(entry.value, source=str(path))
     raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")

@@ -1,0 +1,129 @@
+"""The runtime for ONNX files that `ssd300 export` wrote, with or without NMS inside, through onnxruntime.
+
+The raw heads `locs` and `logits` are taken out of the graph and what follows them in the file is left out, so the
+thresholds of a call hold whatever the file was written for, and the answers are those of the other runtimes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.images.orientation import UInt8
+from ssd300.postprocess import candidates
+from ssd300.priors import NUM_PRIORS
+from ssd300.runtime.base import Candidates
+from ssd300.runtime.cpu import default_threads
+from ssd300.weights.embedded import read_onnx
+from ssd300.weights.metadata import ModelMetadata
+
+HEADS = ("locs", "logits")
+PICTURE_SHAPE = (300, 300, 3)
+_REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
+
+
+def load_onnx(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OnnxRuntime":
+    """The runtime of an .onnx file. Raises ModelError, ArgumentError, MissingExtraError."""
+    if precision not in ("auto", "f32", "bf16", "int8"):
+        raise unknown_name("precision", precision, ("auto", "f32"))
+    if precision not in ("auto", "f32"):
+        raise ArgumentError(f"precision={precision!r}: an ONNX file runs in float32 here; use 'auto' or 'f32'")
+    model, metadata = _with_heads_out(path)
+    return OnnxRuntime(model, metadata, threads=threads)
+
+
+def _with_heads_out(path: Path) -> tuple[bytes, ModelMetadata]:
+    """The model with the raw heads as its only outputs, and its metadata."""
+    model, metadata = read_onnx(path)
+    import onnx
+
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise ModelError(f"{path}: its weights lie in other files, expected all in one; {_REMEDY}")
+    if not set(HEADS) <= {name for node in model.graph.node for name in node.output}:
+        raise ModelError(f"{path}: the values {' and '.join(HEADS)} are missing, another tool changed it; {_REMEDY}")
+    del model.graph.output[:]
+    for name in HEADS:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    return model.SerializeToString(), metadata
+
+
+class OnnxRuntime:
+    """An onnxruntime session on the CPU, in float32.
+
+    Args:
+        model: an ONNX model whose outputs are `locs` [1, 4, P] and `logits` [1, K, P].
+        threads: CPU threads; None takes those that this process may use.
+        throughput: each calling thread computes by itself, instead of all threads one picture.
+    """
+
+    name, precision = "onnx", "f32"
+
+    def __init__(
+        self, model: bytes, metadata: ModelMetadata, *, threads: int | None = None, throughput: bool = False
+    ) -> None:
+        self.metadata = metadata
+        self.threads = default_threads() if threads is None else threads
+        self._model, self._throughput, self._pid = model, throughput, os.getpid()
+        self._session = _session(model, 1 if throughput else self.threads)
+        taken = self._session.get_inputs()
+        if len(taken) != 1 or taken[0].type not in ("tensor(uint8)", "tensor(float)"):
+            raise ModelError(f"the ONNX model's inputs are {[(i.name, i.type) for i in taken]}; {_REMEDY}")
+        self._input, self._uint8 = taken[0].name, taken[0].type == "tensor(uint8)"
+
+    def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
+        """See `Runtime.infer`. A session may be called by any number of threads."""
+        if os.getpid() != self._pid:
+            raise ModelError(
+                "this model was loaded before the process was forked, and onnxruntime's threads do not survive that: "
+                'load it in the child, or start processes with multiprocessing.get_context("spawn")'
+            )
+        if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
+            found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)
+            raise ArgumentError(f"expected pictures uint8 [B, 300, 300, 3], got {found}")
+        return [self._infer_one(picture[None], score_threshold) for picture in pictures]
+
+    def _infer_one(self, pictures: UInt8, score_threshold: float) -> Candidates:
+        fed = pictures if self._uint8 else pictures.transpose(0, 3, 1, 2) / np.float32(255)
+        with _explained("onnxruntime cannot run the model"):
+            locs, logits = self._session.run(HEADS, {self._input: np.ascontiguousarray(fed)})
+        expected = [(1, 4, NUM_PRIORS), (1, self.metadata.num_classes, NUM_PRIORS)]
+        if [locs.shape, logits.shape] != expected:
+            raise ModelError(f"the ONNX model's heads are {locs.shape}, {logits.shape}, expected {expected}; {_REMEDY}")
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which `candidates` refuses
+            margin = logits[0, 1:].max(0) - logits[0, 0]
+        return candidates(locs[0], logits[0], margin, score_threshold)
+
+    def for_throughput(self) -> "OnnxRuntime":
+        """The same model for several threads that call at once."""
+        if self._throughput or self.threads == 1:
+            return self
+        return OnnxRuntime(self._model, self.metadata, threads=self.threads, throughput=True)
+
+
+def _session(model: bytes, threads: int) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("running an ONNX model", "onnx") from error
+    onnxruntime.disable_telemetry_events()  # builds for Windows would send some
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.log_severity_level = 4  # its errors are raised too; stderr is the user's
+    with _explained("onnxruntime cannot load the model"):
+        return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """onnxruntime's exceptions, which share no base class of their own, as ModelError."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    try:
+        yield
+    except tuple(getattr(states, kind) for kind in kinds) as error:
+        raise ModelError(f"{what}: {str(error).splitlines()[0][:300]}; {_REMEDY}") from error
