@@ -1,7 +1,7 @@
 """Run a detector over a data set and count: the same flow as detection, every picture counted, nothing swallowed."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -28,7 +28,16 @@ class ManyDetector(Protocol):
     @property
     def classes(self) -> ClassList: ...
 
-    def detect_many(self, sources: Iterable[Any], **settings: Any) -> Iterator[Detections | Failure]: ...
+    def detect_many(
+        self,
+        sources: Any,
+        *,
+        on_error: Literal["raise", "yield"],
+        score_threshold: float,
+        iou_threshold: float,
+        max_detections: int,
+        decode: Literal["exact", "fast"],
+    ) -> Iterator[Detections | Failure]: ...
 
 
 @dataclass(frozen=True)
