@@ -170,6 +170,9 @@ def _run(
                 line.show(tally.pictures + len(tally.failures))
     except KeyboardInterrupt:
         tally.interrupted = True
+    except SSD300Error:  # not of one picture: of the model
+        stream.end()
+        raise
     finally:
         line.clear()
         if folder:

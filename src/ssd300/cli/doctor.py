@@ -132,26 +132,21 @@ def _openvino() -> dict[str, Any]:
 
 def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
     """Name and features: by /proc/cpuinfo on Linux, elsewhere what OpenVINO tells."""
+    from ssd300.runtime.cpu import cpu_flags, isa_cap
+
     facts = {"name": openvino["name"], "machine": platform.machine()}
-    flags = _cpu_flags()
+    flags = cpu_flags()
     if flags:
-        facts |= {name: "yes" if flags & set(any_of) else "no" for name, any_of in _FLAGS.items()}
+        facts |= {name: "no" if flags.isdisjoint(any_of) else "yes" for name, any_of in _FLAGS.items()}
+    if cap := isa_cap():
+        facts["capped to"] = f"{cap} by ONEDNN_MAX_CPU_ISA"
     capabilities = ", ".join(openvino["capabilities"])
     return facts | {"OpenVINO runs": capabilities or "nothing, see runtimes"}
 
 
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return set()
-    found = re.search(r"^flags\s*:(.*)$", text, re.M)
-    return set(found[1].split()) if found else set()
-
-
 def _threads() -> dict[str, Any]:
     """The threads that detection takes by default, and what limits them."""
-    from ssd300.runtime.base import default_threads
+    from ssd300.runtime.cpu import cgroup_quota, default_threads
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = cgroup_quota()
@@ -168,11 +163,16 @@ def _caches() -> dict[str, str]:
     from ssd300.weights.catalog import cache_folder
 
     folder = cache_folder()
-    return {"downloads and compiled models": f"{folder} ({_size(folder)})"}
+    compiled = folder / "openvino"
+    return {
+        "downloads": f"{folder} ({_size(folder, but=compiled)})",
+        "compiled models": f"{compiled} ({_size(compiled)})",
+    }
 
 
-def _size(folder: Path) -> str:
+def _size(folder: Path, but: Path | None = None) -> str:
     if not folder.is_dir():
         return "not there yet"
-    files = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    paths = [path for path in folder.rglob("*") if not (but and path.is_relative_to(but))]
+    files = [path.stat().st_size for path in paths if path.is_file()]
     return f"{len(files)} files, {sum(files) / 2**20:.1f} MiB"
