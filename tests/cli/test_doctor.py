@@ -1,0 +1,90 @@
+import json
+import sys
+from importlib import metadata
+
+import pytest
+
+from ssd300.cli import doctor, main
+
+
+def run(*arguments: str, monkeypatch, capsys) -> str:
+    monkeypatch.setattr(sys, "argv", ["ssd300", "doctor", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main.run()
+    shown = capsys.readouterr()
+    assert (stop.value.code, shown.err) == (0, "")
+    return shown.out
+
+
+def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
+    report = json.loads(run("--json", monkeypatch=monkeypatch, capsys=capsys))
+    text = run(monkeypatch=monkeypatch, capsys=capsys)
+    assert list(report) == ["versions", "cpu", "threads", "runtimes", "extras", "caches", "settings"]
+    for title, facts in report.items():
+        assert f"{title}\n" in text
+        for name, value in facts.items():
+            assert f"  {name} " in text
+            assert str(value) in text
+
+
+def test_versions_and_threads_are_the_real_ones(monkeypatch) -> None:
+    report = doctor.examine()
+    assert report["versions"]["openvino"] == metadata.version("openvino")
+    assert report["versions"]["numpy"] == metadata.version("numpy")
+    assert 1 <= report["threads"]["used by default"] <= report["threads"]["CPUs of the machine"]
+    assert "loads" in report["runtimes"]["openvino"]
+
+
+def test_features_come_from_the_flags_of_the_cpu(monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", lambda: frozenset({"avx2", "avx_vnni"}))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    cpu = doctor.examine()["cpu"]
+    assert [cpu[name] for name in ("AVX2", "AVX-512", "VNNI", "bf16", "AMX")] == ["yes", "no", "yes", "no", "no"]
+    assert cpu["capped to"] == "AVX2 by ONEDNN_MAX_CPU_ISA"
+
+
+def test_without_flags_openvino_is_asked(monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", frozenset)
+    cpu = doctor.examine()["cpu"]
+    assert "AVX2" not in cpu
+    assert "FP32" in cpu["OpenVINO runs"]
+
+
+def test_a_broken_openvino_is_reported_not_raised(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    report = doctor.examine()
+    assert report["runtimes"]["openvino"].startswith("broken: ")
+    assert report["cpu"]["OpenVINO runs"] == "nothing, see runtimes"
+
+
+def test_extras_name_what_is_missing(monkeypatch) -> None:
+    versions = {"defusedxml": "1", "matplotlib": "1"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    extras = doctor._extras()
+    assert extras["data"] == "installed"
+    assert extras["eval"] == "needs hotcoco: pip install 'ssd300[eval]'"
+    assert extras["train"] == "needs hotcoco, torch: pip install 'ssd300[train]'"
+    assert "dev" not in extras
+
+
+def test_a_clone_that_was_never_installed(monkeypatch) -> None:
+    def requires(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor.metadata, "requires", requires)
+    assert doctor.examine()["extras"] == {}
+
+
+def test_caches_are_measured(own_cache) -> None:
+    (own_cache / "a.pt").write_bytes(bytes(2**20))
+    (own_cache / "openvino").mkdir()
+    (own_cache / "openvino" / "b.blob").write_bytes(bytes(2**19))
+    caches = doctor.examine()["caches"]
+    assert caches["downloads"] == f"{own_cache} (1 files, 1.0 MiB)"
+    assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 files, 0.5 MiB)"
