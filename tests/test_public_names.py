@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+
 import ssd300
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "api.md"

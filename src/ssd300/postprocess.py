@@ -66,31 +66,36 @@ def decode(
             f"expected locs (4, {NUM_PRIORS}) and logits (K, {NUM_PRIORS}) of one picture with K >= 2, "
             f"got {locs.shape} and {logits.shape}"
         )
-    priors = _possible_priors(logits, score_threshold)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is refused
+        margin = logits[1:].max(0) - logits[0]
+    boxes_xyxy, probabilities = candidates(locs, logits, margin, score_threshold)
     return select(
-        decode_boxes(locs[:, priors], priors),
-        _softmax(logits[:, priors]),
+        boxes_xyxy,
+        probabilities,
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
     )
 
 
-def _possible_priors(logits: Float32, score_threshold: float) -> Int64:
-    """Priors that may hold a probability above the threshold.
+def candidates(
+    locs: Float32, logits: Float32, margin: Float32, score_threshold: float = 0.0
+) -> tuple[Float32, Float32]:
+    """Raw outputs of one picture -> boxes_xyxy [n, 4] and probabilities (K, n) of the priors that may matter.
 
-    p_class <= sigmoid(logit_class - logit_background), so a class that is far enough below the background needs no
-    softmax. In a real picture this leaves a few dozen of the 8732 priors, at the cost of one pass of comparisons.
+    `margin` (P,) is the best logit of an object minus the logit of the background. A probability is at most
+    sigmoid(its logit - the background's), so a prior with a low margin needs no softmax. In a real picture this leaves
+    a few dozen of the 8732 priors, in their order; at score_threshold 0 all are left. Raises ModelError for NaN.
     """
-    with np.errstate(invalid="ignore"):
-        margin = logits[1:].max(0) - logits[0]
     _refuse_nan(margin)
     if score_threshold <= 0:
-        return np.arange(NUM_PRIORS)
-    if score_threshold >= 1:
-        return np.zeros(0, np.int64)
-    slack = 1e-3  # far above the rounding of float32 softmax
-    return np.flatnonzero(margin > math.log(score_threshold / (1 - score_threshold)) - slack)
+        priors = np.arange(len(margin))
+    elif score_threshold >= 1:
+        priors = np.zeros(0, np.int64)
+    else:
+        slack = 1e-3  # far above the rounding of float32 softmax
+        priors = np.flatnonzero(margin > math.log(score_threshold / (1 - score_threshold)) - slack)
+    return decode_boxes(locs[:, priors], priors), _softmax(logits[:, priors])
 
 
 def _softmax(logits: Float32) -> Float32:

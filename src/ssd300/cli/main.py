@@ -16,6 +16,7 @@ from ssd300.cli.data import data
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.evaluate import evaluate
+from ssd300.cli.export import export
 from ssd300.cli.info import info
 from ssd300.cli.models import models
 from ssd300.cli.train import train
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(detect)
 app.command()(doctor)
 app.command()(evaluate)
+app.command()(export)
 app.command()(info)
 app.command()(models)
 app.command()(train)

@@ -3,13 +3,12 @@
 import ctypes
 import os
 import platform
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 
-from ssd300.errors import ArgumentError, TrainingError, unknown_name
+from ssd300.errors import ArgumentError, unknown_name
 
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
@@ -25,9 +24,8 @@ class Compute:
     rank: int = 0
     world: int = 1
 
-    def autocast(self) -> AbstractContextManager[object]:
-        dtype = _DTYPES.get(self.precision)
-        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+    def autocast(self) -> torch.autocast:
+        return autocast(self.device, self.precision)
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
         """The mean of a number over all processes."""
@@ -38,31 +36,50 @@ class Compute:
 
 
 def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
-    """Resolve "auto": CUDA if there is one; bf16 where the hardware has it, else f16 on CUDA and f32 on a CPU.
+    """Resolve "auto": CUDA if there is one, and the precision of `choose_precision`.
 
     Under torchrun (RANK and WORLD_SIZE in the environment) joins the process group: nccl on CUDA, gloo on CPUs.
     """
-    if precision not in PRECISIONS:
-        raise unknown_name("precision", precision, PRECISIONS)
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if kind.startswith("cuda") and not torch.cuda.is_available():
-        raise ArgumentError(
-            f"device is {device!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'"
-        )
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if kind == "cuda":
         kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-        torch.cuda.set_device(kind)
+    chosen = checked_device(kind)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if kind.startswith("cuda") else "gloo")
-    if precision == "auto":
-        if kind.startswith("cuda"):
-            precision = "bf16" if torch.cuda.is_bf16_supported() else "f16"
-        else:
-            precision = "bf16" if cpu_has_bf16() else "f32"
-    if precision == "f16" and kind == "cpu":
-        raise TrainingError("precision f16 is for CUDA: on a CPU use bf16 (where it has it) or f32")
-    return Compute(torch.device(kind), precision, rank, world)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Compute(chosen, choose_precision(chosen, precision), rank, world)
+
+
+def checked_device(name: str) -> torch.device:
+    """A device that is there."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ArgumentError(f"device is {name!r}: expected cpu, cuda, cuda:1, ...") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ArgumentError(f"device is {name!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'")
+    return device
+
+
+def choose_precision(device: torch.device, precision: str) -> str:
+    """Resolve "auto": bf16 where the hardware has it, else f16 on CUDA and f32 on a CPU."""
+    if precision not in PRECISIONS:
+        raise unknown_name("precision of torch", precision, PRECISIONS)
+    if precision == "f16" and device.type == "cpu":
+        raise ArgumentError("precision f16 is for CUDA: on a CPU use bf16 (where it has it) or f32")
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "f16"
+    return "bf16" if cpu_has_bf16() else "f32"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a network computes in that precision; it does nothing for f32."""
+    dtype = _DTYPES.get(precision)
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def cpu_has_bf16() -> bool:

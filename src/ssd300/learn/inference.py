@@ -1,8 +1,8 @@
 """The torch runtime: batch norms folded, channels-last, autocast; for GPUs and for validating while training."""
 
 import copy
-from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +10,13 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd300.architecture import MEAN, STD
-from ssd300.boxes import Float32
 from ssd300.images.orientation import UInt8
+from ssd300.learn.device import autocast, checked_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
-from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
+from ssd300.postprocess import candidates
+from ssd300.runtime.base import Candidates
+from ssd300.weights.catalog import load_state
+from ssd300.weights.metadata import ModelMetadata
 
 
 def normalise(pictures: Tensor) -> Tensor:
@@ -21,14 +24,6 @@ def normalise(pictures: Tensor) -> Tensor:
     mean = torch.tensor(MEAN, device=pictures.device) * 255
     std = torch.tensor(STD, device=pictures.device) * 255
     return ((pictures.float() - mean) / std).permute(0, 3, 1, 2)
-
-
-def decode_outputs(locs: Tensor, logits: Tensor, priors_cxcywh: Tensor) -> tuple[Tensor, Tensor]:
-    """locs [B, 4, P], logits [B, K, P] -> boxes_xyxy [B, P, 4] in the unit frame, probabilities [B, K, P]."""
-    offsets = locs.float().transpose(1, 2)
-    centre = offsets[..., :2] * XY_VARIANCE * priors_cxcywh[:, 2:] + priors_cxcywh[:, :2]
-    half = (offsets[..., 2:] * WH_VARIANCE).exp() * priors_cxcywh[:, 2:] / 2
-    return torch.cat([centre - half, centre + half], -1), logits.float().softmax(1)
 
 
 def folded(network: SSD300) -> SSD300:
@@ -54,29 +49,57 @@ def _fold(parent: nn.Module, conv: str, norm: str) -> None:
     setattr(parent, norm, nn.Identity())
 
 
-class TorchNetwork:
-    """A trained network as a function of uint8 pictures.
+def load_torch(
+    path: Path, *, precision: str = "auto", device: str = "cpu", threads: int | None = None
+) -> "TorchRuntime":
+    """The torch runtime of a .safetensors, .pt or .pth file. See `Detector.load` for the arguments."""
+    state, metadata = load_state(path)
+    network = SSD300(metadata.backbone, metadata.num_classes)
+    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
+    return TorchRuntime(network, metadata, device=device, precision=precision, threads=threads)
+
+
+class TorchRuntime:
+    """A network as `runtime.base.Runtime`: uint8 pictures in, candidates out.
 
     Args:
         network: any SSD300; it is copied, so training may go on.
         device: "cpu", "cuda", "cuda:1", ...
-        precision: "f32", or "bf16" and "f16" for autocast.
+        precision: "f32", "bf16", "f16" (CUDA), or "auto" (see `device.choose_precision`).
+        threads: CPU threads, a setting of the whole process; None leaves it alone.
         compile: hand the network to `torch.compile`: a slow first call, faster ones after.
     """
 
-    def __init__(self, network: SSD300, device: str = "cpu", precision: str = "f32", compile: bool = False) -> None:
-        self.device, self.precision = torch.device(device), precision
+    name = "torch"
+
+    def __init__(
+        self,
+        network: SSD300,
+        metadata: ModelMetadata,
+        *,
+        device: str = "cpu",
+        precision: str = "auto",
+        threads: int | None = None,
+        compile: bool = False,
+    ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.metadata, self.threads = metadata, torch.get_num_threads()
+        self.device = checked_device(device)
+        self.precision = choose_precision(self.device, precision)
         self.network: nn.Module = folded(network).to(self.device)
         if compile:
             self.network = torch.compile(self.network)  # type: ignore[assignment]
-        self.priors_cxcywh = torch.from_numpy(default_boxes()).to(self.device)
 
     @torch.inference_mode()
-    def __call__(self, pictures: UInt8) -> tuple[Float32, Float32]:
-        """uint8 RGB [B, 300, 300, 3] -> boxes_xyxy [B, P, 4] in the unit frame, probabilities [B, K, P]."""
-        dtype = {"bf16": torch.bfloat16, "f16": torch.float16}.get(self.precision)
-        context = torch.autocast(self.device.type, dtype) if dtype else nullcontext()
-        with context:
-            locs, logits = self.network(normalise(torch.from_numpy(np.asarray(pictures)).to(self.device)))
-        boxes_xyxy, probabilities = decode_outputs(locs, logits, self.priors_cxcywh)
-        return boxes_xyxy.cpu().numpy(), probabilities.cpu().numpy()
+    def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
+        """See `Runtime.infer`."""
+        with autocast(self.device, self.precision):
+            locs, logits = self.network(normalise(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)))
+        margins = logits[:, 1:].amax(1) - logits[:, 0]
+        outputs = [tensor.float().cpu().numpy() for tensor in (locs, logits, margins)]
+        return [candidates(loc, logit, margin, score_threshold) for loc, logit, margin in zip(*outputs, strict=True)]
+
+    def for_throughput(self) -> "TorchRuntime":
+        """Torch's threads belong to the whole process: there is nothing to set up."""
+        return self

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import FrameType
@@ -23,7 +24,7 @@ from ssd300.data.load import load_dataset, load_train_val
 from ssd300.errors import TrainingError
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
-from ssd300.learn.inference import TorchNetwork, normalise
+from ssd300.learn.inference import TorchRuntime, normalise
 from ssd300.learn.learner import Learner, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
 from ssd300.learn.network import SSD300
@@ -175,11 +176,12 @@ def finish_epoch(
 ) -> dict[str, float]:
     """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
     network, state, metric = learner.network, learner.best_weights(), None
+    metadata = ModelMetadata(network.backbone, data.classes)
     if val is not None:
         measured = SSD300(network.backbone, network.num_classes)
         measured.load_state_dict(state)
-        runtime = TorchNetwork(measured, str(compute.device), compute.precision)
-        metrics, results = validate(runtime, val, data.classes)
+        runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
+        metrics, results = validate(runtime, val)
         draw_samples(val, results, out / "samples.jpg")
         row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
         metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
@@ -195,8 +197,8 @@ def finish_epoch(
             "pictures_seen": progress.pictures_seen,
             "wall_seconds": round(progress.seconds),
         }
-        metadata = ModelMetadata(network.backbone, data.classes, training=training, metric=metric)
-        write_checkpoint(out / BEST, {key: value.cpu().numpy() for key, value in state.items()}, metadata)
+        arrays = {key: value.cpu().numpy() for key, value in state.items()}
+        write_checkpoint(out / BEST, arrays, replace(metadata, training=training, metric=metric))
     return row
 
 

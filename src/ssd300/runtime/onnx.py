@@ -68,7 +68,7 @@ class OnnxRuntime:
         self.metadata = metadata
         self.threads = default_threads() if threads is None else threads
         self._model, self._throughput, self._pid = model, throughput, os.getpid()
-        self._session = _session(model, 1 if throughput else self.threads)
+        self._session = open_session(model, 1 if throughput else self.threads)
         taken = self._session.get_inputs()
         if len(taken) != 1 or taken[0].type not in ("tensor(uint8)", "tensor(float)"):
             raise ModelError(f"the ONNX model's inputs are {[(i.name, i.type) for i in taken]}; {_REMEDY}")
@@ -104,7 +104,8 @@ class OnnxRuntime:
         return OnnxRuntime(self._model, self.metadata, threads=self.threads, throughput=True)
 
 
-def _session(model: bytes, threads: int) -> Any:
+def open_session(model: bytes, threads: int) -> Any:
+    """An onnxruntime session on the CPU; 0 threads: as onnxruntime likes. Raises ModelError, MissingExtraError."""
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,0 +1,128 @@
+"""`ssd300 export`: a model as a file for others, verified before it is moved into place."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ssd300.errors import ArgumentError, MissingExtraError
+
+
+class Format(StrEnum):
+    onnx = "onnx"
+    openvino = "openvino"
+    safetensors = "safetensors"
+    pt2 = "pt2"
+
+
+class Input(StrEnum):
+    uint8 = "uint8"
+    float = "float"
+
+
+SUFFIXES = {Format.onnx: ".onnx", Format.openvino: ".xml", Format.safetensors: ".safetensors", Format.pt2: ".pt2"}
+# Options that mean something for one format only; each format's function has an argument of that name.
+TAKES = {
+    Format.onnx: {
+        "nms", "dynamic_batch", "opset", "input", "half", "score_threshold", "iou_threshold", "max_detections",
+    },
+    Format.openvino: {"half"},
+    Format.safetensors: {"half"},
+    Format.pt2: {"dynamic_batch"},
+}  # fmt: skip
+
+
+def export(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors or .pt2.")],
+    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
+    format: Annotated[Format | None, typer.Option(help="What to write.  [default: by the ending of --out]")] = None,
+    nms: Annotated[
+        bool | None, typer.Option("--nms/--no-nms", help="onnx: select detections inside the file.  [default: nms]")
+    ] = None,
+    dynamic_batch: Annotated[
+        bool | None, typer.Option("--dynamic-batch", help="onnx, pt2: any number of pictures at once, else one.")
+    ] = None,
+    opset: Annotated[
+        int | None, typer.Option(help="onnx: version of the operators, 17 or newer.  [default: 17]")
+    ] = None,
+    input: Annotated[
+        Input | None,
+        typer.Option(help="onnx: uint8 [B,300,300,3] 0..255, or float [B,3,300,300] 0..1.  [default: uint8]"),
+    ] = None,
+    half: Annotated[
+        bool | None, typer.Option("--half", help="onnx, openvino, safetensors: store weights as float16.")
+    ] = None,
+    score_threshold: Annotated[
+        float | None, typer.Option("--score-threshold", "--conf", help="onnx with NMS, fixed in it.  [default: 0.05]")
+    ] = None,
+    iou_threshold: Annotated[
+        float | None, typer.Option("--iou-threshold", "--iou", help="onnx with NMS, fixed in it.  [default: 0.5]")
+    ] = None,
+    max_detections: Annotated[
+        int | None, typer.Option(help="onnx with NMS: places for detections.  [default: 200]")
+    ] = None,
+    picture: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Verify on this picture too; may be repeated.")
+    ] = None,
+) -> None:
+    """Write a model for other programs: ONNX, OpenVINO, safetensors or torch.export, with its metadata inside.
+
+    The file is run and compared with the original before it appears; one that answers differently is refused.
+    """
+    format = _format(out, format)
+    settings = {
+        "nms": nms, "dynamic_batch": dynamic_batch, "opset": opset, "input": input and input.value, "half": half,
+        "score_threshold": score_threshold, "iou_threshold": iou_threshold, "max_detections": max_detections,
+    }  # fmt: skip
+    given = {name: value for name, value in settings.items() if value is not None}
+    _check(format, given)
+    from ssd300.export.files import load_source
+    from ssd300.weights.catalog import resolve
+
+    path = resolve(model)
+    if out.exists() and out.samefile(path):
+        raise ArgumentError(f"--out is the model itself ({path}): choose another name")
+    state, metadata = load_source(path)
+    verification = _write(format, state, metadata, out, given, picture or ())
+    typer.echo(f"Verified on {verification}.", err=True)
+    typer.echo(out)
+
+
+def _format(out: Path, format: Format | None) -> Format:
+    by_suffix = next((known for known, suffix in SUFFIXES.items() if suffix == out.suffix.lower()), None)
+    if by_suffix is None or format not in (None, by_suffix):
+        expected = SUFFIXES[format] if format else ", ".join(SUFFIXES.values())
+        raise ArgumentError(f"--out is {out}: expected a name that ends in {expected}")
+    return by_suffix
+
+
+def _check(format: Format, given: dict[str, Any]) -> None:
+    for name in given:
+        if name not in TAKES[format]:
+            able = " and ".join(known for known, names in TAKES.items() if name in names)
+            raise ArgumentError(f"--{name.replace('_', '-')} is for {able}, not for {format.value}: leave it out")
+    thresholds = [n for n in ("score_threshold", "iou_threshold", "max_detections") if n in given]
+    if given.get("nms") is False and thresholds:
+        raise ArgumentError(
+            f"--{thresholds[0].replace('_', '-')} is fixed in a file that selects detections: leave it or --no-nms out"
+        )
+
+
+def _write(format: Format, state: Any, metadata: Any, out: Path, given: dict[str, Any], pictures: Any) -> Any:
+    from ssd300.export.files import export_onnx, export_openvino, export_safetensors
+    from ssd300.export.onnx import OnnxOptions
+
+    if format is Format.onnx:
+        return export_onnx(state, metadata, out, OnnxOptions(**given), pictures=pictures)
+    if format is Format.openvino:
+        return export_openvino(state, metadata, out, pictures=pictures, **given)
+    if format is Format.safetensors:
+        return export_safetensors(state, metadata, out, pictures=pictures, **given)
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("`ssd300 export --format pt2`", "train") from error
+    from ssd300.learn.program import export_pt2
+
+    return export_pt2(state, metadata, out, pictures=pictures, **given)

@@ -1,0 +1,136 @@
+"""Is the written file still the same detector? Every export is asked before it is moved into place."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.boxes import Float32, Int64
+from ssd300.errors import ModelError
+from ssd300.images.orientation import UInt8
+from ssd300.images.resize import load_for_network
+from ssd300.postprocess import select
+from ssd300.runtime.base import Candidates
+
+Infer = Callable[[UInt8], list[Candidates]]  # uint8 [B, 300, 300, 3] -> boxes and probabilities of all priors
+Selection = tuple[Float32, Int64, Float32]  # boxes_xyxy [N, 4], labels [N] from 1, scores [N]
+
+# Largest difference of a box (unit frame) or probability. Float32 kernels differ by some 1e-5 between libraries;
+# float16 kernels moved seeded networks by up to 3e-3. A wrong weight or layout shows as tenths.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+_EQUAL_SHARE = 0.995  # of the detections: two roundings of a score or an IoU may lie on either side of a threshold
+_EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a clone only
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared. boxes and probabilities: the largest differences; equal of detections: found alike."""
+
+    pictures: int
+    against: str
+    boxes: float
+    probabilities: float
+    equal: int
+    detections: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pictures} pictures against {self.against}: boxes differ by at most {self.boxes:.1e} (unit frame), "
+            f"probabilities by {self.probabilities:.1e}; detections equal: {self.equal} of {self.detections}"
+        )
+
+
+def check_pictures(more: Iterable[Any] = ()) -> UInt8:
+    """Pictures [B, 300, 300, 3] to compare on: seeded blocks and noise, the photographs of a clone, and `more`."""
+    draw = np.random.default_rng(20061)
+    blocks = draw.integers(0, 256, (12, 12, 3)).repeat(25, 0).repeat(25, 1)
+    blocks = np.clip(blocks + draw.integers(-25, 26, (300, 300, 3)), 0, 255)
+    noise = draw.integers(0, 256, (300, 300, 3))
+    photographs = [*sorted(_EXAMPLES.glob("*.jpg")), *more]
+    return np.stack([blocks.astype(np.uint8), noise.astype(np.uint8), *(load_for_network(p)[0] for p in photographs)])
+
+
+def verify(
+    reference: Infer,
+    exported: Infer,
+    pictures: UInt8,
+    *,
+    against: str,
+    tolerance: float,
+    detect: Callable[[UInt8], Selection] | None = None,
+    **thresholds: Any,
+) -> Verification:
+    """Compare an exported model with a reference on pictures.
+
+    detect: the selection inside the file, one picture [300, 300, 3] -> its detections. It must agree with
+        `postprocess.select` on the file's own candidates; without it, the detections counted are those that `select`
+        makes of both sides' candidates.
+    thresholds: as `postprocess.select` takes them.
+
+    Raises ModelError with the figures where a difference is above the tolerance.
+    """
+    boxes = probabilities = 0.0
+    equal = detections = 0
+    for picture in pictures:
+        [ours], [theirs] = reference(picture[None]), exported(picture[None])
+        boxes = max(boxes, _largest_difference(ours[0], theirs[0]))
+        probabilities = max(probabilities, _largest_difference(ours[1], theirs[1]))
+        if detect:
+            expected, found, within = select(*theirs, **thresholds), detect(picture), TOLERANCE["float32"]
+        else:
+            expected, found, within = select(*ours, **thresholds), select(*theirs, **thresholds), tolerance
+        equal += count_equal(expected, found, within)
+        detections += max(len(expected[1]), len(found[1]))
+    result = Verification(len(pictures), against, boxes, probabilities, equal, detections)
+    wrong_selection = detect is not None and equal < _EQUAL_SHARE * detections
+    if not (boxes <= tolerance and probabilities <= tolerance) or wrong_selection:  # so that NaN is refused too
+        raise ModelError(
+            f"the exported model answers differently, so it was not written: {result}; allowed is {tolerance:.0e}"
+            f"{' and the same detections' if detect else ''}. If the weights are meant to be used, please report this"
+        )
+    return result
+
+
+def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, **thresholds: Any) -> None:
+    """Compare a selection of raw heads, locs (4, P) and logits (K, P), with ours where hundreds of boxes crowd.
+
+    Seeded pictures may leave a good detector silent; this does not. Raises ModelError.
+    """
+    from ssd300.postprocess import decode
+    from ssd300.priors import NUM_PRIORS
+
+    draw = np.random.default_rng(20061)
+    locs = draw.uniform(-1, 1, (4, NUM_PRIORS)).astype(np.float32)
+    logits = draw.uniform(-1, 1, (num_classes, NUM_PRIORS)).astype(np.float32)
+    logits[0] += 9
+    for start in draw.integers(0, NUM_PRIORS - 64, 60):  # clusters: neighbours of one class
+        logits[draw.integers(1, min(num_classes, 7)), start : start + 64] = draw.uniform(5, 12, 64)
+    expected, found = decode(locs, logits, **thresholds), run(locs, logits)
+    equal, detections = count_equal(expected, found, TOLERANCE["float32"]), max(len(expected[1]), len(found[1]))
+    if equal < _EQUAL_SHARE * detections:
+        raise ModelError(f"the selection inside the exported model gives {equal} of {detections} detections alike")
+
+
+def count_equal(a: Selection, b: Selection, tolerance: float) -> int:
+    """Detections of a that have a partner of their own in b: same label, box and score within the tolerance."""
+    free = np.ones(len(b[1]), bool)
+    for partners in _alike(a, b, tolerance):
+        usable = np.flatnonzero(partners & free)
+        free[usable[:1]] = False
+    return int((~free).sum())
+
+
+def _alike(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.bool_]]:
+    for box, label, score in zip(*a, strict=True):
+        near = np.abs(b[0] - box).max(1, initial=0) <= tolerance
+        yield (b[1] == label) & near & (np.abs(b[2] - score) <= tolerance)
+
+
+def _largest_difference(a: Float32, b: Float32) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    # Boxes far beyond the picture grow with exp: their difference is relative.
+    return float((np.abs(a - b) / np.maximum(np.abs(a), 1)).max(initial=0))

@@ -1,0 +1,31 @@
+"""What every runtime is to the rest of the package: uint8 pictures in, candidates out."""
+
+from typing import Protocol
+
+from ssd300.boxes import Float32
+from ssd300.images.orientation import UInt8
+from ssd300.weights.metadata import ModelMetadata
+
+Candidates = tuple[Float32, Float32]  # boxes_xyxy [n, 4] in the unit frame, probabilities (K, n), row 0 background
+
+
+class Runtime(Protocol):
+    """A model that is loaded and ready. Any number of threads may call it at once."""
+
+    name: str
+    precision: str  # "f32", "bf16", "f16" or "int8": what the convolutions are computed in
+    metadata: ModelMetadata
+    threads: int  # CPU threads that it keeps busy
+
+    def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
+        """RGB uint8 [B, 300, 300, 3] -> for each picture its candidates, as new arrays.
+
+        They hold at least every prior with a probability above `score_threshold`, in the order of the priors; with 0
+        all P of them. `postprocess.select` makes detections of them. Raises ArgumentError for other arrays, ModelError
+        if the outputs hold NaN.
+        """
+        ...
+
+    def for_throughput(self) -> "Runtime":
+        """The same model set up for several threads that call at once; the answers are the same at f32."""
+        ...

@@ -1,0 +1,70 @@
+"""What this machine's CPU offers, and how much of it this process may use."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def default_threads() -> int:
+    """CPUs of the affinity mask, cut to the cgroup's quota (a container with 2 of 64 cores says 2), at least 1."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup_quota()
+    return cpus if quota is None else max(1, min(cpus, round(quota)))
+
+
+def cgroup_quota(root: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> float | None:
+    """CPUs' worth of time that the tightest control group allows, or None. Reads both versions of cgroups."""
+    quotas = []
+    for line in _text(own).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # version 2
+            base, read = root, _quota_v2
+        elif "cpu" in controllers.split(","):
+            base, read = root / "cpu", _quota_v1
+        else:
+            continue
+        inner = base / path.lstrip("/")
+        # A container sees its own group as the root, so the path in /proc may not exist below it.
+        quotas += [read(folder) for folder in (inner, *inner.parents) if folder.is_relative_to(base)]
+    known = [quota for quota in quotas if quota is not None]
+    return min(known, default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    fields = _text(folder / "cpu.max").split()
+    return int(fields[0]) / int(fields[1]) if len(fields) == 2 and fields[0] != "max" else None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota, period = (_text(folder / f"cpu.cfs_{what}_us").strip() for what in ("quota", "period"))
+    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """The instruction set flags in /proc/cpuinfo; empty where there is no such file."""
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        name, _, values = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(values.split())
+    return frozenset()
+
+
+def isa_cap() -> str | None:
+    """The instruction set that oneDNN was told not to exceed, or None."""
+    cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    return None if cap.upper() in ("", "ALL", "DEFAULT") else cap
+
+
+def native_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself. Elsewhere OpenVINO would emulate it, slower than float32."""
+    return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})

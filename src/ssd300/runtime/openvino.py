@@ -1,0 +1,172 @@
+"""The runtime for CPUs: an OpenVINO graph, from weights or an .xml file, and its requests, one a thread at a time."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from ssd300.errors import ArgumentError, ModelError
+from ssd300.images.orientation import UInt8
+from ssd300.postprocess import candidates
+from ssd300.runtime.base import Candidates
+from ssd300.runtime.choice import choose
+from ssd300.runtime.cpu import default_threads
+from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
+from ssd300.weights.catalog import cache_folder, load_state
+from ssd300.weights.embedded import read_ir_metadata
+from ssd300.weights.metadata import ModelMetadata
+
+PICTURE_SHAPE = (300, 300, 3)
+
+
+def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":
+    """The runtime of a model file: .safetensors, .pt or .pth (the graph is built from the weights), or .xml.
+
+    Raises ModelError for a file that cannot be used, ArgumentError for a precision that cannot be had.
+    """
+    choice = choose(path, precision)
+    if choice.path.suffix.lower() == ".xml":
+        model, metadata = read_graph(choice.path)
+    else:
+        state, metadata = load_state(choice.path)
+        model = build_graph(state, metadata)
+    return OpenVINORuntime(model, metadata, choice.precision, threads=threads, reason=choice.reason)
+
+
+def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
+    """The graph and metadata in an .xml file with its .bin, as `build_graph` made and OpenVINO saved them."""
+    metadata = read_ir_metadata(path)
+    try:
+        model = _core().read_model(path)
+        outputs = {name for output in model.outputs for name in output.get_names()}
+    except RuntimeError as error:
+        raise ModelError(
+            f"{path}: OpenVINO cannot read it: {_first_line(error)}; is its .bin beside it, whole?"
+        ) from error
+    if not {OUTPUTS, MARGIN} <= outputs:
+        raise ModelError(
+            f"{path}: its outputs are {sorted(outputs)}, expected {OUTPUTS!r} and {MARGIN!r}; "
+            "give a file that `ssd300 export` or `ssd300 quantize` wrote"
+        )
+    return model, metadata
+
+
+class OpenVINORuntime:
+    """A graph compiled for this CPU, twice if need be: one picture at once on all threads, or several side by side.
+
+    Args:
+        model: what `build_graph` returns, or its quantised form.
+        precision: "f32", "bf16" or "int8"; the precision of OpenVINO is always set, its own default depends on the CPU.
+        threads: CPU threads; None takes those that this process may use.
+        throughput: several pictures side by side, one thread each, instead of one on all threads.
+        reason: why this precision.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self,
+        model: ov.Model,
+        metadata: ModelMetadata,
+        precision: str,
+        *,
+        threads: int | None = None,
+        throughput: bool = False,
+        reason: str = "as asked for",
+    ) -> None:
+        self.metadata, self.precision, self.reason = metadata, precision, reason
+        self.threads = default_threads() if threads is None else threads
+        self._model, self._throughput, self._pid = model, throughput, os.getpid()
+        self._compiled = _compile(model, precision, self.threads, throughput)
+        self._idle: list[Any] = []  # requests that no thread is using; list.pop and append are atomic
+        self._creating = threading.Lock()
+
+    def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
+        """See `Runtime.infer`. Each thread works with a request of its own; nothing returned is shared with it."""
+        if os.getpid() != self._pid:
+            raise ModelError(
+                "this model was loaded before the process was forked, and OpenVINO's threads do not survive that: "
+                'load it in the child, or start processes with multiprocessing.get_context("spawn")'
+            )
+        if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
+            found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)
+            raise ArgumentError(f"expected pictures uint8 [B, 300, 300, 3], got {found}")
+        with self._request() as request:
+            return [self._infer_one(request, picture, score_threshold) for picture in pictures]
+
+    def _infer_one(self, request: Any, picture: UInt8, score_threshold: float) -> Candidates:
+        request.set_tensor(INPUT, ov.Tensor(np.ascontiguousarray(picture)[None], shared_memory=True))
+        request.infer()
+        outputs = request.get_tensor(OUTPUTS).data[0]  # [4 + K, P], a view of the request's memory
+        return candidates(outputs[:4], outputs[4:], request.get_tensor(MARGIN).data[0], score_threshold)
+
+    @contextmanager
+    def _request(self) -> Iterator[Any]:
+        """A request that no other thread uses meanwhile. One CompiledModel called by several threads mixes answers."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            with self._creating:
+                request = self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._idle.append(request)
+
+    def for_throughput(self) -> "OpenVINORuntime":
+        """The same model for many pictures side by side. It is compiled anew, which takes a fraction of a second."""
+        if self._throughput or self.threads == 1:
+            return self
+        return OpenVINORuntime(
+            self._model, self.metadata, self.precision, threads=self.threads, throughput=True, reason=self.reason
+        )
+
+
+def _compile(model: ov.Model, precision: str, threads: int, throughput: bool) -> Any:
+    """One picture a request: a fixed shape is compiled for at once, and side by side beats batches on CPUs."""
+    model = model.clone()
+    model.reshape([1, *PICTURE_SHAPE])
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+    if precision == "int8" and (folder := _blob_folder()):
+        settings["CACHE_DIR"] = str(folder)
+    try:
+        return _core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot compile the model in {precision}: {_first_line(error)}") from error
+
+
+def _blob_folder() -> Path | None:
+    """Where compiled INT8 graphs are kept, or None if that folder cannot be written.
+
+    OpenVINO's key covers weights, graph and its own version, so nothing stale is served, and several processes may
+    write at once. Float graphs compile as fast as they load, at several times the size, and are not kept.
+    """
+    folder = cache_folder() / "openvino"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+@cache
+def _core() -> ov.Core:
+    return ov.Core()
+
+
+def _first_line(error: Exception) -> str:
+    """OpenVINO's messages go on for pages of source positions."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next(
+        (line for line in lines if not line.startswith(("Exception from", "Check"))), lines[0] if lines else "?"
+    )

@@ -1,0 +1,200 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from ssd300.data.convert import convert_dataset, new_names
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts
+from ssd300.data.numbers import shortest
+from ssd300.data.pack import pack_dataset
+from ssd300.data.sidecar import NAME
+from ssd300.data.write import to_fractions
+from ssd300.data.yolo import to_pixels
+from ssd300.errors import ArgumentError, DatasetError, ImageError
+from ssd300.labels import ClassList
+
+FORMATS = ("coco", "yolo", "voc")
+
+
+def assert_same(one: Dataset, other: Dataset, annotation_ids: bool = True) -> None:
+    """Equal to the last bit: classes with boxes, ids, sizes, every field of every box, and the pixels."""
+    assert one.classes == other.classes
+    ours, theirs = ({p.image_id: p for p in d.pictures} for d in (one, other))
+    assert ours.keys() == theirs.keys()
+    for image_id, picture in ours.items():
+        again = theirs[image_id]
+        assert (again.width, again.height) == (picture.width, picture.height)
+        for name in ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores", "ids"):
+            if name != "ids" or annotation_ids:
+                assert np.array_equal(getattr(again.annotations, name), getattr(picture.annotations, name)), name
+        assert np.array_equal(again.read(), picture.read())
+
+
+def rich(content: dict[str, Any]) -> None:
+    """Everything that YOLO or VOC have no place for."""
+    content["annotations"][0].update(iscrowd=1, area=123.456, id=77)
+    content["annotations"][1].update(ignore=1, score=0.123, bbox=[30.57, 10.33, 25.01, 25.99])
+    content["categories"].append({"id": 3, "name": "bird, 'odd': #1"})
+
+
+@pytest.mark.parametrize("first", FORMATS)
+@pytest.mark.parametrize("second", FORMATS)
+def test_there_and_back_is_equal(edit_coco: Callable[..., Path], tmp_path: Path, first: str, second: str) -> None:
+    original = load_dataset(edit_coco(rich))
+    dataset = original
+    for step, format in enumerate((first, second, "coco")):
+        convert_dataset({"all": dataset}, tmp_path / f"{step}", format)  # type: ignore[arg-type]
+        dataset = load_dataset(tmp_path / f"{step}")
+        assert find_parts(tmp_path / f"{step}")[0].format == format
+    assert_same(original, dataset)
+    assert [p.file_name for p in dataset.pictures] == [p.file_name for p in original.pictures]
+
+
+@pytest.mark.parametrize("source", ["yolo", "voc"])
+@pytest.mark.parametrize("between", FORMATS)
+def test_yolo_and_voc_sets_come_back_equal(sets: dict[str, Path], tmp_path: Path, source: str, between: str) -> None:
+    original = load_dataset(sets[source])
+    convert_dataset({"all": original}, tmp_path / "1", between)  # type: ignore[arg-type]
+    convert_dataset({"all": load_dataset(tmp_path / "1")}, tmp_path / "2", source)  # type: ignore[arg-type]
+    # COCO numbers the annotations, which these formats do not.
+    assert_same(original, load_dataset(tmp_path / "2"), annotation_ids=between != "coco")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_no_pictures(tmp_path: Path, format: str) -> None:
+    empty = Dataset("none", ClassList(("cat",), (5,)), ())
+    done = convert_dataset({"all": empty}, tmp_path / "out", format)  # type: ignore[arg-type]
+    assert (done.pictures, done.boxes) == (0, 0)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_splits_stay_splits(coco: Path, voc: Path, tmp_path: Path, format: str) -> None:
+    splits = {"train": load_dataset(coco), "val": load_dataset(voc)}
+    done = convert_dataset(splits, tmp_path / "out", format)  # type: ignore[arg-type]
+    assert (done.pictures, done.boxes) == (8, 8)
+    for split in splits:
+        assert load_dataset(tmp_path / "out", split=split).boxes_per_class() == {"cat": 2, "dog": 2}
+    if format != "coco":  # the same names in both splits
+        assert ("a.jpg", "a-2.jpg") in done.renamed
+
+
+def test_what_is_not_taken_along_is_said(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
+    def spoil(content: dict[str, Any]) -> None:
+        content["annotations"][0]["segmentation"] = []
+        content["annotations"][1]["bbox"] = [50, 10, 40, 10]
+
+    done = convert_dataset({"all": load_dataset(edit_coco(spoil))}, tmp_path / "out", "yolo")
+    assert len(done.lost) == 2
+    assert any("segmentation" in line for line in done.lost)
+    assert any("annotation 2" in line for line in done.lost)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ([], []),
+        (["a.jpg", "b.png"], ["a.jpg", "b.png"]),
+        (["x/a.jpg", "y/a.jpg"], ["x/a.jpg", "y/a.jpg"]),
+        (["a.jpg", "a.png", "A.jpg"], ["a.jpg", "a-2.png", "A-3.jpg"]),  # they would share a label file
+        (["/etc/a.jpg", "../../b.jpg", "C:\\c.jpg"], ["etc/a.jpg", "b.jpg", "C_/c.jpg"]),
+    ],
+)
+def test_new_names_are_relative_and_unlike(names: list[str], wanted: list[str]) -> None:
+    pictures = [Picture(Path("x"), i, 1, 1, Annotations.empty(), name) for i, name in enumerate(names)]
+    assert new_names(pictures) == wanted
+
+
+def test_links_instead_of_copies(coco: Path, tmp_path: Path) -> None:
+    convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "coco", link=True)
+    assert (tmp_path / "out/images/a.jpg").samefile(coco / "images/a.jpg")
+
+
+def test_a_packed_set_becomes_png(coco: Path, tmp_path: Path) -> None:
+    original = load_dataset(coco)
+    pack_dataset(original, tmp_path / "pets.pack", encoding="raw")
+    convert_dataset({"all": load_dataset(tmp_path / "pets.pack")}, tmp_path / "out", "voc")
+    assert_same(original, load_dataset(tmp_path / "out"))
+
+
+def test_nothing_is_overwritten_and_nothing_half_is_left(coco: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(coco)
+    with pytest.raises(DatasetError, match="exists already"):
+        convert_dataset({"all": dataset}, coco, "yolo")
+    (coco / "images" / "c.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"c\.jpg: cannot be copied"):
+        convert_dataset({"all": dataset}, tmp_path / "new", "yolo")
+    assert [path.name for path in tmp_path.iterdir()] == ["coco"]
+
+
+def test_unknown_formats_and_splits_are_refused(coco: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(coco)
+    with pytest.raises(ArgumentError, match="did you mean 'yolo'"):
+        convert_dataset({"all": dataset}, tmp_path / "out", "yolo5")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="got summer, winter"):
+        convert_dataset({"summer": dataset, "winter": dataset}, tmp_path / "out", "coco")
+
+
+def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: Path) -> None:
+    convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "yolo")
+    (tmp_path / "out/labels/train/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(DatasetError, match=rf"sidecar out of date.* 1 boxes, .*{NAME} was written for 2"):
+        load_dataset(tmp_path / "out")
+    (tmp_path / "out" / NAME).unlink()
+    assert load_dataset(tmp_path / "out").num_boxes == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[", "not a sidecar"), ("{}", "not a sidecar"), ('{"version": 9}', "version 9, this ssd300 reads 1")],
+)
+def test_a_faulty_sidecar(yolo: Path, text: str, words: str) -> None:
+    (yolo / NAME).write_text(text)
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(yolo)
+
+
+def test_coco_files_hold_the_numbers_as_the_user_wrote_them(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
+    convert_dataset({"all": load_dataset(edit_coco(rich))}, tmp_path / "out", "coco")
+    written = json.loads((tmp_path / "out/annotations.json").read_text())["annotations"]
+    assert written[0] == {
+        "id": 77,
+        "image_id": 0,
+        "category_id": 7,
+        "bbox": [4, 6, 20, 30],
+        "area": 123.456,
+        "iscrowd": 1,
+    }
+    assert written[1]["bbox"] == [30.57, 10.33, 25.01, 25.99]
+    assert written[1]["score"] == 0.123
+
+
+corners = arrays.arrays(np.float32, (5, 4), elements=st.floats(0, 1, width=32))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(corners, st.integers(1, 9000), st.integers(1, 9000))
+def test_fractions_read_back_to_the_same_float32(units: Any, width: int, height: int) -> None:
+    boxes = np.sort(units.reshape(5, 2, 2), axis=1).reshape(5, 4) * np.array([width, height] * 2, np.float32)
+    boxes = boxes.astype(np.float32)
+    back = np.clip(to_pixels(to_fractions(boxes, width, height), width, height), 0, [width, height] * 2)
+    # Next to an edge a float32 can be finer than double precision is for the centre: there 1e-12 px is the limit.
+    assert np.all((back.astype(np.float32) == boxes) | (np.abs(back - boxes) < 1e-12))
+
+
+@given(arrays.arrays(np.float32, 8, elements=st.floats(-1e6, 1e6, width=32)))
+def test_shortest_numbers_read_back_to_the_same_float32(values: Any) -> None:
+    assert np.array_equal(np.array(shortest(values), np.float64).astype(np.float32), values)
+
+
+def test_a_picture_that_cannot_be_read_is_no_silent_loss(coco: Path, tmp_path: Path) -> None:
+    (coco / "images/a.jpg").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"a\.jpg"):
+        pack_dataset(load_dataset(coco), tmp_path / "pets.pack")

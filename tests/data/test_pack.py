@@ -1,0 +1,140 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.pack import ENCODINGS, pack_dataset, read_pack
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.labels import ClassList
+
+
+@pytest.fixture
+def pets(coco: Path) -> Dataset:
+    return load_dataset(coco)
+
+
+def test_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no pictures to pack"):
+        pack_dataset(Dataset("none", ClassList(("cat",), (1,)), ()), tmp_path / "none.pack")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("piece_mb", [None, 0.02])
+def test_a_packed_set_reads_back(pets: Dataset, tmp_path: Path, encoding: str, piece_mb: float | None) -> None:
+    paths = pack_dataset(pets, tmp_path / "pets.pack", encoding=encoding, piece_mb=piece_mb)  # type: ignore[arg-type]
+    assert len(paths) == (1 if piece_mb is None else len(paths))
+    read = load_dataset(paths[-1])
+    assert read.name == pets.name
+    assert read.classes == pets.classes
+    for ours, theirs in zip(pets.pictures, read.pictures, strict=True):
+        assert theirs.annotations == ours.annotations
+        assert (theirs.image_id, theirs.file_name) == (ours.image_id, ours.file_name)
+        difference = theirs.read().astype(int) - ours.read()
+        assert np.abs(difference).mean() < (8 if encoding == "jpeg" else 1e-9)
+
+
+def test_larger_pictures_are_shrunk_with_their_boxes(pets: Dataset, tmp_path: Path) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", max_side=32)
+    picture = read_pack(tmp_path / "pets.pack").pictures[0]
+    assert (picture.width, picture.height) == (32, 24)
+    assert picture.read().shape == (24, 32, 3)
+    assert picture.annotations.boxes_xyxy.tolist() == [[2, 3, 12, 18], [15.25, 5.125, 27.75, 17.625]]
+    assert picture.annotations.area.tolist() == [150, 156.25]
+
+
+def test_originals_keep_their_size_and_bytes(pets: Dataset, tmp_path: Path) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="original", max_side=32)
+    assert (tmp_path / "pets.pack").read_bytes().find(pets.pictures[0].path.read_bytes()) > 0
+    assert read_pack(tmp_path / "pets.pack").pictures[0].width == 64
+
+
+def test_raw_pixels_are_views_of_the_file(pets: Dataset, tmp_path: Path) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
+    first, second = read_pack(tmp_path / "pets.pack").pictures[:2]
+    pixels = first.read()
+    assert not pixels.flags.writeable
+    assert not pixels.flags.owndata
+    assert np.array_equal(pixels, pets.pictures[0].read())
+    assert np.array_equal(second.read(), pets.pictures[1].read())
+
+
+def test_a_packed_picture_pickles_small(pets: Dataset, tmp_path: Path) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
+    data = pickle.dumps(read_pack(tmp_path / "pets.pack").pictures[0])
+    assert len(data) < 2500
+    assert np.array_equal(pickle.loads(data).read(), pets.pictures[0].read())
+
+
+def test_a_replaced_file_is_mapped_anew(pets: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "pets.pack"
+    pack_dataset(pets, path, encoding="raw")
+    read_pack(path).pictures[0].read()
+    pack_dataset(pets.subset([2]), path, encoding="raw")
+    assert np.array_equal(read_pack(path).pictures[0].read(), pets.pictures[2].read())
+
+
+def test_pieces_stay_within_their_limit(pets: Dataset, tmp_path: Path) -> None:
+    many = pets.subset([0, 1, 2, 3] * 10)
+    paths = pack_dataset(many, tmp_path / "pets.pack", encoding="raw", piece_mb=0.05)
+    assert [path.name for path in paths][:2] == [f"pets-{i:05}-of-{len(paths):05}.pack" for i in (0, 1)]
+    assert len(paths) > 5
+    assert max(path.stat().st_size for path in paths) <= 50_000
+    assert load_dataset(tmp_path, split="pets").num_boxes == 40
+
+
+def test_a_missing_piece_is_named(pets: Dataset, tmp_path: Path) -> None:
+    paths = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", piece_mb=0.015)
+    paths[1].unlink()
+    with pytest.raises(DatasetError, match=rf"1 of {len(paths)} pieces are missing .*: {paths[1].name}"):
+        load_dataset(paths[0])
+
+
+def test_a_piece_of_another_set_is_named(pets: Dataset, tmp_path: Path) -> None:
+    paths = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", piece_mb=0.015)
+    others = pack_dataset(pets.subset([3, 2, 1, 0]), tmp_path / "other.pack", encoding="raw", piece_mb=0.015)
+    others[1].replace(paths[1])
+    with pytest.raises(DatasetError, match=rf"{paths[1].name} belong to another data set"):
+        load_dataset(paths[0])
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [(0, "cannot be read"), (5, "not a packed data set"), (100, "cut off"), (-1, "cut off"), (-40, "cut off")],
+)
+def test_a_file_that_is_cut_off(pets: Dataset, tmp_path: Path, keep: int, words: str) -> None:
+    path = tmp_path / "pets.pack"
+    pack_dataset(pets, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(path)
+
+
+def test_a_picture_that_fails_leaves_nothing_and_keeps_the_old_file(pets: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "out" / "pets.pack"
+    pack_dataset(pets, path)
+    before = path.read_bytes()
+    pets.pictures[2].path.unlink()
+    with pytest.raises(Exception, match=r"c\.jpg"):
+        pack_dataset(pets, path)
+    assert [file.name for file in path.parent.iterdir()] == ["pets.pack"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options", [{"encoding": "png"}, {"max_side": 0}, {"jpeg_quality": 101}, {"piece_mb": 0.0}, {"piece_mb": -1.0}]
+)
+def test_options_out_of_range(pets: Dataset, tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(ArgumentError):
+        pack_dataset(pets, tmp_path / "pets.pack", **options)  # type: ignore[arg-type]
+
+
+def test_a_packed_set_packs_again_but_has_no_originals(pets: Dataset, tmp_path: Path) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="original")
+    packed = read_pack(tmp_path / "pets.pack")
+    pack_dataset(packed, tmp_path / "raw.pack", encoding="raw")
+    assert np.array_equal(read_pack(tmp_path / "raw.pack").pictures[1].read(), pets.pictures[1].read())
+    with pytest.raises(ArgumentError, match="no original files"):
+        pack_dataset(packed, tmp_path / "again.pack", encoding="original")
