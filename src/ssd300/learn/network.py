@@ -97,7 +97,7 @@ class SSD300(nn.Module):
         locs, logits = [], []
         for x, loc, conf in zip(self.feature_maps(pictures), self.loc, self.conf, strict=True):
             # x.shape[0], not len(x): torch.export keeps the batch open.
-        # Channel = coordinate (or class) * anchors + anchor, so a plain reshape puts anchors before cells.
+            # Channel = coordinate (or class) * anchors + anchor, so a plain reshape puts anchors before cells.
             locs.append(loc(x).reshape(x.shape[0], 4, -1))
             logits.append(conf(x).reshape(x.shape[0], self.num_classes, -1))
         return torch.cat(locs, 2), torch.cat(logits, 2)
