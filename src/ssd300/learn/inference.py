@@ -94,6 +94,8 @@ class TorchRuntime:
     @torch.inference_mode()
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`."""
+        if len(pictures) == 0:
+            return []
         with autocast(self.device, self.precision):
             locs, logits = self.network(normalise(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)))
         margins = logits[:, 1:].amax(1) - logits[:, 0]

@@ -1,0 +1,60 @@
+"""The torch runtime finds what the OpenVINO runtime finds, and folding batch norms changes nothing."""
+
+import numpy as np
+import pytest
+import torch
+
+from ssd300.detector import Detector
+from ssd300.errors import ArgumentError
+from ssd300.learn.device import choose_compute
+from ssd300.learn.inference import folded, normalise
+from ssd300.learn.network import SSD300
+
+
+def test_no_pictures(seeded_checkpoint):
+    runtime = Detector.load(seeded_checkpoint, runtime="torch", precision="f32").runtime
+    assert runtime.infer(np.zeros((0, 300, 300, 3), np.uint8)) == []
+
+
+def test_torch_and_openvino_find_the_same(seeded_checkpoint):
+    pictures = np.random.default_rng(0).integers(0, 255, (2, 300, 300, 3), dtype=np.uint8)
+    ours, theirs = (Detector.load(seeded_checkpoint, runtime=r, precision="f32") for r in ("torch", "openvino"))
+    pairs = zip(ours.runtime.infer(pictures), theirs.runtime.infer(pictures), strict=True)
+    for (boxes_a, probabilities_a), (boxes_b, probabilities_b) in pairs:
+        np.testing.assert_allclose(probabilities_a, probabilities_b, atol=1e-4)
+        sides = np.tile(boxes_b[:, 2:] - boxes_b[:, :2], 2)
+        assert (np.abs(boxes_a - boxes_b) <= np.maximum(0.05 / 300, 2e-5 * sides)).all()
+
+
+def test_folded_network_is_the_same_function():
+    torch.manual_seed(0)
+    network = SSD300("resnet18", 3)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    pictures = normalise(torch.randint(0, 255, (1, 300, 300, 3), dtype=torch.uint8))
+    with torch.no_grad():
+        for a, b in zip(network.eval()(pictures), folded(network)(pictures), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
+    assert network.feature_extractor.feature_extractor[1].weight.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "message"),
+    [
+        ("gpu9", "auto", "device is 'gpu9': expected cpu, cuda"),
+        ("cpu", "f16", "precision f16 is for CUDA"),
+        ("cpu", "f64", "unknown precision of torch 'f64'"),
+    ],
+)
+def test_what_cannot_be_had(device, precision, message):
+    with pytest.raises(ArgumentError) as error:
+        choose_compute(device, precision)
+    assert message in str(error.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for CUDA where there is none")
+def test_no_cuda_here():
+    with pytest.raises(ArgumentError, match="sees no CUDA device"):
+        choose_compute("cuda")
