@@ -319,3 +319,14 @@ def test_torch_hub_loads_from_a_clone_that_was_never_installed(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "3"
+
+
+def test_pictures_are_prepared_without_torch(red_left):
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from ssd300.errors import MissingExtraError\nfrom ssd300.hub import nvidia_ssd, nvidia_ssd_processing_utils\n"
+        f"assert nvidia_ssd_processing_utils().prepare_input({str(red_left('RGB', '.png'))!r}).shape == (300, 300, 3)\n"
+        "try:\n    nvidia_ssd(pretrained=False)\nexcept MissingExtraError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "nvidia_ssd needs packages that are not installed: pip install 'ssd300[train]'", done
