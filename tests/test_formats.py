@@ -87,6 +87,13 @@ def test_csv_round_trips(found) -> None:
     assert np.array_equal(np.array(sides, np.float32).reshape(-1, 4), found.boxes_xyxy)
 
 
+@pytest.mark.parametrize("source", ["\r", "\n", "a,b", 'say "x"', "\r\n.jpg"])
+def test_csv_keeps_odd_file_names(source) -> None:
+    found = Detections([[0, 0, 1, 1]], [0.5], [1], COCO, (2, 2), source)
+    (row,) = csv.DictReader(io.StringIO(found.to_csv(), newline=""))
+    assert row["source"] == source
+
+
 def test_yolo_lines_are_dense_normalised_and_cut_to_the_picture() -> None:
     frame = Detections([[64, 48, 192, 144], [-64, 0, 1280, 240]], [1, 0.25], [90, 1], COCO, (480, 640))
     assert frame.to_yolo() == "79 0.2 0.2 0.2 0.2 1\n0 0.5 0.25 1 0.5 0.25\n"

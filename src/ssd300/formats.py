@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssd300.boxes import Float32, clip, xyxy_to_cxcywh, xyxy_to_xywh
+from ssd300.boxes import Float32, clip, xyxy_to_xywh
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, MissingExtraError
 from ssd300.labels import ClassList
@@ -98,7 +98,9 @@ def image_id_of(source: str | None) -> int | str:
 def to_csv(detections: Detections, *, header: bool = True) -> str:
     """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    words = "".join((detections.source or "", *detections.names))
+    # Python's csv does not quote a lone carriage return where lines end with a newline alone.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if "\r" in words else csv.QUOTE_MINIMAL)
     if header:
         writer.writerow(CSV_COLUMNS)
     height, width = detections.image_size_hw
@@ -116,8 +118,8 @@ def to_yolo(detections: Detections, *, scores: bool = True) -> str:
     """
     height, width = detections.image_size_hw
     frame = np.array([width, height, width, height])
-    unit_xyxy = (clip(detections.boxes_xyxy, width, height) / frame).astype(np.float32)
-    boxes_cxcywh = xyxy_to_cxcywh(unit_xyxy)
+    low, high = np.hsplit(clip(detections.boxes_xyxy, width, height) / frame, 2)  # float64, rounded once at the end
+    boxes_cxcywh = np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
     lines = []
     for position, box, score in zip(
         detections.positions.tolist(), _short(boxes_cxcywh), _short(detections.scores), strict=True
