@@ -73,40 +73,24 @@ class Recipe:
         return asdict(self)
 
 
-RECIPES: dict[str, Recipe] = {
-    "published": Recipe(),
-    "modern": Recipe(
-        batch_size=8,
-        optimizer="adamw",
-        lr=1.2e-3,
-        weight_decay=0.02,
-        schedule="cosine",
-        warmup=300,
-        clip_norm=10.0,
-        loss="aligned",
-        background_prior=0.99,
-        augment="modern",
-        ema=0.999,
-        freeze="layer1",
-        freeze_norm=True,
-    ),
-    "quick": Recipe(
-        epochs=12,
-        batch_size=8,
-        optimizer="adamw",
-        lr=1.2e-3,
-        weight_decay=0.02,
-        schedule="cosine",
-        warmup=50,
-        clip_norm=10.0,
-        loss="aligned",
-        background_prior=0.99,
-        augment="modern",
-        ema=0.99,
-        freeze="layer1",
-        freeze_norm=True,
-    ),
-}
+PUBLISHED = Recipe()
+MODERN = Recipe(
+    batch_size=8,
+    optimizer="adamw",
+    lr=1.2e-3,
+    weight_decay=0.02,
+    schedule="cosine",
+    warmup=300,
+    clip_norm=10.0,
+    loss="aligned",
+    background_prior=0.99,
+    augment="modern",
+    ema=0.999,
+    freeze="layer1",
+    freeze_norm=True,
+)
+QUICK = replace(MODERN, epochs=12, warmup=50, ema=0.99)
+RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 
 def resolve_recipe(name: str, **overrides: Any) -> Recipe:
