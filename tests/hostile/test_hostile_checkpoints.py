@@ -81,7 +81,7 @@ NESTED_KEY = b"".join(b"q%c" % i + b"h%c" % i + b"\x86" for i in range(100))  # 
 
 HOSTILE_PICKLES = {
     "empty": (b"", "damaged or cut off"),
-    "no stop": (b"\x80\x02}(", "damaged or cut off|takes a mark"),
+    "no stop": (b"\x80\x02}", "damaged or cut off|does not end in one value"),
     "nothing on the stack": (op(), "does not end in one value"),
     "two values": (op(b"NN"), "does not end in one value"),
     "a name alone": (op(b"ctorch\nFloatStorage\n"), "does not end in one value"),
