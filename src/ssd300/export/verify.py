@@ -76,8 +76,9 @@ def verify(
     equal = detections = 0
     for picture in pictures:
         [ours], [theirs] = reference(picture[None]), exported(picture[None])
-        boxes = max(boxes, _largest_difference(ours[0], theirs[0]))
-        probabilities = max(probabilities, _largest_difference(ours[1], theirs[1]))
+        # np.maximum, not max: NaN stays NaN.
+        boxes = float(np.maximum(boxes, _largest_difference(ours[0], theirs[0])))
+        probabilities = float(np.maximum(probabilities, _largest_difference(ours[1], theirs[1])))
         if detect:
             expected, found, within = select(*theirs, **thresholds), detect(picture), TOLERANCE["float32"]
         else:

@@ -1,0 +1,59 @@
+"""`ssd300 export` through the real command."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "ssd300", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("m.onnx", ["--no-nms", "--dynamic-batch", "--opset", "19", "--half"]),
+        ("m.onnx", ["--conf", "0.3", "--iou", "0.4", "--max-detections", "10", "--input", "float"]),
+        ("m.xml", ["--half"]),
+        ("m.safetensors", ["--format", "safetensors", "--half"]),
+        pytest.param("m.pt2", ["--dynamic-batch"], marks=pytest.mark.slow),
+    ],
+)
+def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
+    result = run("--model", seeded_checkpoint, "--out", tmp_path / name, *options)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{tmp_path / name}\n"
+    assert "boxes differ by at most" in result.stderr
+    assert "detections equal:" in result.stderr
+    assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--out", "m.tflite"], "ends in .onnx, .xml, .safetensors, .pt2"),
+        (["--out", "m.onnx", "--format", "pt2"], "ends in .pt2"),
+        (["--out", "m.xml", "--opset", "18"], "--opset is for onnx, not for openvino"),
+        (["--out", "m.safetensors", "--no-nms"], "--nms is for onnx"),
+        (["--out", "m.onnx", "--no-nms", "--conf", "0.3"], "--score-threshold is fixed"),
+        (["--out", "m.onnx", "--opset", "9"], "opset is 9: expected 17 to"),
+        (["--out", "m.onnx", "--conf", "3"], "score_threshold must be"),
+        (["--out", "no such folder/m.onnx"], "cannot be written"),
+    ],
+)
+def test_what_does_not_go_together_is_said(options, words, seeded_checkpoint, tmp_path):
+    options = [tmp_path / o if "m." in o else o for o in options]
+    result = run("--model", seeded_checkpoint, *options)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_never_over_the_model_itself(seeded_checkpoint):
+    before = seeded_checkpoint.read_bytes()
+    result = run("--model", seeded_checkpoint, "--out", seeded_checkpoint)
+    assert result.returncode == 2
+    assert "is the model itself" in result.stderr
+    assert seeded_checkpoint.read_bytes() == before
