@@ -1,3 +1,8 @@
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +50,67 @@ def checkpoint(tmp_path_factory, state, metadata) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "cells.safetensors"
     write_checkpoint(path, state, metadata)
     return path
+
+
+class FileServer:
+    """A loopback server of one file, that can be told to misbehave."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.etag: str | None = '"1"'
+        self.headers: dict[str, str] = {}
+        self.status = 200
+        self.ranges = True
+        self.cut_after: int | None = None  # bytes sent before the line is cut, once
+        self.claims_length = True
+        self.pause = 0.0  # seconds between two halves
+        self.requests: list[str | None] = []  # the Range of each
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.answer(self)
+
+            def log_message(self, *_args: object) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/model.pt"
+
+    def answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        asked = request.headers["Range"]
+        self.requests.append(asked)
+        start = 0
+        if asked and self.ranges and request.headers["If-Range"] in (None, self.etag):
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start > len(self.content):
+            request.send_error(416)
+            return
+        request.send_response(206 if start else self.status)
+        if start:
+            request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+        if self.claims_length:
+            request.send_header("Content-Length", str(len(self.content) - start))
+        if self.etag:
+            request.send_header("ETag", self.etag)
+        for name, value in self.headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+        body = self.content[start:] if self.cut_after is None else self.content[start : self.cut_after]
+        self.cut_after = None
+        with suppress(ConnectionError):  # whoever asked has had enough
+            request.wfile.write(body[: len(body) // 2])
+            time.sleep(self.pause)
+            request.wfile.write(body[len(body) // 2 :])
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    server = FileServer(np.random.default_rng(0).bytes(3_000_000))
+    thread = threading.Thread(target=server.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.server.shutdown()
+    server.server.server_close()
+    thread.join()

@@ -75,6 +75,7 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> None:
     try:
         response = _open(url, part, have)
     except urllib.error.HTTPError as error:
+        error.close()  # it is the open answer, too
         if error.code == 416 and have:  # what we have is not a part of what the server has now
             _discard(part)
             _fetch(url, part, progress)
