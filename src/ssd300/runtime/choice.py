@@ -6,7 +6,6 @@ from pathlib import Path
 from ssd300.errors import ArgumentError, ModelError, unknown_name
 from ssd300.runtime.cpu import isa_cap, native_bf16
 from ssd300.weights.atomic import sha256_of
-from ssd300.weights.checkpoint import read_metadata
 from ssd300.weights.embedded import read_ir
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
@@ -54,9 +53,11 @@ def sibling_fault(path: Path) -> str | None:
     if not sibling.is_file():
         return f"there is no {sibling.name} beside {path.name}"
     try:
-        metadata = read_metadata(sibling)
+        metadata, constants = read_ir(sibling)
     except ModelError as error:
         return str(error)
+    if "i8" not in constants:
+        return f"{sibling.name} is a float graph"
     if metadata.parent_sha256 != sha256_of(path):
         return f"{sibling.name} was made from another file than {path.name}"
     if not (metadata.training or {}).get("quantization", {}).get("passed"):

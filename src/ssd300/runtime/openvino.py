@@ -101,7 +101,8 @@ class OpenVINORuntime:
             return [self._infer_one(request, picture, score_threshold) for picture in pictures]
 
     def _infer_one(self, request: Any, picture: UInt8, score_threshold: float) -> Candidates:
-        request.set_tensor(INPUT, ov.Tensor(np.ascontiguousarray(picture)[None], shared_memory=True))
+        pixels = np.ascontiguousarray(picture)[None]  # the request only borrows them: they must outlive infer()
+        request.set_tensor(INPUT, ov.Tensor(pixels, shared_memory=True))
         request.infer()
         outputs = request.get_tensor(OUTPUTS).data[0]  # [4 + K, P], a view of the request's memory
         return candidates(outputs[:4], outputs[4:], request.get_tensor(MARGIN).data[0], score_threshold)

@@ -1,0 +1,110 @@
+from dataclasses import replace
+from xml.sax.saxutils import quoteattr
+
+import pytest
+
+from ssd300.errors import ArgumentError
+from ssd300.runtime import choice
+from ssd300.runtime.choice import choose, int8_sibling
+from ssd300.weights.atomic import sha256_of
+from ssd300.weights.checkpoint import read_metadata
+
+
+@pytest.fixture
+def model(seeded_checkpoint, tmp_path, monkeypatch):
+    """A model file of its own folder, on a CPU that has bf16 and is not capped."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(choice, "native_bf16", lambda: True)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(seeded_checkpoint.read_bytes())
+    return path
+
+
+def write_graph(path, metadata, element_type="i8"):
+    """What the choice reads of an OpenVINO file: the kind of its constants and the metadata."""
+    path.write_text(
+        f'<net><layers><layer><data element_type="{element_type}" size="9"/></layer></layers>'
+        f"<rt_info><ssd300><meta value={quoteattr(metadata.to_json())}/></ssd300></rt_info></net>"
+    )
+
+
+def write_sibling(model, *, passed=True, parent=None, element_type="i8"):
+    metadata = replace(
+        read_metadata(model), parent_sha256=parent or sha256_of(model), training={"quantization": {"passed": passed}}
+    )
+    write_graph(int8_sibling(model), metadata, element_type)
+
+
+def test_auto_takes_bf16_where_the_cpu_has_it(model, monkeypatch):
+    assert choose(model, "auto").precision == "bf16"
+    monkeypatch.setattr(choice, "native_bf16", lambda: False)
+    found = choose(model, "auto")
+    assert (found.path, found.precision) == (model, "f32")
+    assert "does not compute bf16 natively" in found.reason
+
+
+def test_auto_takes_f32_where_the_instruction_set_is_capped(model, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert choose(model, "auto").precision == "f32"
+    with pytest.raises(ArgumentError, match='precision="bf16": ONEDNN_MAX_CPU_ISA=AVX2 caps the instruction set'):
+        choose(model, "bf16")
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_float_as_asked_for_even_beside_an_int8_file(precision, model):
+    write_sibling(model)
+    assert choose(model, precision) == choice.Choice(model, precision, "as asked for")
+
+
+@pytest.mark.parametrize("precision", ["auto", "int8"])
+def test_an_int8_sibling_that_passed_is_taken(precision, model):
+    write_sibling(model)
+    found = choose(model, precision)
+    assert (found.path, found.precision) == (int8_sibling(model), "int8")
+
+
+@pytest.mark.parametrize(
+    ("sibling", "fault"),
+    [
+        (None, "there is no model.int8.xml beside model.safetensors"),
+        ({"passed": False}, "model.int8.xml did not pass its accuracy check"),
+        ({"parent": "0" * 64}, "model.int8.xml was made from another file than model.safetensors"),
+        ({"element_type": "f32"}, "model.int8.xml is a float graph"),
+    ],
+)
+def test_another_sibling_is_left_alone(sibling, fault, model):
+    if sibling is not None:
+        write_sibling(model, **sibling)
+    found = choose(model, "auto")
+    assert found.precision == "bf16"
+    assert fault in found.reason
+    with pytest.raises(ArgumentError, match=rf'precision="int8": {fault}; make one with `ssd300 quantize'):
+        choose(model, "int8")
+
+
+def test_a_damaged_sibling_is_left_alone(model):
+    int8_sibling(model).write_text("<net>")
+    assert "not an OpenVINO model" in choose(model, "auto").reason
+
+
+@pytest.mark.parametrize(
+    ("element_type", "precision", "expected"),
+    [("i8", "auto", "int8"), ("i8", "int8", "int8"), ("f32", "auto", "bf16"), ("f32", "f32", "f32")],
+)
+def test_graph_files(element_type, precision, expected, model, tmp_path):
+    write_graph(tmp_path / "graph.xml", read_metadata(model), element_type)
+    assert choose(tmp_path / "graph.xml", precision).precision == expected
+
+
+@pytest.mark.parametrize(
+    ("element_type", "precision", "message"),
+    [
+        ("i8", "f32", 'precision="f32": graph.xml is an INT8 graph; use "auto" or "int8"'),
+        ("f32", "int8", 'precision="int8": graph.xml is a float graph; make an INT8 one'),
+        ("f32", "fp32", "unknown precision 'fp32': did you mean 'f32'?"),
+    ],
+)
+def test_what_a_graph_file_cannot_do(element_type, precision, message, model, tmp_path):
+    write_graph(tmp_path / "graph.xml", read_metadata(model), element_type)
+    with pytest.raises(ArgumentError, match=message.replace("?", r"\?")):
+        choose(tmp_path / "graph.xml", precision)
