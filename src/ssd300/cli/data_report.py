@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ssd300.data.check import Report
+from ssd300.data.check import LEVELS, Report
 from ssd300.data.kinds import KINDS
 
 PIPED_WIDTH = 160  # characters where stdout is no terminal
@@ -23,7 +23,8 @@ def print_report(report: Report) -> None:
         console.print(f"{escape(split)}: {escape(_classes(totals.boxes_per_class))}", soft_wrap=True)
     if report.cases:
         console.print(_cases(report))
-    words = f"{report.number('error')} errors, {report.number('warning')} warnings, {report.number('note')} notes"
+    counts = [(level, report.number(level)) for level in LEVELS]
+    words = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts)
     console.print(words if report.cases else "Nothing found: the data set is sound.")
 
 

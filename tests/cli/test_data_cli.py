@@ -1,0 +1,135 @@
+"""`ssd300 data` through the real command, in a subprocess."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def pets(tmp_path) -> Path:
+    """A COCO set of twelve pictures with a cat and a dog each, and one picture without boxes."""
+    root = tmp_path / "pets"
+    (root / "images").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    images, boxes = [], []
+    for i in range(13):
+        Image.fromarray(random.integers(0, 256, (12, 16, 3), np.uint8)).resize((64, 48)).save(root / f"images/{i}.png")
+        images.append({"id": i, "file_name": f"{i}.png", "width": 64, "height": 48})
+        for class_id, box in ((7, [4, 6, 20, 30]), (9, [30, 10, 25, 25])) if i else ():
+            boxes.append({"id": len(boxes) + 1, "image_id": i, "category_id": class_id, "bbox": box})
+    categories = [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
+    content = {"images": images, "annotations": boxes, "categories": categories}
+    (root / "annotations.json").write_text(json.dumps(content))
+    return root
+
+
+@pytest.fixture
+def data(tmp_path):
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ssd300", "data", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+
+    return run
+
+
+def spoil(pets: Path, **fields: object) -> None:
+    content = json.loads((pets / "annotations.json").read_text())
+    content["annotations"][0].update(fields)
+    (pets / "annotations.json").write_text(json.dumps(content))
+
+
+def test_an_empty_folder_is_no_data_set(data, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = data("check", "empty")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "was not found in this folder" in result.stderr
+
+
+def test_check_of_a_sound_set(data, pets, tmp_path) -> None:
+    result = data("check", "pets", "--strict")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Nothing found: the data set is sound." in result.stdout
+    assert "of your boxes match no default box at IoU 0.5" in result.stdout
+    assert not (tmp_path / "data-check.csv").exists()
+
+
+def test_check_names_a_fault_and_writes_every_case(data, pets, tmp_path) -> None:
+    spoil(pets, category_id=1)
+    result = data("check", "pets")
+    assert result.returncode == 1
+    assert "unknown class id" in result.stdout
+    assert "1 error, 0 warnings, 0 notes" in result.stdout
+    with (tmp_path / "data-check.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["annotation"] for row in csv.DictReader(file)] == ["1"]
+
+
+def test_check_as_json_and_strict(data, pets) -> None:
+    spoil(pets, bbox=[-1, 6, 20, 30])
+    result = data("check", "pets", "--json", "--cases", "cases.csv")
+    assert result.returncode == 0
+    report = json.loads(result.stdout)
+    assert (report["warnings"], report["splits"]["all"]["clipped"]) == (1, 1)
+    assert data("check", "pets", "--strict").returncode == 1
+
+
+def test_convert_there_and_back(data, pets) -> None:
+    for source, out, format in (("pets", "voc", "voc"), ("voc", "yolo", "yolo"), ("yolo", "back", "coco")):
+        result = data("convert", source, out, "--format", format)
+        assert (result.returncode, result.stdout) == (0, f"{out}\n"), result.stderr
+        assert "13 pictures and 24 boxes written" in result.stderr
+    back = json.loads((pets.parent / "back/train.json").read_text())  # YOLO knows no set without splits
+    first = json.loads((pets / "annotations.json").read_text())
+    assert [a["bbox"] for a in back["annotations"]] == [a["bbox"] for a in first["annotations"]]
+    assert back["categories"] == first["categories"]
+
+
+def test_convert_to_an_unknown_format(data, pets) -> None:
+    result = data("convert", "pets", "out", "--format", "voc2007")
+    assert result.returncode == 2
+    assert "did you mean 'voc'" in result.stderr
+
+
+def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
+    result = data("split", "pets", "--val", "0.25", "--seed", "3")
+    assert result.stdout.splitlines() == ["pets/split/train.json", "pets/split/val.json"]
+    val = json.loads((pets / "split/val.json").read_text())
+    assert len({a["image_id"] for a in val["annotations"]}) == 3
+    assert data("split", "pets", "--val", "0.25").returncode == 2  # nothing is overwritten
+    data("split", "pets", "--val", "0.25", "--seed", "3", "--out", "again")
+    again = json.loads((tmp_path / "again/val.json").read_text())
+    assert [image["id"] for image in again["images"]] == [image["id"] for image in val["images"]]
+
+
+@pytest.mark.parametrize("augment", ["none", "modern"])
+def test_view_draws_sheets(data, pets, tmp_path, augment) -> None:
+    result = data("view", "pets", "--augment", augment, "-n", "4", "--tile", "60", "--out", "sheets")
+    assert (result.returncode, result.stdout) == (0, "sheets/sheet-001.png\n"), result.stderr
+    tiles = 4 if augment == "none" else 6  # a row is six tiles
+    with Image.open(tmp_path / "sheets/sheet-001.png") as sheet:
+        assert sheet.width == tiles * 64 + 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--augment", "modren"], "did you mean 'modern'"), (["--labels", "cta"], "did you mean 'cat'")],
+)
+def test_view_of_unknown_names(data, pets, arguments, words) -> None:
+    result = data("view", "pets", *arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
+
+
+def test_pack_and_its_pieces(data, pets) -> None:
+    result = data("pack", "pets", "packed/pets.pack", "--raw", "--piece-mb", "0.1")
+    assert result.returncode == 0, result.stderr
+    pieces = result.stdout.splitlines()
+    assert pieces[0] == f"packed/pets-00000-of-{len(pieces):05}.pack"
+    assert len(pieces) > 1
+    assert data("check", "packed", "--strict").returncode == 0
+    assert data("pack", "pets", "two.pack", "--raw", "--original").returncode == 2

@@ -1,0 +1,47 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssd300.data.load import load_dataset
+from ssd300.data.view import contact_sheet, draw_sheets, view_of
+
+
+def test_no_pictures(coco: Path, tmp_path: Path) -> None:
+    assert draw_sheets(load_dataset(coco), tmp_path / "out", []) == []
+    assert contact_sheet([], 6, 50).size == (58, 58)
+
+
+def test_sheets_hold_so_many_tiles_each(coco: Path, tmp_path: Path) -> None:
+    paths = draw_sheets(load_dataset(coco), tmp_path / "out", [0, 1, 2, 3], columns=2, rows=1, tile=50)
+    assert [path.name for path in paths] == ["sheet-001.png", "sheet-002.png"]
+    with Image.open(paths[0]) as sheet:
+        assert sheet.size == (2 * 54 + 4, 54 + 4)
+
+
+def test_captions_tell_flags_and_scores(edit_coco: Any) -> None:
+    def flag(content: dict[str, Any]) -> None:
+        content["annotations"][0].update(iscrowd=1)
+        content["annotations"][1].update(ignore=1, score=0.25)
+
+    dataset = load_dataset(edit_coco(flag))
+    assert view_of(dataset, dataset.pictures[0]).captions == ("cat (crowd)", "dog 0.25 (ignore)")
+
+
+def test_each_picture_is_followed_by_its_augmented_self(coco: Path, tmp_path: Path) -> None:
+    seen: list[tuple[list[float], list[int], float]] = []
+
+    def drop_first(rgb: Any, unit_xyxy: Any, positions: Any, crowd: Any, rng: np.random.Generator) -> Any:
+        seen.append((unit_xyxy[0].tolist(), positions.tolist(), rng.random()))
+        return 255 - rgb, unit_xyxy[1:], positions[1:]
+
+    dataset = load_dataset(coco)
+    (path,) = draw_sheets(dataset, tmp_path / "out", [0], augment=drop_first, tile=64)
+    with Image.open(path) as sheet:
+        assert sheet.size == (2 * 68 + 4, 68 + 4)
+    assert np.allclose(seen[0][0], [4 / 64, 6 / 48, 24 / 64, 36 / 48])
+    assert seen[0][1] == [0, 1]
+    draw_sheets(dataset, tmp_path / "again", [0], augment=drop_first, tile=64)
+    assert seen[0] == seen[1]  # chance comes from the seed and the position alone
+    assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
