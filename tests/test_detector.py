@@ -1,0 +1,173 @@
+import io
+import multiprocessing
+import os
+import pickle
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd300 import ArgumentError, Detections, Detector, ModelError
+
+PICTURES = Path(__file__).parent / "parity" / "data" / "pictures"
+PHOTO = PICTURES / "chelsea_wide.png"
+
+
+@pytest.fixture(scope="module")
+def detector(seeded_checkpoint):
+    return Detector.load(seeded_checkpoint, precision="f32")
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return np.asarray(Image.open(PHOTO).convert("RGB"))
+
+
+def blocks(seed):
+    return np.random.default_rng(seed).integers(0, 256, (5, 6, 3), np.uint8).repeat(50, 0).repeat(50, 1)
+
+
+def test_nothing_found(detector, photo):
+    found = detector.detect(photo, score_threshold=1.0)
+    assert found == Detections.empty(detector.classes, photo.shape[:2], found.source)
+
+
+def test_boxes_are_pixels_of_the_original(detector, photo):
+    """Twice as wide: what the network sees is nearly the same, the boxes are twice as wide."""
+    height, width = photo.shape[:2]
+    found = detector.detect(photo)
+    wide = detector.detect(photo.repeat(2, 1))
+    assert len(found) > 3
+    assert wide.image_size_hw == (height, 2 * width)
+    np.testing.assert_allclose(wide.boxes_xyxy[0], found.boxes_xyxy[0] * [2, 1, 2, 1], atol=0.02 * width)
+
+
+def test_every_kind_of_source_gives_the_same(detector, photo):
+    found = detector.detect(PHOTO)
+    assert found.source == str(PHOTO)
+    data = PHOTO.read_bytes()
+    for source in (str(PHOTO), data, io.BytesIO(data), Image.open(PHOTO), photo, photo.astype(np.float32) / 255):
+        same = detector.detect(source)
+        np.testing.assert_array_equal(same.boxes_xyxy, found.boxes_xyxy)
+        np.testing.assert_array_equal(same.scores, found.scores)
+        np.testing.assert_array_equal(same.class_ids, found.class_ids)
+
+
+def test_frames_of_opencv(detector, photo):
+    found, wrong = detector.detect(photo[..., ::-1], color="bgr"), detector.detect(photo[..., ::-1])
+    np.testing.assert_array_equal(found.scores, detector.detect(photo).scores)
+    assert not np.array_equal(wrong.scores, found.scores)
+
+
+def test_a_higher_score_threshold_is_a_filter(detector, photo):
+    found = detector.detect(photo, score_threshold=0.2)
+    assert detector.detect(photo, score_threshold=0.6) == found[found.scores > np.float32(0.6)]
+    assert detector.detect(photo, score_threshold=0.2, max_detections=3) == found[:3]
+
+
+def test_labels_filter(detector, photo):
+    found = detector.detect(photo, score_threshold=0.05)
+    kinds = set(found.names)
+    assert len(kinds) > 1
+    for name in kinds:
+        expected = found[np.array([n == name for n in found.names])]
+        assert detector.detect(photo, score_threshold=0.05, labels=[name, name]) == expected
+        assert detector.detect(photo, score_threshold=0.05, labels=name) == expected
+        assert detector.detect(photo, score_threshold=0.05, labels=[name], max_detections=2) == expected[:2]
+    assert len(detector.detect(photo, labels=[])) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score_threshold": 40}, "score_threshold must be a number from 0 to 1, got 40"),
+        ({"iou_threshold": None}, "iou_threshold must be a number from 0 to 1, got None"),
+        ({"max_detections": 0}, "max_detections must be a whole number of at least 1, got 0"),
+        ({"labels": ["persn"]}, "unknown class name 'persn': did you mean 'person'"),
+        ({"labels": [1]}, r"labels must be class names, got \[1\]"),
+        ({"labels": 1}, "labels must be class names, got 1"),
+        ({"color": "gbr"}, "unknown color 'gbr'"),
+        ({"decode": "quick"}, "unknown decode 'quick': "),
+    ],
+)
+def test_wrong_settings(options, message, detector, photo):
+    with pytest.raises(ArgumentError, match=message):
+        detector.detect(photo, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runtime": "openvin"}, "unknown runtime 'openvin': did you mean 'openvino'"),
+        ({"runtime": "onnx"}, "runtime='onnx' does not read .safetensors files; use openvino or torch"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'"),
+        ({"precision": "int8"}, "there is no .*int8.xml beside .*; make one with `ssd300 quantize"),
+        ({"threads": 0}, "threads must be a whole number of at least 1"),
+        ({"device": "cuda", "runtime": "openvino"}, "device='cuda': openvino runs on the CPU"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said(options, message, seeded_checkpoint):
+    with pytest.raises(ArgumentError, match=message):
+        Detector.load(seeded_checkpoint, **options)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(ModelError, match="neither a file nor a known model"):
+        Detector.load("defalt")
+    (tmp_path / "model.h5").write_bytes(b"x")
+    with pytest.raises(ModelError, match=r"model\.h5: its name ends in '\.h5', expected a model: \.safetensors, "):
+        Detector.load(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize("count", [16, pytest.param(200, marks=pytest.mark.slow)])
+def test_eight_threads_give_what_one_gives(count, detector):
+    pictures = [blocks(seed) for seed in range(count)]
+    expected = [detector.detect(picture) for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(detector.detect, pictures)) == expected
+
+
+def test_it_pickles_as_what_it_was_loaded_with(seeded_checkpoint, photo, monkeypatch):
+    monkeypatch.chdir(seeded_checkpoint.parent)
+    detector = Detector.load(seeded_checkpoint.name, precision="f32", threads=1)
+    data = pickle.dumps(detector)
+    assert len(data) < 1000
+    monkeypatch.chdir("/")
+    again = pickle.loads(data)
+    assert (again.runtime.precision, again.runtime.threads) == ("f32", 1)
+    assert again.detect(photo) == detector.detect(photo)
+
+
+def test_only_what_was_loaded_can_be_pickled(detector):
+    with pytest.raises(TypeError, match=r"only a Detector made by Detector\.load can be pickled"):
+        pickle.dumps(Detector(detector.runtime))
+
+
+def test_spawned_processes_give_the_same(detector, photo):
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(detector.detect, [photo, photo]) == [detector.detect(photo)] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_gets_a_clear_error(detector, photo):
+    detector.detect(photo)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # if it should hang after all
+        try:
+            detector.detect(photo)
+        except ModelError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        message = answer.read()
+    os.waitpid(child, 0)
+    assert "loaded before the process was forked" in message
+    assert 'multiprocessing.get_context("spawn")' in message

@@ -1,0 +1,163 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from ssd300 import Detector, Failure, ImageError
+from ssd300.pipeline import in_order
+
+
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("ssd300")]
+
+
+def slow_square(number):
+    time.sleep(0.002 * (7 - number % 8))  # later items are done first
+    return number * number
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 50])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_results_come_in_order(count, threads):
+    assert list(in_order(slow_square, range(count), threads)) == [n * n for n in range(count)]
+    assert not workers()
+
+
+def test_few_items_are_taken_ahead_of_a_slow_consumer():
+    taken = []
+    results = in_order(slow_square, (taken.append(n) or n for n in range(1000)), 2)
+    for consumed in range(1, 20):
+        next(results)
+        time.sleep(0.01)
+        assert len(taken) <= consumed + 2 * 2
+    results.close()
+
+
+def test_nothing_is_taken_before_the_first_result_is_asked_for():
+    taken = []
+    in_order(slow_square, (taken.append(n) or n for n in range(10)), 2).close()
+    assert taken == []
+
+
+def test_an_error_is_raised_in_its_turn():
+    results = in_order(lambda n: 1 // (n - 3), range(10), 4)
+    assert [next(results) for _ in range(3)] == [-1, -1, -1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert not workers()
+
+
+def test_an_error_of_the_items_is_raised():
+    def items():
+        yield 1
+        raise OSError("camera gone")
+
+    with pytest.raises(OSError, match="camera gone"):
+        list(in_order(slow_square, items(), 2))
+    assert not workers()
+
+
+@pytest.mark.parametrize("how", ["close", "interrupt", "forget"])
+def test_stopping_early_leaves_no_thread(how):
+    begun = []
+    results = in_order(lambda n: begun.append(n) or slow_square(n), range(1000), 4)
+    next(results)
+    if how == "close":
+        results.close()
+    elif how == "interrupt":
+        with pytest.raises(KeyboardInterrupt):
+            results.throw(KeyboardInterrupt)
+    else:
+        del results
+    assert not workers()
+    assert len(begun) < 20
+
+
+@pytest.fixture(scope="module")
+def detector(seeded_checkpoint):
+    return Detector.load(seeded_checkpoint, precision="f32")
+
+
+def pictures(count):
+    draw = np.random.default_rng(1)
+    return [draw.integers(0, 256, (5, 4 + i % 3, 3), np.uint8).repeat(40, 0).repeat(40, 1) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """24 pictures of several sizes, of which the third is damaged."""
+    from PIL import Image
+
+    path = tmp_path_factory.mktemp("pictures")
+    for i, picture in enumerate(pictures(24)):
+        Image.fromarray(picture).save(path / f"{i:02}.png")
+    (path / "02.png").write_bytes((path / "02.png").read_bytes()[:100])
+    return path
+
+
+@pytest.mark.parametrize("sources", [[], iter(())])
+def test_no_pictures(sources, detector):
+    assert list(detector.detect_many(sources)) == []
+
+
+def test_many_give_what_one_by_one_gives(detector):
+    """More than the short list, so both set-ups of the runtime take part."""
+    many = pictures(24)
+    found = list(detector.detect_many(many))
+    assert found == [detector.detect(picture) for picture in many]
+    assert sum(map(len, found)) > 24
+
+
+def test_a_bad_picture_stops_nothing(detector, folder):
+    found = list(detector.detect_many(folder, on_error="yield"))
+    assert [i for i, one in enumerate(found) if isinstance(one, Failure)] == [2]
+    assert found[2].source == str(folder / "02.png")
+    assert isinstance(found[2].error, ImageError)
+    assert [one.source for one in found] == [str(folder / f"{i:02}.png") for i in range(24)]
+
+
+def test_a_bad_picture_raises_in_its_turn(detector, folder):
+    results = detector.detect_many(f"{folder}/*.png")
+    next(results), next(results)
+    with pytest.raises(ImageError, match=r"02\.png"):
+        next(results)
+    assert not workers()
+
+
+def test_a_directory_without_pictures_is_one_failure(detector, tmp_path):
+    [failure] = detector.detect_many([tmp_path], on_error="yield")
+    assert "no pictures here: an empty directory" in str(failure.error)
+
+
+def test_wrong_settings_are_told_at_the_call_not_at_the_first_picture(detector):
+    with pytest.raises(ValueError, match=r"unknown on_error 'skip'"):
+        detector.detect_many([], on_error="skip")
+    with pytest.raises(ValueError, match="score_threshold must be"):
+        detector.detect_many([], score_threshold=2)
+
+
+MEMORY = """
+import sys
+from ssd300 import Detector
+def resident_kib():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+detector = Detector.load(sys.argv[1])
+sizes = []
+for _ in detector.detect_many([f"{sys.argv[2]}/00.png", f"{sys.argv[2]}/01.png"] * 1000, on_error="yield"):
+    sizes.append(resident_kib())
+second, last = max(sizes[500:1000]), max(sizes[1500:])
+print(len(sizes), second, last)
+assert last <= 1.05 * second
+"""
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_2000_pictures(seeded_checkpoint, folder):
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-c", MEMORY, str(seeded_checkpoint), str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=290)
+    assert result.returncode == 0, result.stdout + result.stderr
