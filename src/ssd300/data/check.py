@@ -115,7 +115,8 @@ def check_dataset(
         notes += [note for one in seen[split] for note in one.notes]
         notes += box_notes(dataset)
     notes += repeated(splits, seen)
-    notes += not_listed(splits)
+    if Path(path).is_dir():  # a single file may be one of several that share a folder of pictures
+        notes += not_listed(splits)
     if splits:
         notes += class_notes(splits, "train" if "train" in splits else next(iter(splits)))
     totals = {split: _totals(dataset, parts[split]) for split, dataset in splits.items()}
