@@ -43,6 +43,15 @@ _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_KNOWN = {
+    *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "BINPUT", "LONG_BINPUT", "BINGET"),
+    *("LONG_BINGET", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "APPEND", "APPENDS", "SETITEM", "SETITEMS"),
+    *_CONSTANTS,
+    *_LITERALS,
+    *_TUPLES,
+}
+_NAMES = {opcode.code.encode("latin-1"): opcode.name for opcode in pickletools.opcodes}
+_ARGUMENTS = {opcode.name: opcode.arg for opcode in pickletools.opcodes}
 
 
 @dataclass(frozen=True)
@@ -86,16 +95,38 @@ def read_pickle(stream: BinaryIO, source: str, storages: dict[str, Storage] | No
     """
     machine = _Machine(source, {} if storages is None else storages)
     try:
-        for count, (opcode, argument, position) in enumerate(pickletools.genops(stream)):
-            if count >= MAX_OPCODES or (position or 0) > MAX_BYTES:
-                raise machine.refusal(f"its pickle is longer than {MAX_OPCODES:,} opcodes or {MAX_BYTES:,} bytes")
-            machine.step(opcode.name, argument)
+        for _ in range(MAX_OPCODES):
+            name, argument = _next(stream, machine)
+            machine.step(name, argument)
+            if name == "STOP":
+                return machine.result()
     except (ValueError, struct.error, IndexError) as error:
         raise ModelError(
             f"{source}: its pickle is damaged or cut off ({type(error).__name__}: {str(error)[:120]}); "
             "copy or download the file again"
         ) from error
-    return machine.result()
+    raise machine.refusal(f"its pickle is longer than {MAX_OPCODES:,} opcodes")
+
+
+def _next(stream: BinaryIO, machine: "_Machine") -> tuple[str, Any]:
+    """The next opcode and its argument; that of an opcode which is not needed is not even looked at."""
+    code = stream.read(1)
+    if not code:
+        raise ValueError("no end")
+    name = _NAMES.get(code)
+    if name not in _KNOWN:
+        raise machine.refusal(f"its pickle uses the opcode {name or repr(code)}")
+    if name == "GLOBAL":  # pickletools would interpret backslashes
+        return name, f"{_line(stream)}.{_line(stream)}"
+    reader = _ARGUMENTS[name]
+    return name, reader.reader(stream) if reader else None
+
+
+def _line(stream: BinaryIO) -> str:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise ValueError("a name without its end")
+    return line[:-1].decode("ascii")
 
 
 class _Machine:
@@ -145,7 +176,7 @@ class _Machine:
             stack.append(())
         elif name == "GLOBAL":
             stack.append(self._global(argument))
-        elif name not in ("PROTO", "STOP"):
+        else:
             self._step_structure(name)
 
     def _step_structure(self, name: str) -> None:
@@ -171,8 +202,6 @@ class _Machine:
                 self._pop()
                 if not isinstance(self._top(), dict):
                     raise self.refusal(f"attributes are set on a {_kind(self._top())}")
-            case _:
-                raise self.refusal(f"its pickle uses the opcode {name}")
 
     def _top(self) -> Any:
         if self.stack[-1] is _MARK:
@@ -211,8 +240,7 @@ class _Machine:
                 raise self.refusal(f"a {_kind(key)} is used as a key")
             target[key] = value
 
-    def _global(self, argument: str) -> _Global:
-        name = argument.replace(" ", ".", 1)
+    def _global(self, name: str) -> _Global:
         if name not in _ALLOWED:
             raise self.refusal(f"its pickle asks for {name[:100]!r}")
         return _Global(name)
