@@ -128,9 +128,9 @@ def select(
     """
     check_thresholds(score_threshold, iou_threshold, max_detections)
     boxes_xyxy, probabilities = np.asarray(boxes_xyxy, np.float32), np.asarray(probabilities, np.float32)
-    if boxes_xyxy.shape != (probabilities.shape[-1], 4) or probabilities.ndim != 2 or len(probabilities) < 2:
+    if boxes_xyxy.shape != (probabilities.shape[-1], 4) or probabilities.ndim != 2 or len(probabilities) < 1:
         raise ArgumentError(
-            f"expected boxes_xyxy [P, 4] and probabilities (K, P) with K >= 2, "
+            f"expected boxes_xyxy [P, 4] and probabilities (K, P) of the same P, row 0 background, "
             f"got {boxes_xyxy.shape} and {probabilities.shape}"
         )
     _refuse_nan(probabilities[0])  # softmax spreads a NaN over the classes of its prior
