@@ -54,7 +54,7 @@ class Detector:
         cls,
         model: str | os.PathLike[str] = "default",
         *,
-        runtime: Literal["auto", "openvino", "torch"] | str = "auto",
+        runtime: Literal["auto", "openvino", "onnx", "torch"] | str = "auto",
         precision: Literal["auto", "f32", "bf16", "int8"] | str = "auto",
         device: str = "cpu",
         threads: int | None = None,
@@ -62,8 +62,8 @@ class Detector:
         """Load a model once, detect often.
 
         Args:
-            model: a name that `ssd300 models` lists, or a file: .safetensors, .pt or .pth as published, .xml.
-            runtime: "auto" takes OpenVINO, or torch for another device than the CPU.
+            model: a name that `ssd300 models` lists, or a file: .safetensors, .pt or .pth as published, .xml, .onnx.
+            runtime: "auto" takes OpenVINO, or onnxruntime for .onnx, or torch for another device than the CPU.
             precision: "auto" takes the fastest that holds the accuracy on this CPU, "f32" the exact one.
             device: "cpu", or a device of torch such as "cuda".
             threads: CPU threads; None takes the CPUs that this process may use.

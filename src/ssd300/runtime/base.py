@@ -1,11 +1,16 @@
 """What every runtime is to the rest of the package: uint8 pictures in, candidates out."""
 
-from typing import Protocol
+import os
+from typing import Any, Protocol
+
+import numpy as np
 
 from ssd300.boxes import Float32
+from ssd300.errors import ArgumentError, ModelError
 from ssd300.images.orientation import UInt8
 from ssd300.weights.metadata import ModelMetadata
 
+PICTURE_SHAPE = (300, 300, 3)
 Candidates = tuple[Float32, Float32]  # boxes_xyxy [n, 4] in the unit frame, probabilities (K, n), row 0 background
 
 
@@ -29,3 +34,19 @@ class Runtime(Protocol):
     def for_throughput(self) -> "Runtime":
         """The same model set up for several threads that call at once; the answers are the same at f32."""
         ...
+
+
+def check_pictures(pictures: Any) -> None:
+    """Raise ArgumentError unless these are uint8 [B, 300, 300, 3]."""
+    if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
+        found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)
+        raise ArgumentError(f"expected pictures uint8 [B, 300, 300, 3], got {found}")
+
+
+def check_process(loaded_by: int, library: str) -> None:
+    """Raise ModelError in a process that was forked after process `loaded_by` loaded the model."""
+    if os.getpid() != loaded_by:
+        raise ModelError(
+            f"this model was loaded before the process was forked, and {library}'s threads do not survive that: "
+            'load it in the child, or start processes with multiprocessing.get_context("spawn")'
+        )

@@ -16,13 +16,12 @@ from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_
 from ssd300.images.orientation import UInt8
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
-from ssd300.runtime.base import Candidates
+from ssd300.runtime.base import Candidates, check_pictures, check_process
 from ssd300.runtime.cpu import default_threads
 from ssd300.weights.embedded import read_onnx
 from ssd300.weights.metadata import ModelMetadata
 
 HEADS = ("locs", "logits")
-PICTURE_SHAPE = (300, 300, 3)
 _REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
 
 
@@ -76,14 +75,8 @@ class OnnxRuntime:
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`. A session may be called by any number of threads."""
-        if os.getpid() != self._pid:
-            raise ModelError(
-                "this model was loaded before the process was forked, and onnxruntime's threads do not survive that: "
-                'load it in the child, or start processes with multiprocessing.get_context("spawn")'
-            )
-        if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
-            found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)
-            raise ArgumentError(f"expected pictures uint8 [B, 300, 300, 3], got {found}")
+        check_process(self._pid, "onnxruntime")
+        check_pictures(pictures)
         return [self._infer_one(picture[None], score_threshold) for picture in pictures]
 
     def _infer_one(self, pictures: UInt8, score_threshold: float) -> Candidates:

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from ssd300.errors import ArgumentError, ModelError
+from ssd300.errors import ModelError
 from ssd300.images.orientation import UInt8
 from ssd300.postprocess import candidates
-from ssd300.runtime.base import Candidates
+from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_pictures, check_process
 from ssd300.runtime.choice import choose
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import cache_folder, load_state
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
-
-PICTURE_SHAPE = (300, 300, 3)
 
 
 def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":
@@ -89,14 +87,8 @@ class OpenVINORuntime:
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`. Each thread works with a request of its own; nothing returned is shared with it."""
-        if os.getpid() != self._pid:
-            raise ModelError(
-                "this model was loaded before the process was forked, and OpenVINO's threads do not survive that: "
-                'load it in the child, or start processes with multiprocessing.get_context("spawn")'
-            )
-        if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
-            found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)
-            raise ArgumentError(f"expected pictures uint8 [B, 300, 300, 3], got {found}")
+        check_process(self._pid, "OpenVINO")
+        check_pictures(pictures)
         with self._request() as request:
             return [self._infer_one(request, picture, score_threshold) for picture in pictures]
 
