@@ -58,7 +58,7 @@ def test_a_broken_openvino_is_reported_not_raised(monkeypatch) -> None:
 
 
 def test_extras_name_what_is_missing(monkeypatch) -> None:
-    versions = {"defusedxml": "1", "matplotlib": "1"}
+    versions = {"defusedxml": "1", "matplotlib": "1", "pyyaml": "1"}
 
     def version(name: str) -> str:
         if name not in versions:
