@@ -7,7 +7,7 @@ Written straight from `architecture.py` and the weights, without torch. docs/exp
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -138,8 +138,3 @@ def _about(metadata: ModelMetadata, options: OnnxOptions) -> str:
         f"SSD300 with {metadata.backbone}, {len(metadata.classes)} classes; {rule}. Licence of the weights: "
         f"{metadata.licence}. metadata_props[{ONNX_KEY!r}] is JSON: classes, preprocessing, metric, licence."
     )
-
-
-def read_options(properties: dict[str, str]) -> dict[str, Any]:
-    """The options that a file's metadata_props hold, as a plain dict; empty where the file was not written here."""
-    return dict(json.loads(properties.get(EXPORT_KEY, "{}")))

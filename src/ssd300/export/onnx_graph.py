@@ -72,11 +72,7 @@ class Graph:
             raise MissingExtraError("writing an ONNX file", "onnx") from error
         from ssd300 import __version__
 
-        if not FIRST_OPSET <= opset <= onnx.defs.onnx_opset_version():
-            raise ArgumentError(
-                f"opset is {opset}: expected {FIRST_OPSET} to {onnx.defs.onnx_opset_version()}, "
-                f"the newest that the installed onnx {onnx.__version__} knows"
-            )
+        _check_opset(opset, onnx.defs.onnx_opset_version())
         graph = onnx.helper.make_graph(
             [
                 onnx.helper.make_node(kind, ins, outs, name=outs[0], **attributes)
@@ -99,6 +95,13 @@ class Graph:
         onnx.helper.set_model_props(model, properties)
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _check_opset(opset: int, newest: int) -> None:
+    if not FIRST_OPSET <= opset <= newest:
+        raise ArgumentError(
+            f"opset is {opset}: expected {FIRST_OPSET} to {newest}, the newest that the installed onnx package knows"
+        )
 
 
 def _value_info(value: Value) -> Any:
