@@ -1,6 +1,7 @@
 """`ssd300 detect` with a small seeded model: the command's own entry, and where processes matter, in one of its own."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -228,7 +229,10 @@ def test_a_reader_that_stops_early(command) -> None:
 @pytest.mark.parametrize("name", ["json", "csv"])
 def test_ctrl_c_leaves_valid_output_of_what_was_done(command, name) -> None:
     command += [*["a/x.png"] * 3000, "--no-save", "--format", name]
-    with open("out", "w") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True) as process:
+    # A suite that a shell started in the background ignores SIGINT, and so would its children.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": listen}
+    with open("out", "w") as out, subprocess.Popen(command, stdout=out, **pipes) as process:
         deadline = time.monotonic() + 60
         while Path("out").stat().st_size < 2000 and time.monotonic() < deadline:
             time.sleep(0.02)
