@@ -122,6 +122,7 @@ def test_other_files_are_refused(tmp_path):
         Detector.load(tmp_path / "model.h5")
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("count", [16, pytest.param(200, marks=pytest.mark.slow)])
 def test_eight_threads_give_what_one_gives(count, detector):
     pictures = [blocks(seed) for seed in range(count)]
