@@ -72,7 +72,7 @@ def test_commands_run(command, clone) -> None:
 
 @pytest.mark.parametrize("command", [c for c in commands() if not runs_as_written(c)])
 def test_longer_commands_name_verbs_and_options_that_exist(command) -> None:
-    words = shlex.split(command)[1:]
+    words = shlex.split(command, comments=True)[1:]
     verb = words[: 2 if words[0] in ("data", "weights") else 1]
     environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
     done = subprocess.run(
