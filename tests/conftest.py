@@ -2,6 +2,7 @@
 
 import importlib.util
 import ipaddress
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -73,3 +74,37 @@ def seeded_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seeded model") / "seeded.safetensors"
     write_checkpoint(path, state, ModelMetadata("resnet18", classes, name="seeded"))
     return path
+
+
+@pytest.fixture(scope="session")
+def found_again(seeded_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.json and val.json (COCO), eight pictures each. The boxes are what the seeded model finds in
+    float, so its AP is high and every change of the model shows."""
+    import numpy as np
+    from PIL import Image
+
+    from ssd300.detector import Detector
+
+    folder = tmp_path_factory.mktemp("found again")
+    draw = np.random.default_rng(5)
+    detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
+    categories = [{"id": i, "name": n} for i, n in zip(detector.classes.ids, detector.classes.names, strict=True)]
+    for split in ("train", "val"):
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for i in range(1, 9):
+            cells = int(draw.choice([3, 6, 12]))
+            blocks = draw.integers(0, 256, (cells, cells, 3)).repeat(300 // cells, 0).repeat(300 // cells, 1)
+            pixels = np.clip(blocks + draw.integers(-25, 26, (300, 300, 3)), 0, 255).astype(np.uint8)
+            name = f"{split}{i}.png"
+            Image.fromarray(pixels).save(folder / name)
+            images.append({"id": i, "file_name": name, "width": 300, "height": 300})
+            for found in detector.detect(folder / name, score_threshold=0.3):
+                x, y, right, bottom = (float(v) for v in np.clip(found.box_xyxy, 0, 300))
+                if right - x > 1 and bottom - y > 1:
+                    box = {"bbox": [x, y, right - x, bottom - y], "area": (right - x) * (bottom - y), "iscrowd": 0}
+                    numbers = {"id": len(annotations) + 1, "image_id": i, "category_id": found.class_id}
+                    annotations.append({**numbers, **box})
+        text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
+        (folder / f"{split}.json").write_text(text)
+    return folder

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from openvino import opset1 as ops
 
+from ssd300.boxes import Float32
 from ssd300.errors import MissingExtraError
 from ssd300.images.orientation import UInt8
 from ssd300.runtime.graph import MARGIN, OUTPUTS
 
-_PICTURES_FOR_ERRORS = 8
+_PICTURES_FOR_ERRORS = 4
 Node = Any  # openvino comes without types
 
 
@@ -34,7 +34,7 @@ def import_nncf() -> Any:
     return nncf
 
 
-def quantise_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] = ()) -> ov.Model:
+def quantize_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] = ()) -> ov.Model:
     """A float graph -> the same graph with quantisers, calibrated on pictures [N, 300, 300, 3], N at least 1.
 
     From the node `outputs` on all stays float, and so do the convolutions named in `kept_float`. The same arguments
@@ -51,8 +51,8 @@ def quantise_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] =
             ignored_scope=nncf.IgnoredScope(
                 names=sorted(kept_float), subgraphs=[nncf.Subgraph(inputs=[OUTPUTS], outputs=[MARGIN])]
             ),
-            # CPUs without VNNI add products in 16 bits, which can saturate. Weights of 7 bits never do, but cost accuracy
-            # everywhere, and on AVX2 no less than saturation does (docs/quantize.md): so in the first layer alone.
+            # CPUs without VNNI add products in 16 bits, which can saturate. Weights of 7 bits never do, but cost more
+            # accuracy than saturation does, on AVX2 too (docs/quantize.md): so they are for the first layer alone.
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
         )
 
@@ -62,60 +62,47 @@ def quantised_convolutions(model: ov.Model) -> list[str]:
     return [
         node.get_friendly_name()
         for node in model.get_ordered_ops()
-        if node.get_type_name() == "Convolution" and _producer(node).get_type_name() == "FakeQuantize"
+        if node.get_type_name() == "Convolution" and _quantiser(node).get_type_name() == "FakeQuantize"
     ]
 
 
 def convolution_errors(model: ov.Model, quantised: ov.Model, pictures: UInt8) -> dict[str, float]:
-    """How far each quantised convolution is off when its input is exact: |INT8 - float| / |float|, by name.
+    """How far `outputs` moves when one convolution alone is in INT8: |moved - exact| / |exact|, by its name.
 
-    The quantised graph is cut before every quantiser, and what the float graph computes there is fed in: so the error
-    of a layer is its own, without what came before.
+    Measured on the first few pictures: a graph is compiled for each convolution, which takes seconds in all.
     """
+    pictures = pictures[:_PICTURES_FOR_ERRORS]
+    exact = _outputs(model, pictures)
     names = quantised_convolutions(quantised)
-    cut, sources = _cut(quantised.clone(), names)
-    tapped = model.clone()
-    by_name = {node.get_friendly_name(): node for node in tapped.get_ops()}
-    wanted = [by_name[name] for name in [*sources, *map(_biased, names)]]
-    tapped = ov.Model([ops.result(node) for node in wanted], tapped.get_parameters(), "tapped")
-    exact, rounded = _request(tapped), _request(cut)
-    error, norm = np.zeros(len(names)), np.zeros(len(names))
-    for picture in pictures[:_PICTURES_FOR_ERRORS]:
-        exact.infer([picture[None]])
-        values = [exact.get_output_tensor(i).data for i in range(len(wanted))]
-        rounded.infer(values[: len(sources)])
-        for i, expected in enumerate(values[len(sources) :]):
-            error[i] += np.square(rounded.get_output_tensor(i).data - expected, dtype=np.float64).sum()
-            norm[i] += np.square(expected, dtype=np.float64).sum()
-    relative = np.sqrt(error / np.maximum(norm, np.finfo(np.float64).tiny))
-    return dict(zip(names, relative.tolist(), strict=True))
+    moved = ((name, _outputs(_with_one_rounded(model, quantised, name), pictures) - exact) for name in names)
+    return {name: float(np.linalg.norm(difference) / np.linalg.norm(exact)) for name, difference in moved}
 
 
-def _cut(model: ov.Model, names: Sequence[str]) -> tuple[ov.Model, list[str]]:
-    """Parameters in place of what is before the quantisers; the outputs of the convolutions with their bias as results.
-
-    Returns the new graph and the names of the nodes whose values its parameters take. `model` is taken apart.
-    """
-    by_name = {node.get_friendly_name(): node for node in model.get_ops()}
-    parameters: dict[str, Node] = {}
-    for name in names:
-        quantiser = _producer(by_name[name])
-        source = quantiser.input_value(0)
-        source_name = source.get_node().get_friendly_name()
-        if source_name in by_name:  # else a parameter of ours: two convolutions read one quantiser
-            parameters[source_name] = ops.parameter(source.get_partial_shape(), source.get_element_type())
-            quantiser.input(0).replace_source_output(parameters[source_name].output(0))
-    results = [ops.result(by_name[_biased(name)]) for name in names]
-    return ov.Model(results, list(parameters.values()), "cut"), list(parameters)
+def _with_one_rounded(model: ov.Model, quantised: ov.Model, name: str) -> ov.Model:
+    """The float graph with one convolution, its quantisers and its bias taken from the quantised graph."""
+    model, quantised = model.clone(), quantised.clone()
+    into = {node.get_friendly_name(): node for node in model.get_ops()}
+    taken = {node.get_friendly_name(): node for node in quantised.get_ops()}
+    quantiser = _quantiser(taken[name])
+    source = quantiser.input_value(0).get_node().get_friendly_name()
+    quantiser.input(0).replace_source_output(into[source].output(0))
+    biased = f"{name}.biased"  # build_graph's name of convolution plus bias
+    for reader in into[biased].output(0).get_target_inputs():
+        reader.replace_source_output(taken[biased].output(0))
+    return ov.Model(model.get_results(), model.get_parameters(), name)
 
 
-def _producer(convolution: Node) -> Node:
-    return convolution.input_value(0).get_node()
+def _outputs(model: ov.Model, pictures: UInt8) -> Float32:
+    """The raw locs and logits of pictures [N, 300, 300, 3]: [N, 4 + K, P]."""
+    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    found = []
+    for picture in pictures:
+        request.infer([picture[None]])
+        found.append(request.get_tensor(OUTPUTS).data.copy())
+    return np.concatenate(found)
 
 
-def _biased(name: str) -> str:
-    return f"{name}.biased"  # build_graph's name for convolution plus bias
-
-
-def _request(model: ov.Model) -> Any:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+def _quantiser(convolution: Node) -> Node:
+    """The node that a convolution reads, seen through max-pooling, which NNCF places after a quantiser."""
+    node = convolution.input_value(0).get_node()
+    return node.input_value(0).get_node() if node.get_type_name() == "MaxPool" else node
