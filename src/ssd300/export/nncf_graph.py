@@ -5,6 +5,7 @@ Nothing is sent: NNCF reports its use through the package openvino_telemetry, wh
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -42,7 +43,7 @@ def quantize_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] =
     """
     nncf = import_nncf()
     with redirect_stdout(sys.stderr):  # progress bars
-        return nncf.quantize(
+        quantised = nncf.quantize(
             model,
             nncf.Dataset(list(pictures[:, None])),  # batches of one
             subset_size=len(pictures),
@@ -55,6 +56,15 @@ def quantize_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] =
             # accuracy than saturation does, on AVX2 too (docs/quantize.md): so they are for the first layer alone.
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
         )
+    _name_nodes(quantised)
+    return quantised
+
+
+def _name_nodes(model: ov.Model) -> None:
+    """Names by place for the nodes that OpenVINO numbered by how many there had been in the process before."""
+    for i, node in enumerate(model.get_ordered_ops()):
+        if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
+            node.set_friendly_name(f"quantised.{i}")
 
 
 def quantised_convolutions(model: ov.Model) -> list[str]:

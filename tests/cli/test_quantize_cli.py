@@ -1,0 +1,63 @@
+"""`ssd300 quantize` through the real command."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, "-m", "ssd300", *map(str, arguments)]
+    variables = {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, env=variables)
+
+
+@pytest.fixture(scope="module")
+def model(seeded_checkpoint, tmp_path_factory):
+    return shutil.copy(seeded_checkpoint, tmp_path_factory.mktemp("quantize") / "m.safetensors")
+
+
+def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_again, tmp_path):
+    data = ["--data", found_again / "train.json", "--val", found_again / "val.json"]
+    settings = ["--subset", 2, "--max-ap-drop", 0.3]
+    home = tmp_path / "home"
+    home.mkdir()
+    first = run("quantize", "--model", model, *data, *settings, "--threads", 1, "--out", tmp_path / "m.xml", HOME=home)
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    assert lines[0].split() == ["float", "INT8", "lost"]
+    assert [line.split()[0] for line in lines[1:13]][:2] == ["AP", "AP50"]
+    assert lines[-1] == str(tmp_path / "m.xml")
+    assert "Calibrating on 2 pictures" in first.stderr
+    assert not any(home.rglob("*"))  # where telemetry keeps its identifier of the user
+
+    second = run("quantize", "--model", model, *data, *settings)
+    assert second.returncode == 0, second.stderr
+    beside = model.with_name("m.int8.xml")
+    assert second.stdout.endswith(f"{beside}\n")
+    for suffix in (".xml", ".bin"):
+        assert (tmp_path / "m.xml").with_suffix(suffix).read_bytes() == beside.with_suffix(suffix).read_bytes()
+
+    shown = run("info", beside)
+    assert shown.returncode == 0, shown.stderr
+    assert "training quantization" in shown.stdout
+    assert "i8 9" in shown.stdout  # 9x % of the bytes
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "train.json", "--val", "train.json"], "--data and --val are the same"),
+        (["--data", ".", "--val", "."], "--data and --val are the same"),
+        (["--data", "train.json", "--val", "val.json", "--out", "m.onnx"], "ends in .xml"),
+        (["--data", "train.json", "--val", "nothing.json"], "nothing.json"),
+    ],
+)
+def test_what_does_not_go_together_is_said(options, words, model, found_again, tmp_path):
+    given = [option if option.startswith("--") else found_again / option for option in options]
+    result = run("quantize", "--model", model, *given)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert result.stdout == ""
