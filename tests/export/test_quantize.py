@@ -147,10 +147,11 @@ def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
 
 CAPPED = """
 import json, sys
+from pathlib import Path
 import numpy as np
 from ssd300.images.resize import load_for_network
 from ssd300.runtime.openvino import load_openvino
-runtime = load_openvino(sys.argv[1], threads=1)
+runtime = load_openvino(Path(sys.argv[1]), threads=1)
 kinds = [str(op.rt_info["primitiveType"].astype(str)) for op in runtime._compiled.get_runtime_model().get_ops()
          if op.rt_info["layerType"].astype(str) == "Convolution"]
 [(boxes, probabilities)] = runtime.infer(load_for_network(sys.argv[2])[0][None])
