@@ -35,8 +35,13 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def draw_samples(dataset: Dataset, results: list[Detections], path: Path, score_threshold: float = 0.4) -> None:
-    """Pictures evenly spread over the set, each twice: with its true boxes (left) and with what was found (right)."""
+def draw_samples(
+    dataset: Dataset, results: list[Detections], path: Path, *, min_score: float, score_threshold: float = 0.4
+) -> None:
+    """Pictures evenly spread over the set, each twice: with its true boxes (left) and with what was found (right).
+
+    True boxes in doubt (ignored, or below `min_score`) are not drawn.
+    """
     chosen = np.linspace(0, len(dataset) - 1, min(SAMPLES, len(dataset))).round().astype(int)
     names = dict(zip(dataset.classes.ids, dataset.classes.names, strict=True))
     cells = []
@@ -44,6 +49,7 @@ def draw_samples(dataset: Dataset, results: list[Detections], path: Path, score_
         picture, found = dataset.pictures[i], results[i]
         found = found[found.scores >= score_threshold]
         truth = picture.annotations
+        truth = truth.select(~truth.ignore & (truth.scores >= min_score))
         true_names = [names[int(class_id)] for class_id in truth.class_ids]
         rgb = Image.fromarray(picture.read())
         captions = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores, strict=True)]

@@ -182,7 +182,7 @@ def finish_epoch(
         measured.load_state_dict(state)
         runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
         metrics, results = validate(runtime, val)
-        draw_samples(val, results, out / "samples.jpg")
+        draw_samples(val, results, out / "samples.jpg", min_score=learner.recipe.min_score)
         row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
         metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
     progress.history.append(row)
