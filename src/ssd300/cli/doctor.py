@@ -119,6 +119,8 @@ def _leaves(extra: str, packages: dict[str, list[str]]) -> Iterator[str]:
 
 def _openvino() -> dict[str, Any]:
     """Whether OpenVINO loads, and what it says of the CPU."""
+    import ssd300.runtime  # noqa: F401  # keeps OpenVINO's telemetry from loading
+
     try:
         import openvino
 
