@@ -2,7 +2,7 @@
 
     python benchmarks/end_to_end.py [--backbone resnet50] [--pictures 40]
 
-All rows use the same seeded weights, biased so that a picture has some dozens of candidates:
+All rows use the same seeded weights, so boxes mean nothing; the last column says how many leave the selection:
 - ssd300: `detect` (one at a time) and `detect_many` (overlapped), at f32 and where the CPU has it bf16;
 - torch: Pillow decode, resize, eager float32 forward (channels-last), our NumPy decoding;
 - published steps: aspect resize and centre cut as the hub helpers, eager forward, per-class decoding in torch.
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-LOGIT_SCALE, BACKGROUND_BIAS = 0.35, 7.3  # some dozens to hundreds of candidates a picture
+LOGIT_SCALE, BACKGROUND_BIAS = 0.35, 7.3
 SCORE_THRESHOLD = 0.05  # as published
 ROWS = ("ssd300 f32", "ssd300 bf16", "torch", "published steps")
 
