@@ -3,35 +3,22 @@
 python benchmarks/decode.py
 """
 
-import importlib.util
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 
 import torch
 
 from published_steps import published_decode
+from seeded_model import load_seeded
 from ssd300.postprocess import decode
 
-SEEDED = Path(__file__).parents[1] / "tests" / "parity" / "data" / "seeded.py"
 CASES = {
     "empty_050_200": ("empty", "empty_050_200/0"),
     "sparse_050_200 (typical)": ("sparse", "sparse_050_200/0"),
     "medium_050_200": ("medium", "medium_050_200/0"),
     "crowded_050_200": ("crowded", "crowded_050_200/41"),
 }
-
-
-def load_seeded() -> ModuleType:
-    """The module that rebuilds the reference's inputs bit for bit."""
-    spec = importlib.util.spec_from_file_location("seeded", SEEDED)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def median_ms(call: Callable[[], object], rounds: int) -> float:
