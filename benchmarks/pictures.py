@@ -67,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time decoding and resizing.")
     parser.add_argument("pictures", nargs="*", type=Path, help="picture files; made ones if none are given")
     paths = parser.parse_args().pictures
-    print(f"{'format':6} {'size':>10} {'KiB':>8}{'header':>9}{'decode':>9}{'resize':>9}{'both':>9}{'buffer':>9}{'fast':>9}   (ms)")
+    columns = ("header", "decode", "resize", "both", "buffer", "fast")
+    print(f"{'format':6} {'size':>10} {'KiB':>8}" + "".join(f"{column:>9}" for column in columns) + "   (ms)")
     for path in paths:
         data = path.read_bytes()
         print_row(header(data, name=str(path)).format, data)
