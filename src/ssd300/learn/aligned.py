@@ -16,6 +16,7 @@ CANDIDATES = 13  # priors a true box may have at most
 CLASS_POWER, IOU_POWER = 1.0, 6.0  # alignment = probability ** 1 * IoU ** 6
 FOCUS = 1.5  # how strongly easy priors are discounted
 BOX_WEIGHT = 2.0
+EASY = 0.05  # background less doubtful than this can never be reported: it teaches nothing, and `head.py` skips it
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class AlignedLoss(nn.Module):
     """Sum over the batch of class and box losses, divided by the sum of the targets' quality.
 
     Class loss of a prior: cross-entropy between the target (quality for the class, the rest for background) and the
-    prediction, times (total variation distance of the two) ** 1.5: a prior that is right already counts little.
+    prediction, times (total variation distance of the two) ** 1.5: a prior that is right already counts little, and a
+    background prior that is surer than 1 - EASY not at all.
     """
 
     xyxy: Tensor
@@ -122,7 +124,7 @@ class AlignedLoss(nn.Module):
 
         background = -log_p[:, 0]  # [B, P]
         distance = 1 - p[:, 0]
-        weight = torch.stack([~t.left_out for t in truths]).float()
+        weight = (torch.stack([~t.left_out for t in truths]) & (distance.detach() > EASY)).float()
         weight[picture, prior] = 0
         class_loss = (background * distance**FOCUS * weight).sum()
         p_class, p_background = p[picture, label, prior], p[picture, 0, prior]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBlock, architecture
+from ssd300.learn.head import HeadConv
 
 
 def conv_modules(conv: Conv) -> list[nn.Module]:
@@ -13,6 +14,10 @@ def conv_modules(conv: Conv) -> list[nn.Module]:
     bias = conv.norm_key is None
     layer = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
     return [layer] if bias else [layer, nn.BatchNorm2d(conv.out_channels, eps=BATCH_NORM_EPS)]
+
+
+def head_module(conv: Conv) -> HeadConv:
+    return HeadConv(conv.in_channels, conv.out_channels, conv.kernel, padding=conv.padding)
 
 
 class Residual(nn.Module):
@@ -71,8 +76,8 @@ class SSD300(nn.Module):
             nn.Sequential(*conv_modules(narrow), nn.ReLU(inplace=True), *conv_modules(wide), nn.ReLU(inplace=True))
             for narrow, wide in arch.extras
         )
-        self.loc = nn.ModuleList(layer for head in arch.location_heads for layer in conv_modules(head))
-        self.conf = nn.ModuleList(layer for head in arch.class_heads for layer in conv_modules(head))
+        self.loc = nn.ModuleList(map(head_module, arch.location_heads))
+        self.conf = nn.ModuleList(map(head_module, arch.class_heads))
         self._init_weights()
 
     def _init_weights(self) -> None:
