@@ -4,81 +4,43 @@
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and loss as
 one would write them, "ours" adds what `ssd300 train` does. Each runs in a process of its own; the median step counts.
+`ssd300 benchmark --what train-step` and `--what loader` measure ours alone.
 """
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from ssd300.benchmark.measure import Budget
+from ssd300.benchmark.pictures import synthetic_jpegs
+from ssd300.learn.recipe import Recipe, resolve_recipe
 
 
-def step_seconds(kind: str, backbone: str, batch_size: int, steps: int, recipe_name: str) -> list[float]:
-    """Seconds of each step after one for warm-up."""
-    import torch
+def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | None:
+    """The median step in milliseconds, after one for warm-up."""
+    from ssd300.benchmark.training import train_step
 
-    from ssd300.learn.augment import Sample
-    from ssd300.learn.criterion import make_criterion
-    from ssd300.learn.device import choose_compute, keep_freed_memory
-    from ssd300.learn.inference import normalise
-    from ssd300.learn.learner import make_learner
-    from ssd300.learn.network import SSD300
-    from ssd300.learn.recipe import resolve_recipe
-
-    if kind == "ours":
-        keep_freed_memory()
-    compute, recipe = choose_compute(), resolve_recipe(recipe_name)
-    learner, criterion = make_learner(SSD300(backbone), recipe, compute), make_criterion(recipe)
-    learner.start_learning()
-    rng = np.random.default_rng(0)
-    pictures = torch.from_numpy(rng.integers(0, 255, (batch_size, 300, 300, 3), dtype=np.uint8))
-    boxes = np.array([[0.1, 0.1, 0.4, 0.5], [0.3, 0.2, 0.9, 0.8], [0.5, 0.6, 0.6, 0.75]], np.float32)
-    off = np.zeros(3, bool)
-    samples = [Sample(pictures[0].numpy(), boxes, np.array([1, 2, 3]), np.ones(3, np.float32), off, off)] * batch_size
-    seconds = []
-    for _ in range(steps + 1):
-        start = time.perf_counter()
-        with compute.autocast():
-            locs, logits = learner.network(normalise(pictures))
-        sum(criterion(locs, logits, samples)).backward()
-        learner.step(1e-4)
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
+    measured = train_step(backbone, recipe, Budget(0, steps, warmup=1), keep_memory=kind == "ours")
+    return measured.rows[-1].timing.median_ms
 
 
-def loader_rate(batch_size: int, pictures: int = 400) -> float:
-    """Pictures a second from JPEG files of 640x480 through the published augmentation, one worker process."""
-    from ssd300.data.dataset import Annotations, Dataset, Picture
-    from ssd300.labels import ClassList
-    from ssd300.learn.loader import EpochBatches, TrainingPictures, make_loader
+def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:
+    """Pictures a second from JPEG files of 640x480 through the recipe's augmentation, one worker process."""
+    from ssd300.benchmark.training import loader
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.jpg"
-        noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((640, 480), Image.Resampling.BICUBIC).save(path, quality=90)
-        truth = Annotations.of(np.array([[64, 48, 256, 240], [200, 100, 580, 400]]), np.array([1, 2]))
-        one = Picture(path, 0, 640, 480, truth, path.name)
-        dataset = Dataset("copies", ClassList(("a", "b"), (1, 2)), (one,) * pictures)
-        batches = EpochBatches(pictures, batch_size, seed=0)
-        loader = iter(make_loader(TrainingPictures(dataset, "published", 0, 0.35), batches, workers=1))
-        next(loader)  # the worker has started
-        start, count = time.perf_counter(), 0
-        for batch in loader:
-            count += len(batch)
-        return count / (time.perf_counter() - start)
+        budget = Budget(0, -(-pictures // recipe.batch_size), warmup=1)
+        return loader(synthetic_jpegs(Path(folder)), recipe, budget).rows[0].timing.rate
 
 
-def measured(kind: str, options: argparse.Namespace, backbone: str, recipe: str) -> float:
-    """Median seconds of a step, in a process of its own."""
-    command = [sys.executable, __file__, "--run", kind, "--backbone", backbone, "--recipe", recipe]
+def measured_ms(kind: str, options: argparse.Namespace, backbone: str) -> float:
+    """`step_ms` in a process of its own."""
+    command = [sys.executable, __file__, "--run", kind, "--backbone", backbone, "--recipe", options.recipe]
     command += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
-    return statistics.median(json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout))
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 def main() -> None:
@@ -89,18 +51,17 @@ def main() -> None:
     parser.add_argument("--recipe", default="published")
     parser.add_argument("--run", choices=["plain", "ours"], help=argparse.SUPPRESS)
     options = parser.parse_args()
+    recipe = resolve_recipe(options.recipe, batch_size=options.batch_size)
     if options.run:
-        print(
-            json.dumps(step_seconds(options.run, options.backbone, options.batch_size, options.steps, options.recipe))
-        )
+        print(json.dumps(step_ms(options.run, options.backbone, recipe, options.steps)))
         return
-    plain, ours = (measured(kind, options, options.backbone, options.recipe) for kind in ("plain", "ours"))
-    rate = options.batch_size / ours
-    print(f"{options.backbone}, batch {options.batch_size}: plain {plain:.2f} s, ours {ours:.2f} s a step")
+    plain, ours = (measured_ms(kind, options, options.backbone) for kind in ("plain", "ours"))
+    a_picture = ours / options.batch_size
+    print(f"{options.backbone}, batch {options.batch_size}: plain {plain:.0f} ms, ours {ours:.0f} ms a step")
     print(f"ratio {plain / ours:.2f}")
-    print(f"ours: {rate:.1f} pictures/s, {1000 / rate:.0f} ms a picture")
-    small = options.batch_size / measured("ours", options, "resnet18", options.recipe)
-    loaded = loader_rate(options.batch_size)
+    print(f"ours: {1e3 / a_picture:.1f} pictures/s, {a_picture:.0f} ms a picture")
+    small = 1e3 * options.batch_size / measured_ms("ours", options, "resnet18")
+    loaded = loader_rate(recipe)
     print(f"loader alone: {loaded:.0f} pictures/s; a resnet18 step consumes {small:.1f}: ratio {loaded / small:.1f}")
 
 

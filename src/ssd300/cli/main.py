@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.benchmark import benchmark
 from ssd300.cli.data import data
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(benchmark)
 app.command()(detect)
 app.command()(doctor)
 app.command()(evaluate)
