@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
-from ssd300.errors import ArgumentError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
 from ssd300.runtime.base import Runtime
 
 # Kind of file -> runtimes that read it, the first one by default.
@@ -42,7 +42,12 @@ def load_runtime(
     if runtime not in able:
         raise ArgumentError(f"runtime={runtime!r} does not read {path.suffix} files; use {' or '.join(able)}")
     module, function = LOADERS[runtime]
-    load = getattr(import_module(module), function)
+    try:
+        load = getattr(import_module(module), function)
+    except ImportError as error:
+        if runtime != "torch":
+            raise
+        raise MissingExtraError("the torch runtime", "train") from error
     if runtime == "torch":
         return load(path, precision=precision, device=device, threads=threads)  # type: ignore[no-any-return]
     if device != "cpu":
