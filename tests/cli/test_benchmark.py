@@ -1,0 +1,154 @@
+"""`ssd300 benchmark` through the real command line."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssd300.cli import benchmark, main
+
+KEYS = ["what", "settings", "rows", "share_of", "peak_memory_mib", "versions", "cpu", "threads"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ssd300", "benchmark", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main.run()
+        shown = capsys.readouterr()
+        return stop.value.code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def measured(run):
+    def measured(*arguments):
+        code, out, err = run(*arguments, "--json")
+        assert code == 0, err
+        numbers = json.loads(out)
+        assert list(numbers) == KEYS
+        assert "ssd300" in numbers["versions"]
+        assert "openvino" in numbers["versions"]
+        return numbers
+
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--what", "latancy"], "unknown --what 'latancy': did you mean 'latency'?"),
+        (["--what", ""], "Known: latency, throughput, stages, cold-start, train-step, loader"),
+        (["--images", "EMPTY"], "no pictures here: an empty directory"),
+        (["--images", "EMPTY/nothing.jpg"], "no such file"),
+        (["--what", "loader", "--images", "EMPTY"], "no pictures here: an empty directory"),
+        (["--what", "cold-start", "--model", "nosuch"], "nosuch: neither a file nor a known model"),
+        (["--what", "loader", "--model", "x"], "--model has no meaning for --what loader"),
+        (
+            ["--score-threshold", "0.1", "--what", "cold-start"],
+            "--score-threshold has no meaning for --what cold-start",
+        ),
+        (["--workers", "0"], "--workers has no meaning for --what latency: leave it out; it is for loader"),
+        (["--what", "train-step", "--backbone", "resnet19"], "did you mean 'resnet18'?"),
+        (["--what", "train-step", "--recipe", "publisht"], "did you mean 'published'?"),
+        (["--what", "train-step", "--batch-size", "1"], "a training step needs at least 2 pictures"),
+        (["--runtime", "openvno"], "did you mean 'openvino'?"),
+        (["--repeats", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(arguments, words, run, tmp_path) -> None:
+    code, out, err = run(*(text.replace("EMPTY", str(tmp_path)) for text in arguments))
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "internal error" not in err
+
+
+@pytest.mark.parametrize("what", ["train-step", "loader"])
+def test_training_without_torch_names_the_extra(what, run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = run("--what", what)
+    assert code == 2
+    assert f"`ssd300 benchmark --what {what}` needs packages that are not installed: pip install 'ssd300[train]'" in err
+
+
+def test_the_table_has_what_json_has(run, seeded_checkpoint) -> None:
+    code, out, err = run("--model", seeded_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
+    assert code == 0, err
+    for words in ("median ms", "p95 ms", "pictures/s", "file to Detections", "16 synthetic 640x480 JPEGs, seed 0"):
+        assert words in out
+    for words in ("peak memory of this process", "versions", "openvino", "python", "cpu", "OpenVINO runs"):
+        assert words in out
+    assert "core-ms" not in out  # nothing stands in that column
+    assert err.startswith("Measuring latency for 2 calls")
+
+
+def test_latency_of_given_pictures(measured, seeded_checkpoint) -> None:
+    images = ROOT / "examples" / "images"
+    options = ["--precision", "f32", "--threads", 1, "--conf", 0.3, "--images", images, "--repeats", 2, "--warmup", 0]
+    numbers = measured("--what", "latency", "--model", seeded_checkpoint, *options)
+    settings = numbers["settings"]
+    assert [settings[name] for name in ("runtime", "precision", "threads", "classes")] == ["openvino", "f32", 1, 4]
+    assert settings["pictures"].endswith(f"of {images}")
+    assert settings["score threshold"] == 0.3
+    (row,) = numbers["rows"]
+    assert row["calls"] == 2
+    assert 0 < row["median_ms"] <= row["p95_ms"]
+    assert numbers["peak_memory_mib"] is None or numbers["peak_memory_mib"] > 50
+
+
+@pytest.mark.parametrize(
+    ("what", "share_of", "shares"),
+    [("throughput", "the network alone", 2), ("stages", "the whole", 7)],
+)
+def test_shares(what, share_of, shares, measured, seeded_checkpoint) -> None:
+    numbers = measured("--what", what, "--model", seeded_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
+    assert numbers["share_of"] == share_of
+    assert len([row for row in numbers["rows"] if row["share"] > 0]) == shares
+
+
+def test_cold_start(measured, seeded_checkpoint, monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.benchmark.cold_start.find_spec", lambda name: None)  # importing torch takes seconds
+    numbers = measured("--what", "cold-start", "--model", seeded_checkpoint, "--repeats", 1, "--warmup", 0)
+    names = [row["name"] for row in numbers["rows"]]
+    assert names == ["python -c pass", "import numpy", "import openvino", "ssd300 --help", "ssd300 detect, one picture"]
+    assert numbers["rows"][0]["median_ms"] < numbers["rows"][-1]["median_ms"]
+    assert numbers["settings"]["model"] == str(seeded_checkpoint)
+
+
+def test_train_step(measured) -> None:
+    pytest.importorskip("torch")
+    numbers = measured("--what", "train-step", "--batch-size", 2, "--repeats", 1, "--warmup", 0, "--device", "cpu")
+    assert [row["name"] for row in numbers["rows"]] == ["forward and loss", "backward", "update", "step"]
+    assert sum(row["share"] for row in numbers["rows"]) == pytest.approx(2)
+    assert numbers["rows"][-1]["pictures_per_second"] == pytest.approx(2e3 / numbers["rows"][-1]["median_ms"])
+    assert numbers["settings"]["backbone"] == "resnet18"
+    assert "torch" in numbers["versions"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loader(workers, measured) -> None:
+    pytest.importorskip("torch")
+    numbers = measured("--what", "loader", "--batch-size", 2, "--repeats", 3, "--warmup", 0, "--workers", workers)
+    (row,) = numbers["rows"]
+    assert (row["name"], row["calls"]) == ("batch of 2", 3)
+    assert numbers["settings"]["worker processes"] == workers
+
+
+def test_an_interrupt_shows_nothing(run, monkeypatch) -> None:
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "_detecting", interrupted)
+    code, out, err = run()
+    assert (code, out) == (130, "")
+    assert "Interrupted" in err
+
+
+def test_the_page_names_everything_that_can_be_measured() -> None:
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    for what in benchmark._WARMUP:
+        assert f"| `{what}` |" in page
