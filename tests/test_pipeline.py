@@ -135,30 +135,3 @@ def test_wrong_settings_are_told_at_the_call_not_at_the_first_picture(detector):
         detector.detect_many([], on_error="skip")
     with pytest.raises(ValueError, match="score_threshold must be"):
         detector.detect_many([], score_threshold=2)
-
-
-MEMORY = """
-import sys
-from ssd300 import Detector
-def resident_kib():
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
-detector = Detector.load(sys.argv[1])
-sizes = []
-for _ in detector.detect_many([f"{sys.argv[2]}/00.png", f"{sys.argv[2]}/01.png"] * 1000, on_error="yield"):
-    sizes.append(resident_kib())
-second, last = max(sizes[500:1000]), max(sizes[1500:])
-print(len(sizes), second, last)
-assert last <= 1.05 * second
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_memory_is_flat_over_2000_pictures(seeded_checkpoint, folder):
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-c", MEMORY, str(seeded_checkpoint), str(folder)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=850)
-    assert result.returncode == 0, result.stdout + result.stderr
