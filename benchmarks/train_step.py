@@ -3,8 +3,9 @@
     python benchmarks/train_step.py [--backbone resnet50] [--batch-size 16] [--steps 5]
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and loss as
-one would write them, "ours" adds what `ssd300 train` does: memory is kept, and the heads skip gradients of zero. Each runs in a process of its own; the median step counts.
-`ssd300 benchmark --what train-step` and `--what loader` measure ours alone.
+one would write them, "ours" adds what `ssd300 train` does: freed memory is kept, and the heads skip gradients of zero.
+Each runs in a process of its own; the median step counts. `ssd300 benchmark --what train-step` and `--what loader`
+measure ours alone.
 """
 
 import argparse
