@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import size_hw
+from ssd300.weights.atomic import publish
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"}
 
@@ -72,14 +73,6 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     height, width = size_hw(data, name=str(path))
     return width, height
-
-
-def publish(temporary: Path, path: Path) -> None:
-    """A finished temporary file becomes `path`, with its bytes on the disk first."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.chmod(0o644)
-    temporary.replace(path)
 
 
 @contextmanager

@@ -25,10 +25,10 @@ import simplejpeg
 from PIL import Image
 
 from ssd300.data.dataset import Annotations, Dataset, Picture, UInt8, join
-from ssd300.data.files import publish
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
+from ssd300.weights.atomic import publish
 
 MAGIC = b"ssd300 packed \x00\x01"  # the last byte is the version of the layout
 ALIGNMENT = 64
