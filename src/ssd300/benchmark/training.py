@@ -45,8 +45,6 @@ def train_step(
     `keep_memory=False` leaves the C library as it is, which `ssd300 train` does not; to compare, take a process for
     each. A step includes moving the batch to the device, not reading it. Raises ArgumentError.
     """
-    if recipe.batch_size < 2:
-        raise ArgumentError("batch size 1: a training step needs at least 2 pictures, for batch norm on the 1x1 map")
     if keep_memory:
         keep_freed_memory()
     if threads is not None:

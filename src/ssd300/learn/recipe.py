@@ -42,7 +42,7 @@ class Recipe:
 
     # fmt: off
     epochs: int = setting(65, "passes over the pictures", 1)
-    batch_size: int = setting(32, "pictures a step, in each process", 1)
+    batch_size: int = setting(32, "pictures a step, in each process; batch norm needs 2", 2)
     accumulate: int = setting(1, "batches whose gradients are added up before a step", 1)
     optimizer: Literal["sgd", "adamw"] = setting("sgd", "how gradients become steps")
     lr: float = setting(2.6e-3, "learning rate for 32 pictures a step; it scales with the real number", 0)
