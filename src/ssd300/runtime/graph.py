@@ -5,8 +5,7 @@
       -> "margin"  [B, P]          best logit of an object minus the logit of the background
 
 The margin says which priors can hold a detection (`postprocess.possible_priors`), so softmax, box decoding and
-copying touch a few dozen columns of `outputs` and not 8732 x 81 numbers. What else was tried, and cost more, is in
-docs/performance.md.
+copying touch a few dozen columns of `outputs` and not 8732 x 81 numbers. What else was tried is in docs/performance.md.
 """
 
 from collections.abc import Sequence
