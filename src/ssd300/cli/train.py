@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Train a detector on your own pictures; the folder of the run gets best.safetensors, curves and sample pictures.
 
-    Under torchrun (torchrun --nproc-per-node 2 -m ssd300 train ...) several processes share the work.
+    Under torchrun (torchrun --nproc-per-node 2 -m -- ssd300 train ...) several processes share the work.
     """
     try:
         import torch  # noqa: F401

@@ -52,6 +52,12 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         torch.save(state, part)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed process left of a checkpoint that it was writing."""
+    for part in folder.glob(f".{STATE}.*.tmp"):
+        part.unlink(missing_ok=True)
+
+
 def load_state(folder: Path) -> dict[str, Any]:
     """The state of an interrupted run. Read with `weights_only`: it holds tensors and plain values, never code."""
     path = folder / STATE

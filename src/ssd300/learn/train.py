@@ -1,7 +1,7 @@
 """Training, top to bottom: one plain loop.
 
 ssd300 train --data cells/train.json --val cells/val.json --recipe quick
-torchrun --nproc-per-node 4 -m ssd300 train --data coco --recipe published
+torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
 import signal
@@ -32,7 +32,15 @@ from ssd300.learn.optim import learning_rate
 from ssd300.learn.progress import Display
 from ssd300.learn.recipe import Recipe, resolve_recipe
 from ssd300.learn.report import draw_curves, draw_samples
-from ssd300.learn.run import BEST, Progress, load_state, save_state, write_recipe, write_results
+from ssd300.learn.run import (
+    BEST,
+    Progress,
+    load_state,
+    remove_unfinished,
+    save_state,
+    write_recipe,
+    write_results,
+)
 from ssd300.learn.start import starting_network
 from ssd300.learn.validate import validate
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
@@ -86,7 +94,9 @@ def train(
     learner = make_learner(network, recipe, compute)
     criterion = make_criterion(recipe).to(compute.device)
     progress = learner.load(load_state(out)) if resume else Progress()
-    if compute.rank == 0 and not resume:
+    if compute.rank == 0 and resume:
+        remove_unfinished(out)
+    elif compute.rank == 0:
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out, described(recipe, data, val, backbone, origin, compute))
 
