@@ -89,7 +89,7 @@ MODERN = Recipe(
     freeze="layer1",
     freeze_norm=True,
 )
-QUICK = replace(MODERN, epochs=12, warmup=50, ema=0.99)
+QUICK = replace(MODERN, epochs=40, warmup=50, ema=0.99)
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 
