@@ -1,7 +1,8 @@
 """Every setting of training, one line each, and the three recipes made of them.
 
-`published` is the published recipe to the letter, `modern` what was measured to be better at equal passes, `quick`
-fine-tuning for a few hundred pictures. The command line, the Python function and the documents read this one table.
+`published` is the published recipe to the letter, `modern` what later years have taught (`benchmarks/ablation.py`
+measures each part of it), `quick` fine-tuning for a few hundred pictures. The command line, the Python function and the
+documents read this one table.
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
