@@ -1,12 +1,13 @@
 """The trainable network (torch), built from `architecture.py` with the published state_dict names, shapes and order."""
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBlock, architecture
-from ssd300.learn.head import HeadConv
+from ssd300.learn.head import both_heads
 
 
 def conv_modules(conv: Conv) -> list[nn.Module]:
@@ -14,10 +15,6 @@ def conv_modules(conv: Conv) -> list[nn.Module]:
     bias = conv.norm_key is None
     layer = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
     return [layer] if bias else [layer, nn.BatchNorm2d(conv.out_channels, eps=BATCH_NORM_EPS)]
-
-
-def head_module(conv: Conv) -> HeadConv:
-    return HeadConv(conv.in_channels, conv.out_channels, conv.kernel, padding=conv.padding)
 
 
 class Residual(nn.Module):
@@ -38,7 +35,7 @@ class Residual(nn.Module):
             out = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(out))
             if i < self.depth:
                 out = torch.relu_(out)
-        return torch.relu_(out + self.downsample(x))
+        return torch.relu_(out.add_(self.downsample(x)))
 
 
 class Trunk(nn.Module):
@@ -76,8 +73,8 @@ class SSD300(nn.Module):
             nn.Sequential(*conv_modules(narrow), nn.ReLU(inplace=True), *conv_modules(wide), nn.ReLU(inplace=True))
             for narrow, wide in arch.extras
         )
-        self.loc = nn.ModuleList(map(head_module, arch.location_heads))
-        self.conf = nn.ModuleList(map(head_module, arch.class_heads))
+        self.loc = nn.ModuleList(conv_modules(conv)[0] for conv in arch.location_heads)
+        self.conf = nn.ModuleList(conv_modules(conv)[0] for conv in arch.class_heads)
         self._init_weights()
 
     def _init_weights(self) -> None:
@@ -100,9 +97,11 @@ class SSD300(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         locs, logits = [], []
-        for x, loc, conf in zip(self.feature_maps(pictures), self.loc, self.conf, strict=True):
+        heads = zip(cast(list[nn.Conv2d], self.loc), cast(list[nn.Conv2d], self.conf), strict=True)
+        for x, (loc_head, conf_head) in zip(self.feature_maps(pictures), heads, strict=True):
+            loc, conf = both_heads(x, loc_head, conf_head)
             # x.shape[0], not len(x): torch.export keeps the batch open.
             # Channel = coordinate (or class) * anchors + anchor, so a plain reshape puts anchors before cells.
-            locs.append(loc(x).reshape(x.shape[0], 4, -1))
-            logits.append(conf(x).reshape(x.shape[0], self.num_classes, -1))
+            locs.append(loc.reshape(x.shape[0], 4, -1))
+            logits.append(conf.reshape(x.shape[0], self.num_classes, -1))
         return torch.cat(locs, 2), torch.cat(logits, 2)

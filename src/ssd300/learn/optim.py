@@ -41,7 +41,7 @@ def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups = parameter_groups(network, recipe.weight_decay, recipe.trunk_lr)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 
