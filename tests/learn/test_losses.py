@@ -108,16 +108,14 @@ def test_pair_iou():
 
 def test_assignment_of_nothing():
     loss = AlignedLoss()
-    none = Truth(
-        torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0), torch.zeros(8732, dtype=torch.bool)
-    )
+    none = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(8732, dtype=torch.bool))
     assert [len(part) for part in assign(loss.xyxy, torch.full((3, 8732), 0.3), loss, none)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("box_xyxy", [[0.1, 0.1, 0.5, 0.6], [0.5, 0.5, 0.503, 0.503], [0, 0.49, 1, 0.51]])
 def test_every_box_has_a_prior_even_tiny_and_elongated_ones(box_xyxy):
     loss = AlignedLoss()
-    truth = Truth(torch.tensor([box_xyxy]), torch.tensor([1]), torch.ones(1), torch.zeros(8732, dtype=torch.bool))
+    truth = Truth(torch.tensor([box_xyxy]), torch.tensor([1]), torch.zeros(8732, dtype=torch.bool))
     prior, box, quality = assign(loss.xyxy, torch.full((3, 8732), 0.3), loss, truth)
     assert len(prior) >= 1
     assert set(box.tolist()) == {0}
@@ -127,11 +125,7 @@ def test_every_box_has_a_prior_even_tiny_and_elongated_ones(box_xyxy):
 def test_the_target_is_the_quality_of_the_box():
     """A predicted box equal to the true one is worth 1, whatever its class probability."""
     loss, target = AlignedLoss(), 4000
-    truth = Truth(
-        torch.from_numpy(default_boxes_xyxy()[[target]]),
-        torch.tensor([2]),
-        torch.ones(1),
-        torch.zeros(8732, dtype=torch.bool),
-    )
+    box_xyxy = torch.from_numpy(default_boxes_xyxy()[[target]])
+    truth = Truth(box_xyxy, torch.tensor([2]), torch.zeros(8732, dtype=torch.bool))
     prior, _, quality = assign(loss.xyxy, torch.full((3, 8732), 0.1), loss, truth)
     assert quality[prior == target].item() == pytest.approx(1, abs=1e-5)

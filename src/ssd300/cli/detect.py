@@ -97,7 +97,6 @@ def detect(
         raise ArgumentError(f"{'--crops' if crops else '--save-dir'} writes files and --no-save forbids it: drop one")
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
-    from ssd300.cli.saving import OutputFolder
     from ssd300.detector import Detector
     from ssd300.images.source import expand
 
@@ -110,7 +109,11 @@ def detect(
         "decode": decode.value,
     }
     inputs = [_remembered(source) for source in expand(sources)]
-    folder = OutputFolder(save_dir) if save else None
+    folder = None
+    if save:
+        from ssd300.cli.saving import OutputFolder
+
+        folder = OutputFolder(save_dir)
     tally = _run(detector, inputs, options, format, folder, crops)
     raise typer.Exit(tally.exit_code())
 

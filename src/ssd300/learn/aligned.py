@@ -21,11 +21,10 @@ EASY = 0.05  # background less doubtful than this can never be reported: it teac
 
 @dataclass(frozen=True)
 class Truth:
-    """What a picture teaches: boxes_xyxy [M, 4] unit frame, labels [M], weights [M]; `left_out` marks priors [P]."""
+    """What a picture teaches: boxes_xyxy [M, 4] unit frame, labels [M]; `left_out` marks priors [P]."""
 
     boxes_xyxy: Tensor
     labels: Tensor
-    weights: Tensor
     left_out: Tensor
 
 
@@ -114,9 +113,7 @@ class AlignedLoss(nn.Module):
         prior = torch.cat([index for index, _, _ in assigned])
         true_xyxy = torch.cat([t.boxes_xyxy[box] for t, (_, box, _) in zip(truths, assigned, strict=True)])
         label = torch.cat([t.labels[box] for t, (_, box, _) in zip(truths, assigned, strict=True)])
-        quality = torch.cat(
-            [quality * t.weights[box] for t, (_, box, quality) in zip(truths, assigned, strict=True)]
-        ).clamp(0, 1)
+        quality = torch.cat([quality for _, _, quality in assigned]).clamp(0, 1)
         total = quality.sum().clamp(min=1)
 
         _, giou = pair_iou(boxes_xyxy[picture, prior], true_xyxy)

@@ -56,8 +56,7 @@ class AlignedCriterion(nn.Module):
     def truth(sample: Sample, device: torch.device) -> Truth:
         boxes_xyxy, labels = sample.objects()
         left_out = ignored_priors(sample.boxes_xyxy[sample.doubtful], sample.boxes_xyxy[sample.crowd])
-        arrays = (boxes_xyxy, labels, np.ones(len(labels), np.float32), left_out)
-        return Truth(*(torch.from_numpy(array).to(device) for array in arrays))
+        return Truth(*(torch.from_numpy(array).to(device) for array in (boxes_xyxy, labels, left_out)))
 
 
 def make_criterion(recipe: Recipe) -> PublishedCriterion | AlignedCriterion:
