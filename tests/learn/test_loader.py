@@ -1,5 +1,8 @@
 """Batches depend on seed, epoch and place alone: not on workers, processes or where a run was resumed."""
 
+from dataclasses import replace
+from multiprocessing import active_children
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +82,19 @@ def test_workers_change_nothing(dataset, workers):
         assert a.names == b.names
         for one, two in zip(a.samples, b.samples, strict=True):
             np.testing.assert_array_equal(one.boxes_xyxy, two.boxes_xyxy)
+
+
+def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
+    many = replace(dataset, pictures=dataset.pictures * 200)
+    loader = make_loader(TrainingPictures(many, "published", 1, 0.35), EpochBatches(len(many), 16, seed=1), workers=2)
+    others = active_children()
+    batches = iter(loader)
+    next(batches)
+    workers = [child for child in active_children() if child not in others]
+    del batches, loader
+    for worker in workers:
+        worker.join(20)
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_collate_keeps_every_picture_s_boxes(dataset):

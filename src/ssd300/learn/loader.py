@@ -3,6 +3,8 @@
 Which worker or process does the work, how many there are and where a resumed run starts changes nothing.
 """
 
+import atexit
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -101,9 +103,11 @@ def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int)
         multiprocessing_context="spawn" if workers else None,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_prepare_worker,
     )
 
 
-def _one_thread(worker: int) -> None:
+def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    # A worker stopped while its queue's thread hands a tensor over would abort as the interpreter takes itself apart.
+    atexit.register(os._exit, 0)
