@@ -1,0 +1,97 @@
+"""Pictures with random damage: each ends in an array or an ImageError."""
+
+import random
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hostile.pictures import encoded, patched
+from ssd300.errors import ImageError, SSD300Error
+from ssd300.images import header, open_source
+
+SEEDS = [
+    ("JPEG", "RGB", {}), ("JPEG", "L", {}), ("JPEG", "RGB", {"progressive": True}), ("JPEG", "CMYK", {}),
+    ("PNG", "RGB", {}), ("PNG", "RGBA", {}), ("PNG", "P", {}), ("PNG", "I;16", {}), ("PNG", "1", {}),
+    ("WebP", "RGB", {}), ("WebP", "RGBA", {"lossless": True}), ("AVIF", "RGB", {}), ("AVIF", "RGBA", {}),
+    ("GIF", "P", {"transparency": 1}), ("BMP", "RGB", {}), ("BMP", "P", {}), ("TIFF", "RGB", {}), ("TIFF", "F", {}),
+    ("TIFF", "CMYK", {"compression": "tiff_lzw"}), ("TIFF", "RGB", {"compression": "jpeg"}), ("TIFF", "I;16", {}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def seeds() -> list[bytes]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with_exif = ("JPEG", "PNG", "WebP", "TIFF", "AVIF")
+    return [encoded(kind, mode, **({"exif": exif} if kind in with_exif else {}), **more) for kind, mode, more in SEEDS]
+
+
+def mutate(seeds: list[bytes], number: int) -> bytes:
+    """Damage number `number`: flips, cuts, splices, runs, and edits of the first bytes, one to three of them."""
+    rng = random.Random(number)
+    data = bytearray(seeds[number % len(seeds)])
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(data)) if data else 0
+        kind = rng.choice(["flip", "header", "header", "cut", "splice", "drop", "run", "number"])
+        if kind == "flip":
+            for _ in range(rng.randint(1, 20)):
+                if data:
+                    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        elif kind == "header" and data:
+            data[rng.randrange(min(64, len(data)))] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        elif kind == "cut":
+            del data[at:]
+        elif kind == "splice":
+            other = rng.choice(seeds)
+            start = rng.randrange(len(other))
+            data[at:at] = other[start : start + rng.randint(1, 200)]
+        elif kind == "drop":
+            del data[at : at + rng.randint(1, 100)]
+        elif kind == "run":
+            data[at : at + 16] = bytes([rng.choice([0, 0xFF])]) * 16
+        elif kind == "number" and len(data) > 4:
+            at = min(at, len(data) - 4)
+            struct.pack_into(rng.choice("<>") + "I", data, at, rng.choice([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
+    return bytes(data)
+
+
+def survive(seeds: list[bytes], numbers: range) -> tuple[int, int]:
+    """Decode damaged pictures; how many gave an array and how many an error."""
+    arrays = errors = 0
+    for number in numbers:
+        data = mutate(seeds, number)
+        try:
+            rgb = open_source(data)
+        except SSD300Error as error:
+            name = str(error).split(": ")[0]
+            errors += 1
+        else:
+            name = f"<{len(data)} bytes>"
+            assert (rgb.dtype, rgb.shape) == (np.uint8, (*header(data, name="again").size_hw, 3)), number
+            arrays += 1
+        assert name == f"<{len(data)} bytes>", number
+    return arrays, errors
+
+
+def test_2000_damaged_pictures_end_in_an_array_or_an_error(seeds, capfd):
+    arrays, errors = survive(seeds, range(2000))
+    assert arrays > 200
+    assert errors > 500
+    assert capfd.readouterr().out == ""  # libtiff writes some faults to stderr by itself
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_50000_more_damaged_pictures_end_in_an_array_or_an_error(seeds):
+    arrays, errors = survive(seeds, range(2000, 52_000))
+    assert arrays > 5000
+    assert errors > 12_500
+
+
+def test_a_tiff_without_all_its_strips_is_refused_before_its_size_is_taken():
+    data = encoded("TIFF", "F")
+    height = data.index(struct.pack("<HHII", 257, 4, 1, 40)) + 8
+    with pytest.raises(ImageError, match=r"damaged or cut off TIFF file \(parts of the picture are missing\)"):
+        open_source(patched(data, height, "<I", 2_000_000))

@@ -1,0 +1,91 @@
+"""EXIF orientation in every format, wherever a file hides it."""
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from ssd300.images.decode import decode_image, header, size_hw
+from ssd300.images.orientation import orient, orientation_of
+
+LOSSLESS = {
+    "PNG": {},
+    "WebP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_lzw"},
+    "BMP": {},
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF", "AVIF"])
+def test_orientation_in_every_format(kind, orientation, photo, encode):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"JPEG": {"quality": 90}, "AVIF": {"quality": 90}} | LOSSLESS
+    data = encode(photo, kind, exif=exif, **options[kind])
+    upright = orient(photo, orientation)
+
+    found = header(data, name="turned")
+    rgb = decode_image(data, name="turned")
+
+    assert (found.format, found.width, found.height, found.orientation) == (kind, 90, 60, orientation)
+    assert found.size_hw == size_hw(data, name="turned") == upright.shape[:2] == rgb.shape[:2]
+    assert np.array_equal(rgb, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")))
+    assert np.abs(rgb.astype(int) - upright).mean() < (4 if kind in ("JPEG", "AVIF") else 1e-9)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
+def test_orientation_of_tiff_with_every_compression(compression, photo, encode):
+    data = encode(photo, "TIFF", compression=compression, tiffinfo={0x0112: 6})
+    assert header(data, name="turned").size_hw == (90, 60)
+    assert np.abs(decode_image(data, name="turned").astype(int) - orient(photo, 6)).mean() < 4
+
+
+def exif_block(value, kind=3, order="<"):
+    head = (b"II*\x00" if order == "<" else b"MM\x00*") + struct.pack(order + "I", 8)
+    size = {1: "B3x", 3: "H2x", 4: "I"}[kind]
+    return head + struct.pack(order + "HHHI" + size, 1, 0x0112, kind, 1, value) + b"\x00" * 4
+
+
+@pytest.mark.parametrize(
+    ("exif", "xmp", "expected"),
+    [
+        (None, None, 1),
+        (b"", None, 1),
+        (b"rubbish", None, 1),
+        (exif_block(6), None, 6),
+        (b"Exif\x00\x00" + exif_block(8, order=">"), None, 8),
+        (exif_block(3, kind=1), None, 3),
+        (exif_block(3, kind=4), None, 3),
+        (exif_block(0), None, 1),
+        (exif_block(9), None, 1),
+        (exif_block(6)[:12], None, 1),
+        (b"II*\x00\xff\xff\xff\xff", None, 1),
+        (None, b'<rdf tiff:Orientation="8">', 8),
+        (None, b"<tiff:Orientation>3</tiff:Orientation>", 3),
+        (exif_block(6), b'tiff:Orientation="8"', 6),
+    ],
+)
+def test_orientation_tag(exif, xmp, expected):
+    assert orientation_of(exif, xmp) == expected
+
+
+def test_png_with_exif_after_the_pixels(photo, encode):
+    data = encode(photo, "PNG")
+    exif = exif_block(6)
+    chunk = struct.pack(">I", len(exif)) + b"eXIf" + exif + struct.pack(">I", zlib.crc32(b"eXIf" + exif))
+    late = data[:-12] + chunk + data[-12:]
+    assert header(late, name="late").size_hw == (90, 60)
+    assert np.array_equal(decode_image(late, name="late"), orient(photo, 6))
+
+
+def test_damaged_exif_counts_as_none_and_warns_nobody(photo, encode):
+    data = encode(photo, "PNG", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + b"\xff" * 40)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert np.array_equal(decode_image(data, name="odd"), photo)
+    assert seen == []
