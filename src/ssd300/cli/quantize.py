@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssd300.errors import ArgumentError
-
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
     from ssd300.export.quantize import Quantization
@@ -16,10 +14,13 @@ def quantize(
     data: Annotated[
         Path, typer.Option(metavar="PATH", help="Pictures to calibrate on: COCO JSON, YOLO, VOC or packed file.")
     ],
-    val: Annotated[Path, typer.Option(metavar="PATH", help="Other pictures with boxes, to measure both models on.")],
+    val: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Other pictures, to measure both models on.  [default: as in `train`]"),
+    ] = None,
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     subset: Annotated[int, typer.Option(min=1, help="Pictures of --data to calibrate on.")] = 300,
-    seed: Annotated[int, typer.Option(help="Of the draw of these pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the draw of these pictures, and of a fifth for --val.")] = 0,
     max_ap_drop: Annotated[
         float, typer.Option(min=0, max=1, help="AP that may be lost; layers stay float as needed to hold it.")
     ] = 0.003,
@@ -31,21 +32,20 @@ def quantize(
     """Write a model in INT8, faster and half the size, if it is as accurate: both are measured on --val.
 
     Beside its model the file is used from then on wherever the precision is "auto". Of a data set with the splits train
-    and val, --data takes train and --val takes val.
+    and val, --data takes train and --val takes val; without --val they are both taken from --data, as `ssd300 train`
+    does it: its own splits, or a fifth drawn with the seed.
 
     Exit code: 0 written, 1 written but some pictures of --val could not be read (they count as empty), 2 not written.
     """
     from ssd300.cli.progress import ProgressLine
+    from ssd300.data.load import load_train_val
     from ssd300.export import quantize as export
     from ssd300.weights.catalog import resolve
 
-    if data.exists() and val.exists() and data.samefile(val):
-        raise ArgumentError(
-            f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; give "
-            "two data sets (`ssd300 data convert --split val` makes one of a split)"
-        )
     path = resolve(model)
-    calibration, measured = _load(data, "train"), _load(val, "val")
+    calibration, measured = (
+        load_train_val(data, seed=seed) if val is None else (_load(data, "train"), _load(val, "val"))
+    )
     line = ProgressLine(len(measured))
 
     def say(words: str) -> None:
