@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.errors import ArgumentError
+
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
     from ssd300.export.quantize import Quantization
@@ -42,6 +44,11 @@ def quantize(
     from ssd300.export import quantize as export
     from ssd300.weights.catalog import resolve
 
+    if val and data.exists() and val.exists() and data.samefile(val):
+        raise ArgumentError(
+            f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; leave "
+            "--val out to have both taken from --data, or give two data sets"
+        )
     path = resolve(model)
     calibration, measured = (
         load_train_val(data, seed=seed) if val is None else (_load(data, "train"), _load(val, "val"))
