@@ -12,13 +12,6 @@ from images.raw_png import png
 from ssd300.images import modes as modes_module
 from ssd300.images.decode import decode_image
 
-LOSSLESS = {
-    "PNG": {},
-    "WebP": {"lossless": True, "exact": True},
-    "TIFF": {"compression": "tiff_lzw"},
-    "BMP": {},
-}
-
 
 def palette_picture(transparency):
     picture = Image.new("P", (2, 1))
