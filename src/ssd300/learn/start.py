@@ -21,7 +21,7 @@ def starting_network(
 ) -> tuple[SSD300, str]:
     """A network with its first weights, and a sentence that says where they came from.
 
-    A class head that the starting point does not fill gets the background prior (`set_background_prior`), if not 0.
+    background_prior: the first probability of background where no class is known yet; 0 leaves it to chance.
 
     start: None (the bundled `default`, ResNet-18 only), "imagenet" (torchvision's file, downloaded by this word),
     "none" (random), a catalogue name, an SSD300 checkpoint, or a torchvision ResNet file.
@@ -48,7 +48,7 @@ def starting_network(
             f"{path}: its backbone is {metadata.backbone}, but {backbone} was asked for: "
             f"pass --backbone {metadata.backbone}"
         )
-    kept = copy_head_rows(network, state, metadata.classes, classes)
+    kept = copy_head_rows(network, state, metadata.classes, classes, background_prior)
     trunk = {k: v for k, v in state.items() if not k.startswith("conf.")}
     network.load_state_dict(merged(network, trunk))
     words = f"{len(kept)} of {len(classes)} classes by name" if kept else "no class name in common"
@@ -62,18 +62,27 @@ def merged(network: SSD300, arrays: Arrays) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def copy_head_rows(network: SSD300, state: Arrays, old: ClassList, new: ClassList) -> list[str]:
-    """Copy the class heads' rows of background and of every class whose name is in both lists; returns those names."""
+def copy_head_rows(
+    network: SSD300, state: Arrays, old: ClassList, new: ClassList, background_prior: float = 0.0
+) -> list[str]:
+    """Fill the class heads from a trained one; returns the names that are in both lists.
+
+    Background and the shared names keep their rows. A new class starts as the background's row, below it by the margin
+    of the background prior: the softmax sees only differences between rows, and a row that knows nothing of the trained
+    background would find objects everywhere.
+    """
     shared = [name for name in new.names if name in old.names]
     rows = [(0, 0)] + [(old.names.index(name) + 1, new.names.index(name) + 1) for name in shared]
     old_rows, new_rows = zip(*rows, strict=True)
+    margin = prior_margin(background_prior, len(new)) if background_prior else 0.0
     for k, (head, anchors) in enumerate(zip(network.conf, ANCHORS_PER_CELL, strict=True)):
         assert isinstance(head, torch.nn.Conv2d)
         assert head.bias is not None
-        for leaf, parameter in (("weight", head.weight), ("bias", head.bias)):
+        for leaf, parameter, below in (("weight", head.weight, 0.0), ("bias", head.bias, margin)):
             # Channel = class * anchors + anchor.
             source = torch.from_numpy(state[f"conf.{k}.{leaf}"]).reshape(len(old) + 1, anchors, *parameter.shape[1:])
             target = parameter.view(len(new) + 1, anchors, *parameter.shape[1:])
+            target[1:] = source[0] - below
             target[list(new_rows)] = source[list(old_rows)]
     return shared
 
@@ -84,11 +93,15 @@ def set_background_prior(network: SSD300, probability: float) -> None:
 
     Without it the thousands of empty priors drown the first hundred steps (Focal loss, Lin et al. 2017, section 4.1).
     """
-    objects = network.num_classes - 1
-    advantage = float(np.log(probability / (1 - probability) * objects))
+    margin = prior_margin(probability, network.num_classes - 1)
     for head, anchors in zip(network.conf, ANCHORS_PER_CELL, strict=True):
         assert isinstance(head, torch.nn.Conv2d)
         assert head.bias is not None
         head.bias.zero_()
-        head.bias[:anchors] = advantage
+        head.bias[:anchors] = margin
         head.weight.mul_(0.1)  # small logits, or chance differences between classes outweigh the prior
+
+
+def prior_margin(probability: float, classes: int) -> float:
+    """How far the background's logit is above that of each of some equal classes, if it has this probability."""
+    return float(np.log(probability / (1 - probability) * classes))
