@@ -31,6 +31,7 @@ def test_published_values():
         ("quick", {"epochs": 0}, "epochs is 0: expected a whole number, 1 to any"),
         ("quick", {"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
         ("quick", {"ema": 1.5}, "ema is 1.5: expected a number, 0 to 1"),
+        ("modern", {"background_prior": 1}, "background_prior is 1: expected a number, 0 to 0.9999"),
         ("quick", {"lr": "fast"}, "lr is 'fast': expected a number"),
         ("quick", {"freeze": "stemm"}, "unknown value of freeze 'stemm': did you mean 'stem'?"),
         ("quick", {"milestones": (0.5, 2.0)}, "milestones is (0.5, 2.0)"),

@@ -56,7 +56,7 @@ class Recipe:
     warmup: int = setting(0, "steps over which the rate rises from 0", 0)
     clip_norm: float = setting(0.0, "cut gradients to this norm; 0 leaves them", 0)
     loss: Literal["multibox", "aligned"] = setting("multibox", "published, or task-aligned with soft targets")
-    background_prior: float = setting(0.0, "first probability of background; 0: the bias stays", 0, 1)
+    background_prior: float = setting(0.0, "first probability of background; 0: the bias stays", 0, 0.9999)
     augment: Literal["none", "published", "modern"] = setting("published", "what is done to pictures")
     min_score: float = setting(0.35, "boxes with a lower score are neither object nor background", 0, 1)
     ema: float = setting(0.0, "decay of the averaged weights that are saved; 0 is off", 0, 1)
