@@ -21,7 +21,8 @@ def starting_network(
 ) -> tuple[SSD300, str]:
     """A network with its first weights, and a sentence that says where they came from.
 
-    background_prior: the first probability of background where no class is known yet; 0 leaves it to chance.
+    background_prior: the first probability of background where no class is known yet. 0: random heads stay random, and
+    beside a trained background all new classes start as likely as it.
 
     start: None (the bundled `default`, ResNet-18 only), "imagenet" (torchvision's file, downloaded by this word),
     "none" (random), a catalogue name, an SSD300 checkpoint, or a torchvision ResNet file.
