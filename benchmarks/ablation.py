@@ -3,7 +3,8 @@
     python benchmarks/ablation.py --data train.pack --val val.pack --start resnet18.safetensors --out DIR
         [--views 50000] [--seeds 0 1] [--rows published modern modern-ema ...]
 
-Every run has batch 32. `published` is the published recipe with its steps and warm-up scaled to the run; `modern` is
+Every run has batch 32. `published` is the published recipe with its steps scaled to the run, at the full rate from the
+first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern` is
 the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
 ingredient X put back to what is published. Runs already finished in DIR are kept and a stopped one goes on, so the
 table can be made in pieces: 50,000 pictures take an hour and a half to two on two CPU cores.
@@ -21,7 +22,6 @@ from ssd300.data.load import load_dataset
 from ssd300.learn.recipe import PUBLISHED
 
 BATCH = 32
-PUBLISHED_WARMUP = 300 / (65 * 117_266 / 32)  # of the run: 300 steps of the 65 passes over COCO train2017
 MODERN = {"batch_size": BATCH, "warmup": 300 * 8 // BATCH, "ema": 0.999 ** (BATCH / 8)}
 # What a row puts back, beginning with a recipe: settings whose values are taken from the published recipe.
 ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -36,13 +36,12 @@ ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def settings(row: str, steps: int) -> dict[str, Any]:
-    """The settings of a row of `steps` steps that differ from its recipe."""
+def settings(row: str) -> dict[str, Any]:
+    """The settings of a row that differ from its recipe."""
     recipe, back = ROWS[row]
-    scaled = {"batch_size": BATCH, "warmup": max(1, round(PUBLISHED_WARMUP * steps))}
     if recipe == "published":
-        return scaled
-    return MODERN | {name: scaled.get(name, getattr(PUBLISHED, name)) for name in back}
+        return {"batch_size": BATCH}
+    return MODERN | {name: getattr(PUBLISHED, name) for name in back}
 
 
 def run(row: str, seed: int, options: argparse.Namespace) -> Path:
@@ -53,7 +52,7 @@ def run(row: str, seed: int, options: argparse.Namespace) -> Path:
     command = [sys.executable, "-m", "ssd300", "train", "--data", options.data, "--val", options.val]
     command += ["--start", options.start, "--recipe", ROWS[row][0], "--seed", str(seed), "--out", str(folder)]
     command += ["--validate-every", str(epochs), "--log-every", "200"]
-    for name, value in (settings(row, epochs * -(-pictures // BATCH)) | {"epochs": epochs}).items():
+    for name, value in (settings(row) | {"epochs": epochs}).items():
         flag = name.replace("_", "-")
         command += [f"--no-{flag}"] if value is False else [f"--{flag}", str(value)]
     if (folder / "last.pt").exists():
