@@ -4,10 +4,10 @@
         [--views 50000] [--seeds 0 1] [--rows published modern modern-ema ...]
 
 Every run has batch 32. `published` is the published recipe with its steps scaled to the run, at the full rate from the
-first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern` is
-the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
+first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern`
+is the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
 ingredient X put back to what is published. Runs already finished in DIR are kept and a stopped one goes on, so the
-table can be made in pieces: 50,000 pictures take an hour and a half to two on two CPU cores.
+table can be made in pieces: 50,000 pictures take between three quarters of an hour and two hours on two CPU cores.
 """
 
 import argparse
