@@ -6,8 +6,9 @@
 Every run has batch 32. `published` is the published recipe with its steps scaled to the run, at the full rate from the
 first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern`
 is the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
-ingredient X put back to what is published. Runs already finished in DIR are kept and a stopped one goes on, so the
-table can be made in pieces: 50,000 pictures take between three quarters of an hour and two hours on two CPU cores.
+ingredient X put back to what is published, `modern+held` modern with the trunk held as `quick` holds it. Runs already
+finished in DIR are kept and a stopped one goes on, so the table can be made in pieces: 50,000 pictures take between
+three quarters of an hour and two hours on two CPU cores.
 """
 
 import argparse
@@ -19,29 +20,27 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.load import load_dataset
-from ssd300.learn.recipe import PUBLISHED
+from ssd300.learn.recipe import PUBLISHED, QUICK, Recipe
 
 BATCH = 32
 MODERN = {"batch_size": BATCH, "warmup": 300 * 8 // BATCH, "ema": 0.999 ** (BATCH / 8)}
-# What a row puts back, beginning with a recipe: settings whose values are taken from the published recipe.
-ROWS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "published": ("published", ()),
-    "modern": ("modern", ()),
-    "modern-optimizer": ("modern", ("optimizer", "lr", "weight_decay", "clip_norm")),
-    "modern-schedule": ("modern", ("schedule", "warmup")),
-    "modern-loss": ("modern", ("loss", "background_prior")),
-    "modern-augment": ("modern", ("augment",)),
-    "modern-ema": ("modern", ("ema",)),
-    "modern-freeze": ("modern", ("freeze", "freeze_norm")),
+
+
+def taken(recipe: Recipe, *names: str) -> dict[str, Any]:
+    return {name: getattr(recipe, name) for name in names}
+
+
+# A recipe and what a row changes in it.
+ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "published": ("published", {"batch_size": BATCH}),
+    "modern": ("modern", MODERN),
+    "modern-optimizer": ("modern", MODERN | taken(PUBLISHED, "optimizer", "lr", "weight_decay", "clip_norm")),
+    "modern-schedule": ("modern", MODERN | taken(PUBLISHED, "schedule", "warmup")),
+    "modern-loss": ("modern", MODERN | taken(PUBLISHED, "loss", "background_prior")),
+    "modern-augment": ("modern", MODERN | taken(PUBLISHED, "augment")),
+    "modern-ema": ("modern", MODERN | taken(PUBLISHED, "ema")),
+    "modern+held": ("modern", MODERN | taken(QUICK, "freeze", "freeze_norm")),
 }
-
-
-def settings(row: str) -> dict[str, Any]:
-    """The settings of a row that differ from its recipe."""
-    recipe, back = ROWS[row]
-    if recipe == "published":
-        return {"batch_size": BATCH}
-    return MODERN | {name: getattr(PUBLISHED, name) for name in back}
 
 
 def run(row: str, seed: int, options: argparse.Namespace) -> Path:
@@ -50,11 +49,12 @@ def run(row: str, seed: int, options: argparse.Namespace) -> Path:
     epochs = max(1, round(options.views / pictures))
     folder = options.out / f"{row}-{seed}"
     command = [sys.executable, "-m", "ssd300", "train", "--data", options.data, "--val", options.val]
-    command += ["--start", options.start, "--recipe", ROWS[row][0], "--seed", str(seed), "--out", str(folder)]
+    recipe, changes = ROWS[row]
+    command += ["--start", options.start, "--recipe", recipe, "--seed", str(seed), "--out", str(folder)]
     command += ["--validate-every", str(epochs), "--log-every", "200"]
-    for name, value in (settings(row) | {"epochs": epochs}).items():
-        flag = name.replace("_", "-")
-        command += [f"--no-{flag}"] if value is False else [f"--{flag}", str(value)]
+    for name, value in (changes | {"epochs": epochs}).items():
+        flag = f"--{name.replace('_', '-')}"
+        command += [flag] if value is True else [flag, str(value)]
     if (folder / "last.pt").exists():
         command += ["--resume"]
     if not finished(folder, epochs):

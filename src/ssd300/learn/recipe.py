@@ -87,10 +87,8 @@ MODERN = Recipe(
     background_prior=0.99,
     augment="modern",
     ema=0.999,
-    freeze="layer1",
-    freeze_norm=True,
 )
-QUICK = replace(MODERN, epochs=40, warmup=50, ema=0.99)
+QUICK = replace(MODERN, epochs=40, warmup=50, ema=0.99, freeze="layer1", freeze_norm=True)
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 
