@@ -11,7 +11,7 @@ from typing import Any
 from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, shapes
 from ssd300.data.check_pictures import Seen, look_at, not_listed, repeated
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import write_atomically
+from ssd300.data.files import write_whole
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.load import read_part
 from ssd300.data.look import Part, find_parts
@@ -80,8 +80,7 @@ class Report:
                 kind.remedy,
             ]
             writer.writerow(row)
-        with write_atomically(path) as file:
-            file.write(text.getvalue().encode("utf-8-sig"))  # with its mark, so that spreadsheets know the encoding
+        write_whole(path, text.getvalue().encode("utf-8-sig"))  # with its mark, so that spreadsheets know the encoding
 
 
 def check_dataset(

@@ -1,15 +1,11 @@
 """Files of a data set: where a picture may lie, how large it is, and writing without ever leaving half a file."""
 
-import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from ssd300.errors import DatasetError, ImageError
+from ssd300.errors import DatasetError, ImageError, ModelError
 from ssd300.images.decode import size_hw
-from ssd300.weights.atomic import publish
+from ssd300.weights.atomic import replacing
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"}
 
@@ -75,26 +71,25 @@ def picture_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-@contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is whole: temporary file beside it, fsync, rename.
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name only when it is whole, and the folders above it.
+
+    Raises DatasetError where it cannot be written.
 
     >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "notes.txt"
-    >>> with write_atomically(target) as file:
-    ...     _ = file.write(b"whole")
+    >>> target = Path(tempfile.mkdtemp()) / "new" / "notes.txt"
+    >>> write_whole(target, b"whole")
     >>> target.read_bytes()
     b'whole'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        publish(Path(temporary), path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be written: {error.strerror}; choose another folder") from error
+    except ModelError as error:
+        raise DatasetError(str(error)) from error
 
 
 def read_text(path: Path, what: str) -> str:

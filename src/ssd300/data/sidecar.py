@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Picture
-from ssd300.data.files import read_text, write_atomically
+from ssd300.data.files import read_text, write_whole
 from ssd300.data.numbers import shortest
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
@@ -65,8 +65,7 @@ class Sidecar:
             "class_ids": classes.ids,
             "pictures": self.pictures,
         }
-        with write_atomically(self.path) as file:
-            file.write(json.dumps(content, ensure_ascii=False).encode())
+        write_whole(self.path, json.dumps(content, ensure_ascii=False).encode())
 
     def fields(self, key: str, count: int) -> dict[str, Any]:
         """The fields of a label file's boxes, as keyword arguments of `Annotations.of`.

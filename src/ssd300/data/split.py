@@ -8,7 +8,7 @@ import numpy as np
 
 from ssd300.data.coco import parse
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import write_atomically
+from ssd300.data.files import write_whole
 from ssd300.data.look import Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc import annotation_folder
@@ -92,9 +92,8 @@ def _write_coco(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
         ]
         ids = {image["id"] for image in images}
         annotations = [annotation for annotation in content["annotations"] if annotation["image_id"] in ids]
-        with write_atomically(path) as file:
-            whole = {**content, "images": images, "annotations": annotations}
-            file.write(json.dumps(whole, ensure_ascii=False).encode())
+        whole = {**content, "images": images, "annotations": annotations}
+        write_whole(path, json.dumps(whole, ensure_ascii=False).encode())
     return paths
 
 
@@ -109,8 +108,7 @@ def _write_yolo(splits: dict[str, Dataset], out: Path) -> list[Path]:
                 f"./{relative.as_posix()}\n"
             )  # "./" tells other programs, too, that it is relative to the list
             sidecar.add(label_path(out / relative).relative_to(out).as_posix(), picture, held=set())
-        with write_atomically(path) as file:
-            file.write("".join(lines).encode())
+        write_whole(path, "".join(lines).encode())
         classes = dataset.classes
     write_yaml(out / "data.yaml", classes, {split: f"{split}.txt" for split in splits})
     sidecar.write(classes)
@@ -122,6 +120,5 @@ def _write_voc(part: Part, splits: dict[str, Dataset]) -> list[Path]:
     paths = _new([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
     for path, dataset in zip(paths, splits.values(), strict=True):
         labels = [picture.labels.relative_to(annotations) for picture in dataset.pictures if picture.labels]
-        with write_atomically(path) as file:
-            file.write("".join(f"{label.with_suffix('').as_posix()}\n" for label in labels).encode())
+        write_whole(path, "".join(f"{label.with_suffix('').as_posix()}\n" for label in labels).encode())
     return paths

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ssd300.boxes import Float32, Int64
 from ssd300.data.dataset import Bool, Dataset, Picture, UInt8
-from ssd300.data.files import write_atomically
+from ssd300.data.files import write_whole
 from ssd300.draw import draw_boxes
 
 GAP = 4  # pixels between tiles
@@ -58,8 +59,9 @@ def draw_sheets(
     for number, start in enumerate(range(0, len(views), columns * rows), 1):
         sheet = contact_sheet(views[start : start + columns * rows], columns, tile)
         path = out / f"sheet-{number:03}.png"
-        with write_atomically(path) as file:
-            sheet.save(file, "PNG")
+        png = BytesIO()
+        sheet.save(png, "PNG")
+        write_whole(path, png.getvalue())
         paths.append(path)
     return paths
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssd300.boxes import Float32
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.files import write_atomically
+from ssd300.data.files import write_whole
 from ssd300.data.numbers import Float64, rounded, shortest
 from ssd300.data.voc import EDGES
 from ssd300.data.yolo import to_pixels
@@ -43,8 +43,7 @@ def write_coco(path: Path, dataset: Dataset, names: Sequence[str]) -> None:
     pairs = zip(dataset.classes.names, dataset.classes.ids, strict=True)
     categories = [{"id": class_id, "name": name} for name, class_id in pairs]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    with write_atomically(path) as file:
-        file.write(json.dumps(content, ensure_ascii=False).encode())
+    write_whole(path, json.dumps(content, ensure_ascii=False).encode())
 
 
 def _coco_records(boxes: Annotations) -> list[dict[str, Any]]:
@@ -93,8 +92,7 @@ def write_yaml(path: Path, classes: ClassList, splits: dict[str, str]) -> None:
     """A YOLO data.yaml: splits (name -> folder or list, relative to it) and class names."""
     lines = [f"{split}: {_quoted(place)}" for split, place in splits.items()]
     lines += ["names:", *(f"  {i}: {_quoted(name)}" for i, name in enumerate(classes.names))]
-    with write_atomically(path) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+    write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
 def _quoted(text: str) -> str:
