@@ -1,6 +1,7 @@
 """The loop as a whole: it learns, resumes to the last bit, survives being killed, and shares work between processes."""
 
 import csv
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.write import write_coco
 from ssd300.errors import TrainingError
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
@@ -101,6 +103,27 @@ def test_resume_is_bit_equal(squares, tmp_path, monkeypatch):
     parts = train(squares, out=tmp_path / "parts", epochs=2, resume=True, **TINY)
     assert states_equal(whole, parts)
     assert (whole / "results.csv").read_text().splitlines()[0] == (parts / "results.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, number):
+    """As `timeout` and a terminal's Ctrl-C send it: to the processes that load pictures as well."""
+    out = tmp_path / "run"
+    write_coco(tmp_path / "squares.json", squares, [p.file_name for p in squares.pictures])
+    command = [sys.executable, "-m", "ssd300", "train", "--data", str(tmp_path / "squares.json"), "--out", str(out)]
+    command += ["--start", "none", "--recipe", "modern", "--epochs", "500", "--batch-size", "2", "--log-every", "1"]
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=listen)
+    try:
+        assert any(" step " in line for line in process.stderr)
+        os.killpg(process.pid, number)
+        _, words = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, words
+    assert f"go on with --out {out} --resume" in words
+    assert load_state(out)["progress"]["step"] > 0
 
 
 def test_resume_refuses_other_settings(squares, tmp_path):

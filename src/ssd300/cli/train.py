@@ -1,6 +1,7 @@
 """`ssd300 train`: train a detector. The settings come from the one table in `learn/recipe.py`."""
 
 import inspect
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -52,21 +53,25 @@ def train(
 
     if settings.get("milestones") is not None:
         settings["milestones"] = tuple(settings["milestones"]) or None
-    folder = run(
-        data,
-        val,
-        out=out or next_folder(Path("runs/train")),
-        recipe=recipe,
-        backbone=backbone,
-        start=start,
-        resume=resume,
-        device=device,
-        precision=precision,
-        workers=workers,
-        validate_every=validate_every,
-        log_every=log_every,
-        **settings,
-    )
+    try:
+        folder = run(
+            data,
+            val,
+            out=out or next_folder(Path("runs/train")),
+            recipe=recipe,
+            backbone=backbone,
+            start=start,
+            resume=resume,
+            device=device,
+            precision=precision,
+            workers=workers,
+            validate_every=validate_every,
+            log_every=log_every,
+            **settings,
+        )
+    except KeyboardInterrupt as stopped:
+        print(f"Interrupted: {stopped or 'at once, nothing was saved since the last checkpoint'}.", file=sys.stderr)
+        raise typer.Exit(130) from None
     typer.echo(folder / "best.safetensors")
 
 

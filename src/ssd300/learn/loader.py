@@ -109,5 +109,7 @@ def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int)
 
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    if hasattr(os, "setpgrp"):  # what stops a group (Ctrl-C, `timeout`) is for the trainer, which ends its step first
+        os.setpgrp()
     # A worker stopped while its queue's thread hands a tensor over would abort as the interpreter takes itself apart.
     atexit.register(os._exit, 0)

@@ -134,7 +134,7 @@ def train(
                     save_state(out, learner.state(progress))
                     saved = now
                 if stopped:
-                    raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --resume")
+                    raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --out {out} --resume")
 
             progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
             if compute.rank == 0:
@@ -240,7 +240,10 @@ def in_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Within, Ctrl-C and SIGTERM only note themselves in the list, so that the step can end and be saved."""
+    """Within, Ctrl-C and SIGTERM only note themselves in the list, so that the step can end and be saved.
+
+    Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
+    """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -251,6 +254,10 @@ def stop_signals() -> Iterator[list[int]]:
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
+    except RuntimeError as error:
+        if received:
+            raise KeyboardInterrupt("stopped before a step") from error
+        raise
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
