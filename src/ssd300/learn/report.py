@@ -53,8 +53,8 @@ def draw_samples(
         true_names = [names[int(class_id)] for class_id in truth.class_ids]
         rgb = Image.fromarray(picture.read())
         captions = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores, strict=True)]
-        cells.append(draw_boxes(rgb, truth.boxes_xyxy, true_names, true_names))
-        cells.append(draw_boxes(rgb, found.boxes_xyxy, captions, list(found.names)))
+        cells.append(draw_boxes(rgb, truth.boxes_xyxy, true_names, truth.class_ids.tolist()))
+        cells.append(draw_boxes(rgb, found.boxes_xyxy, captions, found.class_ids.tolist()))
     rows = -(-len(cells) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL, rows * CELL), "white")
     for i, cell in enumerate(cells):
