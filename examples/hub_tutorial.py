@@ -1,7 +1,7 @@
 # %% [markdown]
 # # SSD300 through torch.hub
 # The steps of the published tutorial, on a clone of this repository: load the network and its helpers, prepare
-# pictures, run, decode, pick what is surer than 0.40, draw. It needs `pip install 'ssd300[train]'`, and no GPU.
+# pictures, run, decode, pick what is surer than 0.40, draw. It needs `pip install '.[train]'`, and no GPU.
 #
 # The helpers cut the centre of a picture and scale it to [-1, 1], as published. Weights trained with `ssd300 train`
 # expect the whole picture, normalised as in training: use `ssd300.Detector` for them.

@@ -1,6 +1,6 @@
 """The pickle inside a torch file, read by an interpreter of its own: nothing is imported, called or executed.
 
-A state dict needs 30 of pickle's opcodes and a dozen names. Those are interpreted here, to dicts, lists, tuples, plain
+A state dict needs 34 of pickle's opcodes and a dozen names. Those are interpreted here, to dicts, lists, tuples, plain
 values and descriptions of tensors; anything else is refused. `pickle.Unpickler` with a list of allowed names would not
 do: eight bytes make it allocate gigabytes (LONG_BINPUT), BUILD sets attributes, and nested tuples as keys hash forever.
 """
