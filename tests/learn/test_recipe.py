@@ -41,3 +41,8 @@ def test_wrong_settings(name, settings, message):
     with pytest.raises(ArgumentError) as error:
         resolve_recipe(name, **settings)
     assert message in str(error.value)
+
+
+def test_a_warm_up_of_one_step_would_never_leave_its_start():
+    with pytest.raises(ArgumentError, match="the rate would stay at 0"):
+        resolve_recipe("quick", warmup=1)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,9 @@ import torch
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.write import write_coco
-from ssd300.errors import TrainingError
+from ssd300.errors import ArgumentError, ImageError, TrainingError
+from ssd300.labels import ClassList
+from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
@@ -82,27 +86,81 @@ def test_an_all_empty_data_set_trains(squares, tmp_path):
     assert (out / "best.safetensors").exists()
 
 
-def test_resume_is_bit_equal(squares, tmp_path, monkeypatch):
-    """Stopped in the middle of the second epoch and resumed = never stopped."""
-    whole = train(squares, out=tmp_path / "whole", epochs=2, **TINY)
+def stopped_after(steps: int, monkeypatch, data: Dataset, out: Path, **settings) -> None:
+    """A run that gets SIGTERM in the step of this number."""
     from ssd300.learn.learner import Learner
 
-    step, steps = Learner.step, []
+    step, taken = Learner.step, []
 
     def interrupted(self, lr):
         step(self, lr)
-        steps.append(lr)
-        if len(steps) == 3:
+        taken.append(lr)
+        if len(taken) == steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Learner, "step", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        train(squares, out=tmp_path / "parts", epochs=2, **TINY)
-    monkeypatch.undo()
-    assert load_state(tmp_path / "parts")["progress"]["step_in_epoch"] == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            train(data, out=out, **settings)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_resume_is_bit_equal(squares, tmp_path, monkeypatch, steps):
+    """Stopped and resumed = never stopped, in weights and results, also at the last step of an epoch (2, 4)."""
+    whole = train(squares, out=tmp_path / "whole", epochs=2, **TINY)
+    stopped_after(steps, monkeypatch, squares, tmp_path / "parts", epochs=2, **TINY)
     parts = train(squares, out=tmp_path / "parts", epochs=2, resume=True, **TINY)
     assert states_equal(whole, parts)
-    assert (whole / "results.csv").read_text().splitlines()[0] == (parts / "results.csv").read_text().splitlines()[0]
+    for one, two in zip(results(whole), results(parts), strict=True):
+        assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in two.items() if k != "seconds"}
+
+
+def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    for other in (squares.subset([0, 1, 2]), replace(squares, classes=ClassList(("square", "circle"), (4, 2)))):
+        with pytest.raises(TrainingError, match=r"learns from 8 pictures of the classes circle, square; squares is"):
+            train(other, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_a_damaged_validation_picture_costs_no_epoch(squares, tmp_path):
+    """Mended, the run goes on from the end of the epoch."""
+    val = tmp_path / "val.png"
+    good = squares.pictures[1].path.read_bytes()
+    val.write_bytes(good[:900])
+    held_out = replace(squares, pictures=(replace(squares.pictures[1], path=val),))
+    with pytest.raises(ImageError, match=r"val\.png"):
+        train(squares, held_out, out=tmp_path / "run", epochs=1, **TINY)
+    val.write_bytes(good)
+    out = train(squares, held_out, out=tmp_path / "run", epochs=1, resume=True, **TINY)
+    assert [line["epoch"] for line in results(out)] == ["1"]
+    assert (out / "best.safetensors").exists()
+
+
+def test_nothing_to_measure_on(squares, tmp_path):
+    with pytest.raises(TrainingError, match="no pictures to measure on"):
+        train(squares, squares.subset([]), out=tmp_path / "run", **TINY)
+
+
+def test_no_classes(squares, tmp_path):
+    bare = replace(squares.subset([0]), classes=ClassList((), ()))
+    with pytest.raises(TrainingError, match="has no classes"):
+        train(bare, out=tmp_path / "run", **TINY)
+
+
+def test_settings_change_a_recipe_that_is_given_whole(squares, tmp_path):
+    recipe = resolve_recipe("modern", epochs=2, batch_size=4, warmup=2)
+    rest = {key: TINY[key] for key in ("start", "workers", "device", "precision")}
+    out = train(squares, out=tmp_path / "run", recipe=recipe, epochs=1, **rest)
+    assert len(results(out)) == 1
+    with pytest.raises(ArgumentError, match="did you mean 'epochs'"):
+        train(squares, out=tmp_path / "run", recipe=recipe, epoch=1, **rest)
+
+
+def test_trains_in_a_thread(squares, tmp_path):
+    """Signals are heard by the main thread alone; elsewhere a run goes without them."""
+    with ThreadPoolExecutor(1) as pool:
+        out = pool.submit(train, squares, out=tmp_path / "run", epochs=1, **TINY).result()
+    assert (out / "best.safetensors").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssd300.data.dataset import Dataset
 from ssd300.errors import TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
@@ -57,19 +58,29 @@ class Learner:
             "recipe": self.recipe.to_dict(),
         }
 
-    def load(self, state: dict[str, Any]) -> Progress:
-        """Put a saved state back. A run goes on with its own recipe: another one is refused, naming what differs."""
+    def load(self, state: dict[str, Any], data: Dataset) -> Progress:
+        """Put a saved state back. A run goes on with its own recipe and data; others are refused."""
         mine = self.recipe.to_dict()
         theirs = state["recipe"]
         differs = [f"{k}: {theirs.get(k)!r} there, {v!r} asked for" for k, v in mine.items() if theirs.get(k) != v]
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
+        progress = Progress(**state["progress"])
+        if progress.data != learned_from(data):
+            raise TrainingError(f"the run to resume learns from {progress.data}; {data.name} is {learned_from(data)}")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.averaged:
-            self.averaged.state, self.averaged.updates = state["averaged"]
-        return Progress(**state["progress"])
+            saved, self.averaged.updates = state["averaged"]
+            for key, value in self.averaged.state.items():  # into what lies on the device
+                value.copy_(saved[key])
+        return progress
+
+
+def learned_from(data: Dataset) -> str:
+    """How many pictures and which classes, in their order: what a network's rows and a run's steps depend on."""
+    return f"{len(data)} pictures of the classes {', '.join(data.classes.names)}"
 
 
 def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:

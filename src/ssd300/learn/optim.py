@@ -20,7 +20,7 @@ def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
         child.requires_grad_(False).eval()
     if freeze_norm:
         for module in trunk.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                 module.eval()
 
 

@@ -10,21 +10,23 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ssd300.learn.loader import Batch
 from ssd300.learn.run import Progress
 
 
 class LossMeter:
     """Running sums of the losses of an epoch, and a smoothed view of the last steps."""
 
-    def __init__(self) -> None:
-        self.box = self.label = 0.0
-        self.batches = self.pictures = 0
-        self.recent = 0.0
+    def __init__(self, sums: tuple[float, float, int] = (0.0, 0.0, 0)) -> None:
+        self.box, self.label, self.batches = sums
+        self.recent = sum(self.mean().values())
 
-    def add(self, box: float, label: float, batch: Batch) -> None:
-        self.box, self.label = self.box + box, self.label + label
-        self.batches, self.pictures = self.batches + 1, self.pictures + len(batch)
+    @property
+    def sums(self) -> tuple[float, float, int]:
+        """Box loss, class loss, batches: what an epoch goes on from after a stop."""
+        return self.box, self.label, self.batches
+
+    def add(self, box: float, label: float) -> None:
+        self.box, self.label, self.batches = self.box + box, self.label + label, self.batches + 1
         weight = max(0.02, 1 / self.batches)
         self.recent += weight * (box + label - self.recent)
 
@@ -69,7 +71,7 @@ class Display:
 
     def start_epoch(self, progress: Progress) -> LossMeter:
         self.first_seconds, self.first_seen = progress.seconds, progress.pictures_seen
-        return LossMeter()
+        return LossMeter(progress.epoch_losses)
 
     def step(self, progress: Progress, lr: float, losses: LossMeter) -> None:
         rate = (progress.pictures_seen - self.first_seen) / max(1e-9, progress.seconds - self.first_seconds)

@@ -69,6 +69,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.type, f.metadata["low"], f.metadata["high"])
+        if self.warmup == 1:
+            raise ArgumentError("warmup is 1: the rate would stay at 0, where it begins; give 0, or 2 and more")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,16 +94,18 @@ QUICK = replace(MODERN, epochs=40, warmup=50, ema=0.99, freeze="layer1", freeze_
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 
-def resolve_recipe(name: str, **overrides: Any) -> Recipe:
-    """A recipe by name with some settings changed; None leaves a setting as it is.
+def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
+    """A recipe, or the one of a name, with some settings changed; None leaves a setting as it is.
 
     >>> resolve_recipe("published", batch_size=16).batch_size
     16
     """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise unknown_name("recipe", recipe, RECIPES)
+        recipe = RECIPES[recipe]
     known = [f.name for f in fields(Recipe)]
     for key in overrides:
         if key not in known:
             raise unknown_name("training setting", key, known)
-    return replace(RECIPES[name], **{k: v for k, v in overrides.items() if v is not None})
+    return replace(recipe, **{k: v for k, v in overrides.items() if v is not None})

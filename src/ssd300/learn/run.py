@@ -23,20 +23,30 @@ STATE, RECIPE, RESULTS, BEST = "last.pt", "recipe.json", "results.csv", "best.sa
 
 @dataclass
 class Progress:
-    """Where a run stands: the next step to take, the clock, and the best validation result."""
+    """Where a run stands: the next step to take, the clock, the epoch's losses so far, and the best result.
+
+    epoch_losses: sums of box and class loss, and the number of batches.
+    data: what the run learns from, so that it does not go on with anything else.
+    """
 
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
     pictures_seen: int = 0
     seconds: float = 0.0
+    epoch_losses: tuple[float, float, int] = (0.0, 0.0, 0)
     best_ap: float = -1.0
+    data: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
 
     def advance(self, pictures: int, seconds: float) -> None:
         """One step was taken."""
         self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
         self.pictures_seen, self.seconds = self.pictures_seen + pictures, self.seconds + seconds
+
+    def next_epoch(self) -> None:
+        """An epoch is done."""
+        self.epoch, self.step_in_epoch, self.epoch_losses = self.epoch + 1, 0, (0.0, 0.0, 0)
 
 
 def next_folder(parent: Path) -> Path:

@@ -5,6 +5,7 @@ torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,7 +26,7 @@ from ssd300.errors import TrainingError
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.inference import TorchRuntime, normalise
-from ssd300.learn.learner import Learner, make_learner
+from ssd300.learn.learner import Learner, learned_from, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
 from ssd300.learn.network import SSD300
 from ssd300.learn.optim import learning_rate
@@ -82,18 +83,17 @@ def train(
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
     """
     keep_freed_memory()
-    recipe = resolve_recipe(recipe, **settings) if isinstance(recipe, str) else recipe
+    recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
     data, val = training_data(data, val, recipe.seed)
     out = Path(out)
-    if len(data) == 0:
-        raise TrainingError(f"{data.name} has no pictures to learn from")
+    check_usable(data, val)
     torch.manual_seed(recipe.seed)
 
     network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
     learner = make_learner(network, recipe, compute)
     criterion = make_criterion(recipe).to(compute.device)
-    progress = learner.load(load_state(out)) if resume else Progress()
+    progress = learner.load(load_state(out), data) if resume else Progress(data=learned_from(data))
     if compute.rank == 0 and resume:
         remove_unfinished(out)
     elif compute.rank == 0:
@@ -122,11 +122,12 @@ def train(
                     with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
                         box, label = forward_loss(model, criterion, batch, compute)
                         learner.scaler.scale((box + label) / len(group)).backward()  # type: ignore[no-untyped-call]
-                    losses.add(compute.mean(box.detach()).item(), compute.mean(label.detach()).item(), batch)
+                    losses.add(compute.mean(box.detach()).item(), compute.mean(label.detach()).item())
                 learner.step(lr)
 
                 now = time.monotonic()
                 progress.advance(pictures_per_step, now - tick)
+                progress.epoch_losses = losses.sums
                 tick = now
                 show.step(progress, lr, losses)
                 due = now - saved > 60 * checkpoint_minutes
@@ -136,10 +137,13 @@ def train(
                 if stopped:
                     raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --out {out} --resume")
 
-            progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
+            measured = progress.epoch + 1 == recipe.epochs or (progress.epoch + 1) % validate_every == 0
+            if compute.rank == 0 and measured:
+                save_state(out, learner.state(progress))  # measuring takes time, and may fail on a damaged picture
+            progress.next_epoch()
             if compute.rank == 0:
+                lr = learning_rate(recipe, progress.step - 1, steps_per_epoch, pictures_per_step)
                 row = {"epoch": progress.epoch, "lr": lr, **losses.mean(), "seconds": round(progress.seconds, 1)}
-                measured = progress.epoch == recipe.epochs or progress.epoch % validate_every == 0
                 show.end_epoch(finish_epoch(out, learner, progress, row, data, val if measured else None, compute))
                 save_state(out, learner.state(progress))
     if compute.rank == 0:
@@ -158,6 +162,16 @@ def training_data(
         train_set = load_dataset(data)
         return train_set, val.with_classes(train_set.classes)
     return load_train_val(data, val, seed=seed)
+
+
+def check_usable(data: Dataset, val: Dataset | None) -> None:
+    """Raises TrainingError where there is nothing to learn from, or nothing to measure on."""
+    if len(data) == 0:
+        raise TrainingError(f"{data.name} has no pictures to learn from")
+    if not data.classes.names:
+        raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
+    if val is not None and len(val) == 0:
+        raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
 
 
 def forward_loss(
@@ -251,6 +265,9 @@ def stop_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
+    if threading.current_thread() is not threading.main_thread():  # only the main one hears signals
+        yield received
+        return
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received

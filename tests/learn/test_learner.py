@@ -1,0 +1,39 @@
+"""What a step changes, restored on any device and held where it shall not learn."""
+
+import pytest
+import torch
+from torch import nn
+
+from ssd300.learn.device import Compute
+from ssd300.learn.learner import make_learner
+from ssd300.learn.network import SSD300
+from ssd300.learn.optim import freeze
+from ssd300.learn.recipe import resolve_recipe
+from ssd300.learn.run import Progress
+
+
+@pytest.mark.filterwarnings("ignore:for .*meta parameter")
+def test_averages_stay_on_the_device_when_a_run_is_resumed(squares):
+    """The device "meta" stands for any that is not the CPU, where a checkpoint is read to."""
+    recipe = resolve_recipe("modern")
+    saved = make_learner(SSD300("resnet18", 3), recipe, Compute(torch.device("cpu"), "f32"))
+    state = saved.state(Progress(data="8 pictures of the classes circle, square"))
+    with torch.device("meta"):
+        network = SSD300("resnet18", 3)
+    learner = make_learner(network, recipe, Compute(torch.device("meta"), "f32"))
+    learner.load(state, squares)
+    assert learner.averaged is not None
+    assert {value.device.type for value in learner.averaged.state.values()} == {"meta"}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_held_statistics_are_held_in_shared_batch_norms_too(shared):
+    network = SSD300("resnet18", 3)
+    if shared:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    network.train()
+    freeze(network, "none", freeze_norm=True)
+    trunk = network.feature_extractor.feature_extractor
+    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
+    assert len(norms) == 15
+    assert not any(norm.training for norm in norms)
