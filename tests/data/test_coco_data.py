@@ -155,3 +155,25 @@ def test_annotations_in_any_order_reach_their_pictures(edit_coco: Edit) -> None:
     assert dataset.pictures[0].annotations.ids.tolist() == [2, 1]
     assert [len(picture.annotations) for picture in dataset.pictures] == [2, 1, 1, 0]
     assert np.array_equal(dataset.pictures[1].annotations.boxes_xyxy, [[0, 0, 64, 48]])
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "kind"),
+    [
+        ("annotations", "id", "malformed entry"),
+        ("annotations", "area", "malformed entry"),
+        ("annotations", "category_id", "unknown class id"),
+        ("images", "width", "wrong picture size"),
+        ("categories", "id", "malformed entry"),
+    ],
+)
+def test_numbers_beyond_the_machine_are_faults(edit_coco: Edit, where: str, key: str, kind: str) -> None:
+    path = edit_coco(lambda content: content[where][0].update({key: 10**400}))
+    assert kind in {note.kind for note in read_coco(path / "annotations.json").notes}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"images": ' + "9" * 5000 + "}"])
+def test_a_file_without_end_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "annotations.json").write_text(text)
+    with pytest.raises(DatasetError, match="not an annotation file"):
+        read_coco(tmp_path / "annotations.json")

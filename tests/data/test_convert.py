@@ -151,9 +151,19 @@ def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: P
     assert load_dataset(tmp_path / "out").num_boxes == 3
 
 
+ENTRY = '{"version": 1, "class_names": ["cat", "dog"], "class_ids": [7, 90], "pictures": {"a.txt": %s}}'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("[", "not a sidecar"), ("{}", "not a sidecar"), ('{"version": 9}', "version 9, this ssd300 reads 1")],
+    [
+        ("[", "not a sidecar"),
+        ("{}", "not a sidecar"),
+        ('{"version": 9}', "version 9, this ssd300 reads 1"),
+        (ENTRY % '{"boxes": 1, "scores": []}', "scores is not one number for each of 1 boxes"),
+        (ENTRY % '{"boxes": 1, "ids": ["a"]}', "not a sidecar"),
+        (ENTRY % "3", "a picture's entry is 3"),
+    ],
 )
 def test_a_faulty_sidecar(yolo: Path, text: str, words: str) -> None:
     (yolo / NAME).write_text(text)

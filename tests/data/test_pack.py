@@ -6,7 +6,7 @@ import pytest
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.pack import ENCODINGS, pack_dataset, read_pack
+from ssd300.data.pack import ENCODINGS, FOOTER, pack_dataset, read_pack
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.labels import ClassList
 
@@ -138,3 +138,22 @@ def test_a_packed_set_packs_again_but_has_no_originals(pets: Dataset, tmp_path: 
     assert np.array_equal(read_pack(tmp_path / "raw.pack").pictures[1].read(), pets.pictures[1].read())
     with pytest.raises(ArgumentError, match="no original files"):
         pack_dataset(packed, tmp_path / "again.pack", encoding="original")
+
+
+def test_packing_again_replaces_every_piece(pets: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "pets-of-others.pack").write_bytes(b"kept")
+    pack_dataset(pets.subset([0, 1]), tmp_path / "pets.pack", encoding="raw", piece_mb=0.01)
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
+    pieces = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", piece_mb=0.02)
+    assert sorted(tmp_path.glob("*.pack")) == sorted([*pieces, tmp_path / "pets-of-others.pack"])
+    assert len(load_dataset(pieces[0])) == len(pets)
+
+
+@pytest.mark.parametrize("header", [b"{}", b"not JSON", b"[" * 100_000, b'{"arrays": {"counts": ["|O", [1], 0]}}'])
+def test_a_damaged_header_is_named(pets: Dataset, tmp_path: Path, header: bytes) -> None:
+    (path,) = pack_dataset(pets, tmp_path / "pets.pack")
+    content = path.read_bytes()
+    start, _, magic = FOOTER.unpack(content[-FOOTER.size :])
+    path.write_bytes(content[:start] + header + FOOTER.pack(start, len(header), magic))
+    with pytest.raises(DatasetError, match=r"pets\.pack: the packed file is damaged"):
+        read_pack(path)

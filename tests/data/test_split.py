@@ -96,3 +96,15 @@ def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:
 def test_a_voc_set_takes_no_other_folder(voc: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="ImageSets"):
         write_split(find_parts(voc)[0], {"train": load_dataset(voc)}, tmp_path)
+
+
+def test_pictures_of_one_file_name_do_not_land_in_both(coco: Path) -> None:
+    content = json.loads((coco / "annotations.json").read_text())
+    content["images"] += [{**image, "id": image["id"] + 1000} for image in content["images"]]
+    (coco / "annotations.json").write_text(json.dumps(content))
+    (part,) = find_parts(coco)
+    train, val = split_dataset(load_dataset(coco), 0.5)
+    written = [load_dataset(path) for path in write_split(part, {"train": train, "val": val})]
+    ids = [{picture.image_id for picture in dataset.pictures} for dataset in written]
+    assert not ids[0] & ids[1]
+    assert len(ids[0] | ids[1]) == len(content["images"])

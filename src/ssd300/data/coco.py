@@ -21,6 +21,7 @@ from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 
 KEYS = ("images", "annotations", "categories")
+LARGEST = 2**63  # of an integer that numpy holds
 USED = {
     "images": {"id", "file_name", "width", "height", "source_id"},
     "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
@@ -37,6 +38,8 @@ def parse(path: Path) -> dict[str, Any]:
         raise DatasetError(f"{path}: not a text file; a COCO annotation file is JSON in UTF-8") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
+        raise DatasetError(f"{path}: not an annotation file: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in KEYS):
         found = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
         raise DatasetError(
@@ -109,7 +112,7 @@ class _Reader:
         kept: dict[int, str] = {}
         for position, category in enumerate(categories):
             match category:
-                case {"id": int(class_id), "name": str(class_name)}:
+                case {"id": int(class_id), "name": str(class_name)} if abs(class_id) < LARGEST:
                     if class_id in kept or class_name in kept.values():
                         words = f"category {position}: the id {class_id} or the name {class_name!r} is given twice"
                         self.note("duplicate class", "fault", "", "", words)
@@ -156,9 +159,9 @@ class _Reader:
             except ImageError as error:
                 self.note("corrupt picture", "fault", image["file_name"], "", str(error))
                 return None
-        if type(width) is int and type(height) is int and min(width, height) > 0:
+        if type(width) is int and type(height) is int and 0 < min(width, height) <= max(width, height) < LARGEST:
             return width, height
-        words = f"width {width!r} and height {height!r}; want positive integers, or neither"
+        words = f"width {_short(width)} and height {_short(height)}; want positive integers, or neither"
         self.note("wrong picture size", "fault", image["file_name"], "", words)
         return None
 
@@ -235,13 +238,13 @@ def _problem(annotation: Any, known: dict[int | str, int | None], classes: Class
             return "malformed entry", f"{key} is {_short(annotation[key])}; want a number"
         if not isfinite(annotation.get(key) or 0):
             return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
-    if type(annotation.get("id", 0)) is not int:
+    if type(annotation.get("id", 0)) is not int or abs(annotation.get("id", 0)) >= LARGEST:
         return "malformed entry", f"the annotation id is {_short(annotation['id'])}; want an integer"
     return None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or (type(value) is int and abs(value) < LARGEST)
 
 
 def _short(value: Any) -> str:

@@ -80,7 +80,8 @@ def pack_dataset(
 
     `encoding`: "jpeg" (small), "raw" (uint8 pixels, nothing to decode) or "original" (the files' own bytes and size,
     `max_side` unused). The files appear under their names only when all of them are whole. Raises ImageError or
-    DatasetError for a picture that cannot be read: none is left out.
+    DatasetError for a picture that cannot be read: none is left out. A set packed before under this name is replaced,
+    all its pieces with it.
     """
     _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
@@ -100,6 +101,9 @@ def pack_dataset(
         paths = _piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
             publish(Path(piece.file.name), path)
+        for old in _written_before(out):
+            if old not in paths:
+                old.unlink()
     finally:
         for piece in pieces:
             piece.file.close()
@@ -126,6 +130,13 @@ def _common_header(dataset: Dataset, encoding: Encoding) -> dict[str, Any]:
         "class_ids": dataset.classes.ids,
         "of_one": hashlib.sha256(names.encode()).hexdigest(),
     }
+
+
+def _written_before(out: Path) -> list[Path]:
+    """The packed file of this name and all its pieces, of whatever number."""
+    stem = out.name.removesuffix(SUFFIX)
+    names = ((path, PIECE_NAME.fullmatch(path.name)) for path in out.parent.iterdir())
+    return [path for path, match in names if path == out or (match and match["stem"] == stem)]
 
 
 def _piece_paths(first: Path, total: int) -> list[Path]:
@@ -256,7 +267,13 @@ def _read_header(path: Path) -> tuple[dict[str, Any], UInt8, int]:
 
 
 def _read_piece(path: Path) -> tuple[Dataset, str]:
-    header, data, stamp = _read_header(path)
+    try:
+        return _interpreted(path, *_read_header(path))
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise DatasetError(f"{path}: the packed file is damaged ({error!r}); copy or pack it again") from error
+
+
+def _interpreted(path: Path, header: dict[str, Any], data: UInt8, stamp: int) -> tuple[Dataset, str]:
     arrays = {}
     for name, (dtype, shape, offset) in header["arrays"].items():
         count = int(np.prod(shape))

@@ -41,8 +41,11 @@ class Sidecar:
             if content["version"] != VERSION:
                 raise DatasetError(f"{path}: version {content['version']}, this ssd300 reads {VERSION}; upgrade ssd300")
             names, ids = content["class_names"], content["class_ids"]
-            return cls(path, ClassList(tuple(names), tuple(ids)), dict(content["pictures"]))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            pictures = dict(content["pictures"])
+            for entry in pictures.values():
+                _check_entry(entry)
+            return cls(path, ClassList(tuple(names), tuple(ids)), pictures)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:  # ValueError: JSON, or class names twice
             raise DatasetError(
                 f"{path}: not a sidecar of ssd300 ({error}); delete it to read the labels alone"
             ) from error
@@ -89,3 +92,12 @@ class Sidecar:
 
 
 _FIELDS = {"crowd", "ignore", "area", "scores", "ids"}
+
+
+def _check_entry(entry: dict[str, Any]) -> None:
+    """Raises ValueError or TypeError where a picture's entry is not what `Sidecar.add` notes."""
+    if not isinstance(entry, dict):
+        raise TypeError(f"a picture's entry is {entry!r:.60}")
+    for name in entry.keys() & _FIELDS:
+        if np.array(entry[name], np.float64).shape != (entry["boxes"],):
+            raise ValueError(f"{name} is not one number for each of {entry['boxes']} boxes")

@@ -84,11 +84,11 @@ def _write_coco(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     content = parse(part.source)
     paths = _new([out / f"{split}.json" for split in splits])
     for path, dataset in zip(paths, splits.values(), strict=True):
-        place = {picture.file_name: os.path.relpath(picture.path, out) for picture in dataset.pictures}
+        place = {picture.image_id: os.path.relpath(picture.path, out) for picture in dataset.pictures}
         images = [
-            {**image, "file_name": Path(place[image["file_name"]]).as_posix()}
+            {**image, "file_name": Path(place[own_id]).as_posix()}
             for image in content["images"]
-            if image["file_name"] in place
+            if (own_id := image.get("source_id", image["id"])) in place
         ]
         ids = {image["id"] for image in images}
         annotations = [annotation for annotation in content["annotations"] if annotation["image_id"] in ids]

@@ -60,8 +60,9 @@ def read_classes(path: Path, content: dict[str, Any]) -> ClassList:
     pairs = (
         list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
     )
-    if not pairs or not all(isinstance(index, int) for index, _ in pairs):
-        raise DatasetError(f"{path}: `names` must list the class names, got {names!r}")
+    if not pairs or not all(isinstance(index, int) and not isinstance(name, list | dict) for index, name in pairs):
+        found = type(names).__name__  # not its text: aliases make a few lines of YAML gigabytes of it
+        raise DatasetError(f"{path}: `names` must list the class names, one text each, got a {found} of other things")
     twice = sorted({str(name) for _, name in pairs if [str(n) for _, n in pairs].count(str(name)) > 1})
     if twice:
         raise DatasetError(f"{path}: class names given twice in `names`: {', '.join(twice)}")
