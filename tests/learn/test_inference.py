@@ -6,9 +6,11 @@ import torch
 
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
+from ssd300.labels import ClassList
 from ssd300.learn.device import choose_compute
-from ssd300.learn.inference import folded, normalise
+from ssd300.learn.inference import TorchRuntime, folded, normalise
 from ssd300.learn.network import SSD300
+from ssd300.weights.metadata import ModelMetadata
 
 
 def test_no_pictures(seeded_checkpoint):
@@ -58,3 +60,20 @@ def test_what_cannot_be_had(device, precision, message):
 def test_no_cuda_here():
     with pytest.raises(ArgumentError, match="sees no CUDA device"):
         choose_compute("cuda")
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.25])
+def test_bf16_loses_nothing_above_the_threshold(threshold):
+    """The network stands aside: logits that bf16 holds, whose difference it does not."""
+    runtime = TorchRuntime(
+        SSD300("resnet18", 2), ModelMetadata("resnet18", ClassList(("cat",), (1,))), precision="bf16"
+    )
+    generator = torch.Generator().manual_seed(0)
+    wanted = found = 0
+    for _ in range(20):
+        logits = (torch.randn(1, 2, 8732, generator=generator) * 2).bfloat16()
+        runtime.network = lambda pictures, logits=logits: (torch.zeros(1, 4, 8732).bfloat16(), logits)
+        ((_, probabilities),) = runtime.infer(np.zeros((1, 300, 300, 3), np.uint8), threshold)
+        wanted += int((logits.float().softmax(1)[0, 1] > threshold).sum())
+        found += int((probabilities[1] > threshold).sum())
+    assert found == wanted

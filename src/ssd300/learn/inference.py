@@ -98,8 +98,9 @@ class TorchRuntime:
             return []
         with autocast(self.device, self.precision):
             locs, logits = self.network(normalise(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)))
+        locs, logits = locs.float(), logits.float()  # a difference rounded to bf16 may fall below the threshold
         margins = logits[:, 1:].amax(1) - logits[:, 0]
-        outputs = [tensor.float().cpu().numpy() for tensor in (locs, logits, margins)]
+        outputs = [tensor.cpu().numpy() for tensor in (locs, logits, margins)]
         return [candidates(loc, logit, margin, score_threshold) for loc, logit, margin in zip(*outputs, strict=True)]
 
     def for_throughput(self) -> "TorchRuntime":
