@@ -149,6 +149,15 @@ def test_packing_again_replaces_every_piece(pets: Dataset, tmp_path: Path) -> No
     assert len(load_dataset(pieces[0])) == len(pets)
 
 
+@pytest.mark.parametrize("piece_mb", [None, 0.02])
+def test_what_is_packed_is_never_what_is_replaced(pets: Dataset, tmp_path: Path, piece_mb: float | None) -> None:
+    pieces = pack_dataset(pets, tmp_path / "pets.pack", encoding="original", piece_mb=piece_mb)
+    before = [path.read_bytes() for path in pieces]
+    with pytest.raises(ArgumentError, match=r"pets\.pack: .* give another name"):
+        pack_dataset(load_dataset(pieces[0]), tmp_path / "pets.pack", max_side=32)
+    assert [path.read_bytes() for path in pieces] == before
+
+
 @pytest.mark.parametrize("header", [b"{}", b"not JSON", b"[" * 100_000, b'{"arrays": {"counts": ["|O", [1], 0]}}'])
 def test_a_damaged_header_is_named(pets: Dataset, tmp_path: Path, header: bytes) -> None:
     (path,) = pack_dataset(pets, tmp_path / "pets.pack")

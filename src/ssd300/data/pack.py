@@ -87,6 +87,9 @@ def pack_dataset(
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
     out.parent.mkdir(parents=True, exist_ok=True)
+    replaced = {path.resolve() for path in _written_before(out)}
+    if any(picture.path.resolve() in replaced for picture in dataset.pictures):
+        raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
     limit = piece_mb * 1e6 if piece_mb else float("inf")
     pieces: list[_Piece] = []
     try:
