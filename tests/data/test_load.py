@@ -101,6 +101,14 @@ def test_train_and_val_by_the_splits_of_one_path(two_splits: Path) -> None:
     assert (train.name, val.name) == ("coco/train", "coco/val")
 
 
+def test_a_train_split_beside_a_test_split_is_what_is_trained_on(two_splits: Path, voc: Path) -> None:
+    (two_splits / "val.json").rename(two_splits / "test.json")
+    train, val = load_train_val(two_splits, voc)
+    assert (train.name, val.name) == ("coco/train", "voc")
+    drawn, held_out = load_train_val(two_splits, share=0.5)
+    assert len(drawn) + len(held_out) == 4
+
+
 def test_a_given_val_path_wins_over_the_own_split(two_splits: Path, voc: Path) -> None:
     train, val = load_train_val(two_splits, voc)
     assert (train.name, val.name) == ("coco/train", "voc")

@@ -44,6 +44,12 @@ def test_difficult_is_ignored_and_other_fields_are_noted(voc: Path) -> None:
     assert [note.words for note in dataset.notes] == ["<pose> of 1 objects is not used"]
 
 
+def test_difficult_may_be_a_word(voc: Path) -> None:
+    text = annotation(OBJECT.format(name="cat", xmax=30)).replace("<difficult>1<", "<difficult>True<")
+    (voc / "Annotations/a.xml").write_text(text)
+    assert load_dataset(voc).pictures[0].annotations.ignore.tolist() == [True]
+
+
 def test_pictures_beside_the_xml_files_and_in_subfolders(voc: Path, tmp_path: Path) -> None:
     flat = tmp_path / "flat"
     shutil.copytree(voc / "Annotations", flat / "train")

@@ -32,6 +32,13 @@ def test_outlines_become_their_enclosing_boxes_and_a_sixth_number_is_a_score(yol
     assert boxes.scores.tolist() == [1, 0.25]
 
 
+@pytest.mark.parametrize("score", ["nan", "-7", "1.5", "inf"])
+def test_a_score_is_a_share(yolo: Path, score: str) -> None:
+    (yolo / "labels/train/a.txt").write_text(f"0 0.5 0.5 0.5 0.5 {score}\n")
+    with pytest.raises(DatasetError, match=r"the score, the last number, is .*; want 0 to 1"):
+        load_dataset(yolo)
+
+
 @pytest.mark.parametrize(
     "yaml",
     [

@@ -18,7 +18,7 @@ from ssd300.images.decode import ImageHeader, decode_image, header
 
 HASH_SIDE = 16  # a difference hash of 16 x 16 = 256 bits
 NEAR = 12  # bits; pictures whose hashes differ in no more look the same to people
-_ROWS = 2048  # of the table of distances that are held at once
+_CELLS = 2**26  # of the table of distances that are held at once: 256 MB
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,9 @@ def _alike(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
     if len(hashed) < 2:
         return
     signs = np.array([one.bits for one in looks if one.bits is not None], np.float32) * 2 - 1  # [N, 256]
-    for start in range(0, len(signs), _ROWS):
-        rows = signs[start : start + _ROWS]
+    height = max(1, _CELLS // len(signs))
+    for start in range(0, len(signs), height):
+        rows = signs[start : start + height]
         distances = (signs.shape[1] - rows @ signs[: start + len(rows)].T) / 2  # [rows, all before]
         later = np.arange(start, start + len(rows))
         distances[np.arange(distances.shape[1])[None] >= later[:, None]] = np.inf

@@ -236,8 +236,13 @@ def _problem(annotation: Any, known: dict[int | str, int | None], classes: Class
     for key in ("area", "score"):
         if annotation.get(key) is not None and not _is_number(annotation[key]):
             return "malformed entry", f"{key} is {_short(annotation[key])}; want a number"
+        if key == "area" and (annotation.get(key) or 0) < 0:
+            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
         if not isfinite(annotation.get(key) or 0):
             return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
+    for key in ("iscrowd", "ignore"):
+        if annotation.get(key) not in (None, 0, 1):
+            return "malformed entry", f"{key} is {_short(annotation[key])}; want 0 or 1"
     if type(annotation.get("id", 0)) is not int or abs(annotation.get("id", 0)) >= LARGEST:
         return "malformed entry", f"the annotation id is {_short(annotation['id'])}; want an integer"
     return None

@@ -54,7 +54,7 @@ def load_train_val(
     for one in [path] if isinstance(path, str | Path) else path:
         splits = [part.split for part in find_parts(one, format)]
         both = {"train", "val"} <= set(splits)
-        train.append(load_dataset(one, format=format, split="train" if both else None))
+        train.append(load_dataset(one, format=format, split="train" if len(splits) > 1 and "train" in splits else None))
         if both and val is None:
             held_out.append(load_dataset(one, format=format, split="val"))
     if val is not None:

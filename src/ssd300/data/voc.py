@@ -180,7 +180,12 @@ class _Reader:
             given = ", ".join(f"{edge}={text!r}" for edge, text in zip(EDGES, texts, strict=True))
             self.note("malformed box", "fault", xml, picture, number, f"the box has {given}; want four numbers")
             return None
-        return _Object(name, (left, top, right, bottom), (thing.findtext("difficult") or "0").strip() == "1", number)
+        return _Object(
+            name,
+            (left, top, right, bottom),
+            (thing.findtext("difficult") or "0").strip().lower() in ("1", "true"),
+            number,
+        )
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []

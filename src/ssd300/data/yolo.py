@@ -221,6 +221,10 @@ class _Reader:
             self.notes.append(Note("unknown class id", "fault", *place, words))
             return None
         score = values.pop() if len(values) == 5 else 1.0
+        if not 0 <= score <= 1:
+            words = f"the score, the last number, is {score:g}; want 0 to 1"
+            self.notes.append(Note("malformed line", "fault", *place, words))
+            return None
         if len(values) > 4:
             points = np.array(values).reshape(-1, 2)
             low, high = points.min(axis=0), points.max(axis=0)
