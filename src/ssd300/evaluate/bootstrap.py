@@ -112,10 +112,10 @@ def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[n
 def _with_identity(table: MatchTable, resamples: int, seed: int) -> Weights:
     """Weights [1 + resamples, pictures]: first the pictures as they are, then the draws."""
     pictures = len(table.boxes)
-    draws = np.random.default_rng(seed).integers(0, max(pictures, 1), (resamples, pictures))
+    rng = np.random.default_rng(seed)
     weights = np.ones((1 + resamples, pictures), np.int32)
-    for i, drawn in enumerate(draws):
-        weights[1 + i] = np.bincount(drawn, minlength=pictures)
+    for row in weights[1:]:
+        row[:] = np.bincount(rng.integers(0, max(pictures, 1), pictures), minlength=pictures)
     return weights
 
 

@@ -39,7 +39,7 @@ def precision_recall(metrics: CocoMetrics) -> str:
     named = len(counted) <= _NAMED_CLASSES
     for place, k in enumerate(counted.tolist()):
         colour = _COLOURS[place] if named else "#7f7f7f"
-        label = metrics.classes.names[k] if named else None
+        label = _plain(metrics.classes.names[k]) if named else None
         axes.plot(
             RECALL_POINTS, metrics.precision[0, :, k], color=colour, lw=1.2, alpha=0.9 if named else 0.25, label=label
         )
@@ -123,7 +123,12 @@ def _count(number: int) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 16 else name[:15] + "…"
+    return _plain(name if len(name) <= 16 else name[:15] + "…")
+
+
+def _plain(name: str) -> str:
+    """The name as it is: between two $ matplotlib would read mathematics."""
+    return name.replace("$", r"\$")
 
 
 def require_matplotlib() -> Any:
