@@ -46,3 +46,9 @@ def test_wrong_settings(name, settings, message):
 def test_a_warm_up_of_one_step_would_never_leave_its_start():
     with pytest.raises(ArgumentError, match="the rate would stay at 0"):
         resolve_recipe("quick", warmup=1)
+
+
+@pytest.mark.parametrize("setting", ["lr", "momentum", "ema"])
+def test_not_a_number_is_refused(setting):
+    with pytest.raises(ArgumentError, match=rf"{setting} is nan: expected a number"):
+        resolve_recipe("quick", **{setting: float("nan")})

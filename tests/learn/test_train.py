@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.write import write_coco
 from ssd300.errors import ArgumentError, ImageError, TrainingError
 from ssd300.labels import ClassList
+from ssd300.learn.device import Compute
 from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
@@ -118,8 +120,37 @@ def test_resume_is_bit_equal(squares, tmp_path, monkeypatch, steps):
 def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
     stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
     for other in (squares.subset([0, 1, 2]), replace(squares, classes=ClassList(("square", "circle"), (4, 2)))):
-        with pytest.raises(TrainingError, match=r"learns from 8 pictures of the classes circle, square; squares is"):
+        with pytest.raises(
+            TrainingError, match=r"learns from 8 pictures, 4 a step, of the classes circle, square; given are"
+        ):
             train(other, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_resume_refuses_another_number_of_processes(squares, tmp_path, monkeypatch):
+    """A step of two processes is another one: pictures would be left out."""
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    two = Compute(torch.device("cpu"), "f32", 0, 2)
+    monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
+    with pytest.raises(TrainingError, match=r"8 pictures, 4 a step, .* 8 a step"):
+        train(squares, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_a_folder_with_a_run_takes_no_other(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    with pytest.raises(TrainingError, match=r"holds a run already: go on with it \(--resume\)"):
+        train(squares, out=tmp_path / "run", epochs=2, **TINY)
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
+    def fails(self, lr):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("ssd300.learn.learner.Learner.step", fails)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(squares, out=tmp_path / "run", epochs=1, **TINY)
 
 
 def test_a_damaged_validation_picture_costs_no_epoch(squares, tmp_path):
@@ -240,6 +271,30 @@ def test_two_processes_equal_one_that_accumulates(squares, tmp_path):
         losses.append([[float(row["box_loss"]), float(row["class_loss"])] for row in history])
         assert result.returncode == 0
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)  # 10 epochs of 2 steps: the first 20 losses
+
+
+@pytest.mark.slow
+def test_one_process_stopped_alone_stops_all_and_saves(squares, tmp_path):
+    """Its machine is taken away: the others end the same step, and the first one writes the state."""
+    data, out = written(squares, tmp_path), tmp_path / "run"
+    run = command(data, out, "--batch-size", "2", "--epochs", "500", "--validate-every", "1000", "--log-every", "1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(run, stderr=subprocess.PIPE, text=True, env=os.environ | shared | {"RANK": r, "LOCAL_RANK": r})
+        for r in ("0", "1")
+    ]
+    try:
+        assert any(" step " in line for line in processes[0].stderr)
+        processes[1].send_signal(signal.SIGTERM)
+        words = [process.communicate(timeout=120)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [130, 130], words
+    assert load_state(out)["progress"]["step"] > 0
 
 
 def inode(path: Path) -> int | None:

@@ -1,6 +1,4 @@
-"""The two losses behind one call: network outputs and augmented samples in, two scalars out."""
-
-from typing import Protocol
+"""The two losses behind one call: locs [B, 4, P], logits [B, K, P] and B samples in, (box loss, class loss) out."""
 
 import numpy as np
 import torch
@@ -12,12 +10,6 @@ from ssd300.learn.augment import Sample
 from ssd300.learn.loss import MultiBoxLoss
 from ssd300.learn.matching import IGNORED, ignored_priors, match
 from ssd300.learn.recipe import Recipe
-
-
-class Criterion(Protocol):
-    """locs [B, 4, P], logits [B, K, P] and B samples -> (box loss, class loss)."""
-
-    def __call__(self, locs: Tensor, logits: Tensor, samples: list[Sample]) -> tuple[Tensor, Tensor]: ...
 
 
 class PublishedCriterion(nn.Module):

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -34,6 +35,10 @@ class Compute:
             value = value / self.world
         return value
 
+    def any(self, true_here: bool) -> bool:
+        """Whether it is true in any process."""
+        return self.mean(torch.tensor(float(true_here), device=self.device)).item() > 0 if self.world > 1 else true_here
+
 
 def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     """Resolve "auto": CUDA if there is one, and the precision of `choose_precision`.
@@ -48,7 +53,8 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
         torch.cuda.set_device(chosen)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        # The others wait for the first one while it measures; torch's 10 or 30 minutes end a run on a large set.
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
 
 

@@ -67,7 +67,6 @@ class TorchRuntime:
         device: "cpu", "cuda", "cuda:1", ...
         precision: "f32", "bf16", "f16" (CUDA), or "auto" (see `device.choose_precision`).
         threads: CPU threads, a setting of the whole process; None leaves it alone.
-        compile: hand the network to `torch.compile`: a slow first call, faster ones after.
     """
 
     name = "torch"
@@ -80,7 +79,6 @@ class TorchRuntime:
         device: str = "cpu",
         precision: str = "auto",
         threads: int | None = None,
-        compile: bool = False,
     ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
@@ -88,8 +86,6 @@ class TorchRuntime:
         self.device = checked_device(device)
         self.precision = choose_precision(self.device, precision)
         self.network: nn.Module = folded(network).to(self.device)
-        if compile:
-            self.network = torch.compile(self.network)  # type: ignore[assignment]
 
     @torch.inference_mode()
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:

@@ -58,7 +58,7 @@ class Learner:
             "recipe": self.recipe.to_dict(),
         }
 
-    def load(self, state: dict[str, Any], data: Dataset) -> Progress:
+    def load(self, state: dict[str, Any], learns_from: str) -> Progress:
         """Put a saved state back. A run goes on with its own recipe and data; others are refused."""
         mine = self.recipe.to_dict()
         theirs = state["recipe"]
@@ -66,8 +66,8 @@ class Learner:
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
         progress = Progress(**state["progress"])
-        if progress.data != learned_from(data):
-            raise TrainingError(f"the run to resume learns from {progress.data}; {data.name} is {learned_from(data)}")
+        if progress.data != learns_from:
+            raise TrainingError(f"the run to resume learns from {progress.data}; given are {learns_from}")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -78,9 +78,9 @@ class Learner:
         return progress
 
 
-def learned_from(data: Dataset) -> str:
-    """How many pictures and which classes, in their order: what a network's rows and a run's steps depend on."""
-    return f"{len(data)} pictures of the classes {', '.join(data.classes.names)}"
+def learned_from(data: Dataset, pictures_per_step: int) -> str:
+    """What a network's rows and a run's steps depend on: pictures, how many a step, and classes in their order."""
+    return f"{len(data)} pictures, {pictures_per_step} a step, of the classes {', '.join(data.classes.names)}"
 
 
 def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:

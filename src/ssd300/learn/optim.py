@@ -64,7 +64,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int, pictures_per_
 class AveragedWeights:
     """Exponential moving average of a network's state: less noisy, and better, than the last step's weights.
 
-    The decay grows from 0.1 to its full value, so that early averages forget the start. Counters are copied.
+    The decay grows from 2/11 to its full value, so that early averages forget the start. Counters are copied.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:

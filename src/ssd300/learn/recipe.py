@@ -29,8 +29,8 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
         if (
             isinstance(number, str)
             or whole
-            or (low is not None and number < low)
-            or (high is not None and number > high)
+            or (low is not None and not number >= low)  # not a number is no number either
+            or (high is not None and not number <= high)
         ):
             kind_name = "a whole number" if kind is int else "a number"
             limits = f"{low if low is not None else 'any'} to {high if high is not None else 'any'}"

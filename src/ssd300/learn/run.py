@@ -62,6 +62,12 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         torch.save(state, part)
 
 
+def refuse_used(folder: Path) -> None:
+    """Raises TrainingError where a run lies in the folder: a new one would leave a state that is not its own."""
+    if (folder / STATE).exists():
+        raise TrainingError(f"{folder} holds a run already: go on with it (--resume), remove it, or give another --out")
+
+
 def remove_unfinished(folder: Path) -> None:
     """Delete what a killed process left of a checkpoint that it was writing."""
     for part in folder.glob(f".{STATE}.*.tmp"):

@@ -37,6 +37,7 @@ from ssd300.learn.run import (
     BEST,
     Progress,
     load_state,
+    refuse_used,
     remove_unfinished,
     save_state,
     write_recipe,
@@ -88,21 +89,24 @@ def train(
     data, val = training_data(data, val, recipe.seed)
     out = Path(out)
     check_usable(data, val)
+    if not resume:
+        refuse_used(out)
     torch.manual_seed(recipe.seed)
 
     network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
     learner = make_learner(network, recipe, compute)
     criterion = make_criterion(recipe).to(compute.device)
-    progress = learner.load(load_state(out), data) if resume else Progress(data=learned_from(data))
+    batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
+    steps_per_epoch = -(-len(batches) // recipe.accumulate)
+    pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
+    learns_from = learned_from(data, pictures_per_step)
+    progress = learner.load(load_state(out), learns_from) if resume else Progress(data=learns_from)
     if compute.rank == 0 and resume:
         remove_unfinished(out)
     elif compute.rank == 0:
         out.mkdir(parents=True, exist_ok=True)
         write_recipe(out, described(recipe, data, val, backbone, origin, compute))
 
-    batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
-    steps_per_epoch = -(-len(batches) // recipe.accumulate)
-    pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
     loader = make_loader(TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score), batches, workers)
     model: nn.Module = network
     if compute.world > 1:  # statistics of batch norms stay each process's own, as published
@@ -130,11 +134,12 @@ def train(
                 progress.epoch_losses = losses.sums
                 tick = now
                 show.step(progress, lr, losses)
+                stops = compute.any(bool(stopped))
                 due = now - saved > 60 * checkpoint_minutes
-                if compute.rank == 0 and (due or stopped):
+                if compute.rank == 0 and (due or stops):
                     save_state(out, learner.state(progress))
                     saved = now
-                if stopped:
+                if stops:
                     raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --out {out} --resume")
 
             measured = progress.epoch + 1 == recipe.epochs or (progress.epoch + 1) % validate_every == 0
@@ -272,7 +277,7 @@ def stop_signals() -> Iterator[list[int]]:
     try:
         yield received
     except RuntimeError as error:
-        if received:
+        if received and str(error).startswith("DataLoader worker"):
             raise KeyboardInterrupt("stopped before a step") from error
         raise
     finally:
