@@ -14,7 +14,7 @@ def sample_of(boxes_xyxy, size_hw=(60, 90), crowd=(), doubtful=(), fill=0):
     flags = {name: np.isin(np.arange(len(boxes)), rows) for name, rows in (("crowd", crowd), ("doubtful", doubtful))}
     picture = np.full((*size_hw, 3), fill, np.uint8)
     labels = np.arange(1, len(boxes) + 1)
-    return Sample(picture, boxes, labels, np.ones(len(boxes), np.float32), flags["doubtful"], flags["crowd"])
+    return Sample(picture, boxes, labels, flags["doubtful"], flags["crowd"])
 
 
 @pytest.mark.parametrize("name", AUGMENTS)
@@ -32,7 +32,7 @@ def test_boxes_stay_on_their_objects(name):
     picture = np.zeros((240, 320, 3), np.uint8)
     picture[60:150, 100:220] = 255
     sample = sample_of([[100 / 320, 60 / 240, 220 / 320, 150 / 240]])
-    sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.scores, sample.doubtful, sample.crowd)
+    sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.doubtful, sample.crowd)
     for draw in range(100):
         out = AUGMENTS[name](sample, np.random.default_rng(draw))
         assert len(out.boxes_xyxy) == 1
@@ -113,7 +113,7 @@ def test_crop_statistics_equal_an_independent_simulation(boxes_xyxy):
 def test_flip_is_drawn_half_the_time():
     picture = np.zeros((30, 30, 3), np.uint8)
     sample = sample_of([[0.0, 0.0, 0.2, 1.0]])
-    sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.scores, sample.doubtful, sample.crowd)
+    sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.doubtful, sample.crowd)
     lefts = []
     for draw in range(2000):
         out = AUGMENTS["published"](sample, np.random.default_rng(draw))

@@ -18,9 +18,7 @@ def sample_of(boxes_xyxy, labels, doubtful=None, crowd=None):
     boxes = np.array(boxes_xyxy, np.float32).reshape(-1, 4)
     off = np.zeros(len(boxes), bool)
     flags = [off if flag is None else np.array(flag) for flag in (doubtful, crowd)]
-    return Sample(
-        np.zeros((0, 0, 3), np.uint8), boxes, np.array(labels, np.int64), np.ones(len(boxes), np.float32), *flags
-    )
+    return Sample(np.zeros((0, 0, 3), np.uint8), boxes, np.array(labels, np.int64), *flags)
 
 
 def outputs(batch, classes=4, seed=0):

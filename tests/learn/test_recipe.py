@@ -43,6 +43,11 @@ def test_wrong_settings(name, settings, message):
     assert message in str(error.value)
 
 
+def test_adamw_cannot_have_a_momentum_of_one():
+    with pytest.raises(ArgumentError, match="momentum is 1"):
+        resolve_recipe("quick", momentum=1)
+
+
 def test_a_warm_up_of_one_step_would_never_leave_its_start():
     with pytest.raises(ArgumentError, match="the rate would stay at 0"):
         resolve_recipe("quick", warmup=1)

@@ -55,6 +55,14 @@ def test_nothing_to_learn_from(squares, tmp_path):
         train(squares.subset([]), out=tmp_path / "run", **TINY)
 
 
+@pytest.mark.parametrize("setting", [{"workers": -1}, {"validate_every": 0}, {"log_every": 0}])
+def test_counts_that_could_not_work_are_refused_at_once(squares, tmp_path, setting):
+    (name,) = setting
+    with pytest.raises(ArgumentError, match=f"{name} is {setting[name]}: expected"):
+        train(squares, out=tmp_path / "run", **(TINY | setting))
+    assert not (tmp_path / "run").exists()
+
+
 def test_nothing_to_resume(squares, tmp_path):
     with pytest.raises(TrainingError, match="there is no run to resume"):
         train(squares, out=tmp_path / "run", resume=True, **TINY)

@@ -82,7 +82,7 @@ def train_step(
 def _noise(batch_size: int) -> Batch:
     pictures = np.random.default_rng(0).integers(0, 256, (batch_size, 300, 300, 3), dtype=np.uint8)
     off, nothing = np.zeros(len(_LABELS), bool), np.zeros((0, 0, 3), np.uint8)
-    sample = Sample(nothing, _BOXES_XYXY, _LABELS, np.ones(len(_LABELS), np.float32), off, off)
+    sample = Sample(nothing, _BOXES_XYXY, _LABELS, off, off)
     return Batch(torch.from_numpy(pictures), [sample] * batch_size, ["noise"] * batch_size)
 
 

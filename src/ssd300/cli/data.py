@@ -220,8 +220,8 @@ def _augmenting(name: str) -> "Augment":
         raise unknown_name("augmentation", name, AUGMENTS)
 
     def augment(rgb: Any, unit_xyxy: Any, positions: Any, crowd: Any, rng: Any) -> tuple[Any, Any, Any]:
-        scores, doubtful = np.ones(len(positions), np.float32), np.zeros(len(positions), bool)
-        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, scores, doubtful, crowd), rng)
+        doubtful = np.zeros(len(positions), bool)
+        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, doubtful, crowd), rng)
         return sample.picture, sample.boxes_xyxy, sample.labels
 
     return augment

@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 
 from ssd300.data.dataset import Dataset, Picture, join
+from ssd300.data.files import SPLITS
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.write import write_coco, write_labels, write_xml, write_yaml
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 
 Target = Literal["coco", "yolo", "voc"]
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from ssd300.images.decode import size_hw
 from ssd300.weights.atomic import replacing
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"}
+SPLITS = ("train", "val", "test")  # the names that the formats give to parts of a data set
 
 
 def is_picture(path: Path) -> bool:

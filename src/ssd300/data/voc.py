@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import folder_name, is_picture, picture_size, read_text
+from ssd300.data.files import SPLITS, folder_name, is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
@@ -27,7 +27,6 @@ from ssd300.labels import ClassList
 PICTURE_FOLDERS = ("JPEGImages", "images", "")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 USED = {"name", "bndbox", "difficult"}
-SPLITS = ("train", "val", "test")
 
 
 def split_lists(folder: Path) -> list[str]:

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import folder_name, is_picture, picture_size, read_text
+from ssd300.data.files import SPLITS, folder_name, is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
 from ssd300.data.numbers import Float64
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
 from ssd300.labels import ClassList
 
-SPLITS = ("train", "val", "test")
 HIGHEST_FRACTION = 2.0  # a number above this is no fraction: the boxes were written in pixels
 
 

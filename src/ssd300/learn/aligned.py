@@ -61,7 +61,7 @@ def assign(
     inside = ((centre >= truth.boxes_xyxy[:, :2]) & (centre <= truth.boxes_xyxy[:, 2:])).all(-1).T  # [M, P]
     # Only priors of a like size may learn a box: without this, chance winners far off dominate the first steps.
     score = torch.where(inside & (prior_overlap > 0.2), alignment, torch.zeros_like(alignment))
-    # A box without such a prior (tiny, or very elongated) still has its best one.
+    # A box without such a prior (tiny, or very elongated) still has its best one, if no other box does better there.
     best = prior_overlap.argmax(1)
     rows = torch.arange(m, device=best.device)
     score[rows, best] = score[rows, best].clamp(min=1e-12)

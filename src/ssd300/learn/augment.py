@@ -32,14 +32,13 @@ FILL = (124, 116, 104)  # the ImageNet mean
 class Sample:
     """A picture, uint8 RGB [H, W, 3], with its boxes in the unit frame.
 
-    boxes_xyxy [M, 4], labels [M] (1..K-1), scores [M]; `doubtful` [M] boxes are neither object nor
-    background, `crowd` [M] ones hold many objects.
+    boxes_xyxy [M, 4], labels [M] (1..K-1); `doubtful` [M] boxes are neither object nor background, `crowd` [M] ones
+    hold many objects.
     """
 
     picture: UInt8
     boxes_xyxy: Float32
     labels: Int64
-    scores: Float32
     doubtful: NDArray[np.bool_]
     crowd: NDArray[np.bool_]
 
@@ -54,7 +53,6 @@ class Sample:
             self,
             boxes_xyxy=boxes_xyxy[keep],
             labels=self.labels[keep],
-            scores=self.scores[keep],
             doubtful=self.doubtful[keep],
             crowd=self.crowd[keep],
         )

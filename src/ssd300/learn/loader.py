@@ -54,7 +54,7 @@ def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sampl
     labels = np.array([classes.position_of_id[int(i)] + 1 for i in truth.class_ids], np.int64)
     doubtful = truth.ignore | (truth.scores < min_score)
     solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # without an area there is nothing to learn
-    sample = Sample(rgb, boxes_xyxy, labels, truth.scores, doubtful & ~truth.crowd, truth.crowd)
+    sample = Sample(rgb, boxes_xyxy, labels, doubtful & ~truth.crowd, truth.crowd)
     return sample.with_boxes(solid, boxes_xyxy)
 
 
@@ -89,7 +89,7 @@ def collate(items: list[tuple[Sample, str]]) -> Batch:
     """Stack the pictures; boxes stay lists, since every picture has its own number of them."""
     pictures = torch.from_numpy(np.stack([sample.picture for sample, _ in items]))
     nothing = np.zeros((0, 0, 3), np.uint8)
-    samples = [Sample(nothing, s.boxes_xyxy, s.labels, s.scores, s.doubtful, s.crowd) for s, _ in items]
+    samples = [Sample(nothing, s.boxes_xyxy, s.labels, s.doubtful, s.crowd) for s, _ in items]
     return Batch(pictures, samples, [name for _, name in items])
 
 

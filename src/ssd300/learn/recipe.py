@@ -48,7 +48,7 @@ class Recipe:
     optimizer: Literal["sgd", "adamw"] = setting("sgd", "how gradients become steps")
     lr: float = setting(2.6e-3, "learning rate for 32 pictures a step; it scales with the real number", 0)
     trunk_lr: float = setting(1.0, "the trunk's share of the learning rate", 0, 1)
-    momentum: float = setting(0.9, "momentum of sgd, first beta of adamw", 0, 1)
+    momentum: float = setting(0.9, "momentum of sgd, first beta of adamw", 0, 0.9999)
     weight_decay: float = setting(5e-4, "on kernels; biases and batch norms have none", 0)
     schedule: Literal["step", "cosine"] = setting("step", "how the learning rate falls")
     milestones: tuple[float, ...] = setting((43 / 65, 54 / 65), "step: a tenth of the rate after these shares", 0, 1)

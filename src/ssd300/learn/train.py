@@ -4,15 +4,12 @@ ssd300 train --data cells/train.json --val cells/val.json --recipe quick
 torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
-import signal
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,10 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ssd300 import __version__
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset, load_train_val
 from ssd300.errors import TrainingError
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
+from ssd300.learn.given import check_counts, check_usable, training_data
 from ssd300.learn.inference import TorchRuntime, normalise
 from ssd300.learn.learner import Learner, learned_from, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
@@ -44,6 +41,7 @@ from ssd300.learn.run import (
     write_results,
 )
 from ssd300.learn.start import starting_network
+from ssd300.learn.stopping import stop_signals
 from ssd300.learn.validate import validate
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
@@ -80,9 +78,11 @@ def train(
         checkpoint_minutes: how often the resumable state is written within an epoch.
 
     Raises:
+        ArgumentError: a setting that is unknown or outside its range.
         TrainingError: nothing to learn from, the loss is not a number, nothing to resume, ...
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
     """
+    check_counts(workers=workers, validate_every=validate_every, log_every=log_every)
     keep_freed_memory()
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
@@ -154,29 +154,6 @@ def train(
     if compute.rank == 0:
         draw_curves(progress.history, out / "curves.png")
     return out
-
-
-def training_data(
-    data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
-) -> tuple[Dataset, Dataset | None]:
-    """Training and validation set from what `train` was given."""
-    if isinstance(data, Dataset):
-        held_out = load_dataset(val) if isinstance(val, str | Path) else val
-        return data, held_out and held_out.with_classes(data.classes)
-    if isinstance(val, Dataset):
-        train_set = load_dataset(data)
-        return train_set, val.with_classes(train_set.classes)
-    return load_train_val(data, val, seed=seed)
-
-
-def check_usable(data: Dataset, val: Dataset | None) -> None:
-    """Raises TrainingError where there is nothing to learn from, or nothing to measure on."""
-    if len(data) == 0:
-        raise TrainingError(f"{data.name} has no pictures to learn from")
-    if not data.classes.names:
-        raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
-    if val is not None and len(val) == 0:
-        raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
 
 
 def forward_loss(
@@ -255,31 +232,3 @@ def in_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     batches = iter(loader)
     while group := list(islice(batches, size)):
         yield group
-
-
-@contextmanager
-def stop_signals() -> Iterator[list[int]]:
-    """Within, Ctrl-C and SIGTERM only note themselves in the list, so that the step can end and be saved.
-
-    Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
-    """
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:  # the second one is meant
-            raise KeyboardInterrupt
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():  # only the main one hears signals
-        yield received
-        return
-    old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    except RuntimeError as error:
-        if received and str(error).startswith("DataLoader worker"):
-            raise KeyboardInterrupt("stopped before a step") from error
-        raise
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

@@ -7,11 +7,10 @@ import numpy as np
 from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
+from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.images.resize import resize_to_network
 from ssd300.postprocess import select
 from ssd300.runtime.base import Runtime
-
-SCORE_THRESHOLD = 0.05  # as published
 
 
 def validate(runtime: Runtime, dataset: Dataset, batch_size: int = 8) -> tuple[CocoMetrics, list[Detections]]:

@@ -1,0 +1,38 @@
+"""What `train` was given, made ready and refused before any work where it cannot be used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_dataset, load_train_val
+from ssd300.errors import ArgumentError, TrainingError
+
+
+def training_data(
+    data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
+) -> tuple[Dataset, Dataset | None]:
+    """Training and validation set from what `train` was given."""
+    if isinstance(data, Dataset):
+        held_out = load_dataset(val) if isinstance(val, str | Path) else val
+        return data, held_out and held_out.with_classes(data.classes)
+    if isinstance(val, Dataset):
+        train_set = load_dataset(data)
+        return train_set, val.with_classes(train_set.classes)
+    return load_train_val(data, val, seed=seed)
+
+
+def check_counts(workers: int, **every: int) -> None:
+    """Raises ArgumentError for numbers that would fail only at the end of an epoch."""
+    for name, value, least in [("workers", workers, 0), *((name, value, 1) for name, value in every.items())]:
+        if value < least:
+            raise ArgumentError(f"{name} is {value}: expected {least} or more")
+
+
+def check_usable(data: Dataset, val: Dataset | None) -> None:
+    """Raises TrainingError where there is nothing to learn from, or nothing to measure on."""
+    if len(data) == 0:
+        raise TrainingError(f"{data.name} has no pictures to learn from")
+    if not data.classes.names:
+        raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
+    if val is not None and len(val) == 0:
+        raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
