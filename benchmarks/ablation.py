@@ -6,10 +6,10 @@
 Every run has batch 32. `published` is the published recipe with its steps scaled to the run, at the full rate from the
 first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern`
 is the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
-ingredient X put back to what is published, `modern+held` modern with the trunk held as `quick` holds it. `modern-ema`
-takes no training: averaging changes no step, so its weights are the last step's of the run `modern`. Runs already
-finished in DIR are kept and a stopped one goes on, so the table can be made in pieces: 50,000 pictures take between
-three quarters of an hour and two hours on two CPU cores.
+ingredient X put back to what is published, `modern+augment` modern with the stronger augmentation of `quick`, and
+`modern+quick` also with the trunk held as `quick` holds it. `modern-ema` takes no training: averaging changes no step,
+so its weights are the last step's of the run `modern`. Runs already finished in DIR are kept and a stopped one goes on,
+so the table can be made in pieces: 50,000 pictures take between three quarters of an hour and two hours on two cores.
 """
 
 import argparse
@@ -44,8 +44,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "modern-optimizer": ("modern", MODERN | taken(PUBLISHED, "optimizer", "lr", "weight_decay", "clip_norm")),
     "modern-schedule": ("modern", MODERN | taken(PUBLISHED, "schedule", "warmup")),
     "modern-loss": ("modern", MODERN | taken(PUBLISHED, "loss", "background_prior")),
-    "modern-augment": ("modern", MODERN | taken(PUBLISHED, "augment")),
-    "modern+held": ("modern", MODERN | taken(QUICK, "freeze", "freeze_norm")),
+    "modern+augment": ("modern", MODERN | taken(QUICK, "augment")),
+    "modern+quick": ("modern", MODERN | taken(QUICK, "augment", "freeze", "freeze_norm")),
 }
 UNAVERAGED = "modern-ema"
 

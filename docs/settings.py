@@ -3,7 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
-from ssd300.learn.recipe import RECIPES, Recipe
+from ssd300.learn.recipe import RECIPES, Recipe, limits
 
 START, END = "<!-- settings: written by `python docs/settings.py`, held by a test -->\n", "<!-- end of settings -->\n"
 DOCUMENT = Path(__file__).with_name("training.md")
@@ -11,11 +11,13 @@ DOCUMENT = Path(__file__).with_name("training.md")
 
 def table() -> str:
     """The table in Markdown: a row a setting, its value in each recipe where it differs from the published one."""
-    lines = ["| option | effect | published | modern | quick |", "|---|---|---|---|---|"]
+    lines = ["| option | effect | takes | published | modern | quick |", "|---|---|---|---|---|---|"]
     for f in fields(Recipe):
         values = [shown(getattr(recipe, f.name)) for recipe in RECIPES.values()]
         cells = [values[0], *("" if value == values[0] else value for value in values[1:])]
-        lines.append(f"| `--{f.name.replace('_', '-')}` | {f.metadata['effect']} | {' | '.join(cells)} |")
+        takes = "" if f.type is bool else limits(f.type, f.metadata["low"], f.metadata["high"])
+        option = f"`--{f.name.replace('_', '-')}`"
+        lines.append(f"| {' | '.join([option, f.metadata['effect'], takes, *cells])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute
 from ssd300.learn.learner import make_learner
 from ssd300.learn.network import SSD300
@@ -17,13 +18,19 @@ def test_averages_stay_on_the_device_when_a_run_is_resumed():
     """The device "meta" stands for any that is not the CPU, where a checkpoint is read to."""
     recipe = resolve_recipe("modern")
     saved = make_learner(SSD300("resnet18", 3), recipe, Compute(torch.device("cpu"), "f32"))
-    state = saved.state(Progress(data="8 pictures"))
+    state = saved.state(Progress(conditions={"data": "8 pictures"}))
     with torch.device("meta"):
         network = SSD300("resnet18", 3)
     learner = make_learner(network, recipe, Compute(torch.device("meta"), "f32"))
-    learner.load(state, "8 pictures")
+    learner.load(state, {"data": "8 pictures"})
     assert learner.averaged is not None
     assert {value.device.type for value in learner.averaged.state.values()} == {"meta"}
+
+
+def test_shared_batch_norms_are_refused_where_there_are_none():
+    recipe = resolve_recipe("modern", sync_norm=True)
+    with pytest.raises(ArgumentError, match="sync_norm is for CUDA"):
+        make_learner(SSD300("resnet18", 3), recipe, Compute(torch.device("cpu"), "f32"))
 
 
 @pytest.mark.parametrize("shared", [False, True])

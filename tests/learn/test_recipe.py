@@ -28,7 +28,7 @@ def test_published_values():
     [
         ("publised", {}, "unknown recipe 'publised': did you mean 'published'?"),
         ("quick", {"epoch": 3}, "unknown training setting 'epoch': did you mean 'epochs'?"),
-        ("quick", {"epochs": 0}, "epochs is 0: expected a whole number, 1 to any"),
+        ("quick", {"epochs": 0}, "epochs is 0: expected a whole number, 1 or more"),
         ("quick", {"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
         ("quick", {"ema": 1.5}, "ema is 1.5: expected a number, 0 to 1"),
         ("modern", {"background_prior": 1}, "background_prior is 1: expected a number, 0 to 0.9999"),
@@ -46,6 +46,15 @@ def test_wrong_settings(name, settings, message):
 def test_adamw_cannot_have_a_momentum_of_one():
     with pytest.raises(ArgumentError, match="momentum is 1"):
         resolve_recipe("quick", momentum=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [("freeze_norm", "yes", "True or False"), ("sync_norm", 3, "True or False"), ("epochs", True, "a whole number")],
+)
+def test_yes_and_no_are_no_numbers(setting, value, expected):
+    with pytest.raises(ArgumentError, match=f"{setting} is .*: expected {expected}"):
+        resolve_recipe("quick", **{setting: value})
 
 
 def test_a_warm_up_of_one_step_would_never_leave_its_start():

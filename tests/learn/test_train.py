@@ -26,7 +26,7 @@ from ssd300.learn.device import Compute
 from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
-from ssd300.weights.checkpoint import read_checkpoint
+from ssd300.weights.checkpoint import read_checkpoint, sha256_of
 
 TINY = {
     "recipe": "modern",
@@ -127,11 +127,63 @@ def test_resume_is_bit_equal(squares, tmp_path, monkeypatch, steps):
 
 def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
     stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
-    for other in (squares.subset([0, 1, 2]), replace(squares, classes=ClassList(("square", "circle"), (4, 2)))):
-        with pytest.raises(
-            TrainingError, match=r"learns from 8 pictures, 4 a step, of the classes circle, square; given are"
-        ):
+    other_order = replace(squares, classes=ClassList(("square", "circle"), (4, 2)))
+    for other, words in (
+        (squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' asked for"),
+        (other_order, "classes: 'circle, square' there, 'square, circle' asked for"),
+    ):
+        with pytest.raises(TrainingError, match=words):
             train(other, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"backbone": "resnet34"}, "backbone: 'resnet18' there, 'resnet34' asked for"),
+        ({"start": "default"}, "start: 'random weights' there, 'default.safetensors"),
+    ],
+)
+def test_resume_refuses_another_start(squares, tmp_path, monkeypatch, other, words):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    with pytest.raises(TrainingError, match=words):
+        train(squares, out=tmp_path / "run", epochs=2, resume=True, **(TINY | other))
+
+
+def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
+    """The best of two epochs measured on different pictures would be no best."""
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", val=squares, epochs=2, **TINY)
+    with pytest.raises(TrainingError, match="val: '8 pictures, 7 boxes' there, '2 pictures, 1 boxes' asked for"):
+        train(squares, squares.subset([0, 1]), out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_a_run_stopped_in_its_first_epoch_leaves_a_model(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    _, metadata = read_checkpoint(tmp_path / "run" / "best.safetensors")
+    assert metadata.metric is None
+    assert metadata.training["epochs_done"] == 0
+
+
+def test_the_model_says_where_it_came_from(squares, tmp_path):
+    one = train(squares, out=tmp_path / "one", epochs=1, **TINY)
+    two = train(squares, out=tmp_path / "two", epochs=1, **(TINY | {"start": one / "best.safetensors"}))
+    _, metadata = read_checkpoint(two / "best.safetensors")
+    assert metadata.parent_sha256 == sha256_of(one / "best.safetensors")
+    assert metadata.training["start"] == "best.safetensors (all 2 classes by name)"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_that_cannot_be_read_is_named_in_one_line(squares, tmp_path, workers):
+    (tmp_path / "square3.png").write_bytes(b"no picture")
+    with pytest.raises(TrainingError) as error:
+        train(squares, out=tmp_path / "run", epochs=1, **(TINY | {"workers": workers}))
+    assert "square3.png" in str(error.value)
+    assert "ssd300 data check" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_setting_suggests_the_nearest(squares, tmp_path):
+    with pytest.raises(ArgumentError, match="unknown training setting 'validate_evry': did you mean 'validate_every'"):
+        train(squares, out=tmp_path / "run", validate_evry=2, **TINY)
 
 
 def test_resume_refuses_another_number_of_processes(squares, tmp_path, monkeypatch):
@@ -139,7 +191,7 @@ def test_resume_refuses_another_number_of_processes(squares, tmp_path, monkeypat
     stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
     two = Compute(torch.device("cpu"), "f32", 0, 2)
     monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
-    with pytest.raises(TrainingError, match=r"8 pictures, 4 a step, .* 8 a step"):
+    with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' asked for"):
         train(squares, out=tmp_path / "run", epochs=2, resume=True, **TINY)
 
 
@@ -219,7 +271,7 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
     finally:
         process.kill()
     assert process.returncode == 130, words
-    assert f"go on with --out {out} --resume" in words
+    assert f"go on with the same command and --out {out} --resume" in words
     assert load_state(out)["progress"]["step"] > 0
 
 

@@ -19,7 +19,7 @@ from ssd300.learn.augment import Sample
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import choose_compute, keep_freed_memory
 from ssd300.learn.learner import make_learner
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
+from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import forward_loss
@@ -115,10 +115,10 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
     return Measured((row,), facts={"worker processes": workers}, peak_mib=peak_memory_mib())
 
 
-def _endless(batches_of_epoch: Any, batches: EpochBatches) -> Generator[Batch]:
+def _endless(loader: Any, batches: EpochBatches) -> Generator[Batch]:
     for epoch in count():
         batches.epoch = epoch
-        yield from batches_of_epoch
+        yield from batches_of(loader)
 
 
 def _dataset(paths: Sequence[Path]) -> Dataset:

@@ -1,15 +1,16 @@
 """`ssd300 train`: train a detector. The settings come from the one table in `learn/recipe.py`."""
 
 import inspect
+import os
 import sys
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import typer
 
 from ssd300.errors import MissingExtraError
-from ssd300.learn.recipe import Recipe
+from ssd300.learn.recipe import Recipe, limits
 
 
 def train(
@@ -33,7 +34,10 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read and augment pictures.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read and augment pictures.  [default: 1; on CUDA one a core, to 16]"),
+    ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between validations.")] = 1,
     log_every: Annotated[
         int, typer.Option(min=1, help="Steps between lines of the log, where there is no terminal.")
@@ -72,13 +76,18 @@ def train(
     except KeyboardInterrupt as stopped:
         print(f"Interrupted: {stopped or 'at once, nothing was saved since the last checkpoint'}.", file=sys.stderr)
         raise typer.Exit(130) from None
-    typer.echo(folder / "best.safetensors")
+    if int(os.environ.get("RANK", 0)) == 0:
+        typer.echo(folder / "best.safetensors")
 
 
-def _setting_option(name: str, kind: Any, effect: str) -> inspect.Parameter:
+def _setting_option(setting: "Field[Any]") -> inspect.Parameter:
     """The option of one setting of `Recipe`; left out, the recipe's own value stays."""
+    kind: Any = setting.type
+    name, effect = setting.name, setting.metadata["effect"]
+    if kind is not bool:
+        effect = f"{effect}  [{limits(kind, setting.metadata['low'], setting.metadata['high'])}]"
     if get_origin(kind) is Literal:
-        effect, kind = f"{effect}: {', '.join(get_args(kind))}", str
+        kind = str
     if get_origin(kind) is tuple:
         kind = list[float]
     flags = f"--{name.replace('_', '-')}"
@@ -93,7 +102,7 @@ def _setting_option(name: str, kind: Any, effect: str) -> inspect.Parameter:
 def _with_settings(signature: inspect.Signature) -> inspect.Signature:
     """The signature with **settings replaced by one option per setting."""
     plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [_setting_option(f.name, f.type, f.metadata["effect"]) for f in fields(Recipe)]
+    options = [_setting_option(f) for f in fields(Recipe)]
     return signature.replace(parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in plain] + options)
 
 

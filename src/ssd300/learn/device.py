@@ -10,8 +10,10 @@ import torch
 import torch.distributed as dist
 
 from ssd300.errors import ArgumentError, unknown_name
+from ssd300.runtime.cpu import default_threads
 
 PRECISIONS = ("auto", "f32", "bf16", "f16")
+_MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures a second
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
@@ -24,6 +26,13 @@ class Compute:
     precision: str
     rank: int = 0
     world: int = 1
+
+    def reading_processes(self) -> int:
+        """How many processes should read pictures for this one: a CPU needs its cores for the step, a GPU is hungry."""
+        if self.device.type == "cpu":
+            return 1
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        return max(1, min(_MOST_READERS, default_threads() // local - 1))
 
     def autocast(self) -> torch.autocast:
         return autocast(self.device, self.precision)

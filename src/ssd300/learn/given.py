@@ -1,11 +1,13 @@
 """What `train` was given, made ready and refused before any work where it cannot be used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset, load_train_val
-from ssd300.errors import ArgumentError, TrainingError
+from ssd300.errors import ArgumentError, TrainingError, unknown_name
+from ssd300.learn.recipe import Recipe
 
 
 def training_data(
@@ -19,6 +21,14 @@ def training_data(
         train_set = load_dataset(data)
         return train_set, val.with_classes(train_set.classes)
     return load_train_val(data, val, seed=seed)
+
+
+def check_names(settings: Iterable[str], own: Iterable[str]) -> None:
+    """Raises ArgumentError for a keyword that is neither one of `train`'s `own` nor a setting of the recipe."""
+    known = [*(name for name in own if name != "settings"), *(f.name for f in fields(Recipe))]
+    for name in settings:
+        if name not in known:
+            raise unknown_name("training setting", name, known)
 
 
 def check_counts(workers: int, **every: int) -> None:

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from ssd300.data.dataset import Dataset
-from ssd300.errors import TrainingError
+from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
 from ssd300.learn.optim import AveragedWeights, freeze, make_optimizer
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.run import Progress
+from ssd300.learn.start import Origin
 
 
 @dataclass
@@ -58,16 +59,13 @@ class Learner:
             "recipe": self.recipe.to_dict(),
         }
 
-    def load(self, state: dict[str, Any], learns_from: str) -> Progress:
-        """Put a saved state back. A run goes on with its own recipe and data; others are refused."""
-        mine = self.recipe.to_dict()
-        theirs = state["recipe"]
+    def load(self, state: dict[str, Any], conditions: dict[str, str]) -> Progress:
+        """Put a saved state back. A run goes on with its own recipe, start and data; others are refused."""
+        progress = Progress(**state["progress"])
+        mine, theirs = self.recipe.to_dict() | conditions, state["recipe"] | progress.conditions
         differs = [f"{k}: {theirs.get(k)!r} there, {v!r} asked for" for k, v in mine.items() if theirs.get(k) != v]
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
-        progress = Progress(**state["progress"])
-        if progress.data != learns_from:
-            raise TrainingError(f"the run to resume learns from {progress.data}; given are {learns_from}")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -78,15 +76,27 @@ class Learner:
         return progress
 
 
-def learned_from(data: Dataset, pictures_per_step: int) -> str:
-    """What a network's rows and a run's steps depend on: pictures, how many a step, and classes in their order."""
-    return f"{len(data)} pictures, {pictures_per_step} a step, of the classes {', '.join(data.classes.names)}"
+def conditions_of(
+    network: SSD300, origin: Origin, data: Dataset, val: Dataset | None, pictures_per_step: int
+) -> dict[str, str]:
+    """What a run's steps and numbers depend on beside the recipe, in words."""
+    return {
+        "backbone": network.backbone,
+        "start": origin.words,
+        "sha256 of the start": str(origin.sha256),
+        "classes": ", ".join(data.classes.names),
+        "data": f"{len(data)} pictures",
+        "pictures a step": str(pictures_per_step),
+        "val": f"{len(val)} pictures, {sum(len(p.annotations) for p in val.pictures)} boxes" if val else "none",
+    }
 
 
 def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
     """Move the network to its device and give it its optimizer."""
     nn.Module.to(network, compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.sync_norm and compute.device.type == "cuda":
+    if recipe.sync_norm and compute.device.type != "cuda":
+        raise ArgumentError("sync_norm is for CUDA: on CPUs batch-norm statistics stay each process's own")
+    if recipe.sync_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, recipe.freeze, recipe.freeze_norm)
     return Learner(

@@ -5,8 +5,8 @@ Which worker or process does the work, how many there are and where a resumed ru
 
 import atexit
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ssd300.data.dataset import Dataset, Picture
+from ssd300.errors import SSD300Error, TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.augment import AUGMENTS, Sample
 
@@ -32,16 +33,23 @@ class Batch:
         return len(self.samples)
 
 
-class TrainingPictures(TorchDataset[tuple[Sample, str]]):
-    """Item (epoch, index) -> the augmented sample of a picture in that epoch."""
+class TrainingPictures(TorchDataset[tuple[Sample, str] | SSD300Error]):
+    """Item (epoch, index) -> the augmented sample of a picture in that epoch, and its name.
+
+    A picture that cannot be read gives its error as the item: raised in a worker it would reach the trainer buried in
+    that process's traceback. `batches_of` raises it.
+    """
 
     def __init__(self, dataset: Dataset, augment: str, seed: int, min_score: float) -> None:
         self.dataset, self.augment, self.seed, self.min_score = dataset, augment, seed, min_score
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, str]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, str] | SSD300Error:
         epoch, index = key
         picture = self.dataset.pictures[index]
-        sample = read_sample(picture, self.dataset.classes, self.min_score)
+        try:
+            sample = read_sample(picture, self.dataset.classes, self.min_score)
+        except SSD300Error as error:
+            return error
         return AUGMENTS[self.augment](sample, np.random.default_rng([self.seed, epoch, index])), str(picture.file_name)
 
 
@@ -85,16 +93,30 @@ class EpochBatches:
             yield [(self.epoch, int(index)) for index in order[places]]
 
 
-def collate(items: list[tuple[Sample, str]]) -> Batch:
-    """Stack the pictures; boxes stay lists, since every picture has its own number of them."""
-    pictures = torch.from_numpy(np.stack([sample.picture for sample, _ in items]))
+def collate(items: list[tuple[Sample, str] | SSD300Error]) -> Batch | SSD300Error:
+    """Stack the pictures; boxes stay lists, since every picture has its own number of them. An error stays one."""
+    for item in items:
+        if isinstance(item, SSD300Error):
+            return item
+    samples, names = zip(*(item for item in items if not isinstance(item, SSD300Error)), strict=True)
+    pictures = torch.from_numpy(np.stack([sample.picture for sample in samples]))
     nothing = np.zeros((0, 0, 3), np.uint8)
-    samples = [Sample(nothing, s.boxes_xyxy, s.labels, s.doubtful, s.crowd) for s, _ in items]
-    return Batch(pictures, samples, [name for _, name in items])
+    return Batch(pictures, [replace(sample, picture=nothing) for sample in samples], list(names))
+
+
+def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
+    """The batches of an epoch. Raises TrainingError for a picture that cannot be read."""
+    for batch in loader:
+        if isinstance(batch, SSD300Error):
+            raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
+        yield batch
 
 
 def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int) -> "DataLoader[Any]":
-    """A loader that lives as long as the run. Workers are spawned, never forked: OpenMP does not survive a fork."""
+    """A loader for `batches_of` that lives as long as the run.
+
+    Workers are spawned, never forked: OpenMP does not survive a fork.
+    """
     return DataLoader(
         pictures,
         batch_sampler=batches,

@@ -18,7 +18,7 @@ class LossMeter:
 
     def __init__(self, sums: tuple[float, float, int] = (0.0, 0.0, 0)) -> None:
         self.box, self.label, self.batches = sums
-        self.recent = sum(self.mean().values())
+        self.recent = self.mean()
 
     @property
     def sums(self) -> tuple[float, float, int]:
@@ -28,7 +28,8 @@ class LossMeter:
     def add(self, box: float, label: float) -> None:
         self.box, self.label, self.batches = self.box + box, self.label + label, self.batches + 1
         weight = max(0.02, 1 / self.batches)
-        self.recent += weight * (box + label - self.recent)
+        for name, value in (("box_loss", box), ("class_loss", label)):
+            self.recent[name] += weight * (value - self.recent[name])
 
     def mean(self) -> dict[str, float]:
         count = max(1, self.batches)
@@ -75,7 +76,8 @@ class Display:
 
     def step(self, progress: Progress, lr: float, losses: LossMeter) -> None:
         rate = (progress.pictures_seen - self.first_seen) / max(1e-9, progress.seconds - self.first_seconds)
-        words = f"loss {losses.recent:.3f}, lr {lr:.2e}, {rate:.1f} pictures/s"
+        box, label = losses.recent.values()
+        words = f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s"
         self.bar.update(
             self.task, completed=progress.step, words=words, description=f"epoch {progress.epoch + 1}/{self.epochs}"
         )
@@ -84,7 +86,7 @@ class Display:
         if self.bar.disable:
             self.note(f"epoch {progress.epoch + 1} step {progress.step_in_epoch}/{self.steps_per_epoch}: {words}")
         if self.board:
-            for name, value in (("loss", losses.recent), ("lr", lr), ("pictures_per_second", rate)):
+            for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():
                 self.board.add_scalar(name, value, progress.step)
 
     def end_epoch(self, row: dict[str, float]) -> None:

@@ -18,6 +18,19 @@ def setting(default: Any, effect: str, low: float | None = None, high: float | N
     return field(default=default, metadata={"effect": effect, "low": low, "high": high})
 
 
+def limits(kind: Any, low: float | None, high: float | None) -> str:
+    """The values that a setting takes, in words.
+
+    >>> limits(int, 1, None)
+    '1 or more'
+    """
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    if kind is bool:
+        return "True or False"
+    return "any" if low is None else f"{low} or more" if high is None else f"{low} to {high}"
+
+
 def _check(name: str, value: Any, kind: Any, low: float | None, high: float | None) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
@@ -25,16 +38,15 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
         return
     numbers = value if isinstance(value, tuple) else (value,)
     for number in numbers:
-        whole = kind is int and not isinstance(number, int)
+        of_kind = isinstance(number, bool) if kind is bool else not isinstance(number, str | bool)
+        whole = kind is not int or isinstance(number, int)
         if (
-            isinstance(number, str)
-            or whole
+            not (of_kind and whole)
             or (low is not None and not number >= low)  # not a number is no number either
             or (high is not None and not number <= high)
         ):
-            kind_name = "a whole number" if kind is int else "a number"
-            limits = f"{low if low is not None else 'any'} to {high if high is not None else 'any'}"
-            raise ArgumentError(f"{name} is {value!r}: expected {kind_name}, {limits}")
+            words = {bool: "", int: "a whole number, "}.get(kind, "a number, ")
+            raise ArgumentError(f"{name} is {value!r}: expected {words}{limits(kind, low, high)}")
 
 
 @dataclass(frozen=True)
@@ -87,10 +99,9 @@ MODERN = Recipe(
     clip_norm=10.0,
     loss="aligned",
     background_prior=0.99,
-    augment="modern",
     ema=0.999,
 )
-QUICK = replace(MODERN, epochs=40, warmup=50, ema=0.99, freeze="layer1", freeze_norm=True)
+QUICK = replace(MODERN, epochs=40, warmup=50, augment="modern", ema=0.99, freeze="layer1", freeze_norm=True)
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 

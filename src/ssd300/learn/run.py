@@ -26,7 +26,7 @@ class Progress:
     """Where a run stands: the next step to take, the clock, the epoch's losses so far, and the best result.
 
     epoch_losses: sums of box and class loss, and the number of batches.
-    data: what the run learns from, so that it does not go on with anything else.
+    conditions: start, data and the like in words, so that the run does not go on with anything else.
     """
 
     epoch: int = 0
@@ -36,7 +36,7 @@ class Progress:
     seconds: float = 0.0
     epoch_losses: tuple[float, float, int] = (0.0, 0.0, 0)
     best_ap: float = -1.0
-    data: str = ""
+    conditions: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
     def advance(self, pictures: int, seconds: float) -> None:

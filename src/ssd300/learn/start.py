@@ -1,5 +1,6 @@
 """Where a training starts: a bundled model, ImageNet, any checkpoint, or nothing."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,25 @@ from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
+from ssd300.weights.atomic import sha256_of
 from ssd300.weights.published import is_backbone_file, read_backbone
 
 Arrays = dict[str, np.ndarray]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where first weights came from: in words; the sha256 of the file and its licence, where there are such."""
+
+    words: str
+    sha256: str | None = None
+    licence: str | None = None
+
+
 def starting_network(
     backbone: str, classes: ClassList, start: str | Path | None, background_prior: float = 0.0
-) -> tuple[SSD300, str]:
-    """A network with its first weights, and a sentence that says where they came from.
+) -> tuple[SSD300, Origin]:
+    """A network with its first weights, and where they came from.
 
     background_prior: the first probability of background where no class is known yet. 0: random heads stay random, and
     beside a trained background all new classes start as likely as it.
@@ -38,11 +49,11 @@ def starting_network(
             )
         start = "default"
     if start == "none":
-        return network, "random weights"
+        return network, Origin("random weights")
     path = catalog.resolve(f"imagenet-{backbone}" if start == "imagenet" else start)
     if is_backbone_file(path):
         network.load_state_dict(merged(network, read_backbone(path, backbone)))
-        return network, f"the ImageNet trunk {path.name}"
+        return network, Origin(f"the ImageNet trunk {path.name}", sha256_of(path))
     state, metadata = catalog.load_state(path)
     if metadata.backbone != backbone:
         raise ModelError(
@@ -52,8 +63,18 @@ def starting_network(
     kept = copy_head_rows(network, state, metadata.classes, classes, background_prior)
     trunk = {k: v for k, v in state.items() if not k.startswith("conf.")}
     network.load_state_dict(merged(network, trunk))
-    words = f"{len(kept)} of {len(classes)} classes by name" if kept else "no class name in common"
-    return network, f"{path.name} ({words})"
+    return network, Origin(f"{path.name} ({shared_words(kept, classes)})", sha256_of(path), metadata.licence)
+
+
+def shared_words(kept: list[str], classes: ClassList) -> str:
+    """Which class rows were copied.
+
+    >>> shared_words(["cat"], ClassList.from_names(["cat", "zorp"]))
+    '1 of 2 classes by name: cat'
+    """
+    if not kept or len(kept) == len(classes):
+        return f"all {len(classes)} classes by name" if kept else "no class name in common"
+    return f"{len(kept)} of {len(classes)} classes by name: {', '.join(kept)}"
 
 
 def merged(network: SSD300, arrays: Arrays) -> dict[str, Tensor]:

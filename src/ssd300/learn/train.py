@@ -5,9 +5,10 @@ torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import TrainingError
 from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
-from ssd300.learn.given import check_counts, check_usable, training_data
+from ssd300.learn.given import check_counts, check_names, check_usable, training_data
 from ssd300.learn.inference import TorchRuntime, normalise
-from ssd300.learn.learner import Learner, learned_from, make_learner
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
+from ssd300.learn.learner import Learner, conditions_of, make_learner
+from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
 from ssd300.learn.network import SSD300
 from ssd300.learn.optim import learning_rate
 from ssd300.learn.progress import Display
@@ -40,7 +41,7 @@ from ssd300.learn.run import (
     write_recipe,
     write_results,
 )
-from ssd300.learn.start import starting_network
+from ssd300.learn.start import Origin, starting_network
 from ssd300.learn.stopping import stop_signals
 from ssd300.learn.validate import validate
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
@@ -57,7 +58,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     precision: str = "auto",
-    workers: int = 1,
+    workers: int | None = None,
     validate_every: int = 1,
     checkpoint_minutes: float = 5.0,
     log_every: int = 20,
@@ -74,7 +75,8 @@ def train(
         backbone, start: see `start.starting_network`.
         resume: go on with the run in `out`, to the last bit as if it had not stopped (on a CPU, same threads).
         device, precision: see `device.choose_compute`.
-        workers: processes that read and augment pictures; 0 does it in this one.
+        workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
+            as many as there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch.
 
     Raises:
@@ -82,8 +84,9 @@ def train(
         TrainingError: nothing to learn from, the loss is not a number, nothing to resume, ...
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
     """
-    check_counts(workers=workers, validate_every=validate_every, log_every=log_every)
+    check_counts(workers=workers or 0, validate_every=validate_every, log_every=log_every)
     keep_freed_memory()
+    check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
     data, val = training_data(data, val, recipe.seed)
@@ -99,27 +102,30 @@ def train(
     batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
-    learns_from = learned_from(data, pictures_per_step)
-    progress = learner.load(load_state(out), learns_from) if resume else Progress(data=learns_from)
+    conditions = conditions_of(network, origin, data, val, pictures_per_step)
+    progress = learner.load(load_state(out), conditions) if resume else Progress(conditions=conditions)
+    metadata = described(network, data, recipe, origin)
     if compute.rank == 0 and resume:
         remove_unfinished(out)
     elif compute.rank == 0:
         out.mkdir(parents=True, exist_ok=True)
-        write_recipe(out, described(recipe, data, val, backbone, origin, compute))
+        write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute))
 
-    loader = make_loader(TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score), batches, workers)
+    pictures = TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score)
+    loader = make_loader(pictures, batches, compute.reading_processes() if workers is None else workers)
     model: nn.Module = network
-    if compute.world > 1:  # statistics of batch norms stay each process's own, as published
-        model = DistributedDataParallel(network, broadcast_buffers=False)
+    if compute.world > 1:
+        model = DistributedDataParallel(network)
+        model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
 
     with stop_signals() as stopped, Display(recipe.epochs, steps_per_epoch, out, compute.rank == 0, log_every) as show:
-        show.note(f"{data.summary()}; from {origin}; {compute.device.type} {compute.precision}, out {out}")
+        show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
         while progress.epoch < recipe.epochs:
             learner.start_learning()
             batches.epoch, batches.first_step = progress.epoch, progress.step_in_epoch * recipe.accumulate
             losses = show.start_epoch(progress)
             tick = saved = time.monotonic()
-            for group in in_groups(loader, recipe.accumulate):
+            for group in in_groups(batches_of(loader), recipe.accumulate):
                 lr = learning_rate(recipe, progress.step, steps_per_epoch, pictures_per_step)
                 for batch in group:
                     waits = compute.world > 1 and batch is not group[-1]  # gradients meet at the last batch of a step
@@ -140,7 +146,11 @@ def train(
                     save_state(out, learner.state(progress))
                     saved = now
                 if stops:
-                    raise KeyboardInterrupt(f"stopped at step {progress.step}; go on with --out {out} --resume")
+                    if compute.rank == 0 and not (out / BEST).exists():
+                        write_best(out, learner, progress, metadata)  # unmeasured, but it detects
+                    raise KeyboardInterrupt(
+                        f"stopped at step {progress.step}; go on with the same command and --out {out} --resume"
+                    )
 
             measured = progress.epoch + 1 == recipe.epochs or (progress.epoch + 1) % validate_every == 0
             if compute.rank == 0 and measured:
@@ -149,7 +159,7 @@ def train(
             if compute.rank == 0:
                 lr = learning_rate(recipe, progress.step - 1, steps_per_epoch, pictures_per_step)
                 row = {"epoch": progress.epoch, "lr": lr, **losses.mean(), "seconds": round(progress.seconds, 1)}
-                show.end_epoch(finish_epoch(out, learner, progress, row, data, val if measured else None, compute))
+                show.end_epoch(finish_epoch(out, learner, progress, row, metadata, val if measured else None, compute))
                 save_state(out, learner.state(progress))
     if compute.rank == 0:
         draw_curves(progress.history, out / "curves.png")
@@ -176,16 +186,15 @@ def finish_epoch(
     learner: Learner,
     progress: Progress,
     row: dict[str, float],
-    data: Dataset,
+    metadata: ModelMetadata,
     val: Dataset | None,
     compute: Compute,
 ) -> dict[str, float]:
     """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
-    network, state, metric = learner.network, learner.best_weights(), None
-    metadata = ModelMetadata(network.backbone, data.classes)
+    metric = None
     if val is not None:
-        measured = SSD300(network.backbone, network.num_classes)
-        measured.load_state_dict(state)
+        measured = SSD300(metadata.backbone, metadata.num_classes)
+        measured.load_state_dict(learner.best_weights())
         runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
         metrics, results = validate(runtime, val)
         draw_samples(val, results, out / "samples.jpg", min_score=learner.recipe.min_score)
@@ -196,27 +205,38 @@ def finish_epoch(
     ap = row.get("AP", -1.0)
     if ap > progress.best_ap or progress.best_ap < 0:
         progress.best_ap = ap
-        training = {
-            "data": data.name,
-            "recipe": learner.recipe.to_dict(),
-            "epochs_done": progress.epoch,
-            "pictures_seen": progress.pictures_seen,
-            "wall_seconds": round(progress.seconds),
-        }
-        arrays = {key: value.cpu().numpy() for key, value in state.items()}
-        write_checkpoint(out / BEST, arrays, replace(metadata, training=training, metric=metric))
+        write_best(out, learner, progress, replace(metadata, metric=metric))
     return row
 
 
-def described(
-    recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: str, compute: Compute
+def write_best(out: Path, learner: Learner, progress: Progress, metadata: ModelMetadata) -> None:
+    """Write the weights of now as those that detect."""
+    done = {
+        "epochs_done": progress.epoch,
+        "pictures_seen": progress.pictures_seen,
+        "wall_seconds": round(progress.seconds),
+    }
+    arrays = {key: value.cpu().numpy() for key, value in learner.best_weights().items()}
+    write_checkpoint(out / BEST, arrays, replace(metadata, training=(metadata.training or {}) | done))
+
+
+def described(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
+    """What `best.safetensors` says of itself."""
+    training: dict[str, Any] = {"data": data.name, "start": origin.words, "recipe": recipe.to_dict()}
+    if origin.licence:
+        training["licence_of_start"] = origin.licence
+    return ModelMetadata(network.backbone, data.classes, training=training, parent_sha256=origin.sha256)
+
+
+def all_settings(
+    recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: Origin, compute: Compute
 ) -> dict[str, Any]:
     """What recipe.json says."""
     return {
         "ssd300": __version__,
         "torch": torch.__version__,
         "backbone": backbone,
-        "start": origin,
+        "start": origin.words,
         "data": data.summary(),
         "val": val.summary() if val else None,
         "device": str(compute.device),
@@ -227,8 +247,7 @@ def described(
     }
 
 
-def in_groups(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+def in_groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """Lists of `size` batches; the last may be shorter."""
-    batches = iter(loader)
     while group := list(islice(batches, size)):
         yield group
