@@ -184,3 +184,22 @@ def test_values_that_would_be_misread_are_faults(edit_coco: Edit, key: str, valu
     path = edit_coco(lambda content: content["annotations"][0].update({key: value}))
     notes = read_coco(path / "annotations.json").notes
     assert [note.kind for note in notes if key in note.words] == ["malformed entry"]
+
+
+def test_boxes_of_an_unusable_picture_are_counted(edit_coco: Edit) -> None:
+    path = edit_coco(lambda content: content["images"][0].update(width=-1))
+    dataset = read_coco(path / "annotations.json")
+    lost = [note for note in dataset.notes if note.kind == "box without picture"]
+    assert [note.annotation for note in lost] == ["1", "2"]
+    assert all(note.action == "refused" for note in lost)
+    assert dataset.num_boxes + len(lost) == 4
+
+
+def test_what_a_file_says_beside_boxes_is_named(edit_coco: Edit) -> None:
+    def more(content: dict[str, Any]) -> None:
+        content["info"] = {"year": 2017}
+        content["categories"][0]["supercategory"] = "animal"
+
+    words = [note.words for note in read_coco(edit_coco(more) / "annotations.json").notes]
+    assert "'info' of the file is not used" in words
+    assert "'supercategory' of 1 categories is not used" in words

@@ -123,6 +123,17 @@ def test_the_json_report(evaluation, tmp_path):
     assert "best_threshold" not in report_numbers(evaluation)
 
 
+def test_the_json_report_has_the_curves(evaluation, tmp_path):
+    write_report(evaluation, tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert told["recall_points"][:3] == [0, 0.01, 0.02]
+    for k, row in enumerate(told["classes"]):
+        np.testing.assert_allclose(row["precision_at_recall"], evaluation.metrics.precision[0, :, k], atol=5e-5)
+        assert np.mean(row["precision_at_recall"]) == pytest.approx(row["AP50"], abs=1e-4)
+    assert np.mean(told["mean_precision_at_recall"]["0.50"]) == pytest.approx(told["metrics"]["AP50"], abs=1e-4)
+    assert len(told["mean_precision_at_recall"]) == 10
+
+
 def test_the_same_evaluation_gives_the_same_page(evaluation, tmp_path):
     first, second = (write_report(evaluation, tmp_path / name).read_bytes() for name in "ab")
     assert first == second
@@ -163,6 +174,8 @@ def test_no_boxes_at_all(make, tmp_path):
     assert str(evaluation) == "AP undefined, AP50 undefined on 1 picture of random"
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert told["metrics"]["AP"] is None
+    assert told["classes"][0]["precision_at_recall"] == [None] * 101
+    assert told["mean_precision_at_recall"]["0.75"] == []
     assert told["interval"]["AP"] == [None, None]
 
 
@@ -174,6 +187,8 @@ def test_few_and_many_classes(make, tmp_path, classes):
     text = write_report(evaluation, tmp_path).read_text(encoding="utf-8")
     assert text.count("<tr>") > classes
     assert ("20 classes with most boxes" in text) == (classes > 20)
+    counted = [c for c, boxes in zip(data.classes.names, evaluation.metrics.boxes_of_class, strict=True) if boxes]
+    assert re.findall(r'<g id="class-\d+">\s*<title>([^<]*)</title>', text) == counted  # the curves' names
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 boxes"), (1, "1 box"), (2, "2 boxes"), (12345, "12,345 boxes")])

@@ -24,6 +24,7 @@ def evaluate(
     format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: found by looking]")] = None,
     runtime: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
     score_threshold: Annotated[
         float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Count detections above this score.")
@@ -49,12 +50,13 @@ def evaluate(
     from ssd300.data.load import load_dataset
     from ssd300.detector import Detector
     from ssd300.evaluate import figures, run
+    from ssd300.evaluate.diagnosis import diagnose
     from ssd300.evaluate.report import report_numbers, write_report
 
     if report:
         figures.require_matplotlib()  # told before an hour of detecting, not after
     dataset = load_dataset(data[0] if len(data) == 1 else data, format=format, split=split)
-    detector = Detector.load(model, runtime=runtime, precision=precision, threads=threads)
+    detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
     line = ProgressLine(len(dataset))
     try:
         evaluation = run.evaluate(
@@ -74,7 +76,8 @@ def evaluate(
     line.clear()
     about = {"file": model, **_about(detector)}
     if as_json:
-        print(json.dumps(report_numbers(evaluation, model=about), indent=1, ensure_ascii=False))
+        diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
+        print(json.dumps(report_numbers(evaluation, diagnosis, model=about), indent=1, ensure_ascii=False))
     else:
         _print_table(evaluation)
     _explain(evaluation, write_report(evaluation, report, model=about) if report else None)

@@ -25,6 +25,7 @@ LARGEST = 2**63  # of an integer that numpy holds
 USED = {
     "images": {"id", "file_name", "width", "height", "source_id"},
     "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
+    "categories": {"id", "name"},
 }
 
 
@@ -58,6 +59,9 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
     classes = reader.classes(content["categories"])
     pictures = reader.pictures(content["images"])
     reader.annotations(content["annotations"], classes)
+    for key in content:
+        if key not in KEYS:
+            reader.note("field not used", "noted", "", "", f"{key!r} of the file is not used")
     for what, used in USED.items():
         others = Counter(
             key for record in content[what] if isinstance(record, dict) for key in record if key not in used
@@ -175,6 +179,8 @@ class _Reader:
                 continue
             at = self.position_of[annotation["image_id"]]
             if at is None:
+                words = f"left out: its picture, image_id {_short(annotation['image_id'])}, cannot be used"
+                self.note("box without picture", "refused", self._picture_name(annotation), number, words)
                 continue
             annotation_id = annotation.get("id", 0)
             if annotation_id in seen:

@@ -53,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "label file without picture": Kind("error", "put the picture there, or delete the label file"),
     "label file shared": Kind("error", "give each picture its own name"),
     # boxes
+    "box without picture": Kind("error", "mend the entry of its picture; it was left out with it"),
     "box over the edge": Kind("warning", "nothing; the box was cut to the picture"),
     "box outside": Kind("error", "draw the box again; it is left out, and its object trains as background"),
     "degenerate box": Kind("error", "draw the box again; it is left out, and its object trains as background"),

@@ -1,6 +1,7 @@
 """The figures of the report as SVG text, drawn by matplotlib. Text takes the colour of the page, light or dark."""
 
 import io
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,16 +41,19 @@ def precision_recall(metrics: CocoMetrics) -> str:
     for place, k in enumerate(counted.tolist()):
         colour = _COLOURS[place] if named else "#7f7f7f"
         label = _plain(metrics.classes.names[k]) if named else None
-        axes.plot(
-            RECALL_POINTS, metrics.precision[0, :, k], color=colour, lw=1.2, alpha=0.9 if named else 0.25, label=label
-        )
+        (line,) = axes.plot(RECALL_POINTS, metrics.precision[0, :, k], color=colour, lw=1.2, label=label)
+        line.set(alpha=0.9 if named else 0.25, gid=f"class-{k}")
     if len(counted):
         for t, style in ((0, "-"), (5, "--"), (9, ":")):
             mean = metrics.precision[t][:, counted].mean(axis=1)
             axes.plot(RECALL_POINTS, mean, color=_INK, lw=2.2, ls=style, label=f"mean, IoU {0.5 + 0.05 * t:.2f}")
         axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="upper right")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
-    return _svg(figure, "precision-recall")
+    text = _svg(figure, "precision-recall")
+    for k in counted.tolist():  # a curve's name is told where the pointer rests on it
+        group = f'<g id="class-{k}">'
+        text = text.replace(group, f"{group}<title>{escape(metrics.classes.names[k])}</title>")
+    return text
 
 
 def score_thresholds(overall: Curve) -> str:

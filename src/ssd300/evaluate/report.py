@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssd300 import __version__
 from ssd300.evaluate.bootstrap import CONFIDENCE, RESAMPLES, Interval
-from ssd300.evaluate.coco import STAT_NAMES
+from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, STAT_NAMES
 from ssd300.evaluate.diagnosis import Curve, Diagnosis, diagnose
 from ssd300.evaluate.page import html_page
 from ssd300.evaluate.run import Evaluation
@@ -101,12 +102,21 @@ def _class_rows(evaluation: Evaluation, diagnosis: Diagnosis | None) -> list[dic
     if diagnosis:
         for row, curve in zip(told, diagnosis.curves, strict=True):
             row["best_threshold"] = _best(curve)
+        for k, row in enumerate(told):
+            row["precision_at_recall"] = _rounded(metrics.precision[0, :, k])
     return told
 
 
 def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str, Any]:
     pictures = evaluation.dataset.pictures
+    metrics = evaluation.metrics
+    counted = metrics.precision[:, :, metrics.boxes_of_class > 0]  # [10, 101, K]
     return {
+        "recall_points": _rounded(RECALL_POINTS),  # of every precision_at_recall; those of the classes are at IoU 0.5
+        "mean_precision_at_recall": {
+            f"{iou:.2f}": _rounded(precision.mean(axis=1)) if precision.size else []
+            for iou, precision in zip(IOU_THRESHOLDS, counted, strict=True)
+        },
         "best_threshold": _best(diagnosis.overall),
         "confusion": {
             "classes": [*evaluation.dataset.classes.names, "nothing"],
@@ -134,6 +144,10 @@ def _best(curve: Curve) -> dict[str, float | None]:
 
 def _bounds(interval: Interval) -> list[float | None]:
     return [_number(interval.low), _number(interval.high)]
+
+
+def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+    return [_number(round(value, 4)) for value in values.tolist()]
 
 
 def _number(value: float) -> float | None:
