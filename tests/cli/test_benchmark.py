@@ -55,7 +55,7 @@ def measured(run):
         (["--workers", "0"], "--workers has no meaning for --what latency: leave it out; it is for loader"),
         (["--what", "train-step", "--backbone", "resnet19"], "did you mean 'resnet18'?"),
         (["--what", "train-step", "--recipe", "publisht"], "did you mean 'published'?"),
-        (["--what", "train-step", "--batch-size", "1"], "batch_size is 1: expected a whole number, 2 to any"),
+        (["--what", "train-step", "--batch-size", "1"], "batch_size is 1: expected a whole number, 2 or more"),
         (["--runtime", "openvno"], "did you mean 'openvino'?"),
         (["--repeats", "0"], "greater than or equal to 1"),
     ],

@@ -72,7 +72,9 @@ def benchmark(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """Measure the speed of detecting or training on this machine: median, 95th percentile, pictures a second, memory.
+    """Measure the speed of this machine.
+
+    Median, 95th percentile, pictures a second and memory of detecting or training.
 
     latency: a file to its detections, one at a time. throughput: many files, overlapped, and what share of the
     network's own rate that is. stages: where the time of a picture goes. cold-start: whole commands, each in a fresh

@@ -36,7 +36,9 @@ def check(
     ] = Path("data-check.csv"),
     input_format: InputFormat = None,
 ) -> None:
-    """Find what is wrong or doubtful in a data set: its files, pictures, boxes and classes.
+    """Find what is wrong or doubtful in a data set.
+
+    In its files, pictures, boxes and classes.
 
     Exit code: 0 no errors, 1 errors found (with --strict: or warnings), 2 no data set could be found.
     """
@@ -67,7 +69,9 @@ def convert(
     link: Annotated[bool, typer.Option("--link", help="Hard links of the pictures instead of copies.")] = False,
     input_format: InputFormat = None,
 ) -> None:
-    """Write a data set in another format, pictures included, without loss.
+    """Write a data set in another format.
+
+    Pictures are included, and nothing is lost unsaid.
 
     All its splits are converted, or the one that --split names.
     """
@@ -96,7 +100,9 @@ def split(
     ] = None,
     input_format: InputFormat = None,
 ) -> None:
-    """Draw a validation set, stratified by class, and write the two lists; no picture is copied.
+    """Draw a validation set and write the two lists.
+
+    It is stratified by class; no picture is copied.
 
     COCO: train.json and val.json; YOLO: data.yaml, train.txt and val.txt; VOC: ImageSets/Main.
     """
@@ -127,7 +133,10 @@ def view(
     split: Split = None,
     input_format: InputFormat = None,
 ) -> None:
-    """Draw contact sheets (PNG) of pictures with their boxes, before and after augmentation."""
+    """Draw contact sheets of pictures with their boxes.
+
+    PNG files; with --augment before and after augmentation.
+    """
     import numpy as np
 
     from ssd300.data.load import load_dataset
@@ -155,7 +164,10 @@ def pack(
     split: Split = None,
     input_format: InputFormat = None,
 ) -> None:
-    """Pack pictures and boxes into one file that training reads by memory map, or into pieces of it that travel."""
+    """Pack pictures and boxes into one file.
+
+    Training reads it by memory map; in pieces it travels to another machine.
+    """
     from ssd300.data.load import load_dataset
     from ssd300.data.pack import pack_dataset
 

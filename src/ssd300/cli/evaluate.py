@@ -42,7 +42,9 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
 ) -> None:
-    """Count the 12 COCO numbers of a model on a data set: AP with its 95 % interval.
+    """Count the COCO numbers of a model on a data set.
+
+    Twelve of them; AP and AP50 with a 95 % interval.
 
     Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
     """

@@ -66,7 +66,9 @@ def export(
         list[str] | None, typer.Option(metavar="PATH", help="Verify on this picture too; may be repeated.")
     ] = None,
 ) -> None:
-    """Write a model for other programs: ONNX, OpenVINO, safetensors or torch.export, with its metadata inside.
+    """Write a model for other programs.
+
+    ONNX, OpenVINO, safetensors or torch.export, with its metadata inside.
 
     The file is run and compared with the original before it appears; one that answers differently is refused.
     """

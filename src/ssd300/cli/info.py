@@ -15,7 +15,10 @@ def info(
     model: Annotated[str, typer.Argument(metavar="FILE", help="A model file, or a name that `ssd300 models` lists.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """Show what a model file says about itself: classes, training, metric, licence, precision, sha256."""
+    """Show what a model file says about itself.
+
+    Classes, training, metric, licence, precision, sha256.
+    """
     from ssd300.weights.catalog import resolve
     from ssd300.weights.facts import examine
 

@@ -12,7 +12,9 @@ _HEADINGS = {"name": "NAME", "state": "STATE", "size": "SIZE", "metric": "METRIC
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
-    """List the models that have a name: bundled, cached and downloadable.
+    """List the models that have a name.
+
+    They are bundled, cached or downloadable.
 
     Nothing is downloaded here: a model is fetched when its name is given to a verb.
     """

@@ -31,7 +31,9 @@ def quantize(
         Path | None, typer.Option(metavar="FILE.xml", help="[default: MODEL.int8.xml beside the model]")
     ] = None,
 ) -> None:
-    """Write a model in INT8, faster and smaller, if it is as accurate: both are measured on --val.
+    """Write a model in INT8, if it is as accurate.
+
+    INT8 is faster and smaller; both models are measured on --val.
 
     Beside its model the file is used from then on wherever the precision is "auto". Of a data set with the splits train
     and val, --data takes train and --val takes val; without --val they are both taken from --data, as `ssd300 train`

@@ -44,7 +44,9 @@ def train(
     ] = 20,
     **settings: Any,
 ) -> None:
-    """Train a detector on your own pictures; the folder of the run gets best.safetensors, curves and sample pictures.
+    """Train a detector on your own pictures.
+
+    The folder of the run gets best.safetensors, curves and sample pictures.
 
     Under torchrun (torchrun --nproc-per-node 2 -m -- ssd300 train ...) several processes share the work.
     """

@@ -25,7 +25,9 @@ def convert(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace B.safetensors if it exists.")] = False,
 ) -> None:
-    """Write a checkpoint as safetensors with metadata, which detects at once and holds no code.
+    """Write a checkpoint as safetensors with metadata.
+
+    The file detects at once and holds no code.
 
     The published layout needs no torch to be read, and nothing in the file is executed.
     """
