@@ -186,6 +186,11 @@ def test_values_that_would_be_misread_are_faults(edit_coco: Edit, key: str, valu
     assert [note.kind for note in notes if key in note.words] == ["malformed entry"]
 
 
+def test_a_name_longer_than_the_disk_allows_is_a_missing_picture(edit_coco: Edit) -> None:
+    path = edit_coco(lambda content: content["images"][0].update(file_name="x" * 300 + ".jpg"))
+    assert "missing picture" in {note.kind for note in read_coco(path / "annotations.json").notes}
+
+
 def test_boxes_of_an_unusable_picture_are_counted(edit_coco: Edit) -> None:
     path = edit_coco(lambda content: content["images"][0].update(width=-1))
     dataset = read_coco(path / "annotations.json")

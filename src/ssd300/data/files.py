@@ -1,6 +1,7 @@
 """Files of a data set: where a picture may lie, how large it is, and writing without ever leaving half a file."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ssd300.errors import DatasetError, ImageError, ModelError
@@ -54,12 +55,18 @@ class PictureFinder:
     def find(self, file_name: str) -> Path | None:
         """The path of the picture, or None."""
         for folder, path in zip(self._folders, self.tried(file_name), strict=True):
-            if path.is_file():
+            if _is_file(path):
                 if folder != self._folders[0]:
                     self._folders.remove(folder)
                     self._folders.insert(0, folder)
                 return path
         return None
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):  # a name that is longer than the disk allows
+        return path.is_file()
+    return False
 
 
 def picture_size(path: Path) -> tuple[int, int]:
