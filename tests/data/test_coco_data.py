@@ -191,6 +191,11 @@ def test_a_name_longer_than_the_disk_allows_is_a_missing_picture(edit_coco: Edit
     assert "missing picture" in {note.kind for note in read_coco(path / "annotations.json").notes}
 
 
+def test_a_name_that_no_disk_can_hold_is_a_fault(edit_coco: Edit) -> None:
+    path = edit_coco(lambda content: content["images"][0].update(file_name="a\0b.jpg"))
+    assert "malformed entry" in {note.kind for note in read_coco(path / "annotations.json").notes}
+
+
 def test_boxes_of_an_unusable_picture_are_counted(edit_coco: Edit) -> None:
     path = edit_coco(lambda content: content["images"][0].update(width=-1))
     dataset = read_coco(path / "annotations.json")

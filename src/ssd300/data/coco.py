@@ -133,7 +133,9 @@ class _Reader:
         finder = PictureFinder.for_coco(self.path)
         for position, image in enumerate(images):
             match image:
-                case {"id": int() | str() as image_id, "file_name": str(file_name)} if file_name:
+                case {"id": int() | str() as image_id, "file_name": str(file_name)} if (
+                    file_name and "\0" not in file_name
+                ):
                     if image_id in self.position_of:
                         words = f"the image id {image_id} is given twice"
                         self.note("duplicate image id", "fault", file_name, "", words)
