@@ -1,0 +1,128 @@
+"""A run that is stopped and goes on equals one that never stopped, and goes on with nothing but its own."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from learn.short_runs import TINY, results, states_equal, stopped_after
+from ssd300.data.write import write_coco
+from ssd300.errors import TrainingError
+from ssd300.labels import ClassList
+from ssd300.learn.device import Compute
+from ssd300.learn.run import load_state
+from ssd300.learn.train import train
+from ssd300.weights.checkpoint import read_checkpoint
+
+
+def test_nothing_to_resume(squares, tmp_path):
+    with pytest.raises(TrainingError, match="there is no run to resume"):
+        train(squares, out=tmp_path / "run", resume=True, **TINY)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_resume_is_bit_equal(squares, tmp_path, monkeypatch, steps):
+    """Stopped and resumed = never stopped, in weights and results, also at the last step of an epoch (2, 4)."""
+    whole = train(squares, out=tmp_path / "whole", epochs=2, **TINY)
+    stopped_after(steps, monkeypatch, squares, tmp_path / "parts", epochs=2, **TINY)
+    parts = train(squares, out=tmp_path / "parts", epochs=2, resume=True, **TINY)
+    assert states_equal(whole, parts)
+    for one, two in zip(results(whole), results(parts), strict=True):
+        assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in two.items() if k != "seconds"}
+
+
+def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    other_order = replace(squares, classes=ClassList(("square", "circle"), (4, 2)))
+    for other, words in (
+        (squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' asked for"),
+        (other_order, "classes: 'circle, square' there, 'square, circle' asked for"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            train(other, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"backbone": "resnet34"}, "backbone: 'resnet18' there, 'resnet34' asked for"),
+        ({"start": "default"}, "start: 'random weights' there, 'default.safetensors"),
+    ],
+)
+def test_resume_refuses_another_start(squares, tmp_path, monkeypatch, other, words):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    with pytest.raises(TrainingError, match=words):
+        train(squares, out=tmp_path / "run", epochs=2, resume=True, **(TINY | other))
+
+
+def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
+    """The best of two epochs measured on different pictures would be no best."""
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", val=squares, epochs=2, **TINY)
+    with pytest.raises(TrainingError, match="val: '8 pictures, 7 boxes' there, '2 pictures, 1 boxes' asked for"):
+        train(squares, squares.subset([0, 1]), out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_a_run_stopped_in_its_first_epoch_leaves_a_model(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    _, metadata = read_checkpoint(tmp_path / "run" / "best.safetensors")
+    assert metadata.metric is None
+    assert metadata.training["epochs_done"] == 0
+
+
+def test_resume_refuses_another_number_of_processes(squares, tmp_path, monkeypatch):
+    """A step of two processes is another one: pictures would be left out."""
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    two = Compute(torch.device("cpu"), "f32", 0, 2)
+    monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
+    with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' asked for"):
+        train(squares, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+
+
+def test_a_folder_with_a_run_takes_no_other(squares, tmp_path, monkeypatch):
+    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+    before = (tmp_path / "run" / "last.pt").read_bytes()
+    with pytest.raises(TrainingError, match=r"holds a run already: go on with it \(--resume\)"):
+        train(squares, out=tmp_path / "run", epochs=2, **TINY)
+    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
+    def fails(self, lr):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("ssd300.learn.learner.Learner.step", fails)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        train(squares, out=tmp_path / "run", epochs=1, **TINY)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, number):
+    """As `timeout` and a terminal's Ctrl-C send it: to the processes that load pictures as well."""
+    out = tmp_path / "run"
+    write_coco(tmp_path / "squares.json", squares, [p.file_name for p in squares.pictures])
+    command = [sys.executable, "-m", "ssd300", "train", "--data", str(tmp_path / "squares.json"), "--out", str(out)]
+    command += ["--start", "none", "--recipe", "modern", "--epochs", "500", "--batch-size", "2", "--log-every", "1"]
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=listen)
+    try:
+        assert any(" step " in line for line in process.stderr)
+        os.killpg(process.pid, number)
+        _, words = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, words
+    assert f"go on with the same command and --out {out} --resume" in words
+    assert load_state(out)["progress"]["step"] > 0
+
+
+def test_resume_refuses_other_settings(squares, tmp_path):
+    train(squares, out=tmp_path / "run", epochs=1, **TINY)
+    with pytest.raises(TrainingError, match=r"lr: 0\.0012 there, 0\.5 asked for"):
+        train(squares, out=tmp_path / "run", epochs=1, resume=True, lr=0.5, **TINY)
