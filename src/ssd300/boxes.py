@@ -1,10 +1,8 @@
 """Boxes as float32 arrays [..., 4]: formats, IoU, clipping, non-maximum suppression. Nothing here knows the network."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
-Int64 = NDArray[np.int64]
+from ssd300.arrays import Float32, Int64
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: Float32) -> Float32:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64
+from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ArgumentError
 from ssd300.labels import ClassList
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import PIL.Image
     import supervision
 
-UInt8 = NDArray[np.uint8]
 Index = slice | list[int] | list[bool] | NDArray[np.integer] | NDArray[np.bool_]
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssd300.boxes import Int64
+from ssd300.arrays import Int64
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, DownloadError, ImageError, ModelError, SSD300Error, unknown_name
 from ssd300.images.resize import load_for_network

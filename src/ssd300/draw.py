@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ssd300.boxes import Float32, area, clip, iou
+from ssd300.arrays import Float32, UInt8
+from ssd300.boxes import area, clip, iou
 from ssd300.errors import ArgumentError
 
 if TYPE_CHECKING:
     from ssd300.detections import Detections
 
-UInt8 = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 

@@ -6,6 +6,7 @@ SSD300Error                      catch this one to catch them all
 ├── ModelError                   a model or checkpoint file that cannot be used
 ├── DatasetError                 a data set with a fault, or none found
 ├── DownloadError                the network failed, or is forbidden (offline)
+├── OutputError                  a file or folder that cannot be written
 ├── TrainingError                training cannot start or go on
 └── MissingExtraError (ImportError)   an optional part is not installed
 """
@@ -36,6 +37,10 @@ class DatasetError(SSD300Error):
 
 class DownloadError(SSD300Error):
     """The network failed, or is forbidden (offline)."""
+
+
+class OutputError(SSD300Error):
+    """A file or folder that cannot be written."""
 
 
 class TrainingError(SSD300Error):

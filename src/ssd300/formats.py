@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssd300.boxes import Float32, clip, xyxy_to_xywh
+from ssd300.arrays import Float32
+from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, MissingExtraError
 from ssd300.labels import ClassList

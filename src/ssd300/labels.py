@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ssd300.boxes import Int64
+from ssd300.arrays import Int64
 from ssd300.errors import ArgumentError, unknown_name
 
 

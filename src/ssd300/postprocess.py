@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64, cxcywh_to_xyxy
+from ssd300.arrays import Float32, Int64
+from ssd300.boxes import cxcywh_to_xyxy
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 

@@ -6,7 +6,8 @@ from math import sqrt
 
 import numpy as np
 
-from ssd300.boxes import Float32, cxcywh_to_xyxy
+from ssd300.arrays import Float32
+from ssd300.boxes import cxcywh_to_xyxy
 
 IMAGE_SIZE = 300
 MAP_SIZES = (38, 19, 10, 5, 3, 1)

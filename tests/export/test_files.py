@@ -9,7 +9,7 @@ import pytest
 from ssd300.errors import ModelError
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source, our_runtime
 from ssd300.export.verify import check_pictures
-from ssd300.weights.atomic import sha256_of
+from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_checkpoint, read_metadata
 
 

@@ -16,10 +16,10 @@ from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.export import quantize as module
 from ssd300.export.nncf_graph import convolution_errors, quantised_convolutions, quantize_graph
 from ssd300.export.quantize import calibration_pictures, quantize
+from ssd300.files import sha256_of
 from ssd300.images.resize import load_for_network
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
-from ssd300.weights.atomic import sha256_of
 from ssd300.weights.catalog import load_state
 from ssd300.weights.checkpoint import read_metadata
 from ssd300.weights.facts import examine

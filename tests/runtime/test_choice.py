@@ -4,9 +4,9 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from ssd300.errors import ArgumentError
+from ssd300.files import sha256_of
 from ssd300.runtime import choice
 from ssd300.runtime.choice import choose, int8_sibling
-from ssd300.weights.atomic import sha256_of
 from ssd300.weights.checkpoint import read_metadata
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ssd300.errors import ArgumentError, ModelError, SSD300Error
+from ssd300.errors import ArgumentError, ModelError, OutputError, SSD300Error
 from ssd300.labels import COCO
 from ssd300.weights.checkpoint import (
     ModelMetadata,
@@ -71,14 +71,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, state, me
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("ssd300.weights.checkpoint.save_file", full_disk)
-    with pytest.raises(ModelError, match=r"x\.safetensors: cannot be written: No space left on device"):
+    with pytest.raises(OutputError, match=r"x\.safetensors: cannot be written: No space left on device"):
         write_checkpoint(path, state, metadata)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_writing_into_a_missing_folder_is_an_error(tmp_path, state, metadata) -> None:
-    with pytest.raises(ModelError, match=r"cannot be written: No such file or directory; choose a folder"):
+    with pytest.raises(OutputError, match=r"cannot be written: No such file or directory; choose another folder"):
         write_checkpoint(tmp_path / "no" / "x.safetensors", state, metadata)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.arrays import UInt8
 from ssd300.benchmark.measure import Budget, Measured, Row, Timing, peak_memory_mib
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
 from ssd300.images.decode import decode_image
-from ssd300.images.orientation import UInt8
 from ssd300.images.resize import load_for_network
 from ssd300.images.source import read_bytes
 from ssd300.pipeline import in_order

@@ -233,7 +233,7 @@ def _settle(
 
 def _report(tally: Tally, folder: "OutputFolder | None", seconds: float) -> None:
     """Words at the end, on stderr: what was done, where the files are, what failed."""
-    from ssd300.cli.results import printable
+    from ssd300.terminal import printable
 
     words = []
     if tally.interrupted:

@@ -41,7 +41,7 @@ def _report(facts: "FileFacts") -> dict[str, Any]:
 
 def _words(facts: "FileFacts") -> str:
     from ssd300.cli.models import metric_in_words
-    from ssd300.cli.results import printable
+    from ssd300.terminal import printable
 
     total = sum(facts.precision.values())
     shares = [f"{kind} {100 * n / total:.1f} %" for kind, n in facts.precision.items() if n]

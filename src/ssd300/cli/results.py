@@ -7,6 +7,7 @@ from typing import TextIO
 
 from ssd300.detections import Detections
 from ssd300.formats import CSV_COLUMNS
+from ssd300.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,3 @@ def table(found: Detections, *, bold: bool = False) -> str:
             sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
             lines.append(f"  {one.name:<{wide}}  {one.score:5.2f} {sides}")
     return "\n".join(lines) + "\n"
-
-
-def printable(text: str) -> str:
-    """The text without characters that would move a terminal's cursor or change its colours."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

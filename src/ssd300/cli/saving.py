@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from ssd300 import draw
+from ssd300.arrays import UInt8
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
 
@@ -57,7 +58,7 @@ class OutputFolder:
         if not self.saved and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def _save_crops(self, name: str, found: Detections, pieces: list[draw.UInt8]) -> None:
+    def _save_crops(self, name: str, found: Detections, pieces: list[UInt8]) -> None:
         for number, (one, piece) in enumerate(zip(found, pieces, strict=True), 1):
             if piece.size:
                 folder = self.path / "crops" / _safe(one.name)

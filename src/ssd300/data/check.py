@@ -11,11 +11,11 @@ from typing import Any
 from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, shapes
 from ssd300.data.check_pictures import Seen, look_at, not_listed, repeated
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import write_whole
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.load import read_part
 from ssd300.data.look import Part, find_parts
 from ssd300.errors import DatasetError
+from ssd300.files import write_whole
 
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd300.boxes import Float32, iou
+from ssd300.arrays import Float32
+from ssd300.boxes import iou
 from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
 

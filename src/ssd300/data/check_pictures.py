@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssd300.data.dataset import Dataset, Note, Picture, UInt8
+from ssd300.arrays import UInt8
+from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.data.files import is_picture
 from ssd300.errors import ImageError
 from ssd300.images.decode import ImageHeader, decode_image, header

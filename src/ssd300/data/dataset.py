@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64, area
+from ssd300.arrays import Bool, Float32, Int64, UInt8
+from ssd300.boxes import area
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.source import open_source
 from ssd300.labels import ClassList
-
-Bool = NDArray[np.bool_]
-UInt8 = NDArray[np.uint8]
 
 Action = Literal["noted", "clipped", "refused", "fault"]
 

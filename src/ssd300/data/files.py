@@ -1,12 +1,11 @@
-"""Files of a data set: where a picture may lie, how large it is, and writing without ever leaving half a file."""
+"""Files of a data set: where a picture may lie and how large it is."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ssd300.errors import DatasetError, ImageError, ModelError
+from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import size_hw
-from ssd300.weights.atomic import replacing
 
 PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"}
 SPLITS = ("train", "val", "test")  # the names that the formats give to parts of a data set
@@ -77,27 +76,6 @@ def picture_size(path: Path) -> tuple[int, int]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     height, width = size_hw(data, name=str(path))
     return width, height
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is whole, and the folders above it.
-
-    Raises DatasetError where it cannot be written.
-
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "new" / "notes.txt"
-    >>> write_whole(target, b"whole")
-    >>> target.read_bytes()
-    b'whole'
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be written: {error.strerror}; choose another folder") from error
-    except ModelError as error:
-        raise DatasetError(str(error)) from error
 
 
 def read_text(path: Path, what: str) -> str:

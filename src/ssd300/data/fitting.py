@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32
+from ssd300.arrays import Float32, Float64
 from ssd300.data.dataset import Action, Annotations, Note
-
-Float64 = NDArray[np.float64]
 
 TOLERANCE_PIXELS = 2.0  # a box may reach this far outside the picture ...
 TOLERANCE_SHARE = 0.01  # ... or this share of the picture's side, whichever is more; it is then clipped

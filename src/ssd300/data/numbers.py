@@ -5,9 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32
-
-Float64 = NDArray[np.float64]
+from ssd300.arrays import Float32, Float64
 
 
 def shortest(values: Float32) -> list[float]:

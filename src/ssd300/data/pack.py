@@ -24,11 +24,12 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from ssd300.data.dataset import Annotations, Dataset, Picture, UInt8, join
+from ssd300.arrays import UInt8
+from ssd300.data.dataset import Annotations, Dataset, Picture, join
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
+from ssd300.files import publish
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
-from ssd300.weights.atomic import publish
 
 MAGIC = b"ssd300 packed \x00\x01"  # the last byte is the version of the layout
 ALIGNMENT = 64

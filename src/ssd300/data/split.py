@@ -8,13 +8,13 @@ import numpy as np
 
 from ssd300.data.coco import parse
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import write_whole
 from ssd300.data.look import Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc import annotation_folder
 from ssd300.data.write import write_yaml
 from ssd300.data.yolo import label_path
 from ssd300.errors import ArgumentError, DatasetError
+from ssd300.files import write_whole
 
 AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
 

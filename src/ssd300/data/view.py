@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssd300.boxes import Float32, Int64
-from ssd300.data.dataset import Bool, Dataset, Picture, UInt8
-from ssd300.data.files import write_whole
+from ssd300.arrays import Bool, Float32, Int64, UInt8
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.draw import draw_boxes
+from ssd300.files import write_whole
 
 GAP = 4  # pixels between tiles
 PAPER = (255, 255, 255)

@@ -9,12 +9,12 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32
+from ssd300.arrays import Float32, Float64
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.files import write_whole
-from ssd300.data.numbers import Float64, rounded, shortest
+from ssd300.data.numbers import rounded, shortest
 from ssd300.data.voc import EDGES
 from ssd300.data.yolo import to_pixels
+from ssd300.files import write_whole
 from ssd300.labels import ClassList
 
 SIZE_DIGITS = (0, 1, 2, 3, 4, 6, 8, 10)  # after the point, tried in turn: COCO's widths and heights

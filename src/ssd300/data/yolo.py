@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.arrays import Float64
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
 from ssd300.data.files import SPLITS, folder_name, is_picture, picture_size, read_text
 from ssd300.data.fitting import fit_picture
-from ssd300.data.numbers import Float64
 from ssd300.data.sidecar import Sidecar
 from ssd300.errors import DatasetError, ImageError, MissingExtraError
 from ssd300.labels import ClassList

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ssd300.arrays import Float64
 from ssd300.errors import ArgumentError
-from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, Float64
+from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS
 from ssd300.evaluate.matches import MatchTable
 
 Weights = NDArray[np.int32]  # [B, pictures] how often each resample holds each picture

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64, xyxy_to_xywh
+from ssd300.arrays import Float32, Float64, Int64
+from ssd300.boxes import xyxy_to_xywh
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.errors import ArgumentError, MissingExtraError
 from ssd300.labels import ClassList
-
-Float64 = NDArray[np.float64]
 
 STAT_NAMES = (
     *("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large"),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Int64
+from ssd300.arrays import Float64, Int64
 from ssd300.data.dataset import Dataset
-from ssd300.evaluate.coco import Float64, PictureResult, counts_as_crowd, score
+from ssd300.evaluate.coco import PictureResult, counts_as_crowd, score
 from ssd300.evaluate.matches import MatchTable, match_picture, match_table
 
 WORST_PICTURES = 12

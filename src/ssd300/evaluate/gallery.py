@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from ssd300.boxes import Float32
+from ssd300.arrays import Float32
 from ssd300.draw import PALETTE, draw_boxes
 from ssd300.errors import SSD300Error
 from ssd300.evaluate.diagnosis import PictureErrors

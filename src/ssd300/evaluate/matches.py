@@ -10,19 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Int64, xyxy_to_xywh
+from ssd300.arrays import Bool, Float64, Int64
+from ssd300.boxes import xyxy_to_xywh
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.evaluate.coco import (
     IOU_THRESHOLDS,
     MAX_DETECTIONS,
-    Float64,
     PictureResult,
     counts_as_crowd,
     image_numbers,
 )
 from ssd300.labels import ClassList
-
-Bool = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

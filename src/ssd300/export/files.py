@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
 from ssd300.export.onnx import OnnxOptions, build_onnx, build_tail
 from ssd300.export.verify import TOLERANCE, Selection, Verification, check_pictures, verify, verify_tail
-from ssd300.images.orientation import UInt8
+from ssd300.files import publish, replacing, sha256_of
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.atomic import publish, replacing, sha256_of
 from ssd300.weights.catalog import load_state
 from ssd300.weights.checkpoint import read_checkpoint, write_checkpoint
 from ssd300.weights.metadata import ModelMetadata

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from ssd300.boxes import Float32
+from ssd300.arrays import Float32, UInt8
 from ssd300.errors import MissingExtraError
-from ssd300.images.orientation import UInt8
 from ssd300.runtime.graph import MARGIN, OUTPUTS
 
 _PICTURES_FOR_ERRORS = 4

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock
+from ssd300.arrays import Float64
 from ssd300.export.onnx_graph import Graph
-from ssd300.weights.folding import Float64, folded
+from ssd300.weights.folding import folded
 from ssd300.weights.state import State
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, compare, evaluate
 from ssd300.export.files import load_source, publish_graph, save_graph
 from ssd300.export.nncf_graph import convolution_errors, import_nncf, quantised_convolutions, quantize_graph
-from ssd300.images.orientation import UInt8
 from ssd300.images.resize import resize_to_network
 from ssd300.runtime.choice import int8_sibling
 from ssd300.runtime.graph import build_graph

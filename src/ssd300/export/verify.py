@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64
+from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ModelError
-from ssd300.images.orientation import UInt8
 from ssd300.images.resize import load_for_network
 from ssd300.postprocess import select
 from ssd300.runtime.base import Candidates

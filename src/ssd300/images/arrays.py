@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images.modes import over_white, to_uint8
-from ssd300.images.orientation import UInt8
 
 _CHANNELS = (1, 3, 4)
 

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import simplejpeg
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
-from ssd300.images.orientation import UInt8, jpeg_orientation, orient, orientation_of, png_exif
+from ssd300.images.orientation import jpeg_orientation, orient, orientation_of, png_exif
 from ssd300.images.signatures import EXPECTED, describe, picture_format
 
 if TYPE_CHECKING:

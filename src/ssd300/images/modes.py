@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
-from ssd300.images.orientation import UInt8, orient
+from ssd300.images.orientation import orient
 
 # What Pillow's readers raise on damaged files; found by mutating files, and by reading what they call.
 DECODER_ERRORS = (

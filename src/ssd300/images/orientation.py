@@ -9,9 +9,8 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-UInt8 = NDArray[np.uint8]
+from ssd300.arrays import UInt8
 
 _TAG = 0x0112
 _XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")

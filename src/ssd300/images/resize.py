@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssd300.arrays import UInt8
 from ssd300.images.decode import DecodeMode
-from ssd300.images.orientation import UInt8
 from ssd300.images.source import read_picture
 
 NETWORK_SIZE = 300

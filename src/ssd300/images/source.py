@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
 from ssd300.images.modes import reason, upright_rgb
-from ssd300.images.orientation import UInt8
 from ssd300.images.signatures import ENDINGS
 
 MAX_FILE_BYTES = 2**30

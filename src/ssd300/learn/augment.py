@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssd300.boxes import Float32, Int64, area
+from ssd300.arrays import Float32, Int64, UInt8
+from ssd300.boxes import area
 from ssd300.images.resize import resize_to_network
 from ssd300.priors import IMAGE_SIZE
 
-UInt8 = NDArray[np.uint8]
 CROP_MIN_IOUS = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)  # None: no crop; all equally likely
 CROP_SCALE = (0.3, 1.0)  # of the picture's width and height, drawn independently
 CROP_ASPECT = (0.5, 2.0)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssd300.boxes import Float32, Int64
+from ssd300.arrays import Float32, Int64
 from ssd300.learn.aligned import AlignedLoss, Truth
 from ssd300.learn.augment import Sample
 from ssd300.learn.loss import MultiBoxLoss

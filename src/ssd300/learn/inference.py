@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd300.architecture import MEAN, STD
-from ssd300.images.orientation import UInt8
+from ssd300.arrays import UInt8
 from ssd300.learn.device import autocast, checked_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
 from ssd300.postprocess import candidates

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssd300.boxes import Float32, Int64, area, iou, xyxy_to_cxcywh
+from ssd300.arrays import Float32, Int64
+from ssd300.boxes import area, iou, xyxy_to_cxcywh
 from ssd300.priors import default_boxes, default_boxes_xyxy
 
 IGNORED = -1  # the label of a prior that is neither object nor background

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ssd300.arrays import UInt8
 from ssd300.export.files import AGAINST, our_runtime
 from ssd300.export.verify import TOLERANCE, Verification, check_pictures, verify
-from ssd300.images.orientation import UInt8
+from ssd300.files import replacing
 from ssd300.learn.inference import folded, normalise
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
 from ssd300.runtime.base import Candidates
-from ssd300.weights.atomic import replacing
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 

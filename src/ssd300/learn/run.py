@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ssd300.errors import TrainingError
-from ssd300.weights.atomic import replacing
+from ssd300.files import replacing
 
 STATE, RECIPE, RESULTS, BEST = "last.pt", "recipe.json", "results.csv", "best.safetensors"
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ssd300.errors import ModelError, TrainingError
+from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
-from ssd300.weights.atomic import sha256_of
 from ssd300.weights.published import is_backbone_file, read_backbone
 
 Arrays = dict[str, np.ndarray]

@@ -5,9 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ssd300.boxes import Float32
+from ssd300.arrays import Float32, UInt8
 from ssd300.errors import ArgumentError, ModelError
-from ssd300.images.orientation import UInt8
 from ssd300.weights.metadata import ModelMetadata
 
 PICTURE_SHAPE = (300, 300, 3)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssd300.errors import ArgumentError, ModelError, unknown_name
+from ssd300.files import sha256_of
 from ssd300.runtime.cpu import isa_cap, native_bf16
-from ssd300.weights.atomic import sha256_of
 from ssd300.weights.embedded import read_ir
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from openvino import opset1 as ops
 
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock, architecture
+from ssd300.arrays import Float64
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights.embedded import RT_INFO_PATH
-from ssd300.weights.folding import Float64, folded
+from ssd300.weights.folding import folded
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
-from ssd300.images.orientation import UInt8
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates, check_pictures, check_process

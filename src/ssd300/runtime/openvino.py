@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
-from ssd300.images.orientation import UInt8
 from ssd300.postprocess import candidates
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_pictures, check_process
 from ssd300.runtime.choice import choose

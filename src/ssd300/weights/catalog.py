@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssd300.errors import DownloadError, ModelError
-from ssd300.weights.atomic import sha256_of
+from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State

@@ -12,7 +12,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ssd300.errors import DownloadError, ModelError
-from ssd300.weights.atomic import publish, sha256_of
+from ssd300.files import publish, sha256_of
 
 TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
 MAX_BYTES = 2**30  # no model file is larger

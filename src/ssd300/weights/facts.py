@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssd300.errors import ModelError
-from ssd300.weights.atomic import sha256_of
+from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_metadata
 from ssd300.weights.embedded import read_ir
 from ssd300.weights.metadata import ModelMetadata

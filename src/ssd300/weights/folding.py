@@ -1,12 +1,10 @@
 """Batch norm folded into the convolution before it, for every builder of an inference graph."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssd300.architecture import BATCH_NORM_EPS, Conv
+from ssd300.arrays import Float64
 from ssd300.weights.state import State
-
-Float64 = NDArray[np.float64]
 
 
 def folded(conv: Conv, state: State) -> tuple[Float64, Float64]:

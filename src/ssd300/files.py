@@ -1,0 +1,115 @@
+"""Writing a file so that it appears under its name only when it is whole, and the sha256 of a file's bytes."""
+
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ssd300.errors import ModelError, OutputError
+
+_LONGEST_STEM = 100  # of a temporary name, which must stay within the 255 bytes of a file name
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` for the caller to write; on leaving, its bytes are on the disk as `path`.
+
+    After an error nothing is left: neither the temporary file nor a change of `path`. A kill between any two steps
+    leaves the old `path` or the new one. The permissions are those of any new file (the umask decides).
+
+    Raises:
+        OutputError: `path` is something other than a regular file or a new name, its folder cannot be written, or the
+            disk is full.
+    """
+    refuse_special(path)
+    temporary = path.with_name(f".{path.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}.tmp")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    permissions = temporary.stat().st_mode & 0o777
+    try:
+        yield temporary
+        temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
+        publish(temporary, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Rename a finished file of the same folder to `path`, with fsync before and after. Raises OSError, OutputError."""
+    refuse_special(path)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name only when it is whole, and the folders above it. Raises OutputError.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "new" / "notes.txt"
+    >>> write_whole(target, b"whole")
+    >>> target.read_bytes()
+    b'whole'
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def refuse_special(path: Path) -> None:
+    """Raise OutputError unless `path` is a regular file or a new name.
+
+    Renaming over a device node, a FIFO, a socket or a link would replace it by a file. Call it before any work.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # new, or its folder cannot be read: writing there says so
+        return
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"{path}: cannot be written: it is {_kind(mode)}; choose another name")
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """The error for a file that cannot be written, with the remedy."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{path}: cannot be written: {reason}; free some space and run it again")
+    return OutputError(f"{path}: cannot be written: {reason}; choose another folder")
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file's bytes, 64 hexadecimal digits. Raises ModelError if it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "not a regular file")

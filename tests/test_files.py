@@ -1,0 +1,79 @@
+"""A file appears whole or not at all; what is not a regular file is never replaced."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ssd300.errors import OutputError
+from ssd300.files import refuse_special, replacing, write_whole
+
+
+def test_empty_content_is_an_empty_file(tmp_path: Path) -> None:
+    write_whole(tmp_path / "empty", b"")
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_folders_are_made_and_an_old_file_is_replaced(tmp_path: Path) -> None:
+    for content in (b"old and longer", b"new"):
+        write_whole(tmp_path / "a" / "b" / "notes.txt", content)
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["notes.txt"]
+    assert (tmp_path / "a" / "b" / "notes.txt").read_bytes() == b"new"
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"notes\.txt: cannot be written: .*; choose another folder"):
+        write_whole(tmp_path / "file" / "notes.txt", b"x")
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").mkdir()
+    with pytest.raises(OutputError, match=r"notes\.txt: cannot be written: it is a folder"):
+        write_whole(tmp_path / "notes.txt", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_fifos_sockets_links_and_devices_are_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path may be about 100 bytes long
+    os.mkfifo("fifo")
+    Path("target").write_bytes(b"kept")
+    Path("link").symlink_to("target")
+    Path("dangling").symlink_to("nothing")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind("socket")
+        kinds = {"fifo": "a FIFO", "link": "a symbolic link", "dangling": "a symbolic link", "socket": "a socket"}
+        for name, kind in {**kinds, os.devnull: "a device"}.items():
+            before = sorted(tmp_path.iterdir())
+            mode = Path(name).lstat().st_mode
+            with pytest.raises(OutputError, match=rf"{name}: cannot be written: it is {kind}; choose another name"):
+                refuse_special(Path(name))
+            with pytest.raises(OutputError, match=f"it is {kind}"), replacing(Path(name)):
+                pytest.fail("reached the writing")
+            assert (sorted(tmp_path.iterdir()), Path(name).lstat().st_mode) == (before, mode)
+    assert Path("target").read_bytes() == b"kept"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int, mode: int) -> None:
+    old = os.umask(umask)
+    try:
+        write_whole(tmp_path / "notes.txt", b"x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "notes.txt").stat().st_mode & 0o777 == mode
+
+
+def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path: Path) -> None:
+    write_whole(tmp_path / "notes.txt", b"old")
+    with (
+        pytest.raises(OutputError, match=r"No space left on device; free some space"),
+        replacing(tmp_path / "notes.txt"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("notes.txt", b"old")]
