@@ -2,9 +2,6 @@
 
 FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF")
 EXPECTED = "a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
-ENDINGS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-)  # fmt: skip
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),

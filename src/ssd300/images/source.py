@@ -20,8 +20,8 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
+from ssd300.images.extensions import EXTENSIONS, has_picture_extension
 from ssd300.images.modes import reason, upright_rgb
-from ssd300.images.signatures import ENDINGS
 
 MAX_FILE_BYTES = 2**30
 KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
@@ -105,7 +105,7 @@ def _pictures_of(path: str) -> list[str]:
 
 
 def _looks_like_picture(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+    return has_picture_extension(name) and not name.startswith(".")
 
 
 def _is_url(value: Any) -> bool:
@@ -210,7 +210,7 @@ def _directory_fault(path: Path) -> str:
     others = sorted({os.path.splitext(n)[1].lower() or n for n in names})[:5]
     found = f"{len(names)} entries ({', '.join(others)})" if names else "an empty directory"
     return (
-        f"no pictures here: {found}; expected files ending in {', '.join(ENDINGS)}. "
+        f"no pictures here: {found}; expected files ending in {', '.join(EXTENSIONS)}. "
         f"For sub-folders pass a glob such as '{path}/**/*.jpg'"
     )
 
