@@ -1,5 +1,36 @@
-"""`python -m ssd300`: the command, for where the `ssd300` script is not on the PATH."""
+"""The entry point of `ssd300` and `python -m ssd300`. It imports nothing heavy before Ctrl-C is cared for."""
 
-from ssd300.cli.main import run
+import os
+import sys
 
-run()
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it with 130 at any moment, during imports too."""
+    try:
+        open_closed_streams()
+        from ssd300.cli.main import run
+
+        run()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        # Not sys.exit: after an interrupted import the interpreter may fail to shut down in order.
+        sys.stderr.flush()
+        os._exit(130)
+
+
+def open_closed_streams() -> None:
+    """Give closed standard streams (`>&-`) a null device.
+
+    Otherwise the next file that is opened would take their number, and Python would print errors to stdout. Stdout
+    gets one that cannot be written, so that results that go nowhere are an error.
+    """
+    for number, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY)  # takes the lowest free number
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115, lives as long as the process
+
+
+if __name__ == "__main__":
+    main()

@@ -6,8 +6,11 @@ Results go to stdout, words to stderr. Exit codes: 0 all done, 1 some inputs fai
 
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,6 +27,7 @@ from ssd300.cli.quantize import quantize
 from ssd300.cli.train import train
 from ssd300.cli.weights import weights
 from ssd300.errors import SSD300Error
+from ssd300.terminal import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -73,26 +77,54 @@ def common(
 
 
 def run() -> None:
-    """Entry point of the `ssd300` command: every error ends here, as words on stderr and an exit code."""
+    """Run the verb: every error ends here, as words on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    interrupted = _note_interrupts()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SSD300Error as error:
         _explain(str(error), error)
     except OSError as error:  # the disk is full, or stdout is closed
         _explain(f"{error.filename or 'the results'}: cannot be read or written ({error.strerror or error})", error)
-    except Exception as error:  # noqa: BLE001, the outermost line
+        _drop_unwritten()
+    except Exception as error:
+        if interrupted:  # Ctrl-C inside an import comes out as whatever that package makes of it
+            raise KeyboardInterrupt from error
         hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
         _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
     sys.exit(2)
 
 
+def _note_interrupts() -> list[int]:
+    """Let Ctrl-C raise KeyboardInterrupt as ever; the list returned holds the signals that came."""
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, note)
+    return came
+
+
+def _drop_unwritten() -> None:
+    """Send what stdout still holds nowhere, if it cannot be written: the interpreter would try once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _explain(message: str, error: BaseException) -> None:
     if _debugging():
         traceback.print_exception(error)
-    print(f"ssd300: {message}", file=sys.stderr)
+    print(f"ssd300: {printable(message)}", file=sys.stderr)
 
 
 def _debugging() -> bool:
