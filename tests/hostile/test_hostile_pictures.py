@@ -12,7 +12,7 @@ from PIL import Image
 
 from hostile.pictures import encoded, half, patched
 from ssd300.errors import ImageError
-from ssd300.images import load_for_network, open_source
+from ssd300.images import load_for_network, open_source, streams
 
 # The table of bad inputs ---------------------------------------------------------------------------------------------
 
@@ -187,6 +187,21 @@ def pipe(folder: Path) -> Path:
     return folder / "pipe"
 
 
+def link_to_itself(folder: Path) -> Path:
+    (folder / "self.jpg").symlink_to(folder / "self.jpg")
+    return folder / "self.jpg"
+
+
+class Awaited:
+    async def read(self, size: int = -1) -> bytes:
+        return b""
+
+
+class NotReady:
+    def read(self, size: int = -1) -> None:
+        return None
+
+
 def closed_file(folder: Path) -> io.BytesIO:
     stream = io.BytesIO(b"123")
     stream.close()
@@ -222,14 +237,36 @@ SOURCES = [
         lambda d: f"{d}/*.jpg",
         "{folder}/*.jpg: no file matches this pattern (looked from {cwd})",
     ),
-    ("a pipe", pipe, "{folder}/pipe: a device or pipe, not a file; pipe the picture to '-' instead"),
+    ("a pipe", pipe, "{folder}/pipe: a pipe into which nothing was written for 0.1 seconds; is it closed?"),
+    ("a device", lambda d: "/dev/null", "/dev/null: a device or socket, not a file; pipe the picture to '-' instead"),
     ("a NUL in the name", lambda d: "a\0.jpg", "cannot be read ("),
     ("a name too long", lambda d: "a" * 5000, "cannot be read (File name too long)"),
     ("the empty name", lambda d: "", ": a directory where one picture is expected|no pictures here|no such file"),
     ("None", lambda d: None, "<NoneType>: cannot be read as a picture; expected a path, an http(s) address, bytes"),
     ("a number", lambda d: 5, "<int>: cannot be read as a picture"),
     ("a dict", lambda d: {"path": "a.jpg"}, "<dict>: cannot be read as a picture"),
-    ("a list", lambda d: ["a.jpg"], "<list>: cannot be read as a picture"),
+    ("a list", lambda d: ["a.jpg"], "<list>: several sources where one is expected; pass one of them, or all to"),
+    ("a generator", lambda d: (p for p in "ab"), "<generator>: several sources where one is expected"),
+    (
+        "an array of paths",
+        lambda d: np.array(["a", "b"]),
+        "an array of 2 sources where one is expected; use detect_many",
+    ),
+    ("a bucket", lambda d: "s3://photos/a.jpg", "s3://photos/a.jpg: s3 addresses are not read; download the file and"),
+    ("a bucket's Path", lambda d: Path("gs://photos/a.jpg"), "gs:/photos/a.jpg: gs addresses are not read"),
+    ("an FTP address", lambda d: "ftp://example.com/a.jpg", "ftp addresses are not read; download the file"),
+    ("an address as Path", lambda d: Path("http://a.com/a.jpg"), "which drops one of its slashes; pass it as text"),
+    (
+        "a data address",
+        lambda d: "data:image/png;base64," + "A" * 9000,
+        "data:image/png;base64,AAAAAAAA...: a data address",
+    ),
+    ("a file elsewhere", lambda d: "file://server/a.jpg", "a file on server; expected file:///path of this machine"),
+    ("a file address", lambda d: f"file://{d}/none.jpg", "file://{folder}/none.jpg: no such file; check the path"),
+    ("a bad file address", lambda d: "file://[/a.jpg", "file://[/a.jpg: not an address ("),
+    ("a link to itself", link_to_itself, "{folder}/self.jpg: cannot be read (links that lead in a circle: "),
+    ("unawaited", lambda d: Awaited(), "its read() must be awaited; pass the bytes: `await file.read()`"),
+    ("not ready", lambda d: NotReady(), "nothing to read yet (read() gives None); pass the bytes once they are there"),
     (
         "text file object",
         lambda d: io.StringIO("abc"),
@@ -248,7 +285,8 @@ SOURCES = [
 
 
 @pytest.mark.parametrize(("make", "message"), [s[1:] for s in SOURCES], ids=[s[0] for s in SOURCES])
-def test_bad_sources(make, message, tmp_path):
+def test_bad_sources(make, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "WAIT_SECONDS", 0.1)
     with pytest.raises(ImageError) as caught:
         open_source(make(tmp_path))
     expected = message.format(folder=tmp_path, cwd=Path.cwd())

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images import Source, expand, load_for_network, name_of, open_source
-from ssd300.images import source as source_module
+from ssd300.images import streams as streams_module
 
 PICTURES = [
     ("JPEG", "RGB", {"quality": 80}),
@@ -207,8 +207,9 @@ def test_directories_give_their_pictures_by_name(folder):
     assert all(open_source(source).shape == (60, 90, 3) for source in expand(folder))
 
 
-def test_globs_give_every_matching_file_by_name(folder):
-    assert names(f"{folder}/*") == ["a.JPG", "b.png", "c.tiff", "notes.txt"]
+def test_globs_give_the_matching_pictures_by_name(folder):
+    assert names(f"{folder}/*") == ["a.JPG", "b.png", "c.tiff"]
+    assert names(f"{folder}/*.txt") == ["notes.txt"]  # asked for by its ending
     assert names(f"{folder}/**/*.png") == ["b.png", "d.png"]
     assert names(f"{folder}/[ab]*") == ["a.JPG", "b.png"]
 
@@ -285,7 +286,7 @@ def test_stdin(photo, encode):
 
 
 def test_files_of_absurd_size_are_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_module, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(streams_module, "MAX_FILE_BYTES", 100)
     path = tmp_path / "film.png"
     path.write_bytes(b"x" * 101)
     for source in (path, io.BytesIO(b"x" * 101)):

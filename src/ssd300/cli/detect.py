@@ -108,7 +108,7 @@ def detect(
         "labels": _known_labels(detector, labels),
         "decode": decode.value,
     }
-    inputs = [_remembered(source) for source in expand(sources)]
+    inputs = [_remembered(source) for source in expand(sources, tell=_say)]
     folder = None
     if save:
         from ssd300.cli.saving import OutputFolder
@@ -116,6 +116,12 @@ def detect(
         folder = OutputFolder(save_dir)
     tally = _run(detector, inputs, options, format, folder, crops)
     raise typer.Exit(tally.exit_code())
+
+
+def _say(text: str) -> None:
+    from ssd300.cli.results import printable
+
+    print(f"ssd300: {printable(text)}", file=sys.stderr)
 
 
 def _known_labels(detector: "Detector", labels: list[str] | None) -> list[str] | None:
@@ -134,6 +140,8 @@ class _ReadOnce:
         self.value, self.name, self.data = value, name, b""
 
     def read(self, _size: int = -1) -> bytes:
+        if self.data:  # all of it was given at the first call
+            return b""
         from ssd300.images.source import read_bytes
 
         self.data = read_bytes(self.value, self.name)

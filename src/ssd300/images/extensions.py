@@ -1,9 +1,22 @@
-"""The file extensions of pictures: the one list, for folders of pictures and for data sets alike."""
+"""The file extensions of pictures: the one list, for folders of pictures and for data sets alike.
 
+They say which files of a folder are taken for pictures; how one is read, its content decides.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import PurePath
 
 EXTENSIONS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".dib", ".tif", ".tiff",
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo",
+    ".png", ".apng", ".webp", ".avif", ".avifs", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8",
+)  # fmt: skip
+CLUTTER_FOLDERS = ("__macosx", "@eadir", "__pycache__")  # in lower case; hidden folders are left out anyway
+
+# What lies beside pictures and nobody expects to be looked at: not worth a word.
+_COMPANIONS = (
+    ".txt", ".json", ".jsonl", ".xml", ".csv", ".yaml", ".yml", ".md", ".html", ".ini", ".db", ".log", ".xmp", ".aae",
 )  # fmt: skip
 
 
@@ -14,3 +27,33 @@ def has_picture_extension(path: str | PurePath) -> bool:
     (True, False)
     """
     return str(path).lower().endswith(EXTENSIONS)
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file's name says that it is a picture of a kind that is read; hidden files are none.
+
+    >>> is_picture_name("IMG_1.JPG"), is_picture_name("._IMG_1.JPG"), is_picture_name("IMG_1.HEIC")
+    (True, False, False)
+    """
+    return has_picture_extension(name) and not name.startswith(".")
+
+
+def is_clutter(name: str) -> bool:
+    """Whether a folder of this name is made by programs for themselves, such as `__MACOSX` and `@eaDir`."""
+    return name.startswith(".") or name.lower() in CLUTTER_FOLDERS
+
+
+def skipped_text(names: Iterable[str]) -> str:
+    """How many of these files are no pictures that are read, by ending; empty where that is not worth a word.
+
+    >>> skipped_text(["a.heic", "b.HEIC", "c.NEF", "d.jpg", "notes.txt"])
+    '3 files skipped: 2 .HEIC, 1 .NEF'
+    """
+    others = [n for n in names if not (is_picture_name(n) or n.startswith(".") or n.lower().endswith(_COMPANIONS))]
+    if not others:
+        return ""
+    kinds = Counter(os.path.splitext(name)[1].upper() or "without an ending" for name in others)
+    listed = [f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))]
+    more = [f"{len(listed) - 9} other endings"] if len(listed) > 10 else []
+    shown = listed[: 9 if more else 10] + more
+    return f"{len(others)} {'file' if len(others) == 1 else 'files'} skipped: {', '.join(shown)}"

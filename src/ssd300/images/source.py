@@ -4,11 +4,13 @@ A source is a path, an http(s) address, "-" (standard input), bytes, a binary fi
 or a torch tensor; `expand` also takes directories, globs and lists of all these.
 """
 
+import errno
 import glob
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,17 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.images.addresses import foreign_fault, is_url, local_path
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
-from ssd300.images.extensions import EXTENSIONS, has_picture_extension
+from ssd300.images.extensions import EXTENSIONS
+from ssd300.images.folders import Found, pictures_of
 from ssd300.images.modes import reason, upright_rgb
+from ssd300.images.streams import check_bytes, read_pipe, read_stream
 
-MAX_FILE_BYTES = 2**30
 KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +50,8 @@ def name_of(value: Any) -> str:
     if isinstance(value, Source):
         return value.name
     if isinstance(value, str | os.PathLike):
-        return "<stdin>" if value == "-" else os.fsdecode(value)
+        text = os.fsdecode(value)
+        return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else text
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
     if isinstance(value, np.ndarray):
@@ -57,18 +64,19 @@ def name_of(value: Any) -> str:
     return file_name if isinstance(file_name, str) else f"<{type(value).__name__}>"
 
 
-def expand(sources: Any) -> Iterator[Source]:
+def expand(sources: Any, *, tell: Tell = warnings.warn) -> Iterator[Source]:
     """Every single source in `sources`, in a stable order: lists as given, directories and globs sorted by name.
 
     Directories give the files in them with a picture's ending (not those of their sub-folders, not hidden ones), a glob
-    every file that matches, a 4-D array or tensor its pictures. One that gives nothing is passed on as it is: opening
-    it raises the ImageError that says why, so that in a batch it is one failure among others.
+    those that match (see `folders.pictures_of`), a 4-D array or tensor its pictures, an array of texts its paths. One
+    that gives nothing is passed on as it is: opening it raises the ImageError that says why, so that in a batch it is
+    one failure among others. `tell` is called with a line about the files that were skipped.
     """
     if _is_single(sources):
-        yield from _expand_single(sources)
+        yield from _expand_single(sources, tell)
     elif isinstance(sources, Iterable):
         for item in sources:
-            yield from _expand_single(item)
+            yield from _expand_single(item, tell)
     else:
         yield Source(sources, name_of(sources))
 
@@ -78,38 +86,30 @@ def _is_single(value: Any) -> bool:
     return isinstance(value, known) or is_tensor(value) or hasattr(value, "read")
 
 
-def _expand_single(value: Any) -> Iterator[Source]:
+def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
     if isinstance(value, Source):
         yield value
-    elif isinstance(value, str | os.PathLike) and value != "-" and not _is_url(value):
-        paths = _pictures_of(os.fsdecode(value))
-        yield from (Source(path, path) for path in paths) if paths else [Source(value, name_of(value))]
+    elif isinstance(value, str | os.PathLike) and value != "-" and not is_url(value):
+        found = _found(os.fsdecode(value))
+        if found.paths and found.skipped:
+            tell(f"{name_of(value)}: {found.skipped}")
+        yield from (Source(path, path) for path in found.paths) if found.paths else [Source(value, name_of(value))]
+    elif (
+        isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2
+    ):  # paths, or pictures of different sizes
+        for one in value.ravel().tolist():
+            yield from _expand_single(one, tell)
     elif (isinstance(value, np.ndarray) or is_tensor(value)) and value.ndim == 4:
         yield from (Source(one, name_of(one)) for one in value)
     else:
         yield Source(value, name_of(value))
 
 
-def _pictures_of(path: str) -> list[str]:
-    """The pictures of a directory or a glob, sorted; empty for anything else, and for a directory that is locked."""
-    if os.path.isdir(path):
-        try:
-            with os.scandir(path) as entries:
-                names = [e.name for e in entries if _looks_like_picture(e.name) and not e.is_dir()]
-        except OSError:
-            return []
-        return [os.path.join(path, name) for name in sorted(names)]
-    if glob.has_magic(path) and not os.path.lexists(path):
-        return sorted(found for found in glob.iglob(path, recursive=True) if not os.path.isdir(found))
-    return []
-
-
-def _looks_like_picture(name: str) -> bool:
-    return has_picture_extension(name) and not name.startswith(".")
-
-
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
+def _found(text: str) -> Found:
+    try:
+        return pictures_of(local_path(text))
+    except ImageError:  # said when it is opened
+        return Found()
 
 
 def open_source(
@@ -140,6 +140,10 @@ def read_picture(
     value = source.value if isinstance(source, Source) else source
     if is_tensor(value):
         value = tensor_to_array(value, name)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2:
+        if value.size != 1:
+            raise ImageError(f"{name}: an array of {value.size} sources where one is expected; use detect_many")
+        value = value.ravel().tolist()[0]
     if isinstance(value, np.ndarray):
         rgb = array_to_rgb(value, name, color=color)
     elif isinstance(value, Image.Image):
@@ -153,33 +157,24 @@ def read_picture(
 
 
 def read_bytes(value: Any, name: str, *, allow_private: bool | None = None) -> bytes:
-    """The bytes of a path, address, "-", bytes-like or binary file object. Raises ImageError, DownloadError."""
+    """The bytes of a path, address, "-", bytes-like, binary file object or socket. Raises ImageError, DownloadError."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if _is_url(value):
+    if is_url(value):
         from ssd300.images.fetch import fetch
 
         return fetch(value, allow_private=allow_private)
     if value == "-" and isinstance(value, str):
-        return _read_stream(sys.stdin.buffer, name)
+        if sys.stdin is None:
+            raise ImageError(f"{name}: standard input is closed; pass a path")
+        return read_stream(getattr(sys.stdin, "buffer", sys.stdin), name)
     if isinstance(value, str | os.PathLike):
-        return _read_path(Path(os.fsdecode(value)), name)
-    if hasattr(value, "read"):
-        return _read_stream(value, name)
+        return _read_path(Path(local_path(os.fsdecode(value))), name)
+    if hasattr(value, "read") or hasattr(value, "recv"):
+        return read_stream(value, name)
+    if isinstance(value, Iterable) and not isinstance(value, dict):
+        raise ImageError(f"{name}: several sources where one is expected; pass one of them, or all to detect_many")
     raise ImageError(f"{name}: cannot be read as a picture; expected {KINDS}")
-
-
-def _read_stream(stream: Any, name: str) -> bytes:
-    try:
-        data = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:  # ValueError: a closed file
-        raise ImageError(f"{name}: cannot be read ({reason(error)})") from error
-    if not isinstance(data, bytes):
-        raise ImageError(f"{name}: reading gives {type(data).__name__}, not bytes; open the file in binary mode, 'rb'")
-    if not data:
-        raise ImageError(f"{name}: nothing to read (0 bytes); if the file was read before, call its seek(0)")
-    _check_bytes(len(data), name)
-    return data
 
 
 def _read_path(path: Path, name: str) -> bytes:
@@ -187,24 +182,23 @@ def _read_path(path: Path, name: str) -> bytes:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(f"{name}: {_directory_fault(path)}")
+        if stat.S_ISFIFO(status.st_mode):
+            return read_pipe(str(path), name)
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name}: a device or pipe, not a file; pipe the picture to '-' instead")
-        _check_bytes(status.st_size, name)
+            raise ImageError(f"{name}: a device or socket, not a file; pipe the picture to '-' instead")
+        check_bytes(status.st_size, name)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise ImageError(f"{name}: {_missing_fault(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         text = getattr(error, "strerror", None) or reason(error)
-        raise ImageError(f"{name}: cannot be read ({text})") from error
-
-
-def _check_bytes(size: int, name: str) -> None:
-    if size > MAX_FILE_BYTES:
-        raise ImageError(f"{name}: larger than the {MAX_FILE_BYTES:,} bytes that are read; is it a picture?")
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            text = f"links that lead in a circle: {text}"
+        raise ImageError(f"{name}: {foreign_fault(str(path)) or f'cannot be read ({text})'}") from error
 
 
 def _directory_fault(path: Path) -> str:
-    if _pictures_of(str(path)):
+    if pictures_of(str(path)).paths:
         return "a directory where one picture is expected; pass its files, or use detect_many"
     names = os.listdir(path)
     others = sorted({os.path.splitext(n)[1].lower() or n for n in names})[:5]
@@ -218,7 +212,11 @@ def _directory_fault(path: Path) -> str:
 def _missing_fault(path: Path) -> str:
     if path.is_symlink():
         return f"a dead link to {os.readlink(path)}, which does not exist; restore the target or remove the link"
+    if fault := foreign_fault(str(path)):
+        return fault
     if glob.has_magic(str(path)):
+        if skipped := pictures_of(str(path)).skipped:
+            return f"no picture matches this pattern ({skipped}); expected files ending in {', '.join(EXTENSIONS)}"
         return f"no file matches this pattern (looked from {Path.cwd()}); check it, or quote it in the shell"
     where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
     return f"no such file{where}; check the path"

@@ -1,0 +1,50 @@
+"""What kind of address a text is: http(s), a file's, or one that is not read."""
+
+import os
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from ssd300.errors import ImageError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)[^/]")  # two letters at least: C:/ is a drive
+
+
+def is_url(value: Any) -> bool:
+    """Whether it is an http(s) address as text."""
+    return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
+
+
+def local_path(text: str) -> str:
+    """The path in a file: address; any other text as it is. Raises ImageError for a file of another machine.
+
+    >>> local_path("file:///tmp/a%20b.jpg"), local_path("a b.jpg")
+    ('/tmp/a b.jpg', 'a b.jpg')
+    """
+    if not text.lower().startswith("file:/"):
+        return text
+    from urllib.request import url2pathname  # with ssl and more, of which paths need nothing
+
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ImageError(f"{text}: not an address ({error}); pass the path") from error
+    if parts.netloc not in ("", "localhost") and os.name != "nt":
+        raise ImageError(f"{text}: a file on {parts.netloc}; expected file:///path of this machine, or the path")
+    return url2pathname(parts.path)
+
+
+def foreign_fault(path: str) -> str | None:
+    """What is wrong with an address that was taken for a path and does not exist; None for a path."""
+    if path.lower().startswith("data:"):
+        return "a data address; decode its base64 text and pass the bytes"
+    match = _SCHEME.match(path)
+    if match is None:
+        return None
+    scheme = match[1].lower()
+    if scheme in ("http", "https"):
+        return "an address as a Path, which drops one of its slashes; pass it as text"
+    return (
+        f"{scheme} addresses are not read; download the file and pass its path, "
+        "or open it with a library for them (such as fsspec) and pass the file object"
+    )

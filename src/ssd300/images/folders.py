@@ -1,0 +1,95 @@
+"""Which pictures a directory or a glob stands for. Both leave out the same files, and both end on loops of links."""
+
+import glob
+import os
+from dataclasses import dataclass
+
+from ssd300.images.extensions import is_clutter, is_picture_name, skipped_text
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a directory or glob gives: the `paths` of its pictures, sorted; `skipped` says how many files are none."""
+
+    paths: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+def pictures_of(path: str) -> Found:
+    """The pictures of a directory or a glob; nothing for anything else, and for a directory that is locked.
+
+    A directory gives its own files, not those of its sub-folders. A glob gives what it matches: all of it where it
+    spells the ending out ("*.jpg"), else the pictures of it, as a directory does.
+    """
+    if os.path.isdir(path):
+        return _sorted_out([os.path.join(path, name) for name in _files_in(path)])
+    if glob.has_magic(path) and not os.path.lexists(path):
+        matches = [found for found in _matches(path) if not os.path.isdir(found)]
+        ending = os.path.splitext(os.path.basename(path))[1]
+        return Found(tuple(matches)) if ending and not glob.has_magic(ending) else _sorted_out(matches)
+    return Found()
+
+
+def _sorted_out(paths: list[str]) -> Found:
+    names = [os.path.basename(path) for path in paths]
+    pictures = sorted(path for path, name in zip(paths, names, strict=True) if is_picture_name(name))
+    return Found(tuple(pictures), skipped_text(names))
+
+
+def _files_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not _is_folder(entry)]
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself: an entry that cannot be read, like any other
+        return False
+
+
+def _matches(pattern: str) -> list[str]:
+    """What a glob matches, sorted, each path once; "**" stands for any number of folders."""
+    parts = (pattern.replace(os.altsep, os.sep) if os.altsep else pattern).split(os.sep)
+    if "**" not in parts:
+        return sorted(glob.iglob(pattern))
+    at = parts.index("**")
+    rest = [part for i, part in enumerate(parts[at + 1 :], at + 1) if not part == parts[i - 1] == "**"]
+    top = os.sep.join(parts[:at]) or (os.sep if at and not parts[0] else "")
+    tops = glob.glob(top) if glob.has_magic(top) else [top]
+    found: set[str] = set()
+    for folder in (below for one in tops for below in _folders_below(one)):
+        found.update(_matches(os.path.join(glob.escape(folder), *rest)) if rest else _entries(folder))
+    return sorted(found)
+
+
+def _entries(folder: str) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(folder), "*"))
+
+
+def _folders_below(top: str) -> list[str]:
+    """This folder and all below it, each once however many links lead to it; under its own name rather than a link's.
+
+    The standard library's "**" follows every link: two that lead upwards keep it busy for ever.
+    """
+    seen: set[tuple[int, int]] = set()
+    found: list[str] = []
+    own, linked = [top], list[str]()
+    while own or linked:
+        folder = own.pop() if own else linked.pop()
+        try:
+            status = os.stat(folder or ".")
+            with os.scandir(folder or ".") as entries:
+                below = [entry for entry in entries if not is_clutter(entry.name) and _is_folder(entry)]
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        found.append(folder)
+        for entry in sorted(below, key=lambda entry: entry.name, reverse=True):
+            (linked if entry.is_symlink() else own).append(os.path.join(folder, entry.name))
+    return found

@@ -1,0 +1,93 @@
+"""Bytes out of what gives them piece by piece: file objects, standard input, sockets, pipes; read until their end."""
+
+import inspect
+import os
+import select
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ssd300.errors import ImageError
+from ssd300.images.modes import reason
+
+MAX_FILE_BYTES = 2**30
+WAIT_SECONDS = 30.0  # for the first piece of a pipe, and between two pieces
+
+_PIECE_BYTES = 2**20
+
+
+def read_stream(stream: Any, name: str) -> bytes:
+    """All that a binary file object (`read`) or a socket (`recv`) gives. Raises ImageError.
+
+    One `read` may give less than what is there: an unbuffered pipe gives what has arrived so far.
+    """
+    try:
+        data = _joined(_pieces(stream, name), name)
+    except (OSError, ValueError) as error:  # ValueError: a closed file
+        raise ImageError(f"{name}: cannot be read ({reason(error)})") from error
+    if not data:
+        raise ImageError(f"{name}: nothing to read (0 bytes); if the file was read before, call its seek(0)")
+    return data
+
+
+def read_pipe(path: str, name: str) -> bytes:
+    """All that is written into a FIFO, such as the /dev/fd/63 of a shell's <(command). Raises ImageError, OSError.
+
+    It is waited for, but not for ever: nobody may ever write into it.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(handle, "rb", buffering=0) as stream:
+        _wait(stream, name)
+        return read_stream(stream, name)
+
+
+def check_bytes(size: int, name: str) -> None:
+    """Raises ImageError for more bytes than a picture may have."""
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"{name}: larger than the {MAX_FILE_BYTES:,} bytes that are read; is it a picture?")
+
+
+def _joined(pieces: Iterator[bytes], name: str) -> bytes:
+    kept: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        kept.append(piece)
+        size += len(piece)
+        check_bytes(size, name)
+    return kept[0] if len(kept) == 1 else b"".join(kept)
+
+
+def _pieces(stream: Any, name: str) -> Iterator[bytes]:
+    read: Callable[..., Any] = stream.read if hasattr(stream, "read") else stream.recv
+    try:
+        piece = read(_PIECE_BYTES)
+    except TypeError:  # a `read` that takes no size gives everything
+        yield _as_bytes(read(), name)
+        return
+    while True:
+        if piece is None:  # nothing there yet, of a stream that does not block
+            _wait(stream, name)
+        elif data := _as_bytes(piece, name):
+            yield data
+        else:
+            return
+        piece = read(_PIECE_BYTES)
+
+
+def _as_bytes(piece: Any, name: str) -> bytes:
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    if inspect.iscoroutine(piece):
+        piece.close()
+        raise ImageError(f"{name}: its read() must be awaited; pass the bytes: `await file.read()`")
+    raise ImageError(f"{name}: reading gives {type(piece).__name__}, not bytes; open the file in binary mode, 'rb'")
+
+
+def _wait(stream: Any, name: str) -> None:
+    """Until there is something to read, or the other end has closed."""
+    poll = getattr(select, "poll", None)  # Windows has no such pipes
+    if poll is None or not hasattr(stream, "fileno"):
+        raise ImageError(f"{name}: nothing to read yet (read() gives None); pass the bytes once they are there")
+    waiting = poll()
+    waiting.register(stream.fileno(), select.POLLIN)
+    if not waiting.poll(WAIT_SECONDS * 1000):
+        raise ImageError(f"{name}: a pipe into which nothing was written for {WAIT_SECONDS:g} seconds; is it closed?")
