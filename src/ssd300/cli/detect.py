@@ -119,7 +119,7 @@ def detect(
 
 
 def _say(text: str) -> None:
-    from ssd300.cli.results import printable
+    from ssd300.terminal import printable
 
     print(f"ssd300: {printable(text)}", file=sys.stderr)
 
