@@ -8,20 +8,22 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import openvino as ov
 import pytest
 
 from ssd300.data.load import load_dataset
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.export import quantize as module
-from ssd300.export.nncf_graph import convolution_errors, quantised_convolutions, quantize_graph
+from ssd300.export.nncf_graph import calibrate, convolution_errors, quantize_graph
 from ssd300.export.quantize import calibration_pictures, quantize
 from ssd300.files import sha256_of
 from ssd300.images.resize import load_for_network
+from ssd300.runtime.choice import choose
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
 from ssd300.weights.catalog import load_state
-from ssd300.weights.checkpoint import read_metadata
+from ssd300.weights.checkpoint import read_checkpoint, read_int8, read_metadata, read_specs, read_tensors
 from ssd300.weights.facts import examine
 
 
@@ -45,19 +47,19 @@ def done(model, train, val):
     return quantize(model, train, val, max_ap_drop=0.2, threads=1)
 
 
-def test_the_file_lies_beside_its_model_and_says_what_it_is(done, model, train, val):
-    assert done.path == model.with_name("m.int8.xml")
-    assert sorted(p.name for p in model.parent.iterdir()) == ["m.int8.bin", "m.int8.xml", "m.safetensors"]
-    metadata, parent = read_metadata(done.path), read_metadata(model)
-    assert replace(metadata, training=None, metric=None, parent_sha256=None) == replace(parent, training=None)
-    assert metadata.parent_sha256 == sha256_of(model)
-    assert metadata.metric["AP"] == pytest.approx(done.int8.metrics.ap, abs=1e-4)
-    assert metadata.metric["pictures"] == len(val) == 8
+def test_the_model_itself_says_how_and_keeps_its_numbers(done, model, train, val, seeded_checkpoint):
+    assert done.path == model
+    assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"]
+    assert read_specs(model) == read_specs(seeded_checkpoint)
+    for key, before in read_tensors(seeded_checkpoint, read_specs(model)).items():
+        np.testing.assert_array_equal(read_tensors(model, [key])[key], before)
+    assert model.stat().st_size - seeded_checkpoint.stat().st_size < 40_000
+    metadata, before = read_metadata(model), read_metadata(seeded_checkpoint)
+    assert replace(metadata, training=before.training) == before
     facts = metadata.training["quantization"]
     assert facts["passed"] is True
+    assert facts["AP_int8"] == pytest.approx(done.int8.metrics.ap, abs=1e-4)
     assert facts["calibration"] == {"dataset": train.name, "pictures": 8, "seed": 0}
-    precision = examine(done.path).precision
-    assert precision["i8"] > 0.95 * sum(precision.values())
 
 
 def test_both_were_measured_on_the_same_pictures(done):
@@ -70,17 +72,70 @@ def test_both_were_measured_on_the_same_pictures(done):
 def test_the_detector_takes_it_and_says_why(done, model):
     runtime = Detector.load(model).runtime
     assert runtime.precision == "int8"
-    assert "passed its accuracy check" in runtime.reason
-    assert Detector.load(done.path).runtime.precision == "int8"
+    assert "m.safetensors holds INT8 ranges that passed their accuracy check" in runtime.reason
+    assert Detector.load(model, precision="f32").runtime.precision == "f32"
 
 
 def test_it_answers_about_as_the_float_model(done, model, found_again):
     picture = load_for_network(found_again / "val1.png")[0][None]
-    [(boxes, probabilities)] = load_openvino(done.path, threads=1).infer(picture)
+    [(boxes, probabilities)] = load_openvino(model, threads=1).infer(picture)
     [(exact_boxes, exact)] = load_openvino(model, precision="f32", threads=1).infer(picture)
     assert boxes.shape == exact_boxes.shape
     assert 0 < np.abs(probabilities - exact).mean() < 0.01
     assert np.corrcoef(probabilities[1:].ravel(), exact[1:].ravel())[0, 1] > 0.97
+
+
+def test_the_graph_is_the_one_that_nncf_makes(done, model, train):
+    """The same activations rounded to the same levels, so that sums and all convolutions stay in 8 bits."""
+    state, metadata = read_checkpoint(model)
+    graph = build_graph(state, metadata)
+    theirs = quantize_graph(graph, calibration_pictures(train, 8, 0))
+    ours = build_graph(state, metadata, read_int8(model))
+    assert rounded(ours) == rounded(theirs)
+    assert len(rounded(ours)) == len(read_int8(model).ranges)
+    picture = train.pictures[0].read()
+    exact, a, b = (outputs(g, load_for_network(picture)[0]) for g in (graph, ours, theirs))
+    assert np.linalg.norm(a - exact) < 1.1 * np.linalg.norm(b - exact)
+
+
+def rounded(graph):
+    """Node whose output is rounded -> low, high, and the kinds of node that read it."""
+    found = {}
+    for node in graph.get_ops():
+        if node.get_type_name() == "FakeQuantize":
+            low, high = (node.input_value(i).get_node().data.item() for i in (1, 2))
+            readers = sorted(i.get_node().get_type_name() for i in node.output(0).get_target_inputs())
+            found[node.input_value(0).get_node().get_friendly_name()] = (low, high, readers)
+    return found
+
+
+def outputs(graph, picture):
+    request = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request.infer([picture[None]])
+    return request.get_tensor("outputs").data.copy()
+
+
+def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(seeded_checkpoint, train, val, tmp_path):
+    import torch
+
+    state, metadata = read_checkpoint(seeded_checkpoint)
+    path, names = tmp_path / "m.pt", dict(enumerate(["background", *metadata.classes.names]))
+    tensors = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+    torch.save({"model": tensors, "label_map": names}, path)
+    assert quantize(path, train, val, subset=2, max_ap_drop=1, threads=1).path == tmp_path / "m.int8.safetensors"
+    assert "m.int8.safetensors was made from this file" in choose(path, "auto").reason
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert "m.int8.safetensors was made from another file" in choose(path, "auto").reason
+
+
+def test_an_openvino_file_as_before(model, train, val, tmp_path):
+    out = quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0.2, threads=1).path
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
+    metadata, precision = read_metadata(out), examine(out).precision
+    assert metadata.parent_sha256 == sha256_of(model)
+    assert metadata.metric["pictures"] == len(val) == 8
+    assert precision["i8"] > 0.95 * sum(precision.values())
+    assert Detector.load(out).runtime.precision == "int8"
 
 
 def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(model, train, val, tmp_path, monkeypatch):
@@ -95,7 +150,7 @@ def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(model, tr
     ("settings", "error", "words"),
     [
         ({"val": "train"}, ArgumentError, "share 8 pictures"),
-        ({"out": "m.bin"}, ArgumentError, r"ends in \.xml"),
+        ({"out": "m.bin"}, ArgumentError, r"ends in \.safetensors"),
         ({"out": "no/m.xml"}, ModelError, "there is no folder"),
         ({"subset": 0}, ArgumentError, "--subset is 0"),
         ({"max_ap_drop": 2}, ArgumentError, "--max-ap-drop is 2"),
@@ -129,14 +184,19 @@ def test_the_calibration_pictures_are_drawn_with_the_seed(train):
 @pytest.mark.slow
 def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
     """The worst layers first, and those that stay float are so in the file."""
-    state, metadata = load_state(model)
-    graph, pictures = build_graph(state, metadata), calibration_pictures(train, 4, 0)
-    quantised = quantize_graph(graph, pictures)
-    errors = convolution_errors(graph, quantised, pictures)
-    assert list(errors) == quantised_convolutions(quantised)
+    (state, metadata), pictures = load_state(model), calibration_pictures(train, 4, 0)
+    int8 = calibrate(state, metadata, pictures)
+    errors = convolution_errors(state, metadata, int8, pictures)
+    assert len(errors) == 31
     assert all(0 < error < 0.1 for error in errors.values())
     worst = sorted(errors, key=errors.get)[-2:]
-    assert set(errors) - set(quantised_convolutions(quantize_graph(graph, pictures, worst))) == set(worst)
+    graph = build_graph(state, metadata, int8.keeping_float(worst))
+    floats = {
+        node.get_friendly_name()
+        for node in graph.get_ops()
+        if node.get_type_name() == "Convolution" and node.input_value(1).get_node().get_type_name() == "Constant"
+    }
+    assert floats == set(worst)
 
     told = []
     with pytest.raises(ModelError, match="even with 8 of 31 layers in float; nothing was written"):

@@ -3,11 +3,13 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
-from ssd300.errors import ArgumentError
+from ssd300.architecture import architecture
+from ssd300.errors import ArgumentError, ModelError
 from ssd300.files import sha256_of
 from ssd300.runtime import choice
-from ssd300.runtime.choice import choose, int8_sibling
-from ssd300.weights.checkpoint import read_metadata
+from ssd300.runtime.choice import choose, int8_siblings
+from ssd300.weights.checkpoint import read_metadata, write_int8
+from ssd300.weights.int8 import Int8, activation_names
 
 
 @pytest.fixture
@@ -18,6 +20,11 @@ def model(seeded_checkpoint, tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     path.write_bytes(seeded_checkpoint.read_bytes())
     return path
+
+
+def int8_sibling(model):
+    """The OpenVINO graph that earlier versions wrote."""
+    return int8_siblings(model)[-1]
 
 
 def write_graph(path, metadata, element_type="i8"):
@@ -63,13 +70,50 @@ def test_an_int8_sibling_that_passed_is_taken(precision, model):
     assert (found.path, found.precision) == (int8_sibling(model), "int8")
 
 
+@pytest.fixture
+def ranges(model):
+    """INT8 ranges that fit the model."""
+    network = architecture(read_metadata(model).backbone, 5)
+    return Int8(dict.fromkeys(activation_names(network), (-1.0, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("passed", "precision", "words"),
+    [
+        (True, "int8", "model.safetensors holds INT8 ranges that passed"),
+        (False, "bf16", "the INT8 ranges in model.safetensors did not pass"),
+        (None, "bf16", "the INT8 ranges in model.safetensors did not pass"),
+    ],
+)
+def test_ranges_in_the_model_itself(passed, precision, words, model, ranges):
+    training = None if passed is None else {"quantization": {"passed": passed}}
+    write_int8(model, model, replace(read_metadata(model), training=training), ranges)
+    found = choose(model, "auto")
+    assert (found.path, found.precision) == (model, precision)
+    assert words in found.reason
+
+
+def test_the_models_own_ranges_come_before_a_sibling(model, ranges):
+    write_int8(model, model, replace(read_metadata(model), training={"quantization": {"passed": True}}), ranges)
+    write_sibling(model)
+    assert choose(model, "auto").path == model
+
+
+def test_a_damaged_entry_is_an_error(model, ranges):
+    ranges.ranges.pop("pictures.centred")
+    write_int8(model, model, read_metadata(model), ranges)
+    with pytest.raises(ModelError, match=r"bad INT8 entry: its ranges are not those .*; quantize the model again"):
+        choose(model, "auto")
+    assert choose(model, "f32").precision == "f32"
+
+
 @pytest.mark.parametrize(
     ("sibling", "fault"),
     [
-        (None, "there is no model.int8.xml beside model.safetensors"),
+        (None, "model.safetensors holds no INT8 ranges"),
         ({"passed": False}, "model.int8.xml did not pass its accuracy check"),
         ({"parent": "0" * 64}, "model.int8.xml was made from another file than model.safetensors"),
-        ({"element_type": "f32"}, "model.int8.xml is a float graph"),
+        ({"element_type": "f32"}, "model.int8.xml is a float model"),
     ],
 )
 def test_another_sibling_is_left_alone(sibling, fault, model):
@@ -78,7 +122,7 @@ def test_another_sibling_is_left_alone(sibling, fault, model):
     found = choose(model, "auto")
     assert found.precision == "bf16"
     assert fault in found.reason
-    with pytest.raises(ArgumentError, match=rf'precision="int8": {fault}; make one with `ssd300 quantize'):
+    with pytest.raises(ArgumentError, match=rf'precision="int8": {fault}; make it with `ssd300 quantize'):
         choose(model, "int8")
 
 

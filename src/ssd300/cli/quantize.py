@@ -1,4 +1,4 @@
-"""`ssd300 quantize`: the INT8 form of a model, written only if it holds the accuracy."""
+"""`ssd300 quantize`: let a model run in INT8, if that holds the accuracy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,16 +28,17 @@ def quantize(
     ] = 0.003,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="[default: MODEL.int8.xml beside the model]")
+        Path | None, typer.Option(metavar="FILE.safetensors", help="[default: the model itself; beside a .pt]")
     ] = None,
 ) -> None:
-    """Write a model in INT8, if it is as accurate.
+    """Let a model run in INT8, if it is as accurate.
 
-    INT8 is faster and smaller; both models are measured on --val.
+    INT8 is faster; the model is measured both ways on --val.
 
-    Beside its model the file is used from then on wherever the precision is "auto". Of a data set with the splits train
-    and val, --data takes train and --val takes val; without --val they are both taken from --data, as `ssd300 train`
-    does it: its own splits, or a fifth drawn with the seed.
+    The file then holds what INT8 needs beside its unchanged float weights, and "auto" precision uses it.
+
+    Of a data set with the splits train and val, --data takes train and --val takes val; without --val they are both
+    taken from --data, as `ssd300 train` does it: its own splits, or a fifth drawn with the seed.
 
     Exit code: 0 written, 1 written but some pictures of --val could not be read (they count as empty), 2 not written.
     """
@@ -55,6 +56,8 @@ def quantize(
     calibration, measured = (
         load_train_val(data, seed=seed) if val is None else (_load(data, "train"), _load(val, "val"))
     )
+    if out is not None and out.suffix.lower() == ".xml":
+        typer.echo("Note: an .xml holds INT8 alone; soon only `ssd300 export --int8` writes it.", err=True)
     line = ProgressLine(len(measured))
 
     def say(words: str) -> None:

@@ -1,24 +1,28 @@
-"""Graphs in INT8: NNCF's post-training quantisation of what `build_graph` makes, and what it costs each convolution.
+"""Calibration for INT8: the ranges and corrected biases that NNCF finds on pictures, and what INT8 costs each layer.
 
+NNCF quantizes the float graph; `weights/int8.py` keeps what it found, and `build_graph` builds the INT8 graph from it.
 Nothing is sent: NNCF reports its use through the package openvino_telemetry, which `ssd300.runtime` keeps from loading.
 """
 
 import logging
 import os
-import re
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
+from ssd300.architecture import architecture
 from ssd300.arrays import Float32, UInt8
-from ssd300.errors import MissingExtraError
-from ssd300.runtime.graph import MARGIN, OUTPUTS
+from ssd300.errors import MissingExtraError, ModelError
+from ssd300.runtime.graph import MARGIN, OUTPUTS, build_graph
+from ssd300.weights.int8 import Int8, activation_names, convolution_sizes
+from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import State
 
 _PICTURES_FOR_ERRORS = 4
+_CORRECTED = 1e-6  # a bias that moved by less was only rounded anew
 Node = Any  # openvino comes without types
 
 
@@ -34,71 +38,87 @@ def import_nncf() -> Any:
     return nncf
 
 
-def quantize_graph(model: ov.Model, pictures: UInt8, kept_float: Sequence[str] = ()) -> ov.Model:
-    """A float graph -> the same graph with quantisers, calibrated on pictures [N, 300, 300, 3], N at least 1.
+def quantize_graph(model: ov.Model, pictures: UInt8) -> ov.Model:
+    """A float graph -> the same graph with NNCF's quantizers, calibrated on pictures [N, 300, 300, 3], N at least 1.
 
-    From the node `outputs` on all stays float, and so do the convolutions named in `kept_float`. The same arguments
-    give the same graph, bit for bit. Raises MissingExtraError.
+    From the node `outputs` on all stays float. Raises MissingExtraError.
     """
     nncf = import_nncf()
     with redirect_stdout(sys.stderr):  # progress bars
-        quantised = nncf.quantize(
+        return nncf.quantize(
             model,
             nncf.Dataset(list(pictures[:, None])),  # batches of one
             subset_size=len(pictures),
             target_device=nncf.TargetDevice.CPU,
             preset=nncf.QuantizationPreset.MIXED,
-            ignored_scope=nncf.IgnoredScope(
-                names=sorted(kept_float), subgraphs=[nncf.Subgraph(inputs=[OUTPUTS], outputs=[MARGIN])]
-            ),
-            # CPUs without VNNI add products in 16 bits, which can saturate. Weights of 7 bits never do, but cost more
-            # accuracy than saturation does, on AVX2 too (docs/quantize.md): so they are for the first layer alone.
+            ignored_scope=nncf.IgnoredScope(subgraphs=[nncf.Subgraph(inputs=[OUTPUTS], outputs=[MARGIN])]),
+            # Weights of 7 bits in the first layer alone, as `rounded_kernel` has them: biases are corrected for that.
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
         )
-    _name_nodes(quantised)
-    return quantised
 
 
-def _name_nodes(model: ov.Model) -> None:
-    """Names by place for the nodes that OpenVINO numbered by how many there had been in the process before."""
-    for i, node in enumerate(model.get_ordered_ops()):
-        if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
-            node.set_friendly_name(f"quantised.{i}")
+def calibrate(state: State, metadata: ModelMetadata, pictures: UInt8) -> Int8:
+    """Ranges and corrected biases of a model, found on pictures [N, 300, 300, 3], N at least 1.
+
+    The same arguments give the same numbers on the same kind of CPU. Raises MissingExtraError; ModelError where an
+    activation is the same number everywhere, so that it has no range.
+    """
+    network = architecture(metadata.backbone, metadata.num_classes)
+    exact = build_graph(state, metadata)
+    before = {node.get_friendly_name(): node for node in exact.get_ops()}
+    quantized = quantize_graph(exact, pictures)
+    ranges: dict[str, tuple[float, float]] = {}
+    after: dict[str, Node] = {}
+    for node in quantized.get_ops():
+        after[node.get_friendly_name()] = node
+        if node.get_type_name() == "FakeQuantize":
+            source = node.input_value(0).get_node().get_friendly_name()
+            low, high = (float(_constant(node, i).item()) for i in (1, 2))
+            ranges[source] = (low, high)
+    biases = {}
+    for name in convolution_sizes(network):
+        old, new = (_constant(nodes[f"{name}.biased"], 1).ravel() for nodes in (before, after))
+        if np.abs(new - old).max() > _CORRECTED:
+            biases[name] = new.copy()
+    if missing := [name for name in activation_names(network) if name not in ranges]:
+        raise ModelError(
+            f"NNCF found no range for {len(missing)} activations, such as {missing[0]}; try other pictures"
+        )
+    # Through the text of the file, so that what is measured is what is written.
+    return Int8.from_json(Int8(ranges, biases).to_json(), network, "the calibration")
 
 
-def quantised_convolutions(model: ov.Model) -> list[str]:
-    """The names of the convolutions whose input is quantised, in the order of computation."""
-    return [
-        node.get_friendly_name()
-        for node in model.get_ordered_ops()
-        if node.get_type_name() == "Convolution" and _quantiser(node).get_type_name() == "FakeQuantize"
-    ]
-
-
-def convolution_errors(model: ov.Model, quantised: ov.Model, pictures: UInt8) -> dict[str, float]:
+def convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictures: UInt8) -> dict[str, float]:
     """How far `outputs` moves when one convolution alone is in INT8: |moved - exact| / |exact|, by its name.
 
     Measured on the first few pictures: a graph is compiled for each convolution, which takes seconds in all.
     """
     pictures = pictures[:_PICTURES_FOR_ERRORS]
-    exact = _outputs(model, pictures)
-    names = quantised_convolutions(quantised)
-    moved = ((name, _outputs(_with_one_rounded(model, quantised, name), pictures) - exact) for name in names)
-    return {name: float(np.linalg.norm(difference) / np.linalg.norm(exact)) for name, difference in moved}
+    network = architecture(metadata.backbone, metadata.num_classes)
+    graph = build_graph(state, metadata)
+    exact = _outputs(graph, pictures)
+    nodes = {node.get_friendly_name(): node for node in graph.get_ops()}
+    names = list(convolution_sizes(network))
+    errors = {}
+    for name in names:
+        read = _input_name(nodes[name])
+        others = [other for other in names if other != name]
+        alone = Int8({read: int8.ranges[read]}, int8.biases, tuple(others))
+        moved = _outputs(build_graph(state, metadata, alone), pictures) - exact
+        errors[name] = float(np.linalg.norm(moved) / np.linalg.norm(exact))
+    return errors
 
 
-def _with_one_rounded(model: ov.Model, quantised: ov.Model, name: str) -> ov.Model:
-    """The float graph with one convolution, its quantisers and its bias taken from the quantised graph."""
-    model, quantised = model.clone(), quantised.clone()
-    into = {node.get_friendly_name(): node for node in model.get_ops()}
-    taken = {node.get_friendly_name(): node for node in quantised.get_ops()}
-    quantiser = _quantiser(taken[name])
-    source = quantiser.input_value(0).get_node().get_friendly_name()
-    quantiser.input(0).replace_source_output(into[source].output(0))
-    biased = f"{name}.biased"  # build_graph's name of convolution plus bias
-    for reader in into[biased].output(0).get_target_inputs():
-        reader.replace_source_output(taken[biased].output(0))
-    return ov.Model(model.get_results(), model.get_parameters(), name)
+def _input_name(convolution: Node) -> str:
+    """The activation that a convolution reads, seen through max-pooling, which comes after rounding."""
+    node = convolution.input_value(0).get_node()
+    name: str = (node.input_value(0).get_node() if node.get_type_name() == "MaxPool" else node).get_friendly_name()
+    return name
+
+
+def _constant(node: Node, place: int) -> Float32:
+    values: Float32 = node.input_value(place).get_node().data
+    return values
 
 
 def _outputs(model: ov.Model, pictures: UInt8) -> Float32:
@@ -109,9 +129,3 @@ def _outputs(model: ov.Model, pictures: UInt8) -> Float32:
         request.infer([picture[None]])
         found.append(request.get_tensor(OUTPUTS).data.copy())
     return np.concatenate(found)
-
-
-def _quantiser(convolution: Node) -> Node:
-    """The node that a convolution reads, seen through max-pooling, which NNCF places after a quantiser."""
-    node = convolution.input_value(0).get_node()
-    return node.input_value(0).get_node() if node.get_type_name() == "MaxPool" else node

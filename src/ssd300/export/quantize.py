@@ -1,7 +1,7 @@
-"""A model in INT8 beside the float one, written only if it holds the accuracy.
+"""INT8 for a model: ranges and corrected biases in its own file, written only if INT8 holds the accuracy.
 
-weights -> float graph -> quantised graph -> AP of both on the same pictures -> good enough: the file
-                              ^ the worst layers stay float, twice as many each round  <- too much lost
+weights, pictures -> ranges and biases -> INT8 graph -> AP of both on the same pictures -> good enough: the file
+                                  ^ the worst layers stay float, twice as many each round  <- too much lost
 """
 
 import tempfile
@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssd300.architecture import architecture
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, compare, evaluate
-from ssd300.export.files import load_source, publish_graph, save_graph
-from ssd300.export.nncf_graph import convolution_errors, import_nncf, quantised_convolutions, quantize_graph
+from ssd300.export.files import publish_graph, save_graph
+from ssd300.export.nncf_graph import calibrate, convolution_errors, import_nncf
+from ssd300.files import refuse_special, sha256_of
 from ssd300.images.resize import resize_to_network
-from ssd300.runtime.choice import int8_sibling
+from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.embedded import RT_INFO_PATH
+from ssd300.weights.catalog import load_state
+from ssd300.weights.checkpoint import write_checkpoint, write_int8
+from ssd300.weights.int8 import Int8, convolution_sizes
 from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import State
 
 if TYPE_CHECKING:
     from ssd300.evaluate.bootstrap import Difference
@@ -41,7 +46,7 @@ Progress = Callable[[int, int], None]  # pictures done, pictures in all
 class Quantization:
     """The answer of `quantize`.
 
-    path            the .xml that was written, its .bin beside it
+    path            the file that was written
     float32, int8   the evaluations of both models on the same pictures
     difference      INT8 minus float with paired 95 % intervals
     convolutions    how many there are; `kept_float` names those that stayed float
@@ -70,31 +75,33 @@ def quantize(
     say: Say = lambda words: None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Write the INT8 form of a model file (.safetensors, .pt, .pth), if it loses at most `max_ap_drop` AP on `val`.
+    """Let a model file (.safetensors, .pt, .pth) run in INT8, if that loses at most `max_ap_drop` AP on `val`.
 
     Args:
         data: pictures that show the value ranges; `subset` of them are drawn with `seed`. Their boxes are not used.
         val: other pictures, on which both models are measured.
-        out: an .xml file; None takes the place beside the model where `Detector.load(model)` finds it.
+        out: a .safetensors file with the float weights and all that INT8 needs; None writes the model itself anew, its
+            tensors unchanged, or for a .pt the place beside it where `Detector.load(model)` finds it. An .xml file
+            holds the INT8 graph alone.
         say: is told each step in words.
 
     The same arguments write the same bytes on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
     MissingExtraError; ModelError where the model cannot be used, or loses too much, and then nothing is written.
     """
-    out = int8_sibling(model) if out is None else out
+    out = _place(model) if out is None else out
     _check(data, val, out, subset, max_ap_drop)
     import_nncf()  # a missing package is told before minutes of detecting
-    state, metadata = load_source(model)
-    graph = build_graph(state, metadata)
+    state, metadata = load_state(model)
     say(f"Measuring in float on {len(val)} pictures of {val.name}.")
-    exact = _measure(graph, metadata, val, threads, progress)
+    exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)
     if exact.metrics.ap < 0:
         raise DatasetError(f"{val.name} has no boxes to measure AP with: give --val pictures with boxes of the classes")
     pictures = calibration_pictures(data, subset, seed)
     say(f"Calibrating on {len(pictures)} pictures of {data.name}.")
-    for attempt in _attempts(graph, pictures):
-        say(f"Measuring in INT8, {len(attempt.kept_float)} of {attempt.convolutions} layers in float.")
-        rounded = _measure(attempt.graph, metadata, val, threads, progress)
+    layers = len(convolution_sizes(architecture(metadata.backbone, metadata.num_classes)))
+    for int8 in _attempts(state, metadata, pictures, layers):
+        say(f"Measuring in INT8, {len(int8.kept_float)} of {layers} layers in float.")
+        rounded = _measure(build_graph(state, metadata, int8), metadata, val, threads, progress)
         drop = exact.metrics.ap - rounded.metrics.ap
         say(f"AP {exact.metrics.ap:.4f} in float, {rounded.metrics.ap:.4f} in INT8.")
         if drop <= max_ap_drop:
@@ -102,36 +109,31 @@ def quantize(
     else:
         raise ModelError(
             f"{model}: INT8 loses {drop:.4f} AP on {val.name}, allowed is {max_ap_drop:g}, even with "
-            f"{len(attempt.kept_float)} of {attempt.convolutions} layers in float; nothing was written. Calibrate on "
+            f"{len(int8.kept_float)} of {layers} layers in float; nothing was written. Calibrate on "
             "more pictures of the kind that the model will see, or allow more with --max-ap-drop"
         )
     calibration = {"dataset": data.name, "pictures": len(pictures), "seed": seed}
-    described = _described(metadata, exact, rounded, attempt.kept_float, calibration, max_ap_drop)
-    attempt.graph.set_rt_info(described.to_json(), list(RT_INFO_PATH))
-    _write(attempt.graph, out)
+    described = _described(metadata, exact, rounded, int8.kept_float, calibration, max_ap_drop)
+    _write(model, state, described, int8, rounded, out)
     difference = compare(exact, rounded)
-    return Quantization(out, exact, rounded, difference, attempt.convolutions, attempt.kept_float, len(pictures))
+    return Quantization(out, exact, rounded, difference, layers, int8.kept_float, len(pictures))
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    graph: Any
-    convolutions: int
-    kept_float: tuple[str, ...]
-
-
-def _attempts(graph: Any, pictures: UInt8) -> Iterator[_Attempt]:
-    """Quantised graphs, each with more layers in float: none, the one that hurts most, then twice as many each time."""
-    quantised = quantize_graph(graph, pictures)
-    total = len(quantised_convolutions(quantised))
-    yield _Attempt(quantised, total, ())
-    errors = convolution_errors(graph, quantised, pictures)
+def _attempts(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:
+    """More and more layers in float: none, the one that hurts most, then twice as many each time."""
+    int8 = calibrate(state, metadata, pictures)
+    yield int8
+    errors = convolution_errors(state, metadata, int8, pictures)
     worst = sorted(errors, key=lambda name: (-errors[name], name))
     number = 1
-    while number <= MOST_FLOAT * total:
-        kept = tuple(worst[:number])
-        yield _Attempt(quantize_graph(graph, pictures, kept), total, kept)
+    while number <= MOST_FLOAT * layers:
+        yield int8.keeping_float(worst[:number])
         number *= 2
+
+
+def _place(model: Path) -> Path:
+    """Where the INT8 form of a model belongs: into the model itself if that can hold it."""
+    return model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
 
 
 def calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
@@ -141,8 +143,9 @@ def calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
 
 
 def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: float) -> None:
-    if out.suffix.lower() != ".xml":
-        raise ArgumentError(f"--out is {out}: expected a name that ends in .xml (its weights go into a .bin beside it)")
+    if out.suffix.lower() not in (".safetensors", ".xml"):
+        raise ArgumentError(f"--out is {out}: expected a name that ends in .safetensors")
+    refuse_special(out)
     if not out.parent.is_dir():
         raise ModelError(f"{out}: cannot be written: there is no folder {out.parent}; make it first")
     if subset < 1:
@@ -180,7 +183,7 @@ def _described(
     calibration: dict[str, Any],
     max_ap_drop: float,
 ) -> ModelMetadata:
-    """What the file says of itself: its metric is that of INT8, and its training tells what was lost."""
+    """What the file says of itself: its metric stays that of float, and its training tells what INT8 loses."""
     measured = {
         "passed": True,
         "AP_float": round(exact.metrics.ap, 4),
@@ -191,6 +194,22 @@ def _described(
         "calibration": calibration,
         "nncf": version("nncf"),
     }
+    return replace(metadata, training={**(metadata.training or {}), "quantization": measured})
+
+
+def _write(model: Path, state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
+    if not (out.exists() and out.samefile(model)):
+        metadata = replace(metadata, parent_sha256=sha256_of(model))
+    if out.suffix.lower() == ".xml":
+        _write_graph(state, metadata, int8, rounded, out)
+    elif model.suffix.lower() == ".safetensors":
+        write_int8(model, out, metadata, int8)
+    else:
+        write_checkpoint(out, state, metadata, int8=int8)
+
+
+def _write_graph(state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
+    """The INT8 graph alone as .xml and .bin, its metric that of INT8, read back before it is moved into place."""
     metric = {
         "AP": round(rounded.metrics.ap, 4),
         "AP50": round(rounded.metrics.ap50, 4),
@@ -198,13 +217,8 @@ def _described(
         "dataset": rounded.dataset.name,
         "pictures": len(rounded.dataset),
     }
-    return replace(metadata, metric=metric, training={**(metadata.training or {}), "quantization": measured})
-
-
-def _write(quantised: Any, out: Path) -> None:
-    """The pair .xml and .bin, read back before it is moved into place."""
     with tempfile.TemporaryDirectory(prefix=f".{out.stem}.", dir=out.parent) as folder:
         temporary = Path(folder) / out.name
-        save_graph(quantised, temporary)
+        save_graph(build_graph(state, replace(metadata, metric=metric), int8), temporary)
         read_graph(temporary)
         publish_graph(temporary, out)

@@ -6,7 +6,9 @@ from pathlib import Path
 from ssd300.errors import ArgumentError, ModelError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.runtime.cpu import isa_cap, native_bf16
+from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.embedded import read_ir
+from ssd300.weights.metadata import ModelMetadata
 
 PRECISIONS = ("auto", "f32", "bf16", "int8")
 
@@ -23,46 +25,59 @@ class Choice:
 def choose(path: Path, precision: str) -> Choice:
     """What `precision` means for a model file on this CPU.
 
-    "auto": the INT8 sibling if it was made from this very file and passed its accuracy check; else bf16 where the CPU
-    has it and its instruction set is not capped; else f32. Raises ArgumentError for a precision that cannot be had,
-    and ModelError for a file that cannot be read.
+    "auto": INT8 if the file says how, or has a sibling that was made from this very file, and it passed its accuracy
+    check; else bf16 where the CPU has it and its instruction set is not capped; else f32. Raises ArgumentError for a
+    precision that cannot be had, and ModelError for a file that cannot be read.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
     if path.suffix.lower() == ".xml":
         return _choose_for_graph(path, precision)
     if precision in ("auto", "int8"):
-        sibling = int8_sibling(path)
-        fault = sibling_fault(path)
-        if fault is None:
-            return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
+        fault = f"{path.name} holds no INT8 ranges"
+        if path.suffix.lower() == ".safetensors" and read_int8(path):
+            if _passed(read_metadata(path)):
+                return Choice(path, "int8", f"{path.name} holds INT8 ranges that passed their accuracy check")
+            fault = f"the INT8 ranges in {path.name} did not pass their accuracy check"
+        for sibling in int8_siblings(path):
+            if not sibling.is_file():
+                continue
+            found = sibling_fault(path, sibling)
+            if found is None:
+                return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
+            fault = found
         if precision == "int8":
-            raise ArgumentError(f'precision="int8": {fault}; make one with `ssd300 quantize --model {path}`')
+            raise ArgumentError(f'precision="int8": {fault}; make it with `ssd300 quantize --model {path}`')
         return _choose_float(path, precision, f"no INT8 ({fault}); ")
     return _choose_float(path, precision, "")
 
 
-def int8_sibling(path: Path) -> Path:
-    """Where the INT8 graph of a model file lies: default.safetensors -> default.int8.xml."""
-    return path.with_name(f"{path.stem}.int8.xml")
+def int8_siblings(path: Path) -> list[Path]:
+    """Files beside a model that may hold its INT8 form: a .pt cannot hold it, and it used to be an .xml."""
+    own = [] if path.suffix.lower() == ".safetensors" else [path.with_name(f"{path.stem}.int8.safetensors")]
+    return [*own, path.with_name(f"{path.stem}.int8.xml")]
 
 
-def sibling_fault(path: Path) -> str | None:
+def sibling_fault(path: Path, sibling: Path) -> str | None:
     """Why the INT8 sibling of a model file cannot stand in for it, or None if it can."""
-    sibling = int8_sibling(path)
-    if not sibling.is_file():
-        return f"there is no {sibling.name} beside {path.name}"
     try:
-        metadata, constants = read_ir(sibling)
+        if sibling.suffix == ".xml":
+            metadata, constants = read_ir(sibling)
+            rounded = "i8" in constants
+        else:
+            metadata, rounded = read_metadata(sibling), read_int8(sibling) is not None
     except ModelError as error:
         return str(error)
-    if "i8" not in constants:
-        return f"{sibling.name} is a float graph"
+    if not rounded:
+        return f"{sibling.name} is a float model"
     if metadata.parent_sha256 != sha256_of(path):
         return f"{sibling.name} was made from another file than {path.name}"
-    if not (metadata.training or {}).get("quantization", {}).get("passed"):
-        return f"{sibling.name} did not pass its accuracy check"
-    return None
+    return None if _passed(metadata) else f"{sibling.name} did not pass its accuracy check"
+
+
+def _passed(metadata: ModelMetadata) -> bool:
+    quantization = (metadata.training or {}).get("quantization")
+    return isinstance(quantization, dict) and quantization.get("passed") is True
 
 
 def _choose_for_graph(path: Path, precision: str) -> Choice:

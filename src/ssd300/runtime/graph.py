@@ -6,9 +6,13 @@
 
 The margin says which priors can hold a detection (`postprocess.possible_priors`), so softmax, box decoding and
 copying touch a few dozen columns of `outputs` and not 8732 x 81 numbers. What else was tried is in docs/performance.md.
+
+For INT8 a FakeQuantize follows each activation that a convolution or a residual sum reads, and kernels are int8 numbers
+times a scale: OpenVINO then computes convolutions and sums in INT8. Heads' outputs and all that follows stay float.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,7 @@ from ssd300.arrays import Float64
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights.embedded import RT_INFO_PATH
 from ssd300.weights.folding import folded
+from ssd300.weights.int8 import LEVELS, PICTURES, Int8, rounded_kernel
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
@@ -28,23 +33,24 @@ INPUT, OUTPUTS, MARGIN = "pictures", "outputs", "margin"
 Node = Any  # openvino comes without types
 
 
-def build_graph(state: State, metadata: ModelMetadata) -> ov.Model:
-    """A state with the published keys and its metadata -> the graph drawn above, batch size open.
+def build_graph(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> ov.Model:
+    """A state with the published keys and its metadata -> the graph drawn above, batch size open; INT8 if given how.
 
     Every node is named after the key of its weights, so that the same weights always give the same file. The metadata
     travels in the model's rt_info, as one JSON text.
     """
     network = architecture(metadata.backbone, metadata.num_classes)
+    builder = _Builder(state, int8)
     pictures = _named(ops.parameter([-1, 300, 300, 3], ov.Type.u8), INPUT)
-    x = _stem(pictures, network.stem, state)
+    x = builder.stem(pictures, network.stem)
     for stage in network.stages:
         for block in stage:
-            x = _residual(x, block, state)
+            x = builder.residual(x, block)
     maps = [x]
     for narrow, wide in network.extras:
-        x = _conv_relu(_conv_relu(x, narrow, state), wide, state)
+        x = builder.conv_relu(builder.conv_relu(x, narrow), wide)
         maps.append(x)
-    outputs = _heads(maps, network, state)
+    outputs = builder.heads(maps, network)
     margin = _margin(outputs, metadata.num_classes)
     results = [_named(ops.result(node), f"{name}.result") for node, name in ((outputs, OUTPUTS), (margin, MARGIN))]
     for result, name in zip(results, (OUTPUTS, MARGIN), strict=True):
@@ -55,49 +61,81 @@ def build_graph(state: State, metadata: ModelMetadata) -> ov.Model:
     return model
 
 
-def _stem(pictures: Node, conv: Conv, state: State) -> Node:
-    """Normalisation, first convolution, max-pool.
+@dataclass
+class _Builder:
+    """Adds nodes for the parts of one network; `int8` None builds it in float."""
 
-    (x / 255 - mean) / std becomes a subtraction here and a division of the kernel. Folding the mean into the bias
-    would be wrong at the border, where the padding is zero; a quantiser then sits right before the convolution.
-    """
-    x = _named(ops.convert(pictures, "f32"), f"{INPUT}.float")
-    x = _named(ops.transpose(x, _constant(np.array([0, 3, 1, 2]), f"{INPUT}.nchw.order")), f"{INPUT}.nchw")
-    mean = np.array(MEAN).reshape(1, 3, 1, 1) * 255
-    x = _named(ops.subtract(x, _constant(mean.astype(np.float32), f"{INPUT}.mean")), f"{INPUT}.centred")
-    kernel, bias = folded(conv, state)
-    x = _convolution(x, kernel / (np.array(STD).reshape(1, 3, 1, 1) * 255), bias, conv, conv.key)
-    x = _named(ops.relu(x), f"{conv.key}.relu")
-    return _named(ops.max_pool(x, [2, 2], [1, 1], [1, 1], [3, 3], "floor"), "max_pool")
+    state: State
+    int8: Int8 | None
+    _rounded: dict[str, Node] = field(default_factory=dict)
 
+    def stem(self, pictures: Node, conv: Conv) -> Node:
+        """Normalization, first convolution, max-pool.
 
-def _residual(x: Node, block: ResidualBlock, state: State) -> Node:
-    y = x
-    for conv in block.convs[:-1]:
-        y = _conv_relu(y, conv, state)
-    last = block.convs[-1]
-    y = _convolution(y, *folded(last, state), last, last.key)
-    if block.shortcut:
-        x = _convolution(x, *folded(block.shortcut, state), block.shortcut, block.shortcut.key)
-    return _named(ops.relu(_named(ops.add(y, x), f"{last.key}.sum")), f"{last.key}.relu")
+        (x / 255 - mean) / std becomes a subtraction here and a division of the kernel. Folding the mean into the bias
+        would be wrong at the border, where the padding is zero; a quantizer then sits right before the convolution.
+        """
+        x = _named(ops.convert(pictures, "f32"), f"{INPUT}.float")
+        x = _named(ops.transpose(x, _constant(np.array([0, 3, 1, 2]), f"{INPUT}.nchw.order")), f"{INPUT}.nchw")
+        mean = np.array(MEAN).reshape(1, 3, 1, 1) * 255
+        x = _named(ops.subtract(x, _constant(mean.astype(np.float32), f"{INPUT}.mean")), PICTURES)
+        kernel, bias = folded(conv, self.state)
+        x = self.convolution(x, kernel / (np.array(STD).reshape(1, 3, 1, 1) * 255), bias, conv, conv.key)
+        # Rounded before pooling, which commutes: the convolution then writes 8 bits.
+        x = self.rounded(_named(ops.relu(x), f"{conv.key}.relu"))
+        return _named(ops.max_pool(x, [2, 2], [1, 1], [1, 1], [3, 3], "floor"), "max_pool")
 
+    def residual(self, x: Node, block: ResidualBlock) -> Node:
+        y = x
+        for conv in block.convs[:-1]:
+            y = self.conv_relu(y, conv)
+        last = block.convs[-1]
+        y = self.convolution(y, *folded(last, self.state), last, last.key)
+        if block.shortcut:
+            x = self.convolution(x, *folded(block.shortcut, self.state), block.shortcut, block.shortcut.key)
+        y = _named(ops.add(self.rounded(y), self.rounded(x)), f"{last.key}.sum")
+        return _named(ops.relu(y), f"{last.key}.relu")
 
-def _conv_relu(x: Node, conv: Conv, state: State) -> Node:
-    return _named(ops.relu(_convolution(x, *folded(conv, state), conv, conv.key)), f"{conv.key}.relu")
+    def conv_relu(self, x: Node, conv: Conv) -> Node:
+        return _named(ops.relu(self.convolution(x, *folded(conv, self.state), conv, conv.key)), f"{conv.key}.relu")
 
+    def heads(self, maps: Sequence[Node], network: Architecture) -> Node:
+        """[B, 4 + K, P]: one convolution a map for both heads, so each map is read once."""
+        columns = []
+        heads = zip(maps, network.location_heads, network.class_heads, ANCHORS_PER_CELL, strict=True)
+        for k, (x, loc, conf, anchors) in enumerate(heads):
+            kernels, biases = zip(folded(loc, self.state), folded(conf, self.state), strict=True)
+            y = self.convolution(x, np.concatenate(kernels), np.concatenate(biases), loc, f"head.{k}")
+            # Channel = (coordinate or class) * anchors + anchor, so a plain reshape gives the published order.
+            rows = (loc.out_channels + conf.out_channels) // anchors
+            shape = _constant(np.array([0, rows, -1]), f"head.{k}.shape")
+            columns.append(_named(ops.reshape(y, shape, special_zero=True), f"head.{k}.rows"))
+        return _named(ops.concat(columns, 2), OUTPUTS)
 
-def _heads(maps: Sequence[Node], network: Architecture, state: State) -> Node:
-    """[B, 4 + K, P]: one convolution a map for both heads, so each map is read once."""
-    columns = []
-    heads = zip(maps, network.location_heads, network.class_heads, ANCHORS_PER_CELL, strict=True)
-    for k, (x, loc, conf, anchors) in enumerate(heads):
-        kernels, biases = zip(folded(loc, state), folded(conf, state), strict=True)
-        y = _convolution(x, np.concatenate(kernels), np.concatenate(biases), loc, f"head.{k}")
-        # Channel = (coordinate or class) * anchors + anchor, so a plain reshape gives the published order of priors.
-        rows = (loc.out_channels + conf.out_channels) // anchors
-        shape = _constant(np.array([0, rows, -1]), f"head.{k}.shape")
-        columns.append(_named(ops.reshape(y, shape, special_zero=True), f"head.{k}.rows"))
-    return _named(ops.concat(columns, 2), OUTPUTS)
+    def convolution(self, x: Node, kernel: Float64, bias: Float64, conv: Conv, name: str) -> Node:
+        stride, padding = [conv.stride] * 2, [conv.padding] * 2
+        if self.int8 and self.int8.rounds(name):
+            x = self.rounded(x)
+            numbers, scale = rounded_kernel(kernel, stem=conv.in_channels == 3)
+            weight = _named(ops.convert(_constant(numbers, f"{name}.weight.int8"), "f32"), f"{name}.weight.float")
+            weight = _named(ops.multiply(weight, _constant(scale, f"{name}.weight.scale")), f"{name}.weight")
+            bias = np.asarray(self.int8.biases.get(name, bias), np.float64)
+        else:
+            weight = _constant(kernel.astype(np.float32), f"{name}.weight")
+        y = _named(ops.convolution(x, weight, stride, padding, padding, [1, 1]), name)
+        offset = _constant(bias.astype(np.float32).reshape(1, -1, 1, 1), f"{name}.bias")
+        return _named(ops.add(y, offset), f"{name}.biased")
+
+    def rounded(self, x: Node) -> Node:
+        """The node that rounds x to 8 bits, one for all that read it; x itself where no range is known."""
+        name = x.get_friendly_name()
+        if self.int8 is None or name not in self.int8.ranges:
+            return x
+        if name not in self._rounded:
+            ends = zip(("low", "high"), self.int8.ranges[name], strict=True)
+            low, high = (_constant(np.array(value, np.float32), f"{name}.{end}") for end, value in ends)
+            self._rounded[name] = _named(ops.fake_quantize(x, low, high, low, high, LEVELS), f"{name}.int8")
+        return self._rounded[name]
 
 
 def _margin(outputs: Node, num_classes: int) -> Node:
@@ -107,14 +145,6 @@ def _margin(outputs: Node, num_classes: int) -> Node:
     best = _named(ops.reduce_max(objects, _constant(np.array([1]), "best.axis"), keep_dims=False), "best")
     background = _named(ops.squeeze(background, _constant(np.array([1]), "background.axis")), "background")
     return _named(ops.subtract(best, background), MARGIN)
-
-
-def _convolution(x: Node, kernel: Float64, bias: Float64, conv: Conv, name: str) -> Node:
-    stride, padding = [conv.stride] * 2, [conv.padding] * 2
-    weight = _constant(kernel.astype(np.float32), f"{name}.weight")
-    y = _named(ops.convolution(x, weight, stride, padding, padding, [1, 1]), name)
-    offset = _constant(bias.astype(np.float32).reshape(1, -1, 1, 1), f"{name}.bias")
-    return _named(ops.add(y, offset), f"{name}.biased")
 
 
 def _constant(values: NDArray[Any], name: str) -> Node:

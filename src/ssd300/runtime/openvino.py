@@ -19,6 +19,7 @@ from ssd300.runtime.choice import choose
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import cache_folder, load_state
+from ssd300.weights.checkpoint import read_int8
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
 
@@ -33,7 +34,7 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
         model, metadata = read_graph(choice.path)
     else:
         state, metadata = load_state(choice.path)
-        model = build_graph(state, metadata)
+        model = build_graph(state, metadata, read_int8(choice.path) if choice.precision == "int8" else None)
     return OpenVINORuntime(model, metadata, choice.precision, threads=threads, reason=choice.reason)
 
 

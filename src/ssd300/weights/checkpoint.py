@@ -14,6 +14,7 @@ from ssd300.architecture import Architecture, architecture
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.files import replacing, sha256_of
 from ssd300.weights.embedded import read_ir_metadata, read_onnx_metadata
+from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State, TensorSpec, check_network, checked, checked_tensor, identify
 
@@ -21,11 +22,13 @@ __all__ = [
     "ModelMetadata",
     "State",
     "read_checkpoint",
+    "read_int8",
     "read_metadata",
     "read_specs",
     "read_tensors",
     "sha256_of",
     "write_checkpoint",
+    "write_int8",
 ]
 
 METADATA_KEY = "ssd300"  # in the header of the safetensors file
@@ -59,6 +62,13 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .xml or .onnx")
 
 
+def read_int8(path: str | Path) -> Int8 | None:
+    """How to run a safetensors model in INT8, or None if the file does not say. Raises ModelError."""
+    with _opened(path) as (file, specs):
+        text = (file.metadata() or {}).get(INT8_KEY)
+        return None if text is None else Int8.from_json(text, _describe(path, file, specs)[1], str(path))
+
+
 def read_specs(path: str | Path) -> dict[str, TensorSpec]:
     """Every tensor of any safetensors file, without its numbers. Raises ModelError."""
     with _opened(path) as (_, specs):
@@ -77,8 +87,9 @@ def write_checkpoint(
     metadata: ModelMetadata,
     *,
     dtype: Literal["float32", "float16"] = "float32",
+    int8: Int8 | None = None,
 ) -> None:
-    """Write a state and its metadata; the file appears under its name only when it is whole.
+    """Write a state and its metadata, and how to run it in INT8; the file appears under its name when it is whole.
 
     float16 halves the weights and biases of convolutions. Batch norms stay float32 (a thousandth of the size: a
     variance above 65504 would become infinite), and so does any tensor with a number beyond float16.
@@ -95,9 +106,21 @@ def write_checkpoint(
             for key in (f"{conv.key}.weight", f"{conv.key}.bias"):
                 if key in tensors and np.abs(tensors[key]).max() <= np.finfo(np.float16).max:
                     tensors[key] = tensors[key].astype(np.float16)
-    header = {METADATA_KEY: metadata.to_json()}
+    header = {METADATA_KEY: metadata.to_json()} | ({INT8_KEY: int8.to_json()} if int8 else {})
     with replacing(Path(path)) as temporary:
         save_file({key: np.asarray(value, order="C") for key, value in tensors.items()}, temporary, metadata=header)
+
+
+def write_int8(source: Path, path: Path, metadata: ModelMetadata, int8: Int8) -> None:
+    """Write the tensors of a safetensors model, bit for bit, with other metadata and how to run it in INT8.
+
+    `path` may be `source`, which is then replaced when the new file is whole. Raises ModelError, OutputError.
+    """
+    with _opened(source) as (file, specs):
+        tensors = {key: file.get_tensor(key) for key in specs}
+    header = {METADATA_KEY: metadata.to_json(), INT8_KEY: int8.to_json()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
 
 
 @contextmanager
