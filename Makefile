@@ -10,14 +10,16 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format clean
+.PHONY: help demo test test-slow check format docs docs-serve clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       install the base package into .venv (no torch), detect in examples/images/"
-	@echo "make check      ruff, mypy, import-linter"
+	@echo "make check      ruff, codespell, mypy, import-linter"
 	@echo "make test       the test suite, minutes"
 	@echo "make test-slow  the tests marked slow"
+	@echo "make docs       build the documentation site into site/"
+	@echo "make docs-serve show it while you write"
 	@echo "make format     let ruff format the code"
 	@echo "make clean      remove .venv and caches"
 
@@ -36,6 +38,10 @@ help:
 	$(PIP) -e ".[dev]"
 	@touch $@ .venv/base
 
+.venv/docs: .venv/made pyproject.toml constraints.txt
+	$(PIP) -e ".[docs]"
+	@touch $@
+
 demo: .venv/base
 	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
 
@@ -48,6 +54,7 @@ test-slow: .venv/dev
 check: .venv/dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
@@ -55,5 +62,13 @@ format: .venv/dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+docs: .venv/docs
+	$(PY) docs/reference.py
+	$(PY) -m zensical build --strict --clean
+
+docs-serve: .venv/docs
+	$(PY) docs/reference.py
+	$(PY) -m zensical serve
+
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""What README.md and docs/detect.md show works: Python blocks are run, commands go through the real command line."""
+"""What README.md and the pages for users show works: Python blocks are run, commands go through the real command line."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/detect.md")
+DOCUMENTS = ("README.md", "docs/detect.md", "docs/migrate.md", "docs/install.md", "docs/model-file.md")
 RUN = ("detect", "models", "info", "doctor")  # verbs that are cheap enough to be run as written
 
 
