@@ -1,4 +1,4 @@
-"""What README.md and the pages for users show works: Python blocks are run, commands go through the real command line."""
+"""What README.md and the pages for users show works: Python blocks are run, commands go through the command line."""
 
 import os
 import re
