@@ -67,9 +67,9 @@ def test_sixteen_bit_rgb_keeps_the_high_byte():
     ("colours", "row", "expected"),
     [
         (4, struct.pack(">2H", 0x4D4D, 0xFFFF), [0x4D] * 3),
-        (4, struct.pack(">2H", 0x4D4D, 0), WHITE),
+        (4, struct.pack(">2H", 0x4D4D, 0), [0x4D] * 3),  # alpha 0 throughout says nothing
         (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0xFFFF), [0x12, 0xFF, 0]),
-        (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0), WHITE),
+        (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0), [0x12, 0xFF, 0]),
     ],
     ids=["grey", "transparent grey", "colour", "transparent colour"],
 )

@@ -4,17 +4,16 @@ import sys
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
-from ssd300.images.modes import over_white, to_uint8
+from ssd300.images.modes import rgba_to_rgb, to_uint8
 
 _CHANNELS = (1, 3, 4)
 
 
 def array_to_rgb(array: np.ndarray[Any, Any], name: str, *, color: str = "rgb") -> UInt8:
-    """[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha last, laid over white) -> RGB uint8 [H, W, 3].
+    """[H, W], [H, W, 1], [H, W, 3] or [H, W, 4] (alpha last, as in files) -> RGB uint8 [H, W, 3].
 
     uint8, uint16 (its high byte) or float in 0..1. `color="bgr"` for OpenCV's channel order. A contiguous RGB uint8
     array is returned as it is. Raises ImageError for another shape, type or range.
@@ -30,7 +29,7 @@ def array_to_rgb(array: np.ndarray[Any, Any], name: str, *, color: str = "rgb") 
     if color == "bgr":
         values = values[..., [2, 1, 0, 3][: values.shape[2]]]
     if values.shape[2] == 4:
-        return over_white(Image.fromarray(np.ascontiguousarray(values)))
+        return rgba_to_rgb(values)
     return np.ascontiguousarray(values)
 
 

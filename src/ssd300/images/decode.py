@@ -4,7 +4,8 @@ JPEG goes through simplejpeg with the flags that make it equal Pillow bit for bi
 go through Pillow. One rule a mode:
 
 - grey, 1-bit, palette: their colours, greys three times;
-- alpha, a transparent palette entry or colour: laid over white, as on a web page;
+- alpha, a transparent palette entry or colour: laid over white, as on a web page; but where nothing of the picture
+  could be seen, as in screenshots whose alpha is padding, its colours count;
 - CMYK: Pillow's plain conversion; colour profiles are not applied in any mode;
 - 16 bits a channel: the high byte (v >> 8), which undoes v * 257;
 - 32-bit integers: as 16 bits if all lie in 0..65535, else refused;
@@ -21,8 +22,9 @@ import simplejpeg
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
+from ssd300.images import jpeg, png
 from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
-from ssd300.images.orientation import jpeg_orientation, orient, orientation_of, png_exif
+from ssd300.images.orientation import jpeg_orientation, orient, orientation_of
 from ssd300.images.signatures import EXPECTED, describe, picture_format
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ _READERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
+_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind}
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,9 @@ def header(data: bytes, *, name: str) -> ImageHeader:
     if kind == "JPEG" and (size := _jpeg_size(data)):
         found = ImageHeader(kind, size[1], size[0], jpeg_orientation(data))
     else:
+        content = jpeg.tidied(data)[0] if kind == "JPEG" else data
         with quiet_pillow():
-            found = _pillow_header(_open(data, kind, name), data, kind)
+            found = _pillow_header(_open(content, kind, name), data, kind)
     _check_size(found, name)
     return found
 
@@ -90,19 +94,21 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
     if decode not in get_args(DecodeMode):
         raise unknown_name("decode mode", decode, get_args(DecodeMode))
     kind = _format(data, name)
+    content = data
     if kind == "JPEG":
         rgb = _decode_jpeg(data, name, fast=decode == "fast", scratch=scratch)
         if rgb is not None:
             return rgb
+        content = _whole_jpeg(data, name)
     with quiet_pillow():
-        picture = _open(data, kind, name)
+        picture = _open(content, kind, name)
         found = _pillow_header(picture, data, kind)
         _check_size(found, name)
         _check_covered(picture, kind, name)
         try:
             picture.load()
         except DECODER_ERRORS as error:
-            raise _damaged(kind, name, error) from error
+            raise _undecoded(data, kind, name, error) from error
         rgb = picture_to_rgb(picture, name)
     return rgb if kind == "TIFF" else orient(rgb, found.orientation)  # Pillow turns a TIFF itself
 
@@ -155,13 +161,28 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     return orient(rgb, jpeg_orientation(data))
 
 
+def _whole_jpeg(data: bytes, name: str) -> bytes:
+    """The file's picture alone, for Pillow, which overlooks what viewers do. Raises ImageError where a part is missing:
+    Pillow would fill it with grey."""
+    tidy, closed = jpeg.tidied(data)
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(tidy)
+    except (ValueError, KeyError):
+        return tidy
+    _check_size(ImageHeader("JPEG", width, height, 1), name)
+    if jpeg.is_cut(tidy, closed):
+        raise _damaged("JPEG", name, EOFError("its scan ends early"))
+    return tidy
+
+
 def _open(data: bytes, kind: str, name: str) -> "ImageFile":
     module, reader = _READERS[kind]
+    content = png.pixels_only(data) if kind == "PNG" else data
     try:
-        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(data))
+        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
         return picture
     except DECODER_ERRORS as error:
-        raise _damaged(kind, name, error) from error
+        raise _undecoded(data, kind, name, error) from error
 
 
 def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
@@ -174,7 +195,7 @@ def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
     elif kind == "JPEG":
         orientation = jpeg_orientation(data)
     elif kind == "PNG":
-        orientation = orientation_of(png_exif(data) or _raw_profile(picture), _xmp(picture))
+        orientation = orientation_of(*png.exif_and_xmp(data))
     else:
         orientation = orientation_of(picture.info.get("exif"), _xmp(picture))
     return ImageHeader(kind, width, height, orientation)
@@ -183,17 +204,6 @@ def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
 def _xmp(picture: "ImageFile") -> bytes | None:
     value = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
     return value.encode() if isinstance(value, str) else value
-
-
-def _raw_profile(picture: "ImageFile") -> bytes | None:
-    """EXIF as ImageMagick writes it into PNG: hexadecimal text after three lines of its own."""
-    text = picture.info.get("Raw profile type exif")
-    if not isinstance(text, str):
-        return None
-    try:
-        return bytes.fromhex("".join(text.split("\n")[3:]))
-    except ValueError:
-        return None
 
 
 def _check_size(found: ImageHeader, name: str) -> None:
@@ -210,6 +220,17 @@ def _check_covered(picture: "ImageFile", kind: str, name: str) -> None:
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
     if kind == "TIFF" and covered < picture.width * picture.height:
         raise _damaged(kind, name, EOFError("parts of the picture are missing"))
+
+
+def _undecoded(data: bytes, kind: str, name: str, error: BaseException) -> ImageError:
+    """The error for a file that the decoder refuses: of a kind that it does not know, or damaged."""
+    what = _UNREAD_KINDS[kind](data) if kind in _UNREAD_KINDS else None
+    if what is None:
+        return _damaged(kind, name, error)
+    return ImageError(
+        f"{name}: {what}, a valid picture of a kind that is not read: convert it, for example with ImageMagick: "
+        "magick FILE -depth 8 NEW.png"
+    )
 
 
 def _damaged(kind: str, name: str, error: BaseException) -> ImageError:

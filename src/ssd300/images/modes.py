@@ -22,6 +22,7 @@ DECODER_ERRORS = (
 )  # fmt: skip
 
 _BAND_PIXELS = 2**20
+_UNSEEN = 8  # an alpha, of 255, that nobody would see over white
 
 _lock = threading.Lock()
 _inside = 0
@@ -70,23 +71,49 @@ def _in_bands(picture: Image.Image, name: str) -> UInt8:
     """A large picture goes a band of rows at a time: whole, its steps would hold several copies of it at once."""
     width, height = picture.size
     rows = max(1, _BAND_PIXELS // width)
+    opaque = picture.has_transparency_data and _is_unseen(picture, rows)
     if rows >= height:
-        return _to_rgb(picture, name)
+        return _to_rgb(picture, name, opaque)
     rgb = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        rgb[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), name)
+        rgb[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), name, opaque)
     return rgb
 
 
-def _to_rgb(picture: Image.Image, name: str) -> UInt8:
+def _is_unseen(picture: Image.Image, rows: int) -> bool:
+    """Whether a picture with transparency shows nothing anywhere: its alpha is padding, and its colours count."""
+    if picture.mode == "P":
+        alphas = picture.info["transparency"]
+        used = [entry for entry, count in enumerate(picture.histogram()) if count]
+        if isinstance(alphas, bytes):
+            return max((alphas[entry] if entry < len(alphas) else 255 for entry in used), default=255) <= _UNSEEN
+        return used == [alphas]
+    width, height = picture.size
+    return all(
+        _highest_alpha(picture.crop((0, top, width, min(top + rows, height)))) <= _UNSEEN
+        for top in range(0, height, rows)
+    )
+
+
+def _highest_alpha(picture: Image.Image) -> int:
+    if picture.mode.startswith("I;16"):
+        return 255 if (np.asarray(picture) != picture.info["transparency"]).any() else 0
+    if picture.getbands()[-1] not in ("A", "a"):  # a transparent colour
+        picture = picture.convert("RGBA")
+    return int(np.asarray(picture.getchannel(len(picture.getbands()) - 1)).max())
+
+
+def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
+    """`opaque`: take the colours as they are, whatever the picture says of transparency."""
     mode = picture.mode
-    if mode == "RGB" and not picture.has_transparency_data:
+    if mode == "RGB" and (opaque or not picture.has_transparency_data):
         return np.array(picture)
     if mode.startswith("I;16"):
         values = np.asarray(picture).astype(np.uint16)
         rgb = _grey_to_rgb(values, name)
-        rgb[values == picture.info.get("transparency", -1)] = 255
+        if not opaque:
+            rgb[values == picture.info.get("transparency", -1)] = 255
         return rgb
     if mode == "I":
         return _grey_to_rgb(_integers_to_uint16(np.asarray(picture), name), name)
@@ -94,7 +121,10 @@ def _to_rgb(picture: Image.Image, name: str) -> UInt8:
         return _grey_to_rgb(np.asarray(picture), name)
     if mode == "LAB":
         raise ImageError(f"{name}: a picture in LAB colours; convert it to RGB first")
-    if picture.has_transparency_data:
+    if opaque and mode in ("RGBa", "La"):  # alpha already multiplied in: Pillow would divide by it
+        stored = np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1)
+        return np.repeat(stored[..., :1], 3, axis=2) if mode == "La" else np.ascontiguousarray(stored[..., :3])
+    if picture.has_transparency_data and not opaque:
         if mode in ("La", "LA"):
             picture = picture.convert("LA")
         return over_white(picture.convert("RGBA"))
@@ -141,6 +171,13 @@ def over_white(rgba: Image.Image) -> UInt8:
     white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
     white.alpha_composite(rgba)
     return np.array(white.convert("RGB"))
+
+
+def rgba_to_rgb(rgba: UInt8) -> UInt8:
+    """uint8 [H, W, 4] by the rules for files: over white, or its colours where nothing could be seen."""
+    if rgba[..., 3].max() <= _UNSEEN:
+        return np.ascontiguousarray(rgba[..., :3])
+    return over_white(Image.fromarray(np.ascontiguousarray(rgba)))
 
 
 def _grey_to_rgb(grey: np.ndarray[Any, Any], name: str) -> UInt8:

@@ -84,14 +84,3 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         yield marker, position + 4, position + 2 + length
         position += 2 + max(length, 2)
-
-
-def png_exif(data: bytes) -> bytes | None:
-    """The eXIf chunk of a PNG file, wherever it stands (Pillow only sees a late one after decoding)."""
-    position = 8
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        if data[position + 4 : position + 8] == b"eXIf":
-            return data[position + 8 : position + 8 + length]
-        position += 12 + length
-    return None

@@ -1,0 +1,132 @@
+"""The structure of a JPEG file: where its first picture ends, and whether all of it is there.
+
+Decoders differ in what they overlook. Viewers show a file without an end marker, or with a film behind the picture; and
+a file that was cut and then closed by an end marker looks whole to a decoder, which fills the rest with grey.
+"""
+
+import re
+from collections.abc import Iterator
+
+import simplejpeg
+
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]|\0\0\0[\x08-\x40]ftyp")  # a marker, or a phone's film
+_FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
+_LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
+_HIERARCHICAL = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
+_SEQUENTIAL = (0xC0, 0xC1)
+_SCAN, _END = 0xDA, 0xD9
+
+
+def tidied(data: bytes) -> tuple[bytes, bool]:
+    """The first picture of a file alone: its segments and scans, nothing between and behind them, and an end marker.
+
+    Also whether the file has that end marker itself.
+    """
+    pieces, closed = [b"\xff\xd8"], False
+    for marker, start, end in _parts(data):
+        pieces.append(_unpadded(data[start:end]) if marker == _SCAN else data[start:end])
+        closed = data[end : end + 2] == b"\xff\xd9"
+    return b"".join((*pieces, b"\xff\xd9")), closed
+
+
+def _unpadded(scan: bytes) -> bytes:
+    """Without the zeros of a download that was cut: a scan's own last bits are ones."""
+    own = scan.rstrip(b"\0")
+    return scan if len(scan) - len(own) < 16 else own + b"\0" * own.endswith(b"\xff")
+
+
+def is_cut(tidy: bytes, closed: bool) -> bool:
+    """Whether a tidied file lacks a part of its picture: the scan ends early, or a colour has none.
+
+    Its size must have been checked. What cannot be judged counts as whole, for the decoder to decide; but not in a file
+    that has no end marker (`closed`) of its own.
+    """
+    parts = list(_parts(tidy))
+    wanted = next((_components(tidy[start:end]) for marker, start, end in parts if marker in _FRAMES), set())
+    scanned: set[int] = set().union(*(_scanned(tidy[start:end]) for marker, start, end in parts if marker == _SCAN))
+    if not wanted <= scanned:
+        return True
+    colours = "CMYK" if len(wanted) == 4 else "GRAY"
+    try:  # at an eighth of its size: all of the scan is read, little memory is taken
+        simplejpeg.decode_jpeg(tidy, colours, min_height=1, min_width=1, min_factor=8)
+    except (ValueError, KeyError) as error:
+        message = str(error)
+        return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)
+    return False
+
+
+def unread_kind(data: bytes) -> str | None:
+    """What an intact JPEG is called whose kind is not read; None for the usual kinds."""
+    for marker, start, end in _parts(data):
+        if marker == 0xF7:
+            return "a JPEG-LS picture"
+        if marker not in _FRAMES or end < start + 9:
+            continue
+        precision, height = data[start + 4], int.from_bytes(data[start + 5 : start + 7], "big")
+        if marker in _HIERARCHICAL:
+            return "a hierarchical JPEG"
+        if marker in _LOSSLESS:
+            return f"a lossless JPEG of {precision} bits"
+        if precision != 8:
+            return f"a {precision}-bit JPEG"
+        return None if height else "a JPEG that tells its height after the picture (DNL)"
+    return None
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of every segment, a scan with its data; up to the end marker or where the structure ends."""
+    position, components, scanned, complete = 2, b"", False, False
+    while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
+        marker = data[position + 1]
+        if marker == 0xFF:  # a fill byte
+            position += 1
+            continue
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # markers without a length, or none at all
+            position += 2
+            continue
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if complete or marker == _END or end < position + 4 or end > len(data):
+            return
+        if scanned and not _belongs(marker, data[position + 4 : end], data[end : end + 1]):
+            return
+        if marker in _SEQUENTIAL:
+            components = data[position + 9 : position + 10]
+        elif marker == _SCAN:
+            scanned, complete = True, data[position + 4 : position + 5] == components
+            match = _SCAN_END.search(data, end)
+            end = match.start() if match else len(data)
+        yield marker, position, end
+        position = end
+
+
+def _belongs(marker: int, payload: bytes, behind: bytes) -> bool:
+    """Whether a segment that follows a scan belongs to the picture, and is not part of something else behind it."""
+    if marker == _SCAN:
+        return len(payload) > 0 and 1 <= payload[0] <= 4 and len(payload) == 4 + 2 * payload[0]
+    if behind != b"\xff":
+        return False
+    if marker == 0xC4:
+        return _are_huffman_tables(payload)
+    if marker == 0xDB:
+        return len(payload) > 0 and (len(payload) % 65 == 0 or len(payload) % 129 == 0)
+    return (marker in (0xDC, 0xDD) and len(payload) == 2) or marker == 0xFE or 0xE0 <= marker <= 0xEF
+
+
+def _are_huffman_tables(payload: bytes) -> bool:
+    position = 0
+    while position + 17 <= len(payload):
+        if payload[position] >> 4 > 1 or payload[position] & 15 > 3:
+            return False
+        position += 17 + sum(payload[position + 1 : position + 17])
+    return position == len(payload) > 0
+
+
+def _components(frame: bytes) -> set[int]:
+    """The ids of a frame's components; the frame begins at its marker."""
+    return set(frame[10 : 10 + 3 * frame[9] : 3]) if len(frame) > 9 else set()
+
+
+def _scanned(scan: bytes) -> set[int]:
+    """The ids of the components whose coarse values (DC) a scan holds; the scan begins at its marker."""
+    ids = scan[5 : 5 + 2 * scan[4] : 2]
+    return set(ids) if scan[5 + 2 * len(ids) : 6 + 2 * len(ids)] == b"\0" else set()

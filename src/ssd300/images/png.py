@@ -1,0 +1,87 @@
+"""The chunks of a PNG file: those that make the pixels go to the decoder, the rest is never its business.
+
+A reader that checks every chunk refuses whole pictures for a long comment, a large colour profile or a wrong checksum
+in either. Orientation, the only thing that is wanted of them, is looked for here.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+_SIGNATURE_BYTES = 8
+_MAX_TEXT = 2**24  # bytes of one text once unpacked: enough for metadata, not for a bomb
+
+
+def pixels_only(data: bytes) -> bytes:
+    """The file without its ancillary chunks, but for a transparent colour (tRNS) that is in order."""
+    kept, colours = [data[:_SIGNATURE_BYTES]], -1
+    for kind, start, end in _chunks(data):
+        body = end - start - 12
+        if kind == b"IHDR":
+            colours = data[start + 17] if body >= 10 else -1
+        if kind == b"tRNS":
+            right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colours, False)
+            if right and _is_sound(data, start, end):
+                kept.append(data[start:end])
+        elif not kind[:1].islower():
+            kept.append(data[start:end])
+    return b"".join(kept)
+
+
+def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
+    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, wherever they stand."""
+    exif = raw = xmp = None
+    for kind, start, end in _chunks(data):
+        body = data[start + 8 : end - 4]
+        if kind == b"eXIf":
+            exif = exif or body
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, _, text = body.partition(b"\0")
+            if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt":
+                xmp = xmp or _international_text(text)
+            elif keyword == b"Raw profile type exif":
+                raw = raw or _from_hexadecimal(_unpacked(text[1:]) if kind == b"zTXt" else text)
+    return exif or raw, xmp
+
+
+def unread_kind(data: bytes) -> str | None:
+    """What an intact PNG is called whose kind is not read; None for the usual one."""
+    return "a PNG in Apple's own form (CgBI), as it lies in iPhone apps" if data[12:16] == b"CgBI" else None
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(kind, start, end) of every chunk with its length and checksum; the last one may be cut off."""
+    position = _SIGNATURE_BYTES
+    while position + 8 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        kind = data[position + 4 : position + 8]
+        yield kind, position, min(end, len(data))
+        if kind == b"IEND":
+            return
+        position = end
+
+
+def _is_sound(data: bytes, start: int, end: int) -> bool:
+    return zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+
+
+def _international_text(text: bytes) -> bytes:
+    """The text of an iTXt chunk, behind two flags, a language and the keyword in it."""
+    flag, rest = text[:1], text[2:].split(b"\0", 2)
+    if len(rest) < 3:
+        return b""
+    return _unpacked(rest[2]) if flag == b"\x01" else rest[2]
+
+
+def _unpacked(packed: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(packed, _MAX_TEXT)
+    except zlib.error:
+        return b""
+
+
+def _from_hexadecimal(text: bytes) -> bytes:
+    """The bytes that ImageMagick writes as hexadecimal text after three lines of its own."""
+    try:
+        return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
+    except ValueError:
+        return b""
