@@ -6,7 +6,7 @@
 
 Recorded are a SHA-256 of the boxes, scores and ids of every picture, from `detect` under several options and from
 `detect_many`; the numbers of `evaluate`; with --quantize the INT8 weights; with --train the weights and the measured
-AP of one seeded epoch on 32 pictures. Without --data the pictures are made here (200, seeded), without --model the model is.
+AP of one seeded epoch on 32 pictures. Pictures (200) and the model are made here unless --data, --model are given.
 `compare` exits with 1 and lists what differs. Both records must come from one machine and one environment.
 """
 

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,8 +43,8 @@ def test_empty_in_every_format() -> None:
 
 @given(any_detections())
 def test_dict_and_json_round_trip(found) -> None:
-    assert formats.from_dict(found.to_dict(), COCO) == found
-    assert formats.from_dict(json.loads(found.to_json()), COCO) == found
+    assert Detections.from_dict(found.to_dict(), COCO) == found
+    assert Detections.from_dict(json.loads(found.to_json()), COCO) == found
 
 
 def test_numbers_are_written_short_and_plain() -> None:
@@ -52,6 +53,20 @@ def test_numbers_are_written_short_and_plain() -> None:
     assert "ü" in text
     assert "\n" not in text
     assert TWO.to_json(indent=1).count("\n") > 5
+
+
+@pytest.mark.filterwarnings("ignore")  # of supervision's own imports
+def test_tracks_are_in_every_row() -> None:
+    tracked = replace(TWO, track_ids=[5, 6])
+    assert [row["track_id"] for row in tracked.to_dict()["detections"]] == [5, 6]
+    assert [row["track_id"] for row in tracked.to_coco(1)] == [5, 6]
+    assert Detections.from_dict(json.loads(tracked.to_json()), COCO) == tracked
+    table = list(csv.DictReader(io.StringIO(tracked.to_csv())))
+    assert [row["track_id"] for row in table] == ["5", "6"]
+    assert tuple(table[0]) == (*formats.CSV_COLUMNS, "track_id")
+    assert tracked.to_pandas()["track_id"].tolist() == [5, 6]
+    assert tracked.to_supervision().tracker_id.tolist() == [5, 6]
+    assert TWO.to_supervision().tracker_id is None
 
 
 def test_coco_rows() -> None:

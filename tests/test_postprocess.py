@@ -42,7 +42,10 @@ SQUARE, SHIFTED, FAR, POINT = [0, 0, 2, 2], [0, 0, 2, 1], [5, 5, 6, 6], [3, 3, 3
         pytest.param([POINT, POINT], [(1, 0.9), (1, 0.8)], {}, [(0, 1)], id="NaN IoU of boxes without area drops"),
         pytest.param([SQUARE], [(1, 0.05)], {"score_threshold": np.float32(0.05)}, [], id="score strictly above"),
         pytest.param([SQUARE, FAR], [(1, 0.5), (1, 0.9)], {"max_detections": 1}, [(1, 1)], id="max_detections"),
-        pytest.param([SQUARE, FAR], [(1, 0.5), (1, 0.9)], {"iou_threshold": 0}, [(1, 1)], id="one a class at IoU 0"),
+        pytest.param([SQUARE, FAR], [(1, 0.5), (1, 0.9)], {"iou_threshold": 0}, [(1, 1), (0, 1)], id="apart at IoU 0"),
+        pytest.param([SQUARE, SHIFTED], [(1, 0.5), (1, 0.9)], {"iou_threshold": 0}, [(1, 1)], id="overlap at IoU 0"),
+        pytest.param([POINT, POINT], [(1, 0.9), (1, 0.8)], {"iou_threshold": 0}, [(0, 1)], id="NaN IoU at IoU 0"),
+        pytest.param([SQUARE, SHIFTED], [(1, 0.9), (2, 0.8)], {"agnostic": True}, [(0, 1)], id="classes touch"),
         pytest.param(
             [[0, 0, 4, 1], [1, 0, 5, 1], [2, 0, 6, 1]],
             [(1, 0.9), (1, 0.8), (1, 0.7)],

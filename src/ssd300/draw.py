@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,9 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ssd300.arrays import Float32, UInt8
 from ssd300.boxes import area, clip, iou
 from ssd300.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from ssd300.detections import Detections
+from ssd300.result import Found
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
@@ -41,9 +39,9 @@ _NEAR_SPOTS = 8  # those that touch the label's own box
 _FONT = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
 
 
-def draw_detections(picture: UInt8 | Image.Image, detections: "Detections") -> Image.Image:
+def draw_detections(picture: UInt8 | Image.Image, detections: Found) -> Image.Image:
     """A copy of the picture with every detection's box, name and score; the colour belongs to the class id."""
-    captions = [f"{d.name} {d.score:.2f}" for d in detections]
+    captions = [f"{name} {score:.2f}" for name, score in zip(detections.names, detections.scores, strict=True)]
     return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist())
 
 
@@ -100,13 +98,16 @@ def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
     return [rgb[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def pixels_of(detections: "Detections", picture: Any = None) -> UInt8:
-    """The pixels, RGB uint8 [H, W, 3], that the detections belong to: of `picture`, else of the file `source`.
+def pixels_of(detections: Found, picture: Any = None) -> UInt8:
+    """The pixels, RGB uint8 [H, W, 3], that the detections belong to.
+
+    Of `picture` if it is given (whatever `detect` takes), else of the one that they hold, else of the file `source`.
 
     ArgumentError if there is no picture to take, or if its size is not the detections' size.
     """
     from ssd300.images.source import open_source
 
+    picture = detections.picture if picture is None else picture
     if picture is None:
         if detections.source is None or not Path(detections.source).is_file():
             raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")

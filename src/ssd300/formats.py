@@ -6,7 +6,7 @@ float32 numbers are written with the fewest digits that read back as the same fl
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +14,24 @@ import numpy as np
 
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_xywh
-from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, MissingExtraError
-from ssd300.labels import ClassList
+from ssd300.result import Found
 
 if TYPE_CHECKING:
     import pandas
     import supervision
 
 CSV_COLUMNS = ("source", "width", "height", "class_id", "name", "score", "left", "top", "right", "bottom")
+TRACK = "track_id"
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def to_dict(detections: Detections) -> dict[str, Any]:
-    """Only plain Python values: source, image size, and a list of objects, best first.
+def to_dict(detections: Found) -> dict[str, Any]:
+    """Only plain Python values: source, image size, and a list of objects in their order.
 
+    Objects have a `track_id` where they were followed.
+
+    >>> from ssd300.detections import Detections
     >>> from ssd300.labels import COCO
     >>> to_dict(Detections([[1, 2, 3, 4]], [0.9], [17], COCO, (480, 640), "a.jpg"))["detections"]
     [{'name': 'cat', 'class_id': 17, 'score': 0.9, 'box_xyxy': [1.0, 2.0, 3.0, 4.0]}]
@@ -39,6 +42,7 @@ def to_dict(detections: Detections) -> dict[str, Any]:
         detections.class_ids.tolist(),
         _short(detections.scores),
         _short(detections.boxes_xyxy),
+        _tracks(detections),
         strict=True,
     )
     return {
@@ -46,30 +50,18 @@ def to_dict(detections: Detections) -> dict[str, Any]:
         "width": width,
         "height": height,
         "detections": [
-            {"name": name, "class_id": class_id, "score": score, "box_xyxy": box} for name, class_id, score, box in rows
+            {"name": name, "class_id": class_id, "score": score, "box_xyxy": box} | track
+            for name, class_id, score, box, track in rows
         ],
     }
 
 
-def from_dict(data: Mapping[str, Any], classes: ClassList) -> Detections:
-    """What `to_dict` wrote, as Detections again; `classes` is the class list of the model that made it."""
-    rows = data["detections"]
-    return Detections(
-        np.array([row["box_xyxy"] for row in rows], np.float32).reshape(len(rows), 4),
-        np.array([row["score"] for row in rows], np.float32),
-        np.array([row["class_id"] for row in rows], np.int64),
-        classes,
-        (data["height"], data["width"]),
-        data["source"],
-    )
-
-
-def to_json(detections: Detections, *, indent: int | None = None) -> str:
+def to_json(detections: Found, *, indent: int | None = None) -> str:
     """The dict of `to_dict` as JSON text, one line unless `indent` is given."""
     return json.dumps(to_dict(detections), ensure_ascii=False, indent=indent)
 
 
-def to_coco(detections: Detections, image_id: int | str | None = None) -> list[dict[str, Any]]:
+def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[str, Any]]:
     """Rows of a COCO results file: image_id, category_id (the model's id), bbox (left, top, width, height), score.
 
     Without `image_id` it is the picture's file name without its ending, as a number if it is one (000000397133.jpg).
@@ -80,11 +72,12 @@ def to_coco(detections: Detections, image_id: int | str | None = None) -> list[d
         detections.class_ids.tolist(),
         _short(xyxy_to_xywh(detections.boxes_xyxy)),
         _short(detections.scores),
+        _tracks(detections),
         strict=True,
     )
     return [
-        {"image_id": image_id, "category_id": class_id, "bbox": bbox_xywh, "score": score}
-        for class_id, bbox_xywh, score in rows
+        {"image_id": image_id, "category_id": class_id, "bbox": bbox_xywh, "score": score} | track
+        for class_id, bbox_xywh, score, track in rows
     ]
 
 
@@ -96,22 +89,26 @@ def image_id_of(source: str | None) -> int | str:
     return int(stem) if stem.isascii() and stem.isdigit() else stem
 
 
-def to_csv(detections: Detections, *, header: bool = True) -> str:
-    """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone."""
+def to_csv(detections: Found, *, header: bool = True) -> str:
+    """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone.
+
+    Objects that were followed have one more column, `track_id`.
+    """
     text = io.StringIO()
     words = "".join((detections.source or "", *detections.names))
     # Python's csv does not quote a lone carriage return where lines end with a newline alone.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if "\r" in words else csv.QUOTE_MINIMAL)
     if header:
-        writer.writerow(CSV_COLUMNS)
+        writer.writerow((*CSV_COLUMNS, TRACK) if detections.track_ids is not None else CSV_COLUMNS)
     height, width = detections.image_size_hw
     for row in to_dict(detections)["detections"]:
         picture = (detections.source or "", width, height)
-        writer.writerow((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"]))
+        track = [row[TRACK]] if TRACK in row else []
+        writer.writerow((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"], *track))
     return text.getvalue()
 
 
-def to_yolo(detections: Detections, *, scores: bool = True) -> str:
+def to_yolo(detections: Found, *, scores: bool = True) -> str:
     """YOLO txt: `class cx cy width height [score]`, a line per object. Nothing found: empty text.
 
     The class is the 0-based position in the class list. Boxes are cut to the picture and divided by its size; one that
@@ -130,7 +127,7 @@ def to_yolo(detections: Detections, *, scores: bool = True) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def to_pandas(detections: Detections) -> "pandas.DataFrame":
+def to_pandas(detections: Found) -> "pandas.DataFrame":
     """A data frame with CSV_COLUMNS; float32 score and sides, int64 ids and sizes, also when nothing was found."""
     try:
         import pandas
@@ -147,10 +144,11 @@ def to_pandas(detections: Detections) -> "pandas.DataFrame":
         "score": detections.scores.copy(),
     }
     sides = zip(CSV_COLUMNS[-4:], detections.boxes_xyxy.T, strict=True)
-    return pandas.DataFrame(columns | {side: values.copy() for side, values in sides})
+    columns |= {side: values.copy() for side, values in sides}
+    return pandas.DataFrame(columns if detections.track_ids is None else columns | {TRACK: detections.track_ids.copy()})
 
 
-def to_supervision(detections: Detections) -> "supervision.Detections":
+def to_supervision(detections: Found) -> "supervision.Detections":
     """supervision.Detections: class_id is the 0-based position in the class list, data["class_name"] the names."""
     try:
         import supervision
@@ -160,14 +158,15 @@ def to_supervision(detections: Detections) -> "supervision.Detections":
         xyxy=detections.boxes_xyxy.copy(),
         confidence=detections.scores.copy(),
         class_id=detections.positions.copy(),
+        tracker_id=None if detections.track_ids is None else detections.track_ids.copy(),
         data={"class_name": np.array(detections.names, dtype=str)},
     )
 
 
-def save(detections: Detections, path: Path, picture: Any = None) -> None:
+def save(detections: Found, path: Path, picture: Any = None) -> None:
     """Write by the file's ending: PICTURE_ENDINGS draw, .json, .csv and .txt export. ArgumentError if it cannot be."""
     ending = path.suffix.lower()
-    writers: dict[str, Callable[[Detections], str]] = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
+    writers: dict[str, Callable[[Found], str]] = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
     if ending not in writers and ending not in PICTURE_ENDINGS:
         known = ", ".join((*PICTURE_ENDINGS, *writers))
         raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")
@@ -177,9 +176,15 @@ def save(detections: Detections, path: Path, picture: Any = None) -> None:
         else:
             from ssd300 import draw
 
-            draw.save_picture(detections.draw(picture), path)
+            draw.save_picture(draw.draw_detections(draw.pixels_of(detections, picture), detections), path)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _tracks(detections: Found) -> list[dict[str, int]]:
+    """What a row has besides, for each object: the number of its track, or nothing."""
+    tracks = detections.track_ids
+    return [{}] * len(detections) if tracks is None else [{TRACK: number} for number in tracks.tolist()]
 
 
 def _short(values: Float32) -> Any:

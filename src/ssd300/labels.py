@@ -48,6 +48,27 @@ class ClassList:
     def name_of_id(self, class_id: int) -> str:
         return self.names[self.position_of_id[int(class_id)]]
 
+    def position_of(self, label: str | int) -> int:
+        """The position of a class name, in any letter case, or of an id (17 or "17").
+
+        A name as it is written comes before another letter case, and names come before ids. Raises ArgumentError, with
+        the nearest name, for what is not in the list.
+
+        >>> ClassList(("cat", "Dog"), (7, 9)).position_of("dog"), ClassList(("cat", "Dog"), (7, 9)).position_of("7")
+        (1, 0)
+        """
+        if isinstance(label, str):
+            if label in self.names:
+                return self.names.index(label)
+            folded = [name.casefold() for name in self.names]
+            if folded.count(label.casefold()) == 1:
+                return folded.index(label.casefold())
+        number = int(label) if isinstance(label, int) or (label.isascii() and label.isdigit()) else None
+        if number is not None and number in self.position_of_id:
+            return self.position_of_id[number]
+        kind, known = ("class name", self.names) if number is None else ("class id", tuple(map(str, self.ids)))
+        raise unknown_name(kind, str(label), known)
+
     def positions_of_names(self, names: Sequence[str]) -> list[int]:
         """Positions of names in this list; an unknown one is an error that suggests the nearest."""
         for name in names:

@@ -121,11 +121,13 @@ def select(
     score_threshold: float = 0.05,
     iou_threshold: float = 0.5,
     max_detections: int = 200,
+    agnostic: bool = False,
 ) -> tuple[Float32, Int64, Float32]:
     """Boxes [P, 4] in the unit frame and probabilities (K, P), row 0 background -> the objects of one picture.
 
     Returns boxes_xyxy float32 [N, 4] in the unit frame, labels int64 [N] in 1..K-1 and scores float32 [N], descending;
-    N = 0 keeps these shapes. A prior may appear under several labels. Raises ModelError where probabilities are NaN.
+    N = 0 keeps these shapes. A prior may appear under several labels, unless `agnostic`: then boxes of different
+    classes suppress one another, too. Raises ModelError where probabilities are NaN.
     """
     check_thresholds(score_threshold, iou_threshold, max_detections)
     boxes_xyxy, probabilities = np.asarray(boxes_xyxy, np.float32), np.asarray(probabilities, np.float32)
@@ -143,6 +145,10 @@ def select(
     order = np.lexsort((-scores, classes))
     rank, order = _best_of_each_class(classes, order)
     classes, priors, scores = classes[order], priors[order], scores[order]
+    if agnostic:
+        best = np.argsort(scores, kind="stable")[::-1]
+        best = best[_nms_of_all(boxes_xyxy[priors[best]], iou_threshold, max_detections)]
+        return boxes_xyxy[priors[best]], classes[best] + 1, scores[best]
     kept = _nms_per_class(boxes_xyxy[priors], classes, rank, iou_threshold)
     classes, priors, scores = classes[kept], priors[kept], scores[kept]
     best = np.argsort(scores, kind="stable")[::-1][:max_detections]
@@ -177,14 +183,29 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
         kept = (~dropped).astype(np.float32)
 
 
+def _nms_of_all(boxes_xyxy: Float32, iou_threshold: float, most: int) -> Int64:
+    """Greedy NMS of boxes [N, 4], best first, without regard to classes: the rows of the first `most` that are kept."""
+    left, kept = np.arange(len(boxes_xyxy)), list[int]()
+    while len(left) and len(kept) < most:
+        kept.append(int(left[0]))
+        rest = left[1:]
+        pairs = np.stack([np.broadcast_to(boxes_xyxy[left[0]], (len(rest), 4)), boxes_xyxy[rest]], 1)  # [n, 2, 4]
+        left = rest[~_drops(pairs, iou_threshold)[:, 0, 1]]
+    return np.array(kept, np.int64)
+
+
 def _drops(boxes: Float32, iou_threshold: float) -> NDArray[np.bool_]:
-    """[C, M, 4] -> [C, M, M]: does candidate i drop the later candidate j? Unless IoU < threshold, so also if NaN."""
+    """[C, M, 4] -> [C, M, M]: does candidate i drop the later candidate j? Unless IoU < threshold, so also if NaN.
+
+    Boxes that do not overlap never drop one another: the lowest threshold is the smallest number above 0.
+    """
+    threshold = max(np.float32(iou_threshold), np.finfo(np.float32).smallest_subnormal)
     low, high = boxes[..., :2], boxes[..., 2:]
     with np.errstate(invalid="ignore", over="ignore"):
         area = (high[..., 0] - low[..., 0]) * (high[..., 1] - low[..., 1])
         inter = _overlap(low[..., 0], high[..., 0]) * _overlap(low[..., 1], high[..., 1])
         iou = np.divide(inter, area[:, :, None] + area[:, None] - inter)
-        return np.asarray(np.triu(~(iou < np.float32(iou_threshold)), 1))
+        return np.asarray(np.triu(~(iou < threshold), 1))
 
 
 def _overlap(low: Float32, high: Float32) -> Float32:

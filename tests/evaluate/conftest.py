@@ -142,13 +142,12 @@ class PlannedDetector:
         assert on_error == "yield"
         self.settings = settings
         for source in sources:
-            name = source.name if isinstance(source, Path) else f"{source[0, 0, 0]}.jpg"
-            found = self.answers.get(name)
+            found = self.answers.get(source.file_name)
             if found is None:
-                yield Failure(str(source), ImageError(f"{source}: not a picture"))
+                yield Failure(source.name, ImageError(f"{source.name}: not a picture"))
             else:
                 yield Detections(
-                    found.boxes_xyxy, found.scores, found.class_ids, self.classes, self.size_hw, str(source)
+                    found.boxes_xyxy, found.scores, found.class_ids, self.classes, self.size_hw, source.name
                 )
 
 

@@ -12,9 +12,10 @@ from ssd300.arrays import UInt8
 from ssd300.benchmark.measure import Budget, Measured, Row, Timing, peak_memory_mib
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
+from ssd300.flow import prepare
 from ssd300.images.decode import decode_image
-from ssd300.images.resize import load_for_network
 from ssd300.images.source import read_bytes
+from ssd300.options import DetectOptions
 from ssd300.pipeline import in_order
 from ssd300.runtime.base import Candidates, Runtime
 
@@ -50,7 +51,9 @@ def throughput(detector: Detector, pictures: Sequence[Path], budget: Budget, sco
     _require(pictures)
     runtime = detector.runtime.for_throughput()
     steady = Detector(runtime)
-    prepared = [load_for_network(path)[0][None] for path in pictures[:_PREPARED]]  # uint8 [1, 300, 300, 3] each
+    prepared = [
+        prepare(path, DetectOptions()).pixels[None] for path in pictures[:_PREPARED]
+    ]  # uint8 [1, 300, 300, 3] each
 
     def whole(numbers: Iterable[int]) -> Iterable[Any]:
         files = (pictures[number % len(pictures)] for number in numbers)
@@ -133,6 +136,7 @@ class _Watched:
         self._runtime = runtime
         self.name, self.precision = runtime.name, runtime.precision
         self.metadata, self.threads = runtime.metadata, runtime.threads
+        self.reason, self.batch_size = runtime.reason, 1
         self.entered = self.left = _now()
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:

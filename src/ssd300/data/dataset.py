@@ -11,7 +11,8 @@ import numpy as np
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.boxes import area
 from ssd300.errors import ArgumentError, DatasetError
-from ssd300.images.source import open_source
+from ssd300.images.decode import DecodeMode
+from ssd300.images.source import read_picture
 from ssd300.labels import ClassList
 
 Action = Literal["noted", "clipped", "refused", "fault"]
@@ -140,21 +141,33 @@ class Picture:
     payload: Payload | None = None
     labels: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """What messages and results call it: its path, or its file name if it lies in a packed file."""
+        return str(self.path) if self.payload is None else self.file_name
+
     def read(self) -> UInt8:
         """The pixels, uint8 RGB [H, W, 3] after EXIF orientation.
 
         Raises ImageError if the file cannot be read and DatasetError if its size is not what the annotations say:
         the boxes would lie elsewhere.
         """
+        return self.read_pixels()[0]
+
+    def read_pixels(
+        self, *, decode: DecodeMode = "exact", scratch: UInt8 | None = None
+    ) -> tuple[UInt8, tuple[int, int]]:
+        """See `images.source.Readable`: a picture is a source of `Detector.detect`. Errors as of `read`."""
         if self.payload is not None:
-            return self.payload.read()
-        rgb = open_source(self.path)  # [H, W, 3]
-        if rgb.shape[:2] != (self.height, self.width):
+            rgb = self.payload.read()
+            return rgb, rgb.shape[:2]
+        rgb, (height, width) = read_picture(self.path, decode=decode, scratch=scratch)  # [H, W, 3]
+        if (height, width) != (self.height, self.width):
             raise DatasetError(
-                f"{self.path}: the picture is {rgb.shape[1]}x{rgb.shape[0]} after EXIF orientation, but its "
-                f"annotations were made for {self.width}x{self.height}. See `ssd300 data check`"
+                f"{self.path}: the picture is {width}x{height} after EXIF orientation, but its annotations were made "
+                f"for {self.width}x{self.height}. See `ssd300 data check`"
             )
-        return rgb
+        return rgb, (height, width)
 
 
 @dataclass(frozen=True)

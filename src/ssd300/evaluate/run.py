@@ -7,17 +7,16 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
 from ssd300.detector import Failure
-from ssd300.errors import ArgumentError, DatasetError, SSD300Error
+from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.matches import MatchTable, match_table
 from ssd300.labels import ClassList
 
 SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
-_PACKED_AT_ONCE = 64  # pictures of a packed file decoded ahead: 25 MB at 368 pixels
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -171,18 +170,15 @@ def _detect(
 ) -> _Found:
     """The detections of every picture in the data set's ids. Raises DatasetError where no picture can be read."""
     told, start = _Found(), time.perf_counter()
-    for position, (picture, found) in enumerate(
-        zip(dataset.pictures, _answers(detector, dataset, settings), strict=True)
-    ):
-        if isinstance(found, Detections):
-            found = _checked(picture, found)
+    answers = detector.detect_many(dataset.pictures, on_error="yield", **settings)
+    for position, (picture, found) in enumerate(zip(dataset.pictures, answers, strict=True)):
         if isinstance(found, Detections):
             told.results.append(_in_data_ids(found, classes, dataset.classes))
             told.outside += len(found) - len(told.results[-1])
         else:
             told.failures[position] = found
             size_hw = (picture.height, picture.width)
-            told.results.append(Detections.empty(dataset.classes, size_hw, str(picture.path)))
+            told.results.append(Detections.empty(dataset.classes, size_hw, picture.name))
         if progress:
             progress(position + 1, len(dataset))
     told.seconds = time.perf_counter() - start
@@ -191,38 +187,6 @@ def _detect(
             f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {told.failures[0].error}"
         )
     return told
-
-
-def _answers(detector: ManyDetector, dataset: Dataset, settings: dict[str, Any]) -> Iterator[Detections | Failure]:
-    """One answer per picture, in order. Packed pictures are handed over as arrays, the others as paths."""
-    if all(picture.payload is None for picture in dataset.pictures):
-        yield from detector.detect_many([p.path for p in dataset.pictures], on_error="yield", **settings)
-        return
-    for start in range(0, len(dataset), _PACKED_AT_ONCE):
-        answers: list[Detections | Failure | None] = []
-        pixels = []
-        for picture in dataset.pictures[start : start + _PACKED_AT_ONCE]:
-            try:
-                pixels.append(picture.read())
-                answers.append(None)
-            except SSD300Error as error:
-                answers.append(Failure(picture.file_name, error))
-        found = iter(detector.detect_many(pixels, on_error="yield", **settings))
-        yield from (next(found) if answer is None else answer for answer in answers)
-
-
-def _checked(picture: Picture, found: Detections) -> Detections | Failure:
-    """A picture of another size than its annotations were made for cannot be counted: its boxes lie elsewhere."""
-    height, width = found.image_size_hw
-    if (height, width) == (picture.height, picture.width):
-        return found
-    return Failure(
-        str(picture.path),
-        DatasetError(
-            f"{picture.path}: the picture is {width}x{height} after EXIF orientation, but its annotations were made "
-            f"for {picture.width}x{picture.height}. See `ssd300 data check`"
-        ),
-    )
 
 
 def _in_data_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:

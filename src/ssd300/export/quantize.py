@@ -22,7 +22,8 @@ from ssd300.evaluate.run import Evaluation, compare, evaluate
 from ssd300.export.files import publish_graph, save_graph
 from ssd300.export.nncf_graph import calibrate, convolution_errors, import_nncf
 from ssd300.files import refuse_special, sha256_of
-from ssd300.images.resize import resize_to_network
+from ssd300.flow import prepare
+from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
@@ -139,7 +140,7 @@ def _place(model: Path) -> Path:
 def calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
     """`subset` pictures of a data set, drawn with a seed, as the network sees them [N, 300, 300, 3]."""
     drawn = np.random.default_rng(seed).permutation(len(data))[:subset]
-    return np.stack([resize_to_network(data.pictures[i].read()) for i in sorted(drawn.tolist())])
+    return np.stack([prepare(data.pictures[i], DetectOptions()).pixels for i in sorted(drawn.tolist())])
 
 
 def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: float) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ModelError
-from ssd300.images.resize import load_for_network
+from ssd300.flow import prepare
+from ssd300.options import DetectOptions
 from ssd300.postprocess import select
 from ssd300.runtime.base import Candidates
 
@@ -49,7 +50,9 @@ def check_pictures(more: Iterable[Any] = ()) -> UInt8:
     blocks = np.clip(blocks + draw.integers(-25, 26, (300, 300, 3)), 0, 255)
     noise = draw.integers(0, 256, (300, 300, 3))
     photographs = [*sorted(_EXAMPLES.glob("*.jpg")), *more]
-    return np.stack([blocks.astype(np.uint8), noise.astype(np.uint8), *(load_for_network(p)[0] for p in photographs)])
+    return np.stack(
+        [blocks.astype(np.uint8), noise.astype(np.uint8), *(prepare(p, DetectOptions()).pixels for p in photographs)]
+    )
 
 
 def verify(

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -41,6 +41,21 @@ class Source:
     name: str
 
 
+class Readable(Protocol):
+    """A source that knows how it is read, as a data set's `Picture` does. `read_picture` asks it."""
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it."""
+        ...
+
+    def read_pixels(
+        self, *, decode: DecodeMode = "exact", scratch: UInt8 | None = None
+    ) -> tuple[UInt8, tuple[int, int]]:
+        """As `read_picture`: RGB uint8 [H, W, 3], upright, and the (H, W) of the original."""
+        ...
+
+
 def name_of(value: Any) -> str:
     """The name of a single source: its path or address, or what it is.
 
@@ -49,6 +64,8 @@ def name_of(value: Any) -> str:
     """
     if isinstance(value, Source):
         return value.name
+    if hasattr(value, "read_pixels"):
+        return str(value.name)
     if isinstance(value, str | os.PathLike):
         text = os.fsdecode(value)
         return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else text
@@ -138,6 +155,9 @@ def read_picture(
     """
     name = name_of(source)
     value = source.value if isinstance(source, Source) else source
+    if hasattr(value, "read_pixels"):
+        readable: Readable = value
+        return readable.read_pixels(decode=decode, scratch=scratch)
     if is_tensor(value):
         value = tensor_to_array(value, name)
     if isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2:

@@ -20,6 +20,8 @@ class Runtime(Protocol):
     precision: str  # "f32", "bf16", "f16" or "int8": what the convolutions are computed in
     metadata: ModelMetadata
     threads: int  # CPU threads that it keeps busy
+    reason: str  # why this precision, in words
+    batch_size: int  # pictures that one call of `infer` takes best: 1 on CPUs, where calls run side by side
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """RGB uint8 [B, 300, 300, 3] -> for each picture its candidates, as new arrays.

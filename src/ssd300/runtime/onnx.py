@@ -59,7 +59,8 @@ class OnnxRuntime:
         throughput: each calling thread computes by itself, instead of all threads one picture.
     """
 
-    name, precision = "onnx", "f32"
+    name, precision, batch_size = "onnx", "f32", 1
+    reason = "ONNX files run in float32"
 
     def __init__(
         self, model: bytes, metadata: ModelMetadata, *, threads: int | None = None, throughput: bool = False

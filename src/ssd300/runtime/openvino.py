@@ -67,7 +67,7 @@ class OpenVINORuntime:
         reason: why this precision.
     """
 
-    name = "openvino"
+    name, batch_size = "openvino", 1
 
     def __init__(
         self,

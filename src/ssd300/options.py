@@ -1,0 +1,86 @@
+"""What a detection can be asked to do: one frozen list of options, checked when it is made."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+
+from ssd300.arrays import Int64
+from ssd300.errors import ArgumentError, unknown_name
+from ssd300.labels import ClassList
+from ssd300.postprocess import check_thresholds
+
+Label = str | int  # a class name in any letter case, or a class id
+
+
+class DetectKeywords(TypedDict, total=False):
+    """The fields of `DetectOptions` as keyword arguments of `Detector.detect` and its kin."""
+
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int
+    labels: Sequence[Label] | Label | None
+    color: Literal["rgb", "bgr"]
+    decode: Literal["exact", "fast"]
+    agnostic_nms: bool
+    clip: bool
+    keep_pixels: bool
+
+
+@dataclass(frozen=True)
+class DetectOptions:
+    """How one picture, or every picture of a call, is read and what is selected from it.
+
+    score_threshold  objects must score above this, 0 to 1
+    iou_threshold    boxes of a class overlap less than this, 0 to 1; boxes that do not overlap are always kept
+    max_detections   the best so many are kept, counted after `labels`
+    labels           classes to look for: names in any letter case, or ids; None looks for all
+    color            channel order of arrays and tensors: "rgb", or "bgr" for OpenCV frames
+    decode           "exact", or "fast": large JPEGs are read at reduced scale, which moves boxes slightly
+    agnostic_nms     boxes of different classes suppress one another, too (the published rule has no such thing)
+    clip             cut boxes to the picture (published boxes may reach outside)
+    keep_pixels      keep the decoded pixels in the answer, so that drawing and cropping do not read the source again
+
+    Raises ArgumentError for a value that is unknown or out of range.
+    """
+
+    score_threshold: float = 0.4
+    iou_threshold: float = 0.5
+    max_detections: int = 200
+    labels: Sequence[Label] | Label | None = None
+    color: Literal["rgb", "bgr"] = "rgb"
+    decode: Literal["exact", "fast"] = "exact"
+    agnostic_nms: bool = False
+    clip: bool = False
+    keep_pixels: bool = False
+
+    def __post_init__(self) -> None:
+        check_thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
+        for name, value, known in (("color", self.color, ("rgb", "bgr")), ("decode", self.decode, ("exact", "fast"))):
+            if value not in known:
+                raise unknown_name(name, str(value), known)
+        for name in ("agnostic_nms", "clip", "keep_pixels"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _as_labels(self.labels))
+
+    def rows(self, classes: ClassList) -> Int64 | None:
+        """The rows of the probabilities (K, n) to look at, background first; None for all.
+
+        Raises ArgumentError for a label that is not one of the classes.
+        """
+        if self.labels is None:
+            return None
+        labels = self.labels if isinstance(self.labels, tuple) else (self.labels,)
+        positions = sorted({classes.position_of(label) for label in labels})
+        return np.array([0, *(position + 1 for position in positions)], np.int64)
+
+
+def _as_labels(labels: object) -> tuple[Label, ...]:
+    given = (labels,) if isinstance(labels, str | int | np.integer) else labels
+    known = (str, int, np.integer)
+    if not isinstance(given, Iterable) or not all(isinstance(x, known) and not isinstance(x, bool) for x in given):
+        raise ArgumentError(f"labels must be class names or ids, got {labels!r}")
+    return tuple(label if isinstance(label, str) else int(label) for label in given)

@@ -1,0 +1,86 @@
+"""What was found in one picture, as exporters and drawing take it, and the checks of its arrays."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssd300.arrays import Float32, Int64
+from ssd300.errors import ArgumentError
+from ssd300.labels import ClassList
+
+
+class Found(Protocol):
+    """The N objects of one picture. `Detections` says what each field holds."""
+
+    @property
+    def boxes_xyxy(self) -> Float32: ...  # [N, 4]
+    @property
+    def scores(self) -> Float32: ...  # [N]
+    @property
+    def class_ids(self) -> Int64: ...  # [N]
+    @property
+    def classes(self) -> ClassList: ...
+    @property
+    def image_size_hw(self) -> tuple[int, int]: ...
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def track_ids(self) -> Int64 | None: ...  # [N]
+    @property
+    def picture(self) -> Any: ...
+    @property
+    def positions(self) -> Int64: ...  # [N]
+    @property
+    def names(self) -> tuple[str, ...]: ...  # N
+    def __len__(self) -> int: ...
+
+
+def frozen(name: str, values: Any, dtype: type) -> NDArray[Any]:
+    """A read-only copy of the array; ids given as fractions are refused rather than cut."""
+    array = np.asarray(values)
+    kinds = "iu" if dtype is np.int64 else "iuf"
+    if array.size and array.dtype.kind not in kinds:
+        raise ArgumentError(f"{name} must be {dtype.__name__}, got {array.dtype}")
+    array = np.array(array, dtype)
+    array.setflags(write=False)
+    return array
+
+
+def check_shapes(boxes: Float32, others: dict[str, NDArray[Any]]) -> None:
+    """Raise ArgumentError unless boxes are [N, 4] and the others [N]."""
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ArgumentError(f"boxes_xyxy must have shape [N, 4], got {list(boxes.shape)}")
+    for name, array in others.items():
+        if array.shape != (len(boxes),):
+            raise ArgumentError(
+                f"{name} must have shape [{len(boxes)}], one for each of the {len(boxes)} boxes_xyxy, "
+                f"got {list(array.shape)}"
+            )
+
+
+def check_values(boxes: Float32, scores: Float32) -> None:
+    """Raise ArgumentError unless all numbers are finite and no box is turned over."""
+    if not np.isfinite(boxes).all():
+        raise ArgumentError("boxes_xyxy must be finite, got NaN or infinity")
+    if (boxes[:, :2] > boxes[:, 2:]).any():
+        row = int(np.flatnonzero((boxes[:, :2] > boxes[:, 2:]).any(1))[0])
+        raise ArgumentError(f"boxes_xyxy must be left, top, right, bottom, got {boxes[row].tolist()} in row {row}")
+    if not np.isfinite(scores).all():
+        raise ArgumentError("scores must be finite, got NaN or infinity")
+
+
+def rows_of(index: Any, count: int) -> Int64:
+    """Mask [N] or indices -> rows; a wrong shape, dtype or range says so."""
+    array = np.asarray(index)
+    if array.size == 0 and array.dtype != bool:
+        return np.zeros(0, np.int64)
+    if array.dtype == bool:
+        if array.shape != (count,):
+            raise ArgumentError(f"a mask must have shape [{count}], got {list(array.shape)}")
+        return np.flatnonzero(array)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise ArgumentError(f"an index must be an int, slice, mask [N] or indices [M], got {array.dtype} {array.shape}")
+    if ((array < -count) | (array >= count)).any():
+        raise IndexError(f"indices {array.tolist()} of {count} detections")
+    return array.astype(np.int64)
