@@ -144,7 +144,8 @@ def test_a_picture_of_a_data_set_is_a_source(tmp_path) -> None:
 
 def test_a_picture_of_another_size_than_its_boxes_is_a_failure(tmp_path) -> None:
     pictures = (picture(tmp_path, 1, width=81), picture(tmp_path, 2))
-    detector, message = Detector(FakeRuntime(1)), "is 80x60 after EXIF orientation, but its annotations were made for 81"
+    detector = Detector(FakeRuntime(1))
+    message = "is 80x60 after EXIF orientation, but its annotations were made for 81"
     for decode in ("exact", "fast"):
         with pytest.raises(DatasetError, match=message):
             detector.detect(pictures[0], decode=decode)
