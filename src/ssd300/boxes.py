@@ -1,11 +1,15 @@
-"""Boxes as float32 arrays [..., 4]: formats, IoU, clipping, non-maximum suppression. Nothing here knows the network."""
+"""Boxes as float arrays [..., 4]: formats, IoU, clipping, non-maximum suppression. Nothing here knows the network."""
+
+from typing import TypeVar
 
 import numpy as np
 
-from ssd300.arrays import Float32, Int64
+from ssd300.arrays import Float32, Float64, Int64
+
+Floats = TypeVar("Floats", Float32, Float64)  # the answer has the type of the boxes given
 
 
-def cxcywh_to_xyxy(boxes_cxcywh: Float32) -> Float32:
+def cxcywh_to_xyxy(boxes_cxcywh: Floats) -> Floats:
     """Centre, width, height -> left, top, right, bottom. Shape [..., 4] is kept.
 
     >>> cxcywh_to_xyxy(np.array([[0.5, 0.5, 0.2, 0.4]])).round(6).tolist()
@@ -15,25 +19,25 @@ def cxcywh_to_xyxy(boxes_cxcywh: Float32) -> Float32:
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def xyxy_to_cxcywh(boxes_xyxy: Float32) -> Float32:
+def xyxy_to_cxcywh(boxes_xyxy: Floats) -> Floats:
     """Left, top, right, bottom -> centre, width, height. Shape [..., 4] is kept."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return np.concatenate([(low + high) * boxes_xyxy.dtype.type(0.5), high - low], axis=-1)
 
 
-def xywh_to_xyxy(boxes_xywh: Float32) -> Float32:
+def xywh_to_xyxy(boxes_xywh: Floats) -> Floats:
     """Left, top, width, height (the COCO format) -> left, top, right, bottom. Shape [..., 4] is kept."""
     low, size = boxes_xywh[..., :2], boxes_xywh[..., 2:]
     return np.concatenate([low, low + size], axis=-1)
 
 
-def xyxy_to_xywh(boxes_xyxy: Float32) -> Float32:
+def xyxy_to_xywh(boxes_xyxy: Floats) -> Floats:
     """Left, top, right, bottom -> left, top, width, height (the COCO format). Shape [..., 4] is kept."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return np.concatenate([low, high - low], axis=-1)
 
 
-def area(boxes_xyxy: Float32) -> Float32:
+def area(boxes_xyxy: Floats) -> Floats:
     """Area [...] of boxes [..., 4]."""
     size = boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]
     return np.asarray(size[..., 0] * size[..., 1])
@@ -45,7 +49,7 @@ def clip(boxes_xyxy: Float32, width: float, height: float) -> Float32:
     return np.asarray(np.clip(boxes_xyxy, 0, limit))
 
 
-def iou(a_xyxy: Float32, b_xyxy: Float32) -> Float32:
+def iou(a_xyxy: Floats, b_xyxy: Floats) -> Floats:
     """Intersection over union of every box of a [M, 4] with every box of b [N, 4] -> [M, N].
 
     Plain inter / (a + b - inter): no epsilon and no +1, as published. A pair without any area gives 0.

@@ -1,0 +1,115 @@
+"""Tracks as the MOT challenge writes them: `frame,id,left,top,width,height,score,class,visibility`, a line per box."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd300.arrays import Float64, Int64
+from ssd300.boxes import iou, xywh_to_xyxy
+from ssd300.errors import DatasetError
+from ssd300.limits import LABEL_BYTES
+from ssd300.tracking.assignment import assign
+from ssd300.tracking.metrics import TrackFrame, TrackScores, track_scores
+
+_PEDESTRIAN = 1  # the one class of MOT truth that is scored
+_DISTRACTORS = (2, 7, 8, 12)  # people on vehicles, static people, distractors, reflections: finding one is no error
+
+
+@dataclass(frozen=True)
+class MotTracks:
+    """All R rows of a file, by frame: frames and ids int64 [R], boxes float64 [R, 4], scores [R], classes int64 [R]."""
+
+    frames: Int64
+    ids: Int64
+    boxes_xyxy: Float64
+    scores: Float64
+    classes: Int64
+
+
+def read_mot(path: str | Path) -> MotTracks:
+    """Read a MOT file; columns after the sixth may be missing (score 1, class 1). An empty file has no rows.
+
+    Raises DatasetError for a file that cannot be read, a line that is not six to ten numbers, a box of negative size,
+    or an id twice in a frame.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LABEL_BYTES:
+            raise DatasetError(f"{path}: larger than the {LABEL_BYTES:,} bytes that are read of a file of tracks")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read as a file of tracks ({error}); check the path") from error
+    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    table = np.array(rows, np.float64).reshape(-1, 8)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    tracks = MotTracks(
+        table[:, 0].astype(np.int64),
+        table[:, 1].astype(np.int64),
+        np.asarray(xywh_to_xyxy(table[:, 2:6]), np.float64),
+        table[:, 6],
+        table[:, 7].astype(np.int64),
+    )
+    _check_ids(path, tracks)
+    return tracks
+
+
+def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:
+    """The scores of `tracked` on `truth`, by the rules of the MOT challenge.
+
+    Truth with score 0 or of another class than pedestrian (1) is not looked for; a box that fits a distractor of the
+    truth is dropped. Truth of files without classes counts as pedestrian.
+    """
+    frames = []
+    everything = np.union1d(truth.frames, tracked.frames)
+    scored = (truth.scores != 0) & (truth.classes == _PEDESTRIAN)
+    truth_ids, tracked_ids = np.unique(truth.ids[scored]), np.unique(tracked.ids)
+    for number in everything.tolist():
+        rows, columns = _rows_of(truth, number), _rows_of(tracked, number)
+        overlap = iou(truth.boxes_xyxy[rows], tracked.boxes_xyxy[columns])
+        distracted = _on_distractors(truth.classes[rows], overlap)
+        keep_rows, keep_columns = scored[rows], ~distracted
+        frames.append(
+            TrackFrame(
+                np.searchsorted(truth_ids, truth.ids[rows][keep_rows]),
+                np.searchsorted(tracked_ids, tracked.ids[columns][keep_columns]),
+                overlap[np.ix_(keep_rows, keep_columns)],
+            )
+        )
+    return track_scores(frames)
+
+
+def _on_distractors(classes: Int64, overlap: Float64) -> np.ndarray:
+    """Which tracked boxes [T] of a frame fit a distractor best, at IoU 0.5."""
+    rows, columns = assign(np.where(overlap >= 0.5, overlap, 0))
+    found = np.zeros(overlap.shape[1], bool)
+    found[columns[np.isin(classes[rows], _DISTRACTORS)]] = True
+    return found
+
+
+def _rows_of(tracks: MotTracks, frame: int) -> slice:
+    return slice(*np.searchsorted(tracks.frames, [frame, frame + 1]).tolist())
+
+
+def _row(path: Path, number: int, line: str) -> list[float]:
+    """frame, id, left, top, width, height, score, class."""
+    parts = line.replace(",", " ").split()
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = []
+    if not 6 <= len(values) <= 10 or not np.isfinite(values).all():
+        raise DatasetError(
+            f"{path}, line {number}: expected frame,id,left,top,width,height[,score,class], got {line!r:.80}"
+        )
+    if values[4] < 0 or values[5] < 0:
+        raise DatasetError(f"{path}, line {number}: a box of negative size, {values[4]:g}x{values[5]:g}")
+    score, kind = (*values[6:8], 1.0, 1.0)[:2] if len(values) != 7 else (values[6], 1.0)
+    return [*values[:6], score, _PEDESTRIAN if kind == -1 else kind]
+
+
+def _check_ids(path: Path, tracks: MotTracks) -> None:
+    pairs, counts = np.unique(np.stack([tracks.frames, tracks.ids], 1), axis=0, return_counts=True)
+    if (counts > 1).any():
+        frame, track = pairs[counts > 1][0].tolist()
+        raise DatasetError(f"{path}: id {track} twice in frame {frame}; an id stands for one object")

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from trackers.eval import evaluate_mot_sequence
+
+from ssd300.errors import DatasetError
+from ssd300.tracking.mot import read_mot, score_mot
+from tracking.scenes import crossing
+
+
+def write(path, scene, boxes, *, swap_at: int = 0, classes=None) -> None:
+    rows = []
+    for frame, (ids, xyxy) in enumerate(zip(scene.ids, boxes, strict=True), 1):
+        for number, box in zip(ids.tolist(), xyxy.tolist(), strict=True):
+            track = number + 1 if not swap_at or frame < swap_at else (number + 1) % len(ids) + 1
+            kind = 1 if classes is None else classes[number]
+            size = box[2] - box[0], box[3] - box[1]
+            rows.append(f"{frame},{track},{box[0]:.3f},{box[1]:.3f},{size[0]:.3f},{size[1]:.3f},1,{kind},1\n")
+    path.write_text("".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("", 0),
+        ("1,1,10,20,30,40\n\n2,1,11,20,30,40,0.5\n", 2),
+        ("\ufeff1 1 10 20 30 40 1 1 1", 1),
+        ("1,-1,10,20,30,40,1,-1,-1,-1\n", 1),
+    ],
+)
+def test_reading(tmp_path, text, rows) -> None:
+    path = tmp_path / "gt.txt"
+    path.write_text(text, encoding="utf-8")
+    tracks = read_mot(path)
+    assert len(tracks.frames) == rows
+    if rows:
+        assert tracks.boxes_xyxy[0].tolist() == [10, 20, 40, 60]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1,1,10,20\n", "line 1: expected frame"),
+        ("1,1,10,20,30,40\n2,x,1,1,1,1\n", "line 2: expected frame"),
+        ("1,1,nan,20,30,40\n", "line 1: expected frame"),
+        ("1,1,10,20,-30,40\n", "negative size"),
+        ("1,1,10,20,30,40\n1,1,50,20,30,40\n", "id 1 twice in frame 1"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path, text, words) -> None:
+    path = tmp_path / "gt.txt"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=words):
+        read_mot(path)
+
+
+def test_a_missing_file_is_named(tmp_path) -> None:
+    with pytest.raises(DatasetError, match=r"none\.txt"):
+        read_mot(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("classes", [None, [1, 2, 3, 7, 8, 12, 1, 1, 1, 1]])
+def test_the_scores_are_those_of_the_oracle(tmp_path, classes) -> None:
+    scene = crossing(1, objects=10, frames=60)
+    draw = np.random.default_rng(2)
+    jittered = [boxes + draw.normal(0, 4, boxes.shape) for boxes in scene.truth_xyxy]
+    write(tmp_path / "gt.txt", scene, scene.truth_xyxy, classes=classes)
+    write(tmp_path / "found.txt", scene, jittered, swap_at=30)
+    ours = score_mot(read_mot(tmp_path / "gt.txt"), read_mot(tmp_path / "found.txt"))
+    theirs = evaluate_mot_sequence(tmp_path / "gt.txt", tmp_path / "found.txt", metrics=["CLEAR", "HOTA", "Identity"])
+    assert ours.hota == pytest.approx(theirs.HOTA.HOTA, abs=1e-9)
+    assert ours.idf1 == pytest.approx(theirs.Identity.IDF1, abs=1e-9)
+    assert ours.mota == pytest.approx(theirs.CLEAR.MOTA, abs=1e-9)
+    assert ours.id_switches == theirs.CLEAR.IDSW
