@@ -5,7 +5,7 @@
       -> "margin"  [B, P]          best logit of an object minus the logit of the background
 
 The margin says which priors can hold a detection (`postprocess.possible_priors`), so softmax, box decoding and
-copying touch a few dozen columns of `outputs` and not 8732 x 81 numbers. What else was tried is in docs/performance.md.
+copying touch a few dozen columns of `outputs` and not 8732 x 81 numbers. Alternatives: docs/research/performance.md.
 
 For INT8 a FakeQuantize follows each activation that a convolution or a residual sum reads, and kernels are int8 numbers
 times a scale: OpenVINO then computes convolutions and sums in INT8. Heads' outputs and all that follows stay float.
