@@ -12,6 +12,7 @@ from ssd300.boxes import cxcywh_to_xyxy
 IMAGE_SIZE = 300
 MAP_SIZES = (38, 19, 10, 5, 3, 1)
 STEPS = (8, 16, 32, 64, 100, 300)  # pixels between the centres of a map
+_HALVED_MAPS = 4  # each of these has half the cells of the one before; the others lose a cell at each border
 SCALES = (21, 45, 99, 153, 207, 261, 315)  # pixels; one more than maps
 ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
 ANCHORS_PER_CELL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)  # 4 6 6 6 4 4
@@ -29,27 +30,50 @@ def anchor_sizes(map_index: int) -> list[tuple[float, float]]:
     return sizes
 
 
+def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
+    """Cells a side of the feature maps of a square picture; the last maps may be missing where it is small.
+
+    >>> map_sizes(300), map_sizes(192)
+    ((38, 19, 10, 5, 3, 1), (24, 12, 6, 3, 1))
+    """
+    sizes = [-(-image_size // STEPS[0])]
+    while len(sizes) < _HALVED_MAPS:
+        sizes.append(-(-sizes[-1] // 2))
+    while len(sizes) < len(MAP_SIZES) and sizes[-1] >= 3:  # a 3x3 convolution without padding
+        sizes.append(sizes[-1] - 2)
+    return tuple(sizes)
+
+
+def num_priors(image_size: int = IMAGE_SIZE) -> int:
+    """How many default boxes a square picture of this many pixels a side has: 8732 at 300."""
+    return sum(anchors * cells**2 for anchors, cells in zip(ANCHORS_PER_CELL, map_sizes(image_size), strict=False))
+
+
 @cache
-def _default_boxes() -> Float32:
+def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     boxes = []
-    for k, (cells, step) in enumerate(zip(MAP_SIZES, STEPS, strict=True)):
+    for k, cells in enumerate(map_sizes(image_size)):
         # Centres follow the step, not the map size: on the 38 map the last centre is 37.5 * 8 / 300 = 1.0.
+        # The cells of the unpadded maps are spread over the whole picture: steps of 100 and 300 at 300 pixels.
+        step = STEPS[k] if k < _HALVED_MAPS else image_size / cells
         for (w, h), row, column in product(anchor_sizes(k), range(cells), range(cells)):
             boxes.append(((column + 0.5) * step, (row + 0.5) * step, w, h))
-    boxes_cxcywh = (np.array(boxes) / IMAGE_SIZE).astype(np.float32)
+    boxes_cxcywh = (np.array(boxes) / image_size).astype(np.float32)
     # The clamp only touches the 369-pixel sides of the last map's two elongated anchors, as published.
     return np.clip(boxes_cxcywh, 0, 1)
 
 
-def default_boxes() -> Float32:
+def default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     """The default boxes [8732, 4] as cxcywh in the unit frame; order: map, anchor, row, column (column fastest).
+
+    Pictures of another size, which training may begin with, have boxes of the same size in pixels.
 
     >>> default_boxes().shape
     (8732, 4)
     """
-    return _default_boxes().copy()
+    return _default_boxes(image_size).copy()
 
 
-def default_boxes_xyxy() -> Float32:
+def default_boxes_xyxy(image_size: int = IMAGE_SIZE) -> Float32:
     """The same boxes as xyxy. They may reach outside the picture: only cxcywh is clamped, as published."""
-    return cxcywh_to_xyxy(_default_boxes())
+    return cxcywh_to_xyxy(_default_boxes(image_size))

@@ -80,8 +80,8 @@ def test_workers_change_nothing(dataset, workers):
     for a, b in zip(alone, shared, strict=True):
         assert torch.equal(a.pictures, b.pictures)
         assert a.names == b.names
-        for one, two in zip(a.samples, b.samples, strict=True):
-            np.testing.assert_array_equal(one.boxes_xyxy, two.boxes_xyxy)
+        assert a.truths.counts == b.truths.counts
+        assert torch.equal(a.truths.rows, b.truths.rows)
 
 
 def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
@@ -101,4 +101,5 @@ def test_collate_keeps_every_picture_s_boxes(dataset):
     pictures = TrainingPictures(dataset, "none", seed=1, min_score=0.35)
     batch = collate([pictures[0, 0], pictures[0, 3]])
     assert batch.pictures.shape == (2, 300, 300, 3)
-    assert [len(sample.labels) for sample in batch.samples] == [0, 1]
+    real = batch.truths.objects.labels > 0
+    assert batch.truths.objects.pictures[real].tolist() == [1]

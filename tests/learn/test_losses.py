@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from ssd300.learn.aligned import AlignedLoss, Truth, assign, pair_iou
+from learn import per_picture
 from ssd300.learn.augment import Sample
-from ssd300.learn.criterion import AlignedCriterion, PublishedCriterion
-from ssd300.learn.loss import MultiBoxLoss
-from ssd300.learn.matching import IGNORED, ignored_priors, match
-from ssd300.priors import default_boxes, default_boxes_xyxy
+from ssd300.learn.losses import LOSSES, Truths
+from ssd300.learn.losses.aligned import assign, generalised_iou
+from ssd300.learn.losses.multibox import IGNORED, match, matched_loss, multibox_loss
+from ssd300.learn.losses.truths import pair_iou, priors_on
+from ssd300.priors import default_boxes, default_boxes_xyxy, num_priors
 
 NO_BOXES = np.zeros((0, 4), np.float32)
+PRIORS = priors_on(torch.device("cpu"))
+ORACLES = {"multibox": per_picture.PublishedCriterion(), "aligned": per_picture.AlignedCriterion()}
 
 
 def sample_of(boxes_xyxy, labels, doubtful=None, crowd=None):
@@ -21,47 +24,49 @@ def sample_of(boxes_xyxy, labels, doubtful=None, crowd=None):
     return Sample(np.zeros((0, 0, 3), np.uint8), boxes, np.array(labels, np.int64), *flags)
 
 
-def outputs(batch, classes=4, seed=0):
+def truths_of(*args, **flags):
+    return Truths.of([sample_of(*args, **flags)])
+
+
+def outputs(batch, classes=4, seed=0, priors=8732):
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(batch, n, 8732, generator=generator).requires_grad_() for n in (4, classes)]
+    return [torch.randn(batch, n, priors, generator=generator).requires_grad_() for n in (4, classes)]
+
+
+def test_truths_of_no_pictures():
+    assert Truths.of([]).counts == (0, 0, 0)
+    assert Truths.of([]).left_out(PRIORS).shape == (0, 8732)
 
 
 def test_match_without_boxes():
-    matched_boxes_cxcywh, matched_labels = match(NO_BOXES, np.zeros(0, np.int64))
-    np.testing.assert_array_equal(matched_boxes_cxcywh, default_boxes())
+    matched_boxes_cxcywh, matched_labels = match(truths_of(NO_BOXES, []).objects, 1, PRIORS)
+    np.testing.assert_array_equal(matched_boxes_cxcywh[0], default_boxes())
     assert not matched_labels.any()
 
 
-def test_match_speaks_numpy_and_torch_alike():
-    boxes_xyxy, labels = np.array([[0.1, 0.1, 0.5, 0.6]], np.float32), np.array([3])
-    in_numpy = match(boxes_xyxy, labels)
-    in_torch = match(torch.from_numpy(boxes_xyxy), torch.from_numpy(labels))
-    for a, b in zip(in_numpy, in_torch, strict=True):
-        assert isinstance(b, torch.Tensor)
-        np.testing.assert_array_equal(a, b.numpy())
-
-
 def test_match_leaves_its_inputs_alone():
-    boxes_xyxy, labels = np.array([[0.1, 0.1, 0.5, 0.6]], np.float32), np.array([3])
-    match(boxes_xyxy, labels)
-    assert boxes_xyxy.tolist() == np.array([[0.1, 0.1, 0.5, 0.6]], np.float32).tolist()
+    truths = truths_of([[0.1, 0.1, 0.5, 0.6]], [3])
+    before = truths.rows.clone()
+    match(truths.objects, 1, PRIORS)
+    assert torch.equal(truths.rows, before)
 
 
 def test_nothing_ignored():
-    assert not ignored_priors(NO_BOXES, NO_BOXES).any()
+    assert not truths_of([[0.1, 0.1, 0.5, 0.6]], [3]).left_out(PRIORS).any()
 
 
 def test_ignored_objects_and_crowds_cover_priors():
-    whole = np.array([[0, 0, 1, 1]], np.float32)
-    as_object, as_crowd = ignored_priors(whole, NO_BOXES), ignored_priors(NO_BOXES, whole)
+    whole = [[0, 0, 1, 1]]
+    as_object = truths_of(whole, [1], doubtful=[True]).left_out(PRIORS)
+    as_crowd = truths_of(whole, [1], crowd=[True]).left_out(PRIORS)
     assert 0 < as_object.sum() < 10  # only priors of the picture's own size
-    assert as_crowd.mean() > 0.9  # but every prior that lies within
+    assert as_crowd.float().mean() > 0.9  # but every prior that lies within
 
 
-@pytest.mark.parametrize("criterion", [PublishedCriterion(), AlignedCriterion()], ids=["published", "aligned"])
-def test_all_empty_batch_can_be_differentiated(criterion):
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_all_empty_batch_can_be_differentiated(loss):
     locs, logits = outputs(2)
-    box, label = criterion(locs, logits, [sample_of(NO_BOXES, [])] * 2)
+    box, label = loss(locs, logits, Truths.of([sample_of(NO_BOXES, [])] * 2))
     assert box.item() == 0
     assert torch.isfinite(label)
     (box + label).backward()
@@ -71,59 +76,109 @@ def test_all_empty_batch_can_be_differentiated(criterion):
 
 def test_published_loss_of_nothing_is_zero():
     locs, logits = outputs(1)
-    loss = MultiBoxLoss()(locs, logits, *(torch.from_numpy(a)[None] for a in match(NO_BOXES, np.zeros(0, np.int64))))
+    loss = sum(multibox_loss(locs, logits, truths_of(NO_BOXES, [])))
     loss.backward()
     assert loss.item() == 0
     assert not locs.grad.any()
 
 
 def test_doubtful_objects_are_no_negatives():
-    sample = sample_of([[0.1, 0.1, 0.5, 0.5], [0.4, 0.4, 0.9, 0.9]], [1, 2], doubtful=[False, True])
-    _, labels = PublishedCriterion.targets(sample)
-    assert set(labels) == {IGNORED, 0, 1}
+    truths = truths_of([[0.1, 0.1, 0.5, 0.5], [0.4, 0.4, 0.9, 0.9]], [1, 2], doubtful=[False, True])
+    _, labels = match(truths.objects, 1, PRIORS)
+    left_out = truths.left_out(PRIORS) & (labels == 0)
+    assert left_out.any()
+    assert (labels == 1).any()
     locs, logits = outputs(1)
-    sum(PublishedCriterion()(locs, logits, [sample])).backward()
-    assert not logits.grad[0, :, labels == IGNORED].any()
+    sum(multibox_loss(locs, logits, truths)).backward()
+    assert not logits.grad[0, :, left_out[0]].any()
 
 
-@pytest.mark.parametrize("criterion", [PublishedCriterion(), AlignedCriterion()], ids=["published", "aligned"])
-def test_a_step_downhill_lowers_the_loss(criterion):
-    samples = [sample_of([[0.1, 0.2, 0.5, 0.7]], [2]), sample_of([[0.3, 0.3, 0.9, 0.8]], [1])]
+def test_ignored_priors_count_neither_as_positives_nor_as_negatives():
+    locs, logits = outputs(1)
+    labels = torch.full((1, 8732), IGNORED)
+    assert [part.item() for part in matched_loss(locs, logits, PRIORS.cxcywh[None], labels, PRIORS)] == [0, 0]
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_step_downhill_lowers_the_loss(loss):
+    truths = Truths.of([sample_of([[0.1, 0.2, 0.5, 0.7]], [2]), sample_of([[0.3, 0.3, 0.9, 0.8]], [1])])
     locs, logits = outputs(2)
     optimizer = torch.optim.SGD([locs, logits], lr=0.5)
-    first = sum(criterion(locs, logits, samples))
+    first = sum(loss(locs, logits, truths))
     first.backward()
     optimizer.step()
-    assert sum(criterion(locs, logits, samples)) < first
+    assert sum(loss(locs, logits, truths)) < first
 
 
 def test_pair_iou():
     a, b = torch.tensor([[0.0, 0, 2, 2], [0, 0, 1, 1]]), torch.tensor([[1.0, 1, 3, 3], [2, 2, 3, 3]])
-    iou, giou = pair_iou(a, b)
-    torch.testing.assert_close(iou, torch.tensor([1 / 7, 0.0]))
-    torch.testing.assert_close(giou, torch.tensor([1 / 7 - 2 / 9, -7 / 9]))
+    torch.testing.assert_close(pair_iou(a, b), torch.tensor([1 / 7, 0.0]))
+    torch.testing.assert_close(generalised_iou(a, b), torch.tensor([1 / 7 - 2 / 9, -7 / 9]))
+
+
+def assigned(truths, probability):
+    log_p = torch.full((1, 3, 8732), probability).log()
+    return assign(PRIORS.xyxy[None], log_p, truths.objects, PRIORS)
 
 
 def test_assignment_of_nothing():
-    loss = AlignedLoss()
-    none = Truth(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(8732, dtype=torch.bool))
-    assert [len(part) for part in assign(loss.xyxy, torch.full((3, 8732), 0.3), loss, none)] == [0, 0, 0]
+    assert len(assigned(truths_of(NO_BOXES, []), 0.3).prior) == 0
 
 
 @pytest.mark.parametrize("box_xyxy", [[0.1, 0.1, 0.5, 0.6], [0.5, 0.5, 0.503, 0.503], [0, 0.49, 1, 0.51]])
 def test_every_box_has_a_prior_even_tiny_and_elongated_ones(box_xyxy):
-    loss = AlignedLoss()
-    truth = Truth(torch.tensor([box_xyxy]), torch.tensor([1]), torch.zeros(8732, dtype=torch.bool))
-    prior, box, quality = assign(loss.xyxy, torch.full((3, 8732), 0.3), loss, truth)
-    assert len(prior) >= 1
-    assert set(box.tolist()) == {0}
-    assert ((quality >= 0) & (quality <= 1)).all()
+    pairs = assigned(truths_of([box_xyxy], [1]), 0.3)
+    assert pairs.chosen.sum() >= 1
+    assert set(pairs.box[pairs.chosen].tolist()) == {0}
+    assert ((pairs.quality >= 0) & (pairs.quality <= 1)).all()
+    assert not pairs.quality[~pairs.chosen].any()
 
 
 def test_the_target_is_the_quality_of_the_box():
     """A predicted box equal to the true one is worth 1, whatever its class probability."""
-    loss, target = AlignedLoss(), 4000
-    box_xyxy = torch.from_numpy(default_boxes_xyxy()[[target]])
-    truth = Truth(box_xyxy, torch.tensor([2]), torch.zeros(8732, dtype=torch.bool))
-    prior, _, quality = assign(loss.xyxy, torch.full((3, 8732), 0.1), loss, truth)
-    assert quality[prior == target].item() == pytest.approx(1, abs=1e-5)
+    target = 4000
+    pairs = assigned(truths_of(default_boxes_xyxy()[[target]], [2]), 0.1)
+    assert pairs.quality[(pairs.prior == target) & pairs.chosen].item() == pytest.approx(1, abs=1e-5)
+
+
+def random_sample(rng, boxes):
+    """Boxes of all sizes, some doubled, some doubtful or crowds; as many as asked for."""
+    centres, sides = rng.uniform(0, 1, (boxes, 2)), rng.uniform(0.05, 1, (boxes, 2)) ** 2
+    xyxy = np.concatenate([centres - sides / 2, centres + sides / 2], 1).clip(0, 1).astype(np.float32)
+    doubled = rng.random(boxes) < 0.1
+    xyxy[doubled] = xyxy[rng.integers(0, max(boxes, 1), doubled.sum())]
+    crowd = rng.random(boxes) < 0.05
+    return sample_of(xyxy, rng.integers(1, 11, boxes), (rng.random(boxes) < 0.2) & ~crowd, crowd)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("cases", [range(10), pytest.param(range(10, 1000), marks=pytest.mark.slow)])
+@pytest.mark.timeout(1500)
+def test_a_batch_costs_what_its_pictures_cost_one_by_one(name, cases):
+    """Losses and gradients of batches with 0, 1, some and 200 boxes a picture, against the form of one picture."""
+    for case in cases:
+        rng = np.random.default_rng(case)
+        counts = rng.choice([0, 1, 1, 3, 8, 20, 60, 200], size=1 + case % 3)
+        samples = [random_sample(rng, count) for count in (counts * 0 if case == 0 else counts)]
+        gradients, losses = [], []
+        for loss in (ORACLES[name], lambda locs, logits, samples: LOSSES[name](locs, logits, Truths.of(samples))):
+            locs, logits = outputs(len(samples), 11, seed=case)
+            with torch.no_grad():
+                logits[:, 0] += 4 * (case % 5)  # from a network that knows nothing to one that is mostly sure
+            parts = loss(locs, logits, samples)
+            sum(parts).backward()
+            losses.append(torch.stack(parts))
+            gradients.append((locs.grad, logits.grad))
+        torch.testing.assert_close(losses[1], losses[0], rtol=1e-6, atol=0)
+        for ours, theirs in zip(gradients[1], gradients[0], strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6 * float(theirs.abs().max() + 1e-9))
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+@pytest.mark.parametrize("size", [160, 192, 224])
+def test_smaller_pictures_have_fewer_priors(loss, size):
+    locs, logits = outputs(1, priors=num_priors(size))
+    box, label = loss(locs, logits, truths_of([[0.2, 0.2, 0.7, 0.7]], [2]), size)
+    (box + label).backward()
+    assert box > 0
+    assert torch.isfinite(label)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssd300.learn.loss import MultiBoxLoss
-from ssd300.learn.matching import match
+from ssd300.learn.losses.multibox import match, matched_loss
+from ssd300.learn.losses.truths import Boxes, priors_on
 from ssd300.learn.network import SSD300
 from ssd300.learn.optim import learning_rate, parameter_groups
 from ssd300.learn.recipe import resolve_recipe
@@ -22,6 +22,21 @@ LOSS_CASES = [
 BACKBONES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
+PRIORS = priors_on(torch.device("cpu"))
+
+
+def matched_one(boxes_xyxy, labels, iou_threshold=0.5):
+    """The matched boxes [8732, 4] and labels [8732] of one picture, as arrays."""
+    boxes = torch.from_numpy(np.asarray(boxes_xyxy, np.float32).reshape(-1, 4))
+    labels = torch.from_numpy(np.asarray(labels, np.int64))
+    matched = match(Boxes(boxes, labels, torch.zeros_like(labels)), 1, PRIORS, iou_threshold)
+    return [tensor[0].numpy().copy() for tensor in matched]
+
+
+def loss_of(locs, logits, boxes_cxcywh, labels):
+    return sum(matched_loss(locs, logits, boxes_cxcywh, labels, PRIORS))
+
+
 def test_every_reference_case_is_listed(reference_json):
     assert set(ENCODE_SETS) | {"no_boxes"} == set(reference_json("encode"))
     assert set(LOSS_CASES) == set(reference_json("loss"))
@@ -31,7 +46,7 @@ def test_every_reference_case_is_listed(reference_json):
 def test_matching_equals_published(name, reference_json, reference_npz):
     arrays = reference_npz("encode")
     boxes_xyxy, labels = arrays[f"{name}.boxes"], arrays[f"{name}.labels"]
-    matched_boxes_cxcywh, matched_labels = match(boxes_xyxy, labels, reference_json("encode")[name]["criteria"])
+    matched_boxes_cxcywh, matched_labels = matched_one(boxes_xyxy, labels, reference_json("encode")[name]["criteria"])
     expected_labels = np.zeros(8732, np.int64)
     expected_labels[arrays[f"{name}.prior"]] = arrays[f"{name}.prior_label"]
     expected_boxes = default_boxes()
@@ -44,9 +59,9 @@ def targets_of(case, seeded, arrays):
     """The matched boxes [B, P, 4] and labels [B, P] of a loss case, and its two predictions."""
     boxes_cxcywh, labels = [], []
     for i, name in enumerate(case["targets"]):
-        boxes, label = match(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+        boxes, label = matched_one(np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
         if name is not None:
-            boxes, label = match(arrays[f"{name}.boxes"], arrays[f"{name}.labels"])
+            boxes, label = matched_one(arrays[f"{name}.boxes"], arrays[f"{name}.labels"])
         if "relabel" in case:
             first = slice(0, case["relabel"][i])
             label[first], boxes[first] = 5, default_boxes()[first]
@@ -64,7 +79,7 @@ def test_loss_and_gradient_equal_published(name, seeded, reference_json, referen
     predictions = seeded.predictions(f"loss/{name}", len(case["targets"]), case.get("classes", 81), case["spread"])
     locs, logits = (torch.from_numpy(p).requires_grad_() for p in predictions)
     assert (matched[1] > 0).sum(1).tolist() == case["positives"]
-    loss = MultiBoxLoss()(locs, logits, *matched)
+    loss = loss_of(locs, logits, *matched)
     loss.backward()
     assert loss.item() == pytest.approx(float(case["loss"]), rel=1e-5)
     assert locs.grad.double().norm().item() == pytest.approx(case["grad_norm_locs"], rel=1e-5)
@@ -125,7 +140,7 @@ def test_three_steps_equal_published(seeded, reference_json, reference_npz):
     matched = targets_of(case, seeded, reference_npz("encode"))
     pictures = torch.from_numpy(seeded.image_batch("step", 2))
     for expected_loss, expected_norms in zip(case["losses"], case["grad_norms"], strict=True):
-        loss = MultiBoxLoss()(*network(pictures), *matched)
+        loss = loss_of(*network(pictures), *matched)
         loss.backward()
         assert loss.item() == pytest.approx(expected_loss, rel=1e-4)
         for part, norm in part_norms((n, p.grad) for n, p in network.named_parameters()).items():

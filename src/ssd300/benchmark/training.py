@@ -16,10 +16,10 @@ from ssd300.images.decode import size_hw
 from ssd300.images.source import read_bytes
 from ssd300.labels import COCO, ClassList
 from ssd300.learn.augment import Sample
-from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import choose_compute, keep_freed_memory
 from ssd300.learn.learner import make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
+from ssd300.learn.losses import Truths
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import forward_loss
@@ -52,14 +52,13 @@ def train_step(
     torch.manual_seed(recipe.seed)
     compute = choose_compute(device, precision)
     learner = make_learner(SSD300(backbone), recipe, compute)
-    criterion = make_criterion(recipe).to(compute.device)
     learner.start_learning()
     batch = _noise(recipe.batch_size)
 
     def marks() -> list[float]:
         """When the step began, and when each of its parts was done."""
         times = [_done(compute.device)]
-        box, label = forward_loss(learner.network, criterion, batch, compute)
+        box, label = forward_loss(learner.network, recipe.loss, batch, compute)
         times.append(_done(compute.device))
         learner.scaler.scale(box + label).backward()  # type: ignore[no-untyped-call]
         times.append(_done(compute.device))
@@ -83,7 +82,7 @@ def _noise(batch_size: int) -> Batch:
     pictures = np.random.default_rng(0).integers(0, 256, (batch_size, 300, 300, 3), dtype=np.uint8)
     off, nothing = np.zeros(len(_LABELS), bool), np.zeros((0, 0, 3), np.uint8)
     sample = Sample(nothing, _BOXES_XYXY, _LABELS, off, off)
-    return Batch(torch.from_numpy(pictures), [sample] * batch_size, ["noise"] * batch_size)
+    return Batch(torch.from_numpy(pictures), Truths.of([sample] * batch_size), ["noise"] * batch_size)
 
 
 def _done(device: torch.device) -> float:

@@ -6,7 +6,7 @@ Which worker or process does the work, how many there are and where a resumed ru
 import atexit
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,27 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.errors import SSD300Error, TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.augment import AUGMENTS, Sample
+from ssd300.learn.losses import Truths
 
 
 @dataclass(frozen=True)
 class Batch:
-    """pictures uint8 [B, 300, 300, 3] RGB, and for each one its augmented sample without the picture."""
+    """pictures uint8 [B, S, S, 3] RGB, what they teach, and their names."""
 
     pictures: Tensor
-    samples: list[Sample]
+    truths: Truths
     names: list[str]
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.names)
+
+    def pin_memory(self) -> "Batch":
+        """The same in memory that a GPU copies from without waiting; the loader calls it."""
+        return Batch(self.pictures.pin_memory(), self.truths.pin_memory(), self.names)
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device; from pinned memory the copy does not wait."""
+        return Batch(self.pictures.to(device, non_blocking=True), self.truths.to(device), self.names)
 
 
 class TrainingPictures(TorchDataset[tuple[Sample, str] | SSD300Error]):
@@ -94,14 +103,13 @@ class EpochBatches:
 
 
 def collate(items: list[tuple[Sample, str] | SSD300Error]) -> Batch | SSD300Error:
-    """Stack the pictures; boxes stay lists, since every picture has its own number of them. An error stays one."""
+    """Stack the pictures; their boxes become one table. An error stays one."""
     for item in items:
         if isinstance(item, SSD300Error):
             return item
     samples, names = zip(*(item for item in items if not isinstance(item, SSD300Error)), strict=True)
     pictures = torch.from_numpy(np.stack([sample.picture for sample in samples]))
-    nothing = np.zeros((0, 0, 3), np.uint8)
-    return Batch(pictures, [replace(sample, picture=nothing) for sample in samples], list(names))
+    return Batch(pictures, Truths.of(samples), list(names))
 
 
 def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
@@ -112,8 +120,10 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
         yield batch
 
 
-def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int) -> "DataLoader[Any]":
-    """A loader for `batches_of` that lives as long as the run.
+def make_loader(
+    pictures: TrainingPictures, batches: EpochBatches, workers: int, *, pin: bool = False
+) -> "DataLoader[Any]":
+    """A loader for `batches_of` that lives as long as the run. `pin`: a GPU copies the batches.
 
     Workers are spawned, never forked: OpenMP does not survive a fork.
     """
@@ -125,6 +135,7 @@ def make_loader(pictures: TrainingPictures, batches: EpochBatches, workers: int)
         multiprocessing_context="spawn" if workers else None,
         persistent_workers=workers > 0,
         prefetch_factor=4 if workers else None,
+        pin_memory=pin,
         worker_init_fn=_prepare_worker,
     )
 

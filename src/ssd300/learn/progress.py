@@ -1,31 +1,57 @@
 """What is seen of a training: a progress bar on a terminal, lines elsewhere, TensorBoard files if it is installed."""
 
 import sys
+import time
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from torch import Tensor
 
+from ssd300.errors import TrainingError
+from ssd300.learn.device import Compute
 from ssd300.learn.run import Progress
+
+LINE_SECONDS = 10.0  # between two lines of the log, at least
 
 
 class LossMeter:
-    """Running sums of the losses of an epoch, and a smoothed view of the last steps."""
+    """Running sums of the losses of an epoch, and a smoothed view of the last steps.
 
-    def __init__(self, sums: tuple[float, float, int] = (0.0, 0.0, 0)) -> None:
+    Losses stay on the device until they are looked at, so that no step waits for it.
+    """
+
+    def __init__(self, compute: Compute, sums: tuple[float, float, int] = (0.0, 0.0, 0)) -> None:
+        self.compute = compute
         self.box, self.label, self.batches = sums
         self.recent = self.mean()
+        self.waiting: list[tuple[Tensor, Tensor, list[str]]] = []  # own losses, those of all processes, names
 
-    @property
-    def sums(self) -> tuple[float, float, int]:
-        """Box loss, class loss, batches: what an epoch goes on from after a stop."""
+    def add(self, losses: Tensor, names: list[str]) -> None:
+        """Box and class loss [2] of a batch of pictures, on the device."""
+        self.waiting.append((losses, self.compute.mean(losses.clone()), names))
+
+    def look(self) -> tuple[float, float, int]:
+        """Sums of box loss and class loss, and batches: what an epoch goes on from after a stop.
+
+        Raises TrainingError naming the pictures of the first batch whose loss is not a number.
+        """
+        waiting, self.waiting = self.waiting, []
+        if waiting:
+            numbers = torch.stack([torch.cat([own, mean]) for own, mean, _ in waiting]).tolist()
+            for (own_box, own_label, box, label), (_, _, names) in zip(numbers, waiting, strict=True):
+                if not isfinite(box + label):
+                    raise _not_a_number(own_box, own_label, names)
+                self._count(box, label)
         return self.box, self.label, self.batches
 
-    def add(self, box: float, label: float) -> None:
+    def _count(self, box: float, label: float) -> None:
         self.box, self.label, self.batches = self.box + box, self.label + label, self.batches + 1
         weight = max(0.02, 1 / self.batches)
         for name, value in (("box_loss", box), ("class_loss", label)):
@@ -34,6 +60,15 @@ class LossMeter:
     def mean(self) -> dict[str, float]:
         count = max(1, self.batches)
         return {"box_loss": self.box / count, "class_loss": self.label / count}
+
+
+def _not_a_number(box: float, label: float, names: list[str]) -> TrainingError:
+    if isfinite(box + label):
+        return TrainingError("the loss is not a number in another process, which names the pictures")
+    return TrainingError(
+        f"the loss is not a number (box {box}, class {label}) in the batch of pictures "
+        f"{', '.join(names)}: look at their boxes with `ssd300 data check`, or lower the learning rate"
+    )
 
 
 class Display:
@@ -51,6 +86,7 @@ class Display:
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
         self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, words="")
         self.board: Any = None
+        self.last_line = -LINE_SECONDS
         if shown and find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
@@ -70,20 +106,27 @@ class Display:
     def note(self, words: str) -> None:
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
-    def start_epoch(self, progress: Progress) -> LossMeter:
+    def start_epoch(self, progress: Progress, compute: Compute) -> LossMeter:
         self.first_seconds, self.first_seen = progress.seconds, progress.pictures_seen
-        return LossMeter(progress.epoch_losses)
+        return LossMeter(compute, progress.epoch_losses)
 
-    def step(self, progress: Progress, lr: float, losses: LossMeter) -> None:
+    def due(self, now: float) -> bool:
+        """Whether it is time for the next line of the log."""
+        return now - self.last_line >= LINE_SECONDS
+
+    def step(self, progress: Progress, lr: float, losses: LossMeter, looked: bool) -> None:
+        """One step was taken; `looked`: its losses have been looked at."""
         rate = (progress.pictures_seen - self.first_seen) / max(1e-9, progress.seconds - self.first_seconds)
         box, label = losses.recent.values()
         words = f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s"
         self.bar.update(
             self.task, completed=progress.step, words=words, description=f"epoch {progress.epoch + 1}/{self.epochs}"
         )
-        if progress.step % self.log_every:
+        if not looked:
             return
-        if self.bar.disable:
+        now = time.monotonic()
+        if self.bar.disable and self.due(now):
+            self.last_line = now
             self.note(f"epoch {progress.epoch + 1} step {progress.step_in_epoch}/{self.steps_per_epoch}: {words}")
         if self.board:
             for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():

@@ -19,13 +19,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ssd300 import __version__
 from ssd300.data.dataset import Dataset
-from ssd300.errors import TrainingError
-from ssd300.learn.criterion import make_criterion
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.given import check_counts, check_names, check_usable, training_data
 from ssd300.learn.inference import TorchRuntime, normalise
 from ssd300.learn.learner import Learner, conditions_of, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
+from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.optim import learning_rate
 from ssd300.learn.progress import Display
@@ -98,7 +97,6 @@ def train(
 
     network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
     learner = make_learner(network, recipe, compute)
-    criterion = make_criterion(recipe).to(compute.device)
     batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
@@ -112,7 +110,8 @@ def train(
         write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute))
 
     pictures = TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score)
-    loader = make_loader(pictures, batches, compute.reading_processes() if workers is None else workers)
+    workers = compute.reading_processes() if workers is None else workers
+    loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
     model: nn.Module = network
     if compute.world > 1:
         model = DistributedDataParallel(network)
@@ -123,26 +122,29 @@ def train(
         while progress.epoch < recipe.epochs:
             learner.start_learning()
             batches.epoch, batches.first_step = progress.epoch, progress.step_in_epoch * recipe.accumulate
-            losses = show.start_epoch(progress)
+            losses = show.start_epoch(progress, compute)
             tick = saved = time.monotonic()
             for group in in_groups(batches_of(loader), recipe.accumulate):
                 lr = learning_rate(recipe, progress.step, steps_per_epoch, pictures_per_step)
                 for batch in group:
                     waits = compute.world > 1 and batch is not group[-1]  # gradients meet at the last batch of a step
                     with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
-                        box, label = forward_loss(model, criterion, batch, compute)
+                        box, label = forward_loss(model, recipe.loss, batch, compute)
                         learner.scaler.scale((box + label) / len(group)).backward()  # type: ignore[no-untyped-call]
-                    losses.add(compute.mean(box.detach()).item(), compute.mean(label.detach()).item())
+                    losses.add(torch.stack([box.detach(), label.detach()]), batch.names)
                 learner.step(lr)
 
                 now = time.monotonic()
                 progress.advance(pictures_per_step, now - tick)
-                progress.epoch_losses = losses.sums
                 tick = now
-                show.step(progress, lr, losses)
-                stops = compute.any(bool(stopped))
+                looks = progress.step % log_every == 0 or (compute.world == 1 and show.due(now))
+                if looks:
+                    losses.look()
+                show.step(progress, lr, losses, looks)
+                stops = compute.any(bool(stopped)) if looks or compute.world == 1 else False
                 due = now - saved > 60 * checkpoint_minutes
                 if compute.rank == 0 and (due or stops):
+                    progress.epoch_losses = losses.look()
                     save_state(out, learner.state(progress))
                     saved = now
                 if stops:
@@ -153,6 +155,7 @@ def train(
                     )
 
             measured = progress.epoch + 1 == recipe.epochs or (progress.epoch + 1) % validate_every == 0
+            progress.epoch_losses = losses.look()
             if compute.rank == 0 and measured:
                 save_state(out, learner.state(progress))  # measuring takes time, and may fail on a damaged picture
             progress.next_epoch()
@@ -166,19 +169,12 @@ def train(
     return out
 
 
-def forward_loss(
-    model: nn.Module, criterion: nn.Module, batch: Batch, compute: Compute
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(box loss, class loss) of a batch; stops the run where they are not numbers, naming the pictures."""
+def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
+    """(box loss, class loss) of a batch. Does not wait for the device: whether they are numbers is looked at later."""
+    batch = batch.to(compute.device)
     with compute.autocast():
-        locs, logits = model(normalise(batch.pictures.to(compute.device, non_blocking=True)))
-    box, label = criterion(locs, logits, batch.samples)
-    if not torch.isfinite(box + label):
-        raise TrainingError(
-            f"the loss is not a number (box {box.item()}, class {label.item()}) in the batch of pictures "
-            f"{', '.join(batch.names)}: look at their boxes with `ssd300 data check`, or lower the learning rate"
-        )
-    return box, label
+        locs, logits = model(normalise(batch.pictures))
+    return LOSSES[loss](locs, logits, batch.truths, batch.pictures.shape[1])
 
 
 def finish_epoch(

@@ -1,0 +1,127 @@
+"""The true boxes of a whole batch as one padded table, and the default boxes that learn them.
+
+Both losses work on all boxes of a batch at once: one row a box, with the number of its picture. Rows of padding (label
+0, a box without area) keep the number of rows to a few values, so that memory is taken in the same sizes every step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssd300.learn.augment import Sample
+from ssd300.priors import IMAGE_SIZE, default_boxes, default_boxes_xyxy
+
+ROWS = 16  # each kind of row is padded to a multiple of this
+LEFT_OUT = 0.5  # IoU with a doubtful box, or share inside a crowd, above which a prior is no negative
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """N boxes of a batch: xyxy [N, 4] unit frame, labels [N] (0: padding), pictures [N] (place in the batch)."""
+
+    xyxy: Tensor
+    labels: Tensor
+    pictures: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Truths:
+    """What the pictures of a batch teach. `rows` float32 [N + D + C, 6] holds xyxy, label, picture of each box.
+
+    First come N objects, then D doubtful boxes (neither object nor background), then C crowds (many objects).
+    """
+
+    rows: Tensor
+    counts: tuple[int, int, int]
+    pictures: int
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> "Truths":
+        """The boxes of a batch of samples, in the order of the pictures."""
+        parts = [
+            np.concatenate([s.boxes_xyxy, s.labels[:, None], np.full((len(s.labels), 1), i)], 1, dtype=np.float32)
+            for i, s in enumerate(samples)
+        ]
+        rows = np.concatenate(parts) if parts else np.zeros((0, 6), np.float32)
+        doubtful = np.concatenate([s.doubtful for s in samples]) if parts else np.zeros(0, bool)
+        crowd = np.concatenate([s.crowd for s in samples]) if parts else np.zeros(0, bool)
+        kinds = [_padded(rows[mask]) for mask in (~doubtful & ~crowd, doubtful, crowd)]
+        objects, doubts, crowds = (len(kind) for kind in kinds)
+        return cls(torch.from_numpy(np.concatenate(kinds)), (objects, doubts, crowds), len(samples))
+
+    def to(self, device: torch.device) -> "Truths":
+        """The same on another device; the copy does not wait where `rows` is pinned."""
+        return Truths(self.rows.to(device, non_blocking=True), self.counts, self.pictures)
+
+    def pin_memory(self) -> "Truths":
+        return Truths(self.rows.pin_memory(), self.counts, self.pictures)
+
+    @property
+    def objects(self) -> Boxes:
+        return self._boxes(0)
+
+    def left_out(self, priors: "Priors") -> Tensor:
+        """Mask [B, P] of the priors that must not be taught to be background."""
+        doubtful, crowds = self._boxes(1), self._boxes(2)
+        hits = torch.zeros(self.pictures, len(priors), device=self.rows.device)
+        if len(doubtful):
+            over = pair_iou(doubtful.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT  # [D, P]
+            hits.index_add_(0, doubtful.pictures, over.float())
+        if len(crowds):
+            inside = intersection(crowds.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT * area(priors.xyxy)  # [C, P]
+            hits.index_add_(0, crowds.pictures, inside.float())
+        return hits > 0
+
+    def _boxes(self, kind: int) -> Boxes:
+        rows = torch.split(self.rows, list(self.counts))[kind]  # type: ignore[no-untyped-call]
+        return Boxes(rows[:, :4], rows[:, 4].long(), rows[:, 5].long())
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """The rows, and rows of zeros up to the next multiple of ROWS; none stay none."""
+    return np.pad(rows, ((0, -len(rows) % ROWS), (0, 0)))
+
+
+@dataclass(frozen=True)
+class Priors:
+    """The default boxes on a device: cxcywh [P, 4] and xyxy [P, 4] in the unit frame."""
+
+    cxcywh: Tensor
+    xyxy: Tensor
+
+    def __len__(self) -> int:
+        return len(self.cxcywh)
+
+
+@lru_cache(maxsize=16)
+def priors_on(device: torch.device, image_size: int = IMAGE_SIZE) -> Priors:
+    """The default boxes of pictures of `image_size` pixels a side."""
+    arrays = default_boxes(image_size), default_boxes_xyxy(image_size)
+    return Priors(*(torch.from_numpy(array).to(device) for array in arrays))
+
+
+def area(boxes_xyxy: Tensor) -> Tensor:
+    """Area [...] of boxes [..., 4]; 0 for a box turned inside out."""
+    x1, y1, x2, y2 = boxes_xyxy.unbind(-1)
+    return (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
+
+
+def intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Area that boxes [..., 4] share with boxes [..., 4], broadcast."""
+    ax1, ay1, ax2, ay2 = a_xyxy.unbind(-1)
+    bx1, by1, bx2, by2 = b_xyxy.unbind(-1)
+    width = torch.minimum(ax2, bx2).sub_(torch.maximum(ax1, bx1)).clamp_(min=0)
+    return width.mul_(torch.minimum(ay2, by2).sub_(torch.maximum(ay1, by1)).clamp_(min=0))
+
+
+def pair_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """IoU of boxes [..., 4] with boxes [..., 4], broadcast; 0 for a pair without any area."""
+    inter = intersection(a_xyxy, b_xyxy)
+    return inter / (area(a_xyxy) + area(b_xyxy) - inter).clamp_(min=1e-9)
