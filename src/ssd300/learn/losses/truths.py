@@ -80,7 +80,7 @@ class Truths:
         return hits > 0
 
     def _boxes(self, kind: int) -> Boxes:
-        rows = torch.split(self.rows, list(self.counts))[kind]  # type: ignore[no-untyped-call]
+        rows = torch.split(self.rows, list(self.counts))[kind]
         return Boxes(rows[:, :4], rows[:, 4].long(), rows[:, 5].long())
 
 
