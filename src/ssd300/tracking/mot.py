@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from ssd300.arrays import Float64, Int64
-from ssd300.boxes import iou, xywh_to_xyxy
+from ssd300.boxes import iou, xywh_to_xyxy, xyxy_to_xywh
+from ssd300.detections import Detections
 from ssd300.errors import DatasetError
 from ssd300.limits import LABEL_BYTES
 from ssd300.tracking.assignment import assign
@@ -52,6 +53,20 @@ def read_mot(path: str | Path) -> MotTracks:
     )
     _check_ids(path, tracks)
     return tracks
+
+
+def mot_lines(found: Detections, frame: int) -> str:
+    """The tracked detections of frame number `frame`, counted from 1, as lines of a MOT file.
+
+    Each class has ids of its own, so a file should hold one class: pass detections of one.
+    """
+    if found.track_ids is None:
+        raise DatasetError("a file of tracks needs track_ids: pass the detections through Tracker.update first")
+    rows = zip(found.track_ids.tolist(), xyxy_to_xywh(found.boxes_xyxy).tolist(), found.scores.tolist(), strict=True)
+    return "".join(
+        f"{frame},{track_id},{x:.2f},{y:.2f},{width:.2f},{height:.2f},{score:.4f},-1,-1,-1\n"
+        for track_id, (x, y, width, height), score in rows
+    )
 
 
 def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:

@@ -1,0 +1,172 @@
+"""Lines that count who crosses them, and zones that know who is inside and for how long. All in pixels and seconds."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ssd300.arrays import Float64
+from ssd300.detections import Detections
+from ssd300.errors import ArgumentError, unknown_name
+
+ANCHORS = ("bottom", "center", "top")  # the point of a box that is followed, in the middle of its width
+
+Point = tuple[float, float]
+Track = tuple[str, int]  # class name and id: each class has ids of its own
+
+
+@dataclass
+class _Crossing:
+    """What is known of one track at a line."""
+
+    side: int = 0  # +1 in, -1 out: where the anchor last was for certain; 0 not known yet
+    point: Point | None = None  # where it was in the newest frame
+    hit: bool = False  # whether it went through the line, not past its ends, when it last changed sides
+
+
+@dataclass
+class Line:
+    """A line from `start` to `end`, in pixels, that counts the tracks whose anchor point crosses it.
+
+    Seen along the arrow from start to end, going from the left side to the right one counts as in, the other way as
+    out: a line drawn from left to right counts as in what moves down the picture. Passing beyond the line's ends does
+    not count. An anchor must get `margin` pixels clear of the line before it has changed sides, so that a box that
+    trembles on the line is not counted again and again; None takes a twentieth of the box's height.
+
+    >>> Line((0, 50), (100, 50)).totals()
+    {'in': 0, 'out': 0, 'by_class': {}}
+    """
+
+    start: Point
+    end: Point
+    anchor: str = "bottom"
+    margin: float | None = None
+    inward: Counter[str] = field(default_factory=Counter)  # by class name
+    outward: Counter[str] = field(default_factory=Counter)
+    _tracks: dict[Track, _Crossing] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.start, self.end = _points([self.start, self.end], "a line", 2)
+        _check_anchor(self.anchor)
+        if self.start == self.end:
+            raise ArgumentError(f"a line needs two different points, got {self.start} twice")
+        if self.margin is not None and not self.margin >= 0:
+            raise ArgumentError(f"margin must be at least 0 pixels, got {self.margin}")
+
+    def update(self, detections: Detections) -> None:
+        """Take the tracked detections of the next frame into account. Raises ArgumentError without track_ids."""
+        for track, point, height in _anchors(detections, self.anchor):
+            margin = height / 20 if self.margin is None else self.margin
+            self._follow(track, self._tracks.setdefault(track, _Crossing()), point, margin)
+
+    def _follow(self, track: Track, known: _Crossing, point: Point, margin: float) -> None:
+        before, now = known.point and self._distance(known.point), self._distance(point)
+        if known.point is not None and before is not None and (before > 0) != (now > 0):
+            known.hit = self._is_between_ends(known.point, point, before / (before - now))
+        known.point = point
+        if abs(now) <= margin:
+            return
+        side = 1 if now > 0 else -1
+        if known.side == -side and known.hit:
+            (self.inward if side > 0 else self.outward)[track[0]] += 1
+        known.side = side
+
+    def _distance(self, point: Point) -> float:
+        """Pixels from the endless line through start and end; positive on the right side of the arrow."""
+        along = np.subtract(self.end, self.start)
+        to_point = np.subtract(point, self.start)
+        return float(along[0] * to_point[1] - along[1] * to_point[0]) / float(np.hypot(*along))
+
+    def _is_between_ends(self, before: Point, now: Point, part: float) -> bool:
+        along = np.subtract(self.end, self.start)
+        place = np.asarray(before) + part * np.subtract(now, before)
+        return bool(0 <= (place - self.start) @ along <= along @ along)
+
+    def totals(self) -> dict[str, object]:
+        """The counts so far, as plain values."""
+        names = sorted(self.inward.keys() | self.outward.keys())
+        return {
+            "in": self.inward.total(),
+            "out": self.outward.total(),
+            "by_class": {name: {"in": self.inward[name], "out": self.outward[name]} for name in names},
+        }
+
+
+@dataclass
+class Zone:
+    """A polygon, in pixels, that knows which tracks are inside.
+
+    A track is inside while its anchor point is; a point on the edge may count either way. The dwell time of a track
+    is the sum of the times between frames that both show it inside.
+
+    >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
+    {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
+    """
+
+    polygon: Sequence[Point]
+    anchor: str = "bottom"
+    now: set[Track] = field(default_factory=set)
+    dwell_s: dict[Track, float] = field(default_factory=dict)  # of every track that was ever inside
+    _time: float | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.polygon = _points(self.polygon, "a zone", 3)
+        _check_anchor(self.anchor)
+
+    def update(self, detections: Detections, time_s: float) -> None:
+        """Take the tracked detections of the next frame into account. Raises ArgumentError without track_ids."""
+        anchors = list(_anchors(detections, self.anchor))
+        points = np.array([point for _, point, _ in anchors], np.float64).reshape(-1, 2)
+        within = _is_inside(points, np.array(self.polygon, np.float64))
+        inside = {track for (track, _, _), found in zip(anchors, within.tolist(), strict=True) if found}
+        elapsed = 0.0 if self._time is None else time_s - self._time
+        for track in inside:
+            stayed = elapsed if track in self.now else 0.0
+            self.dwell_s[track] = self.dwell_s.get(track, 0.0) + stayed
+        self.now, self._time = inside, time_s
+
+    def totals(self) -> dict[str, object]:
+        """The counts so far, as plain values: inside now, ever inside (also by class), dwell times in seconds."""
+        times = list(self.dwell_s.values())
+        return {
+            "now": len(self.now),
+            "ever": len(times),
+            "by_class": dict(sorted(Counter(name for name, _ in self.dwell_s).items())),
+            "mean_dwell_s": round(sum(times) / max(len(times), 1), 3),
+            "longest_dwell_s": round(max(times, default=0.0), 3),
+        }
+
+
+def _anchors(detections: Detections, anchor: str) -> Iterator[tuple[Track, Point, float]]:
+    """Every track of the frame: what it is, its anchor point, the height of its box."""
+    if detections.track_ids is None:
+        raise ArgumentError("counting needs track_ids: pass the detections through Tracker.update first")
+    rows = zip(detections.names, detections.track_ids.tolist(), detections.boxes_xyxy.tolist(), strict=True)
+    for name, track_id, (left, top, right, bottom) in rows:
+        y = {"bottom": bottom, "center": (top + bottom) / 2, "top": top}[anchor]
+        yield (name, track_id), ((left + right) / 2, y), bottom - top
+
+
+def _is_inside(points: Float64, polygon: Float64) -> np.ndarray:
+    """Which points [N, 2] lie inside the polygon [V, 2], by the even-odd rule: bool [N]."""
+    x, y = points[:, 0, None], points[:, 1, None]
+    (x1, y1), (x2, y2) = polygon.T, np.roll(polygon, -1, 0).T
+    spans = (y1 > y) != (y2 > y)  # [N, V]
+    rise = np.where(y2 == y1, 1, y2 - y1)
+    return np.asarray((spans & (x < x1 + (y - y1) / rise * (x2 - x1))).sum(1) % 2 == 1)
+
+
+def _points(values: Sequence[Point], what: str, least: int) -> list[Point]:
+    try:
+        points = [(float(x), float(y)) for x, y in values]
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{what} needs points (x, y) in pixels, got {values!r}") from error
+    if len(points) < least or not np.isfinite(points).all():
+        raise ArgumentError(f"{what} needs at least {least} points with finite x and y, got {values!r}")
+    return points
+
+
+def _check_anchor(anchor: str) -> None:
+    if anchor not in ANCHORS:
+        raise unknown_name("anchor", anchor, ANCHORS)
