@@ -24,6 +24,7 @@ from ssd300.cli.export import export
 from ssd300.cli.info import info
 from ssd300.cli.models import models
 from ssd300.cli.quantize import quantize
+from ssd300.cli.serve import serve
 from ssd300.cli.train import train
 from ssd300.cli.weights import weights
 from ssd300.errors import SSD300Error
@@ -44,6 +45,7 @@ app.command()(export)
 app.command()(info)
 app.command()(models)
 app.command()(quantize)
+app.command()(serve)
 app.command()(train)
 app.add_typer(data, name="data")
 app.add_typer(weights, name="weights")

@@ -1,0 +1,100 @@
+"""`ssd300 serve`: answer over HTTP, with a web page."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssd300.errors import ArgumentError, MissingExtraError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any that is free.")] = 8000,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="A model and its name; may be repeated, the first one is the default."),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+    max_body: Annotated[str, typer.Option(metavar="SIZE", help="Bytes of one request at most.")] = "32M",
+    max_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture at most.")] = 50_000_000,
+    queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait; more are refused with 429.")] = 64,
+    timeout: Annotated[float, typer.Option(help="Seconds for a body to arrive, and again for its answer.")] = 10,
+    api_key_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keys, one a line; each request must bring one of them.")
+    ] = None,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Let requests name public http(s) addresses of pictures.")
+    ] = False,
+    web_runtime: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="onnxruntime-web, lets the page detect in the browser; see docs/serve.md."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network but answering.")] = False,
+) -> None:
+    """Detect for others over HTTP.
+
+    A web page at /, the interface under /docs, numbers for Prometheus at /metrics.
+
+    SIGTERM and Ctrl-C finish what is under way and stop, within 5 seconds.
+    """
+    if offline:
+        os.environ["SSD300_OFFLINE"] = "1"
+    try:
+        from ssd300.serve.app import create_app
+        from ssd300.serve.run import address_of, bind, is_loopback, run
+    except ImportError as error:
+        if isinstance(error, MissingExtraError) or not _is_of_extra(error):
+            raise
+        raise MissingExtraError("`ssd300 serve`", "serve") from error
+    from ssd300.serve.models import Models
+    from ssd300.serve.settings import Settings, read_keys, size_in_bytes
+
+    settings = Settings(
+        max_body=size_in_bytes(max_body),
+        max_pixels=max_pixels,
+        queue=queue,
+        timeout=timeout,
+        keys=read_keys(api_key_file) if api_key_file else (),
+        allow_urls=allow_urls,
+    )
+    if web_runtime is not None:
+        raise ArgumentError("--web-runtime is not available yet")
+    models = names_of(model or ["default"])
+    with bind(host, port) as line:
+        app = create_app(Models.load(models, precision=precision, threads=threads), settings)
+        if not is_loopback(host) and not settings.keys:
+            print(
+                f"ssd300: everyone who reaches {host} may use this server: "
+                "set --api-key-file, or put a proxy with a login before it",
+                file=sys.stderr,
+            )
+        run(app, line, lambda: print(f"Listening on {address_of(line)}", flush=True))
+
+
+def names_of(given: list[str]) -> dict[str, str]:
+    """name -> model of each `--model`: NAME=FILE, or a FILE or catalog name that names itself. Raises ArgumentError."""
+    models: dict[str, str] = {}
+    for text in given:
+        name, equals, model = text.partition("=")
+        if not equals:
+            name, model = Path(text).stem, text
+        if not _NAME.fullmatch(name) or not model:
+            raise ArgumentError(
+                f"--model is {text!r}: expected NAME=FILE, with a NAME of letters, digits, dots, dashes and underscores"
+            )
+        if name in models:
+            raise ArgumentError(f"--model {name!r} is given twice: choose another NAME in NAME=FILE")
+        models[name] = model
+    return models
+
+
+def _is_of_extra(error: ImportError) -> bool:
+    packages = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio", "h11")
+    return (error.name or "").partition(".")[0] in packages

@@ -1,0 +1,243 @@
+// The page: takes a picture, asks an engine what is in it, and shows the answer. The engine is the server, or the
+// network in this browser (browser.js). Nothing but the page's own server is ever asked.
+"use strict";
+(() => {
+  const LOWEST = 0.05; // asked for once; the slider then filters without asking again
+  const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#882237"];
+  const $ = (id) => document.getElementById(id);
+  const canvas = $("picture"), table = $("table"), video = $("video");
+
+  let bitmap = null; // the picture, upright
+  let found = null; // the answer to it: {source, width, height, detections}
+  let blob = null; // the file, to ask again with other options
+  let name = "picture";
+  let asking = 0; // the number of the newest question; an answer to an older one is dropped
+  let stream = null; // the camera's
+  const hiddenClasses = new Set();
+
+  // ---- engines ----
+  const key = () => sessionStorage.getItem("ssd300-key") || "";
+  const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+
+  async function reply(response) {
+    if (response.ok) return response;
+    const problem = await response.json().catch(() => ({}));
+    if (response.status === 401) $("key-row").hidden = false;
+    throw new Error(problem.detail || `the server answers ${response.status}`);
+  }
+
+  async function askServer(picture) {
+    const query = new URLSearchParams({ score_threshold: LOWEST, agnostic_nms: $("agnostic").checked, source: name });
+    if ($("model").value) query.set("model", $("model").value);
+    const headers = { "Content-Type": picture.type.startsWith("image/") ? picture.type : "application/octet-stream", ...authorization() };
+    return (await reply(await fetch(`v1/detect?${query}`, { method: "POST", body: picture, headers }))).json();
+  }
+
+  async function askBrowser(picture) {
+    const engine = await globalThis.ssd300Browser.engine($("model").value, authorization());
+    const pixels = await createImageBitmap(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const answer = await engine.detect(pixels, { scoreThreshold: LOWEST, agnostic: $("agnostic").checked });
+    pixels.close();
+    return { source: name, ...answer };
+  }
+
+  const inBrowser = () => Boolean($("ssd300-embedded")) || $("private").checked;
+
+  // ---- asking ----
+  async function take(picture, called) {
+    const number = ++asking;
+    [blob, name] = [picture, called];
+    say("Looking …");
+    complain("");
+    const began = performance.now();
+    try {
+      const shown = await createImageBitmap(picture).catch(() => null);
+      const answer = await (inBrowser() ? askBrowser : askServer)(picture);
+      if (number !== asking) return;
+      if (bitmap) bitmap.close();
+      [bitmap, found] = [shown, answer];
+      const seconds = (performance.now() - began) / 1000;
+      say(`${answer.width} × ${answer.height}, ${seconds.toFixed(2)} s${shown ? "" : ". This browser cannot show this kind of file."}`);
+      show();
+    } catch (error) {
+      if (number === asking) {
+        say("");
+        complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+      }
+    }
+  }
+
+  const again = () => blob && take(blob, name);
+  const say = (text) => ($("status").textContent = text);
+
+  function complain(text) {
+    $("fault").textContent = text;
+    $("fault").hidden = !text;
+  }
+
+  // ---- showing ----
+  const visible = () => found.detections.filter((one) => one.score > Number($("threshold").value) && !hiddenClasses.has(one.class_id));
+  const colorOf = (id) => PALETTE[id % PALETTE.length];
+
+  function show() {
+    $("threshold-value").textContent = Number($("threshold").value).toFixed(2);
+    if (!found) return;
+    const rows = visible();
+    const count = `${rows.length || "No"} object${rows.length === 1 ? "" : "s"}`;
+    $("count").textContent = count;
+    listClasses();
+    fillTable(rows);
+    draw(canvas, rows, Math.min(1, 1600 / Math.max(found.width, found.height)));
+    canvas.hidden = false;
+    $("welcome").hidden = true;
+    $("drop").classList.add("full");
+    canvas.setAttribute("aria-label", `${name}: ${count}${rows.length ? ": " + rows.slice(0, 8).map((one) => one.name).join(", ") : ""}`);
+    $("save-json").disabled = false;
+    $("save-picture").disabled = !bitmap;
+  }
+
+  function fillTable(rows) {
+    table.hidden = !rows.length;
+    table.tBodies[0].replaceChildren(...rows.map((one) => {
+      const row = document.createElement("tr");
+      for (const text of [one.name, one.score.toFixed(2), ...one.box_xyxy.map(Math.round)]) row.insertCell().textContent = text;
+      return row;
+    }));
+  }
+
+  function listClasses() {
+    const above = found.detections.filter((one) => one.score > Number($("threshold").value));
+    const ids = new Map(above.map((one) => [one.class_id, one.name]));
+    for (const id of hiddenClasses) if (!ids.has(id)) ids.set(id, (found.detections.find((one) => one.class_id === id) || {}).name);
+    const wanted = [...ids].filter(([, label]) => label).sort((a, b) => (a[1] < b[1] ? -1 : 1));
+    const present = [...$("class-list").querySelectorAll("input")].map((box) => box.value).join();
+    $("classes").hidden = !wanted.length;
+    if (present === wanted.map(([id]) => id).join()) return;
+    $("class-list").replaceChildren(...wanted.map(([id, label]) => {
+      const row = document.createElement("label"), box = document.createElement("input"), swatch = document.createElement("span");
+      row.className = "check";
+      Object.assign(box, { type: "checkbox", value: id, checked: !hiddenClasses.has(id) });
+      box.addEventListener("change", () => {
+        if (box.checked) hiddenClasses.delete(id);
+        else hiddenClasses.add(id);
+        show();
+      });
+      swatch.className = "swatch";
+      swatch.style.background = colorOf(id);
+      row.append(box, swatch, document.createTextNode(label));
+      return row;
+    }));
+  }
+
+  function draw(target, rows, scale) {
+    [target.width, target.height] = [Math.max(1, Math.round(found.width * scale)), Math.max(1, Math.round(found.height * scale))];
+    const pen = target.getContext("2d");
+    if (bitmap) pen.drawImage(bitmap, 0, 0, target.width, target.height);
+    const line = Math.max(2, Math.sqrt(target.width * target.height) / 300);
+    const letters = Math.max(11, 6 * line);
+    pen.font = `600 ${letters}px system-ui, sans-serif`;
+    pen.textBaseline = "top";
+    for (const one of [...rows].reverse()) { // the best last, on top
+      const [left, top, right, bottom] = one.box_xyxy.map((side) => side * scale);
+      const text = `${one.name} ${one.score.toFixed(2)}`;
+      const width = pen.measureText(text).width + letters * 0.6, height = letters * 1.35;
+      const x = Math.min(Math.max(left, 0), Math.max(target.width - width, 0)), y = top - height >= 0 ? top - height : Math.max(top, 0);
+      pen.lineWidth = line;
+      pen.strokeStyle = pen.fillStyle = colorOf(one.class_id);
+      pen.strokeRect(left, top, right - left, bottom - top);
+      pen.fillRect(x, y, width, height);
+      pen.fillStyle = ["#0072b2", "#882237"].includes(colorOf(one.class_id)) ? "#fff" : "#000";
+      pen.fillText(text, x + letters * 0.3, y + letters * 0.2);
+    }
+  }
+
+  function save(data, ending) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(data);
+    link.download = `${name.replace(/\.[^.]*$/, "") || "picture"}_found.${ending}`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  // ---- the camera ----
+  async function startCamera() {
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+    } catch (error) {
+      complain(`The camera cannot be used: ${error.message}`);
+      return;
+    }
+    $("camera").setAttribute("aria-pressed", "true");
+    $("camera").textContent = "Stop camera";
+    video.srcObject = stream;
+    await video.play();
+    const frame = document.createElement("canvas");
+    while (stream) {
+      [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
+      frame.getContext("2d").drawImage(video, 0, 0);
+      const picture = await new Promise((done) => frame.toBlob(done, "image/jpeg", 0.9));
+      if (!stream || !picture) break;
+      await take(picture, "camera.jpg");
+      if (!$("fault").hidden) break;
+      await new Promise((next) => setTimeout(next, 30));
+    }
+    stopCamera();
+  }
+
+  function stopCamera() {
+    if (stream) for (const track of stream.getTracks()) track.stop();
+    stream = null;
+    $("camera").setAttribute("aria-pressed", "false");
+    $("camera").textContent = "Camera";
+  }
+
+  // ---- what people do ----
+  function takeFile(file) {
+    if (!file) return;
+    stopCamera();
+    take(file, file.name || "pasted.png");
+  }
+
+  for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => { event.preventDefault(); $("drop").classList.add("over"); });
+  addEventListener("dragleave", (event) => event.relatedTarget || $("drop").classList.remove("over"));
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("drop").classList.remove("over");
+    takeFile(event.dataTransfer.files[0]);
+  });
+  addEventListener("paste", (event) => takeFile([...event.clipboardData.files][0]));
+  $("file").addEventListener("change", () => {
+    takeFile($("file").files[0]);
+    $("file").value = "";
+  });
+  $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
+  $("threshold").addEventListener("input", show);
+  for (const id of ["agnostic", "private", "model"]) $(id).addEventListener("change", again);
+  $("save-json").addEventListener("click", () => save(new Blob([JSON.stringify({ ...found, detections: visible() })], { type: "application/json" }), "json"));
+  $("save-picture").addEventListener("click", () => {
+    const whole = document.createElement("canvas");
+    draw(whole, visible(), 1);
+    whole.toBlob((data) => save(data, "png"), "image/png");
+  });
+  $("key-row").addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem("ssd300-key", $("key").value.trim());
+    $("key-row").hidden = true;
+    complain("");
+    listModels().then(again);
+  });
+
+  async function listModels() {
+    const { models } = await (await reply(await fetch("v1/models", { headers: authorization() }))).json();
+    $("model").replaceChildren(...models.map((one) => new Option(one.name, one.name)));
+    $("model-row").hidden = models.length < 2;
+  }
+
+  if ($("ssd300-embedded")) {
+    $("where").textContent = "Finds objects in pictures, inside this file: nothing leaves your machine.";
+    $("docs").hidden = true;
+  } else {
+    $("private-row").hidden = document.body.dataset.private !== "yes";
+    listModels().catch((error) => complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`));
+  }
+})();

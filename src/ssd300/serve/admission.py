@@ -1,0 +1,128 @@
+"""Who works when: a bounded queue before a fixed number of threads, and room for the pixels of large pictures."""
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Generic, TypeVar
+
+from ssd300.serve.problem import busy
+
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):
+    """Nobody waits for this answer any more."""
+
+
+@dataclass(eq=False)
+class Job(Generic[Result]):
+    """Work for one picture. `call(job)` runs in a thread; it may ask `job.check()` between two stages."""
+
+    call: Callable[["Job[Result]"], Result]
+    answer: asyncio.Future[Result]
+    arrived: float = field(default_factory=time.perf_counter)
+    alone: bool = True  # whether nothing else was at work when it began
+    waited: float = 0.0  # seconds in the queue
+    seconds: dict[str, float] = field(default_factory=dict)  # of each stage, as the call notes them
+
+    def check(self) -> None:
+        """Raise Stopped when the client has gone or the deadline has passed."""
+        if self.answer.done():
+            raise Stopped
+
+
+class Admission:
+    """Jobs are begun in the order of their arrival, `threads` at a time. All methods belong to the event loop's thread.
+
+    `queue` jobs may wait; `submit_all` refuses more with 429. Cancelling the future of a job takes it out of the
+    queue, or stops it at its next `check`.
+    """
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self.threads, self.queue = threads, queue
+        self.running = 0
+        self.mean_seconds = 0.05  # of a job, a running mean
+        self._waiting: deque[Job[object]] = deque()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300-serve")
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def submit_all(self, calls: list[Callable[[Job[Result]], Result]]) -> list[Job[Result]]:
+        """A job for each call, or 429 if there are not places for all. An idle server takes any one request."""
+        self._forget_gone()
+        free = self.queue - self.waiting + self.threads - self.running
+        if len(calls) > free and (self.waiting or self.running):
+            seconds = self.mean_seconds * (self.waiting + self.running) / self.threads
+            raise busy(429, f"{self.waiting} pictures are waiting already; send it again later", seconds)
+        loop = asyncio.get_running_loop()
+        jobs = [Job(call, loop.create_future()) for call in calls]
+        self._waiting.extend(jobs)
+        self._begin()
+        return jobs
+
+    def _forget_gone(self) -> None:
+        if any(job.answer.done() for job in self._waiting):
+            self._waiting = deque(job for job in self._waiting if not job.answer.done())
+
+    def _begin(self) -> None:
+        while self._waiting and self.running < self.threads:
+            job = self._waiting.popleft()
+            if job.answer.done():
+                continue
+            job.alone = self.running == 0 and not self._waiting
+            job.waited = time.perf_counter() - job.arrived
+            self.running += 1
+            future = self._pool.submit(job.call, job)
+            future.add_done_callback(partial(_report, job.answer.get_loop(), partial(self._done, job)))
+
+    def _done(self, job: Job[object], future: Future[object]) -> None:
+        self.running -= 1
+        self.mean_seconds += 0.05 * (time.perf_counter() - job.arrived - job.waited - self.mean_seconds)
+        if not job.answer.done():
+            error = future.exception()
+            if error is None:
+                job.answer.set_result(future.result())
+            else:
+                job.answer.set_exception(error)
+        self._begin()
+
+    def close(self) -> None:
+        """Begin nothing more. Work under way ends in its own time."""
+        self._waiting.clear()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _report(loop: asyncio.AbstractEventLoop, done: Callable[[Future[object]], None], future: Future[object]) -> None:
+    """From a working thread to the event loop's."""
+    if not future.cancelled():
+        with suppress(RuntimeError):  # the loop has closed: the server is gone
+            loop.call_soon_threadsafe(done, future)
+
+
+class Room:
+    """A number of pixels that threads share: whoever does not fit waits. The largest single need always fits."""
+
+    def __init__(self, pixels: int) -> None:
+        self._free = self._pixels = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        needed = min(pixels, self._pixels)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= needed)
+            self._free -= needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += needed
+                self._changed.notify_all()

@@ -1,0 +1,69 @@
+"""What a client gets: JSON, CSV or COCO rows, byte for byte those of `ssd300 detect`, or the drawn picture."""
+
+import io
+import json
+from collections.abc import Sequence
+
+from PIL import Image
+from starlette.responses import Response
+
+from ssd300.detections import Detections
+from ssd300.draw import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE
+from ssd300.formats import CSV_COLUMNS
+from ssd300.serve.problem import Problem
+
+JSON, ROWS, CSV, COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
+PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+MEDIA = (JSON, ROWS, CSV, COCO, *PICTURES)
+
+
+def media_of(accept: str) -> str:
+    """The media type for an Accept header; JSON where all are equal. Raises Problem 406.
+
+    >>> media_of(""), media_of("image/*;q=0.5, text/csv"), media_of("image/*")
+    ('application/json', 'text/csv', 'image/jpeg')
+    """
+    best, media = 0.0, ""
+    for entry in (accept.strip() or "*/*").split(","):
+        kind, *parameters = (text.strip().lower() for text in entry.split(";"))
+        match = next((one for one in MEDIA if kind in ("*/*", one, one.split("/")[0] + "/*")), None)
+        weight = _weight(parameters)
+        if match and weight > best:
+            best, media = weight, match
+    if not media:
+        raise Problem(406, f"Accept is {accept[:200]!r}: this answer comes as {', '.join(MEDIA)}")
+    return media
+
+
+def _weight(parameters: list[str]) -> float:
+    text = next((text[2:] for text in parameters if text.startswith("q=")), "1")
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Response:
+    """The answer as text. `many` pictures make a list in JSON; CSV, COCO and JSON lines are the same either way."""
+    if media == ROWS or (media == JSON and not many):
+        text = "".join(one.to_json() + "\n" for one in found)
+    elif media == JSON:
+        text = "[\n" + ",\n".join(one.to_json() for one in found) + "\n]\n"
+    elif media == CSV:
+        text = ",".join(CSV_COLUMNS) + "\n" + "".join(one.to_csv(header=False) for one in found)
+    else:
+        rows = [json.dumps(row, ensure_ascii=False) for one in found for row in one.to_coco()]
+        text = "[\n" + ",\n".join(rows) + "\n]\n"
+    return Response(text.encode("utf-8", "surrogatepass"), media_type=media)
+
+
+def drawn(found: Detections, media: str) -> bytes:
+    """The picture file with its boxes, drawn on the pixels that `found` keeps. Raises Problem 422 for one too large."""
+    limit = {"image/jpeg": LONGEST_JPEG_SIDE, "image/webp": LONGEST_WEBP_SIDE}.get(media)
+    if limit and max(found.image_size_hw) > limit:
+        raise Problem(422, f"{media} holds at most {limit} pixels a side: ask for image/png")
+    picture: Image.Image = found.draw()
+    options = {"image/jpeg": {"quality": 90, "subsampling": 0}, "image/webp": {"quality": 90}}.get(media, {})
+    stream = io.BytesIO()
+    picture.save(stream, PICTURES[media], **options)
+    return stream.getvalue()

@@ -1,0 +1,152 @@
+"""A request's body in memory: whole, in time, within the limits; and the parts of a multipart form."""
+
+import asyncio
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
+from starlette.requests import Request
+
+from ssd300.serve.problem import Problem, busy
+from ssd300.serve.settings import Settings
+
+MAX_PART_HEAD = 4096  # bytes of the headers of one part
+
+
+class Held:
+    """How many bytes of bodies are in memory, of all requests together."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.size = limit, 0
+
+
+class Body:
+    """The bytes of one request, counted in `held` until `release`."""
+
+    def __init__(self, held: Held) -> None:
+        self.data = bytearray()
+        self._held = held
+
+    def add(self, piece: bytes, limit: int) -> None:
+        """Raise 413 beyond `limit`, 503 beyond what is held of all requests."""
+        if len(self.data) + len(piece) > limit:
+            raise too_large(limit)
+        if self._held.size + len(piece) > self._held.limit:
+            raise busy(503, "the pictures of other requests fill the memory set aside; send it again later", 2)
+        self._held.size += len(piece)
+        self.data += piece
+
+    def release(self) -> None:
+        self._held.size -= len(self.data)
+        self.data = bytearray()
+
+
+def too_large(limit: int) -> Problem:
+    return Problem(413, f"the body is larger than the {limit:,} bytes that are taken (--max-body); send a smaller one")
+
+
+async def read_body(request: Request, body: Body, settings: Settings) -> None:
+    """Fill `body`. Raises Problem 408, 413, 415 or 503, and starlette's ClientDisconnect."""
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise Problem(415, f"Content-Encoding is {coding!r}: send the body as it is, pictures are compressed already")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > settings.max_body:
+        raise too_large(settings.max_body)
+    try:
+        async with asyncio.timeout(settings.timeout):
+            async for piece in request.stream():
+                body.add(piece, settings.max_body)
+    except TimeoutError as error:
+        found = f"{len(body.data):,} bytes after {settings.timeout:g} seconds"
+        raise Problem(
+            408, f"the body did not arrive in time: {found} (--timeout)", headers={"Connection": "close"}
+        ) from error
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a form: the field's name, the file's name (None for a plain field) and its bytes."""
+
+    name: str
+    filename: str | None
+    data: bytes
+
+
+def content_type(value: str) -> tuple[str, dict[str, str]]:
+    """The type in lower case and the parameters of a Content-Type or Content-Disposition header.
+
+    >>> content_type('multipart/form-data; boundary="a b"')
+    ('multipart/form-data', {'boundary': 'a b'})
+    """
+    message = Message()
+    message["Content-Type"] = value.replace("\r", " ").replace("\n", " ")
+    found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
+    parameters: dict[str, str] = {}
+    for key, parameter in found[1:]:
+        # RFC 2231 gives (charset, language, text) for name*=utf-8''...
+        parameters[key.lower()] = parameter if isinstance(parameter, str) else str(parameter[2])
+    return found[0][0].strip().lower(), parameters
+
+
+def parts_of(data: bytearray, boundary: str, most: int) -> list[Part]:
+    """The parts of a multipart form in memory, in their order. Raises Problem 422."""
+    reader = _PartReader(most)
+    try:
+        parser = MultipartParser(boundary.encode("latin-1"), reader.callbacks())
+        parser.write(bytes(data))
+        parser.finalize()
+    except (MultipartParseError, UnicodeEncodeError, ValueError) as error:
+        raise Problem(422, f"the multipart form cannot be read: {error}") from error
+    if not reader.ended:
+        raise Problem(422, "the multipart form is cut off: its last boundary is missing")
+    return reader.parts
+
+
+class _PartReader:
+    """Collects what the parser calls out."""
+
+    def __init__(self, most: int) -> None:
+        self.parts: list[Part] = []
+        self.ended = False
+        self._most = most
+        self._data = bytearray()
+        self._field, self._value = bytearray(), bytearray()
+        self._disposition = ""
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_part_data": lambda data, start, end: self._data.extend(data[start:end]),
+            "on_part_end": self._end,
+            "on_header_field": lambda data, start, end: self._grow(self._field, data[start:end]),
+            "on_header_value": lambda data, start, end: self._grow(self._value, data[start:end]),
+            "on_header_end": self._header,
+            "on_end": self._finish,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) >= 2 * self._most:
+            raise Problem(422, f"the form has more than {2 * self._most} parts; send fewer")
+        self._data, self._disposition = bytearray(), ""
+
+    def _grow(self, text: bytearray, piece: bytes) -> None:
+        text += piece
+        if len(text) > MAX_PART_HEAD:
+            raise Problem(422, f"a header in the form is longer than {MAX_PART_HEAD} bytes")
+
+    def _header(self) -> None:
+        if bytes(self._field).strip().lower() == b"content-disposition":
+            self._disposition = bytes(self._value).decode("utf-8", "replace")
+        self._field, self._value = bytearray(), bytearray()
+
+    def _end(self) -> None:
+        kind, parameters = content_type(self._disposition)
+        if kind != "form-data" or "name" not in parameters:
+            raise Problem(422, "a part of the form has no name: expected Content-Disposition: form-data; name=...")
+        self.parts.append(Part(parameters["name"], parameters.get("filename"), bytes(self._data)))
+
+    def _finish(self) -> None:
+        self.ended = True

@@ -1,0 +1,121 @@
+"""Connections that cannot be held for nothing: uvicorn's HTTP/1.1 with a deadline for each thing a client must do.
+
+uvicorn waits without end for a first request, for a half-sent head and for a client that does not read, and its
+parser spends as much on a chunk of one byte as on one of 64 KiB.
+"""
+
+import asyncio
+import resource
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEAD_SECONDS = 8.0  # for the head of a request, from when the connection is free for it
+READING_SECONDS = 8.0  # in which a client must take READING_BYTES of an answer that waits for it
+READING_BYTES = 64 * 2**10
+SMALL_CHUNK = 256  # bytes; a body may have 1,000 chunks below this, and then one in 16
+FREE_CHUNKS = 1000
+
+
+class _Parser(h11.Connection):
+    """h11, but a flood of tiny chunks is a fault of the client."""
+
+    chunks = small = 0
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self.chunks = self.small = 0
+        elif isinstance(event, h11.Data):
+            self.chunks += 1
+            self.small += len(event.data) < SMALL_CHUNK
+            if self.small > FREE_CHUNKS + self.chunks // 16:
+                raise h11.RemoteProtocolError("too many small chunks")
+        return event
+
+
+class GuardedConnection(H11Protocol):
+    """One client's connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = _Parser(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 2**10)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
+        self._since = self.loop.time()
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._expect_head()
+        if len(self.connections) > most_connections():
+            self._oldest_idle().transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._head_timer, self._reading_timer):
+            if timer is not None:
+                timer.cancel()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._free and self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._free and not self.transport.is_closing():
+            self._expect_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reading(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
+    @property
+    def _free(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        """The rest of a body that was refused also counts: it is read and dropped until the deadline, not longer."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _watch_reading(self, before: int) -> None:
+        self._reading_timer = self.loop.call_later(READING_SECONDS, self._check_reading, before)
+
+    def _check_reading(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if before - left < READING_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_reading(left)
+
+    def _oldest_idle(self) -> "GuardedConnection":
+        """The connection that has waited longest without a request; this one if all are at work."""
+        ours = [one for one in self.connections if isinstance(one, GuardedConnection)]
+        return min((one for one in ours if one._free), key=lambda one: one._since, default=self)
+
+
+def allow_many_files() -> None:
+    """Raise this process's limit of open files, which counts connections, to what the system lets it have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def most_connections() -> int:
+    """Connections at one time; beyond it the longest idle one makes room."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 32768 if soft == resource.RLIM_INFINITY else min(max(soft - 128, 64), 32768)

@@ -1,0 +1,111 @@
+"""`POST /v1/detect`: from a request to the detections of its pictures."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ssd300.detections import Detections
+from ssd300.images.source import Source
+from ssd300.options import DetectOptions
+from ssd300.serve.admission import Admission, Job, Room
+from ssd300.serve.answers import PICTURES, drawn, media_of, text_answer
+from ssd300.serve.body import Body, Held, read_body
+from ssd300.serve.metrics import Metrics
+from ssd300.serve.models import Models, Served, Work
+from ssd300.serve.problem import Problem, busy
+from ssd300.serve.request import read_options, read_pictures, refuse_type
+from ssd300.serve.settings import Settings
+
+Answer = tuple[Detections, bytes]  # and the drawn picture, if it was asked for
+
+
+class Detecting:
+    """The parts of a server that detect, and the order in which a request goes through them."""
+
+    def __init__(self, models: Models, settings: Settings, metrics: Metrics) -> None:
+        self.models, self.settings, self.metrics = models, settings, metrics
+        threads = 2 * models.first.alone.threads  # as `detect_many`: half of them decode
+        self.admission = Admission(threads, settings.queue)
+        self.held = Held(settings.held_bytes)
+        self.room = Room(settings.max_pixels)
+        metrics.watch("ssd300_queue_pictures", "Pictures that wait.", lambda: self.admission.waiting)
+        metrics.watch("ssd300_running_pictures", "Pictures at work.", lambda: self.admission.running)
+        metrics.watch("ssd300_held_bytes", "Bytes of bodies in memory.", lambda: self.held.size)
+
+    async def detect(self, request: Request) -> Response:
+        """Everything that the head alone can decide comes before the body is read."""
+        media = media_of(request.headers.get("accept", ""))
+        served = self.models.named(request.query_params.get("model"))
+        options = served.options(read_options(request.query_params) | {"keep_pixels": media in PICTURES})
+        refuse_type(request)
+        body = Body(self.held)
+        try:
+            await self.read(request, body)
+            pictures, many = await read_pictures(request, body, self.settings)
+            if media in PICTURES and len(pictures) > 1:
+                raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or ask for JSON")
+            answers = await self.answers(request, served, pictures, options, media)
+        finally:
+            body.release()
+        if media in PICTURES:
+            return Response(answers[0][1], media_type=media)
+        return text_answer([found for found, _ in answers], media, many=many)
+
+    async def read(self, request: Request, body: Body) -> None:
+        """Read the body; what came of it is counted also if it was refused."""
+        try:
+            await read_body(request, body, self.settings)
+        finally:
+            request.state.exchange.bytes_in = len(body.data)
+
+    async def answers(
+        self, request: Request, served: Served, pictures: list[Source], options: DetectOptions, media: str = ""
+    ) -> list[Answer]:
+        """The detections of each picture in order; with a picture's media type also the drawn picture."""
+
+        def call_of(source: Source) -> Callable[[Job[Answer]], Answer]:
+            work = Work(served, source, options, self.room, self.settings.max_pixels)
+
+            def call(job: Job[Answer]) -> Answer:
+                return work(job, lambda found: drawn(found, media) if media in PICTURES else b"")
+
+            return call
+
+        request.state.exchange.pictures = len(pictures)
+        jobs = self.admission.submit_all([call_of(source) for source in pictures])
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                answers = await _unless_gone(request.receive, asyncio.gather(*(job.answer for job in jobs)))
+        except TimeoutError as error:
+            raise busy(
+                503, f"no answer after {self.settings.timeout:g} seconds (--timeout); try again later"
+            ) from error
+        finally:
+            for job in jobs:
+                job.answer.cancel()
+        self._count(served, jobs, answers)
+        return answers
+
+    def _count(self, served: Served, jobs: list[Job[Answer]], answers: list[Answer]) -> None:
+        for job in jobs:
+            self.metrics.stages.labels("wait").observe(job.waited)
+            for stage, seconds in job.seconds.items():
+                self.metrics.stages.labels(stage).observe(seconds)
+        self.metrics.pictures.labels(served.name).inc(len(jobs))
+        self.metrics.objects.labels(served.name).inc(sum(len(found) for found, _ in answers))
+
+
+async def _unless_gone(receive: Callable[[], Awaitable[Any]], answers: "asyncio.Future[list[Answer]]") -> list[Answer]:
+    """The answers, or ClientDisconnect as soon as the client hangs up."""
+    gone = asyncio.ensure_future(receive())  # after a body that was read whole, only a disconnect can come
+    try:
+        await asyncio.wait((gone, answers), return_when=asyncio.FIRST_COMPLETED)
+        if not answers.done():
+            raise ClientDisconnect
+        return answers.result()
+    finally:
+        gone.cancel()
+        answers.cancel()

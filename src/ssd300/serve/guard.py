@@ -1,0 +1,132 @@
+"""What surrounds every request: its id, the key, the log line, the numbers, and words instead of tracebacks."""
+
+import hmac
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ssd300.serve.logs import LOGGER
+from ssd300.serve.metrics import Metrics
+from ssd300.serve.problem import Problem, answer
+from ssd300.serve.settings import Settings
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+GONE = 499  # in logs and metrics: the client went before it was answered
+GUARDED = ("/v1/", "/v2", "/metrics")  # paths that need a key where keys are set
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Guard:
+    """Outermost in the app. `state.quiet` paths (health) leave no log line."""
+
+    QUIET = ("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
+
+    def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(raw=scope["headers"])
+        exchange = _Exchange(scope, request_id_of(headers), send)
+        scope["state"] = {**scope.get("state", {}), "request_id": exchange.request_id, "exchange": exchange}
+        try:
+            if self.settings.keys and scope["path"].startswith(GUARDED):
+                self._check_key(headers)
+            await self.app(scope, receive, exchange.send)
+        except Problem as problem:
+            await answer(problem, exchange.request_id, kserve=scope["path"].startswith("/v2"))(
+                scope, receive, exchange.send
+            )
+        except ClientDisconnect:
+            exchange.status = GONE
+        finally:
+            self._settle(exchange)
+
+    def _check_key(self, headers: Headers) -> None:
+        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
+        # Every key is compared, so that the time says nothing of which one was near.
+        if not sum(hmac.compare_digest(given.encode(), key.encode()) for key in self.settings.keys):
+            found = "the key is not one of this server's" if given else "no key"
+            raise Problem(
+                401,
+                f"{found}: send Authorization: Bearer KEY, or X-API-Key: KEY",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+
+    def _settle(self, exchange: "_Exchange") -> None:
+        metrics, seconds = self.metrics, time.perf_counter() - exchange.started
+        route = getattr(exchange.scope.get("route"), "path", "other")
+        metrics.requests.labels(route, str(exchange.status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        metrics.bytes_in.inc(exchange.bytes_in)
+        metrics.bytes_out.inc(exchange.bytes_out)
+        if exchange.status == GONE:
+            metrics.abandoned.inc()
+        elif exchange.status >= 400:
+            metrics.rejections.labels(str(exchange.status)).inc()
+        if exchange.scope["path"] not in self.QUIET or exchange.status >= 500:
+            LOGGER.info("request", extra={"fields": exchange.fields(seconds)})
+
+
+class _Exchange:
+    """One request and its answer, as it is logged."""
+
+    def __init__(self, scope: Message, request_id: str, send: Send) -> None:
+        self.scope, self.request_id, self._send = scope, request_id, send
+        self.started = time.perf_counter()
+        self.status, self.bytes_in, self.bytes_out, self.pictures = 500, 0, 0, 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-ID"] = self.request_id
+            headers.setdefault("X-Content-Type-Options", "nosniff")
+            headers.setdefault("Cache-Control", "no-store")
+        else:
+            self.bytes_out += len(message.get("body", b""))
+        await self._send(message)
+
+    def fields(self, seconds: float) -> dict[str, Any]:
+        client = self.scope.get("client")
+        return {
+            "id": self.request_id,
+            "client": client[0] if client else None,
+            "method": self.scope["method"],
+            "path": self.scope["path"][:200],
+            "status": self.status,
+            "ms": round(1000 * seconds, 2),
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "pictures": self.pictures,
+        }
+
+
+def request_id_of(headers: Headers) -> str:
+    """The client's X-Request-ID if it is a plain word, else a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def plain_answer(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (404, 405) and unexpected errors, in our words."""
+    request_id = getattr(request.state, "request_id", "")
+    kserve = request.url.path.startswith("/v2")
+    if isinstance(error, HTTPException):
+        words = {404: "nothing is here; /docs lists what is", 405: "this address takes another method; see /docs"}
+        detail = words.get(error.status_code, str(error.detail))
+        return answer(Problem(error.status_code, detail, headers=error.headers), request_id, kserve=kserve)
+    return answer(Problem(500, "a fault of the server; its log has the request_id"), request_id, kserve=kserve)

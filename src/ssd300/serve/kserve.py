@@ -1,0 +1,201 @@
+"""The Open Inference Protocol (KServe v2) over HTTP, for clients that speak it: one picture a request.
+
+Input "image": BYTES [1], a picture file, in JSON as base64, or UINT8 [H, W, 3] RGB pixels. Both may come as binary
+data behind the JSON (the protocol's binary extension). Options are the request's parameters.
+"""
+
+import base64
+import binascii
+import json
+import math
+import struct
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ssd300 import __version__
+from ssd300.detections import Detections
+from ssd300.images.source import Source
+from ssd300.serve.body import Body
+from ssd300.serve.detecting import Detecting
+from ssd300.serve.models import Served
+from ssd300.serve.problem import Problem, busy
+from ssd300.serve.request import OPTIONS
+
+INPUT = "image"
+OUTPUTS = {"boxes": ("FP32", [-1, 4]), "scores": ("FP32", [-1]), "class_ids": ("INT64", [-1]), "names": ("BYTES", [-1])}
+HEADER = "inference-header-content-length"
+
+
+def kserve_routes(detecting: Detecting) -> list[Route]:
+    async def server(_: Request) -> Response:
+        return JSONResponse({"name": "ssd300", "version": __version__, "extensions": ["binary_tensor_data"]})
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Request) -> Response:
+        if request.app.state.draining:
+            raise busy(503, "this server is stopping; ask another one")
+        return JSONResponse({"ready": True})
+
+    async def model_ready(request: Request) -> Response:
+        served = detecting.models.named(request.path_params["name"])
+        return JSONResponse({"name": served.name, "ready": True})
+
+    async def model(request: Request) -> Response:
+        return JSONResponse(_metadata(detecting.models.named(request.path_params["name"])))
+
+    async def infer(request: Request) -> Response:
+        return await _infer(detecting, request)
+
+    return [
+        Route("/v2", server),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
+        Route("/v2/models/{name}", model),
+        Route("/v2/models/{name}/ready", model_ready),
+        Route("/v2/models/{name}/infer", infer, methods=["POST"]),
+    ]
+
+
+def _metadata(served: Served) -> dict[str, Any]:
+    return {
+        "name": served.name,
+        "versions": ["1"],
+        "platform": f"ssd300_{served.alone.name}",
+        "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [1]}],
+        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in OUTPUTS.items()],
+    }
+
+
+async def _infer(detecting: Detecting, request: Request) -> Response:
+    served = detecting.models.named(request.path_params["name"])
+    body = Body(detecting.held)
+    try:
+        await detecting.read(request, body)
+        head, binary = _split(bytes(body.data), request.headers.get(HEADER))
+        given = _json_object(head)
+        source = _picture(given, binary)
+        options = served.options(_options(given.get("parameters", {})))
+        names = _asked_outputs(given.get("outputs"))
+        [(found, _)] = await detecting.answers(request, served, [source], options)
+    finally:
+        body.release()
+    identity = given.get("id")
+    answer = {"model_name": served.name, "model_version": "1", "outputs": _outputs(found, names)}
+    return JSONResponse(answer | ({"id": identity} if isinstance(identity, str) and identity.isprintable() else {}))
+
+
+def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
+    """The JSON and the binary data behind it."""
+    if length is None:
+        return data, b""
+    if not (length.isascii() and length.isdigit() and int(length) <= len(data)):
+        raise Problem(400, f"{HEADER} is {length[:40]!r}: expected at most the body's {len(data)} bytes")
+    return data[: int(length)], data[int(length) :]
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the request is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise Problem(400, 'the request is not a JSON object: expected {"inputs": [...]}')
+    return given
+
+
+def _options(parameters: Any) -> dict[str, Any]:
+    """Parameters that are options of the detector; others belong to the protocol and are left alone."""
+    if not isinstance(parameters, dict):
+        raise Problem(400, "parameters must be a JSON object")
+    options = {name: value for name, value in parameters.items() if name in OPTIONS}
+    if isinstance(options.get("labels"), str):
+        options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
+    labels = options.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+        raise Problem(400, "labels must be class names: a list of strings, or one with commas between them")
+    return options
+
+
+def _picture(given: dict[str, Any], binary: bytes) -> Source:
+    inputs = given.get("inputs")
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise Problem(400, f'expected one input: {{"inputs": [{{"name": "{INPUT}", ...}}]}}')
+    tensor = inputs[0]
+    kind, parameters = tensor.get("datatype"), tensor.get("parameters", {})
+    shape: Any = tensor.get("shape")
+    if tensor.get("name") != INPUT or kind not in ("BYTES", "UINT8") or not _is_shape(shape):
+        raise Problem(400, f"the input must be {INPUT!r}: BYTES [1], a picture file, or UINT8 [H, W, 3], RGB pixels")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if size is not None and size != len(binary):
+        raise Problem(400, f"binary_data_size is {str(size)[:40]}, but {len(binary)} bytes follow the JSON")
+    if kind == "BYTES":
+        if math.prod(shape) != 1:
+            raise Problem(400, f"the shape is {shape}: one picture a request, send [1]")
+        data = _counted(binary) if size is not None else _from_base64(tensor.get("data"))
+        return Source(data, f"<{len(data)} bytes>")
+    return _pixels(shape, binary if size is not None else tensor.get("data"))
+
+
+def _is_shape(shape: Any) -> bool:
+    whole = isinstance(shape, list) and all(type(side) is int and 0 < side < 2**31 for side in shape)
+    return whole and 1 <= len(shape) <= 4
+
+
+def _counted(binary: bytes) -> bytes:
+    """One element of a BYTES tensor: its length in four bytes, little end first, and its data."""
+    if len(binary) < 4 or struct.unpack("<I", binary[:4])[0] != len(binary) - 4:
+        raise Problem(400, "the binary data is not one element with its length in four bytes before it")
+    return binary[4:]
+
+
+def _from_base64(data: Any) -> bytes:
+    if not isinstance(data, list) or len(data) != 1 or not isinstance(data[0], str):
+        raise Problem(400, "data must hold one string: the picture file in base64")
+    try:
+        return base64.b64decode(data[0], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(400, f"data is not base64: {error}") from error
+
+
+def _pixels(shape: list[int], data: Any) -> Source:
+    shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
+    if len(shape) != 3 or shape[2] != 3:
+        raise Problem(400, f"the shape is {shape}: expected [H, W, 3] or [1, H, W, 3]")
+    try:
+        flat = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Problem(400, f"data is not a list of numbers: {error}") from error
+    whole = flat.dtype == np.uint8 or (flat.dtype.kind in "iu" and flat.size and flat.min() >= 0 and flat.max() <= 255)
+    if not whole or flat.size != math.prod(shape):
+        raise Problem(400, f"data must be {math.prod(shape)} whole numbers from 0 to 255, got {flat.size} values")
+    pixels = flat.astype(np.uint8).reshape(shape)
+    return Source(pixels, f"<array {shape[0]}x{shape[1]}>")
+
+
+def _asked_outputs(asked: Any) -> list[str]:
+    """All outputs, or those that were asked for by name, in that order."""
+    names = list(OUTPUTS)
+    if asked:
+        given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
+        names = [name for name in given if isinstance(name, str) and name in OUTPUTS]
+        if not given or len(names) < len(given):
+            raise Problem(400, f"outputs must be a list of objects with a name of {', '.join(OUTPUTS)}")
+    return names
+
+
+def _outputs(found: Detections, names: list[str]) -> list[dict[str, Any]]:
+    rows = found.to_dict()["detections"]
+    keys = {"boxes": "box_xyxy", "scores": "score", "class_ids": "class_id", "names": "name"}
+    outputs = []
+    for name in names:
+        values = [row[keys[name]] for row in rows]
+        shape = [len(rows), 4] if name == "boxes" else [len(rows)]
+        flat = [side for box in values for side in box] if name == "boxes" else values
+        outputs.append({"name": name, "datatype": OUTPUTS[name][0], "shape": shape, "data": flat})
+    return outputs

@@ -1,0 +1,34 @@
+"""Logs as JSON lines on stderr, one object a line."""
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+
+LOGGER = logging.getLogger("ssd300.serve")
+
+
+class JsonLines(logging.Formatter):
+    """time, level, event, and the fields that were passed as `extra={"fields": {...}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def start_logs() -> None:
+    """Send our lines and uvicorn's errors to stderr. Its warnings are left out: any client can cause them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn.error"), logging.ERROR)):
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False

@@ -1,0 +1,138 @@
+"""The models of a server: each set up twice, for one picture at once and for many side by side."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ssd300.detections import Detections
+from ssd300.detector import Detector
+from ssd300.errors import ArgumentError, ImageError, unknown_name
+from ssd300.flow import finish, prepare
+from ssd300.images.decode import header
+from ssd300.images.source import Source
+from ssd300.options import DetectOptions
+from ssd300.runtime.base import Runtime
+from ssd300.serve.admission import Job, Room
+from ssd300.serve.problem import Problem
+
+After = TypeVar("After")
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model. `alone` takes all threads for one picture, `many` a thread for each of several."""
+
+    name: str
+    alone: Runtime
+    many: Runtime
+    path: str  # what it was loaded from
+
+    @classmethod
+    def load(cls, name: str, model: str, *, precision: str, threads: int | None) -> "Served":
+        runtime = Detector.load(model, precision=precision, threads=threads).runtime
+        return cls(name, runtime, runtime.for_throughput(), model)
+
+    def options(self, given: Mapping[str, Any]) -> DetectOptions:
+        """The options of a request, checked. Raises Problem 422."""
+        try:
+            options = DetectOptions(**given)
+            options.rows(self.alone.metadata.classes)
+        except ArgumentError as error:
+            raise Problem(422, str(error)) from error
+        return options
+
+    def facts(self) -> dict[str, Any]:
+        """What `/v1/models` says of it."""
+        metadata = self.alone.metadata
+        return {
+            "name": self.name,
+            "backbone": metadata.backbone,
+            "precision": self.alone.precision,
+            "runtime": self.alone.name,
+            "licence": metadata.licence,
+            "classes": [
+                {"class_id": class_id, "name": name}
+                for class_id, name in zip(metadata.classes.ids, metadata.classes.names, strict=True)
+            ],
+        }
+
+
+class Models:
+    """The models by name; the first is the one that a request without a name gets."""
+
+    def __init__(self, served: list[Served]) -> None:
+        self.by_name: Mapping[str, Served] = {one.name: one for one in served}
+        self.first = served[0]
+
+    @classmethod
+    def load(cls, given: Mapping[str, str], *, precision: str = "auto", threads: int | None = None) -> "Models":
+        """`given`: name -> what `Detector.load` takes."""
+        return cls([Served.load(name, model, precision=precision, threads=threads) for name, model in given.items()])
+
+    def named(self, name: str | None) -> Served:
+        if name is None:
+            return self.first
+        if name not in self.by_name:
+            raise Problem(404, str(unknown_name("model", name[:80], self.by_name)))
+        return self.by_name[name]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job does with one picture, in a working thread: the three steps of every detection."""
+
+    served: Served
+    source: Source
+    options: DetectOptions
+    room: Room
+    max_pixels: int
+
+    def __call__(self, job: Job[Any], after: Callable[[Detections], After]) -> tuple[Detections, After]:
+        """The detections, and what `after` makes of them. Raises Problem 413 or 422, and Stopped."""
+        with self.room.taken(self.pixels()):
+            job.check()
+            clock = _Clock(job.seconds)
+            try:
+                prepared = prepare(self.source, self.options)
+            except ImageError as error:
+                raise Problem(422, str(error)) from error
+            clock.note("prepare")
+            job.check()
+            runtime = self.served.alone if job.alone else self.served.many
+            [candidates] = runtime.infer(prepared.pixels[None], self.options.score_threshold)
+            clock.note("infer")
+            job.check()
+            found = finish(candidates, prepared, self.options, runtime.metadata.classes)
+            answer = found, after(found)
+            clock.note("finish")
+            return answer
+
+    def pixels(self) -> int:
+        """How many pixels the picture has, by its header."""
+        try:
+            height, width = (
+                header(self.source.value, name=self.source.name).size_hw
+                if isinstance(self.source.value, bytes)
+                else self.source.value.shape[:2]
+            )
+        except ImageError as error:
+            raise Problem(422, str(error)) from error
+        if height * width > self.max_pixels:
+            raise Problem(
+                413,
+                f"{self.source.name}: {width}x{height} is {width * height:,} pixels, more than the "
+                f"{self.max_pixels:,} that this server takes (--max-pixels); send a smaller picture",
+            )
+        return int(height * width)
+
+
+class _Clock:
+    """Seconds between the notes."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds, self._last = seconds, time.perf_counter()
+
+    def note(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._seconds[stage], self._last = now - self._last, now

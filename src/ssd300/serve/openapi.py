@@ -1,0 +1,192 @@
+"""The interface as an OpenAPI 3.1 document, and as a page that people can read."""
+
+from html import escape
+from typing import Any
+
+from ssd300 import __version__
+from ssd300.serve.answers import MEDIA, PICTURES
+from ssd300.serve.settings import Settings
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_WHOLE: dict[str, Any] = {"type": "integer"}
+_NUMBER: dict[str, Any] = {"type": "number"}
+_PART = {"type": "number", "minimum": 0, "maximum": 1}
+_FILE = {"type": "string", "format": "binary"}
+
+QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("model", _TEXT, "A name that /v1/models lists. Default: its first."),
+    ("score_threshold", _PART | {"default": 0.4}, "Only objects that score above it."),
+    ("iou_threshold", _PART | {"default": 0.5}, "Boxes of a class overlap less than this."),
+    ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "The best so many."),
+    ("labels", _TEXT, "Only these classes: names with commas between them; may be repeated."),
+    ("decode", _TEXT | {"enum": ["exact", "fast"]}, "fast reads large JPEGs at reduced scale."),
+    ("agnostic_nms", {"type": "boolean"}, "Boxes of different classes suppress one another, too."),
+    ("clip", {"type": "boolean"}, "Cut boxes to the picture."),
+    ("source", _TEXT, "What the answer calls a picture that is the body; files of a form have names."),
+)
+REFUSALS = {
+    "401": "No key, or a wrong one.",
+    "403": "Addresses are not allowed on this server.",
+    "404": "No model of this name.",
+    "406": "The answer does not come in what Accept asks for.",
+    "408": "The body did not arrive in time.",
+    "413": "The body or the picture is too large.",
+    "415": "The body is of another type.",
+    "422": "Not a picture, or an option that does not fit; the detail says which and what was expected.",
+    "429": "The queue is full; Retry-After says when to try again.",
+    "503": "No answer in time, or the server is stopping; Retry-After says when to try again.",
+}
+
+
+def document(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document of a server with these settings."""
+    paths: dict[str, Any] = {
+        "/v1/detect": {"post": _detect()},
+        "/v1/models": {"get": _get("The models of this server", _schema("Models"))},
+        "/healthz": {"get": _get("Whether the process answers", {"type": "object"})},
+        "/readyz": {"get": _get("Whether it takes work", {"type": "object"})},
+        "/metrics": {"get": _get("Numbers for Prometheus", _TEXT, media="text/plain")},
+        "/openapi.json": {"get": _get("This document", {"type": "object"})},
+        "/docs": {"get": _get("This document for people", _TEXT, media="text/html")},
+        "/": {"get": _get("The web page", _TEXT, media="text/html")},
+        "/v2": {"get": _get("Open Inference Protocol: the server", {"type": "object"})},
+        "/v2/health/live": {"get": _get("Open Inference Protocol: alive", {"type": "object"})},
+        "/v2/health/ready": {"get": _get("Open Inference Protocol: ready", {"type": "object"})},
+        "/v2/models/{name}": {"get": _get("Open Inference Protocol: a model", {"type": "object"}, named=True)},
+        "/v2/models/{name}/ready": {"get": _get("Open Inference Protocol: ready", {"type": "object"}, named=True)},
+        "/v2/models/{name}/infer": {"post": _infer()},
+    }
+    components: dict[str, Any] = {"schemas": _schemas()}
+    result: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ssd300",
+            "version": __version__,
+            "description": f"Finds objects in pictures. A request may have {settings.max_body:,} bytes and "
+            f"{settings.max_pictures} pictures of up to {settings.max_pixels:,} pixels.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": components,
+    }
+    if settings.keys:
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        result["security"] = [{"bearer": []}, {"header": []}]
+    return result
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _get(words: str, schema: dict[str, Any], *, media: str = "application/json", named: bool = False) -> dict[str, Any]:
+    answer = {"description": words, "content": {media: {"schema": schema}}}
+    operation: dict[str, Any] = {"summary": words, "responses": {"200": answer}}
+    if named:
+        operation["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": _TEXT}]
+    return operation
+
+
+def _refusals() -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _schema("Problem")}}
+    return {status: {"description": words, "content": content} for status, words in REFUSALS.items()}
+
+
+def _detect() -> dict[str, Any]:
+    answers: dict[str, Any] = {
+        media: {"schema": _FILE if media in PICTURES else _TEXT} for media in MEDIA if media != "application/json"
+    }
+    answers["application/json"] = {
+        "schema": {"oneOf": [_schema("Found"), {"type": "array", "items": _schema("Found")}]}
+    }
+    form = {"type": "object", "properties": {"picture": {"type": "array", "items": _FILE}}}
+    urls = {"type": "object", "properties": {"url": _TEXT, "urls": {"type": "array", "items": _TEXT}}}
+    return {
+        "summary": "Find the objects in one picture or several",
+        "description": "The picture is the body, or files of a form; a form gives a list. JSON is a row of "
+        "`ssd300 detect --format jsonl`; Accept may ask for CSV, COCO rows, or the picture with its boxes.",
+        "parameters": [
+            {"name": name, "in": "query", "schema": schema, "description": words} for name, schema, words in QUERY
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "image/*": {"schema": _FILE},
+                "application/octet-stream": {"schema": _FILE},
+                "multipart/form-data": {"schema": form},
+                "application/json": {"schema": urls},
+            },
+        },
+        "responses": {"200": {"description": "What was found", "content": answers}, **_refusals()},
+    }
+
+
+def _infer() -> dict[str, Any]:
+    operation = _get("Open Inference Protocol: detect in one picture", {"type": "object"}, named=True)
+    operation["description"] = (
+        'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]. '
+        "Outputs: boxes, scores, class_ids, names. Parameters are the options of /v1/detect."
+    )
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
+    return operation
+
+
+def _schemas() -> dict[str, Any]:
+    box = {"type": "array", "items": _NUMBER, "minItems": 4, "maxItems": 4}
+    one = {"name": _TEXT, "class_id": _WHOLE, "score": _NUMBER, "box_xyxy": box}
+    found = {
+        "source": {"type": ["string", "null"]},
+        "width": _WHOLE,
+        "height": _WHOLE,
+        "detections": {"type": "array", "items": _object(one)},
+    }
+    model = {"name": _TEXT, "backbone": _TEXT, "precision": _TEXT, "runtime": _TEXT, "licence": _TEXT}
+    model["classes"] = {"type": "array", "items": _object({"class_id": _WHOLE, "name": _TEXT})}
+    problem = {"type": _TEXT, "title": _TEXT, "status": _WHOLE, "detail": _TEXT, "request_id": _TEXT}
+    return {
+        "Found": _object(found),
+        "Models": _object({"models": {"type": "array", "items": _object(model)}}),
+        "Problem": _object(problem),
+    }
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def readable(described: dict[str, Any]) -> str:
+    """The document as HTML without scripts."""
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: interface</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="stylesheet" href="/page.css"></head><body><main class="docs">'
+        f"<h1>Interface</h1><p>{escape(described['info']['description'])} "
+        'The same for programs: <a href="/openapi.json">openapi.json</a>. <a href="/">To the page</a></p>'
+        "<pre>curl --data-binary @picture.jpg 'http://127.0.0.1:8000/v1/detect?score_threshold=0.5'</pre>"
+    ]
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
+            parts.append(f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>")
+            parts.append(_table("Option", [(p["name"], p.get("description", "")) for p in _query(operation)]))
+            answers = operation["responses"].items()
+            parts.append(_table("Answer", [(status, answer["description"]) for status, answer in answers]))
+            parts.append("</section>")
+    return "".join([*parts, "</main></body></html>"])
+
+
+def _query(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    return [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    cells = "".join(
+        f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{escape(words)}</td></tr>' for name, words in rows
+    )
+    head = f'<thead><tr><th scope="col">{title}</th><th scope="col">Meaning</th></tr></thead>'
+    return f'<div class="scroll"><table>{head}<tbody>{cells}</tbody></table></div>'

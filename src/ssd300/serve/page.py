@@ -1,0 +1,45 @@
+"""The web page: files of the package, with a policy that lets the browser ask nobody else."""
+
+import re
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ssd300.serve.models import Models
+from ssd300.serve.settings import Settings
+
+FOLDER = Path(__file__).parents[1] / "page"
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+POLICY = (
+    "default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def page_routes(models: Models, settings: Settings) -> list[Route]:
+    """`/` and the files that it names."""
+    policy = POLICY.format(script=" 'wasm-unsafe-eval'" if settings.web_runtime else "")
+    headers = {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Embedder-Policy": "require-corp",
+    }
+
+    def file_route(path: str, name: str) -> Route:
+        content = (FOLDER / name).read_bytes()
+        if name == "index.html" and settings.web_runtime:
+            content = re.sub(rb'data-private="no"', b'data-private="yes"', content)
+        kind = KINDS[Path(name).suffix]
+
+        async def send(_: Request) -> Response:
+            return Response(content, media_type=kind, headers={**headers, "Cache-Control": "no-cache"})
+
+        return Route(path, send)
+
+    names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
+    return [file_route("/", "index.html"), *(file_route(f"/{name}", name) for name in names if name != "index.html")]

@@ -1,0 +1,35 @@
+"""What a client is told when its request is refused: application/problem+json (RFC 9457), never a traceback."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+
+class Problem(Exception):
+    """A request that is refused: the status, and words that say what was found, what was expected and the remedy."""
+
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.headers = status, detail, dict(headers or {})
+
+
+def busy(status: int, detail: str, seconds: float = 1) -> Problem:
+    """A refusal that passes: 429 or 503 with Retry-After in whole seconds, 1 to 60."""
+    return Problem(status, detail, headers={"Retry-After": str(min(max(int(seconds + 0.999), 1), 60))})
+
+
+def answer(problem: Problem, request_id: str, *, kserve: bool = False) -> Response:
+    """The refusal as a response; KServe's protocol has a body of its own."""
+    content: dict[str, Any] = {"error": problem.detail}
+    if not kserve:
+        content = {
+            "type": "about:blank",
+            "title": HTTPStatus(problem.status).phrase,
+            "status": problem.status,
+            "detail": problem.detail,
+            "request_id": request_id,
+        }
+    media = "application/json" if kserve else "application/problem+json"
+    return JSONResponse(content, problem.status, headers=problem.headers, media_type=media)

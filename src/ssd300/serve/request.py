@@ -1,0 +1,134 @@
+"""What a client asks for: the pictures in its body, and the options in its query."""
+
+import asyncio
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+
+from ssd300.errors import unknown_name
+from ssd300.images.source import Source
+from ssd300.serve.body import Body, content_type, parts_of
+from ssd300.serve.problem import Problem
+from ssd300.serve.settings import Settings
+
+FORMS = "multipart/form-data"
+JSON = "application/json"
+PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is what curl says by itself
+MAX_NAME = 255  # characters of a picture's name
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _switch(text: str) -> bool:
+    return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+# Name -> (how its text is read, what is expected). The detector checks the ranges.
+OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "score_threshold": (_number, "a number from 0 to 1"),
+    "iou_threshold": (_number, "a number from 0 to 1"),
+    "max_detections": (int, "a whole number of at least 1"),
+    "labels": (_names, "class names with commas between them"),
+    "decode": (str, "exact or fast"),
+    "agnostic_nms": (_switch, "true or false"),
+    "clip": (_switch, "true or false"),
+}
+OTHERS = ("model", "source")  # besides the detector's options
+
+
+def read_options(query: QueryParams) -> dict[str, Any]:
+    """The detector's options of a query. `labels` may be repeated, the others not. Raises Problem 422."""
+    options: dict[str, Any] = {}
+    for name, text in query.multi_items():
+        if name in OTHERS:
+            continue
+        if name not in OPTIONS:
+            raise Problem(422, str(unknown_name("option", name[:80], (*OPTIONS, *OTHERS))))
+        read, expected = OPTIONS[name]
+        try:
+            value = read(text)
+        except (ValueError, KeyError, OverflowError) as error:
+            raise Problem(422, f"{name} is {text[:80]!r}: expected {expected}") from error
+        if name in options and name != "labels":
+            raise Problem(422, f"{name} is given twice: give it once")
+        options[name] = options.get(name, []) + value if name == "labels" else value
+    return options
+
+
+async def read_pictures(request: Request, body: Body, settings: Settings) -> tuple[list[Source], bool]:
+    """The pictures of a body that has been read, and whether they came as a list."""
+    kind, parameters = content_type(request.headers.get("content-type", ""))
+    if kind == FORMS:
+        return _of_form(body, parameters.get("boundary", ""), settings), True
+    if kind == JSON:
+        return await _of_addresses(bytes(body.data), settings)
+    if kind in PLAIN or kind.startswith("image/"):
+        data = bytes(body.data)
+        if not data:
+            raise Problem(422, "the body is empty: send a picture, as the body or in a multipart form")
+        return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[:MAX_NAME])], False
+    raise Problem(
+        415,
+        f"Content-Type is {kind[:80]!r}: expected image/... or application/octet-stream with the picture as the body, "
+        "multipart/form-data with one or many, or application/json with addresses",
+    )
+
+
+def refuse_type(request: Request) -> None:
+    """Raise Problem 415 for a body that cannot be a picture, before it is read."""
+    kind, _ = content_type(request.headers.get("content-type", ""))
+    if kind not in (FORMS, JSON, *PLAIN) and not kind.startswith("image/"):
+        raise Problem(
+            415, f"Content-Type is {kind[:80]!r}: expected image/..., multipart/form-data or application/json"
+        )
+
+
+def _of_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
+    files = [part for part in parts_of(body.data, boundary, settings.max_pictures) if part.filename is not None]
+    if not files:
+        raise Problem(422, "the form has no file: send pictures as files, such as curl -F picture=@a.jpg")
+    if len(files) > settings.max_pictures:
+        raise Problem(422, f"{len(files)} pictures in one request; at most {settings.max_pictures}: send fewer")
+    return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[:MAX_NAME]) for part in files]
+
+
+async def _of_addresses(data: bytes, settings: Settings) -> tuple[list[Source], bool]:
+    """`{"url": "https://..."}` or `{"urls": [...]}`, fetched by the rules of `images/fetch.py`."""
+    if not settings.allow_urls:
+        raise Problem(403, "this server takes no addresses (--allow-urls is not set): send the picture itself")
+    try:
+        given = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, f"the body is not JSON: {error}") from error
+    many = isinstance(given, dict) and "urls" in given
+    urls = given["urls"] if many else [given.get("url")] if isinstance(given, dict) else None
+    if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):
+        raise Problem(422, 'expected {"url": "https://..."} or {"urls": [...]} with http or https addresses')
+    if len(urls) > settings.max_pictures:
+        raise Problem(422, f"{len(urls)} addresses in one request; at most {settings.max_pictures}: send fewer")
+    from ssd300.serve.urls import fetch_all
+
+    async with asyncio.timeout(settings.timeout):
+        return [Source(data, url) for url, data in zip(urls, await fetch_all(urls, settings), strict=True)], many
+
+
+def _is_address(url: Any) -> bool:
+    return (
+        isinstance(url, str)
+        and url.lower().startswith(("http://", "https://"))
+        and url.isprintable()
+        and len(url) <= 2000
+    )

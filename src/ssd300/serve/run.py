@@ -1,0 +1,109 @@
+"""The server as a process: bind, load, answer, and on SIGTERM finish what is under way and stop."""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from ssd300.errors import ArgumentError
+from ssd300.serve.connections import GuardedConnection, allow_many_files
+from ssd300.serve.logs import LOGGER, start_logs
+
+DRAIN_SECONDS = 4  # for answers under way; the whole stop takes less than 5
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that is bound, and not yet listening. Raises ArgumentError."""
+    if not 0 <= port <= 65535:
+        raise ArgumentError(f"--port is {port}: expected 0 (any free one) to 65535")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    line = socket.socket(family, socket.SOCK_STREAM)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        line.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        line.close()
+        taken = getattr(error, "errno", None) == errno.EADDRINUSE
+        remedy = "another program has it; choose another --port" if taken else "check --host and --port"
+        raise ArgumentError(f"cannot listen on {host}:{port}: {error}; {remedy}") from error
+    return line
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def address_of(line: socket.socket) -> str:
+    """The address of the page, for people."""
+    host, port = line.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_server(app: Starlette) -> uvicorn.Server:
+    """The server of an app, for any thread; `should_exit = True` drains and ends it."""
+    allow_many_files()
+    config = uvicorn.Config(
+        app,
+        http=GuardedConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=2048,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        h11_max_incomplete_event_size=16 * 2**10,
+    )
+    return _Server(config)
+
+
+def run(app: Starlette, line: socket.socket, started: Callable[[], None] = lambda: None) -> None:
+    """Answer requests until SIGTERM or SIGINT; returns when all answers under way are sent, within 5 s."""
+    start_logs()
+    server = make_server(app)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        app.state.draining = server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    line.listen(2048)  # from here on clients are served, however long the first lines of the loop take
+    started()
+    asyncio.run(server.serve(sockets=[line]))
+    LOGGER.info("stopped")
+    _leave()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn raises a signal once more when all is done, and the exit code would tell of a crash; `run` handles it."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _leave() -> None:
+    """Python waits for every thread before it ends; a picture under way, which nobody waits for, must not hold it."""
+    deadline = time.monotonic() + 0.5
+    working = [thread for thread in threading.enumerate() if thread.name.startswith("ssd300-serve")]
+    for thread in working:
+        thread.join(max(deadline - time.monotonic(), 0))
+    if any(thread.is_alive() for thread in working):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

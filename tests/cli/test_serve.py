@@ -1,0 +1,136 @@
+"""`ssd300 serve` as a process: what it prints, how it stops, and what it refuses at its start."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from serving import picture_file
+from ssd300.cli.serve import names_of
+
+COMMAND = [sys.executable, "-m", "ssd300", "serve", "--port", "0", "--threads", "2"]
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("Listening on http://127.0.0.1:"), process.stderr.read()
+        yield process, int(line.rsplit(":", 1)[1])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def post(port: int, body: bytes, query: str = "") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", f"/v1/detect{query}", body, {"Content-Type": "image/png", "X-Request-ID": "mine"})
+    response = connection.getresponse()
+    data = response.read()
+    connection.close()
+    return response.status, data
+
+
+def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint) -> None:
+    with started("--model", f"small={seeded_checkpoint}") as (process, port):
+        assert post(port, picture_file("PNG"))[0] == 200
+        answers: list[tuple[int, bytes]] = []
+        large = picture_file("PNG", (3000, 3000))
+        asking = threading.Thread(target=lambda: answers.append(post(port, large, "?score_threshold=0.3")))
+        asking.start()
+        time.sleep(0.15)
+        stopped = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=20)
+        assert time.monotonic() - stopped < 5
+        asking.join(20)
+    assert process.returncode == 0
+    assert [status for status, _ in answers] == [200]
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [line["event"] for line in lines] == ["request", "request", "stopped"]
+    assert lines[0].keys() >= {"time", "level", "id", "client", "method", "path", "status", "ms", "bytes_in"}
+    assert lines[0]["id"] == "mine"
+
+
+def test_ctrl_c_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoint) -> None:
+    import socket
+
+    with started("--model", f"small={seeded_checkpoint}") as (process, port):
+        with socket.create_connection(("127.0.0.1", port)):
+            started_at = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+        assert (process.returncode, time.monotonic() - started_at < 5) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "a b=x"], "expected NAME=FILE"),
+        (["--model", "nothing.safetensors"], "nothing.safetensors"),
+        (["--max-body", "much"], "is not a size"),
+        (["--api-key-file", "/nonexistent"], "the key file cannot be read"),
+        (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
+    ],
+)
+def test_what_it_refuses_at_its_start(arguments, words, monkeypatch, capsys) -> None:
+    from ssd300.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["ssd300", "serve", "--port", "0", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main.run()
+    assert stop.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(seeded_checkpoint, monkeypatch, capsys) -> None:
+    import socket
+
+    from ssd300.cli import main
+
+    with socket.create_server(("127.0.0.1", 0)) as line:
+        port = str(line.getsockname()[1])
+        monkeypatch.setattr(sys, "argv", ["ssd300", "serve", "--port", port, "--model", str(seeded_checkpoint)])
+        with pytest.raises(SystemExit) as stop:
+            main.run()
+    assert stop.value.code == 2
+    assert "choose another --port" in capsys.readouterr().err
+
+
+def test_without_the_extra_the_remedy_is_named() -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['uvicorn'] = None\n"
+        "sys.argv = ['ssd300', 'serve']\n"
+        "from ssd300.cli.main import run\n"
+        "run()\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
+    assert result.returncode == 2
+    assert "pip install 'ssd300[serve]'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ([], {}),
+        (["default"], {"default": "default"}),
+        (["a=x/b.xml", "runs/best.safetensors"], {"a": "x/b.xml", "best": "runs/best.safetensors"}),
+    ],
+)
+def test_names_of_models(given, names) -> None:
+    assert names_of(given) == names
+
+
+def test_a_name_given_twice() -> None:
+    with pytest.raises(ValueError, match="given twice"):
+        names_of(["a=1", "a=2"])

@@ -1,0 +1,46 @@
+"""A server with the small seeded model, and the log of its requests."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving import Client, picture_file, serving
+from ssd300.serve.models import Models
+from ssd300.serve.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def models(seeded_checkpoint: Path) -> Models:
+    return Models.load({"seeded": str(seeded_checkpoint), "again": str(seeded_checkpoint)}, precision="f32", threads=2)
+
+
+@pytest.fixture(scope="module")
+def client(models: Models) -> Iterator[Client]:
+    with serving(models, Settings(max_body=2**20, max_pixels=1_000_000, max_pictures=4, timeout=5)) as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def png() -> bytes:
+    return picture_file("PNG")
+
+
+@pytest.fixture
+def log_lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
+    """The fields of each request's log line, as they come."""
+    lines: list[dict[str, Any]] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(getattr(record, "fields", {}))
+
+    logger, keep = logging.getLogger("ssd300.serve"), Keep()
+    level = logger.level
+    logger.addHandler(keep)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(keep)
+    logger.setLevel(level)

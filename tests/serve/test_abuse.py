@@ -1,0 +1,183 @@
+"""Clients that send slowly, too much, nothing, or go away."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from serving import form, picture_file, serving
+from ssd300.serve import connections
+from ssd300.serve.settings import Settings
+
+KEY = "a-key-of-16-byte"
+
+
+def read_all(line: socket.socket) -> bytes:
+    line.settimeout(30)
+    pieces = []
+    try:
+        while piece := line.recv(65536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
+
+
+@pytest.fixture
+def impatient(models, monkeypatch):
+    """A server with deadlines of half a second."""
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connections, "READING_SECONDS", 0.5)
+    with serving(models, Settings(max_body=2**20, timeout=0.5)) as one:
+        yield one
+
+
+def test_a_connection_that_says_nothing_is_closed(impatient) -> None:
+    with impatient.line() as line:
+        started = time.monotonic()
+        assert read_all(line) == b""
+        assert time.monotonic() - started < 5
+
+
+def test_a_half_sent_head_is_closed_also_after_an_answer(impatient) -> None:
+    with impatient.line() as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"200 OK" in line.recv(65536)
+        line.sendall(b"GET /hea")
+        started = time.monotonic()
+        assert b"HTTP/1.1" not in read_all(line)
+        assert time.monotonic() - started < 5
+
+
+def test_a_slow_body_gets_408(impatient) -> None:
+    with impatient.line() as line:
+        line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
+        answer = read_all(line)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"3 bytes after 0.5 seconds" in answer
+
+
+def test_half_sent_requests_hold_no_place(models, png) -> None:
+    with serving(models, Settings(queue=1, timeout=5)) as client:
+        lines = [client.line() for _ in range(50)]
+        for line in lines:
+            line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")
+        started = time.monotonic()
+        assert client.detect(png).status == 200
+        assert time.monotonic() - started < 4
+        for line in lines:
+            line.close()
+
+
+def test_a_flood_of_tiny_chunks_is_cut_off(client) -> None:
+    with client.line() as line:
+        line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            for _ in range(100):
+                line.sendall(b"1\r\nx\r\n" * 100)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = read_all(line)
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_in_chunks_is_a_body(client, png) -> None:
+    chunks = [png[start : start + 1000] for start in range(0, len(png), 1000)]
+    assert client.ask("POST", "/v1/detect", iter(chunks), {"Transfer-Encoding": "chunked"}).status == 200
+
+
+def test_a_chunked_body_is_limited_too(client) -> None:
+    answer = client.ask("POST", "/v1/detect", iter([b"x" * 2**16] * 17), {"Transfer-Encoding": "chunked"})
+    assert answer.status == 413
+
+
+def test_a_reader_that_stops_is_cut_off(impatient) -> None:
+    data = picture_file("PNG", (600, 600))
+    head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nAccept: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
+    with impatient.line() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.sendall((head.encode() + data) * 6)  # answers of megabytes, and nobody reads them
+        connections_of = impatient.server.server_state.connections
+        deadline = time.monotonic() + 20
+        while connections_of and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not connections_of
+
+
+def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lines) -> None:
+    body, kind = form(*((f"{number}.png", png) for number in range(4)))
+    for _ in range(3):
+        with client.line() as line:
+            head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+            line.sendall(head.encode() + body)
+            time.sleep(0.002)
+    deadline = time.monotonic() + 10
+    admission = client.app.state.detecting.admission
+    while (len(log_lines) < 3 or admission.running or admission.waiting) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert {line["status"] for line in log_lines} <= {499, 200}
+    assert (admission.running, admission.waiting, client.app.state.detecting.held.size) == (0, 0, 0)
+
+
+def test_a_full_queue_is_429_with_retry_after(models, png) -> None:
+    body, kind = form(*((f"{number}.png", png) for number in range(6)))
+    with serving(models, Settings(queue=2, timeout=30)) as client:
+        answers = []
+
+        def ask() -> None:
+            answers.append(client.detect(body, Content_Type=kind))
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {answer.status for answer in answers} == {200, 429}
+        refused = next(answer for answer in answers if answer.status == 429)
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        assert "pictures are waiting" in refused.detail
+
+
+def test_an_answer_that_takes_too_long_is_503(models) -> None:
+    with serving(models, Settings(timeout=0.001)) as client:
+        answer = client.detect(picture_file("PNG", (2000, 2000)), "?score_threshold=0")
+        assert answer.status in (408, 503)
+        assert client.ask("GET", "/healthz").status == 200
+
+
+def test_bodies_of_all_requests_together_are_limited(models) -> None:
+    with serving(models, Settings(max_body=10_000, timeout=2)) as client:
+        client.app.state.detecting.held.limit = 15_000
+        with client.line() as line:
+            line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n" + b"x" * 9000)
+            time.sleep(0.3)
+            answer = client.detect(b"x" * 9000)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/models", {}, 401),
+        ("/v2/models/seeded", {}, 401),
+        ("/metrics", {}, 401),
+        ("/v1/models", {"X-API-Key": "wrong"}, 401),
+        ("/v1/models", {"X-API-Key": "ü"}, 401),
+        ("/v1/models", {"X-API-Key": KEY}, 200),
+        ("/v1/models", {"Authorization": f"Bearer {KEY}"}, 200),
+        ("/healthz", {}, 200),
+        ("/", {}, 200),
+    ],
+)
+def test_keys(models, path, headers, status) -> None:
+    with serving(models, Settings(keys=("another-key", KEY))) as client:
+        answer = client.ask("GET", path, headers=headers)
+        assert answer.status == status
+        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+
+
+def test_heads_beyond_any_need_are_refused(client) -> None:
+    with client.line() as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000)
+        assert read_all(line).startswith(b"HTTP/1.1 400 ")

@@ -1,0 +1,139 @@
+"""What `POST /v1/detect` answers, and that it is what the command line and the package answer."""
+
+import io
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import form, picture_file
+from ssd300.cli.results import ResultStream, layout_of
+from ssd300.detector import Detector
+from ssd300.formats import CSV_COLUMNS
+
+LOW = "?score_threshold=0.3"
+
+
+@pytest.fixture(scope="module")
+def detector(seeded_checkpoint):
+    return Detector.load(seeded_checkpoint, precision="f32", threads=2)
+
+
+def test_nothing_found_is_a_row_without_detections(client, png) -> None:
+    answer = client.detect(png, "?score_threshold=1&source=a.png")
+    assert answer.status == 200
+    assert answer.json == {"source": "a.png", "width": 120, "height": 90, "detections": []}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_a_picture_of_each_kind_is_answered_as_by_the_package(client, detector, kind) -> None:
+    data = picture_file(kind)
+    answer = client.detect(data, LOW)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.data.decode() == detector.detect(data, score_threshold=0.3).to_json() + "\n"
+    assert answer.json["detections"]
+
+
+def test_json_lines_are_the_command_s_byte_for_byte(client, seeded_checkpoint, tmp_path) -> None:
+    names = [f"{number}.png" for number in range(3)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(picture_file("PNG", (60 + 40 * number, 80), seed=number))
+    command = [sys.executable, "-m", "ssd300", "detect", *names, "--model", str(seeded_checkpoint), "--format", "jsonl"]
+    command += ["--no-save", "--precision", "f32", "--conf", "0.3", "--threads", "2"]
+    told = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout
+    rows = [client.detect((tmp_path / name).read_bytes(), f"{LOW}&source={name}").data for name in names]
+    assert b"".join(rows) == told
+    body, kind = form(*((name, (tmp_path / name).read_bytes()) for name in names))
+    assert client.detect(body, LOW, Content_Type=kind, Accept="application/jsonl").data == told
+
+
+@pytest.mark.parametrize(
+    ("format", "accept"),
+    [("json", "application/json"), ("csv", "text/csv"), ("coco", "application/vnd.coco+json")],
+)
+def test_other_texts_are_the_command_s(client, detector, png, format, accept) -> None:
+    text = io.StringIO()
+    stream = ResultStream(layout_of(format, many=True, bold=False), text)
+    for name in ("a.png", "b,c.png"):
+        stream.add(replace(detector.detect(png, score_threshold=0.3), source=name))
+    stream.end()
+    body, kind = form(("a.png", png), ("b,c.png", png))
+    assert client.detect(body, LOW, Content_Type=kind, Accept=accept).data.decode() == text.getvalue()
+
+
+def test_a_form_with_one_picture_is_a_list_of_one(client, png) -> None:
+    body, kind = form(("ü ñ.png", png))
+    assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
+
+
+def test_options_are_the_detector_s(client, detector, png) -> None:
+    query = (
+        "?score_threshold=0.2&iou_threshold=0.3&max_detections=3&labels=person,dog&labels=Gr%C3%B6%C3%9Fe&model=again"
+    )
+    labels = ["person", "dog", "Größe"]
+    found = detector.detect(png, score_threshold=0.2, iou_threshold=0.3, max_detections=3, labels=labels)
+    assert client.detect(png, query).data.decode() == found.to_json() + "\n"
+
+
+@pytest.mark.parametrize(("media", "kind"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/webp", "WEBP")])
+def test_the_drawn_picture(client, detector, png, media, kind) -> None:
+    answer = client.detect(png, LOW, Accept=media)
+    picture = Image.open(io.BytesIO(answer.data))
+    assert (answer.headers["Content-Type"], picture.format, picture.size) == (media, kind, (120, 90))
+    if kind == "PNG":
+        assert np.array_equal(np.asarray(picture), np.asarray(detector.detect(png, score_threshold=0.3).draw(png)))
+
+
+def test_csv_has_its_header_also_without_objects(client, png) -> None:
+    assert client.detect(png, "?score_threshold=1", Accept="text/csv").data.decode() == ",".join(CSV_COLUMNS) + "\n"
+
+
+REFUSED = [
+    ("", b"", {}, 422, "the body is empty"),
+    ("", b"rubbish", {}, 422, "expected a JPEG"),
+    ("?score=1", b"", {}, 422, "unknown option 'score'"),
+    ("?score_threshold=2", b"", {}, 422, "score_threshold must be a number from 0 to 1"),
+    ("?score_threshold=x", b"", {}, 422, "score_threshold is 'x': expected a number"),
+    ("?score_threshold=nan", b"", {}, 422, "expected a number from 0 to 1"),
+    ("?max_detections=0", b"", {}, 422, "max_detections must be a whole number"),
+    ("?max_detections=1&max_detections=2", b"", {}, 422, "given twice"),
+    ("?labels=persan", b"", {}, 422, "did you mean 'person'"),
+    ("?decode=quick", b"", {}, 422, "decode"),
+    ("?model=/etc/passwd", b"", {}, 404, "unknown model"),
+    ("", b"", {"Accept": "audio/ogg"}, 406, "Accept is 'audio/ogg'"),
+    ("", b"x", {"Content-Type": "text/html"}, 415, "Content-Type is 'text/html'"),
+    ("", b"x", {"Content-Encoding": "gzip"}, 415, "Content-Encoding is 'gzip'"),
+    ("", b'{"url": "http://127.0.0.1/a.png"}', {"Content-Type": "application/json"}, 403, "takes no addresses"),
+    ("", b"x", {"Content-Type": "multipart/form-data"}, 422, "multipart"),
+    ("", b"--a\r\n", {"Content-Type": "multipart/form-data; boundary=a"}, 422, "multipart"),
+    ("", b"x" * (2**20 + 1), {}, 413, "larger than the 1,048,576 bytes"),
+    ("", picture_file("PNG", (1001, 1000)), {}, 413, "more than the 1,000,000 that this server takes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "body", "headers", "status", "words"), REFUSED)
+def test_refusals_say_what_was_found_and_expected(client, query, body, headers, status, words) -> None:
+    answer = client.ask("POST", f"/v1/detect{query}", body, {"Content-Type": "image/png", **headers})
+    assert answer.status == status, answer.data
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert words in answer.detail
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
+    assert "Traceback" not in answer.data.decode()
+
+
+def test_too_many_pictures_and_forms_without_one(client, png) -> None:
+    body, kind = form(*((f"{number}.png", png) for number in range(5)))
+    assert "at most 4" in client.detect(body, Content_Type=kind).detail
+    body = b'--cut\r\nContent-Disposition: form-data; name="a"\r\n\r\nwords\r\n--cut--\r\n'
+    assert "has no file" in client.detect(body, Content_Type=kind).detail
+    body, kind = form(("a.png", png), ("b.png", png))
+    assert client.detect(body, Content_Type=kind, Accept="image/png").status == 406
+
+
+def test_one_bad_picture_refuses_the_request_by_its_name(client, png) -> None:
+    body, kind = form(("good.png", png), ("bad.png", b"rubbish"))
+    answer = client.detect(body, Content_Type=kind)
+    assert (answer.status, answer.detail.split(":")[0]) == (422, "bad.png")

@@ -1,0 +1,200 @@
+"""Health, metrics, the interface's description, KServe's protocol, and the page's headers."""
+
+import base64
+import json
+import re
+import struct
+
+import pytest
+
+from ssd300.serve.answers import media_of
+from ssd300.serve.problem import Problem
+from ssd300.serve.settings import Settings, read_keys, size_in_bytes
+
+
+def test_health_and_readiness(client) -> None:
+    assert client.ask("GET", "/healthz").json == {"status": "ok"}
+    assert client.ask("GET", "/readyz").json == {"status": "ready"}
+    client.app.state.draining = True
+    try:
+        answer = client.ask("GET", "/readyz")
+        assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+        assert client.ask("GET", "/v2/health/ready").status == 503
+        assert client.ask("GET", "/healthz").status == 200
+    finally:
+        client.app.state.draining = False
+
+
+def test_models(client) -> None:
+    models = client.ask("GET", "/v1/models").json["models"]
+    assert [one["name"] for one in models] == ["seeded", "again"]
+    assert models[0]["classes"][1] == {"class_id": 18, "name": "dog"}
+
+
+def test_metrics_count_requests_pictures_and_stages(client, png) -> None:
+    client.detect(png)
+    client.detect(b"rubbish")
+    text = client.ask("GET", "/metrics").data.decode()
+    numbers = dict(re.findall(r"^(ssd300_[^ ]+) (\S+)$", text, re.M))
+    assert float(numbers['ssd300_requests_total{route="/v1/detect",status="200"}']) >= 1
+    assert float(numbers['ssd300_rejections_total{status="422"}']) >= 1
+    assert float(numbers['ssd300_stage_seconds_count{stage="wait"}']) >= 1
+    assert numbers["ssd300_queue_pictures"] == "0.0"
+
+
+def test_the_description_names_every_route(client) -> None:
+    described = client.ask("GET", "/openapi.json").json["paths"]
+    static = {"/page.css", "/page.js", "/icon.svg", "/browser.js"}
+    routes = {route.path for route in client.app.routes if not route.path.startswith("/private/")} - static
+    assert set(described) == routes
+    for path, operations in described.items():
+        asked = path.replace("{name}", "seeded")
+        for method in operations:
+            assert client.ask(method.upper(), asked).status not in (404, 405, 500)
+
+
+def test_the_description_refers_only_to_what_it_has(client) -> None:
+    text = client.ask("GET", "/openapi.json").data.decode()
+    schemas = json.loads(text)["components"]["schemas"]
+    assert set(re.findall(r"#/components/schemas/(\w+)", text)) == set(schemas)
+
+
+def test_an_answer_fits_its_schema(client, png) -> None:
+    import jsonschema
+
+    described = client.ask("GET", "/openapi.json").json
+    schema = {"$ref": "#/components/schemas/Found", "components": described["components"]}
+    jsonschema.validate(client.detect(png, "?score_threshold=0.3").json, schema)
+    schema["$ref"] = "#/components/schemas/Problem"
+    jsonschema.validate(client.detect(b"").json, schema)
+    schema["$ref"] = "#/components/schemas/Models"
+    jsonschema.validate(client.ask("GET", "/v1/models").json, schema)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_ask_nobody_else(client, path) -> None:
+    answer = client.ask("GET", path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", answer.data.decode())
+
+
+def infer(client, tensor, **more):
+    body = json.dumps({"inputs": [tensor], **more})
+    return client.ask("POST", "/v2/models/seeded/infer", body, {"Content-Type": "application/json"})
+
+
+def test_kserve_describes_server_and_model(client) -> None:
+    assert client.ask("GET", "/v2").json["name"] == "ssd300"
+    assert client.ask("GET", "/v2/health/live").json == {"live": True}
+    assert client.ask("GET", "/v2/models/again/ready").json == {"name": "again", "ready": True}
+    assert client.ask("GET", "/v2/models/seeded").json["inputs"][0]["name"] == "image"
+    assert list(client.ask("GET", "/v2/models/other").json) == ["error"]
+
+
+def test_kserve_answers_as_detect_does(client, png) -> None:
+    rows = client.detect(png, "?score_threshold=0.3").json["detections"]
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(png).decode()]}
+    answer = infer(client, tensor, id="7", parameters={"score_threshold": 0.3, "binary_data_output": True}).json
+    outputs = {one["name"]: one for one in answer["outputs"]}
+    assert (answer["id"], outputs["names"]["data"]) == ("7", [row["name"] for row in rows])
+    assert outputs["boxes"]["shape"] == [len(rows), 4]
+    assert outputs["boxes"]["data"] == [side for row in rows for side in row["box_xyxy"]]
+    asked = infer(client, tensor, parameters={"score_threshold": 1}, outputs=[{"name": "scores"}]).json
+    assert asked["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [0], "data": []}]
+
+
+def test_kserve_takes_binary_data_and_pixels(client, png) -> None:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(png) + 4}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    body = head + struct.pack("<I", len(png)) + png
+    binary = client.ask("POST", "/v2/models/seeded/infer", body, headers)
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    flat = {"name": "image", "shape": [1, *pixels.shape], "datatype": "UINT8", "data": pixels.ravel().tolist()}
+    assert binary.status == 200
+    assert infer(client, flat).json["outputs"] == binary.json["outputs"]
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "data": []},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["%%"]},
+        {"name": "image", "shape": [2], "datatype": "BYTES", "data": ["", ""]},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2]},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 256]},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, [2], 3]},
+        {"name": "image", "shape": [-1], "datatype": "BYTES", "data": [""]},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 9}},
+    ],
+)
+def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
+    answer = infer(client, tensor)
+    assert (answer.status, list(answer.json)) == (400, ["error"])
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"score_threshold": "high"}, {"labels": 7}, {"labels": [7]}, {"decode": []}, []]
+)
+def test_kserve_refuses_bad_parameters(client, png, parameters) -> None:
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(png).decode()]}
+    assert infer(client, tensor, parameters=parameters).status in (400, 422)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html, application/*;q=0.8, text/csv;q=0.9", "text/csv"),
+        ("image/webp, image/png", "image/webp"),
+        ("IMAGE/PNG", "image/png"),
+    ],
+)
+def test_accept(accept, media) -> None:
+    assert media_of(accept) == media
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/png;q=x", ","])
+def test_accept_of_what_there_is_not(accept) -> None:
+    with pytest.raises(Problem, match="Accept is"):
+        media_of(accept)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1", 1), ("500k", 512000), ("32M", 2**25), ("1 GiB", None), ("1GiB", 2**30)]
+)
+def test_sizes(text, size) -> None:
+    if size is None:
+        with pytest.raises(ValueError, match="is not a size"):
+            size_in_bytes(text)
+    else:
+        assert size_in_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "# words\n\n", "short", "two words here"])
+def test_key_files_without_a_good_key(tmp_path, text) -> None:
+    (tmp_path / "keys").write_text(text)
+    with pytest.raises(ValueError, match="key"):
+        read_keys(tmp_path / "keys")
+
+
+def test_a_key_file(tmp_path) -> None:
+    (tmp_path / "keys").write_text("# ours\nfirst-key\n second-key \n")
+    assert read_keys(tmp_path / "keys") == ("first-key", "second-key")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_keys(tmp_path / "none")
+
+
+@pytest.mark.parametrize("bad", [{"queue": 0}, {"max_body": 0}, {"timeout": 0}, {"max_pixels": 2**40}])
+def test_settings_refuse_what_cannot_be(bad) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        Settings(**bad)
