@@ -1,5 +1,6 @@
 """Class lists: the names a model speaks, with the user's own ids. Background is internal and never listed."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,7 @@ class ClassList:
         if len(self.names) != len(self.ids):
             raise ArgumentError(f"a class list needs one id per name: {len(self.names)} names, {len(self.ids)} ids")
         for what, values in (("name", self.names), ("id", self.ids)):
-            twice = sorted({str(v) for v in values if values.count(v) > 1})
+            twice = sorted({str(v) for v, times in Counter(values).items() if times > 1})
             if twice:
                 raise ArgumentError(f"class {what}s must be unique; given more than once: {', '.join(twice)}")
 
@@ -40,6 +41,10 @@ class ClassList:
     @cached_property
     def position_of_id(self) -> dict[int, int]:
         return {class_id: position for position, class_id in enumerate(self.ids)}
+
+    @cached_property
+    def position_of_name(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.names)}
 
     def ids_of_labels(self, labels: Int64) -> Int64:
         """Network labels 1..K-1 [N] -> ids [N]."""
@@ -72,9 +77,9 @@ class ClassList:
     def positions_of_names(self, names: Sequence[str]) -> list[int]:
         """Positions of names in this list; an unknown one is an error that suggests the nearest."""
         for name in names:
-            if name not in self.names:
+            if name not in self.position_of_name:
                 raise unknown_name("class name", name, self.names)
-        return [self.names.index(name) for name in names]
+        return [self.position_of_name[name] for name in names]
 
 
 # fmt: off

@@ -63,6 +63,9 @@ def test_check_names_a_fault_and_writes_every_case(data, pets, tmp_path) -> None
     spoil(pets, category_id=1)
     result = data("check", "pets")
     assert result.returncode == 1
+    assert not list(tmp_path.glob("*.csv"))
+    result = data("check", "pets", "--cases", "data-check.csv")
+    assert result.returncode == 1
     assert "unknown class id" in result.stdout
     assert "1 error, 0 warnings, 0 notes" in result.stdout
     with (tmp_path / "data-check.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -97,8 +100,8 @@ def test_convert_to_an_unknown_format(data, pets) -> None:
 
 def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
     result = data("split", "pets", "--val", "0.25", "--seed", "3")
-    assert result.stdout.splitlines() == ["pets/split/train.json", "pets/split/val.json"]
-    val = json.loads((pets / "split/val.json").read_text())
+    assert result.stdout.splitlines() == ["split/train.json", "split/val.json"]
+    val = json.loads((tmp_path / "split/val.json").read_text())
     assert len({a["image_id"] for a in val["annotations"]}) == 3
     assert data("split", "pets", "--val", "0.25").returncode == 2  # nothing is overwritten
     data("split", "pets", "--val", "0.25", "--seed", "3", "--out", "again")

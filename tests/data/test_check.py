@@ -106,9 +106,9 @@ PLANTED = [
     ("coco", append("images", {"id": 99, "file_name": "d.jpg"}), "missing picture", "images/d.jpg"),
     ("coco", append("categories", {"id": 7, "name": "bird"}), "duplicate class", "7"),
     ("coco", append("categories", {"id": 8, "name": "bird"}), "unused class", "'bird' has no box"),
-    ("coco", append("categories", {"id": 8, "name": "Cat "}), "similar class names", "'cat' and 'Cat '"),
+    ("coco", append("categories", {"id": 8, "name": "Cat "}), "similar class names", "'cat' and 'Cat'"),
     ("coco", image(width=640, height=480), "wrong picture size", "of a copy of another size"),
-    ("coco", image(width=0), "wrong picture size", "width 0"),
+    ("coco", image(width=-1), "wrong picture size", "width -1"),
     (
         "coco",
         text("annotations.json", '{"images": [], "annotations": [], "categories": ['),
@@ -213,7 +213,7 @@ def test_leakage_of_a_changed_copy_is_found(coco: Path, tmp_path: Path, make_pic
     leaks = [case for case in report.cases if case.kind == "train/validation leakage"]
     assert [case.picture for case in leaks] == ["x.jpg"]
     assert "c.jpg of all" in leaks[0].words
-    assert {"class only in validation", "class not in validation"} <= set(report.counts())
+    assert {"class unknown in training", "class not in validation"} <= set(report.counts())
     assert list(report.totals) == ["all", "val"]
 
 

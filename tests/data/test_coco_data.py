@@ -179,7 +179,7 @@ def test_a_file_without_end_is_refused(tmp_path: Path, text: str) -> None:
         read_coco(tmp_path / "annotations.json")
 
 
-@pytest.mark.parametrize(("key", "value"), [("iscrowd", "0"), ("ignore", "false"), ("iscrowd", 2), ("area", -3)])
+@pytest.mark.parametrize(("key", "value"), [("iscrowd", "no"), ("ignore", "false"), ("iscrowd", 2), ("area", -3)])
 def test_values_that_would_be_misread_are_faults(edit_coco: Edit, key: str, value: object) -> None:
     path = edit_coco(lambda content: content["annotations"][0].update({key: value}))
     notes = read_coco(path / "annotations.json").notes

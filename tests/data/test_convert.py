@@ -16,8 +16,7 @@ from ssd300.data.look import find_parts
 from ssd300.data.numbers import shortest
 from ssd300.data.pack import pack_dataset
 from ssd300.data.sidecar import NAME
-from ssd300.data.write import to_fractions
-from ssd300.data.yolo import to_pixels
+from ssd300.data.yolo import to_fractions, to_pixels
 from ssd300.errors import ArgumentError, DatasetError, ImageError
 from ssd300.labels import ClassList
 

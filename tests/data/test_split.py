@@ -6,8 +6,8 @@ import pytest
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts
-from ssd300.data.split import split_dataset, write_split
+from ssd300.data.look import find_parts, write_split
+from ssd300.data.split import split_dataset
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.labels import ClassList
 
@@ -71,14 +71,14 @@ def test_written_lists_read_back(sets: dict[str, Path], format: str) -> None:
     (part,) = find_parts(sets[format])
     whole = load_dataset(sets[format])
     train, val = split_dataset(whole, 0.3)
-    write_split(part, {"train": train, "val": val})
-    root = sets[format] if format == "voc" else sets[format] / "split"
+    root = sets[format] if format == "voc" else sets[format].parent / "split"
+    write_split(part, {"train": train, "val": val}, root)
     for split, wanted in (("train", train), ("val", val)):
         read = load_dataset(root, split=split)
         assert [p.path.resolve() for p in read.pictures] == [p.path.resolve() for p in wanted.pictures]
         assert [p.annotations for p in read.pictures] == [p.annotations for p in wanted.pictures]
     with pytest.raises(DatasetError, match="already"):
-        write_split(part, {"train": train, "val": val})
+        write_split(part, {"train": train, "val": val}, root)
 
 
 def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:
@@ -93,18 +93,24 @@ def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:
     assert written["annotations"] == content["annotations"]
 
 
-def test_a_voc_set_takes_no_other_folder(voc: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="ImageSets"):
-        write_split(find_parts(voc)[0], {"train": load_dataset(voc)}, tmp_path)
+def test_a_voc_set_gets_coco_files_elsewhere(voc: Path, tmp_path: Path) -> None:
+    whole = load_dataset(voc)
+    (path,) = write_split(find_parts(voc)[0], {"train": whole}, tmp_path / "lists")
+    again = load_dataset(path)
+    assert [p.path.resolve() for p in again.pictures] == [p.path.resolve() for p in whole.pictures]
+    assert again.classes == whole.classes
+    assert [p.annotations.boxes_xyxy.tolist() for p in again.pictures] == [
+        p.annotations.boxes_xyxy.tolist() for p in whole.pictures
+    ]
 
 
-def test_pictures_of_one_file_name_do_not_land_in_both(coco: Path) -> None:
+def test_pictures_of_one_file_name_do_not_land_in_both(coco: Path, tmp_path: Path) -> None:
     content = json.loads((coco / "annotations.json").read_text())
     content["images"] += [{**image, "id": image["id"] + 1000} for image in content["images"]]
     (coco / "annotations.json").write_text(json.dumps(content))
     (part,) = find_parts(coco)
     train, val = split_dataset(load_dataset(coco), 0.5)
-    written = [load_dataset(path) for path in write_split(part, {"train": train, "val": val})]
+    written = [load_dataset(path) for path in write_split(part, {"train": train, "val": val}, tmp_path)]
     ids = [{picture.image_id for picture in dataset.pictures} for dataset in written]
     assert not ids[0] & ids[1]
     assert len(ids[0] | ids[1]) == len(content["images"])

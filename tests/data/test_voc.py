@@ -96,7 +96,7 @@ def test_a_picture_without_xml_is_kept_as_empty_and_noted(voc: Path, make_pictur
             '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]><annotation>&d;</annotation>',
             "declares entities or a DTD",
         ),
-        (annotation(size="<size><width>0</width><height>48</height></size>"), "width '0' and height '48'"),
+        (annotation(size="<size><width>-1</width><height>48</height></size>"), "width '-1' and height '48'"),
         (annotation(OBJECT.format(name="cat", xmax="")), r"object 1: the box has .*xmax=''"),
         (annotation(OBJECT.format(name="cat", xmax="1e400")), None),
         (annotation(OBJECT.format(name=" ", xmax=30)), "object 1: the object has no <name>"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from learn.short_runs import TINY, results, states_equal, stopped_after
-from ssd300.data.write import write_coco
+from ssd300.data.coco import write_coco
 from ssd300.errors import TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.device import Compute

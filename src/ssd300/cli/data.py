@@ -31,9 +31,7 @@ def check(
     val: Annotated[Path | None, typer.Option(help="A validation set that lies elsewhere.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the whole report to stdout as JSON.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, make the exit code 1.")] = False,
-    cases: Annotated[
-        Path, typer.Option(metavar="FILE", help="A CSV file with every case; not written if there is none.")
-    ] = Path("data-check.csv"),
+    cases: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every case to this CSV file.")] = None,
     input_format: InputFormat = None,
 ) -> None:
     """Find what is wrong or doubtful in a data set.
@@ -48,13 +46,13 @@ def check(
     progress = _Progress()
     report = check_dataset(path, val, format=input_format, progress=progress.of_split)
     progress.end()
-    if report.cases:
+    if cases is not None:
         report.write_cases(cases)
     if as_json:
         typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
     else:
         print_report(report)
-    if report.cases:
+    if cases is not None:
         typer.echo(f"Every case: {cases}", err=True)
     if report.number("error", "warning") if strict else report.number("error"):
         raise typer.Exit(1)
@@ -67,20 +65,23 @@ def convert(
     to: Annotated[str, typer.Option("--format", "--to", help="coco, yolo or voc.")],
     split: Split = None,
     link: Annotated[bool, typer.Option("--link", help="Hard links of the pictures instead of copies.")] = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Also copy pictures that lie outside the data folder.")
+    ] = False,
     input_format: InputFormat = None,
 ) -> None:
-    """Write a data set in another format.
+    """Write a data set in another format, pictures included.
 
-    Pictures are included, and nothing is lost unsaid.
-
-    All its splits are converted, or the one that --split names.
+    What was written is read back and compared. All parts are converted, or the one that --split names.
     """
     from ssd300.data.convert import convert_dataset
 
     splits = _load_splits(source, input_format, split)
     progress = _Progress()
     total = sum(len(dataset) for dataset in splits.values())
-    done = convert_dataset(splits, out, to, link=link, progress=lambda n: progress.show(n, total))  # type: ignore[arg-type]
+    done = convert_dataset(
+        splits, out, to, link=link, allow_outside=allow_outside, progress=lambda n: progress.show(n, total)
+    )
     progress.end()
     for dataset in splits.values():
         typer.echo(dataset.summary(), err=True)
@@ -95,20 +96,20 @@ def split(
     path: DataPath,
     val: Annotated[float, typer.Option(help="Share of the pictures for validation, 0 to 1.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For the lists (COCO, YOLO).  [default: split/ beside the data]")
-    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the lists.")] = Path("split"),
     input_format: InputFormat = None,
 ) -> None:
     """Draw a validation set and write the two lists.
 
-    It is stratified by class; no picture is copied.
+    It is stratified by class; no picture is copied, and equal files stay together.
 
-    COCO: train.json and val.json; YOLO: data.yaml, train.txt and val.txt; VOC: ImageSets/Main.
+    YOLO: data.yaml, train.txt and val.txt; VOC with its own folder as --out: ImageSets/Main; else COCO: train.json and
+    val.json.
     """
-    from ssd300.data.load import choose, load_dataset
-    from ssd300.data.look import find_parts
-    from ssd300.data.split import split_dataset, write_split
+    from ssd300.data.load import load_dataset
+    from ssd300.data.look import find_parts, write_split
+    from ssd300.data.parts import choose
+    from ssd300.data.split import split_dataset
 
     part = choose(find_parts(path, input_format), path, None)[0]
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
@@ -201,15 +202,12 @@ def _list(what: str, lines: Sequence[str]) -> None:
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
     """Every split of a data set by name, or the one that is asked for."""
-    from ssd300.data.load import choose, load_dataset
+    from ssd300.data.load import load_parts
     from ssd300.data.look import find_parts
+    from ssd300.data.parts import choose, splits_of
 
-    parts = find_parts(path, format)
-    chosen = choose(parts, path, split or "all")
-    names = [part.split for part in parts]
-    return {
-        part.split: load_dataset(path, format=format, split=part.split if len(names) > 1 else None) for part in chosen
-    }
+    chosen = choose(find_parts(path, format), path, split or "all")
+    return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
 
 
 def _with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:

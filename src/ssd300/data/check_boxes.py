@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd300.arrays import Float32
+from ssd300.arrays import Bool, Float32
 from ssd300.boxes import iou
 from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
@@ -15,6 +15,7 @@ TINY = 8.0  # pixels at 300x300: a box whose longer side is less leaves a trace 
 SAME = 0.98  # IoU from which two boxes are one
 MATCH = 0.5  # IoU that training asks of a default box
 FEW = 10  # boxes; a class with fewer is rare
+ROWS = 512  # of boxes that are compared at once
 UNBALANCED = 100  # times more boxes of one class than of another
 
 
@@ -92,14 +93,22 @@ def box_notes(dataset: Dataset) -> Iterator[Note]:
         for i in np.flatnonzero((best_prior_iou(unit) < MATCH) & real & (size.max(axis=1) >= TINY)).tolist():
             words = f"{size[i, 0]:.0f}x{size[i, 1]:.0f} px at 300x300 has IoU < {MATCH} with every default box"
             yield _note("no matching prior", picture, i, words)
-        overlaps = np.triu(iou(boxes.boxes_xyxy, boxes.boxes_xyxy), 1) >= SAME  # [M, M], i < j
-        overlaps &= real[:, None] & real[None]
-        for i, j in np.argwhere(overlaps).tolist():
+        for i, j in _same_boxes(boxes.boxes_xyxy, real):
             first, second = (dataset.classes.name_of_id(boxes.class_ids[k]) for k in (i, j))
             if first == second:
                 yield _note("duplicate box", picture, j, f"the same {first} is drawn twice (box {i + 1} and {j + 1})")
             else:
                 yield _note("one box, two classes", picture, j, f"box {i + 1} is {first}, box {j + 1} is {second}")
+
+
+def _same_boxes(boxes_xyxy: Float32, real: Bool) -> Iterator[tuple[int, int]]:
+    """(earlier, later) of boxes [M, 4] that are one; a later one is named once, with the first that it equals."""
+    for start in range(0, len(boxes_xyxy), ROWS):
+        later = np.arange(start, min(start + ROWS, len(boxes_xyxy)))
+        same = iou(boxes_xyxy[later], boxes_xyxy[: later[-1] + 1]) >= SAME  # [rows, all up to them]
+        same &= real[later][:, None] & real[None, : later[-1] + 1] & (np.arange(later[-1] + 1)[None] < later[:, None])
+        for row in np.flatnonzero(same.any(axis=1)).tolist():
+            yield int(same[row].argmax()), int(later[row])
 
 
 def _note(kind: str, picture: Picture, index: int, words: str) -> Note:
@@ -133,13 +142,15 @@ def class_notes(splits: dict[str, Dataset], training: str) -> Iterator[Note]:
         alike.setdefault(plain, name)
     for split, other in splits.items():
         if split != training:
-            yield from _between(counts, other)
+            yield from _between(dataset, other, split)
 
 
-def _between(counts: dict[str, int], other: Dataset) -> Iterator[Note]:
-    theirs = other.boxes_per_class()
+def _between(train: Dataset, other: Dataset, split: str) -> Iterator[Note]:
+    counts, theirs = train.boxes_per_class(), other.boxes_per_class()
     for name in [name for name, count in theirs.items() if count and not counts.get(name)]:
         words = f"{name!r} has {theirs[name]} boxes here and none in training"
-        yield Note("class only in validation", "noted", other.name, "", "", words)
+        measured = split.startswith("val")
+        kind = "class unknown in training" if measured and name not in counts else "class only in validation"
+        yield Note(kind, "noted", other.name, "", "", words)
     for name in [name for name, count in counts.items() if count and not theirs.get(name)]:
         yield Note("class not in validation", "noted", other.name, "", "", f"{name!r} has boxes in training, none here")

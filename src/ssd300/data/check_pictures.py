@@ -150,6 +150,6 @@ def not_listed(datasets: dict[str, Dataset]) -> Iterator[Note]:
                 known[picture.path.parent].add(picture.path.name)
     for folder, names in known.items():
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if is_picture(path) and path.name not in names:
+            if is_picture(path) and path.is_file() and path.name not in names:
                 words = "lies in a folder of the data set, but no annotation file lists it"
                 yield Note("picture not listed", "noted", str(path), path.name, "", words)

@@ -4,24 +4,29 @@ What YOLO and VOC have no place for goes to the sidecar `ssd300.json`. The new f
 all of it is written.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image
 
+from ssd300.data.copying import FIRST_BYTES, Copier
 from ssd300.data.dataset import Dataset, Picture, join
-from ssd300.data.files import SPLITS
-from ssd300.data.sidecar import Sidecar
-from ssd300.data.write import write_coco, write_labels, write_xml, write_yaml
+from ssd300.data.files import is_file
+from ssd300.data.look import ROOMS, WRITING_ROOMS
+from ssd300.data.parts import PARTS
+from ssd300.data.values import is_writable_name
+from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
+from ssd300.images.extensions import has_picture_extension
+from ssd300.images.signatures import picture_format
 
-Target = Literal["coco", "yolo", "voc"]
+SAME = 1e-6  # pixels: next to an edge a float32 can be finer than fractions in double precision are
+EXTENSION_OF = {
+    "JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "AVIF": ".avif", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,10 @@ class Conversion:
 def convert_dataset(
     splits: dict[str, Dataset],
     out: Path,
-    format: Target,
+    format: str,
     *,
     link: bool = False,
+    allow_outside: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Conversion:
     """Write the splits (name -> Dataset) as one data set of a format into the new folder `out`.
@@ -48,23 +54,35 @@ def convert_dataset(
     Annotations, ImageSets/Main/SPLIT.txt. A single data set without splits has the name "all": annotations.json and
     images/ in COCO, "train" in YOLO (which knows no other way), no lists in VOC. `link` makes hard links
     of the pictures instead of copies. Pictures of a packed set are written as PNG.
+
+    Only pictures are copied, and only from inside the data folders unless `allow_outside`. What was written is read
+    back and compared. Raises DatasetError, and leaves nothing, where that is not possible.
     """
-    if format not in get_args(Target):
-        raise unknown_name("data format", format, get_args(Target))
-    unnamed = [split for split in splits if split not in SPLITS]
+    if format not in WRITING_ROOMS:
+        raise unknown_name("data format", format, WRITING_ROOMS)
+    unnamed = [split for split in splits if split not in PARTS]
     if len(splits) > 1 and unnamed:
-        raise ArgumentError(f"splits to convert together must be of {', '.join(SPLITS)}; got {', '.join(unnamed)}")
+        raise ArgumentError(f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} exists already; give a new folder, or remove it first")
-    classes = join(list(splits.values())).classes
+    whole = join(list(splits.values()))
+    classes = whole.classes
+    unwritable = [name for name in classes.names if not is_writable_name(name)]
+    if unwritable:
+        shown = ", ".join(map(repr, unwritable))
+        raise DatasetError(
+            f"class names with control characters or line breaks cannot be written: {shown}; rename them"
+        )
     splits = {split: dataset.with_classes(classes) for split, dataset in splits.items()}
     pictures = [picture for dataset in splits.values() for picture in dataset.pictures]
     names = new_names(pictures)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
     try:
-        copy = _Copier(link, progress)
-        _WRITERS[format](splits, _cut(names, [len(dataset) for dataset in splits.values()]), work, copy)
+        inside = () if allow_outside else tuple(folder.resolve() for folder in whole.folders)
+        own_names = _cut(names, [len(dataset) for dataset in splits.values()])
+        WRITING_ROOMS[format].write(splits, own_names, work, Copier(link, progress, inside))
+        _compare(splits, work, format)
         if out.exists():
             out.rmdir()
         work.chmod(0o755)
@@ -80,15 +98,57 @@ def convert_dataset(
     return Conversion(len(pictures), sum(d.num_boxes for d in splits.values()), tuple(renamed), tuple(lost))
 
 
+def _compare(splits: dict[str, Dataset], folder: Path, format: str) -> None:
+    """Raises DatasetError where the data set that was just written does not read back as it was."""
+    parts = {part.split: part for part in ROOMS[format].find(folder)}
+    for split, dataset in splits.items():
+        if not dataset.pictures:
+            continue
+        part = parts.get(split) or (next(iter(parts.values())) if len(parts) == 1 else None)
+        if part is None:
+            raise DatasetError(f"the new data set has no part {split}; nothing was written")
+        again = ROOMS[format].read(part)
+        faults = [note for note in again.notes if note.action in ("fault", "refused", "clipped")]
+        mine = {picture.image_id: picture for picture in dataset.pictures}
+        theirs = {picture.image_id: picture for picture in again.pictures}
+        different = [
+            str(mine[key].file_name) if key in mine else str(theirs[key].file_name)
+            for key in {**mine, **theirs}
+            if key not in mine or key not in theirs or not _equal(mine[key], theirs[key])
+        ]
+        if faults or again.classes != dataset.classes or different:
+            what = str(faults[0]) if faults else f"of {', '.join(different[:5])}" if different else "the class names"
+            raise DatasetError(
+                f"{dataset.name} cannot be written as {format}: it would read back otherwise ({what}); "
+                "nothing was written"
+            )
+
+
+def _equal(one: Picture, other: Picture) -> bool:
+    """Equal in size and in every field of the boxes but their ids, which may be numbered anew."""
+    fields = ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores")
+    return (one.width, one.height) == (other.width, other.height) and all(
+        len(one.annotations) == len(other.annotations)
+        and np.allclose(getattr(one.annotations, name), getattr(other.annotations, name), rtol=0, atol=SAME)
+        for name in fields
+    )
+
+
 def new_names(pictures: Sequence[Picture]) -> list[str]:
-    """File names [pictures] below one folder: the user's own, made relative, unlike in more than case or ending."""
+    """File names [pictures] below one folder: the user's own, made relative, unlike in more than case or extension.
+
+    They have the extension of a picture, and nothing in them that a list or a reader would take otherwise.
+    """
     taken: set[str] = set()
     names = []
     for picture in pictures:
-        parts = [part for part in PurePosixPath(picture.file_name.replace("\\", "/")).parts if part not in ("/", "..")]
-        name = PurePosixPath(*[part.replace(":", "_") for part in parts])
+        parts = [_plain(part) for part in PurePosixPath(picture.file_name.replace("\\", "/")).parts]
+        folders = [part for part in parts[:-1] if part and part.casefold() not in (*PICTURE_FOLDERS, "labels")]
+        name = PurePosixPath(*folders, parts[-1] if parts and parts[-1] else "picture")
         if picture.payload is not None:
             name = name.with_suffix(".png")
+        elif not has_picture_extension(name.name):
+            name = name.with_name(name.name + _extension(picture))
         wanted, number = name, 1
         while str(name.with_suffix("")).casefold() in taken:
             number += 1
@@ -98,79 +158,20 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
     return names
 
 
+def _plain(part: str) -> str:
+    """One part of a path as every system and list can hold it."""
+    plain = "".join(letter if letter.isprintable() and letter not in ':*?"<>|' else "_" for letter in part)
+    return plain.strip().lstrip(".").removeprefix("/") if plain not in ("/", "..") else ""
+
+
+def _extension(picture: Picture) -> str:
+    """The extension that a picture's content asks for; none where it is no picture, which the copying says."""
+    if not is_file(picture.path):
+        return ".jpg"
+    with picture.path.open("rb") as file:
+        return EXTENSION_OF.get(picture_format(file.read(FIRST_BYTES)) or "", ".jpg")
+
+
 def _cut(names: list[str], counts: list[int]) -> list[list[str]]:
     ends = np.cumsum(counts).tolist()
     return [names[end - count : end] for end, count in zip(ends, counts, strict=True)]
-
-
-@dataclass
-class _Copier:
-    link: bool
-    progress: Callable[[int], None]
-    done: int = 0
-
-    def __call__(self, picture: Picture, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            if picture.payload is not None:
-                Image.fromarray(picture.read()).save(path)
-            elif self.link:
-                os.link(picture.path, path)
-            else:
-                shutil.copyfile(picture.path, path)
-        except OSError as error:
-            raise DatasetError(
-                f"{picture.path}: cannot be {'linked' if self.link else 'copied'} to {path}: {error}"
-            ) from error
-        self.done += 1
-        self.progress(self.done)
-
-
-def _write_coco(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: _Copier) -> None:
-    for (split, dataset), own in zip(splits.items(), names, strict=True):
-        file, folder = ("annotations.json", "images") if split not in SPLITS else (f"{split}.json", split)
-        for picture, name in zip(dataset.pictures, own, strict=True):
-            copy(picture, out / folder / name)
-        write_coco(out / file, dataset, own)
-
-
-def _write_yolo(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: _Copier) -> None:
-    sidecar = Sidecar(out / "ssd300.json")
-    folders = {}
-    for (split, dataset), own in zip(splits.items(), names, strict=True):
-        split = split if split in SPLITS else "train"
-        folders[split] = f"images/{split}"
-        (out / "images" / split).mkdir(parents=True)
-        for picture, name in zip(dataset.pictures, own, strict=True):
-            copy(picture, out / "images" / split / name)
-            key = f"labels/{split}/{PurePosixPath(name).with_suffix('.txt')}"
-            write_labels(out / key, picture, dataset.classes)
-            sidecar.add(key, picture, held=set())
-        classes = dataset.classes
-    write_yaml(out / "data.yaml", classes, folders)
-    sidecar.write(classes)
-
-
-def _write_voc(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: _Copier) -> None:
-    sidecar = Sidecar(out / "ssd300.json")
-    for folder in ("Annotations", "JPEGImages"):
-        (out / folder).mkdir()
-    for (split, dataset), own in zip(splits.items(), names, strict=True):
-        stems = [str(PurePosixPath(name).with_suffix("")) for name in own]
-        for picture, name, stem in zip(dataset.pictures, own, stems, strict=True):
-            copy(picture, out / "JPEGImages" / name)
-            write_xml(out / "Annotations" / f"{stem}.xml", PurePosixPath(name).name, picture, dataset.classes)
-            sidecar.add(f"{stem}.xml", picture, held={"ignore"})
-        if split in SPLITS:
-            lists = out / "ImageSets" / "Main"
-            lists.mkdir(parents=True, exist_ok=True)
-            (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
-        classes = dataset.classes
-    sidecar.write(classes)
-
-
-_WRITERS: dict[str, Callable[[dict[str, Dataset], list[list[str]], Path, _Copier], None]] = {
-    "coco": _write_coco,
-    "yolo": _write_yolo,
-    "voc": _write_voc,
-}

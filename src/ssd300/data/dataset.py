@@ -172,12 +172,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures with their boxes and the classes they speak of; `notes` lists every case met while reading."""
+    """Pictures with their boxes and the classes they speak of; `notes` lists every case met while reading.
+
+    `folders` are those that its pictures are expected in, at any depth; without any, anywhere.
+    """
 
     name: str
     classes: ClassList
     pictures: tuple[Picture, ...]
     notes: tuple[Note, ...] = ()
+    folders: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -187,8 +191,21 @@ class Dataset:
         return sum(len(picture.annotations) for picture in self.pictures)
 
     def subset(self, indices: Iterable[int], name: str | None = None) -> "Dataset":
-        """The pictures at these positions, in this order; the notes stay with the whole."""
-        return Dataset(name or self.name, self.classes, tuple(self.pictures[i] for i in indices))
+        """The pictures at these positions, in this order, with the notes on them and those on the set as a whole."""
+        pictures = tuple(self.pictures[i] for i in indices)
+        shared = Counter(str(picture.labels) for picture in self.pictures)
+
+        def places(pictures: Sequence[Picture]) -> set[tuple[str, str]]:
+            own = {(str(p.labels), "") for p in pictures if shared[str(p.labels)] == 1}  # a label file a picture
+            return own | {(str(p.labels), p.file_name) for p in pictures}
+
+        mine, known = places(pictures), places(self.pictures)
+        notes = []
+        for note in self.notes:
+            at = {(note.file, note.picture), (note.file, "")} & known
+            if not at or at & mine:
+                notes.append(note)
+        return Dataset(name or self.name, self.classes, pictures, tuple(notes), self.folders)
 
     def boxes_per_class(self) -> dict[str, int]:
         """Class name -> number of boxes, in the order of the class list, zeros included."""
@@ -236,13 +253,14 @@ def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
     """
     if not datasets:
         raise ArgumentError("no data set given to join")
-    names, ids = list(datasets[0].classes.names), list(datasets[0].classes.ids)
+    ids = dict(zip(datasets[0].classes.names, datasets[0].classes.ids, strict=True))
+    taken = set(ids.values())
     for other in datasets[1:]:
         for class_name, class_id in zip(other.classes.names, other.classes.ids, strict=True):
-            if class_name not in names:
-                names.append(class_name)
-                ids.append(class_id if class_id not in ids else max(ids) + 1)
-    classes = ClassList(tuple(names), tuple(ids))
+            if class_name not in ids:
+                ids[class_name] = class_id if class_id not in taken else max(taken) + 1
+                taken.add(ids[class_name])
+    classes = ClassList(tuple(ids), tuple(ids.values()))
     pictures: list[Picture] = []
     seen: set[int | str] = set()
     for dataset in (d.with_classes(classes) for d in datasets):
@@ -252,4 +270,5 @@ def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
             seen.add(unique)
             pictures.append(replace(picture, image_id=unique) if clash else picture)
     notes = tuple(note for dataset in datasets for note in dataset.notes)
-    return Dataset(name or "+".join(d.name for d in datasets), classes, tuple(pictures), notes)
+    folders = tuple(dict.fromkeys(folder for dataset in datasets for folder in dataset.folders))
+    return Dataset(name or "+".join(d.name for d in datasets), classes, tuple(pictures), notes, folders)

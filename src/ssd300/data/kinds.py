@@ -16,6 +16,10 @@ KINDS: dict[str, Kind] = {
     # the data set as a whole
     "unusable data set": Kind("error", "mend the file that is named; nothing of this split was read"),
     "no boxes": Kind("error", "label some pictures, or look whether the labels lie elsewhere"),
+    "unusable for training": Kind("error", "`ssd300 train` stops with these words; mend what they name"),
+    "no training part": Kind("warning", "nothing, if it is to be measured on only; else call one part train"),
+    "suspected box format": Kind("error", "write the boxes as the format says, or choose the format they are in"),
+    "too many boxes": Kind("error", "mend the file; no picture has so many objects that can be told apart"),
     # entries of annotation files
     "malformed entry": Kind("error", "mend or delete the entry"),
     "malformed line": Kind("error", "mend or delete the line"),
@@ -26,16 +30,19 @@ KINDS: dict[str, Kind] = {
     "missing label file": Kind("error", "take the picture off the list, or write its label file"),
     "sidecar out of date": Kind("error", "convert again, or delete ssd300.json"),
     "field not used": Kind("note", "nothing; boxes, classes, flags, areas and scores are what training needs"),
+    "numbers not used": Kind("note", "nothing, if they are key points or numbers of a tracker; else write boxes alone"),
     # ids and names
     "unknown image id": Kind("error", "add the picture to the file, or delete the box"),
     "unknown class id": Kind("error", "add the class to the list, or mend the box's class"),
     "duplicate class": Kind("error", "give every class one id and one name"),
+    "class left out": Kind("note", "nothing; the entry has no boxes"),
     "duplicate image id": Kind("error", "give every picture its own id"),
     "duplicate annotation id": Kind("warning", "number the annotations anew; both boxes are kept"),
     "similar class names": Kind("warning", "make them one class if they are meant so"),
     "unused class": Kind("warning", "label some, or take it off the list"),
     "rare class": Kind("warning", "label more of it; so few boxes are hardly learnt, and AP on them is luck"),
     "unbalanced classes": Kind("note", "expect the rare ones to be found less; more pictures of them help most"),
+    "class unknown in training": Kind("error", "move pictures of it to training, or leave its boxes out"),
     "class only in validation": Kind("warning", "it cannot be learnt: move pictures, or split again"),
     "class not in validation": Kind("note", "its AP cannot be measured: move pictures, or split again"),
     # pictures

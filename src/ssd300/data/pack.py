@@ -26,6 +26,8 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Annotations, Dataset, Picture, join
+from ssd300.data.files import with_suffix
+from ssd300.data.parts import Part, meaning, part_names
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import publish
 from ssd300.images.decode import decode_image
@@ -230,6 +232,26 @@ def _scaled(picture: Picture, width: int, height: int) -> Annotations:
         boxes_xyxy=(boxes.boxes_xyxy * np.array([x, y, x, y])).astype(np.float32),
         area=(boxes.area * (x * y)).astype(np.float32),
     )
+
+
+def find(path: Path) -> list[Part]:
+    """The packed sets at a path: a .pack file itself, or those of a folder; the pieces of one set are one part."""
+    files = [path] if not path.is_dir() else with_suffix(path, SUFFIX)
+    first: dict[str, Path] = {}
+    for file in (file for file in files if file.name.endswith(SUFFIX)):
+        match = PIECE_NAME.fullmatch(file.name)
+        first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
+    names = part_names(list(first), alone=True)
+    return [Part("pack", _own(name), file) for name, file in zip(names, first.values(), strict=True)]
+
+
+def _own(name: str) -> str:
+    return meaning(name, alone=True) or name
+
+
+def read(part: Part) -> Dataset:
+    """One part as `read_pack` reads it."""
+    return read_pack(part.source)
 
 
 def read_pack(path: Path) -> Dataset:

@@ -1,20 +1,15 @@
 """A training and a validation set drawn from one, with a seed, so that each class has its share in both."""
 
-import json
-import os
+import hashlib
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
-from ssd300.data.coco import parse
+from ssd300.arrays import Bool
 from ssd300.data.dataset import Dataset
-from ssd300.data.look import Part
-from ssd300.data.sidecar import NAME, Sidecar
-from ssd300.data.voc import annotation_folder
-from ssd300.data.write import write_yaml
-from ssd300.data.yolo import label_path
+from ssd300.data.files import is_file
 from ssd300.errors import ArgumentError, DatasetError
-from ssd300.files import write_whole
 
 AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
 
@@ -23,20 +18,48 @@ def split_dataset(dataset: Dataset, share: float = 0.2, seed: int = 0) -> tuple[
     """(train, val): about `share` of the pictures of every class, and of those without boxes, go to val.
 
     The rarest class is dealt out first, so that it is not left to chance (after Sechidis et al., On the Stratification
-    of Multi-Label Data, 2011). The same pictures, share and seed give the same split. Both keep the order of the whole.
+    of Multi-Label Data, 2011). Pictures of equal files stay together. The same pictures, share and seed give the same
+    split. Both keep the order of the whole.
     """
     if not 0 < share < 1:
         raise ArgumentError(f"the validation share must lie between 0 and 1, got {share}")
     if len(dataset) < 2:
         raise DatasetError(f"{dataset.name}: {len(dataset)} picture(s) cannot be split into training and validation")
+    groups = groups_of_equal_files(dataset)
     held_out = draw(dataset, share, seed)
-    if held_out.all() or not held_out.any():
-        held_out[:] = np.arange(len(dataset)) < 1  # too few of everything: one picture, so that neither is empty
+    for group in groups:
+        held_out[group] = held_out[group[0]]
+    if held_out.all() or not held_out.any():  # too few of everything: one picture, so that neither side is empty
+        first = next((group for group in groups if 0 in group), [0])
+        held_out[:] = False
+        held_out[first] = True
+        if held_out.all():
+            raise DatasetError(
+                f"{dataset.name}: all {len(dataset)} pictures are one file; nothing is left to measure on"
+            )
     train = dataset.subset(np.flatnonzero(~held_out).tolist(), f"{dataset.name} (train)")
     return train, dataset.subset(np.flatnonzero(held_out).tolist(), f"{dataset.name} (val)")
 
 
-def draw(dataset: Dataset, share: float, seed: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
+    """Positions of pictures that are one file or have equal bytes: groups of two and more, in order."""
+    by_size: dict[int, list[int]] = defaultdict(list)
+    for position, picture in enumerate(dataset.pictures):
+        if picture.payload is None and is_file(picture.path):
+            by_size[picture.path.stat().st_size].append(position)
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for positions in by_size.values():
+        for position in positions if len(positions) > 1 else ():
+            groups[_digest(dataset.pictures[position].path)].append(position)
+    return sorted(group for group in groups.values() if len(group) > 1)
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def draw(dataset: Dataset, share: float, seed: int) -> Bool:
     """The mask [pictures] of those that go to the validation set."""
     count = len(dataset)
     holds = np.zeros((count, len(dataset.classes) + 1), bool)  # the last column: no boxes at all
@@ -54,71 +77,3 @@ def draw(dataset: Dataset, share: float, seed: int) -> np.ndarray[tuple[int], np
         held_out[free[:missing]] = True
         dealt[free] = True
     return held_out
-
-
-def write_split(part: Part, splits: dict[str, Dataset], out: Path | None = None) -> list[Path]:
-    """Write the splits (name -> pictures of `part`) as lists in the format of the whole; no picture is copied.
-
-    COCO: out/NAME.json with every field of the whole kept; YOLO: out/data.yaml and out/NAME.txt; VOC: the lists go to
-    ImageSets/Main, where VOC looks for them. `out` is the folder "split" beside the data file unless given. Raises
-    DatasetError rather than replace a file.
-    """
-    if part.format == "pack":
-        raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
-    if part.format == "voc":
-        if out is not None:
-            raise ArgumentError(f"VOC keeps its splits in {part.source / 'ImageSets' / 'Main'}; give no other folder")
-        return _write_voc(part, splits)
-    folder = out or part.source.parent / "split"
-    return _write_coco(part, splits, folder) if part.format == "coco" else _write_yolo(splits, folder)
-
-
-def _new(paths: list[Path]) -> list[Path]:
-    there = [str(path) for path in paths if path.exists()]
-    if there:
-        raise DatasetError(f"{', '.join(there)} exist(s) already; remove it, or give another folder")
-    return paths
-
-
-def _write_coco(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    content = parse(part.source)
-    paths = _new([out / f"{split}.json" for split in splits])
-    for path, dataset in zip(paths, splits.values(), strict=True):
-        place = {picture.image_id: os.path.relpath(picture.path, out) for picture in dataset.pictures}
-        images = [
-            {**image, "file_name": Path(place[own_id]).as_posix()}
-            for image in content["images"]
-            if (own_id := image.get("source_id", image["id"])) in place
-        ]
-        ids = {image["id"] for image in images}
-        annotations = [annotation for annotation in content["annotations"] if annotation["image_id"] in ids]
-        whole = {**content, "images": images, "annotations": annotations}
-        write_whole(path, json.dumps(whole, ensure_ascii=False).encode())
-    return paths
-
-
-def _write_yolo(splits: dict[str, Dataset], out: Path) -> list[Path]:
-    paths = _new([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
-    sidecar = Sidecar(out / NAME)
-    for path, dataset in zip(paths, splits.values(), strict=False):
-        lines = []
-        for picture in dataset.pictures:
-            relative = Path(os.path.relpath(picture.path, out))
-            lines.append(
-                f"./{relative.as_posix()}\n"
-            )  # "./" tells other programs, too, that it is relative to the list
-            sidecar.add(label_path(out / relative).relative_to(out).as_posix(), picture, held=set())
-        write_whole(path, "".join(lines).encode())
-        classes = dataset.classes
-    write_yaml(out / "data.yaml", classes, {split: f"{split}.txt" for split in splits})
-    sidecar.write(classes)
-    return paths
-
-
-def _write_voc(part: Part, splits: dict[str, Dataset]) -> list[Path]:
-    annotations = annotation_folder(part.source)
-    paths = _new([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
-    for path, dataset in zip(paths, splits.values(), strict=True):
-        labels = [picture.labels.relative_to(annotations) for picture in dataset.pictures if picture.labels]
-        write_whole(path, "".join(f"{label.with_suffix('').as_posix()}\n" for label in labels).encode())
-    return paths

@@ -1,8 +1,9 @@
 """COCO JSON: {"images": [...], "annotations": [...], "categories": [...]}, boxes as [x, y, width, height] in pixels.
 
-Read: ids as they are (sparse is fine), `area` = width * height where missing, `iscrowd` and `ignore` as flags, `score`
-where an annotation has one (a teacher's box), `source_id` as the picture's id where `write_coco` had to number anew.
-Pictures without annotations are kept. Masks, key points and other fields are not used; a note says how many there were.
+Read: ids as they are (sparse is fine; "7" and 7.0 are 7), `area` = width * height where missing, `iscrowd` and `ignore`
+as flags, `score` where an annotation has one (a teacher's box), `source_id` as the picture's id where `write_coco` had
+to number anew. An annotation without `bbox` gets the box around its `segmentation`. Pictures without annotations stay.
+Key points and other fields are not used; a note says how many there were.
 """
 
 import json
@@ -14,14 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.data.coco.classes import read_classes
+from ssd300.data.coco.masks import box_of_segmentation
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, folder_name, picture_size
+from ssd300.data.files import PictureFinder, child, folder_name, picture_size, read_file
 from ssd300.data.fitting import fit_with_notes
+from ssd300.data.parts import Part
+from ssd300.data.suspicion import corners, suspicion
+from ssd300.data.values import flag, number, size_of, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
+from ssd300.limits import BOXES_PER_PICTURE, JSON_BYTES
 
 KEYS = ("images", "annotations", "categories")
-LARGEST = 2**63  # of an integer that numpy holds
 USED = {
     "images": {"id", "file_name", "width", "height", "source_id"},
     "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
@@ -32,9 +38,7 @@ USED = {
 def parse(path: Path) -> dict[str, Any]:
     """The JSON object of an annotation file. Raises DatasetError if it is not one of the COCO kind."""
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: the annotation file cannot be read: {error.strerror}") from error
+        content = json.loads(read_file(path, "annotation file", JSON_BYTES))
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not a text file; a COCO annotation file is JSON in UTF-8") from error
     except json.JSONDecodeError as error:
@@ -49,6 +53,11 @@ def parse(path: Path) -> dict[str, Any]:
     return content
 
 
+def read(part: Part) -> Dataset:
+    """One annotation file as `read_coco` reads it."""
+    return read_coco(part.source)
+
+
 def read_coco(path: Path, name: str | None = None) -> Dataset:
     """One COCO annotation file -> Dataset. Faults of single entries stand in its `notes`.
 
@@ -56,7 +65,7 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
     """
     content = parse(path)
     reader = _Reader(path)
-    classes = reader.classes(content["categories"])
+    classes = read_classes(path, content["categories"], content["annotations"], reader.notes)
     pictures = reader.pictures(content["images"])
     reader.annotations(content["annotations"], classes)
     for key in content:
@@ -69,10 +78,15 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
         for key, count in sorted(others.items()):
             reader.note("field not used", "noted", "", "", f"{key!r} of {count} {what} is not used")
     boxes = reader.fitted()
-    whole = tuple(
+    pictures_of = tuple(
         Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
     )
-    return Dataset(name or default_name(path), classes, whole, tuple(reader.notes))
+    return Dataset(name or default_name(path), classes, pictures_of, tuple(reader.notes), (data_folder(path),))
+
+
+def data_folder(path: Path) -> Path:
+    """The folder that an annotation file's pictures are expected in, at any depth."""
+    return path.parent.parent if path.parent.name.lower() in ("annotations", "labels") else path.parent
 
 
 def default_name(path: Path) -> str:
@@ -95,6 +109,17 @@ class _Rows:
     score: list[float] = field(default_factory=list)
     id: list[int] = field(default_factory=list)
 
+    def add(self, picture: int, box_xywh: list[float], annotation_id: int, annotation: dict[str, Any]) -> None:
+        area, score = number(annotation.get("area")), number(annotation.get("score"))
+        self.picture.append(picture)
+        self.box_xywh.append(box_xywh)
+        self.class_id.append(whole(annotation["category_id"]) or 0)
+        self.crowd.append(bool(flag(annotation.get("iscrowd"))))
+        self.ignore.append(bool(flag(annotation.get("ignore"))))
+        self.area.append(box_xywh[2] * box_xywh[3] if area is None else area)
+        self.score.append(1.0 if score is None else score)
+        self.id.append(annotation_id)
+
 
 Stub = tuple[Path, int | str, int, int]  # path, image id, width, height
 
@@ -112,38 +137,19 @@ class _Reader:
     def note(self, kind: str, action: Action, picture: str, annotation: str, words: str) -> None:
         self.notes.append(Note(kind, action, str(self.path), picture, annotation, words))
 
-    def classes(self, categories: list[Any]) -> ClassList:
-        kept: dict[int, str] = {}
-        for position, category in enumerate(categories):
-            match category:
-                case {"id": int(class_id), "name": str(class_name)} if abs(class_id) < LARGEST:
-                    if class_id in kept or class_name in kept.values():
-                        words = f"category {position}: the id {class_id} or the name {class_name!r} is given twice"
-                        self.note("duplicate class", "fault", "", "", words)
-                    else:
-                        kept[class_id] = class_name
-                case _:
-                    words = f"category {position} is {_short(category)}; want an integer `id` and a `name`"
-                    self.note("malformed entry", "fault", "", "", words)
-        if not kept:
-            raise DatasetError(f'{self.path}: no usable categories; list each class as {{"id": 1, "name": "cat"}}')
-        return ClassList(tuple(kept.values()), tuple(kept))
-
     def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
-        finder = PictureFinder.for_coco(self.path)
+        finder = PictureFinder(picture_folders(self.path))
         for position, image in enumerate(images):
-            match image:
-                case {"id": int() | str() as image_id, "file_name": str(file_name)} if (
-                    file_name and "\0" not in file_name
-                ):
-                    if image_id in self.position_of:
-                        words = f"the image id {image_id} is given twice"
-                        self.note("duplicate image id", "fault", file_name, "", words)
-                        continue
-                case _:
-                    words = f"image {position} is {_short(image)}; want an `id` and a `file_name`"
-                    self.note("malformed entry", "fault", "", "", words)
-                    continue
+            image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
+            file_name = image.get("file_name") if isinstance(image, dict) else None
+            if image_id is None or not isinstance(file_name, str) or not file_name.strip() or "\0" in file_name:
+                words = f"image {position} is {_short(image)}; want an `id` and a `file_name`"
+                self.note("malformed entry", "fault", "", "", words)
+                continue
+            if image_id in self.position_of:
+                words = f"the image id {image_id} is given twice"
+                self.note("duplicate image id", "fault", file_name, "", words)
+                continue
             found = finder.find(file_name)
             if found is None:
                 tried = finder.tried(file_name)
@@ -152,57 +158,55 @@ class _Reader:
             size = self._size(image, found)
             self.position_of[image_id] = len(self.stubs) if size else None
             if size:
-                own_id = image.get("source_id", image_id)
-                self.stubs.append(((found or finder.tried(file_name)[0], own_id, *size), file_name))
+                own_id = picture_id(image.get("source_id"))
+                path = found or finder.tried(file_name)[0]
+                self.stubs.append(((path, image_id if own_id is None else own_id, *size), file_name))
         return self.stubs
 
     def _size(self, image: dict[str, Any], found: Path | None) -> tuple[int, int] | None:
         """(width, height) as the file says; from the picture itself where the file says nothing."""
-        width, height = image.get("width"), image.get("height")
-        if width is None and height is None:
-            try:
-                return picture_size(found) if found else None
-            except ImageError as error:
-                self.note("corrupt picture", "fault", image["file_name"], "", str(error))
-                return None
-        if type(width) is int and type(height) is int and 0 < min(width, height) <= max(width, height) < LARGEST:
-            return width, height
-        words = f"width {_short(width)} and height {_short(height)}; want positive integers, or neither"
-        self.note("wrong picture size", "fault", image["file_name"], "", words)
-        return None
+        size = size_of(image.get("width"), image.get("height"))
+        if isinstance(size, str):
+            self.note("wrong picture size", "fault", image["file_name"], "", size)
+            return None
+        try:
+            return size or (picture_size(found) if found else None)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", image["file_name"], "", str(error))
+            return None
 
     def annotations(self, annotations: list[Any], classes: ClassList) -> None:
-        rows, seen = self.rows, set[int]()
+        rows, seen, of_picture = self.rows, set[int](), Counter[int]()
         for position, annotation in enumerate(annotations):
-            number = str(annotation.get("id", f"#{position}") if isinstance(annotation, dict) else f"#{position}")
-            problem = _problem(annotation, self.position_of, classes)
+            where = str(annotation.get("id", f"#{position}") if isinstance(annotation, dict) else f"#{position}")
+            box = _box(annotation) if isinstance(annotation, dict) else None
+            problem = _problem(annotation, box, self.position_of, classes)
             if problem is not None:
-                self.note(problem[0], "fault", self._picture_name(annotation), number, problem[1])
+                self.note(problem[0], "fault", self._picture_name(annotation), where, problem[1])
                 continue
-            at = self.position_of[annotation["image_id"]]
+            at = self.position_of[known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
             if at is None:
                 words = f"left out: its picture, image_id {_short(annotation['image_id'])}, cannot be used"
-                self.note("box without picture", "refused", self._picture_name(annotation), number, words)
+                self.note("box without picture", "refused", self._picture_name(annotation), where, words)
                 continue
-            annotation_id = annotation.get("id", 0)
+            of_picture[at] += 1
+            if of_picture[at] > BOXES_PER_PICTURE:
+                if of_picture[at] == BOXES_PER_PICTURE + 1:
+                    words = f"more than {BOXES_PER_PICTURE:,} boxes in one picture"
+                    self.note("too many boxes", "fault", self._picture_name(annotation), where, words)
+                continue
+            annotation_id = whole(annotation.get("id", 0)) or 0
             if annotation_id in seen:
                 words = f"the annotation id {annotation_id} is given twice; both boxes are kept"
-                self.note("duplicate annotation id", "noted", self._picture_name(annotation), number, words)
+                self.note("duplicate annotation id", "noted", self._picture_name(annotation), where, words)
             if annotation_id:
                 seen.add(annotation_id)
-            box, area, score = annotation["bbox"], annotation.get("area"), annotation.get("score")
-            rows.picture.append(at)
-            rows.box_xywh.append(box)
-            rows.class_id.append(annotation["category_id"])
-            rows.crowd.append(bool(annotation.get("iscrowd")))
-            rows.ignore.append(bool(annotation.get("ignore")))
-            rows.area.append(box[2] * box[3] if area is None else area)
-            rows.score.append(1.0 if score is None else score)
-            rows.id.append(annotation_id)
+            rows.add(at, box or [], annotation_id, annotation)
 
     def _picture_name(self, annotation: Any) -> str:
         image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
-        at = self.position_of.get(image_id) if isinstance(image_id, int | str) else None
+        known = known_id(image_id, self.position_of)
+        at = None if known is None else self.position_of[known]
         return self.stubs[at][1] if at is not None else f"with id {image_id}"
 
     def fitted(self) -> list[Annotations]:
@@ -210,9 +214,10 @@ class _Reader:
         rows = self.rows
         picture = np.array(rows.picture, np.int64)
         box_xywh = np.array(rows.box_xywh, np.float64).reshape(-1, 4)
-        box_xyxy = np.concatenate([box_xywh[:, :2], box_xywh[:, :2] + box_xywh[:, 2:]], axis=1)
+        box_xyxy = corners(box_xywh, "xywh")
         sizes = np.array([stub[2:] for stub, _ in self.stubs], np.float64).reshape(-1, 2)[picture]
         places = [(str(self.path), self.stubs[p][1], str(i)) for p, i in zip(rows.picture, rows.id, strict=True)]
+        self.notes += suspicion(box_xywh, "xywh", sizes, str(self.path))
         fitted, used = fit_with_notes(box_xyxy, sizes, places, self.notes)
         whole = Annotations.of(
             fitted,
@@ -229,35 +234,79 @@ class _Reader:
         return [whole.select(order[ends[i] : ends[i + 1]]) for i in range(len(self.stubs))]
 
 
-def _problem(annotation: Any, known: dict[int | str, int | None], classes: ClassList) -> tuple[str, str] | None:
-    """(kind, words) of what makes an annotation unusable, or None."""
-    if not isinstance(annotation, dict):
-        return "malformed entry", f"the annotation is {_short(annotation)}; want an object"
-    image_id, class_id, box = (annotation.get(key) for key in ("image_id", "category_id", "bbox"))
-    if not isinstance(image_id, int | str) or image_id not in known:
-        return "unknown image id", f"image_id {_short(image_id)} is not the id of any entry of `images`"
-    if type(class_id) is not int or class_id not in classes.position_of_id:
-        known_ids = ", ".join(map(str, classes.ids[:10])) + (", ..." if len(classes) > 10 else "")
-        return "unknown class id", f"category_id {_short(class_id)} is not the id of any category (known: {known_ids})"
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
-        return "malformed box", f"bbox is {_short(box)}; want four numbers [x, y, width, height] in pixels"
-    for key in ("area", "score"):
-        if annotation.get(key) is not None and not _is_number(annotation[key]):
-            return "malformed entry", f"{key} is {_short(annotation[key])}; want a number"
-        if key == "area" and (annotation.get(key) or 0) < 0:
-            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
-        if not isfinite(annotation.get(key) or 0):
-            return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
-    for key in ("iscrowd", "ignore"):
-        if annotation.get(key) not in (None, 0, 1):
-            return "malformed entry", f"{key} is {_short(annotation[key])}; want 0 or 1"
-    if type(annotation.get("id", 0)) is not int or abs(annotation.get("id", 0)) >= LARGEST:
-        return "malformed entry", f"the annotation id is {_short(annotation['id'])}; want an integer"
+def picture_folders(annotation_file: Path) -> list[Path]:
+    """Where the pictures of X.json may lie: beside it, in X/, images/ or data/; the same beside annotations/."""
+    folder, stem = annotation_file.parent, annotation_file.stem
+    stems = [stem]
+    for prefix in ("instances_", "annotations_", "person_keypoints_"):
+        stems += [stem.removeprefix(prefix)] if stem.startswith(prefix) else []
+    bases = [folder, data_folder(annotation_file)]
+    folders = [folder]
+    for base in dict.fromkeys(bases):
+        images = [found for name in ("images", "data") if (found := child(base, name))] or [base / "images"]
+        folders += [base / name for name in stems]
+        folders += [inner / name for inner in images for name in stems]
+        folders += [*images, base]
+    return folders
+
+
+def picture_id(value: Any) -> int | str | None:
+    """The id of a picture: text as it is, a number that is whole; None for anything else."""
+    return value if isinstance(value, str) else whole(value)
+
+
+def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int | str | None:
+    """The key among `known` that a value stands for: 7, "7" and 7.0 are one, where there is not each by itself."""
+    if not isinstance(value, str | int | float):
+        return None
+    for key in (picture_id(value), whole(value), str(whole(value))):
+        if key is not None and key in known:
+            return key
     return None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (type(value) is int and abs(value) < LARGEST)
+def _box(annotation: dict[str, Any]) -> list[float] | None:
+    """[x, y, width, height]: `bbox`, else that of the segmentation; None where there is neither."""
+    box = annotation.get("bbox")
+    if box in (None, []) and annotation.get("segmentation"):
+        return box_of_segmentation(annotation["segmentation"])
+    values = [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else []
+    return [value for value in values if value is not None] if len(values) == 4 and None not in values else None
+
+
+def _problem(
+    annotation: Any, box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
+) -> tuple[str, str] | None:
+    """(kind, words) of what makes an annotation unusable, or None."""
+    if not isinstance(annotation, dict):
+        return "malformed entry", f"the annotation is {_short(annotation)}; want an object"
+    image_id, class_id = annotation.get("image_id"), annotation.get("category_id")
+    if known_id(image_id, known) is None:
+        return "unknown image id", f"image_id {_short(image_id)} is not the id of any entry of `images`"
+    if whole(class_id) not in classes.position_of_id:
+        known_ids = ", ".join(map(str, classes.ids[:10])) + (", ..." if len(classes) > 10 else "")
+        return "unknown class id", f"category_id {_short(class_id)} is not the id of any category (known: {known_ids})"
+    if box is None:
+        given = annotation.get("bbox")
+        if given is None and "segmentation" in annotation:
+            return "malformed box", f"no `bbox`, and no outline in `segmentation`: {_short(annotation['segmentation'])}"
+        return "malformed box", f"bbox is {_short(given)}; want four numbers [x, y, width, height] in pixels"
+    for key in ("area", "score"):
+        if annotation.get(key) is None:
+            continue
+        value = number(annotation[key])
+        if value is None:
+            return "malformed entry", f"{key} is {_short(annotation[key])}; want a number"
+        if not isfinite(value):
+            return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
+        if key == "area" and value < 0:
+            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
+    for key in ("iscrowd", "ignore"):
+        if flag(annotation.get(key)) is None:
+            return "malformed entry", f"{key} is {_short(annotation[key])}; want 0 or 1"
+    if whole(annotation.get("id", 0)) is None:
+        return "malformed entry", f"the annotation id is {_short(annotation['id'])}; want an integer"
+    return None
 
 
 def _short(value: Any) -> str:

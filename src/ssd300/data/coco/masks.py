@@ -1,0 +1,70 @@
+"""The box around a COCO segmentation: polygons, or a run-length encoded mask, compressed or not."""
+
+from typing import Any
+
+import numpy as np
+
+from ssd300.data.values import finite, number, whole
+
+
+def box_of_segmentation(segmentation: Any) -> list[float] | None:
+    """[x, y, width, height] in pixels around a segmentation, or None where it is none."""
+    if isinstance(segmentation, list):
+        return _box_of_polygons(segmentation)
+    if isinstance(segmentation, dict):
+        return _box_of_runs(segmentation)
+    return None
+
+
+def _box_of_polygons(polygons: list[Any]) -> list[float] | None:
+    flat = polygons and not isinstance(polygons[0], list)
+    lists = [polygons] if flat else polygons
+    values = [value for points in lists if isinstance(points, list) for value in points]
+    if len(values) < 6 or len(values) % 2 or not all(finite(value) for value in values):
+        return None
+    points = np.array([number(value) for value in values], np.float64).reshape(-1, 2)
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return [left, top, right - left, bottom - top]
+
+
+def _box_of_runs(mask: dict[str, Any]) -> list[float] | None:
+    """Runs of 0 and 1 in turn, down the columns of a mask of size [height, width]."""
+    size, counts = mask.get("size"), mask.get("counts")
+    sides = [whole(value) for value in size] if isinstance(size, list) and len(size) == 2 else [None]
+    if isinstance(counts, str):
+        counts = _uncompressed(counts)
+    if None in sides or not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
+        return None
+    height, width = int(sides[0] or 0), int(sides[1] or 0)
+    ends = np.cumsum(np.array(counts, np.int64))
+    if min(height, width) < 1 or not len(ends) or ends[-1] != height * width:
+        return None
+    first, last = ends[0::2][: len(ends) // 2], ends[1::2]  # of the runs of 1: [first, last)
+    first, last = first[last > first], last[last > first]
+    if not len(first):
+        return None
+    columns, ending = first // height, (last - 1) // height
+    left, right = int(columns.min()), int(ending.max()) + 1
+    over = ending > columns  # such a run touches the lower edge, and the upper one of its next column
+    top = 0 if over.any() else int((first % height).min())
+    bottom = height if over.any() else int(((last - 1) % height).max()) + 1
+    return [float(left), float(top), float(right - left), float(bottom - top)]
+
+
+def _uncompressed(text: str) -> list[int] | None:
+    """The runs of COCO's compressed text: groups of five bits; from the third run on a difference to two before."""
+    counts: list[int] = []
+    position = 0
+    while position < len(text):
+        value = shift = 0
+        more = True
+        while more:
+            if position >= len(text) or not 48 <= ord(text[position]) < 112 or shift > 60:
+                return None
+            bits = ord(text[position]) - 48
+            value |= (bits & 31) << shift
+            more, shift, position = bool(bits & 32), shift + 5, position + 1
+        if bits & 16:
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+    return counts

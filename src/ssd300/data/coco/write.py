@@ -1,0 +1,103 @@
+"""Writing COCO JSON. Numbers have the fewest digits that read back the same float32."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.arrays import Bool, Float64
+from ssd300.data.coco.read import known_id, parse, picture_id
+from ssd300.data.copying import Copier, new_files
+from ssd300.data.dataset import Annotations, Dataset
+from ssd300.data.numbers import rounded, shortest
+from ssd300.data.parts import PARTS, Part
+from ssd300.files import write_whole
+
+SIZE_DIGITS = (0, 1, 2, 3, 4, 6, 8, 10)  # after the point, tried in turn: widths and heights
+
+
+def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
+    """PART.json beside PART/ with its pictures; annotations.json and images/ for a set without parts."""
+    for (split, dataset), own in zip(splits.items(), names, strict=True):
+        file, folder = (f"{split}.json", split) if split in PARTS else ("annotations.json", "images")
+        for picture, name in zip(dataset.pictures, own, strict=True):
+            copy(picture, out / folder / name)
+        write_coco(out / file, dataset, own)
+
+
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+    """One PART.json each in `out`, with the pictures' paths from there; of a COCO set every other field is kept."""
+    paths = new_files([out / f"{split}.json" for split in splits])
+    content = parse(part.source) if part.format == "coco" else None
+    for path, dataset in zip(paths, splits.values(), strict=True):
+        places = [Path(os.path.relpath(picture.path, out)).as_posix() for picture in dataset.pictures]
+        if content is None:
+            write_coco(path, dataset, places)
+        else:
+            ids = [picture.image_id for picture in dataset.pictures]
+            _write_json(path, _cut(content, dict(zip(ids, places, strict=True))))
+    return paths
+
+
+def _cut(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]:
+    """The content of a COCO file with only the pictures of these ids, at their places."""
+    images = [
+        {**image, "file_name": place[own_id]}
+        for image in content["images"]
+        if (own_id := picture_id(image.get("source_id", image["id"]))) in place
+    ]
+    ids = {picture_id(image["id"]) for image in images}
+    known = {key for image in content["images"] if (key := picture_id(image["id"])) is not None}
+    annotations = [one for one in content["annotations"] if known_id(one["image_id"], known) in ids]
+    return {**content, "images": images, "annotations": annotations}
+
+
+def write_coco(path: Path, dataset: Dataset, names: Sequence[str]) -> None:
+    """A COCO JSON file; `names` [pictures] are the file names to write.
+
+    COCO's programs want integers: picture ids that are not become 1, 2, ... with the user's own in `source_id`, and
+    annotation ids are numbered anew where a box has none or two have the same.
+    """
+    numbered = all(isinstance(picture.image_id, int) for picture in dataset.pictures)
+    images: list[dict[str, Any]] = []
+    for number, (picture, name) in enumerate(zip(dataset.pictures, names, strict=True), 1):
+        image = {"id": picture.image_id, "file_name": name, "width": picture.width, "height": picture.height}
+        images.append(image if numbered else image | {"id": number, "source_id": picture.image_id})
+    ids = [i for picture in dataset.pictures for i in picture.annotations.ids.tolist()]
+    renumber = 0 in ids or len(set(ids)) < len(ids)
+    next_ids = iter(range(1, len(ids) + 1)) if renumber else iter(ids)
+    annotations = [
+        {"id": next(next_ids), "image_id": image["id"], **record}
+        for image, picture in zip(images, dataset.pictures, strict=True)
+        for record in _records(picture.annotations)
+    ]
+    pairs = zip(dataset.classes.names, dataset.classes.ids, strict=True)
+    categories = [{"id": class_id, "name": name} for name, class_id in pairs]
+    _write_json(path, {"images": images, "annotations": annotations, "categories": categories})
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False)
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        text = json.dumps(content)  # file names that are not UTF-8
+    write_whole(path, text.encode())
+
+
+def _records(boxes: Annotations) -> list[dict[str, Any]]:
+    low = np.array(shortest(boxes.boxes_xyxy[:, :2].ravel()), np.float64).reshape(-1, 2)
+    high = boxes.boxes_xyxy[:, 2:]
+
+    def reads_back(size: Float64) -> Bool:
+        return np.asarray(np.all((low + size).astype(np.float32) == high, axis=1))
+
+    boxes_xywh = np.concatenate([low, rounded(high - low, reads_back, SIZE_DIGITS)], axis=1)
+    areas, scores = shortest(boxes.area), shortest(boxes.scores)
+    records = []
+    for i, box in enumerate(boxes_xywh.tolist()):
+        record = {"category_id": int(boxes.class_ids[i]), "bbox": box, "area": areas[i], "iscrowd": int(boxes.crowd[i])}
+        record |= {"ignore": 1} if boxes.ignore[i] else {}
+        records.append(record | ({"score": scores[i]} if scores[i] != 1 else {}))
+    return records

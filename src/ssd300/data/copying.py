@@ -1,0 +1,69 @@
+"""Pictures into a new data set: copied or linked, only from inside the data folder, and only what is a picture."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ssd300.data.dataset import Picture
+from ssd300.errors import DatasetError
+from ssd300.images.signatures import describe, picture_format
+
+FIRST_BYTES = 4096
+
+
+@dataclass
+class Copier:
+    """Call it with a picture and its new path, whose folder it makes.
+
+    `inside` are the folders that pictures may come from, links followed; without any, from anywhere.
+    """
+
+    link: bool
+    progress: Callable[[int], None]
+    inside: tuple[Path, ...] = ()
+    done: int = 0
+
+    def __call__(self, picture: Picture, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if picture.payload is not None:
+                Image.fromarray(picture.read()).save(path)
+            else:
+                self._check(picture)
+                if self.link:
+                    os.link(picture.path, path)
+                else:
+                    shutil.copyfile(picture.path, path)
+        except OSError as error:
+            verb = "linked" if self.link else "copied"
+            raise DatasetError(f"{picture.path}: cannot be {verb} to {path}: {error.strerror or error}") from error
+        self.done += 1
+        self.progress(self.done)
+
+    def _check(self, picture: Picture) -> None:
+        """Raises DatasetError for a file that lies elsewhere or is no picture."""
+        real = picture.path.resolve()
+        if self.inside and not any(real.is_relative_to(folder) for folder in self.inside):
+            folders = ", ".join(map(str, self.inside))
+            raise DatasetError(
+                f"{picture.labels or 'the data set'} names {picture.path}, which lies outside the data folder "
+                f"({folders}); if that is meant, pass --allow-outside"
+            )
+        if not picture.path.is_file():
+            raise DatasetError(f"{picture.path}: cannot be copied: it is missing or not a regular file")
+        with picture.path.open("rb") as file:
+            first = file.read(FIRST_BYTES)
+        if picture_format(first) is None:
+            raise DatasetError(f"{picture.path}: not copied: it is {describe(first)}")
+
+
+def new_files(paths: Sequence[Path]) -> list[Path]:
+    """The paths, all of them free. Raises DatasetError where one exists already."""
+    there = [str(path) for path in paths if os.path.lexists(path)]
+    if there:
+        raise DatasetError(f"{', '.join(there)} exist(s) already; remove it, or give another folder with --out")
+    return list(paths)

@@ -1,0 +1,64 @@
+"""XML files of annotations, parsed without entities, in whatever encoding they declare."""
+
+import codecs
+import re
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from ssd300.data.files import read_file
+from ssd300.errors import DatasetError, MissingExtraError
+from ssd300.limits import XML_BYTES, XML_TAG
+
+_DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)[\"'][^>]*\?>")
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+
+
+def parse_xml(path: Path) -> Element:
+    """The root element. Raises DatasetError, naming the file, where it cannot be read or is not XML."""
+    try:
+        from defusedxml import ElementTree as Defused
+        from defusedxml.common import DefusedXmlException
+    except ImportError as error:
+        raise MissingExtraError("reading XML annotations", "data") from error
+    data = read_file(path, "XML file", XML_BYTES)
+    _check_tags(data)
+    try:
+        root: Element = Defused.fromstring(_text(data))
+    except Defused.ParseError as error:
+        raise DatasetError(f"not valid XML: {error}") from error
+    except DefusedXmlException as error:
+        raise DatasetError(f"refused, it declares entities or a DTD: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"not valid XML: {error}") from error
+    return root
+
+
+def _check_tags(data: bytes) -> None:
+    """Refuse a tag of endless attributes: the parser's time is the square of its length."""
+    start = data.find(b"<")
+    while start >= 0:
+        following = data.find(b"<", start + 1)
+        end = following if following >= 0 else len(data)
+        if end - start > XML_TAG and data.find(b">", start, start + XML_TAG) < 0:
+            raise DatasetError(f"a tag has more than {XML_TAG:,} characters")
+        start = following
+
+
+def _text(data: bytes) -> str:
+    """The text, decoded as the file declares: by its byte order mark, its declaration, or as UTF-8."""
+    encoding = "utf-8-sig"
+    declared = _DECLARED.match(data)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif declared and not data.startswith(codecs.BOM_UTF8):
+        encoding = declared[1].decode("ascii", "replace")
+    try:
+        text = data.decode("gb18030" if encoding.lower() in ("gb2312", "gbk") else encoding)
+    except LookupError:
+        try:
+            text = data.decode("utf-8-sig")  # a name like "ANSI": most such files are plain ASCII
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"its encoding {encoding!r} is not known; write it again as UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"it is not {encoding.removesuffix('-sig')} text (byte {error.start})") from error
+    return _DECLARATION.sub("", text, count=1)

@@ -1,0 +1,66 @@
+"""Boxes that were written in another way than their format says: told from all boxes of a set together."""
+
+import numpy as np
+
+from ssd300.arrays import Bool, Float64
+from ssd300.data.dataset import Note
+from ssd300.data.fitting import TOLERANCE_PIXELS, TOLERANCE_SHARE
+
+MISFITS = 0.1  # share of the boxes that must not fit as they are written ...
+FITS = 0.99  # ... and share that must fit in the other way
+ENOUGH = 3  # boxes; fewer say nothing
+WAYS = {
+    "xywh": "left, top, width, height",
+    "xyxy": "the corners left, top, right, bottom",
+    "cxcywh": "centre x, centre y, width, height",
+}
+
+
+def corners(boxes: Float64, way: str) -> Float64:
+    """Boxes [M, 4] written in one of WAYS -> boxes_xyxy [M, 4]."""
+    first, second = boxes[:, :2], boxes[:, 2:]
+    if way == "xyxy":
+        return boxes
+    if way == "xywh":
+        return np.concatenate([first, first + second], axis=1)
+    return np.concatenate([first - second / 2, first + second / 2], axis=1)
+
+
+def _fit(boxes: Float64, way: str, sizes_wh: Float64) -> Bool:
+    """The mask [M] of boxes with an area inside their picture, as far as rounding goes."""
+    box, limit = corners(boxes, way), np.tile(sizes_wh, 2)
+    allowed = np.maximum(np.where(limit > 1, TOLERANCE_PIXELS, 0), TOLERANCE_SHARE * limit)
+    inside = np.all((box >= -allowed) & (box <= limit + allowed), axis=1)
+    return np.asarray(inside & (box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
+
+
+def suspected(boxes: Float64, way: str, sizes_wh: Float64) -> str | None:
+    """In words what boxes [M, 4] seem to be that their format says are written in a `way`; None if nothing is odd.
+
+    `sizes_wh` [M, 2] is that of their pictures in the unit of the boxes: 1, 1 for fractions.
+    """
+    kept = np.isfinite(boxes).all(axis=1)
+    boxes, sizes_wh = boxes[kept], sizes_wh[kept]
+    if not len(boxes):
+        return None
+    in_pixels = bool((sizes_wh > 2).all())
+    if in_pixels and boxes.min() >= 0 and boxes.max() <= 1:
+        return (
+            f"all {len(boxes)} boxes have numbers between 0 and 1: fractions of the picture where pixels are expected"
+        )
+    misfits = ~_fit(boxes, way, sizes_wh)
+    if misfits.sum() < 2 or misfits.mean() <= MISFITS or len(boxes) < ENOUGH:
+        return None
+    for other in WAYS:
+        if other != way and _fit(boxes, other, sizes_wh).mean() >= FITS:
+            return (
+                f"{misfits.sum()} of {len(boxes)} boxes do not fit their picture as {WAYS[way]}; all fit as "
+                f"{WAYS[other]}: they seem to be written that way"
+            )
+    return None
+
+
+def suspicion(boxes: Float64, way: str, sizes_wh: Float64, file: str) -> list[Note]:
+    """The note on a whole set's boxes, if there is something to say; arguments as in `suspected`."""
+    words = suspected(boxes, way, sizes_wh)
+    return [Note("suspected box format", "noted", file, "", "", words)] if words else []

@@ -1,0 +1,161 @@
+"""Which pictures are trained and measured on, and whether they can be: what `train` and `data check` both ask."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd300.data.dataset import Dataset, Note, join
+from ssd300.data.look import find_parts, read_part
+from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
+from ssd300.data.split import groups_of_equal_files, split_dataset
+from ssd300.errors import DatasetError
+
+SHOWN_FAULTS = 3
+MOST_LOST = 1 / 3  # share of the boxes of a set that may be left out
+GO_ON = "pass --allow-lost to go on without them"
+
+
+@dataclass(frozen=True)
+class UsableSets:
+    """A training and a validation set; `said` has a sentence for everything that the user should know of the choice."""
+
+    train: Dataset
+    val: Dataset
+    said: tuple[str, ...]
+
+
+def usable_sets(
+    path: str | Path | Sequence[str | Path],
+    val: str | Path | None = None,
+    *,
+    format: str | None = None,
+    share: float = 0.2,
+    seed: int = 0,
+    allow_lost: bool = False,
+) -> UsableSets:
+    """Training and validation set: given by two paths, by the parts of `path`, or drawn from it with a seed.
+
+    The part to learn from is train, or trainval where there is no train, or the only one. Measured on are the pictures
+    of `val`, else those of the part val, else a share drawn from the training part: stratified by class, equal files
+    together. Of several paths the training parts are joined, and so are the validation parts of those that have one.
+    The validation set speaks the training set's classes.
+
+    Raises DatasetError where the data cannot be used: no part is for training, something is wrong with an entry, no
+    picture has a box, or, unless `allow_lost`, more than a third of the boxes was left out or all boxes seem to be
+    written in another way than the format says.
+    """
+    train_parts: list[tuple[Part, str | Path]] = []
+    val_parts: list[tuple[Part, str | Path]] = []
+    said: list[str] = []
+    for one in [path] if isinstance(path, str | Path) else path:
+        parts = find_parts(one, format)
+        chosen = training_parts(parts, one)
+        train_parts += [(part, one) for part in chosen]
+        own = [] if val is not None else validation_parts(parts, one, alone=False)
+        val_parts += [(part, one) for part in own]
+        said += parts_not_used(parts, [*chosen, *own], one)
+    if val is not None:
+        parts = find_parts(val, format)
+        val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
+    return arrange(_read(train_parts), _read(val_parts), said, share=share, seed=seed, allow_lost=allow_lost)
+
+
+def _read(parts: Sequence[tuple[Part, str | Path]]) -> list[Dataset]:
+    datasets = []
+    for part, path in parts:
+        datasets.append(read_part(part))
+        raise_faults(datasets[-1], path)
+    return datasets
+
+
+def arrange(
+    train: Sequence[Dataset],
+    val: Sequence[Dataset],
+    said: Sequence[str] = (),
+    *,
+    share: float = 0.2,
+    seed: int = 0,
+    allow_lost: bool = False,
+) -> UsableSets:
+    """The sets read already, joined and refused where they cannot be used; without `val` a share of `train` is drawn.
+
+    Raises DatasetError as `usable_sets` does.
+    """
+    whole = train[0] if len(train) == 1 else join(train)
+    refuse_unusable(whole, allow_lost=allow_lost)
+    sentences = [*said, *_worth_saying(whole)]
+    if val:
+        held_out = val[0] if len(val) == 1 else join(val)
+        unknown = unknown_classes(whole, held_out)
+        if unknown:
+            raise DatasetError(
+                f"{held_out.name} has boxes of classes that {whole.name} does not know: {', '.join(unknown)}; move "
+                "some of their pictures to training, or leave them out"
+            )
+        refuse_unusable(held_out, allow_lost=allow_lost)
+        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *_worth_saying(held_out)))
+    together = sum(len(group) - 1 for group in groups_of_equal_files(whole))
+    if together:
+        sentences.append(
+            f"{together} pictures are there more than once (`ssd300 data check` lists them); kept together"
+        )
+    return UsableSets(*split_dataset(whole, share, seed), tuple(sentences))
+
+
+def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
+    """Names of classes that have boxes in `val` and no place in the class list of `train`."""
+    return [
+        name for name, count in val.boxes_per_class().items() if count and name not in train.classes.position_of_name
+    ]
+
+
+def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
+    """Raises DatasetError for a set without pictures or boxes, and for one that lost, or misreads, too many."""
+    if not dataset.pictures:
+        raise DatasetError(f"{dataset.name} has no pictures")
+    actions = Counter(note.action for note in dataset.notes)
+    lost, kept = actions["refused"], dataset.num_boxes
+    example = next((f" For example {note}" for note in dataset.notes if note.action == "refused"), "")
+    odd = next((note.words for note in dataset.notes if note.kind == "suspected box format"), "")
+    if odd and not (allow_lost and kept):
+        raise DatasetError(f"{dataset.name}: {odd}; write them as the format says, or {GO_ON.split(' without')[0]}")
+    if not kept:
+        unlabelled = sum(note.kind == "picture without label file" for note in dataset.notes)
+        found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabelled)
+        raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")
+    if lost > MOST_LOST * (lost + kept) and not allow_lost:
+        raise DatasetError(
+            f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; mend them, or {GO_ON}."
+            f"{example}"
+        )
+
+
+def _without_boxes(dataset: Dataset, unlabelled: int) -> str:
+    example = next((note.words for note in dataset.notes if note.kind == "picture without label file"), "")
+    return f"{unlabelled} have no label file. For example {example}" if unlabelled else "their label files are empty"
+
+
+def _worth_saying(dataset: Dataset) -> list[str]:
+    kinds = ("numbers not used", "class left out", "suspected box format")
+    return [str(note) for note in dataset.notes if note.kind in kinds]
+
+
+def parts_not_used(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
+    """A sentence on the parts of a path that are neither trained nor measured on."""
+    others = [name for name in splits_of(parts) if name not in splits_of(used)]
+    return [f"{path}: not used for training: {', '.join(others)}"] if others else []
+
+
+def raise_faults(dataset: Dataset, path: str | Path) -> None:
+    """Raises DatasetError naming the first faults of a set that was read, if there are any."""
+    faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
+    if not faults:
+        return
+    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    lines = [f"  {fault.kind}: {fault}" for fault in faults[:SHOWN_FAULTS]]
+    if len(faults) > SHOWN_FAULTS:
+        lines.append(f"  and {len(faults) - SHOWN_FAULTS} more")
+    raise DatasetError(
+        "\n".join([f"{dataset.name} has {number}; `ssd300 data check {path}` lists every case:", *lines])
+    )

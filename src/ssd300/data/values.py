@@ -1,0 +1,85 @@
+"""Values as people's tools write them: whole numbers as text or floats, flags, and class names."""
+
+from math import isfinite
+from typing import Any
+
+from ssd300.limits import CLASS_NAME
+
+LARGEST = 2**63  # of an integer that numpy holds
+
+
+def whole(value: Any) -> int | None:
+    """The whole number that a value stands for, or None.
+
+    >>> whole(3), whole("3"), whole(3.0), whole("3.0"), whole(3.5), whole(True), whole("x")
+    (3, 3, 3, 3, None, None, None)
+    """
+    if isinstance(value, str) and len(value) < 40:
+        try:
+            value = int(value)
+        except ValueError:
+            value = number(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and abs(value) < LARGEST else None
+
+
+def number(value: Any) -> float | None:
+    """A finite or infinite number, also one written as text; None for anything else."""
+    if isinstance(value, str) and len(value) < 400:
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    if isinstance(value, float):
+        return value
+    return float(value) if type(value) is int and abs(value) < LARGEST else None
+
+
+def size_of(width: Any, height: Any) -> tuple[int, int] | str | None:
+    """(width, height) as given; None where they are missing or 0: read the picture. Text: what is wrong with them."""
+    if any(value in (None, "") or number(value) == 0 for value in (width, height)):
+        return None
+    w, h = whole(width), whole(height)
+    if w is None or h is None or min(w, h) < 1:
+        return f"width {width!r:.60} and height {height!r:.60}; want positive whole numbers, or neither"
+    return w, h
+
+
+def flag(value: Any) -> bool | None:
+    """True or False for 1, 0, "1", 0.0, True, ...; False where nothing is given; None for anything else, words too.
+
+    >>> flag(None), flag("0"), flag(1.0), flag("false"), flag(2)
+    (False, False, True, None, None)
+    """
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    found = whole(value)
+    return bool(found) if found in (0, 1) else None
+
+
+def class_name(value: Any) -> str | None:
+    """A class name as every reader takes it: text without outer spaces, or a whole number as text. None: no name.
+
+    >>> class_name(" disc "), class_name(7), class_name("")
+    ('disc', '7', None)
+    """
+    if type(value) is int and abs(value) < LARGEST:
+        return str(value)
+    name = value.strip() if isinstance(value, str) else ""
+    return name if 0 < len(name) <= CLASS_NAME else None
+
+
+def finite(value: Any) -> bool:
+    """Whether a value is a number and a finite one."""
+    found = number(value)
+    return found is not None and isfinite(found)
+
+
+def is_writable_name(name: str) -> bool:
+    """Whether every format can hold a class name: no control or line separating characters, no lone surrogates.
+
+    >>> is_writable_name("traffic light"), is_writable_name("traffic\\x85light")
+    (True, False)
+    """
+    return name == name.strip() != "" and all(character.isprintable() for character in name)

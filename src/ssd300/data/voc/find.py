@@ -1,0 +1,76 @@
+"""Where VOC files lie: one folder with lists, one folder a part, or VOCdevkit with a folder a year."""
+
+from pathlib import Path
+
+from ssd300.data.files import child, entries, folders_in, with_suffix
+from ssd300.data.parts import WHOLE, Part, meaning, part_names
+
+ANNOTATIONS = ("Annotations", "xmls", "annots")
+
+
+def annotation_folder(folder: Path) -> Path:
+    """Where the XML files of a VOC folder lie: in Annotations/, however it is written, or in the folder itself."""
+    inner = child(folder, *ANNOTATIONS)
+    return inner if inner and inner.is_dir() else folder
+
+
+def list_files(folder: Path) -> dict[str, Path]:
+    """The lists of a VOC folder: part -> file. Lists of one class ("cat_train.txt") are none."""
+    sets = child(folder, "ImageSets")
+    main = (child(sets, "Main") or sets) if sets else None
+    files = with_suffix(main, ".txt") if main else []
+    named = dict(zip(part_names([file.stem for file in files], alone=True), files, strict=True))
+    return {part: file for part, file in named.items() if meaning(part, alone=True) == part}
+
+
+def unused_lists(folder: Path) -> list[str]:
+    """Names of the lists that are no part, those of single classes aside."""
+    used = set(list_files(folder).values())
+    main = next((file.parent for file in used), None)
+    files = with_suffix(main, ".txt") if main else []
+    return [file.name for file in files if file not in used and not meaning(file.stem)]
+
+
+def find(path: Path) -> list[Part]:
+    """The parts of a folder, or of every year of a VOCdevkit."""
+    if not path.is_dir():
+        return []
+    if _holds_xml(path):
+        lists = list_files(path)
+        return [Part("voc", split, path, file) for split, file in lists.items()] or [Part("voc", WHOLE, path)]
+    inner = [folder for folder in folders_in(path) if _holds_xml(folder)]
+    if not inner and (devkit := child(path, "VOCdevkit")):
+        return find(devkit)
+    if len(inner) == 1 and list_files(inner[0]):
+        return find(inner[0])
+    if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
+        return [part for folder in inner for part in find(folder)]
+    names = part_names([folder.name for folder in inner])
+    return [Part("voc", _own(name), folder) for name, folder in zip(names, inner, strict=True)]
+
+
+def _own(name: str) -> str:
+    return meaning(name, alone=True) or name.lower()
+
+
+def _holds_xml(folder: Path) -> bool:
+    """Whether VOC's XML files lie in a folder or in its Annotations/."""
+    places = [folder, *(found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir())]
+    return any(_is_voc(file) for place in places for file in _xml_below(place, place != folder))
+
+
+def _xml_below(place: Path, deep: bool) -> list[Path]:
+    files = with_suffix(place, ".xml")
+    if files or not deep:
+        return files[:3]
+    return [file for folder in entries(place) if folder.is_dir() for file in with_suffix(folder, ".xml")][:3]
+
+
+def _is_voc(file: Path) -> bool:
+    """Whether an XML file may be VOC's: anything that does not begin like another tool's."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(4096)
+    except OSError:
+        return False
+    return b"<annotations" not in start

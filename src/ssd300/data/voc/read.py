@@ -1,0 +1,251 @@
+"""Pascal VOC: one XML file a picture, in Annotations/ with JPEGImages/ beside it, or beside the picture itself.
+
+`xmin ymin xmax ymax` are taken as the box's edges in pixels exactly as they are written. The VOC
+challenge itself counted pixels from 1 and included the last one, so its own boxes come out at most one pixel to the
+right and below at their left and top edges; nearly all files called VOC today come from tools that write plain edges,
+and a shift would falsify those. `difficult` becomes `ignore` and back. Class ids are 1, 2, ... in the order of the
+names' alphabet, unless the sidecar says otherwise. Other fields (pose, truncated, parts) are not used; a note says so.
+
+Parts are the lists in ImageSets/Main (train.txt, val.txt, test.txt), or sub-folders.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ssd300.data.dataset import Annotations, Dataset, Note, Picture
+from ssd300.data.files import PictureFinder, child, folder_name, is_picture, lines_of, picture_size, read_text, walk
+from ssd300.data.fitting import fit_picture
+from ssd300.data.markup import parse_xml
+from ssd300.data.parts import Part
+from ssd300.data.sidecar import Sidecar
+from ssd300.data.suspicion import suspicion
+from ssd300.data.values import class_name, flag, number, size_of
+from ssd300.data.voc.find import annotation_folder, unused_lists
+from ssd300.errors import DatasetError, ImageError
+from ssd300.labels import ClassList
+from ssd300.limits import BOXES_PER_PICTURE, CLASSES
+
+PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs")
+EDGES = ("xmin", "ymin", "xmax", "ymax")
+USED = {"name", "bndbox", "difficult"}
+
+
+@dataclass(frozen=True)
+class _Object:
+    name: str
+    box: tuple[float, float, float, float]
+    difficult: bool
+    number: str
+
+
+@dataclass(frozen=True)
+class _File:
+    xml: Path
+    file_name: str
+    picture: Path
+    size_wh: tuple[int, int]
+    objects: list[_Object]
+
+
+def read(part: Part) -> Dataset:
+    """A VOC folder, or one part of it -> Dataset. Faults of single files and objects stand in its `notes`.
+
+    Raises DatasetError where the folder as a whole cannot be used.
+    """
+    folder: Path = part.source
+    listed: Path | None = part.detail
+    reader = _Reader(folder)
+    files, missing = reader.files(listed)
+    read_files = [file for xml in files if (file := reader.file(xml))]
+    sidecar = Sidecar.beside(folder)
+    names = sorted({thing.name for file in read_files for thing in file.objects})
+    if len(names) > CLASSES:
+        raise DatasetError(f"{folder}: {len(names):,} class names; at most {CLASSES:,} are read")
+    classes = sidecar.classes or ClassList.from_names(names)
+    pictures = [reader.picture(file, classes, sidecar) for file in read_files]
+    if listed is None:
+        pictures += reader.pictures_without_xml({file.picture for file in read_files})
+    else:
+        pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
+    if not pictures and not reader.notes:
+        raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
+    for key, count in sorted(reader.unused.items()):
+        reader.note("field not used", "noted", folder, "", "", f"<{key}> of {count} objects is not used")
+    for name in unused_lists(folder):
+        reader.note("field not used", "noted", folder, "", "", f"the list {name} is not used")
+    boxes = [(thing.box, file.size_wh) for file in read_files for thing in file.objects]
+    raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
+    sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
+    reader.notes += suspicion(raw, "xyxy", sizes, str(folder))
+    default = f"{folder_name(folder)}/{part.split}" if listed else folder_name(folder)
+    return Dataset(default, classes, tuple(pictures), tuple(reader.notes), (folder,))
+
+
+class _Reader:
+    """One pass over the XML files of a folder: where its pictures are found, and the notes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.annotations = folder, annotation_folder(folder)
+        self.notes: list[Note] = []
+        self.unused: Counter[str] = Counter()
+        self.known: set[Path] = set()
+        inner = [found for name in PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+        self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in PICTURE_FOLDERS[:2])]))
+        self._finders: dict[Path, PictureFinder] = {}
+
+    def note(self, kind: str, action: Any, file: Path, picture: str, annotation: str, words: str) -> None:
+        self.notes.append(Note(kind, action, str(file), picture, annotation, words))
+
+    def files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
+        """The XML files of the folder, or of a list; and those listed that are not there."""
+        every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
+        self.known = {path.with_suffix(".xml") for path in every}
+        if listed is None:
+            return every, []
+        by_stem = {self._stem(path).casefold(): path for path in reversed(every)}
+        found: list[Path] = []
+        missing: list[Path] = []
+        for stem in dict.fromkeys(line.split()[0] for _, line in lines_of(read_text(listed, "list of pictures"))):
+            stem = Path(stem.replace("\\", "/")).as_posix()
+            bare = stem[: -len(Path(stem).suffix)] if is_picture(Path(stem)) or stem.lower().endswith(".xml") else stem
+            xml = by_stem.get(stem.casefold()) or by_stem.get(bare.casefold())
+            xml = xml or by_stem.get(Path(bare).name.casefold())  # the list names the whole path
+            (found if xml else missing).append(xml or self.annotations / f"{bare}.xml")
+        return found, missing
+
+    def _stem(self, xml: Path) -> str:
+        return xml.relative_to(self.annotations).with_suffix("").as_posix()
+
+    def file(self, xml: Path) -> _File | None:
+        """One XML file, parsed; None where it cannot be used, with a note."""
+        root = self._root(xml)
+        if root is None:
+            return None
+        file_name = (root.findtext("filename") or "").strip() or xml.with_suffix(".jpg").name
+        picture, tried = self._find(xml, file_name)
+        if picture is None:
+            words = f"the picture is missing; tried {', '.join(map(str, tried))}"
+            self.note("missing picture", "fault", xml, file_name, "", words)
+        size = self._size(root, xml, file_name, picture)
+        if size is None:
+            return None
+        things = [self._object(thing, xml, file_name, f"object {n}") for n, thing in enumerate(root.iter("object"), 1)]
+        objects = [thing for thing in things if thing]
+        if len(objects) > BOXES_PER_PICTURE:
+            words = f"{len(objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
+            self.note("too many boxes", "fault", xml, file_name, "", words)
+            objects = []
+        return _File(xml, file_name, picture or tried[0], size, objects)
+
+    def _root(self, xml: Path) -> Element | None:
+        try:
+            root = parse_xml(xml)
+        except DatasetError as error:
+            self.note("malformed XML", "fault", xml, xml.stem, "", str(error))
+            return None
+        if root.tag == "annotation":
+            return root
+        words = f"the outer element is <{root.tag[:60]}>; a VOC file has <annotation>"
+        self.note("malformed XML", "fault", xml, xml.stem, "", words)
+        return None
+
+    def _find(self, xml: Path, file_name: str) -> tuple[Path | None, list[Path]]:
+        """The picture of an XML file: by its <filename>, else by the XML's own name with a picture's extension."""
+        if xml.parent not in self._finders:
+            inside = xml.parent.relative_to(self.annotations)
+            folders = [xml.parent, *(folder / inside for folder in self.picture_folders), self.folder / inside]
+            self._finders[xml.parent] = PictureFinder(folders)
+        finder = self._finders[xml.parent]
+        tried = finder.tried(file_name)
+        found = finder.find(file_name) if "\0" not in file_name else None
+        found = found or finder.find_stem(xml.stem) or finder.find_stem(file_name)
+        return found, tried if found else [*tried, *finder.tried(f"{xml.stem}.*")]
+
+    def _size(self, root: Element, xml: Path, name: str, picture: Path | None) -> tuple[int, int] | None:
+        """(width, height) as <size> says; from the picture itself where it says nothing, or 0."""
+        size = size_of(root.findtext("size/width"), root.findtext("size/height"))
+        if isinstance(size, str):
+            self.note("wrong picture size", "fault", xml, name, "", f"<size> has {size}")
+            return None
+        try:
+            return size or (picture_size(picture) if picture else None)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", xml, name, "", str(error))
+            return None
+
+    def _object(self, thing: Element, xml: Path, picture: str, place: str) -> _Object | None:
+        self.unused.update(child.tag for child in thing if child.tag not in USED)
+        name = class_name(thing.findtext("name"))
+        if name is None:
+            self.note("unknown class id", "fault", xml, picture, place, "the object has no <name>")
+            return None
+        texts = [thing.findtext(f"bndbox/{edge}") for edge in EDGES]
+        edges = [number((text or "").strip()) for text in texts]
+        left, top, right, bottom = edges
+        if left is None or top is None or right is None or bottom is None:
+            given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
+            self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; want four numbers")
+            return None
+        text = (thing.findtext("difficult") or "").strip()
+        difficult = text.lower() == "true" or bool(flag(text))
+        return _Object(name, (left, top, right, bottom), difficult, place)
+
+    def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
+        objects = []
+        for thing in file.objects:
+            if thing.name in classes.position_of_name:
+                objects.append(thing)
+            else:
+                words = f"the class {thing.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
+                self.note("unknown class id", "fault", file.xml, file.file_name, thing.number, words)
+        key = f"{self._stem(file.xml)}.xml"
+        image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
+        fields: dict[str, Any] = {"ignore": [thing.difficult for thing in objects]}
+        try:
+            fields |= sidecar.fields(key, len(objects))
+        except DatasetError as error:
+            self.note("sidecar out of date", "fault", file.xml, file.file_name, "", str(error))
+        ids = dict(zip(classes.names, classes.ids, strict=True))
+        class_ids = np.array([ids[thing.name] for thing in objects], np.int64)
+        boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
+        places = [(str(file.xml), file.file_name, thing.number) for thing in objects]
+        fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
+        return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
+
+    def pictures_without_xml(self, found: set[Path]) -> list[Picture]:
+        """Pictures beside the XML files, or in the picture folder, that no XML file speaks of."""
+        own = self.annotations == self.folder
+        pictures: list[Picture] = []
+        for place in [self.folder] if own else self.picture_folders:
+            for path in walk(place, is_picture):
+                xml = self.annotations / path.relative_to(place).with_suffix(".xml")
+                if path not in found and xml not in self.known:
+                    pictures += filter(None, [self._negative(path, xml)])
+        return pictures
+
+    def listed_without_xml(self, xml: Path) -> Picture | None:
+        """The picture that a part lists under a name without an XML file; None where there is none, with a note."""
+        path, tried = self._find(xml, xml.with_suffix(".jpg").name)
+        if path is not None:
+            return self._negative(path, xml)
+        words = (
+            f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried {', '.join(map(str, tried))}"
+        )
+        self.note("missing label file", "fault", xml, xml.stem, "", words)
+        return None
+
+    def _negative(self, path: Path, xml: Path) -> Picture | None:
+        """A picture without boxes, with a note; None if it cannot be read."""
+        try:
+            width, height = picture_size(path)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", path, path.name, "", str(error))
+            return None
+        words = f"no XML file, so it has no boxes; tried {xml}"
+        self.note("picture without label file", "noted", xml, path.name, "", words)
+        return Picture(path, self._stem(xml), width, height, Annotations.empty(), path.name, labels=xml)

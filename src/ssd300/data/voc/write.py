@@ -1,0 +1,67 @@
+"""Writing Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt."""
+
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from ssd300.data.coco.write import write_split as write_coco_split
+from ssd300.data.copying import Copier, new_files
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.numbers import shortest
+from ssd300.data.parts import PARTS, Part
+from ssd300.data.sidecar import NAME, Sidecar
+from ssd300.data.voc.find import annotation_folder
+from ssd300.data.voc.read import EDGES
+from ssd300.files import write_whole
+from ssd300.labels import ClassList
+
+
+def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
+    """A set without parts has no lists."""
+    sidecar = Sidecar(out / NAME)
+    for folder in ("Annotations", "JPEGImages"):
+        (out / folder).mkdir()
+    for (split, dataset), own in zip(splits.items(), names, strict=True):
+        stems = [str(PurePosixPath(name).with_suffix("")) for name in own]
+        for picture, name, stem in zip(dataset.pictures, own, stems, strict=True):
+            copy(picture, out / "JPEGImages" / name)
+            write_xml(out / "Annotations" / f"{stem}.xml", PurePosixPath(name).name, picture, dataset.classes)
+            sidecar.add(f"{stem}.xml", picture, held={"ignore"})
+        if split in PARTS:
+            lists = out / "ImageSets" / "Main"
+            lists.mkdir(parents=True, exist_ok=True)
+            (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+        classes = dataset.classes
+    sidecar.write(classes)
+
+
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+    """Lists in ImageSets/Main where `out` is the VOC folder itself; anywhere else COCO files, which name every path."""
+    if not out.exists() or not out.samefile(part.source):
+        return write_coco_split(part, splits, out)
+    annotations = annotation_folder(part.source)
+    paths = new_files([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
+    for path, dataset in zip(paths, splits.values(), strict=True):
+        labels = [picture.labels.relative_to(annotations) for picture in dataset.pictures if picture.labels]
+        text = "".join(f"{label.with_suffix('').as_posix()}\n" for label in labels)
+        write_whole(path, text.encode(errors="surrogateescape"))
+    return paths
+
+
+def write_xml(path: Path, name: str, picture: Picture, classes: ClassList) -> None:
+    """The file of one picture, which is called `name`."""
+    root = Element("annotation")
+    SubElement(root, "filename").text = name
+    size = SubElement(root, "size")
+    for tag, value in (("width", picture.width), ("height", picture.height), ("depth", 3)):
+        SubElement(size, tag).text = str(value)
+    boxes = picture.annotations
+    for box, class_id, ignore in zip(boxes.boxes_xyxy, boxes.class_ids.tolist(), boxes.ignore.tolist(), strict=True):
+        thing = SubElement(root, "object")
+        SubElement(thing, "name").text = classes.name_of_id(class_id)
+        SubElement(thing, "difficult").text = str(int(ignore))
+        edges = SubElement(thing, "bndbox")
+        for tag, number in zip(EDGES, shortest(box), strict=True):
+            SubElement(edges, tag).text = repr(number).removesuffix(".0")
+    indent(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ElementTree(root).write(path, encoding="utf-8")

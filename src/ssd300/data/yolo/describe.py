@@ -1,0 +1,166 @@
+"""What describes a YOLO data set: a data.yaml, CVAT's and Darknet's obj.data, or a classes.txt beside labels/.
+
+All of it is read as text, class names too: YAML itself would make `no` False, `010` 8 and `12:30` 750.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssd300.data.files import lines_of, read_text
+from ssd300.data.parts import meaning, part_names
+from ssd300.data.values import class_name, whole
+from ssd300.errors import DatasetError, MissingExtraError
+from ssd300.labels import ClassList
+from ssd300.limits import CLASSES, YAML_BYTES
+
+OTHER_KEYS = {"path", "names", "nc", "kpt_shape", "flip_idx", "download", "roboflow", "colors", "channels", "augment"}
+NULL = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a set before its pictures are. `fault` is what is wrong with its classes; reading raises it.
+
+    `entries`: part -> folders or lists of pictures, as they are written; `kpt_shape`: key points after a box.
+    """
+
+    file: Path
+    classes: ClassList
+    entries: dict[str, tuple[str, ...]]
+    base: str = ""
+    kpt_shape: tuple[int, ...] = ()
+    unused: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def describes(path: Path) -> bool:
+    """Whether a YAML file describes a data set: it has `names` or a part."""
+    return any(key == "names" or meaning(key, alone=True) for key in _mapping(path))
+
+
+def read_yaml(path: Path) -> Description:
+    """A data.yaml. Raises DatasetError where it cannot be used."""
+    content = _mapping(path)
+    if "names" not in content:
+        raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
+    keys = [key for key in content if key not in OTHER_KEYS]
+    places = {key: _places(content[key]) for key in keys}
+    meant = [key for key in keys if meaning(key, alone=True)]
+    entries: dict[str, tuple[str, ...]] = {}
+    unused = [key for key in keys if key not in meant]
+    for key, part in zip(meant, part_names(meant, alone=True), strict=True):
+        listed = places[key]
+        if listed is None:
+            raise DatasetError(f"{path}: `{key}` must be a folder, a list of pictures, or several of these in [ ]")
+        if part in ("train", "trainval", "val", "test"):
+            entries |= {part: listed} if listed else {}
+        else:
+            unused.append(key)
+    if not entries:
+        raise DatasetError(f"{path}: no split; add `train: FOLDER` (and `val: FOLDER`), relative to this file")
+    base = _text(content.get("path"))
+    try:
+        classes, shape = _classes(path, content), _keypoints(path, content)
+    except DatasetError as error:
+        return Description(path, ClassList((), ()), entries, base, fault=str(error))
+    return Description(path, classes, entries, base, shape, tuple(unused))
+
+
+def read_darknet(path: Path) -> Description:
+    """An obj.data: `names = FILE`, `train = FILE`, one setting a line."""
+    lines = (line.partition("=") for _, line in lines_of(read_text(path, "YOLO data file", YAML_BYTES)))
+    settings = {key.strip().casefold(): value.strip() for key, equals, value in lines if equals}
+    names_file = path.parent / Path(settings.get("names", "obj.names").replace("\\", "/")).name
+    names = [line for _, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
+    keys = [key for key in settings if meaning(key, alone=True)]
+    meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
+    entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
+    return Description(path, class_list(names_file, list(enumerate(names))), entries)
+
+
+def read_class_file(path: Path, entries: dict[str, tuple[str, ...]]) -> Description:
+    """A classes.txt with one name a line, as labelImg and Label Studio write it."""
+    names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
+    return Description(path, class_list(path, list(enumerate(names))), entries)
+
+
+def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
+    """Names with their indices. Raises DatasetError for an empty list, empty names, and one of two that are equal."""
+    if len(pairs) > CLASSES:
+        raise DatasetError(f"{path}: {len(pairs):,} classes; at most {CLASSES:,} are read")
+    names = [class_name(text) for _, text in pairs]
+    if not names or None in names:
+        raise DatasetError(f"{path}: `names` must list the class names, one text each; got {len(pairs)}, one empty")
+    seen: set[str] = set()
+    twice = sorted({str(name) for name in names if name in seen or seen.add(str(name))})  # type: ignore[func-returns-value]
+    if twice:
+        raise DatasetError(f"{path}: class names given twice in `names`: {', '.join(twice)}")
+    indices = [index for index, _ in pairs]
+    if len(set(indices)) < len(indices):
+        raise DatasetError(f"{path}: an index is given twice in `names`")
+    return ClassList(tuple(str(name) for name in names), tuple(indices))
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """The top level of a YAML file: key (in lower case) -> node; empty where it is no mapping."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingExtraError("reading a YOLO data.yaml", "data") from error
+    text = read_text(path, "YOLO data file", YAML_BYTES)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise DatasetError(f"{path}: not a data file: it is nested too deep") from error
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return {str(key.value).casefold(): value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
+
+
+def _text(node: Any) -> str:
+    """The text of a scalar as it is written; empty where there is none, or something else."""
+    return node.value if node is not None and isinstance(node.value, str) and node.tag != NULL else ""
+
+
+def _places(node: Any) -> tuple[str, ...] | None:
+    """The texts of a scalar or a list of scalars; None for anything else."""
+    nodes = node.value if isinstance(node.value, list) else [node]
+    if not all(hasattr(one, "value") and isinstance(one.value, str) for one in nodes):
+        return None
+    return tuple(text for one in nodes if (text := _text(one)))
+
+
+def _classes(path: Path, content: dict[str, Any]) -> ClassList:
+    """`names`, a list or a mapping from index to name. Raises DatasetError."""
+    node = content["names"]
+    pairs: list[Any] = node.value if isinstance(node.value, list) else []
+    if pairs and not isinstance(pairs[0], tuple):
+        pairs = list(enumerate(pairs))
+    texts: list[tuple[int, str]] = []
+    for key, value in pairs:
+        index = key if isinstance(key, int) else whole(getattr(key, "value", None))
+        if index is None or not isinstance(value.value, str):
+            texts = []
+            break
+        texts.append((index, value.value))
+    if not texts:
+        found = node.id  # not its text: aliases make a few lines of YAML gigabytes of it
+        raise DatasetError(f"{path}: `names` must list the class names, one text each, got a {found} of other things")
+    classes = class_list(path, texts)
+    number = _text(content.get("nc"))
+    if number and whole(number) != len(classes):
+        raise DatasetError(f"{path}: nc is {number:.40}, but `names` has {len(classes)} names")
+    return classes
+
+
+def _keypoints(path: Path, content: dict[str, Any]) -> tuple[int, ...]:
+    """`kpt_shape: [points, 2 or 3]`: points * 2 or 3 numbers follow each box; empty where nothing is said."""
+    if "kpt_shape" not in content:
+        return ()
+    shape = tuple(whole(text) or 0 for text in _places(content["kpt_shape"]) or ())
+    if len(shape) != 2 or min(shape) < 1:
+        raise DatasetError(f"{path}: `kpt_shape` must be [number of points, 2 or 3]")
+    return shape

@@ -1,0 +1,52 @@
+"""Where a YOLO data set is described: data.yaml, obj.data, or classes.txt beside images/ and labels/."""
+
+from pathlib import Path
+
+from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
+from ssd300.data.parts import WHOLE, Part, meaning
+from ssd300.data.yolo.describe import Description, describes, read_class_file, read_darknet, read_yaml
+from ssd300.errors import DatasetError
+
+YAML = (".yaml", ".yml")
+CLASS_FILES = ("classes.txt", "obj.names", "labels.txt")
+
+
+def find(path: Path) -> list[Part]:
+    """The parts at a path: a .yaml or .data file itself, or what a folder holds of these."""
+    description = _description(path)
+    if description is None:
+        return []
+    return [Part("yolo", split, description.file, description) for split in description.entries]
+
+
+def _description(path: Path) -> Description | None:
+    if not path.is_dir():
+        if path.suffix.lower() in YAML:
+            return read_yaml(path)
+        return read_darknet(path) if path.suffix.lower() == ".data" else None
+    files = [file for file in with_suffix(path, *YAML) if describes(file)]
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise DatasetError(f"{path}: several YAML files describe a data set: {names}; give the path of one of them")
+    if files:
+        return read_yaml(files[0])
+    darknet = child(path, "obj.data")
+    if darknet:
+        return read_darknet(darknet)
+    return _by_class_file(path)
+
+
+def _by_class_file(path: Path) -> Description | None:
+    """classes.txt, here or among the labels, with labels/ and images/, each whole or with a folder a part."""
+    labels, images = child(path, "labels"), child(path, "images")
+    if not (labels and labels.is_dir() and images and images.is_dir()):
+        return None
+    file = next((found for place in (path, labels) for name in CLASS_FILES if (found := child(place, name))), None)
+    if file is None or not is_file(file) or not any(entries(labels)):
+        return None
+    parts: dict[str, tuple[str, ...]] = {}
+    for folder in folders_in(images):
+        split = meaning(folder.name, alone=True)
+        if split:
+            parts[split] = (*parts.get(split, ()), str(folder.absolute()))
+    return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)})

@@ -1,0 +1,124 @@
+"""YOLO label files: where that of a picture lies, and what the numbers of its lines are.
+
+A line is `class x y width height`, as fractions of the picture. Also read: a score after it, outlines of three points
+and more, key points (where `kpt_shape` says so, or all lines look like it) and the numbers of trackers; of the last two
+only the box counts, which is said once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd300.arrays import Float64
+from ssd300.data.files import AnyCase
+
+PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
+OUTLINE = (-0.1, 1.1)  # where the points of an outline may lie, in fractions
+HIGHEST_FRACTION = 2.0  # a number above this is no fraction: the boxes were written in pixels
+SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a label file: the class's index and the numbers after it."""
+
+    index: float
+    values: list[float]
+
+
+def label_path(picture: Path) -> Path:
+    """The label file of a picture: its last folder named images/ becomes labels/; or beside it, if it is there."""
+    beside = picture.with_suffix(".txt")
+    parts = list(picture.parts)
+    for position in range(len(parts) - 2, -1, -1):
+        if parts[position].casefold() in PICTURE_FOLDERS:
+            parts[position] = "labels"
+            break
+    usual = Path(*parts).with_suffix(".txt")
+    return beside if beside.is_file() and not usual.is_file() else usual
+
+
+def find_labels(picture: Path, any_case: AnyCase) -> Path | None:
+    """The label file of a picture, also one in labels/ beside or within its folder, and in any letter case."""
+    usual, name = label_path(picture), picture.with_suffix(".txt").name
+    for path in (usual, picture.parent / "labels" / name, picture.parent.parent / "labels" / name):
+        found = any_case.file(path)
+        if found:
+            return found
+    return None
+
+
+def kind_of_lines(lines: Sequence[Line], keypoints: int) -> dict[int, str]:
+    """What the lines of each length are: number of values -> SCORE, OUTLINES, KEYPOINTS or TRACKS.
+
+    Decided from all lines of a set, because one line alone can be several of these. Lengths that are none are missing.
+    """
+    by_length: dict[int, list[list[float]]] = {}
+    for line in lines:
+        by_length.setdefault(len(line.values), []).append(line.values)
+    kinds = {}
+    for length, values in by_length.items():
+        if length > 4:
+            kind = _kind(np.array(values, np.float64), keypoints)
+            if kind:
+                kinds[length] = kind
+    return kinds
+
+
+def _kind(values: Float64, keypoints: int) -> str | None:
+    """The same for lines [M, length] of one length above 4."""
+    count, length = values.shape
+    if keypoints:
+        return KEYPOINTS if length >= 4 + keypoints else SCORE if length == 5 else None
+    last = values[:, -1]
+    numbered = bool((np.isfinite(last) & (last == np.round(last)) & (last >= 0)).all())
+    if length == 5:
+        return TRACKS if numbered and (last > 1).any() else SCORE
+    if length == 6 and numbered and bool(((values[:, 4] >= 0) & (values[:, 4] <= 1)).all()):
+        return TRACKS
+    visibility = length >= 7 and (length - 4) % 3 == 0 and bool(np.isin(values[:, 6::3], (0, 1, 2)).all())
+    if visibility and (count > 1 or length % 2):
+        return KEYPOINTS
+    if length % 2:
+        return None
+    return KEYPOINTS if count > 2 and _points_within(values) else OUTLINES
+
+
+def _points_within(values: Float64) -> bool:
+    """Whether all numbers after the fourth are points inside the box of the first four (or 0, 0: not visible)."""
+    centre, size = values[:, None, :2], values[:, None, 2:4]
+    points = values[:, 4:].reshape(len(values), -1, 2)
+    inside = (np.abs(points - centre) <= size / 2 + 0.01).all(axis=2) | (points == 0).all(axis=2)
+    box = np.concatenate([values[:, :2] - values[:, 2:4] / 2, values[:, :2] + values[:, 2:4] / 2], axis=1)
+    return bool(inside.all() and (values[:, 2:4] > 0).all() and (box >= -0.02).all() and (box <= 1.02).all())
+
+
+def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float] | str:
+    """((x, y, width, height), score) of the numbers of one line of a kind; text: what is wrong with them."""
+    if len(values) > 4 and kind is None:
+        return f"{len(values) + 1} numbers; want `class x y width height`, or a class and the points of an outline"
+    if len(values) < 4:
+        return f"{len(values) + 1} numbers; want `class x y width height`, or a class and the points of an outline"
+    score = 1.0
+    if kind == SCORE or (kind == TRACKS and len(values) == 6):
+        score = values[4]
+        if not 0 <= score <= 1:
+            return (
+                f"the score, the last number, is {score:g}; want 0 to 1 (of rotated boxes write the four corners "
+                "instead of an angle)"
+            )
+    if kind == OUTLINES:
+        points = np.array(values).reshape(-1, 2)
+        if max(values) <= HIGHEST_FRACTION and not (OUTLINE[0] <= points.min() and points.max() <= OUTLINE[1]):
+            return f"{len(values) + 1} numbers that are no outline: its points lie outside the picture"
+        low, high = points.min(axis=0), points.max(axis=0)
+        values = [*((low + high) / 2).tolist(), *(high - low).tolist()]
+    return values[:4], score
+
+
+def to_pixels(fractions_cxcywh: Float64, width: int, height: int) -> Float64:
+    """Rows [M, 4] of a label file -> boxes_xyxy [M, 4] in pixels, in double precision."""
+    center, half = fractions_cxcywh[:, :2], fractions_cxcywh[:, 2:] / 2
+    return np.concatenate([center - half, center + half], axis=1) * np.array([width, height, width, height], np.float64)

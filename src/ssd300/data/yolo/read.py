@@ -1,0 +1,237 @@
+"""YOLO: pictures in images/, and beside them in labels/ one .txt a picture, with the boxes as fractions of the picture.
+
+A picture without a label file, or an empty one, has no boxes. `path` and the parts are relative to the file that
+describes the set; a part is a folder, a .txt with one picture a line, or a list of these.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.data.dataset import Action, Dataset, Note, Picture
+from ssd300.data.files import AnyCase, PictureFinder, folder_name, is_picture, lines_of, picture_size, read_text, walk
+from ssd300.data.fitting import fit_picture
+from ssd300.data.parts import Part
+from ssd300.data.sidecar import Sidecar
+from ssd300.data.suspicion import suspicion
+from ssd300.data.yolo.describe import Description
+from ssd300.data.yolo.labels import (
+    HIGHEST_FRACTION,
+    KEYPOINTS,
+    TRACKS,
+    Line,
+    box_of_line,
+    find_labels,
+    kind_of_lines,
+    label_path,
+    to_pixels,
+)
+from ssd300.errors import DatasetError, ImageError
+from ssd300.labels import ClassList
+from ssd300.limits import BOXES_PER_PICTURE
+
+NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"}
+Place = tuple[str, str, str]
+
+
+def read(part: Part) -> Dataset:
+    """One part -> Dataset. Faults of single files and lines stand in its `notes`.
+
+    Raises DatasetError where the part as a whole cannot be found.
+    """
+    described: Description = part.detail
+    if described.fault:
+        raise DatasetError(described.fault)
+    folder = described.file.parent
+    sidecar = Sidecar.beside(folder)
+    classes = sidecar.classes or described.classes
+    if classes.names != described.classes.names:
+        raise DatasetError(
+            f"{described.file}: `names` are not those of {sidecar.path}; edit both alike, or delete the latter"
+        )
+    reader = _Reader(folder, described, classes, sidecar)
+    for key in described.unused:
+        reader.note("field not used", "noted", (str(described.file), "", ""), f"{key!r} of the file is not used")
+    files = dict(_pictures_of_part(described, part.split, reader.notes))
+    found = [one for file, listed in files.items() if (one := reader.labelled(file, listed))]
+    pictures = tuple(reader.pictures(found))
+    reader.notes += _labels_without_pictures(files)
+    name = f"{folder_name(folder)}/{part.split}"
+    return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
+
+
+def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
+    """(picture, where it was listed: a folder or a .txt) of every picture of a part."""
+    path = described.file
+    for entry in described.entries[split]:
+        tried = _candidates(described, entry.replace("\\", "/"))
+        found = next((place for place in tried if place.exists()), None)
+        if found is None:
+            places = ", ".join(map(str, tried))
+            raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
+        if found.is_dir():
+            yield from ((file, found) for file in walk(found, is_picture))
+        else:
+            yield from _pictures_of_list(found, path.parent, notes)
+
+
+def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
+    finder = PictureFinder([file.parent, folder])
+    for number, line in lines_of(read_text(file, "list of pictures")):
+        picture = finder.find(line)
+        if picture is not None:
+            yield picture, file
+        else:
+            words = f"the picture is missing; tried {', '.join(map(str, finder.tried(line)))}"
+            notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
+
+
+def _candidates(described: Description, entry: str) -> list[Path]:
+    """Where a part may lie: below `path`, below the file's folder, and there without its leading folders.
+
+    Roboflow writes "../train/images", CVAT "data/train.txt", and another machine its own folders.
+    """
+    folder = described.file.parent
+    bases = [folder / described.base.replace("\\", "/")] if described.base else []
+    places = [base / entry for base in [*bases, folder]]
+    parts = Path(entry).parts
+    while parts and (parts[0] in ("..", "data", ".") or Path(entry).is_absolute()):
+        parts = parts[1:]
+        places += [folder.joinpath(*parts)] if parts else []
+    return list(dict.fromkeys(places))
+
+
+def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
+    """A fault for every label file of a part's folders that no picture belongs to: its boxes would be lost."""
+    labels = {str(label_path(picture)).casefold() for picture in pictures}
+    for folder in dict.fromkeys(pictures.values()):
+        labelled = label_path(folder / "any.jpg").parent
+        if labelled == folder or not folder.is_dir():
+            continue  # beside the pictures may lie other .txt files; a list need not name all pictures of a folder
+        for file in walk(labelled, lambda path: path.suffix.lower() == ".txt"):
+            if str(file).casefold() not in labels and file.name.lower() not in NO_PICTURE:
+                words = f"no picture belongs to the label file; looked in {folder}"
+                yield Note("label file without picture", "fault", str(file), file.stem, "", words)
+
+
+@dataclass
+class _Labelled:
+    """A picture with the lines of its label file, before it is decided what the numbers are."""
+
+    path: Path
+    size_wh: tuple[int, int]
+    labels: Path
+    name: str
+    lines: list[tuple[Place, Line]]
+
+
+@dataclass
+class _Reader:
+    folder: Path
+    described: Description
+    classes: ClassList  # the names of the description with the user's ids
+    sidecar: Sidecar
+    notes: list[Note] = field(default_factory=list)
+    seen: dict[Path, str] = field(default_factory=dict)  # label file -> the picture that had it
+    any_case: AnyCase = field(default_factory=AnyCase)
+
+    def note(self, kind: str, action: Action, place: Place, words: str) -> None:
+        self.notes.append(Note(kind, action, *place, words))
+
+    def labelled(self, path: Path, listed: Path) -> _Labelled | None:
+        """One picture with its lines; None where it cannot be used, with a note."""
+        try:
+            size = picture_size(path)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", (str(path), path.name, ""), str(error))
+            return None
+        name = _below(path, listed if listed.is_dir() else listed.parent)
+        labels = find_labels(path, self.any_case)
+        if labels is None:
+            labels = label_path(path)
+            words = f"no label file, so it has no boxes; tried {labels}"
+            self.note("picture without label file", "noted", (str(labels), name, ""), words)
+            return _Labelled(path, size, labels, name, [])
+        if labels in self.seen:
+            words = f"the label file is also that of {self.seen[labels]}: two pictures differ only in their extensions"
+            self.note("label file shared", "fault", (str(labels), name, ""), words)
+        self.seen[labels] = name
+        return _Labelled(path, size, labels, name, list(self._lines(labels, name)))
+
+    def _lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, Line]]:
+        try:
+            text = read_text(labels, "label file")
+        except DatasetError as error:
+            self.note("unreadable label file", "fault", (str(labels), picture, ""), str(error))
+            return
+        for count, (number, line) in enumerate(lines_of(text)):
+            place = (str(labels), picture, f"line {number}")
+            if count == BOXES_PER_PICTURE:
+                self.note("too many boxes", "fault", place, f"more than {BOXES_PER_PICTURE:,} boxes in one picture")
+                return
+            try:
+                index, *values = (float(word) for word in line.split())
+            except ValueError:
+                self.note("malformed line", "fault", place, f"{line[:60]!r} is not a row of numbers")
+                continue
+            if index not in self.described.classes.position_of_id:
+                words = (
+                    f"class index {index:g} is out of range; `names` has {len(self.classes)} classes, indices from 0"
+                )
+                self.note("unknown class id", "fault", place, words)
+                continue
+            yield place, Line(int(index), values)
+
+    def pictures(self, labelled: list[_Labelled]) -> Iterator[Picture]:
+        """The pictures with their boxes, once all lines of the part are known."""
+        lines = [line for one in labelled for _, line in one.lines]
+        kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
+        rest = {kind: sum(kinds.get(len(line.values)) == kind for line in lines) for kind in (KEYPOINTS, TRACKS)}
+        for kind, count in rest.items():
+            if count:
+                words = f"{count} of {len(lines)} lines have {kind} after the box; only the box is used"
+                self.note("numbers not used", "noted", (str(self.described.file), "", ""), words)
+        plain: list[list[float]] = []
+        for one in labelled:
+            yield self._picture(one, kinds, plain)
+        boxes = np.array(plain, np.float64).reshape(-1, 4)
+        self.notes += suspicion(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))
+
+    def _picture(self, one: _Labelled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
+        rows, scores, ids, places = [], [], [], []
+        for place, line in one.lines:
+            kind = kinds.get(len(line.values))
+            found = box_of_line(line.values, kind)
+            if isinstance(found, str):
+                self.note("malformed line", "fault", place, found)
+                continue
+            box, score = found
+            if max(box) > HIGHEST_FRACTION:
+                words = f"the numbers {box} are far above 1; YOLO boxes are fractions of the picture, not pixels"
+                self.note("pixels instead of fractions", "fault", place, words)
+                continue
+            plain += [box] if len(line.values) <= 5 else []
+            rows.append(box)
+            scores.append(score)
+            ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
+            places.append(place)
+        key = _below(label_path(one.path), self.folder)
+        image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
+        fields: dict[str, Any] = {"scores": scores}
+        try:
+            fields |= self.sidecar.fields(key, len(rows))
+        except DatasetError as error:
+            self.note("sidecar out of date", "fault", (str(one.labels), one.name, ""), str(error))
+        fractions = np.array(rows, np.float64).reshape(-1, 4)
+        boxes = to_pixels(fractions, *one.size_wh)
+        fitted = fit_picture(boxes, np.array(ids, np.int64), one.size_wh, places, self.notes, fields)
+        return Picture(one.path, image_id, *one.size_wh, fitted, file_name, labels=one.labels)
+
+
+def _below(path: Path, folder: Path) -> str:
+    """The path as seen from the folder, with slashes; the whole path where it lies elsewhere."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

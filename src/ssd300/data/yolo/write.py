@@ -1,0 +1,91 @@
+"""Writing YOLO: data.yaml, images/PART, labels/PART. Numbers have the fewest digits that read back the same float32."""
+
+import json
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ssd300.arrays import Bool, Float32, Float64
+from ssd300.data.copying import Copier, new_files
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.numbers import rounded
+from ssd300.data.parts import PARTS, Part
+from ssd300.data.sidecar import NAME, Sidecar
+from ssd300.data.yolo.labels import label_path, to_pixels
+from ssd300.files import write_whole
+from ssd300.labels import ClassList
+
+FRACTION_DIGITS = (6, 7, 8, 9, 10, 12, 14)  # after the point, tried in turn: other tools write six
+
+
+def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
+    """A set without parts is called train: YOLO knows no other way."""
+    sidecar = Sidecar(out / NAME)
+    folders = {}
+    for (split, dataset), own in zip(splits.items(), names, strict=True):
+        split = split if split in PARTS else "train"
+        folders[split] = f"images/{split}"
+        (out / "images" / split).mkdir(parents=True)
+        for picture, name in zip(dataset.pictures, own, strict=True):
+            copy(picture, out / "images" / split / name)
+            key = f"labels/{split}/{PurePosixPath(name).with_suffix('.txt')}"
+            write_labels(out / key, picture, dataset.classes)
+            sidecar.add(key, picture, held=set())
+        classes = dataset.classes
+    write_yaml(out / "data.yaml", classes, folders)
+    sidecar.write(classes)
+
+
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+    """PART.txt for each part and a data.yaml in `out`, with the pictures' paths from there."""
+    paths = new_files([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
+    sidecar = Sidecar(out / NAME)
+    for path, dataset in zip(paths, splits.values(), strict=False):
+        lines = []
+        for picture in dataset.pictures:
+            relative = Path(os.path.relpath(picture.path, out))
+            lines.append(f"./{relative.as_posix()}\n")  # "./" tells other programs, too: relative to the list
+            sidecar.add(label_path(out / relative).relative_to(out).as_posix(), picture, held=set())
+        write_whole(path, "".join(lines).encode(errors="surrogateescape"))
+        classes = dataset.classes
+    write_yaml(out / "data.yaml", classes, {split: f"{split}.txt" for split in splits}, part.detail.kpt_shape)
+    sidecar.write(classes)
+    return paths
+
+
+def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
+    """Boxes [M, 4] in pixels -> rows [M, 4] of a label file: center and size as fractions of the picture."""
+    limit = np.array([width, height, width, height], np.float64)
+    exact = boxes_xyxy.astype(np.float64) / limit
+    rows = np.concatenate([(exact[:, :2] + exact[:, 2:]) / 2, exact[:, 2:] - exact[:, :2]], axis=1)
+
+    def reads_back(candidate: Float64) -> Bool:
+        back = np.clip(to_pixels(candidate, width, height), 0, limit).astype(np.float32)
+        return np.asarray(np.all(back == boxes_xyxy, axis=1))
+
+    return rounded(rows, reads_back, FRACTION_DIGITS)
+
+
+def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
+    """The label file of one picture."""
+    boxes = picture.annotations
+    lines = []
+    rows = to_fractions(boxes.boxes_xyxy, picture.width, picture.height)
+    for class_id, row in zip(boxes.class_ids.tolist(), rows, strict=True):
+        numbers = " ".join(np.format_float_positional(value, trim="0") for value in row)
+        lines.append(f"{classes.position_of_id[class_id]} {numbers}\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def write_yaml(path: Path, classes: ClassList, splits: dict[str, str], kpt_shape: tuple[int, ...] = ()) -> None:
+    """A data.yaml: parts (name -> folder or list, relative to it) and class names."""
+    lines = [f"{split}: {_quoted(place)}" for split, place in splits.items()]
+    lines += [f"kpt_shape: {list(kpt_shape)}"] if kpt_shape else []
+    lines += ["names:", *(f"  {i}: {_quoted(name)}" for i, name in enumerate(classes.names))]
+    write_whole(path, ("\n".join(lines) + "\n").encode())
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # YAML reads a JSON string as it is
