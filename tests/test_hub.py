@@ -329,4 +329,7 @@ def test_pictures_are_prepared_without_torch(red_left):
         "try:\n    nvidia_ssd(pretrained=False)\nexcept MissingExtraError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "nvidia_ssd needs packages that are not installed: pip install 'ssd300[train]'", done
+    assert (
+        done.stdout.strip()
+        == "nvidia_ssd needs packages that are not installed: pip install '.[train]' in a clone of ssd300"
+    ), done

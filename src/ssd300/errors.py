@@ -51,7 +51,7 @@ class MissingExtraError(SSD300Error, ImportError):
     """An optional part of ssd300 is not installed."""
 
     def __init__(self, what: str, extra: str | None = None, *, package: str | None = None) -> None:
-        remedy = package or f"'ssd300[{extra}]'"
+        remedy = package or f"'.[{extra}]' in a clone of ssd300"
         super().__init__(f"{what} needs packages that are not installed: pip install {remedy}")
         self.extra = extra
 

@@ -88,4 +88,7 @@ def test_detecting_is_measured_without_torch() -> None:
         "except ImportError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "the torch runtime needs packages that are not installed: pip install 'ssd300[train]'\n"
+    assert (
+        done.stdout
+        == "the torch runtime needs packages that are not installed: pip install '.[train]' in a clone of ssd300\n"
+    )

@@ -72,7 +72,7 @@ def test_training_without_torch_names_the_extra(what, run, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     code, _, err = run("--what", what)
     assert code == 2
-    assert f"`ssd300 benchmark --what {what}` needs packages that are not installed: pip install 'ssd300[train]'" in err
+    assert f"`ssd300 benchmark --what {what}` needs packages that are not installed: pip install '.[train]'" in err
 
 
 def test_the_table_has_what_json_has(run, seeded_checkpoint) -> None:

@@ -19,9 +19,9 @@ def run(*arguments: str, monkeypatch, capsys) -> str:
 def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
     report = json.loads(run("--json", monkeypatch=monkeypatch, capsys=capsys))
     text = run(monkeypatch=monkeypatch, capsys=capsys)
-    assert list(report) == ["versions", "cpu", "threads", "runtimes", "extras", "caches", "settings"]
+    assert list(report) == ["versions", "cpu", "threads", "runtimes", "extras", "caches", "settings", "advice"]
     for title, facts in report.items():
-        assert f"{title}\n" in text
+        assert (f"{title}\n" in text) == bool(facts)
         for name, value in facts.items():
             assert f"  {name} " in text
             assert str(value) in text
@@ -68,8 +68,8 @@ def test_extras_name_what_is_missing(monkeypatch) -> None:
     monkeypatch.setattr(doctor.metadata, "version", version)
     extras = doctor._extras()
     assert extras["data"] == "installed"
-    assert extras["eval"] == "needs hotcoco: pip install 'ssd300[eval]'"
-    assert extras["train"] == "needs hotcoco, torch: pip install 'ssd300[train]'"
+    assert extras["eval"] == "needs hotcoco: pip install '.[eval]' in a clone of ssd300"
+    assert extras["train"] == "needs hotcoco, torch: pip install '.[train]' in a clone of ssd300"
     assert "dev" not in extras
 
 
@@ -88,3 +88,22 @@ def test_caches_are_measured(own_cache) -> None:
     caches = doctor.examine()["caches"]
     assert caches["downloads"] == f"{own_cache} (1 files, 1.0 MiB)"
     assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 files, 0.5 MiB)"
+
+
+@pytest.mark.parametrize(
+    ("report", "advised"),
+    [
+        ({}, []),
+        ({"runtimes": {"openvino": "broken: no such file"}}, ["openvino"]),
+        ({"cpu": {"VNNI": "no", "capped to": "AVX2"}}, ["ONEDNN_MAX_CPU_ISA", "precision"]),
+        ({"threads": {"CPUs this process may use": 1}}, ["threads"]),
+        ({"threads": {"cgroup quota": "1.50 CPUs"}}, ["quota"]),
+    ],
+)
+def test_advice_is_given_only_where_there_is_something_to_do(report, advised) -> None:
+    fine = {
+        "cpu": {"VNNI": "yes"},
+        "threads": {"CPUs of the machine": 2, "CPUs this process may use": 2, "cgroup quota": "none"},
+        "runtimes": {"openvino": "2026.0, loads"},
+    }
+    assert list(doctor._advice({title: facts | report.get(title, {}) for title, facts in fine.items()})) == advised

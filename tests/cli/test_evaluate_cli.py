@@ -113,7 +113,7 @@ def test_without_the_extra(evaluate, data, tmp_path, package, arguments) -> None
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "blocked")}
     result = evaluate("--data", data, *arguments, cwd=tmp_path, env=environment)
     assert (result.returncode, result.stdout) == (2, "")
-    assert "pip install 'ssd300[eval]'" in result.stderr
+    assert "pip install '.[eval]' in a clone of ssd300" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -42,8 +42,8 @@ def test_models_lists_every_name() -> None:
     result = ssd300("models")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["NAME", "STATE", "SIZE", "METRIC", "LICENCE"]
-    assert [line.split()[0] for line in lines[1:]] == [entry.name for entry in catalogue()]
+    assert [line.split()[0] for line in lines if line[0] != " "] == [entry.name for entry in catalogue()]
+    assert max(map(len, lines)) < 80
     assert "Downloads go to" in result.stderr
 
 
@@ -86,7 +86,7 @@ def test_info_of_a_backbone_says_that_it_detects_nothing(tmp_path) -> None:
     tensors = {"conv1.weight": torch.ones(64, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
     torch.save(tensors, tmp_path / "resnet.pth")
     result = ssd300("info", tmp_path / "resnet.pth")
-    assert "starts a training, detects nothing" in result.stdout
+    assert "starts a training, detects nothing" in " ".join(result.stdout.split())
     assert json.loads(ssd300("info", tmp_path / "resnet.pth", "--json").stdout)["metadata"] is None
 
 

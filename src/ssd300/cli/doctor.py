@@ -42,8 +42,10 @@ def doctor(
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
     for title, facts in report.items():
-        typer.echo(f"{title}")
-        wide = max(map(len, facts), default=0)
+        if not facts:
+            continue
+        typer.echo(title)
+        wide = max(map(len, facts))
         for name, value in facts.items():
             typer.echo(f"  {name:<{wide}}  {value}".rstrip())
 
@@ -51,7 +53,7 @@ def doctor(
 def examine() -> dict[str, dict[str, Any]]:
     """Everything that the doctor knows: title -> name -> value."""
     openvino = _openvino()
-    return {
+    report = {
         "versions": _versions(),
         "cpu": _cpu(openvino),
         "threads": _threads(),
@@ -60,6 +62,23 @@ def examine() -> dict[str, dict[str, Any]]:
         "caches": _caches(),
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
+    return report | {"advice": _advice(report)}
+
+
+def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """What would make this machine detect, or detect faster; empty where all is well."""
+    cpu, threads, advice = report["cpu"], report["threads"], {}
+    if report["runtimes"]["openvino"].startswith("broken"):
+        advice["openvino"] = "nothing is detected without it: pip install --force-reinstall openvino"
+    if "capped to" in cpu:
+        advice["ONEDNN_MAX_CPU_ISA"] = "unset it, unless you mean to measure a weaker CPU: it slows the network down"
+    if cpu.get("VNNI") == "no":
+        advice["precision"] = "this CPU has no VNNI: INT8 is faster than float32 here, but by less than on newer CPUs"
+    if threads["CPUs this process may use"] < threads["CPUs of the machine"]:
+        advice["threads"] = "this process may use only a part of the CPUs (taskset or a container's cpuset)"
+    if threads["cgroup quota"] != "none":
+        advice["quota"] = f"a container limits the CPU time to {threads['cgroup quota']}; more threads are no faster"
+    return advice
 
 
 def _versions() -> dict[str, str]:
@@ -105,7 +124,7 @@ def _extras() -> dict[str, str]:
 
 def _state_of_extra(extra: str, packages: dict[str, list[str]]) -> str:
     missing = [name for name in _leaves(extra, packages) if _installed(name) == "not installed"]
-    return f"needs {', '.join(missing)}: pip install 'ssd300[{extra}]'" if missing else "installed"
+    return f"needs {', '.join(missing)}: pip install '.[{extra}]' in a clone of ssd300" if missing else "installed"
 
 
 def _leaves(extra: str, packages: dict[str, list[str]]) -> Iterator[str]:

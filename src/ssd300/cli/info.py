@@ -1,6 +1,8 @@
 """`ssd300 info`: what a model file is."""
 
 import json
+import shutil
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,5 +68,21 @@ def _words(facts: "FileFacts") -> str:
             "parent": metadata.parent_sha256,
         } | {f"training {key}": value for key, value in (metadata.training or {}).items()}
     lines = {key: value for key, value in lines.items() if value not in (None, "")}
-    width = max(map(len, lines))
-    return "\n".join(printable(f"{key:<{width}}  {value}") for key, value in lines.items())
+    width = max(map(len, lines)) + 2
+    columns = shutil.get_terminal_size().columns  # 80 where there is no terminal
+    return "\n".join(_folded(f"{key:<{width}}", printable(_plain(value)), columns) for key, value in lines.items())
+
+
+def _plain(value: Any) -> str:
+    """A value of the metadata without JSON's marks."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _folded(key: str, text: str, columns: int) -> str:
+    """The text beside its key, on as many lines as it needs; a word that is too long keeps its line."""
+    lines = textwrap.wrap(text, max(columns - len(key), 20), break_long_words=False, break_on_hyphens=False)
+    return "\n".join((key if i == 0 else " " * len(key)) + line for i, line in enumerate(lines or [""]))

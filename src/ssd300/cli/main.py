@@ -47,6 +47,8 @@ app.command()(models)
 app.command()(quantize)
 app.command()(serve)
 app.command()(train)
+app.command("predict", hidden=True)(detect)  # the names of these verbs in other packages
+app.command("val", hidden=True)(evaluate)
 app.add_typer(data, name="data")
 app.add_typer(weights, name="weights")
 

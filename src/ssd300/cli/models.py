@@ -1,14 +1,13 @@
 """`ssd300 models`: which models have a name, and where they are."""
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from ssd300.weights.catalog import CatalogueEntry
-
-_HEADINGS = {"name": "NAME", "state": "STATE", "size": "SIZE", "metric": "METRIC", "licence": "LICENCE"}
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
@@ -24,10 +23,10 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pr
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    table = [_HEADINGS, *({**row, "size": _size(row["size_bytes"])} for row in rows)]
-    widths = {key: max(len(row[key]) for row in table) for key in _HEADINGS}
-    for row in table:
-        typer.echo("  ".join(f"{row[key]:<{widths[key]}}" for key in _HEADINGS).rstrip())
+    for row in rows:
+        typer.echo(f"{row['name']:<22}{row['state']:<14}{_size(row['size_bytes'])}")
+        for words in (row["metric"], row["licence"]):
+            typer.echo(textwrap.fill(words, 78, initial_indent="  ", subsequent_indent="    "))
     typer.echo(f"Downloads go to {cache_folder()}.", err=True)
 
 
