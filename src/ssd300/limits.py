@@ -12,3 +12,6 @@ XML_TAG = 2**20  # one tag with its attributes: parsing takes the square of its 
 YAML_BYTES = 2**24
 LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
 CSV_BYTES = 2**32
+
+# Video
+FRAME_PIXELS = 2**26  # 67 megapixels: twice 8k

@@ -60,6 +60,48 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects; pass the picture's own address")
 
 
+def open_stream(url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, str]:
+    """A connection whose answer is not read yet, the answer, and the address it came from after redirects.
+
+    The rules are those of `fetch`, but for time and size: a stream has no end. Raises DownloadError without naming the
+    address, which may hold a password.
+    """
+    if is_offline():
+        raise DownloadError("not opened, SSD300_OFFLINE is set")
+    target = url
+    try:
+        for _ in range(MAX_REDIRECTS + 1):
+            connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"))
+            try:
+                connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
+                response = connection.getresponse()
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                connection.close()
+                raise DownloadError(f"cannot be opened ({error or type(error).__name__}); check the address") from error
+            location = response.getheader("Location")
+            if response.status in _REDIRECTS and location:
+                connection.close()
+                target, headers = urljoin(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
+            elif response.status not in (200, 206):
+                connection.close()
+                raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
+            else:
+                return connection, response, target
+    except _Refused as error:
+        raise DownloadError(str(error)) from error
+    raise DownloadError(f"more than {MAX_REDIRECTS} redirects; pass the stream's own address")
+
+
+def checked_host(host: str, port: int) -> str:
+    """An address of the host, as a number, that may be connected to. Raises DownloadError by the rules of `fetch`."""
+    if is_offline():
+        raise DownloadError("not opened, SSD300_OFFLINE is set")
+    try:
+        return str(_checked_addresses(host, port, _switched_on("SSD300_ALLOW_PRIVATE_URLS"))[0][1][0])
+    except _Refused as error:
+        raise DownloadError(str(error)) from error
+
+
 class _Refused(Exception):
     """Why one hop failed, without the address."""
 

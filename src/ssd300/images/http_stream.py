@@ -1,0 +1,98 @@
+"""A stream over http(s) as a file object for FFmpeg, so that every connection keeps to the rules of `fetch`."""
+
+import contextlib
+import http.client
+import socket
+from threading import Lock
+
+from ssd300.errors import DownloadError
+from ssd300.images.fetch import open_stream
+
+
+class HttpFile:
+    """The bytes of an address, read as they come; from another place in it, if the server can.
+
+    `close` may be called from another thread: a read under way then ends at once. Raises DownloadError.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self._headers = headers
+        self._parts: list[HttpFile] = []
+        self._closing = Lock()
+        self._closed = False
+        self._place = 0
+        self._connection, self._answer, self.name = open_stream(url, headers)
+        self.content_type = (self._answer.getheader("Content-Type") or "").lower()
+        self._size = self._answer.length
+        self._seekable = self._size is not None and self._answer.getheader("Accept-Ranges", "") == "bytes"
+
+    @property
+    def is_playlist(self) -> bool:
+        """Whether the address or its answer says that it is an HLS playlist."""
+        return "mpegurl" in self.content_type or self.name.split("?")[0].lower().endswith(".m3u8")
+
+    def part(self, url: str) -> "HttpFile":
+        """A file that this one names, such as a piece of a playlist; it is closed with this one."""
+        if not url.lower().startswith(("http://", "https://")):
+            raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
+        part = HttpFile(url, self._headers if _host(url) == _host(self.name) else {})
+        with self._closing:
+            self._parts = [one for one in self._parts if not one._closed]
+            self._parts.append(part)
+            late = self._closed
+        if late:
+            part.close()
+        return part
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; b"" at the end."""
+        try:
+            piece = b"" if self._closed else self._answer.read1(size)
+        except (OSError, http.client.HTTPException, ValueError):  # cut, silent, or closed meanwhile
+            return b""
+        self._place += len(piece)
+        return piece
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._seekable
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to another place by asking the server anew."""
+        size = self._size or 0
+        place = offset + (0, self._place, size)[whence]
+        if place != self._place:
+            self._hang_up()
+            self._place = place
+            if place < size:
+                headers = {**self._headers, "Range": f"bytes={place}-"}
+                self._connection, self._answer, _ = open_stream(self.name, headers)
+        return place
+
+    def close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            parts = list(self._parts)
+        for part in parts:
+            part.close()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End the connection also where another thread reads from it: closing alone would wait for that thread."""
+        line = self._connection.sock
+        if line is not None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        if not self._closed:
+            self._connection.close()
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()

@@ -1,0 +1,204 @@
+"""Cameras and streams: a thread reads each, and at most one frame waits to be taken.
+
+Whoever looks takes the newest frame; an older one that nobody took is dropped and counted, so that answers are never
+older than the newest frame plus the time they take. A cut connection is opened again, after growing pauses. An http(s)
+address that is a file of known length is no live stream: its frames are all given, and wait to be taken.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ssd300.errors import DownloadError, ImageError, SSD300Error
+from ssd300.images.video import Frame, FrameReader, Tell
+from ssd300.images.video_open import Opened, is_camera, open_video, require_av, shown
+
+if TYPE_CHECKING:
+    import av.video.frame
+
+FIRST_TRIES = 3  # to open a stream that never gave a frame
+RECONNECT_SECONDS = 300.0  # for so long a stream that gave frames before is tried again
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
+_CLOSE_SECONDS = 1.5  # that closing waits for the thread; FFmpeg may hold it for SILENT_SECONDS, then it ends by itself
+
+
+@dataclass
+class LiveCounts:
+    """What became of a stream's frames so far: received = given + dropped + damaged, and one that may wait."""
+
+    received: int = 0
+    given: int = 0
+    dropped: int = 0
+    damaged: int = 0
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    index: int
+    time_s: float
+    arrived: float
+    raw: "av.video.frame.VideoFrame"
+    reader: FrameReader
+
+
+class LiveStream:
+    """One camera or stream that is read in a thread from `start` on. `ready`, shared by several, tells of frames."""
+
+    def __init__(self, source: Any, *, every: int = 1, ready: threading.Condition | None = None) -> None:
+        """`every`: only each frame whose number is a multiple of it is given. Raises MissingExtraError without PyAV."""
+        require_av()
+        self.name = shown(source)
+        self.counts = LiveCounts()
+        self.error: SSD300Error | None = None  # why it ended, if not of itself
+        self.ended = False  # nothing will come any more
+        self.live = True
+        self._source, self._every = source, every
+        self._ready = ready or threading.Condition()
+        self._waiting: _Waiting | None = None
+        self._stop = threading.Event()
+        self._opened: Opened | None = None
+        self._began: float | None = None  # when the first frame came
+        self._thread = threading.Thread(target=self._run, name=f"ssd300 {self.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def has_frame(self) -> bool:
+        """Whether `take` has something to give."""
+        return self._waiting is not None
+
+    def take(self) -> tuple[Frame, float] | None:
+        """The newest frame that was not taken yet, and when it came (by `time.monotonic`); None if there is none."""
+        with self._ready:
+            waiting, self._waiting = self._waiting, None
+            self._ready.notify_all()
+        if waiting is None:
+            return None
+        rgb = waiting.reader.rgb(waiting.raw, waiting.index)
+        if rgb is None:
+            self.counts.damaged += 1
+            return None
+        self.counts.given += 1
+        return Frame(waiting.index, waiting.time_s, rgb), waiting.arrived
+
+    def close(self) -> None:
+        """Stop reading, from any state and within two seconds."""
+        with self._ready:
+            self._stop.set()
+            if self._waiting is not None:
+                self._waiting = None
+                self.counts.dropped += 1
+            self._ready.notify_all()
+        opened = self._opened
+        if opened is not None and opened.file is not None:
+            opened.file.close()  # ends a read under way
+        if self._thread.ident is not None:
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._read_until_stopped()
+        except SSD300Error as error:
+            self.error = None if self._stop.is_set() else error
+        finally:
+            with self._ready:
+                self.ended = True
+                self._ready.notify_all()
+
+    def _read_until_stopped(self) -> None:
+        """Open and read, again and again; the pauses start anew after each connection that gave a frame."""
+        tries, last_frame = 0, time.monotonic()
+        while not self._stop.is_set():
+            before = self.counts.received
+            failure: SSD300Error = DownloadError(f"{self.name}: the stream ended")
+            try:
+                if self._read_once():
+                    return
+            except (ImageError, DownloadError) as error:
+                failure = error
+            if self.counts.received > before:
+                tries, last_frame = 0, time.monotonic()
+            tries += 1
+            if is_camera(self._source) or (not self.counts.received and tries >= FIRST_TRIES):
+                raise failure
+            if time.monotonic() - last_frame > RECONNECT_SECONDS and self.counts.received:
+                raise DownloadError(f"{self.name}: no frame for {RECONNECT_SECONDS:g} seconds; last: {failure}")
+            self._stop.wait(min(FIRST_PAUSE * 2 ** (tries - 1), LONGEST_PAUSE))
+            self.counts.reconnects += 1 if self.counts.received and not self._stop.is_set() else 0
+
+    def _read_once(self) -> bool:
+        """Open and read to the end; whether this was a file of known length, which has an end."""
+        opened = open_video(self._source)
+        self._opened, self.live = opened, opened.live
+        try:
+            if self._stop.is_set():
+                return True
+            reader = FrameReader(opened, self.name)
+            paced = _Pace() if opened.live and "hls" in opened.container.format.name else None
+            base, damaged = self.counts.received + self.counts.damaged, self.counts.damaged
+            for index, time_s, raw in reader.raw_frames():
+                self.counts.damaged = damaged + reader.damage.count
+                if paced is not None:
+                    self._stop.wait(paced.seconds_until(time_s))
+                if self._stop.is_set():
+                    return True
+                self._offer(base + index, time_s, raw, reader)
+            return not opened.live
+        finally:
+            self._opened = None
+            opened.close()
+
+    def _offer(self, index: int, time_s: float, raw: "av.video.frame.VideoFrame", reader: FrameReader) -> None:
+        """Let a frame wait to be taken, in place of an older one."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        with self._ready:
+            self.counts.received += 1
+            if index % self._every:
+                self.counts.dropped += 1
+                return
+            while not self.live and self._waiting is not None and not self._stop.is_set():
+                self._ready.wait()
+            if self._waiting is not None:
+                self.counts.dropped += 1
+            self._waiting = _Waiting(index, now - self._began if self.live else time_s, now, raw, reader)
+            self._ready.notify_all()
+
+
+class _Pace:
+    """When the frames of a playlist are due: its pieces come all at once, and each holds seconds of video."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+
+    def seconds_until(self, time_s: float) -> float:
+        now = time.monotonic()
+        if self._start is None or now - time_s > self._start + 1:  # the first frame, or late: newer ones are due now
+            self._start = now - time_s
+        return max(0.0, self._start + time_s - now)
+
+
+def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> Iterator[Frame]:
+    """The newest frame of one camera or stream, again and again; `video.frames` says more."""
+    ready = threading.Condition()
+    stream = LiveStream(source, every=every, ready=ready)
+    stream.start()
+    try:
+        while True:
+            with ready:
+                ready.wait_for(lambda: stream.has_frame() or stream.ended)
+            if (taken := stream.take()) is not None:
+                yield taken[0]
+            elif stream.ended:
+                break
+        if stream.error is not None:
+            raise stream.error
+        if tell and stream.counts.damaged:
+            tell(f"{stream.name}: {stream.counts.damaged} damaged frames left out")
+    finally:
+        stream.close()

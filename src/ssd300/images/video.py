@@ -1,0 +1,208 @@
+"""The frames of a video file, each exactly once and in order, as RGB arrays with their number and time."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssd300.arrays import UInt8
+from ssd300.errors import ArgumentError, ImageError
+from ssd300.images.video_open import Opened, is_camera, is_stream, open_video, shown
+from ssd300.limits import FRAME_PIXELS
+
+if TYPE_CHECKING:
+    import av
+    import av.container
+    import av.video.frame
+    import av.video.stream
+
+Tell = Callable[[str], None]
+_MANY_PIXELS = 1280 * 720  # from here on a frame is decoded by several threads
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame: its number in the video from 0, its time in seconds from the start, RGB uint8 [H, W, 3], upright."""
+
+    index: int
+    time_s: float
+    rgb: UInt8
+
+
+@dataclass
+class Damage:
+    """The frames of a video that could not be decoded: how many, and the places of the first ones."""
+
+    name: str
+    count: int = 0
+    first: tuple[int, ...] = ()
+
+    def add(self, index: int) -> None:
+        self.count += 1
+        if len(self.first) < 5:
+            self.first = (*self.first, index)
+
+    def __str__(self) -> str:
+        places = ", ".join(map(str, self.first)) + (", ..." if self.count > len(self.first) else "")
+        frames = "frame is" if self.count == 1 else "frames are"
+        return f"{self.name}: {self.count} damaged {frames} left out (number {places})"
+
+
+def frames(
+    source: Any, *, every: int = 1, start: float | None = None, end: float | None = None, tell: Tell | None = None
+) -> Iterator[Frame]:
+    """The frames of a video file, a camera or a stream, as they come. Close the iterator to stop early.
+
+    Args:
+        source: a file's path, a camera's number or device, an address (rtsp, rtmp, http, https).
+        every: give only each frame whose number is a multiple of it.
+        start: give frames from this time on, in seconds; the frames before are decoded, so that numbers stay true.
+        end: stop before the first frame at or after this time, in seconds.
+        tell: is called at the end with a line about damaged frames, if there were any, or a file that is cut off.
+
+    Files give every frame once, in order. Cameras and streams give the newest frame that there is (see `live`).
+
+    Raises ImageError or DownloadError for a source that cannot be read, ArgumentError, MissingExtraError.
+    """
+    if not isinstance(every, int) or every < 1:
+        raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not value >= 0:
+            raise ArgumentError(f"{name} must be at least 0 seconds, got {value}")
+    if is_camera(source) or is_stream(source):
+        from ssd300.images.live import stream_frames
+
+        found = stream_frames(source, every=every, tell=tell)
+    else:
+        found = _file_frames(source, every, tell)
+    return _between(found, start or 0.0, end)
+
+
+def _between(found: Iterator[Frame], start: float, end: float | None) -> Iterator[Frame]:
+    with closing(found):  # type: ignore[type-var]
+        for frame in found:
+            if end is not None and frame.time_s >= end:
+                return
+            if frame.time_s >= start:
+                yield frame
+
+
+def _file_frames(source: Any, every: int, tell: Tell | None) -> Iterator[Frame]:
+    with closing(open_video(source)) as opened:
+        reader = FrameReader(opened, shown(source))
+        for index, time_s, raw in reader.raw_frames():
+            if index % every == 0 and (rgb := reader.rgb(raw, index)) is not None:
+                yield Frame(index, time_s, rgb)
+        if tell:
+            for words in reader.faults():
+                tell(words)
+
+
+class FrameReader:
+    """Decodes an open video."""
+
+    def __init__(self, opened: Opened, name: str) -> None:
+        """Raises ImageError where there is no video in it, or its frames are too large."""
+        from av.video.reformatter import VideoReformatter
+
+        if not opened.container.streams.video:
+            raise ImageError(f"{name}: there is no video in it; expected a file or stream with pictures")
+        self._container = opened.container
+        self._stream = opened.container.streams.video[0]
+        self._name = name
+        self._reformatter = VideoReformatter()
+        self.damage = Damage(name)
+        self.found = 0
+        self._cut = False
+        context = self._stream.codec_context
+        if context is None:
+            raise ImageError(f"{name}: its video is of a kind that cannot be decoded")
+        self._check_size(context.width, context.height)
+        many = context.width * context.height >= _MANY_PIXELS
+        # Threads that decode several frames at once hold frames back, which live video must not.
+        context.thread_type = "SLICE" if opened.live else "AUTO" if many else "NONE"
+        context.thread_count = 0 if many else 1
+        context.options = {"max_pixels": str(FRAME_PIXELS)}
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > FRAME_PIXELS:
+            raise ImageError(
+                f"{self._name}: frames of {width}x{height} are larger than the {FRAME_PIXELS:,} pixels that are read; "
+                f"make the video smaller first"
+            )
+
+    def raw_frames(self) -> Iterator[tuple[int, float, "av.video.frame.VideoFrame"]]:
+        """(number, seconds, frame) of each frame that can be decoded. Raises ImageError if there is none.
+
+        A number stands for a place in the video: damaged frames have theirs. Seconds grow from frame to frame.
+        """
+        import av
+
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        step = float(1 / rate) if rate else 1 / 30
+        offset = (self._container.start_time or 0) / 1_000_000
+        last = -step
+        for index, raw in enumerate(self._decoded()):
+            if raw is None or raw.is_corrupt:
+                self.damage.add(index)
+            else:
+                try:
+                    time_s = last + step if raw.time is None else raw.time - offset
+                except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
+                    time_s = last + step
+                last = time_s if time_s > last else last + step
+                self.found += 1
+                yield index, max(last, 0.0) if index == 0 else last, raw
+        if not self.found:
+            damaged = f"all {self.damage.count} that it holds are damaged" if self.damage.count else "it holds none"
+            raise ImageError(f"{self._name}: not one frame can be decoded: {damaged}")
+
+    def _decoded(self) -> Iterator["av.video.frame.VideoFrame | None"]:
+        """Frames in the order they are shown; None for one that cannot be decoded."""
+        import av
+
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, ValueError):
+                self._cut = True
+                packet = None
+            try:
+                found = self._stream.decode(packet) if packet is not None else self._flushed()
+            except (av.FFmpegError, ValueError, EOFError):
+                yield None
+                found = []
+            yield from found
+            if packet is None:
+                return
+
+    def _flushed(self) -> list["av.video.frame.VideoFrame"]:
+        """What the decoder still holds after a container that broke off; nothing where its end was read."""
+        return list(self._stream.decode(None)) if self._cut else []
+
+    def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
+        """The pixels [H, W, 3], turned as the video says; None, and counted as damaged, if they cannot be made."""
+        import av
+
+        try:
+            rgb = np.asarray(self._reformatter.reformat(raw, format="rgb24").to_ndarray(), np.uint8)
+            turns = round(raw.rotation / 90) % 4
+        except (av.FFmpegError, ValueError, MemoryError):
+            self.damage.add(index)
+            return None
+        return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+    def faults(self) -> list[str]:
+        """Lines about what was left out so far."""
+        words = [str(self.damage)] if self.damage.count else []
+        expected = self._stream.frames
+        missing = expected - self.found - self.damage.count
+        if self._cut or missing > 0:
+            of = f" of {expected}" if missing > 0 else ""
+            words.append(
+                f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
+            )
+        return words

@@ -1,0 +1,247 @@
+"""Opening what moves: video files, cameras, and streams over rtsp, rtmp and http(s). FFmpeg does it, through PyAV."""
+
+import base64
+import errno
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from ssd300.errors import DownloadError, ImageError, MissingExtraError
+from ssd300.images.addresses import is_url, local_path
+
+if TYPE_CHECKING:
+    import av
+    import av.container
+
+EXTENSIONS = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
+    ".ogv", ".mjpeg", ".mjpg", ".m3u8",
+)  # fmt: skip
+SILENT_SECONDS = 10.0  # a stream that sends nothing for so long counts as cut
+
+_STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+_SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
+_CAMERA = re.compile(r"/dev/video\d+")
+
+
+@dataclass
+class Opened:
+    """An open container, and whether it is live: it then has no end that is known, and does not wait for its reader."""
+
+    container: "av.container.InputContainer"
+    live: bool
+    file: Any = None  # the Python object that it reads from, if any
+
+    def close(self) -> None:
+        self.container.close()
+        if self.file is not None:
+            self.file.close()
+
+
+def is_camera(source: Any) -> bool:
+    """Whether it is the number of a camera, or a camera's device file.
+
+    >>> is_camera(0), is_camera("1"), is_camera("/dev/video0"), is_camera("clip.mp4")
+    (True, True, True, False)
+    """
+    if isinstance(source, int) and not isinstance(source, bool):
+        return source >= 0
+    text = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
+    return (text.isascii() and text.isdigit() and not os.path.exists(text)) or bool(_CAMERA.fullmatch(text))
+
+
+def is_stream(source: Any) -> bool:
+    """Whether it is an address that is opened as a stream: rtsp, rtmp, http(s).
+
+    >>> is_stream("rtsp://camera.example/1"), is_stream("https://a.example/live.m3u8"), is_stream("clip.mp4")
+    (True, True, False)
+    """
+    return is_url(source) or (isinstance(source, str) and urlsplit_scheme(source) in _STREAM_PORTS)
+
+
+def is_video(source: Any) -> bool:
+    """Whether a source's name says that it moves: a camera, a stream, or a file with one of EXTENSIONS.
+
+    An http(s) address is taken for a video by the extension of its path only. A .gif is a picture: it is a video only
+    to those who ask for its frames.
+    """
+    if is_camera(source):
+        return True
+    if not isinstance(source, str | os.PathLike):
+        return False
+    text = os.fsdecode(source)
+    if is_stream(text) and not is_url(text):
+        return True
+    return (text.split("?")[0].split("#")[0] if is_url(text) else text).lower().endswith(EXTENSIONS)
+
+
+def urlsplit_scheme(text: str) -> str:
+    """The scheme of an address in lower case, "" for a path."""
+    return text.partition("://")[0].lower() if "://" in text else ""
+
+
+def shown(source: Any) -> str:
+    """The name of a source in messages and results: an address without its password and secret parameters.
+
+    >>> shown("rtsp://admin:hunter2@cam.example:554/live?channel=1&token=abc")
+    'rtsp://cam.example:554/live?channel=1&token=***'
+    """
+    if is_camera(source):
+        return f"camera {source}" if not str(source).startswith("/") else str(source)
+    text = os.fsdecode(source) if isinstance(source, str | os.PathLike) else str(source)
+    if "://" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return f"{urlsplit_scheme(text)}://..."  # what is left may hold a password
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    hidden = urlencode([(k, "***" if _SECRET.search(k) else v) for k, v in query], safe="*/:")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, hidden, ""))
+
+
+def require_av() -> None:
+    """Raise MissingExtraError unless PyAV is installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("reading video", "video") from error
+
+
+def open_video(source: Any) -> Opened:
+    """Open a file, camera or stream. Raises ImageError (files, cameras) or DownloadError (addresses), without secrets.
+
+    Takes up to SILENT_SECONDS for a stream that does not answer.
+    """
+    require_av()
+    import av
+
+    name = shown(source)
+    try:
+        if is_camera(source):
+            return _open_camera(source)
+        if is_url(source):
+            return _open_http(source)
+        if is_stream(source):
+            return _open_stream(source)
+        return _open_file(Path(local_path(os.fsdecode(source))), name)
+    except av.FFmpegError as error:
+        kind = DownloadError if is_stream(source) else ImageError
+        raise kind(f"{name}: {_fault(error, source)}") from None  # its text may hold the password
+    except DownloadError as error:
+        raise DownloadError(f"{name}: {error}") from None
+    except (ValueError, UnicodeError) as error:
+        raise ImageError(f"{name}: cannot be opened as a video ({type(error).__name__}); check the source") from None
+
+
+def _open_file(path: Path, name: str) -> Opened:
+    import av
+
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            with path.open("rb"):
+                pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a name"
+        raise ImageError(f"{name}: cannot be read as a video ({reason}); check the path") from error
+    if not stat.S_ISREG(mode):
+        raise ImageError(f"{name}: not a file; expected a video file, a camera or a stream's address")
+    # Only local files: a playlist in disguise must not make this machine open addresses.
+    options = {"protocol_whitelist": "file,crypto,data"}
+    container = av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+    return Opened(container, live=False)
+
+
+def _open_camera(source: Any) -> Opened:
+    import av
+
+    text = str(source)
+    if sys.platform == "darwin":
+        return Opened(av.open(text, format="avfoundation", options={"framerate": "30"}), live=True)
+    if not sys.platform.startswith("linux"):
+        raise ImageError(f"{shown(source)}: cameras are read on Linux and macOS; open a stream of it, such as rtsp://")
+    device = text if text.startswith("/") else f"/dev/video{text}"
+    if not os.path.exists(device):
+        raise ImageError(f"{shown(source)}: no such camera: there is no {device}; check that it is plugged in")
+    if not stat.S_ISCHR(os.stat(device).st_mode):
+        raise ImageError(f"{shown(source)}: {device} is not a camera")
+    return Opened(av.open(device, format="v4l2", timeout=SILENT_SECONDS), live=True)
+
+
+def _open_stream(source: str) -> Opened:
+    """rtsp and rtmp: FFmpeg connects to the address that was checked."""
+    import av
+
+    from ssd300.images.fetch import checked_host
+
+    parts = urlsplit(source)
+    scheme = parts.scheme.lower()
+    if not parts.hostname:
+        raise ValueError("no host")
+    port = parts.port or _STREAM_PORTS[scheme]
+    address = checked_host(parts.hostname, port)
+    user = parts.netloc.rpartition("@")[0]
+    where = f"{user}@" if user else ""
+    where += f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    if scheme.startswith("rtsp"):
+        options |= {"rtsp_transport": "tcp", "max_delay": "500000"}
+    url = urlunsplit((scheme, where, parts.path, parts.query, ""))
+    return Opened(av.open(url, options=options, timeout=SILENT_SECONDS, metadata_errors="replace"), live=True)
+
+
+def _open_http(source: str) -> Opened:
+    """http(s): the bytes come through our own checked connections, also those of the parts of an HLS playlist."""
+    import av
+
+    from ssd300.images.http_stream import HttpFile
+
+    parts = urlsplit(source)
+    headers = {}
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    bare = urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], quote(parts.path, "/%~:@!$&'()*+,;="), parts.query, "")
+    )
+    file = HttpFile(bare, headers)
+    try:
+        container = av.open(
+            file,
+            mode="r",
+            format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
+            container_options={"http_persistent": "0", "fflags": "nobuffer"} if file.is_playlist else {},
+            io_open=lambda url, _flags, _options: file.part(url),
+            timeout=2 * SILENT_SECONDS,  # a playlist is asked again every few seconds
+            buffer_size=2**16,
+            metadata_errors="replace",
+        )
+    except BaseException:
+        file.close()
+        raise
+    return Opened(container, live=container.duration is None or container.duration <= 0, file=file)
+
+
+def _fault(error: Exception, source: Any) -> str:
+    """What FFmpeg found, in words, without the address."""
+    import av
+
+    number = getattr(error, "errno", None)
+    text = getattr(error, "strerror", None) or type(error).__name__
+    if is_camera(source):
+        if number == errno.EBUSY:
+            return "the camera is taken by another program; close that program"
+        return f"the camera cannot be opened ({text}); check that it works and that you may use it"
+    if is_stream(source):
+        if isinstance(error, av.error.ExitError | TimeoutError):
+            return f"no answer for {SILENT_SECONDS:g} seconds; check the address and the network"
+        if isinstance(error, av.error.InvalidDataError):
+            return "answers, but not with video that can be read"
+        return f"cannot be opened ({text}); check the address, the user name and the password"
+    return f"not a video that can be read ({text}); it may be cut off or of another kind"

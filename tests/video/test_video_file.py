@@ -1,0 +1,256 @@
+import os
+import random
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from ssd300.errors import ArgumentError, ImageError, SSD300Error
+from ssd300.images.video import frames
+from video.clips import CODECS, number_of, write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> str:
+    return str(write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", 30))
+
+
+def numbers(found) -> list[int]:
+    return [number_of(frame.rgb) for frame in found]
+
+
+def test_no_frame_is_wanted(clip) -> None:
+    assert list(frames(clip, end=0)) == []
+    assert list(frames(clip, start=100)) == []
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_frame_once_and_in_order(tmp_path, codec) -> None:
+    path = write_clip(tmp_path / f"clip.{CODECS[codec]}", 40, codec=codec)
+    lines: list[str] = []
+    found = list(frames(path, tell=lines.append))
+    assert numbers(found) == list(range(40))
+    assert [frame.index for frame in found] == list(range(40))
+    np.testing.assert_allclose([frame.time_s for frame in found], np.arange(40) / 25, atol=0.002)
+    assert found[0].rgb.dtype == np.uint8
+    assert found[0].rgb.shape == (240, 320, 3)
+    assert lines == []
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mov", "ts"])
+def test_containers(tmp_path, ending) -> None:
+    found = list(frames(write_clip(tmp_path / f"clip.{ending}", 20)))
+    assert numbers(found) == list(range(20))
+    assert found[0].time_s == 0
+    assert found[-1].time_s == pytest.approx(0.76, abs=0.002)
+
+
+def test_gif(tmp_path) -> None:
+    assert numbers(frames(write_clip(tmp_path / "clip.gif", 6, codec="gif"))) == list(range(6))
+
+
+def test_variable_rates_keep_their_times(tmp_path) -> None:
+    times = [0, 0.1, 0.15, 1, 1.5, 3.25]
+    assert [f.time_s for f in frames(write_clip(tmp_path / "clip.mp4", 6, times=times))] == times
+
+
+@pytest.mark.parametrize(("degrees", "corner"), [(90, (10, 10)), (180, (10, 160)), (270, (310, 230))])
+def test_rotation_is_honoured(tmp_path, degrees, corner) -> None:
+    """The lower half of the stored frame is red; turned clockwise by 90 degrees it lies on the left."""
+    [frame] = frames(write_clip(tmp_path / "clip.mp4", 1, rotation=degrees))
+    assert frame.rgb.shape == ((240, 320, 3) if degrees == 180 else (320, 240, 3))
+    assert frame.rgb.flags.c_contiguous
+    red = frame.rgb[..., 0].astype(int) - frame.rgb[..., 1] > 60
+    row, column = {90: (160, 30), 180: (30, 160), 270: (160, 210)}[degrees]
+    assert red[row, column]
+    assert not red[-1 - row, -1 - column]
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ({"every": 7}, [0, 7, 14, 21, 28]),
+    ({"start": 0.4}, list(range(10, 30))),
+    ({"end": 0.4}, list(range(10))),
+    ({"start": 0.2, "end": 0.6, "every": 2}, [6, 8, 10, 12, 14]),
+])  # fmt: skip
+def test_a_part_keeps_its_numbers(clip, options, expected) -> None:
+    found = list(frames(clip, **options))
+    assert [frame.index for frame in found] == expected
+    assert numbers(found) == expected
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"every": 1.5}, {"start": -1}, {"end": float("nan")}])
+def test_bad_options_are_refused(clip, options) -> None:
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        frames(clip, **options)
+
+
+def test_sound_alone_is_named(tmp_path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as output:
+        from video.clips import write_tone
+
+        write_tone(output, output.add_stream("aac", rate=16000), 0.5)
+    with pytest.raises(ImageError, match=r"sound\.mp4: there is no video in it"):
+        list(frames(path))
+
+
+def test_a_file_cut_off_before_its_index_is_named(tmp_path, clip) -> None:
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(Path(clip).read_bytes()[:2000])
+    with pytest.raises(ImageError, match=r"cut\.mp4: not a video that can be read"):
+        list(frames(path))
+
+
+def test_a_file_cut_off_in_the_middle_gives_what_is_there_and_says_so(tmp_path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", 60, options={"g": "5", "movflags": "faststart"})
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as output,
+    ):
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    data = (tmp_path / "fast.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 2 // 3])
+    lines: list[str] = []
+    found = list(frames(tmp_path / "cut.mp4", tell=lines.append))
+    assert 5 < len(found) < 60
+    assert numbers(found)[:5] == list(range(5))
+    assert any("the file is cut off" in line and "of 60 frames" in line for line in lines)
+
+
+def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
+    path = write_clip(tmp_path / "clip.mov", 30, codec="mjpeg")
+    with av.open(str(path)) as source:
+        places = [(packet.pos, packet.size) for packet in source.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for place, size in (places[4], places[11]):
+        data[place : place + size] = bytes(size)
+    path.write_bytes(bytes(data))
+    lines: list[str] = []
+    found = list(frames(path, tell=lines.append))
+    assert [frame.index for frame in found] == [i for i in range(30) if i not in (4, 11)]
+    assert numbers(found) == [frame.index for frame in found]
+    assert lines == [f"{path}: 2 damaged frames are left out (number 4, 11)"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: folder / "none.mp4", "cannot be read as a video"),
+        (lambda folder: folder, "not a file"),
+        (lambda folder: _written(folder, b""), "not a video"),
+        (lambda folder: _written(folder, b"no video " * 999), "not a video"),
+        (lambda folder: "bad\0name.mp4", "cannot be read as a video"),
+        (
+            lambda folder: _written(folder, b"#EXTM3U\n#EXT-X-TARGETDURATION:5\nhttp://127.0.0.1:9/a.ts\n", ".m3u8"),
+            "m3u8",
+        ),
+    ],
+)
+def test_what_is_no_video_is_named(tmp_path, make, words) -> None:
+    with pytest.raises(ImageError, match=words):
+        list(frames(make(tmp_path)))
+
+
+def _written(folder, data: bytes, ending: str = ".mp4"):
+    path = folder / f"a{ending}"
+    path.write_bytes(data)
+    return path
+
+
+def test_a_fifo_does_not_hang(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(ImageError, match="not a file"):
+        list(frames(tmp_path / "pipe.mp4"))
+
+
+@pytest.mark.parametrize(("side", "words"), [(0, "frame"), (16384, "frames of 16384x16384 are larger than")])
+def test_frames_without_pixels_and_of_16k_are_refused(tmp_path, side, words) -> None:
+    """A GIF whose header claims it: nothing of that size need be made for the test."""
+    path = write_clip(tmp_path / "clip.gif", 3, codec="gif")
+    data = bytearray(path.read_bytes())
+    data[6:10] = side.to_bytes(2, "little") * 2
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageError, match=words):
+        list(frames(path))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (16384, 16384)])
+def test_a_wrong_size_in_a_header_gives_true_frames_or_is_named(tmp_path, size) -> None:
+    path = write_clip(tmp_path / "clip.mov", 3, codec="mjpeg")
+    data = path.read_bytes()
+    old, new = (b"".join(n.to_bytes(2, "big") for n in pair) for pair in ((320, 240), size))
+    assert old in data
+    path.write_bytes(data.replace(old, new))
+    answer = _frames_or_words(path)
+    assert str(path) in answer or answer == [(240, 320, 3)] * 3
+
+
+def _frames_or_words(path) -> str | list[tuple[int, ...]]:
+    try:
+        return [frame.rgb.shape for frame in frames(path)]
+    except ImageError as error:
+        return str(error)
+
+
+def test_closing_early_leaves_nothing_open(clip) -> None:
+    before = threading.active_count()
+    files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    for _ in range(20):
+        found = frames(clip)
+        next(found)
+        found.close()
+    assert threading.active_count() == before
+    if files:
+        assert len(os.listdir("/proc/self/fd")) <= files + 1
+
+
+def mutated(data: bytes, draw: random.Random) -> bytes:
+    """The clip with some bytes changed, a piece missing, doubled, or cut off."""
+    changed = bytearray(data)
+    for _ in range(draw.choice([1, 5, 50])):
+        changed[draw.randrange(len(changed))] = draw.randrange(256)
+    place, size = draw.randrange(len(changed)), draw.randrange(1, 400)
+    kind = draw.randrange(4)
+    if kind == 1:
+        del changed[place : place + size]
+    elif kind == 2:
+        changed[place:place] = changed[place : place + size]
+    elif kind == 3:
+        del changed[place:]
+    return bytes(changed)
+
+
+def run_mutants(folder, count: int) -> int:
+    """How many of `count` mutants gave frames; any error but ours fails."""
+    draw = random.Random(8)
+    originals = [
+        write_clip(folder / f"{codec}.{ending}", 8, codec=codec, size=(96, 64)).read_bytes()
+        for codec, ending in CODECS.items()
+    ]
+    good = 0
+    for number in range(count):
+        path = folder / "mutant.mp4"
+        path.write_bytes(mutated(originals[number % len(originals)], draw))
+        try:
+            found = list(frames(path, tell=lambda line: None))
+        except SSD300Error:
+            continue
+        good += 1
+        assert all(a.index < b.index and a.time_s < b.time_s for a, b in pairwise(found))
+    return good
+
+
+def test_mutated_clips_give_frames_or_our_errors(tmp_path) -> None:
+    assert 0 < run_mutants(tmp_path, 120) <= 120
+
+
+@pytest.mark.slow
+def test_a_thousand_mutated_clips(tmp_path) -> None:
+    assert 0 < run_mutants(tmp_path, 1000) <= 1000
