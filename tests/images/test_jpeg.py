@@ -111,7 +111,7 @@ def test_kinds_that_are_not_read_are_named(data, what):
     assert unread_kind(data) == what
     with pytest.raises(ImageError) as caught:
         decode_image(data, name="x.jpg")
-    assert str(caught.value).startswith(f"x.jpg: {what}, a valid picture of a kind that is not read: convert it, for")
+    assert str(caught.value).startswith(f"x.jpg: {what}, a valid JPEG of a kind that is not read: convert it, for")
 
 
 def test_usual_kinds_have_no_name(whole):

@@ -23,9 +23,12 @@ import simplejpeg
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images import jpeg, png
-from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, quiet_pillow, reason
+from ssd300.images.libtiff import quiet_libtiff
+from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow, reason
 from ssd300.images.orientation import jpeg_orientation, orient, orientation_of
 from ssd300.images.signatures import EXPECTED, describe, picture_format
+from ssd300.images.tiff import BrokenTIFFError
+from ssd300.images.tiff_picture import TIFFPicture, tiff_picture, unread_kind
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -45,7 +48,7 @@ _READERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
-_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind}
+_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unread_kind}
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ def header(data: bytes, *, name: str) -> ImageHeader:
     kind = _format(data, name)
     if kind == "JPEG" and (size := _jpeg_size(data)):
         found = ImageHeader(kind, size[1], size[0], jpeg_orientation(data))
+    elif kind == "TIFF":
+        with quiet_pillow(), quiet_libtiff():
+            found = _tiff_header(tiff_picture(data, name), name)
     else:
         content = jpeg.tidied(data)[0] if kind == "JPEG" else data
         with quiet_pillow():
@@ -100,17 +106,16 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
         if rgb is not None:
             return rgb
         content = _whole_jpeg(data, name)
+    if kind == "TIFF":
+        with quiet_pillow(), quiet_libtiff():
+            return _decode_tiff(tiff_picture(data, name), name)
     with quiet_pillow():
         picture = _open(content, kind, name)
         found = _pillow_header(picture, data, kind)
         _check_size(found, name)
-        _check_covered(picture, kind, name)
-        try:
-            picture.load()
-        except DECODER_ERRORS as error:
-            raise _undecoded(data, kind, name, error) from error
+        _load(picture, data, kind, name)
         rgb = picture_to_rgb(picture, name)
-    return rgb if kind == "TIFF" else orient(rgb, found.orientation)  # Pillow turns a TIFF itself
+    return orient(rgb, found.orientation)
 
 
 def _format(data: bytes, name: str) -> str:
@@ -175,6 +180,39 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
     return tidy
 
 
+def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
+    if found.for_numpy:
+        if not found.layout:
+            raise _undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colours"))
+        return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
+    width, height = _open(found.content, "TIFF", name).size
+    if found.orientation >= 5:  # Pillow tells the size of the turned picture
+        width, height = height, width
+    return ImageHeader("TIFF", width, height, found.orientation)
+
+
+def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
+    _check_size(_tiff_header(found, name), name)
+    try:
+        if found.for_numpy:
+            return orient(found.by_numpy(name), found.orientation)
+        picture = _open(found.content, "TIFF", name)
+        _check_covered(picture, name)
+        _load(picture, found.content, "TIFF", name)
+        if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
+            return orient(found.by_numpy(name), found.orientation)
+    except DECODER_ERRORS as error:
+        raise _undecoded(found.content, "TIFF", name, error) from error
+    return picture_to_rgb(picture, name)  # turned by Pillow itself
+
+
+def _load(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
+    try:
+        picture.load()
+    except DECODER_ERRORS as error:
+        raise _undecoded(data, kind, name, error) from error
+
+
 def _open(data: bytes, kind: str, name: str) -> "ImageFile":
     module, reader = _READERS[kind]
     content = png.pixels_only(data) if kind == "PNG" else data
@@ -187,12 +225,7 @@ def _open(data: bytes, kind: str, name: str) -> "ImageFile":
 
 def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
     width, height = picture.size
-    if kind == "TIFF":
-        value = getattr(picture, "tag_v2", {}).get(0x0112, 1)
-        orientation = value if isinstance(value, int) and 1 <= value <= 8 else 1
-        if orientation >= 5:  # Pillow tells the size of the turned picture
-            width, height = height, width
-    elif kind == "JPEG":
+    if kind == "JPEG":
         orientation = jpeg_orientation(data)
     elif kind == "PNG":
         orientation = orientation_of(*png.exif_and_xmp(data))
@@ -214,12 +247,12 @@ def _check_size(found: ImageHeader, name: str) -> None:
         )
 
 
-def _check_covered(picture: "ImageFile", kind: str, name: str) -> None:
+def _check_covered(picture: "ImageFile", name: str) -> None:
     """Refuse a TIFF with fewer strips than its height needs; Pillow would leave the rest black."""
     extents = [tile.extents for tile in picture.tile if tile.extents]
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
-    if kind == "TIFF" and covered < picture.width * picture.height:
-        raise _damaged(kind, name, EOFError("parts of the picture are missing"))
+    if covered < picture.width * picture.height:
+        raise _damaged("TIFF", name, EOFError("parts of the picture are missing"))
 
 
 def _undecoded(data: bytes, kind: str, name: str, error: BaseException) -> ImageError:
@@ -228,7 +261,7 @@ def _undecoded(data: bytes, kind: str, name: str, error: BaseException) -> Image
     if what is None:
         return _damaged(kind, name, error)
     return ImageError(
-        f"{name}: {what}, a valid picture of a kind that is not read: convert it, for example with ImageMagick: "
+        f"{name}: {what}, a valid {kind} of a kind that is not read: convert it, for example with ImageMagick: "
         "magick FILE -depth 8 NEW.png"
     )
 

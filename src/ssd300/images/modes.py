@@ -71,7 +71,7 @@ def _in_bands(picture: Image.Image, name: str) -> UInt8:
     """A large picture goes a band of rows at a time: whole, its steps would hold several copies of it at once."""
     width, height = picture.size
     rows = max(1, _BAND_PIXELS // width)
-    opaque = picture.has_transparency_data and _is_unseen(picture, rows)
+    opaque = picture.has_transparency_data and is_unseen(picture)
     if rows >= height:
         return _to_rgb(picture, name, opaque)
     rgb = np.empty((height, width, 3), np.uint8)
@@ -81,7 +81,7 @@ def _in_bands(picture: Image.Image, name: str) -> UInt8:
     return rgb
 
 
-def _is_unseen(picture: Image.Image, rows: int) -> bool:
+def is_unseen(picture: Image.Image) -> bool:
     """Whether a picture with transparency shows nothing anywhere: its alpha is padding, and its colours count."""
     if picture.mode == "P":
         alphas = picture.info["transparency"]
@@ -90,6 +90,7 @@ def _is_unseen(picture: Image.Image, rows: int) -> bool:
             return max((alphas[entry] if entry < len(alphas) else 255 for entry in used), default=255) <= _UNSEEN
         return used == [alphas]
     width, height = picture.size
+    rows = max(1, _BAND_PIXELS // width)
     return all(
         _highest_alpha(picture.crop((0, top, width, min(top + rows, height)))) <= _UNSEEN
         for top in range(0, height, rows)
@@ -116,7 +117,7 @@ def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
             rgb[values == picture.info.get("transparency", -1)] = 255
         return rgb
     if mode == "I":
-        return _grey_to_rgb(_integers_to_uint16(np.asarray(picture), name), name)
+        return _grey_to_rgb(integers_to_uint16(np.asarray(picture), name), name)
     if mode == "F":
         return _grey_to_rgb(np.asarray(picture), name)
     if mode == "LAB":
@@ -184,7 +185,7 @@ def _grey_to_rgb(grey: np.ndarray[Any, Any], name: str) -> UInt8:
     return np.repeat(to_uint8(grey, name)[..., None], 3, axis=2)
 
 
-def _integers_to_uint16(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+def integers_to_uint16(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
         raise ImageError(

@@ -22,6 +22,18 @@ _OTHERS = (
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (b"II\xbc\x01", "a JPEG XR picture"),
+    (b"FUJIFILMCCD-RAW", "a Fujifilm camera raw file (RAF)"),
+    (b"IIRO", "an Olympus camera raw file (ORF)"),
+    (b"IIRS", "an Olympus camera raw file (ORF)"),
+    (b"MMOR", "an Olympus camera raw file (ORF)"),
+    (b"IIU\x00", "a Panasonic camera raw file (RW2)"),
+    (b"FOVb", "a Sigma camera raw file (X3F)"),
+    (b"\x00MRM", "a Minolta camera raw file (MRW)"),
+    (b"gimp xcf", "a GIMP file"),
+    (b"#?RADIANCE", "a Radiance HDR picture"),
+    (b"SIMPLE  =", "a FITS file"),
+    (b"icns", "a Mac icon"),
     (b"qoif", "a QOI picture"),
     (b"DDS ", "a DDS texture"),
     (b"v/1\x01", "an OpenEXR picture"),
@@ -54,8 +66,17 @@ def describe(data: bytes) -> str:
     for signature, what in _OTHERS:
         if data.startswith(signature):
             return what
+    if data[6:14] == b"HEAPCCDR":
+        return "a Canon camera raw file (CRW)"
+    if data[128:132] == b"DICM":
+        return "a DICOM file"
+    if data[4:12] == b"ftypcrx ":
+        return "a Canon camera raw file (CR3)"
     if data[4:8] == b"ftyp":
-        heic = any(brand in (b"heic", b"heix", b"hevc", b"mif1") for brand in (data[8:12], *_brands(data)))
+        heic = any(
+            brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")
+            for brand in (data[8:12], *_brands(data))
+        )
         return "a HEIC picture" if heic else "an MP4 or QuickTime video"
     if data[:2] in _NETPBM and data[2:3].isspace():
         return "a Netpbm picture"

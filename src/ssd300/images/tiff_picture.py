@@ -1,0 +1,102 @@
+"""How a TIFF file is read: which picture of it, by Pillow or by NumPy, and what it is called where neither can."""
+
+import io
+from dataclasses import dataclass
+
+from ssd300.arrays import UInt8
+from ssd300.errors import ImageError
+from ssd300.images import tiff, tiff_samples
+from ssd300.images.modes import DECODER_ERRORS
+from ssd300.images.tiff import BrokenTIFFError, Directory
+from ssd300.images.tiff_samples import Layout
+
+RAW = "a camera raw file, which is not read: convert it to TIFF or JPEG, for example with darktable"
+
+
+@dataclass(frozen=True)
+class TIFFPicture:
+    """The full picture of a file: `content` is for Pillow; `layout` says how NumPy can read it, None if it cannot."""
+
+    content: bytes
+    directory: Directory | None = None  # None: its structure is broken, Pillow says how
+    layout: Layout | None = None
+    for_numpy: bool = False  # not for Pillow
+
+    @property
+    def orientation(self) -> int:
+        value = self.directory.number(tiff.ORIENTATION, 1) if self.directory else 1
+        return value if 1 <= value <= 8 else 1
+
+    @property
+    def has_multiplied_alpha(self) -> bool:
+        """Whether its colours were multiplied by alpha, by which Pillow divides them: by 0 where alpha is padding."""
+        return self.directory is not None and self.directory.number(tiff.EXTRA_SAMPLES) == 1
+
+    def by_numpy(self, name: str) -> UInt8:
+        """RGB uint8 [H, W, 3] as stored. Raises ImageError, and what Pillow's readers raise."""
+        if self.directory is None or self.layout is None:
+            raise BrokenTIFFError("its numbers are not read")
+        return tiff_samples.read(self.directory, self.layout, name)
+
+
+def tiff_picture(data: bytes, name: str) -> TIFFPicture:
+    """How a file is read. Raises ImageError for a camera's raw data."""
+    if tiff.is_camera_raw(data):
+        raise ImageError(f"{name}: {RAW}")
+    try:
+        directory = tiff.full_picture(data)
+        layout = tiff_samples.layout_of(directory)
+    except BrokenTIFFError:
+        return TIFFPicture(data)
+    content = tiff.beginning_with(directory)
+    # Bands without colours: Pillow takes the first for grey if they lie in planes, and refuses them else.
+    bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
+    needed = bands or (layout is not None and tiff_samples.is_needed(layout))
+    return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))
+
+
+def unread_kind(data: bytes) -> str | None:
+    """What an intact TIFF is called whose kind is not read; None for the others."""
+    try:
+        directory = tiff.full_picture(data)
+        starts = directory.numbers(tiff.STRIP_OFFSETS) or directory.numbers(tiff.TILE_OFFSETS)
+        sizes = directory.numbers(tiff.STRIP_COUNTS) or directory.numbers(tiff.TILE_COUNTS)
+        intact = (
+            starts and len(starts) == len(sizes) and all(a + n <= len(data) for a, n in zip(starts, sizes, strict=True))
+        )
+        if not intact or tiff_samples.layout_of(directory):
+            return None
+        bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
+        deep_jpeg = directory.number(tiff.COMPRESSION) in (6, 7) and directory.number(tiff.BITS) > 8
+        if not bands and not deep_jpeg and _is_known_to_pillow(tiff.beginning_with(directory)):
+            return None
+    except BrokenTIFFError:
+        return None
+    return _describe(directory)
+
+
+def _is_known_to_pillow(content: bytes) -> bool:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    try:
+        TiffImageFile(io.BytesIO(content))
+    except DECODER_ERRORS:
+        return False
+    return True
+
+
+def _describe(directory: Directory) -> str:
+    """What kind of numbers a directory holds, for a message: '5 bands of 8 bits in LERC compression'."""
+    names = {
+        6: "old JPEG", 7: "JPEG", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC",
+        34926: "LERC", 34933: "PNG", 34934: "JPEG XR", 50002: "JPEG XL", 52546: "JPEG XL",
+    }  # fmt: skip
+    bits, channels = directory.number(tiff.BITS, 1), directory.number(tiff.SAMPLES, 1)
+    kind = {2: " signed", 3: " float", 5: " complex", 6: " complex"}.get(directory.number(tiff.SAMPLE_FORMAT, 1), "")
+    compression = directory.number(tiff.COMPRESSION, 1)
+    if compression in tiff_samples.COMPRESSIONS:
+        packed = ""
+    else:
+        packed = f" in {names.get(compression, f'an unknown ({compression})')} compression"
+    bands = "1 band" if channels == 1 else f"{channels} bands"
+    return f"a TIFF of {bands} of {bits}{kind} bits (photometric {directory.number(tiff.PHOTOMETRIC)}){packed}"

@@ -1,0 +1,200 @@
+"""TIFF pictures of numbers that Pillow has no mode for, or mixes up: by NumPy, from bytes that libtiff unpacks.
+
+Any number of channels of 8 to 64 bits, in one plane or several, in strips or tiles. The decoder is given the file with
+another directory, which calls it a grey picture of 8 bits that is so many times wider: what comes out are the bytes.
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ssd300.arrays import UInt8
+from ssd300.errors import ImageError
+from ssd300.images import tiff
+from ssd300.images.modes import integers_to_uint16, rgba_to_rgb, to_uint8
+from ssd300.images.tiff import BrokenTIFFError, Directory
+
+_MAX_BYTES = 2**29  # of a picture's numbers
+COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # those that keep bytes as they are
+_KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
+_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation
+
+Values = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the numbers of a directory lie in the file."""
+
+    width: int
+    height: int
+    bits: int
+    channels: int
+    kind: str  # "u", "i" or "f"
+    photometric: int
+    planar: bool
+    tile: tuple[int, int] | None  # (width, height)
+    predictor: int
+    big_endian: bool
+    extra: int  # what the first channel beside the colours is: 1 alpha that was multiplied in, 2 alpha
+
+    @property
+    def is_packed(self) -> bool:
+        return self.bits % 8 != 0
+
+    @property
+    def padded_width(self) -> int:
+        """The width of whole tiles."""
+        return -(-self.width // self.tile[0]) * self.tile[0] if self.tile else self.width
+
+
+def layout_of(directory: Directory) -> Layout | None:
+    """How a directory's numbers lie, or None if they are of a kind that is not read. Raises BrokenTIFFError."""
+    bits, formats = directory.numbers(tiff.BITS) or (1,), directory.numbers(tiff.SAMPLE_FORMAT) or (1,)
+    channels = directory.number(tiff.SAMPLES, 1)
+    tile = (directory.number(tiff.TILE_WIDTH), directory.number(tiff.TILE_HEIGHT))
+    layout = Layout(
+        directory.number(tiff.WIDTH),
+        directory.number(tiff.HEIGHT),
+        bits[0],
+        channels,
+        _KINDS.get(formats[0], ""),
+        directory.number(tiff.PHOTOMETRIC),
+        directory.number(tiff.PLANAR, 1) == 2 and channels > 1,
+        tile if min(tile) > 0 else None,
+        directory.number(tiff.PREDICTOR, 1),
+        directory.order == ">",
+        directory.number(tiff.EXTRA_SAMPLES),
+    )
+    known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
+    colours = 3 if layout.photometric == 1 and channels == 3 else _COLOURS.get(layout.photometric, 0)
+    spare = 2 if colours == 1 else 33  # grey has alpha beside it at most: more are bands of no known colour
+    if (
+        len(set(bits)) > 1
+        or len(set(formats)) > 1
+        or layout.bits not in known
+        or not colours <= channels < colours + spare
+        or not colours
+        or directory.number(tiff.COMPRESSION, 1) not in COMPRESSIONS
+        or (layout.is_packed and (layout.predictor != 1 or layout.tile is not None))
+        or layout.predictor not in ((1, 3) if layout.kind == "f" else (1, 2))
+    ):
+        return None
+    return layout
+
+
+def is_needed(layout: Layout) -> bool:
+    """Whether Pillow would read these numbers wrongly: planes mixed up, white taken for black, 12 bits for dark, bytes
+    turned round twice."""
+    if layout.bits == 8:
+        return layout.planar and (layout.photometric in (0, 1) or layout.extra == 1)
+    turned = layout.big_endian and layout.kind != "u"
+    return layout.planar or layout.photometric == 0 or layout.is_packed or turned
+
+
+def read(directory: Directory, layout: Layout, name: str) -> UInt8:
+    """RGB uint8 [H, W, 3], as stored. Raises ImageError, BrokenTIFFError, and what Pillow's readers raise."""
+    colours = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
+    wanted = min(layout.channels, colours + 1)
+    stored = wanted if layout.planar else layout.channels
+    if layout.padded_width * layout.height * stored * -(-layout.bits // 8) > _MAX_BYTES:
+        raise ImageError(f"{name}: more than {_MAX_BYTES:,} bytes of numbers; convert it to 8 bits or make it smaller")
+    if layout.planar:
+        planes = [_numbers(directory, layout, plane, 1) for plane in range(wanted)]
+        values = np.concatenate(planes, axis=2)
+    else:
+        values = _numbers(directory, layout, 0, layout.channels)[..., :wanted]
+    values = values[:, : layout.width]
+    shown = _to_uint8(values[..., :colours], layout, name)
+    if layout.photometric == 5:
+        return np.array(Image.fromarray(shown, "CMYK").convert("RGB"))
+    rgb = np.repeat(shown, 3, axis=2) if colours == 1 else np.ascontiguousarray(shown)
+    if wanted == colours or layout.extra not in (1, 2):
+        return rgb
+    alpha = _to_uint8(values[..., colours:], layout, name, inverted=False)
+    if layout.extra == 1 and alpha.max() > 8:  # multiplied in: white shows as much as alpha lacks
+        ground: UInt8 = np.minimum(rgb.astype(np.uint16) + 255 - alpha, 255).astype(np.uint8)
+        return ground
+    return rgba_to_rgb(np.concatenate([rgb, alpha], axis=2))
+
+
+def _to_uint8(values: Values, layout: Layout, name: str, inverted: bool = True) -> UInt8:
+    if layout.kind == "i" or (layout.bits == 32 and layout.kind == "u"):
+        values = integers_to_uint16(values, name)
+    elif layout.is_packed:
+        values = (values >> (layout.bits - 8)).astype(np.uint8)
+    shown = to_uint8(values, name)
+    return ~shown if inverted and layout.photometric == 0 else shown
+
+
+def _numbers(directory: Directory, layout: Layout, plane: int, channels: int) -> Values:
+    """The numbers [H, padded W, channels] of one plane, or of the only one."""
+    rows = _bytes(directory, layout, plane, channels)  # [H, bytes of a row]
+    if layout.is_packed:
+        return _unpacked(rows, layout.bits, layout.width * channels).reshape(layout.height, layout.width, channels)
+    size = layout.bits // 8
+    segment = layout.tile[0] if layout.tile else layout.width
+    if layout.predictor == 3:
+        rows = _without_float_predictor(rows.reshape(-1, segment * channels * size), channels, size)
+        return rows.reshape(layout.height, layout.padded_width, channels)
+    values = rows.reshape(-1).view(f"{directory.order}{layout.kind}{size}")
+    if layout.predictor == 2:
+        differences = values.reshape(-1, segment, channels)
+        values = np.cumsum(differences, axis=1, dtype=differences.dtype.newbyteorder("="))
+    return values.reshape(layout.height, layout.padded_width, channels)
+
+
+def _unpacked(rows: UInt8, bits: int, count: int) -> Values:
+    """Numbers of 10, 12 or 14 bits, the highest bit first, each row beginning at a byte: uint16 [H, count]."""
+    numbers = np.empty((len(rows), count), np.uint16)
+    weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
+    for row, packed in enumerate(rows):
+        numbers[row] = np.unpackbits(packed)[: count * bits].reshape(count, bits) @ weights
+    return numbers
+
+
+def _without_float_predictor(rows: UInt8, channels: int, size: int) -> Values:
+    """Rows of float numbers, whose bytes were sorted by weight, the highest first, and stored as differences."""
+    summed = np.cumsum(rows.reshape(len(rows), -1, channels), axis=1, dtype=np.uint8)
+    by_weight = summed.reshape(len(rows), size, -1)  # [rows, bytes of a number, numbers]
+    return np.ascontiguousarray(by_weight.swapaxes(1, 2)).view(f">f{size}")[..., 0]
+
+
+def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> UInt8:
+    """The bytes of every row, unpacked by libtiff: uint8 [H, bytes of a row]."""
+
+    def in_bytes(pixels: int) -> int:
+        return -(-pixels * channels * layout.bits // 8)
+
+    tiled = layout.tile is not None
+    offsets = directory.numbers(tiff.TILE_OFFSETS if tiled else tiff.STRIP_OFFSETS)
+    counts = directory.numbers(tiff.TILE_COUNTS if tiled else tiff.STRIP_COUNTS)
+    high = layout.tile[1] if layout.tile else min(directory.number(tiff.ROWS_PER_STRIP, 2**32 - 1), layout.height)
+    if high < 1:
+        raise BrokenTIFFError("strips without rows")
+    pieces = -(-layout.height // high) * (layout.padded_width // layout.tile[0] if layout.tile else 1)
+    offsets, counts = offsets[plane * pieces :][:pieces], counts[plane * pieces :][:pieces]
+    if len(offsets) < pieces or len(counts) < pieces:
+        raise BrokenTIFFError("parts of the picture are missing")
+    width = in_bytes(layout.padded_width)
+    tags: dict[int, tuple[int, ...]] = {
+        tiff.WIDTH: (width,), tiff.HEIGHT: (layout.height,), tiff.BITS: (8,), tiff.PHOTOMETRIC: (1,),
+        tiff.COMPRESSION: (directory.number(tiff.COMPRESSION, 1),), tiff.SAMPLES: (1,), tiff.PLANAR: (1,),
+        tiff.FILL_ORDER: (directory.number(tiff.FILL_ORDER, 1),),
+    }  # fmt: skip
+    if layout.tile:
+        tags |= {tiff.TILE_WIDTH: (in_bytes(layout.tile[0]),), tiff.TILE_HEIGHT: (high,)}
+        tags |= {tiff.TILE_OFFSETS: offsets, tiff.TILE_COUNTS: counts}
+    else:
+        tags |= {tiff.ROWS_PER_STRIP: (high,), tiff.STRIP_OFFSETS: offsets, tiff.STRIP_COUNTS: counts}
+    order = directory.order
+    entries = [(tag, 4, len(v), struct.pack(f"{order}{len(v)}I", *v)) for tag, v in sorted(tags.items())]
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    grey = TiffImageFile(io.BytesIO(tiff.with_directory(directory.data, order, entries)))
+    grey.load()
+    return np.array(grey)
