@@ -71,7 +71,8 @@ def test_tracks_are_in_every_row() -> None:
 
 def test_coco_rows() -> None:
     first, second = TWO.to_coco(7)
-    assert first == {"image_id": 7, "category_id": 90, "bbox": [10.0, 20.0, 20.1, 40.0], "score": 0.9}
+    named = {"image_id": 7, "file_name": TWO.source}
+    assert first == {**named, "category_id": 90, "bbox": [10.0, 20.0, 20.1, 40.0], "score": 0.9}
     assert second["bbox"] == [-4.0, 0.0, 704.0, 5.0]
     json.dumps(TWO.to_coco())
 

@@ -1,5 +1,6 @@
 """Boxes and names on a picture, with Pillow: readable on any ground, one steady colour per class."""
 
+import io
 import math
 import unicodedata
 import zlib
@@ -120,16 +121,27 @@ def pixels_of(detections: Found, picture: Any = None) -> UInt8:
 
 
 def save_picture(image: Image.Image, path: Path) -> None:
-    """Write by the file's ending. JPEG keeps full colour resolution, so that thin coloured lines stay sharp."""
+    """Write by the file's extension, see `encode_picture`. Raises OSError where it cannot be written."""
+    path.write_bytes(encode_picture(image, path.suffix, path))
+
+
+def encode_picture(image: Image.Image, extension: str, name: str | Path = "the picture") -> bytes:
+    """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error of a picture too large for its format.
+
+    JPEG keeps full color resolution, so that thin colored lines stay sharp.
+    """
     options: dict[str, dict[str, Any]] = {
         ".jpg": {"quality": 90, "subsampling": 0},
         ".webp": {"quality": 90},
     }
-    ending = ".jpg" if path.suffix.lower() == ".jpeg" else path.suffix.lower()
+    ending = ".jpg" if extension.lower() == ".jpeg" else extension.lower()
     limit = {".jpg": LONGEST_JPEG_SIDE, ".webp": LONGEST_WEBP_SIDE}.get(ending, math.inf)
     if max(image.size) > limit:
-        raise ArgumentError(f"{path}: this format holds at most {limit} pixels a side, got {max(image.size)}: use .png")
-    image.save(path, **options.get(ending, {}))
+        raise ArgumentError(f"{name}: this format holds at most {limit} pixels a side, got {max(image.size)}: use .png")
+    kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[ending]
+    data = io.BytesIO()
+    image.save(data, kind, **options.get(ending, {}))
+    return data.getvalue()
 
 
 def _rgb(picture: Any) -> UInt8:

@@ -6,6 +6,7 @@ float32 numbers are written with the fewest digits that read back as the same fl
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,13 @@ def to_json(detections: Found, *, indent: int | None = None) -> str:
 def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[str, Any]]:
     """Rows of a COCO results file: image_id, category_id (the model's id), bbox (left, top, width, height), score.
 
-    Without `image_id` it is the picture's file name without its ending, as a number if it is one (000000397133.jpg).
+    Without `image_id` it is the picture's file name without its extension, as a number if it is one (000000397133.jpg).
+    Two pictures can have the same: give ids of your own then. Rows also have `file_name`, the source, where it is
+    known, and `track_id` where objects were followed.
     """
     if image_id is None:
         image_id = image_id_of(detections.source)
+    file_name = {"file_name": detections.source} if detections.source else {}
     rows = zip(
         detections.class_ids.tolist(),
         _short(xyxy_to_xywh(detections.boxes_xyxy)),
@@ -76,15 +80,16 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
         strict=True,
     )
     return [
-        {"image_id": image_id, "category_id": class_id, "bbox": bbox_xywh, "score": score} | track
+        {"image_id": image_id, "category_id": class_id, "bbox": bbox_xywh, "score": score} | file_name | track
         for class_id, bbox_xywh, score, track in rows
     ]
 
 
 def image_id_of(source: str | None) -> int | str:
     """COCO's convention for the id of a picture: the number in its file name, else the bare file name."""
-    if not source:
-        raise ArgumentError("COCO rows need an image_id, and these detections have no source to take it from: pass one")
+    if not source or source.startswith(("<array", "<tensor", "<PIL")) or re.fullmatch(r"<\d+ bytes>", source):
+        found = f"their source is {source}" if source else "they have no source"
+        raise ArgumentError(f"COCO rows need an image_id, and {found}, which names no picture: pass one")
     stem = Path(source).stem
     return int(stem) if stem.isascii() and stem.isdigit() else stem
 
@@ -172,7 +177,7 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
         raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")
     try:
         if ending in writers:
-            path.write_text(writers[ending](detections), encoding="utf-8")
+            path.write_text(writers[ending](detections), encoding="utf-8", errors="backslashreplace")
         else:
             from ssd300 import draw
 

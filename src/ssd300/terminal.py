@@ -1,5 +1,7 @@
 """Text from outside (file names, class names, network answers) made safe for a terminal."""
 
+import json
+
 
 def printable(text: str) -> str:
     r"""The text with every character that is not printable (escape sequences, line breaks) as its escape.
@@ -8,3 +10,16 @@ def printable(text: str) -> str:
     a\x1b[2Jb\nc
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def escape_for_json(error: UnicodeError) -> tuple[str, int]:
+    r"""An error handler for `codecs.register_error`: what an encoding lacks becomes an escape that JSON reads back.
+
+    >>> import codecs
+    >>> codecs.register_error("json", escape_for_json)
+    >>> print("ü 😀".encode("ascii", "json").decode())
+    \u00fc \ud83d\ude00
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end

@@ -114,6 +114,11 @@ def test_many_inputs_good_and_bad(detect) -> None:
         (["no*match.png"], "no*match.png: no file matches"),
         (["rubbish.jpg", "empty.png"], "2 of 2 inputs failed:"),
         (["a/x.png", "--labels", "persn"], "did you mean 'person'?"),
+        (["a/x.png", "--labels", ""], "--labels names no class: give names or ids"),
+        (["a/x.png", "--labels", " , ,"], "--labels names no class: give names or ids"),
+        (["a/x.png", "--labels", "2"], "unknown class id '2'"),
+        (["a", "--save-dir", "a"], "--save-dir a: the folder is not empty (it holds x.png)"),
+        (["a/x.png", "--save-dir", "."], "--save-dir .: the folder is not empty"),
         (["a/x.png", "--precision", "f31"], "f31"),
         (["a/x.png", "--save-dir", "rubbish.jpg"], "cannot make the folder rubbish.jpg"),
     ],
@@ -156,10 +161,10 @@ def test_thresholds_labels_and_limits(detect) -> None:
     assert json.loads(few)[0]["detections"] == everything[:2]
     names = {one["name"] for one in everything}
     assert len(names) > 1
-    for wanted in ("dog", "Größe,dog"):
+    for wanted, meant in (("dog", "dog"), ("Größe,dog", "Größe,dog"), ("DOG", "dog"), ("900,18,", "Größe,dog")):
         chosen = detect("a/x.png", "--no-save", "--format", "json", "--conf", "0.1", "--labels", wanted).stdout
         found = {one["name"] for one in json.loads(chosen)[0]["detections"]}
-        assert found == names & set(wanted.split(","))
+        assert found == names & set(meant.split(","))
     high = detect("a/x.png", "--no-save", "--format", "json", "--score-threshold", "1").stdout
     assert json.loads(high)[0]["detections"] == []
 
@@ -179,6 +184,86 @@ def test_crops_and_yolo_labels(detect) -> None:
         "Größe",
         "",
     ]
+
+
+@pytest.mark.parametrize("options", [["--save-dir", "a"], ["--save-dir", "a", "--format", "yolo"], ["--save-dir", "."]])
+def test_originals_are_never_replaced(detect, options) -> None:
+    Path("a").unlink()
+    Path("a").mkdir()
+    Image.new("RGB", (64, 48)).save("a/x.png")
+    for name in ("a/classes.txt", "classes.txt"):
+        Path(name).write_text("mine")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert detect("a", *options).returncode == 2
+    assert before == {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+def test_every_picture_is_decoded_once_also_when_it_is_drawn_and_cut(detect, monkeypatch) -> None:
+    from ssd300.images import source
+
+    decoded = []
+    decode = source.decode_image
+    monkeypatch.setattr(source, "decode_image", lambda data, **options: decoded.append(1) or decode(data, **options))
+    for names in (["a/x.png"], ["a/x.png", "b/x.png", "c d/ü ñ.jpg"] * 7):
+        decoded.clear()
+        result = detect(*names, "--crops", "--conf", "0.1")
+        assert result.returncode == 0
+        assert len(decoded) == len(names)
+    assert len([name for name in drawn("runs/detect/2") if "crops" not in name]) == 21
+
+
+def test_boxes_are_cut_to_the_picture_unless_told_otherwise(detect) -> None:
+    whole = json.loads(detect("b/x.png", "--no-save", "--format", "json", "--conf", "0.05", "--no-clip").stdout)[0]
+    cut = json.loads(detect("b/x.png", "--no-save", "--format", "json", "--conf", "0.05").stdout)[0]
+    outside = [box for box in boxes_of(whole) if min(box) < 0 or box[2] > 200 or box[3] > 60]
+    assert outside
+    assert boxes_of(cut) == [
+        [min(max(v, 0), side) for v, side in zip(box, [200, 60] * 2, strict=True)] for box in boxes_of(whole)
+    ]
+
+
+def test_one_box_where_classes_overlap(detect) -> None:
+    command = ["b/x.png", "--no-save", "--format", "json", "--conf", "0.05"]
+    every = boxes_of(json.loads(detect(*command).stdout)[0])
+    fewer = boxes_of(json.loads(detect(*command, "--agnostic-nms").stdout)[0])
+    assert 0 < len(fewer) < len(every)
+
+
+def boxes_of(picture) -> list[list[float]]:
+    return [one["box_xyxy"] for one in picture["detections"]]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_json_and_csv_are_utf_8_in_a_pipe(command, encoding, form) -> None:
+    result = subprocess.run(
+        [*command, "c d/ü ñ.jpg", "--conf", "0.05", "--no-save", "--format", form],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )
+    assert result.returncode == 0, result.stderr
+    text = result.stdout.decode("utf-8")
+    rows = json.loads(text) if form == "json" else list(csv.DictReader(io.StringIO(text)))
+    assert rows[0]["source"] == "c d/ü ñ.jpg"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_json_on_a_terminal_that_is_not_utf_8(command) -> None:
+    import pty
+
+    screen, terminal = pty.openpty()
+    command += ["c d/ü ñ.jpg", "--no-save", "--format", "json"]
+    with subprocess.Popen(command, stdout=terminal, env=os.environ | {"PYTHONIOENCODING": "latin-1"}) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while piece := os.read(screen, 65536):
+                shown += piece
+        except OSError:  # how Linux says that the other side has closed
+            pass
+        assert process.wait(60) == 0
+    os.close(screen)
+    assert json.loads(shown.decode("ascii"))[0]["source"] == "c d/ü ñ.jpg"
 
 
 def test_stdin(detect, command) -> None:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,9 +54,18 @@ def test_coco_is_one_flat_list(results) -> None:
     assert json.loads(written("coco", *results)) == [row for found in results for row in found.to_coco()]
 
 
+def test_no_two_pictures_have_one_image_id() -> None:
+    sources = ["a/7.jpg", "b/007.png", "x/a.jpg", "y/a.png", "y/a.jpg", "7-2.jpg"]
+    rows = json.loads(written("coco", *[replace(ONE, source=source) for source in sources]))
+    assert [row["image_id"] for row in rows] == [7, "7-2", "a", "a-2", "a-3", "7-2-2"]
+    assert [row["file_name"] for row in rows] == sources
+
+
 def test_yolo_names_the_picture_only_where_there_are_several() -> None:
     assert written("yolo", ONE) == ONE.to_yolo()
     assert written("yolo", ONE, EMPTY) == f"# 7.jpg\n{ONE.to_yolo()}# none.jpg\n"
+    odd = replace(EMPTY, source="two\nlines.jpg")
+    assert written("yolo", odd, odd) == "# two\\nlines.jpg\n" * 2
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,3 +1,4 @@
+import csv
 import threading
 from pathlib import Path
 
@@ -5,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.cli.saving import OutputFolder
+from ssd300.cli.saving import OutputFolder, refuse_used, render
 from ssd300.detections import Detections
-from ssd300.errors import SSD300Error
+from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import COCO, ClassList
 
 PICTURE = np.full((80, 120, 3), 90, np.uint8)
@@ -25,14 +26,18 @@ def found(source: str | None, boxes=((10, 10, 50, 60),)) -> Detections:
     return Detections(boxes, np.linspace(0.9, 0.5, count), [18] * count, COCO, (80, 120), source)
 
 
+def save(folder: OutputFolder, result: Detections, picture=PICTURE, *, crops=False, yolo=False) -> None:
+    folder.write(render(result, picture, crops=crops), yolo=yolo)
+
+
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def test_nothing_found_is_drawn_too() -> None:
     folder = OutputFolder(Path("out"))
-    folder.save(found("a.jpg", ()), PICTURE, crops=True, yolo=True)
-    assert files(Path("out")) == ["a.jpg", "classes.txt", "labels/a.txt"]
+    save(folder, found("a.jpg", ()), crops=True, yolo=True)
+    assert files(Path("out")) == ["a.jpg", "classes.txt", "labels/a.txt", "sources.csv"]
     assert Path("out/labels/a.txt").read_text() == ""
 
 
@@ -57,16 +62,16 @@ def test_an_empty_folder_is_not_left_behind_but_a_used_one_is() -> None:
     folder = OutputFolder(None)
     folder.remove_if_empty()
     assert not folder.path.exists()
-    Path("old").mkdir()
+    used = OutputFolder(Path("old"))
     Path("old/file").touch()
-    OutputFolder(Path("old")).remove_if_empty()
+    used.remove_if_empty()
     assert files(Path("old")) == ["file"]
 
 
 def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
     folder = OutputFolder(Path("out"))
     for source in ("a/x.jpg", "b/x.jpg", "x.png", "X.JPG", "x-2.jpg", "https://host/x.jpg?size=2", "<stdin>", "y.tiff"):
-        folder.save(found(source), PICTURE, crops=False, yolo=False)
+        save(folder, found(source), crops=False, yolo=False)
     expected = ["X-4.JPG", "stdin.jpg", "x-2-2.jpg", "x-2.jpg", "x-3.png", "x-5.jpg", "x.jpg", "y.jpg"]
     assert files(Path("out")) == sorted(expected)
 
@@ -74,7 +79,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a:b*?", "con/..", "x" * 300, "日" * 300, "\x1b[31m", "ü ñ 日"])
 def test_any_name_stays_inside_the_folder(name) -> None:
     folder = OutputFolder(Path("out"))
-    folder.save(found(name), PICTURE, crops=False, yolo=False)
+    save(folder, found(name), crops=False, yolo=False)
     (path,) = Path().rglob("*.jpg")
     assert path.parent == Path("out")
 
@@ -82,7 +87,7 @@ def test_any_name_stays_inside_the_folder(name) -> None:
 def test_crops_lie_in_a_folder_per_class() -> None:
     boxes = ((10, 10, 50, 60), (-50, -50, -1, -1), (100, 70, 500, 500))
     folder = OutputFolder(Path("out"))
-    folder.save(found("a.png", boxes), PICTURE, crops=True, yolo=False)
+    save(folder, found("a.png", boxes), crops=True, yolo=False)
     assert files(Path("out")) == ["a.png", "crops/dog/a_1.jpg", "crops/dog/a_3.jpg"]
     with Image.open("out/crops/dog/a_1.jpg") as image:
         assert image.size == (40, 50)
@@ -91,7 +96,7 @@ def test_crops_lie_in_a_folder_per_class() -> None:
 def test_names_of_classes_cannot_leave_the_folder() -> None:
     classes = ClassList(("../../evil", "..", "a/b"), (1, 2, 3))
     result = Detections([[0, 0, 9, 9]] * 3, [0.9] * 3, [1, 2, 3], classes, (80, 120), "a.jpg")
-    OutputFolder(Path("out")).save(result, PICTURE, crops=True, yolo=True)
+    save(OutputFolder(Path("out")), result, crops=True, yolo=True)
     assert [path for path in files(Path()) if not path.startswith("out/")] == []
     assert len(files(Path("out/crops"))) == 3
 
@@ -99,7 +104,7 @@ def test_names_of_classes_cannot_leave_the_folder() -> None:
 def test_a_side_too_long_for_jpeg_becomes_png() -> None:
     size_hw = (1, 65501)
     result = Detections.empty(COCO, size_hw, "long.jpg")
-    OutputFolder(Path("out")).save(result, np.zeros((*size_hw, 3), np.uint8), crops=False, yolo=False)
+    save(OutputFolder(Path("out")), result, np.zeros((*size_hw, 3), np.uint8))
     assert files(Path("out")) == ["long.png"]
 
 
@@ -113,7 +118,60 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(path) -> None:
 
 def test_a_picture_that_cannot_be_written_is_named() -> None:
     folder = OutputFolder(Path("out"))
-    Path("out/a.jpg").mkdir()
-    with pytest.raises(SSD300Error, match=r"a.jpg: detected, but not saved in out: Is a directory"):
-        folder.save(found("a.jpg"), PICTURE, crops=False, yolo=False)
+    Path("out").rmdir()
+    with pytest.raises(SSD300Error, match=r"a.jpg: detected, but not saved in out: No such file or directory"):
+        save(folder, found("a.jpg"))
     assert folder.saved == 0
+
+
+@pytest.mark.parametrize("inside", ["a.jpg", "labels", ".hidden"])
+def test_a_folder_that_holds_anything_is_refused_before_any_work(inside) -> None:
+    refuse_used(None)
+    refuse_used(Path("new"))
+    Path("used", inside).mkdir(parents=True)
+    for refuse in (refuse_used, OutputFolder):
+        with pytest.raises(ArgumentError, match=rf"--save-dir used: the folder is not empty \(it holds {inside}\)"):
+            refuse(Path("used"))
+    Path("empty").mkdir()
+    assert OutputFolder(Path("empty")).path == Path("empty")
+
+
+def test_a_file_that_appears_meanwhile_is_kept() -> None:
+    folder = OutputFolder(Path("out"))
+    Path("out/a.jpg").write_bytes(b"mine")
+    Path("out/b.jpg").symlink_to("nowhere")
+    save(folder, found("a.jpg"))
+    save(folder, found("b.jpg"))
+    assert Path("out/a.jpg").read_bytes() == b"mine"
+    assert Path("out/b.jpg").is_symlink()
+    assert {"a-2.jpg", "b-2.jpg"} < {path.name for path in Path("out").iterdir()}
+
+
+def test_labels_classes_and_crops_that_appear_meanwhile_are_kept() -> None:
+    for made in ("labels/a.txt", "classes.txt", "crops/dog/a_1.jpg"):
+        folder = OutputFolder(Path("out", made.replace("/", " ")))
+        path = folder.path / made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        with pytest.raises(SSD300Error, match=r"a.jpg: detected, but not saved in .*: File exists"):
+            save(folder, found("a.jpg"), crops=True, yolo=True)
+        assert path.read_text() == "mine"
+
+
+def test_labels_say_which_picture_they_belong_to() -> None:
+    folder = OutputFolder(Path("out"))
+    for source in ("a/x.jpg", "b/x.png", "odd\udcff.jpg"):
+        save(folder, found(source), yolo=True)
+    table = list(csv.DictReader(Path("out/sources.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(row["label"], row["picture"], row["source"]) for row in table] == [
+        ("labels/x.txt", "x.jpg", "a/x.jpg"),
+        ("labels/x-2.txt", "x-2.png", "b/x.png"),
+        ("labels/odd\\udcff.txt", "odd\\udcff.jpg", "odd\\udcff.jpg"),
+    ]
+
+
+def test_what_cannot_be_drawn_is_a_fault_of_its_picture() -> None:
+    rendered = render(found("gone.jpg"), crops=False)
+    assert len(rendered.found) == 1
+    with pytest.raises(ArgumentError, match="pass picture="):
+        OutputFolder(Path("out")).write(rendered, yolo=False)

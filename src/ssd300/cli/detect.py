@@ -3,12 +3,12 @@
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,10 +16,12 @@ from ssd300.errors import ArgumentError, DownloadError, ImageError, SSD300Error
 
 if TYPE_CHECKING:
     from ssd300.cli.results import ResultStream
-    from ssd300.cli.saving import OutputFolder
+    from ssd300.cli.saving import OutputFolder, Rendered
     from ssd300.detections import Detections
-    from ssd300.detector import Detector, Failure
+    from ssd300.detector import Detector
+    from ssd300.flow import Failure
     from ssd300.images.source import Source
+    from ssd300.options import DetectOptions
 
 
 class Format(StrEnum):
@@ -73,8 +75,12 @@ def detect(
     ] = 0.5,
     max_detections: Annotated[int, typer.Option(min=1, help="Objects a picture at most.")] = 200,
     labels: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Show these classes only: person,dog")
+        list[str] | None, typer.Option(metavar="NAME,...", help="Show these classes only, by name or id: person,dog")
     ] = None,
+    agnostic_nms: Annotated[
+        bool, typer.Option("--agnostic-nms", help="Keep one box where boxes of several classes overlap.")
+    ] = False,
+    clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Cut boxes to the picture.")] = True,
     format: Annotated[Format, typer.Option("--format", help="What stdout gets.")] = Format.table,
     save_dir: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For the drawn pictures.  [default: runs/detect/<next number>]")
@@ -97,24 +103,26 @@ def detect(
         raise ArgumentError(f"{'--crops' if crops else '--save-dir'} writes files and --no-save forbids it: drop one")
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
+    from ssd300.cli.saving import OutputFolder, refuse_used
     from ssd300.detector import Detector
     from ssd300.images.source import expand
+    from ssd300.options import DetectOptions
 
+    refuse_used(save_dir)
     detector = Detector.load(model, precision=precision, threads=threads)
-    options = {
-        "score_threshold": score_threshold,
-        "iou_threshold": iou_threshold,
-        "max_detections": max_detections,
-        "labels": _known_labels(detector, labels),
-        "decode": decode.value,
-    }
-    inputs = [_remembered(source) for source in expand(sources, tell=_say)]
-    folder = None
-    if save:
-        from ssd300.cli.saving import OutputFolder
-
-        folder = OutputFolder(save_dir)
-    tally = _run(detector, inputs, options, format, folder, crops)
+    options = DetectOptions(
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        max_detections=max_detections,
+        labels=_named(labels, detector.classes.names),
+        decode=decode.value,
+        agnostic_nms=agnostic_nms,
+        clip=clip,
+        keep_pixels=save,
+    )
+    options.rows(detector.classes)  # an unknown label is an error now, not after the first picture
+    inputs = list(expand(sources, tell=_say))
+    tally = _run(detector, inputs, options, format, OutputFolder(save_dir) if save else None, crops)
     raise typer.Exit(tally.exit_code())
 
 
@@ -124,41 +132,21 @@ def _say(text: str) -> None:
     print(f"ssd300: {printable(text)}", file=sys.stderr)
 
 
-def _known_labels(detector: "Detector", labels: list[str] | None) -> list[str] | None:
-    """The names of all --labels; an unknown one is an error now, not after the first picture."""
-    if not labels:
+def _named(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
+    """What all --labels name; a class whose own name holds a comma may be given alone."""
+    if labels is None:
         return None
-    names = [name.strip() for text in labels for name in text.split(",") if name.strip()]
-    detector.classes.positions_of_names(names)
-    return names
-
-
-class _ReadOnce:
-    """A stream for what can or should be read only once, stdin and addresses: keeps the bytes for the drawing."""
-
-    def __init__(self, value: Any, name: str) -> None:
-        self.value, self.name, self.data = value, name, b""
-
-    def read(self, _size: int = -1) -> bytes:
-        if self.data:  # all of it was given at the first call
-            return b""
-        from ssd300.images.source import read_bytes
-
-        self.data = read_bytes(self.value, self.name)
-        return self.data
-
-
-def _remembered(source: "Source") -> "Source":
-    from ssd300.images.source import Source
-
-    once = source.value == "-" or "://" in str(source.value)
-    return Source(_ReadOnce(source.value, source.name), source.name) if once else source
+    parts = [part.strip() for text in labels for part in ([text] if text in names else text.split(","))]
+    named = [part for part in parts if part]
+    if not named:
+        raise ArgumentError("--labels names no class: give names or ids, such as --labels person,dog")
+    return named
 
 
 def _run(
     detector: "Detector",
     inputs: list["Source"],
-    options: dict[str, Any],
+    options: "DetectOptions",
     format: Format,
     folder: "OutputFolder | None",
     crops: bool,
@@ -166,6 +154,10 @@ def _run(
     """Detect, write and save picture by picture; Ctrl-C ends it early, with valid output of what was done."""
     from ssd300.cli.progress import ProgressLine
     from ssd300.cli.results import ResultStream, layout_of
+    from ssd300.cli.saving import Rendered, render
+
+    def drawn(found: "Detections") -> Rendered:
+        return render(found, crops=crops) if folder else Rendered(found)
 
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     stream = ResultStream(layout_of(format.value, many=len(inputs) > 1, bold=bold), sys.stdout)
@@ -173,11 +165,11 @@ def _run(
     line = ProgressLine(len(inputs))
     started = time.perf_counter()
     try:
-        with closing(_results(detector, inputs, options)) as results:
+        with closing(_results(detector, inputs, options, drawn)) as results:
             line.show(0)
-            for source, result in zip(inputs, results, strict=True):
+            for result in results:
                 line.clear()
-                _settle(source, result, tally, stream, folder, crops=crops, yolo=format is Format.yolo)
+                _take(result, tally, stream, folder, yolo=format is Format.yolo)
                 line.show(tally.pictures + len(tally.failures))
     except KeyboardInterrupt:
         tally.interrupted = True
@@ -194,49 +186,39 @@ def _run(
 
 
 def _results(
-    detector: "Detector", inputs: list["Source"], options: dict[str, Any]
-) -> Generator["Detections | Failure", None, None]:
+    detector: "Detector", inputs: list["Source"], options: "DetectOptions", call: Callable[["Detections"], "Rendered"]
+) -> Generator["Rendered | Failure", None, None]:
     """One result per input, in order. A single picture takes the direct path, which starts no threads."""
-    from ssd300.detector import Failure
+    from ssd300.flow import Failure
 
     if len(inputs) > 1:
-        yield from detector.detect_many(inputs, on_error="yield", **options)
+        yield from detector.map(call, inputs, options, on_error="yield")
         return
     try:
-        yield detector.detect(inputs[0], **options)
+        found = detector.detect(inputs[0], options)
     except (ImageError, DownloadError) as error:
         yield Failure(inputs[0].name, error)
+    else:
+        yield call(found)
 
 
-def _settle(
-    source: "Source",
-    result: "Detections | Failure",
-    tally: Tally,
-    stream: "ResultStream",
-    folder: "OutputFolder | None",
-    *,
-    crops: bool,
-    yolo: bool,
+def _take(
+    result: "Rendered | Failure", tally: Tally, stream: "ResultStream", folder: "OutputFolder | None", *, yolo: bool
 ) -> None:
     """Write one result to stdout and its files to the folder; count it."""
-    from ssd300.detector import Failure
-    from ssd300.images.source import Source
+    from ssd300.flow import Failure
 
     if isinstance(result, Failure):
         tally.failures.append(str(result.error))
         return
-    stream.add(result)
+    stream.add(result.found)
     tally.pictures += 1
-    tally.objects += len(result)
+    tally.objects += len(result.found)
     if folder:
-        once = source.value
-        picture = Source(once.data, once.name) if isinstance(once, _ReadOnce) else source
         try:
-            folder.save(result, picture, crops=crops, yolo=yolo)
+            folder.write(result, yolo=yolo)
         except SSD300Error as error:
             tally.failures.append(str(error))
-    if isinstance(source.value, _ReadOnce):
-        source.value.data = b""
 
 
 def _report(tally: Tally, folder: "OutputFolder | None", seconds: float) -> None:

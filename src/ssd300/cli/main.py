@@ -4,6 +4,7 @@ Results go to stdout, words to stderr. Exit codes: 0 all done, 1 some inputs fai
 130 interrupted.
 """
 
+import codecs
 import io
 import os
 import signal
@@ -28,7 +29,7 @@ from ssd300.cli.serve import serve
 from ssd300.cli.train import train
 from ssd300.cli.weights import weights
 from ssd300.errors import SSD300Error
-from ssd300.terminal import printable
+from ssd300.terminal import escape_for_json, printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,9 +83,7 @@ def common(
 
 def run() -> None:
     """Run the verb: every error ends here, as words on stderr and an exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    _set_encodings()
     interrupted = _note_interrupts()
     try:
         try:
@@ -102,6 +101,16 @@ def run() -> None:
         hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
         _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
     sys.exit(2)
+
+
+def _set_encodings() -> None:
+    """Results are UTF-8 in files and pipes; what a terminal cannot show it gets as escapes that JSON reads back."""
+    codecs.register_error(escape_for_json.__name__, escape_for_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+            encoding = None if utf8 or stream is sys.stderr else "ascii" if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors=escape_for_json.__name__)
 
 
 def _note_interrupts() -> list[int]:

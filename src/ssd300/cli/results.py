@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from ssd300.detections import Detections
-from ssd300.formats import CSV_COLUMNS
+from ssd300.formats import CSV_COLUMNS, image_id_of
 from ssd300.terminal import printable
 
 
@@ -48,11 +48,30 @@ def layout_of(name: str, *, many: bool, bold: bool) -> Layout:
         "json": Layout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
         "jsonl": Layout(lambda found: [found.to_json() + "\n"]),
         "csv": Layout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
-        "coco": Layout(
-            lambda found: [json.dumps(row, ensure_ascii=False) for row in found.to_coco()], "[\n", ",\n", "\n]\n"
+        "coco": Layout(_CocoRows(), "[\n", ",\n", "\n]\n"),
+        "yolo": Layout(
+            lambda found: [f"# {printable(found.source or '')}\n{found.to_yolo()}" if many else found.to_yolo()]
         ),
-        "yolo": Layout(lambda found: [f"# {found.source}\n{found.to_yolo()}" if many else found.to_yolo()]),
     }[name]
+
+
+class _CocoRows:
+    """COCO rows of one picture after the other, no two pictures under one image_id.
+
+    An id that another picture has taken (a/7.jpg and b/007.png are both 7) is written as text with a number: "7-2".
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[int | str] = set()
+
+    def __call__(self, found: Detections) -> list[str]:
+        wanted = image_id_of(found.source)
+        image_id, number = wanted, 1
+        while image_id in self._taken:
+            number += 1
+            image_id = f"{wanted}-{number}"
+        self._taken.add(image_id)
+        return [json.dumps(row, ensure_ascii=False) for row in found.to_coco(image_id)]
 
 
 def table(found: Detections, *, bold: bool = False) -> str:
@@ -62,9 +81,10 @@ def table(found: Detections, *, bold: bool = False) -> str:
     title = f"{printable(found.source or 'picture')}  {width}x{height}  {count}"
     lines = [f"\033[1m{title}\033[0m" if bold else title]
     if len(found):
-        wide = max(map(len, (*found.names, "name")))
+        names = [printable(name) for name in found.names]
+        wide = max(map(len, (*names, "name")))
         lines.append(f"  {'name':<{wide}}  score   left    top  right bottom")
-        for one in found:
+        for name, one in zip(names, found, strict=True):
             sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
-            lines.append(f"  {one.name:<{wide}}  {one.score:5.2f} {sides}")
+            lines.append(f"  {name:<{wide}}  {one.score:5.2f} {sides}")
     return "\n".join(lines) + "\n"

@@ -1,6 +1,8 @@
-"""Where `ssd300 detect` puts its files: drawn pictures, crops, YOLO labels; never two under one name."""
+"""Where `ssd300 detect` puts its files: drawn pictures, crops, YOLO labels. No file that exists is ever replaced."""
 
+import csv
 import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -8,20 +10,65 @@ from urllib.parse import urlsplit
 from PIL import Image
 
 from ssd300 import draw
-from ssd300.arrays import UInt8
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
 
 RUNS = Path("runs/detect")
-_KEPT_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")  # others are saved as .jpg
-_LONGEST_NAME = 200  # bytes; file systems take 255, and endings and numbers are still to come
+_KEPT_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # others are saved as .jpg
+_LONGEST_NAME = 200  # bytes; file systems take 255, and extensions and numbers are still to come
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One answer with the files that are to be written for it; `fault` says why there are none."""
+
+    found: Detections
+    extension: str = ""
+    drawn: bytes = b""
+    crops: list[tuple[str, int, bytes]] = field(default_factory=list)  # class name, number of the object, JPEG
+    fault: SSD300Error | None = None
+
+
+def render(found: Detections, picture: Any = None, *, crops: bool) -> Rendered:
+    """Draw one picture's detections, and cut them out if wanted. Made to run in the threads that detect.
+
+    `picture` as `draw.pixels_of` takes it. The answer refers to no pixels.
+    """
+    kept = replace(found, picture=None)
+    try:
+        rgb = draw.pixels_of(found, picture)
+        extension = _extension(found)
+        drawn = draw.encode_picture(draw.draw_detections(rgb, found), extension)
+        pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
+        cut = [
+            (one.name, number, draw.encode_picture(Image.fromarray(piece), ".jpg"))
+            for number, (one, piece) in enumerate(zip(found, pieces, strict=bool(pieces)), 1)
+            if piece.size
+        ]
+    except SSD300Error as error:
+        return Rendered(kept, fault=error)
+    return Rendered(kept, extension, drawn, cut)
+
+
+def refuse_used(path: Path | None) -> None:
+    """Raise ArgumentError for a --save-dir that holds anything: this run's files would mix with others."""
+    try:
+        entry = next(path.iterdir(), None) if path else None
+    except OSError:  # new, or no folder: making it says so
+        return
+    if path and entry:
+        raise ArgumentError(
+            f"--save-dir {path}: the folder is not empty (it holds {entry.name}), and the files of a run never mix "
+            "with others: give a new or an empty folder, or none for the next number under runs/detect"
+        )
 
 
 class OutputFolder:
     """One run's folder. Names come from the pictures' names; a name that is taken gets -2, -3, ... appended."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path`, made if need be; without it the next free number under runs/detect. ArgumentError if it cannot be."""
+        """`path`, new or empty; without it the next free number under runs/detect. ArgumentError if it cannot be."""
+        refuse_used(path)
         try:
             self.path = _next_run() if path is None else path
             self.path.mkdir(parents=True, exist_ok=True)
@@ -35,19 +82,19 @@ class OutputFolder:
         self.saved = 0
         self.last = self.path  # the newest drawn picture
 
-    def save(self, found: Detections, picture: Any, *, crops: bool, yolo: bool) -> None:
-        """Draw one picture's detections; cut them out and write labels if wanted. SSD300Error names the source."""
-        name = self._free_name(found.source or "picture")
+    def write(self, rendered: Rendered, *, yolo: bool) -> None:
+        """Write the files of one answer, labels too if wanted. Raises SSD300Error that names the source."""
+        if rendered.fault:
+            raise rendered.fault
+        found = rendered.found
         try:
-            rgb = draw.pixels_of(found, picture)
-            drawn = self.path / _file_name(name, found)
-            draw.save_picture(draw.draw_detections(rgb, found), drawn)
-            if crops:
-                self._save_crops(name, found, draw.crop(rgb, found.boxes_xyxy))
+            name, drawn = self._write_drawn(rendered)
+            for label, number, jpeg in rendered.crops:
+                folder = self.path / "crops" / _safe(label)
+                folder.mkdir(parents=True, exist_ok=True)
+                _write_new(folder / f"{name}_{number}.jpg", jpeg)
             if yolo:
-                (self.path / "labels").mkdir(exist_ok=True)
-                found.save(self.path / "labels" / f"{name}.txt")
-                (self.path / "classes.txt").write_text("\n".join(found.classes.names) + "\n", encoding="utf-8")
+                self._write_labels(name, drawn, found)
         except OSError as error:
             raise SSD300Error(f"{found.source}: detected, but not saved in {self.path}: {error.strerror}") from error
         self.saved += 1
@@ -58,12 +105,28 @@ class OutputFolder:
         if not self.saved and not any(self.path.iterdir()):
             self.path.rmdir()
 
-    def _save_crops(self, name: str, found: Detections, pieces: list[UInt8]) -> None:
-        for number, (one, piece) in enumerate(zip(found, pieces, strict=True), 1):
-            if piece.size:
-                folder = self.path / "crops" / _safe(one.name)
-                folder.mkdir(parents=True, exist_ok=True)
-                draw.save_picture(Image.fromarray(piece), folder / f"{name}_{number}.jpg")
+    def _write_drawn(self, rendered: Rendered) -> tuple[str, Path]:
+        """(name, path) of the drawn picture, under the first name that is free."""
+        while True:
+            name = self._free_name(rendered.found.source or "picture")
+            path = self.path / (name + rendered.extension)
+            try:
+                _write_new(path, rendered.drawn)
+            except FileExistsError:  # of another program that writes here at the same time
+                continue
+            return name, path
+
+    def _write_labels(self, name: str, drawn: Path, found: Detections) -> None:
+        """The YOLO labels, beside them the classes, and which drawn picture and source they belong to."""
+        labels = self.path / "labels"
+        labels.mkdir(exist_ok=True)
+        _write_new(labels / f"{name}.txt", found.to_yolo().encode())
+        if not self.saved:
+            _write_new(self.path / "classes.txt", ("\n".join(found.classes.names) + "\n").encode())
+            _write_new(self.path / "sources.csv", b"label,picture,source\n")
+        with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
+            row = (f"labels/{name}.txt", drawn.name, found.source or "")
+            csv.writer(table, lineterminator="\n").writerow(row)
 
     def _free_name(self, source: str) -> str:
         """The source's bare file name, once: case does not count, because not every file system minds it."""
@@ -75,6 +138,17 @@ class OutputFolder:
             name = f"{bare}-{number}"
         self._taken.add(name.casefold())
         return name
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that does not exist yet, wholly or not at all. Raises FileExistsError, OSError."""
+    with path.open("xb") as file:
+        try:
+            file.write(data)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _next_run() -> Path:
@@ -90,12 +164,13 @@ def _next_run() -> Path:
             return RUNS / str(number)
 
 
-def _file_name(name: str, found: Detections) -> str:
-    ending = Path(found.source or "").suffix
+def _extension(found: Detections) -> str:
+    """Of the drawn picture: the source's where it is written, else .jpg, or .png for a side that only it can hold."""
     height, width = found.image_size_hw
+    given = Path(found.source or "").suffix
     if max(height, width) > draw.LONGEST_WEBP_SIDE:
-        ending = ".png"  # the one that holds any size
-    return name + (ending if ending.lower() in _KEPT_ENDINGS else ".jpg")
+        return ".png"
+    return given if given.lower() in _KEPT_EXTENSIONS else ".jpg"
 
 
 def _safe(name: str) -> str:
