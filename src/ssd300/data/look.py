@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Protocol
 
-from ssd300.data import coco, pack, voc, yolo
+from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.copying import Copier
 from ssd300.data.dataset import Dataset
+from ssd300.data.files import child, entries
 from ssd300.data.parts import Part
+from ssd300.data.unread import named
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 
 
@@ -26,7 +28,10 @@ class WritingRoom(Protocol):
     def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]: ...
 
 
-ROOMS: dict[str, Room] = {"pack": pack, "yolo": yolo, "coco": coco, "voc": voc}
+ROOMS: dict[str, Room] = {
+    "pack": pack, "yolo": yolo, "coco": coco, "cvat": cvat, "voc": voc, "createml": createml, "via": via,
+    "labelme": labelme, "csv": tables, "kitti": kitti,
+}  # fmt: skip
 """Format -> room, in the order in which they are looked for."""
 WRITING_ROOMS: dict[str, WritingRoom] = {"coco": coco, "yolo": yolo, "voc": voc}
 FORMATS = tuple(ROOMS)
@@ -79,14 +84,14 @@ def _exists(path: Path) -> bool:
 
 def _nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
+    hint = named(path)
     if path.is_file():
-        return f"{path}: not {wanted}. Known files: COCO .json, YOLO data.yaml, .pack; for VOC give the folder"
-    holds = ", ".join(sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())[:12])
-    hint = ""
-    if (path / "labels").is_dir():
-        hint = " There is a labels/ folder: YOLO needs a data.yaml with `names` beside it."
+        known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
+        return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"
+    holds = ", ".join(entry.name + "/" * entry.is_dir() for entry in entries(path)[:12])
+    if not hint and child(path, "labels"):
+        hint = "There is a labels/ folder: YOLO needs a data.yaml with `names` beside it, or a classes.txt."
     return (
-        f"{path}: {wanted} was not found in this folder. Looked for *.pack, a *.yaml with `names`, COCO *.json "
-        "(here, in annotations/, */_annotations.coco.json) and VOC *.xml (here, in Annotations/, in subfolders)."
-        f"{hint} The folder holds: {holds or 'nothing'}"
+        f"{path}: {wanted} was not found in this folder. {hint + ' ' if hint else ''}Looked for {', '.join(FORMATS)} "
+        f"(docs/data.md shows the folders of each). The folder holds: {holds or 'nothing'}"
     )

@@ -1,0 +1,64 @@
+"""The room of CreateML: a JSON list of {"image": ..., "annotations": [{"label": ..., "coordinates": ...}]}.
+
+Coordinates are x, y, width, height; x and y are the box's center in pixels.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssd300.data.dataset import Dataset, Note
+from ssd300.data.files import PictureFinder, child, folders_in, with_suffix
+from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.readjson import begins_with, read_json
+from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.errors import DatasetError
+
+
+def find(path: Path) -> list[Part]:
+    """A .json itself, those of a folder, or one in each folder of a part."""
+    files = [path] if not path.is_dir() else with_suffix(path, ".json")
+    found = [file for file in files if _is_createml(file)]
+    if not found and path.is_dir():
+        found = [file for folder in folders_in(path) for file in with_suffix(folder, ".json") if _is_createml(file)]
+    names = part_names([part_of_file(file) for file in found])
+    return [Part("createml", name, file) for name, file in zip(names, found, strict=True)]
+
+
+def _is_createml(file: Path) -> bool:
+    return file.suffix.lower() == ".json" and (
+        begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"')
+    )
+
+
+def read(part: Part) -> Dataset:
+    """One file. Raises DatasetError where it is no list."""
+    try:
+        content = read_json(part.source)
+    except DatasetError as error:
+        raise DatasetError(f"{part.source}: {error}") from error
+    if not isinstance(content, list):
+        raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
+    folder = part.source.parent
+    finder = PictureFinder([folder, child(folder, "images") or folder / "images"])
+    reader = RecordReader(part, folder, finder, way="cxcywh")
+    return reader.dataset(_records(content, part.source, reader))
+
+
+def _records(content: list[Any], file: Path, reader: RecordReader) -> Iterator[Record]:
+    for position, entry in enumerate(content):
+        given = entry if isinstance(entry, dict) else {}
+        name = given.get("image", given.get("imagefilename"))
+        annotations = given.get("annotations", given.get("annotation", []))
+        if not isinstance(name, str) or not isinstance(annotations, list):
+            words = f"picture {position} is {entry!r:.60}; want `image` and a list of `annotations`"
+            reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
+            continue
+        yield Record(name, [_thing(one, f"annotation {n}") for n, one in enumerate(annotations, 1)], file)
+
+
+def _thing(annotation: Any, place: str) -> Thing:
+    given = annotation if isinstance(annotation, dict) else {}
+    box = given.get("coordinates")
+    values = [box.get(key) for key in ("x", "y", "width", "height")] if isinstance(box, dict) else None
+    return Thing(given.get("label"), values, place, box)

@@ -1,0 +1,90 @@
+"""The room of CVAT for images 1.1: an annotations.xml with <image> elements, and the pictures beside it or in images/.
+
+Boxes, also rotated ones (the box around them), polygons, polylines, points and ellipses count as their enclosing boxes;
+tags and tracks are not used. The `subset` of an image is its part.
+"""
+
+from collections.abc import Iterator
+from math import cos, radians, sin
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from ssd300.data.dataset import Dataset, Note
+from ssd300.data.files import PictureFinder, child, with_suffix
+from ssd300.data.markup import parse_xml
+from ssd300.data.parts import WHOLE, Part, part_names, part_of_file
+from ssd300.data.readjson import begins_with
+from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.values import number
+from ssd300.errors import DatasetError
+
+OUTLINES = ("polygon", "polyline", "points", "cuboid")
+
+
+def find(path: Path) -> list[Part]:
+    """An annotations.xml itself, or those of a folder."""
+    files = [path] if not path.is_dir() else with_suffix(path, ".xml")
+    files = [file for file in files if file.suffix.lower() == ".xml" and begins_with(file, "<annotations")]
+    if len(files) == 1:
+        root = _root(files[0])
+        subsets = list(dict.fromkeys(image.get("subset") or "" for image in root.iter("image")))
+        if len(subsets) > 1:
+            names = part_names([name or WHOLE for name in subsets], alone=True)
+            return [Part("cvat", name, files[0], subset) for name, subset in zip(names, subsets, strict=True)]
+    names = part_names([part_of_file(file) for file in files])
+    return [Part("cvat", name, file) for name, file in zip(names, files, strict=True)]
+
+
+def read(part: Part) -> Dataset:
+    """One part. Raises DatasetError for a file that is not CVAT's, and for videos with tracks only."""
+    root = _root(part.source)
+    images = [one for one in root.iter("image") if part.detail is None or (one.get("subset") or "") == part.detail]
+    tracks = sum(1 for _ in root.iter("track"))
+    if tracks and not images:
+        raise DatasetError(
+            f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
+        )
+    folder = part.source.parent
+    finder = PictureFinder([folder, child(folder, "images") or folder / "images", folder / "data"])
+    reader = RecordReader(part, folder, finder)
+    reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
+    unused = sum(1 for image in images for child_element in image if child_element.tag in ("tag", "mask"))
+    if unused:
+        words = f"{unused} tags and masks are not used: they have no outline"
+        reader.notes.append(Note("field not used", "noted", str(part.source), "", "", words))
+    return reader.dataset(_records(images, part.source))
+
+
+def _root(file: Path) -> Element:
+    try:
+        return parse_xml(file)
+    except DatasetError as error:
+        raise DatasetError(f"{file}: {error}") from error
+
+
+def _records(images: list[Element], file: Path) -> Iterator[Record]:
+    for image in images:
+        things = [
+            Thing(shape.get("label"), _box(shape), f"{shape.tag} {number}", dict(shape.attrib))
+            for number, shape in enumerate(image, 1)
+            if shape.tag in ("box", "ellipse", *OUTLINES)
+        ]
+        yield Record(image.get("name") or "", things, file, image.get("width"), image.get("height"))
+
+
+def _box(shape: Element) -> list[float] | None:
+    if shape.tag in OUTLINES:
+        return box_around([point.split(",") for point in (shape.get("points") or "").split(";") if point.strip()])
+    if shape.tag == "ellipse":
+        return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))
+    edges = [number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
+    left, top, right, bottom = edges
+    if left is None or top is None or right is None or bottom is None:
+        return None
+    turn = radians(number(shape.get("rotation")) or 0)
+    if not turn:
+        return [left, top, right, bottom]
+    width, height = (right - left) / 2, (bottom - top) / 2
+    across = abs(width * cos(turn)) + abs(height * sin(turn))
+    down = abs(width * sin(turn)) + abs(height * cos(turn))
+    return circle_box((left + right) / 2, (top + bottom) / 2, across, down)

@@ -1,0 +1,70 @@
+"""The room of KITTI: label_2/*.txt with image_2/ beside it. A line: class, truncated, occluded, alpha, four edges, ...
+
+Regions called DontCare are left out: they have no class; a note says how many there were.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ssd300.data.dataset import Dataset, Note
+from ssd300.data.files import PictureFinder, child, folders_in, lines_of, read_text, with_suffix
+from ssd300.data.parts import WHOLE, Part, meaning
+from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.values import number
+from ssd300.errors import DatasetError
+
+LABELS, PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images")
+
+
+def find(path: Path) -> list[Part]:
+    """The folder that holds label_2/ and image_2/, or one such folder a part (training/)."""
+    if not path.is_dir():
+        return []
+    if _label_files(path):
+        return [Part("kitti", WHOLE, path)]
+    parts = [folder for folder in folders_in(path) if _label_files(folder)]
+    return [Part("kitti", meaning(folder.name, alone=True) or folder.name.lower(), folder) for folder in parts]
+
+
+def _label_files(folder: Path) -> list[Path]:
+    """The label files of a folder, if they are KITTI's."""
+    labels = child(folder, *LABELS)
+    files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
+    for file in files[:10]:
+        with file.open("rb") as opened:
+            words = opened.readline(1000).split()
+        if words:
+            numbers = [number(word.decode("latin-1")) is not None for word in words]
+            is_kitti = len(words) in (15, 16) and not numbers[0] and all(numbers[1:])
+            return files if is_kitti else []
+    return []
+
+
+def read(part: Part) -> Dataset:
+    """One folder: a picture for every label file."""
+    pictures = child(part.source, *PICTURES) or part.source / PICTURES[0]
+    reader = RecordReader(part, part.source, PictureFinder([pictures]), stems=True)
+    return reader.dataset(_records(_label_files(part.source), reader))
+
+
+def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
+    ignored = 0
+    for file in files:
+        things = []
+        try:
+            lines = list(lines_of(read_text(file, "label file")))
+        except DatasetError as error:
+            reader.notes.append(Note("unreadable label file", "fault", str(file), file.stem, "", str(error)))
+            continue
+        for line_number, line in lines:
+            words = line.split()
+            if words[0].casefold() == "dontcare":
+                ignored += 1
+                continue
+            score = number(words[15]) if len(words) == 16 else None
+            score = score if score is not None and 0 <= score <= 1 else 1.0
+            things.append(Thing(words[0], words[4:8], f"line {line_number}", line, score=score))
+        yield Record(file.stem, things, file)
+    if ignored:
+        said = f"{ignored} DontCare regions are not used"
+        reader.notes.append(Note("field not used", "noted", str(reader.folder), "", "", said))

@@ -1,0 +1,43 @@
+"""Small JSON files of annotation tools, read within limits."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ssd300.data.files import is_file, read_file
+from ssd300.errors import DatasetError
+from ssd300.limits import JSON_BYTES
+
+START = 4096
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises DatasetError saying what is wrong, without the file's name."""
+    data = read_file(path, "annotation file", JSON_BYTES)
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise DatasetError("not UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"not valid JSON: {error}") from error
+
+
+def begins_with(path: Path, *words: str) -> bool:
+    """Whether all the words stand in the first few thousand bytes of a file: cheap to tell formats apart."""
+    return _all_in(path, words, START)
+
+
+def contains(path: Path, *words: str) -> bool:
+    """Whether all the words stand in a file."""
+    return _all_in(path, words, -1)
+
+
+def _all_in(path: Path, words: tuple[str, ...], size: int) -> bool:
+    if not is_file(path):
+        return False
+    try:
+        with path.open("rb") as file:
+            content = file.read(size)
+    except OSError:
+        return False
+    return all(word.encode() in content for word in words)

@@ -1,0 +1,169 @@
+"""From what an annotation tool wrote, picture by picture, to a data set: for the formats that are only read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ssd300.data.dataset import Action, Dataset, Note, Picture
+from ssd300.data.files import PictureFinder, folder_name, is_file, picture_size
+from ssd300.data.fitting import fit_picture
+from ssd300.data.parts import WHOLE, Part
+from ssd300.data.suspicion import corners, suspicion
+from ssd300.data.values import class_name, number, size_of
+from ssd300.errors import DatasetError, ImageError
+from ssd300.labels import ClassList
+from ssd300.limits import BOXES_PER_PICTURE, CLASSES
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One labelled object. `box` is written in the way of its set ("xyxy", ...); None: there is none, or it is wrong.
+
+    `place` says where it stands ("box 3"); `given` what is there where the box is wrong.
+    """
+
+    name: object
+    box: Sequence[object] | None
+    place: str
+    given: object = None
+    crowd: bool = False
+    ignore: bool = False
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture with its objects, as a file says: its name (or stem), and its size where that is given."""
+
+    file_name: str
+    things: Sequence[Thing]
+    file: Path
+    width: object = None
+    height: object = None
+
+
+@dataclass
+class RecordReader:
+    """Turns records into a data set. `way`: how boxes are written; `fractions`: of the picture instead of pixels."""
+
+    part: Part
+    folder: Path
+    finder: PictureFinder
+    way: str = "xyxy"
+    fractions: bool = False
+    stems: bool = False  # names have no extension
+    names: Sequence[str] = ()  # the classes, where a list of them is there
+    notes: list[Note] = field(default_factory=list)
+
+    def note(self, kind: str, action: Action, record: Record, place: str, words: str) -> None:
+        self.notes.append(Note(kind, action, str(record.file), record.file_name, place, words))
+
+    def dataset(self, records: Iterable[Record]) -> Dataset:
+        """All records; raises DatasetError for more classes than the limit."""
+        usable = [one for record in records if (one := self._picture(record))]
+        found = {name for _, _, _, things in usable for name, _, _ in things}
+        names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
+        if len(names) > CLASSES:
+            raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
+        classes = ClassList.from_names(names)
+        self._suspect(usable)
+        pictures = [self._fitted(*one, classes) for one in usable]
+        name = folder_name(self.folder)
+        name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
+        return Dataset(name, classes, tuple(_with_own_ids(pictures)), tuple(self.notes), (self.folder,))
+
+    def _picture(self, record: Record) -> "_Usable | None":
+        name = record.file_name
+        clean = bool(name.strip()) and "\0" not in name
+        found = (self.finder.find_stem(name) if self.stems else self.finder.find(name)) if clean else None
+        tried = self.finder.tried(f"{name}.*" if self.stems else name) if clean else [Path(repr(name))]
+        if found is None:
+            self.note("missing picture", "fault", record, "", f"it is missing; tried {', '.join(map(str, tried))}")
+        size = size_of(record.width, record.height)
+        if isinstance(size, str):
+            self.note("wrong picture size", "fault", record, "", size)
+            return None
+        try:
+            size = size or (picture_size(found) if found else None)
+        except ImageError as error:
+            self.note("corrupt picture", "fault", record, "", str(error))
+        if size is None:
+            return None
+        if len(record.things) > BOXES_PER_PICTURE:
+            words = f"{len(record.things):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
+            self.note("too many boxes", "fault", record, "", words)
+            return None
+        things = [one for thing in record.things if (one := self._thing(thing, record))]
+        return record, found or tried[0], size, things
+
+    def _thing(self, thing: Thing, record: Record) -> "tuple[str, list[float], Thing] | None":
+        name = class_name(thing.name)
+        if name is None:
+            words = f"the class name is {thing.name!r:.60}; want a text"
+            self.note("unknown class id", "fault", record, thing.place, words)
+            return None
+        values = [number(value) for value in thing.box or ()]
+        box = [value for value in values if value is not None]
+        if len(values) != 4 or len(box) != 4:
+            given = thing.box if thing.given is None else thing.given
+            words = f"the box is {given!r:.80}; want four numbers"
+            self.note("malformed box", "fault", record, thing.place, words)
+            return None
+        return name, box, thing
+
+    def _suspect(self, usable: "Sequence[_Usable]") -> None:
+        boxes = np.array([box for _, _, _, things in usable for _, box, _ in things], np.float64).reshape(-1, 4)
+        each = [size for _, _, size, things in usable for _ in things]
+        sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
+        self.notes += suspicion(boxes, self.way, sizes, str(self.part.source))
+
+    def _fitted(
+        self, record: Record, path: Path, size: tuple[int, int], things: "list[_Thing]", classes: ClassList
+    ) -> Picture:
+        boxes = corners(np.array([box for _, box, _ in things], np.float64).reshape(-1, 4), self.way)
+        if self.fractions:
+            boxes = boxes * np.array([*size, *size], np.float64)
+        ids = np.array([classes.ids[classes.position_of_name[name]] for name, _, _ in things], np.int64)
+        places = [(str(record.file), record.file_name, thing.place) for _, _, thing in things]
+        fields = {
+            "crowd": [thing.crowd for _, _, thing in things],
+            "ignore": [thing.ignore for _, _, thing in things],
+            "scores": [thing.score for _, _, thing in things],
+        }
+        fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
+        name = path.name if self.stems and is_file(path) else record.file_name
+        return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
+
+
+_Thing = tuple[str, list[float], Thing]
+_Usable = tuple[Record, Path, tuple[int, int], list[_Thing]]
+
+
+def _with_own_ids(pictures: Sequence[Picture]) -> Iterable[Picture]:
+    """The pictures; the second of one name is called "NAME (2)": ids tell them apart."""
+    seen: dict[int | str, int] = {}
+    for picture in pictures:
+        seen[picture.image_id] = seen.get(picture.image_id, 0) + 1
+        times = seen[picture.image_id]
+        yield picture if times == 1 else replace(picture, image_id=f"{picture.image_id} ({times})")
+
+
+def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
+    """The corners of the box around points (x, y); None where they are no points, or none."""
+    xs = [number(point[0]) for point in points if len(point) >= 2]
+    ys = [number(point[1]) for point in points if len(point) >= 2]
+    if not points or len(xs) != len(points) or None in xs or None in ys:
+        return None
+    sure_x, sure_y = [x for x in xs if x is not None], [y for y in ys if y is not None]
+    return [min(sure_x), min(sure_y), max(sure_x), max(sure_y)]
+
+
+def circle_box(x: object, y: object, rx: object, ry: object) -> list[float] | None:
+    """The corners of the box around an ellipse of a center and two radii; None where one is no number."""
+    values = [number(value) for value in (x, y, rx, ry)]
+    cx, cy, across, down = values
+    if cx is None or cy is None or across is None or down is None:
+        return None
+    return [cx - across, cy - down, cx + across, cy + down]

@@ -1,0 +1,122 @@
+"""The room of the VGG Image Annotator: a project .json, its exported regions as .json, or as .csv.
+
+Rectangles, polygons, circles and ellipses count as their enclosing boxes; points are not used. The class is a region's
+attribute, or the first of several.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssd300.data.dataset import Dataset, Note
+from ssd300.data.files import PictureFinder, child, folders_in, read_text, with_suffix
+from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.readjson import begins_with, contains, read_json
+from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.values import number
+from ssd300.errors import DatasetError
+from ssd300.limits import CSV_BYTES
+
+FAVORITES = ("class", "label", "name", "type", "category", "object")
+
+
+def find(path: Path) -> list[Part]:
+    """A .json or .csv itself, those of a folder, or one in each folder of a part."""
+    files = [path] if not path.is_dir() else with_suffix(path, ".json", ".csv")
+    found = [file for file in files if _is_via(file)]
+    if not found and path.is_dir():
+        inner = (file for folder in folders_in(path) for file in with_suffix(folder, ".json", ".csv"))
+        found = [file for file in inner if _is_via(file)]
+    names = part_names([part_of_file(file) for file in found])
+    return [Part("via", name, file) for name, file in zip(names, found, strict=True)]
+
+
+def _is_via(file: Path) -> bool:
+    if file.suffix.lower() == ".csv":
+        return begins_with(file, "region_shape_attributes")
+    return file.suffix.lower() == ".json" and contains(file, '"regions"', '"filename"', '"size"')
+
+
+def read(part: Part) -> Dataset:
+    """One file. Raises DatasetError where it is not VIA's."""
+    folder = part.source.parent
+    reader = RecordReader(part, folder, PictureFinder([folder, child(folder, "images") or folder / "images"]))
+    pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
+    return reader.dataset(_records(pictures, part.source, reader))
+
+
+def _pictures(file: Path) -> list[tuple[Any, list[Any]]]:
+    """(name, regions) of every picture of a .json."""
+    try:
+        content = read_json(file)
+    except DatasetError as error:
+        raise DatasetError(f"{file}: {error}") from error
+    entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
+    if not isinstance(entries, dict):
+        raise DatasetError(f"{file}: a VIA file has an entry for each picture, got a {type(content).__name__}")
+    pictures = []
+    for entry in entries.values():
+        given = entry if isinstance(entry, dict) else {}
+        regions = given.get("regions") or []
+        pictures.append((given.get("filename"), list(regions.values()) if isinstance(regions, dict) else regions))
+    return pictures
+
+
+def _pictures_of_table(file: Path) -> list[tuple[Any, list[Any]]]:
+    """The same of a .csv, a region a row."""
+    pictures: dict[str, list[Any]] = {}
+    for row in csv.DictReader(io.StringIO(read_text(file, "table of regions", CSV_BYTES))):
+        row = {str(key).lstrip("#").strip(): value for key, value in row.items()}
+        regions = pictures.setdefault(row.get("filename") or "", [])
+        try:
+            shape = json.loads(row.get("region_shape_attributes") or "{}")
+            attributes = json.loads(row.get("region_attributes") or "{}")
+        except (ValueError, RecursionError):
+            shape, attributes = {"name": "unreadable"}, {}
+        if shape:
+            regions.append({"shape_attributes": shape, "region_attributes": attributes})
+    return list(pictures.items())
+
+
+def _records(pictures: list[tuple[Any, list[Any]]], file: Path, reader: RecordReader) -> Iterator[Record]:
+    for name, regions in pictures:
+        if not isinstance(name, str) or not isinstance(regions, list):
+            words = f"a picture's `filename` is {name!r:.60}; want a text, and a list of `regions`"
+            reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
+            continue
+        things = [thing for n, region in enumerate(regions, 1) if (thing := _thing(region, f"region {n}"))]
+        yield Record(name, things, file)
+
+
+def _thing(region: Any, place: str) -> Thing | None:
+    given = region if isinstance(region, dict) else {}
+    shape, attributes = given.get("shape_attributes"), given.get("region_attributes")
+    shape = shape if isinstance(shape, dict) else {}
+    if shape.get("name") == "point":
+        return None
+    return Thing(_class_of(attributes if isinstance(attributes, dict) else {}), _box(shape), place, shape)
+
+
+def _class_of(attributes: dict[str, Any]) -> Any:
+    """The class among a region's attributes: by the usual names, else the first; of a check box what is checked."""
+    lower = {str(key).casefold(): value for key, value in attributes.items()}
+    value = next((lower[key] for key in FAVORITES if key in lower), next(iter(lower.values()), None))
+    return next((key for key, checked in value.items() if checked), None) if isinstance(value, dict) else value
+
+
+def _box(shape: dict[str, Any]) -> list[float] | None:
+    kind = shape.get("name")
+    if kind == "rect":
+        values = [number(shape.get(key)) for key in ("x", "y", "width", "height")]
+        x, y, width, height = values
+        if x is None or y is None or width is None or height is None:
+            return None
+        return [x, y, x + width, y + height]
+    if kind in ("circle", "ellipse"):
+        radii = [shape.get("r")] * 2 if kind == "circle" else [shape.get("rx"), shape.get("ry")]
+        return circle_box(shape.get("cx"), shape.get("cy"), *radii)
+    xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
+    return box_around(list(zip(xs, ys, strict=False))) if isinstance(xs, list) and isinstance(ys, list) else None
