@@ -15,3 +15,9 @@ CSV_BYTES = 2**32
 
 # Video
 FRAME_PIXELS = 2**26  # 67 megapixels: twice 8k
+
+# Models
+MODEL_BYTES = 2**30  # of an .onnx; a ResNet-152 with 81 classes has 2**28
+IR_BYTES = 2**26  # of an OpenVINO .xml, its numbers lie in the .bin
+ONNX_NODES = 10_000  # a ResNet-152 in INT8 has 1,200
+ACTIVATIONS = 2**29  # numbers in all values of a graph, for one picture; a ResNet-152 with 81 classes has 2**26

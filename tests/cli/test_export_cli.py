@@ -18,6 +18,7 @@ def run(*arguments):
         ("m.onnx", ["--conf", "0.3", "--iou", "0.4", "--max-detections", "10", "--input", "float"]),
         ("m.xml", ["--half"]),
         ("m.safetensors", ["--format", "safetensors", "--half"]),
+        ("m.safetensors", ["--classes", "a,b,c,d"]),
         pytest.param("m.pt2", ["--dynamic-batch"], marks=pytest.mark.slow),
     ],
 )
@@ -37,6 +38,10 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
         (["--out", "m.onnx", "--format", "pt2"], "ends in .pt2"),
         (["--out", "m.xml", "--opset", "18"], "--opset is for onnx, not for openvino"),
         (["--out", "m.safetensors", "--no-nms"], "--nms is for onnx"),
+        (["--out", "m.onnx", "--classes", "a"], "--classes is for safetensors, not for onnx"),
+        (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (background not counted), --classes gives 1"),
+        (["--out", "m.safetensors", "--int8"], "--int8 is for onnx and openvino, not for safetensors"),
+        (["--out", "m.onnx", "--int8"], "holds no INT8 ranges; make them with `ssd300 quantize"),
         (["--out", "m.onnx", "--no-nms", "--conf", "0.3"], "--score-threshold is fixed"),
         (["--out", "m.onnx", "--opset", "9"], "opset is 9: expected 17 to"),
         (["--out", "m.onnx", "--conf", "3"], "score_threshold must be"),

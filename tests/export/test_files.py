@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from ssd300.errors import ModelError
+from ssd300.errors import OutputError
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source, our_runtime
 from ssd300.export.verify import check_pictures
 from ssd300.files import sha256_of
@@ -64,5 +64,5 @@ def test_the_source_is_remembered(seeded_checkpoint):
 
 @pytest.mark.parametrize("export", [export_onnx, export_openvino, export_safetensors])
 def test_a_folder_that_is_not_there(export, seeded_model, tmp_path):
-    with pytest.raises(ModelError, match="folder"):
+    with pytest.raises(OutputError, match="folder"):
         export(*seeded_model("resnet18"), tmp_path / "missing" / "m.xml")

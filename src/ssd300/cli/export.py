@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError, MissingExtraError, ModelError
+
+if TYPE_CHECKING:
+    from ssd300.export.verify import Verification
 
 
 class Format(StrEnum):
@@ -26,9 +29,10 @@ SUFFIXES = {Format.onnx: ".onnx", Format.openvino: ".xml", Format.safetensors: "
 TAKES = {
     Format.onnx: {
         "nms", "dynamic_batch", "opset", "input", "half", "score_threshold", "iou_threshold", "max_detections",
+        "int8",
     },
-    Format.openvino: {"half"},
-    Format.safetensors: {"half"},
+    Format.openvino: {"half", "int8"},
+    Format.safetensors: {"half", "classes"},
     Format.pt2: {"dynamic_batch"},
 }  # fmt: skip
 
@@ -53,6 +57,12 @@ def export(
     half: Annotated[
         bool | None, typer.Option("--half", help="onnx, openvino, safetensors: store weights as float16.")
     ] = None,
+    int8: Annotated[
+        bool | None, typer.Option("--int8", help="onnx, openvino: in INT8, for a model that `ssd300 quantize` wrote.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME,...|FILE", help="safetensors: class names, or a file with one a line.")
+    ] = None,
     score_threshold: Annotated[
         float | None, typer.Option("--score-threshold", "--conf", help="onnx with NMS, fixed in it.  [default: 0.05]")
     ] = None,
@@ -73,22 +83,62 @@ def export(
     The file is run and compared with the original before it appears; one that answers differently is refused.
     """
     format = _format(out, format)
-    settings = {
+    settings: dict[str, Any] = {
         "nms": nms, "dynamic_batch": dynamic_batch, "opset": opset, "input": input and input.value, "half": half,
         "score_threshold": score_threshold, "iou_threshold": iou_threshold, "max_detections": max_detections,
+        "int8": int8, "classes": classes,
     }  # fmt: skip
-    given = {name: value for name, value in settings.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     _check(format, given)
-    from ssd300.export.files import load_source
+    from ssd300.export.files import load_int8, load_source
     from ssd300.weights.catalog import resolve
 
     path = resolve(model)
     if out.exists() and out.samefile(path):
         raise ArgumentError(f"--out is the model itself ({path}): choose another name")
-    state, metadata = load_source(path)
-    verification = _write(format, state, metadata, out, given, picture or ())
+    if format is Format.safetensors:
+        verification = write_safetensors(path, out, half=bool(half), classes=classes, pictures=picture or ())
+    else:
+        state, metadata = load_source(path)
+        if given.pop("int8", False):
+            given["int8"] = load_int8(path)
+        verification = _write(format, state, metadata, out, given, picture or ())
     typer.echo(f"Verified on {verification}.", err=True)
     typer.echo(out)
+
+
+def write_safetensors(path: Path, out: Path, *, half: bool, classes: str | None, pictures: Any = ()) -> "Verification":
+    """Any model file as safetensors with metadata; classes: other names, with commas between or one a line in a file.
+
+    What the file holds for INT8 is kept.
+    """
+    from dataclasses import replace
+
+    from ssd300.export.files import export_safetensors, load_source
+    from ssd300.labels import ClassList
+    from ssd300.weights.checkpoint import read_int8
+
+    state, metadata = load_source(path)
+    if classes is not None:
+        names = _class_names(classes)
+        if len(names) != len(metadata.classes):
+            raise ModelError(
+                f"{path}: has {len(metadata.classes)} classes (background not counted), --classes gives {len(names)}"
+            )
+        metadata = replace(metadata, classes=ClassList.from_names(names))
+    int8 = read_int8(path) if path.suffix.lower() == ".safetensors" else None
+    return export_safetensors(state, metadata, out, half=half, int8=int8, pictures=pictures)
+
+
+def _class_names(text: str) -> list[str]:
+    """Class names of the command line: a file with one a line, or names with commas between."""
+    parts = text.split(",")
+    if Path(text).is_file():
+        try:
+            parts = Path(text).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArgumentError(f"{text}: cannot be read as a list of class names: {error}") from error
+    return [name.strip() for name in parts if name.strip()]
 
 
 def _format(out: Path, format: Format | None) -> Format:
@@ -112,15 +162,14 @@ def _check(format: Format, given: dict[str, Any]) -> None:
 
 
 def _write(format: Format, state: Any, metadata: Any, out: Path, given: dict[str, Any], pictures: Any) -> Any:
-    from ssd300.export.files import export_onnx, export_openvino, export_safetensors
+    from ssd300.export.files import export_onnx, export_openvino
     from ssd300.export.onnx import OnnxOptions
 
     if format is Format.onnx:
-        return export_onnx(state, metadata, out, OnnxOptions(**given), pictures=pictures)
+        int8 = given.pop("int8", None)
+        return export_onnx(state, metadata, out, OnnxOptions(**given), int8=int8, pictures=pictures)
     if format is Format.openvino:
         return export_openvino(state, metadata, out, pictures=pictures, **given)
-    if format is Format.safetensors:
-        return export_safetensors(state, metadata, out, pictures=pictures, **given)
     try:
         import torch  # noqa: F401
     except ImportError as error:

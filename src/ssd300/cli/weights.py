@@ -1,18 +1,18 @@
-"""`ssd300 weights`: convert a checkpoint to the model file of ssd300."""
+"""`ssd300 weights convert`: the former name of `ssd300 export --out FILE.safetensors`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ssd300.errors import ArgumentError, ModelError
+from ssd300.errors import ArgumentError
 
-weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Convert model files.")
+weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, hidden=True, help="Now `ssd300 export`.")
 
 
 @weights.callback()
 def group() -> None:
-    """Convert model files."""
+    """Convert model files: now `ssd300 export`."""
 
 
 @weights.command()
@@ -25,44 +25,19 @@ def convert(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace B.safetensors if it exists.")] = False,
 ) -> None:
-    """Write a checkpoint as safetensors with metadata.
+    """Write a checkpoint as safetensors with metadata: now `ssd300 export --model A.pt --out B.safetensors`."""
+    from ssd300.cli.export import write_safetensors
+    from ssd300.files import sha256_of
+    from ssd300.weights.catalog import resolve
+    from ssd300.weights.checkpoint import read_metadata
 
-    The file detects at once and holds no code.
-
-    The published layout needs no torch to be read, and nothing in the file is executed.
-    """
-    from dataclasses import replace
-
-    from ssd300.labels import ClassList
-    from ssd300.weights.catalog import load_state, resolve
-    from ssd300.weights.checkpoint import sha256_of, write_checkpoint
-
+    note = "Note: this is now `ssd300 export --model {} --out {}`; the old name goes with the next version."
+    typer.echo(note.format(source, out), err=True)
     if out.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{out}: its name ends in {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:
         raise ArgumentError(f"{out} exists: choose another name, or pass --force to replace it")
-    path = resolve(source)
-    state, metadata = load_state(path)
-    if classes is not None:
-        names = _names(classes)
-        if len(names) != len(metadata.classes):
-            raise ModelError(
-                f"{path}: has {len(metadata.classes)} classes (background not counted), --classes gives {len(names)}"
-            )
-        metadata = replace(metadata, classes=ClassList.from_names(names))
-    metadata = replace(metadata, parent_sha256=sha256_of(path))
-    write_checkpoint(out, state, metadata, dtype="float16" if half else "float32")
-    size = out.stat().st_size / 2**20
+    write_safetensors(resolve(source), out, half=half, classes=classes)
+    metadata, size = read_metadata(out), out.stat().st_size / 2**20
     typer.echo(f"{out}: {metadata.backbone}, {len(metadata.classes)} classes, {size:.1f} MiB")
     typer.echo(f"sha256 {sha256_of(out)}")
-
-
-def _names(text: str) -> list[str]:
-    """Class names of the command line: a file with one a line, or names with commas between."""
-    parts = text.split(",")
-    if Path(text).is_file():
-        try:
-            parts = Path(text).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"{text}: cannot be read as a list of class names: {error}") from error
-    return [name.strip() for name in parts if name.strip()]

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import UInt8
-from ssd300.errors import ModelError
+from ssd300.errors import ArgumentError, ModelError, OutputError
 from ssd300.export.onnx import OnnxOptions, build_onnx, build_tail
-from ssd300.export.verify import TOLERANCE, Selection, Verification, check_pictures, verify, verify_tail
-from ssd300.files import publish, replacing, sha256_of
+from ssd300.export.verify import SHARE, TOLERANCE, Selection, Verification, check_pictures, verify, verify_tail
+from ssd300.files import publish, refuse_special, replacing, sha256_of, unwritable
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
 from ssd300.weights.catalog import load_state
-from ssd300.weights.checkpoint import read_checkpoint, write_checkpoint
+from ssd300.weights.checkpoint import read_checkpoint, read_int8, write_checkpoint
+from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
-AGAINST = "OpenVINO in float32"
+AGAINST, AGAINST_INT8 = "OpenVINO in float32", "OpenVINO in INT8"
 
 
 def load_source(path: Path) -> tuple[State, ModelMetadata]:
@@ -29,9 +30,17 @@ def load_source(path: Path) -> tuple[State, ModelMetadata]:
     return state, replace(metadata, parent_sha256=sha256_of(path))
 
 
-def our_runtime(state: State, metadata: ModelMetadata) -> OpenVINORuntime:
+def load_int8(path: Path) -> Int8:
+    """How a model to export runs in INT8. Raises ModelError."""
+    int8 = read_int8(path) if path.suffix.lower() == ".safetensors" else None
+    if int8 is None:
+        raise ModelError(f"{path}: holds no INT8 ranges; make them with `ssd300 quantize --model {path}`")
+    return int8
+
+
+def our_runtime(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> OpenVINORuntime:
     """What exports are compared with."""
-    return OpenVINORuntime(build_graph(state, metadata), metadata, "f32")
+    return OpenVINORuntime(build_graph(state, metadata, int8), metadata, "f32")
 
 
 def export_onnx(
@@ -40,13 +49,19 @@ def export_onnx(
     path: Path,
     options: OnnxOptions | None = None,
     *,
+    int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write one .onnx file (see `OnnxOptions`). Raises ModelError, ArgumentError, MissingExtraError."""
+    """Write one .onnx file (see `OnnxOptions`), in INT8 if given how.
+
+    Raises ModelError, ArgumentError, OutputError, MissingExtraError.
+    """
     from ssd300.runtime.onnx import load_onnx
 
     options = options or OnnxOptions()
-    model = build_onnx(state, metadata, options)
+    check_half(options.half, int8)
+    kind = "int8" if int8 else "float16" if options.half else "float32"
+    model = build_onnx(state, metadata, options, int8)
     thresholds = {
         "score_threshold": options.score_threshold,
         "iou_threshold": options.iou_threshold,
@@ -63,11 +78,12 @@ def export_onnx(
             )
         inside = OnnxDetections(temporary.read_bytes()) if options.nms else None
         return verify(
-            our_runtime(state, metadata).infer,
+            our_runtime(state, metadata, int8).infer,
             load_onnx(temporary).infer,
             check_pictures(pictures),
-            against=AGAINST,
-            tolerance=TOLERANCE["float16" if options.half else "float32"],
+            against=AGAINST_INT8 if int8 else AGAINST,
+            tolerance=TOLERANCE[kind],
+            share=SHARE[kind],
             detect=inside.detect if inside else None,
             **thresholds,
         )
@@ -94,17 +110,29 @@ class OnnxDetections:
 
 
 def export_openvino(
-    state: State, metadata: ModelMetadata, path: Path, *, half: bool = False, pictures: Iterable[Any] = ()
+    state: State,
+    metadata: ModelMetadata,
+    path: Path,
+    *,
+    half: bool = False,
+    int8: Int8 | None = None,
+    pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write an OpenVINO model, .xml with its .bin beside it. half: weights stored as float16. Raises ModelError."""
+    """Write an OpenVINO model, .xml with its .bin beside it: half stores weights as float16, int8 says how to round.
+
+    Raises ModelError, ArgumentError, OutputError.
+    """
+    check_half(half, int8)
+    for name in (path, path.with_suffix(".bin")):
+        refuse_special(name)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=_folder(path)) as folder:
         temporary = Path(folder) / path.name
-        save_graph(build_graph(state, metadata), temporary, half=half)
+        save_graph(build_graph(state, metadata, int8), temporary, half=half)
         result = verify(
-            our_runtime(state, metadata).infer,
+            our_runtime(state, metadata, int8).infer,
             OpenVINORuntime(*read_graph(temporary), "f32").infer,
             check_pictures(pictures),
-            against=AGAINST,
+            against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )
         publish_graph(temporary, path)
@@ -128,16 +156,23 @@ def publish_graph(temporary: Path, path: Path) -> None:
         publish(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
         publish(temporary, path)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise unwritable(path, error) from error
 
 
 def export_safetensors(
-    state: State, metadata: ModelMetadata, path: Path, *, half: bool = False, pictures: Iterable[Any] = ()
+    state: State,
+    metadata: ModelMetadata,
+    path: Path,
+    *,
+    half: bool = False,
+    int8: Int8 | None = None,
+    pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write our own model file, float32 or float16. Raises ModelError."""
+    """Write our own model file, float32 or float16; int8 is kept in it. Raises ModelError, OutputError."""
+    refuse_special(path)
     with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=_folder(path)) as folder:
         temporary = Path(folder) / path.name
-        write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32")
+        write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32", int8=int8)
         result = verify(
             our_runtime(state, metadata).infer,
             our_runtime(*read_checkpoint(temporary)).infer,
@@ -148,11 +183,17 @@ def export_safetensors(
         try:
             publish(temporary, path)
         except OSError as error:
-            raise ModelError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise unwritable(path, error) from error
     return result
+
+
+def check_half(half: bool, int8: Int8 | None) -> None:
+    """Raise ArgumentError if both are asked for."""
+    if half and int8:
+        raise ArgumentError("half stores float weights as float16, and int8 stores no float weights: choose one")
 
 
 def _folder(path: Path) -> Path:
     if not path.parent.is_dir():
-        raise ModelError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
+        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
     return path.parent

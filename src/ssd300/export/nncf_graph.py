@@ -8,20 +8,23 @@ import logging
 import os
 import sys
 from contextlib import redirect_stdout
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import openvino as ov
 
-from ssd300.architecture import architecture
+from ssd300.architecture import Architecture, architecture
 from ssd300.arrays import Float32, UInt8
 from ssd300.errors import MissingExtraError, ModelError
+from ssd300.priors import ANCHORS_PER_CELL, MAP_SIZES
 from ssd300.runtime.graph import MARGIN, OUTPUTS, build_graph
-from ssd300.weights.int8 import Int8, activation_names, convolution_sizes
+from ssd300.weights.int8 import Int8, activation_names, convolution_sizes, head_names, with_exact_zero
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
 _PICTURES_FOR_ERRORS = 4
+_LOGITS_THAT_COUNT = 20.0  # below the highest logit of the map: exp(-20) of its probability
 _CORRECTED = 1e-6  # a bias that moved by less was only rounded anew
 Node = Any  # openvino comes without types
 
@@ -80,6 +83,7 @@ def calibrate(state: State, metadata: ModelMetadata, pictures: UInt8) -> Int8:
         old, new = (_constant(nodes[f"{name}.biased"], 1).ravel() for nodes in (before, after))
         if np.abs(new - old).max() > _CORRECTED:
             biases[name] = new.copy()
+    ranges |= _head_ranges(exact, pictures, network)
     if missing := [name for name in activation_names(network) if name not in ranges]:
         raise ModelError(
             f"NNCF found no range for {len(missing)} activations, such as {missing[0]}; try other pictures"
@@ -109,6 +113,27 @@ def convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictur
     return errors
 
 
+def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dict[str, tuple[float, float]]:
+    """The range of each head's output: the mean over pictures of its lowest and highest number, as NNCF does it.
+
+    Logits far below the best have no say in a softmax, so the range of classes ends there: its levels are finer.
+    """
+    lows, highs = [], []
+    starts = np.cumsum([0, *(size**2 * anchors for size, anchors in zip(MAP_SIZES, ANCHORS_PER_CELL, strict=True))])
+    request = _request(graph)
+    for picture in pictures:
+        request.infer([picture[None]])
+        outputs = request.get_tensor(OUTPUTS).data[0]  # [4 + K, P]
+        parts = [rows[:, a:b] for rows in (outputs[:4], outputs[4:]) for a, b in pairwise(starts.tolist())]
+        lows.append([float(part.min()) for part in parts])
+        highs.append([float(part.max()) for part in parts])
+    found = {}
+    for name, low, high in zip(head_names(network), np.mean(lows, 0), np.mean(highs, 0), strict=True):
+        low = max(low, high - _LOGITS_THAT_COUNT) if name.startswith("conf") else low
+        found[name] = with_exact_zero(float(low), float(high))
+    return found
+
+
 def _input_name(convolution: Node) -> str:
     """The activation that a convolution reads, seen through max-pooling, which comes after rounding."""
     node = convolution.input_value(0).get_node()
@@ -123,9 +148,13 @@ def _constant(node: Node, place: int) -> Float32:
 
 def _outputs(model: ov.Model, pictures: UInt8) -> Float32:
     """The raw locs and logits of pictures [N, 300, 300, 3]: [N, 4 + K, P]."""
-    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request = _request(model)
     found = []
     for picture in pictures:
         request.infer([picture[None]])
         found.append(request.get_tensor(OUTPUTS).data.copy())
     return np.concatenate(found)
+
+
+def _request(model: ov.Model) -> Any:
+    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()

@@ -18,8 +18,9 @@ from ssd300.export.onnx_network import Network
 from ssd300.export.onnx_tail import decode, select
 from ssd300.postprocess import check_thresholds
 from ssd300.priors import IMAGE_SIZE, NUM_PRIORS
-from ssd300.weights.embedded import ONNX_KEY
+from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.onnx_file import ONNX_KEY
 from ssd300.weights.state import State
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ class OnnxOptions:
         return "B" if self.dynamic_batch else 1
 
 
-def build_onnx(state: State, metadata: ModelMetadata, options: OnnxOptions | None = None) -> "onnx.ModelProto":
-    """A state with the published keys and its metadata -> the model, accepted by onnx's checker.
+def build_onnx(
+    state: State, metadata: ModelMetadata, options: OnnxOptions | None = None, int8: Int8 | None = None
+) -> "onnx.ModelProto":
+    """A state with the published keys and its metadata -> the model, accepted by onnx's checker; INT8 if given how.
 
     With NMS the outputs are boxes float32 [B, N, 4] (xyxy in the unit frame), scores float32 [B, N] (descending),
     labels int32 [B, N] (positions in the metadata's class list, from 0) and num_detections int32 [B]. Places from
@@ -69,7 +72,7 @@ def build_onnx(state: State, metadata: ModelMetadata, options: OnnxOptions | Non
     """
     options = options or OnnxOptions()
     graph = Graph()
-    network = Network(graph, architecture(metadata.backbone, metadata.num_classes), state, half=options.half)
+    network = Network(graph, architecture(metadata.backbone, metadata.num_classes), state, half=options.half, int8=int8)
     locs, logits = network.heads("pictures", uint8=options.input == "uint8")
     outputs = _tail(graph, locs, logits, metadata.num_classes, options)
     return graph.model(

@@ -19,15 +19,20 @@ Infer = Callable[[UInt8], list[Candidates]]  # uint8 [B, 300, 300, 3] -> boxes a
 Selection = tuple[Float32, Int64, Float32]  # boxes_xyxy [N, 4], labels [N] from 1, scores [N]
 
 # Largest difference of a box (unit frame) or probability. Float32 kernels differ by some 1e-5 between libraries;
-# float16 kernels moved seeded networks by up to 3e-3. A wrong weight or layout shows as tenths.
-TOLERANCE = {"float32": 1e-4, "float16": 2e-2}
+# float16 kernels moved seeded networks by up to 3e-3. Two libraries in INT8 round activations near a half to different
+# levels, which moves a few priors by tenths: there one number in a thousand may differ by more.
+TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "int8": 0.2}
+SHARE = {"float32": 1.0, "float16": 1.0, "int8": 0.999}
 _EQUAL_SHARE = 0.995  # of the detections: two roundings of a score or an IoU may lie on either side of a threshold
 _EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a clone only
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was compared. boxes and probabilities: the largest differences; equal of detections: found alike."""
+    """What was compared. boxes and probabilities: the largest differences; equal of detections: found alike.
+
+    share: of the numbers that the differences are the largest of, the others being left out.
+    """
 
     pictures: int
     against: str
@@ -35,11 +40,13 @@ class Verification:
     probabilities: float
     equal: int
     detections: int
+    share: float = 1.0
 
     def __str__(self) -> str:
+        most = "" if self.share == 1 else f" in {100 * self.share:g} % of the numbers"
         return (
             f"{self.pictures} pictures against {self.against}: boxes differ by at most {self.boxes:.1e} (unit frame), "
-            f"probabilities by {self.probabilities:.1e}; detections equal: {self.equal} of {self.detections}"
+            f"probabilities by {self.probabilities:.1e}{most}; detections equal: {self.equal} of {self.detections}"
         )
 
 
@@ -62,11 +69,13 @@ def verify(
     *,
     against: str,
     tolerance: float,
+    share: float = 1.0,
     detect: Callable[[UInt8], Selection] | None = None,
     **thresholds: Any,
 ) -> Verification:
     """Compare an exported model with a reference on pictures.
 
+    share: of the numbers of each picture that must be within the tolerance.
     detect: the selection inside the file, one picture [300, 300, 3] -> its detections. It must agree with
         `postprocess.select` on the file's own candidates; without it, the detections counted are those that `select`
         makes of both sides' candidates.
@@ -79,15 +88,15 @@ def verify(
     for picture in pictures:
         [ours], [theirs] = reference(picture[None]), exported(picture[None])
         # np.maximum, not max: NaN stays NaN.
-        boxes = float(np.maximum(boxes, _largest_difference(ours[0], theirs[0])))
-        probabilities = float(np.maximum(probabilities, _largest_difference(ours[1], theirs[1])))
+        boxes = float(np.maximum(boxes, _difference(ours[0], theirs[0], share)))
+        probabilities = float(np.maximum(probabilities, _difference(ours[1], theirs[1], share)))
         if detect:
             expected, found, within = select(*theirs, **thresholds), detect(picture), TOLERANCE["float32"]
         else:
             expected, found, within = select(*ours, **thresholds), select(*theirs, **thresholds), tolerance
         equal += count_equal(expected, found, within)
         detections += max(len(expected[1]), len(found[1]))
-    result = Verification(len(pictures), against, boxes, probabilities, equal, detections)
+    result = Verification(len(pictures), against, boxes, probabilities, equal, detections, share)
     wrong_selection = detect is not None and equal < _EQUAL_SHARE * detections
     if not (boxes <= tolerance and probabilities <= tolerance) or wrong_selection:  # so that NaN is refused too
         raise ModelError(
@@ -132,8 +141,9 @@ def _alike(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.
         yield (b[1] == label) & near & (np.abs(b[2] - score) <= tolerance)
 
 
-def _largest_difference(a: Float32, b: Float32) -> float:
+def _difference(a: Float32, b: Float32, share: float) -> float:
     if a.shape != b.shape:
         return float("inf")
     # Boxes far beyond the picture grow with exp: their difference is relative.
-    return float((np.abs(a - b) / np.maximum(np.abs(a), 1)).max(initial=0))
+    differences = np.abs(a - b) / np.maximum(np.abs(a), 1)
+    return float(np.quantile(differences, share)) if differences.size else 0.0

@@ -18,54 +18,47 @@ from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates, check_pictures, check_process
 from ssd300.runtime.cpu import default_threads
-from ssd300.weights.embedded import read_onnx
 from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.onnx_file import HEADS, read_heads
 
-HEADS = ("locs", "logits")
 _REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
 
 
 def load_onnx(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OnnxRuntime":
     """The runtime of an .onnx file. Raises ModelError, ArgumentError, MissingExtraError."""
     if precision not in ("auto", "f32", "bf16", "int8"):
-        raise unknown_name("precision", precision, ("auto", "f32"))
-    if precision not in ("auto", "f32"):
-        raise ArgumentError(f"precision={precision!r}: an ONNX file runs in float32 here; use 'auto' or 'f32'")
-    model, metadata = _with_heads_out(path)
-    return OnnxRuntime(model, metadata, threads=threads)
-
-
-def _with_heads_out(path: Path) -> tuple[bytes, ModelMetadata]:
-    """The model with the raw heads as its only outputs, and its metadata."""
-    model, metadata = read_onnx(path)
-    import onnx
-
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-        raise ModelError(f"{path}: its weights lie in other files, expected all in one; {_REMEDY}")
-    if not set(HEADS) <= {name for node in model.graph.node for name in node.output}:
-        raise ModelError(f"{path}: the values {' and '.join(HEADS)} are missing, another tool changed it; {_REMEDY}")
-    del model.graph.output[:]
-    for name in HEADS:
-        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    return model.SerializeToString(), metadata
+        raise unknown_name("precision", precision, ("auto", "f32", "int8"))
+    model, metadata, int8 = read_heads(path)
+    own = "int8" if int8 else "f32"
+    if precision not in ("auto", own):
+        raise ArgumentError(
+            f"precision={precision!r}: this ONNX file runs in {'INT8' if int8 else 'float32'}; use 'auto' or {own!r}"
+        )
+    return OnnxRuntime(model, metadata, precision=own, threads=threads)
 
 
 class OnnxRuntime:
-    """An onnxruntime session on the CPU, in float32.
+    """An onnxruntime session on the CPU.
 
     Args:
         model: an ONNX model whose outputs are `locs` [1, 4, P] and `logits` [1, K, P].
+        precision: "f32" or "int8", as the file is.
         threads: CPU threads; None takes those that this process may use.
         throughput: each calling thread computes by itself, instead of all threads one picture.
     """
 
-    name, precision, batch_size = "onnx", "f32", 1
-    reason = "ONNX files run in float32"
+    name, batch_size, reason = "onnx", 1, "as the file was written"
 
     def __init__(
-        self, model: bytes, metadata: ModelMetadata, *, threads: int | None = None, throughput: bool = False
+        self,
+        model: bytes,
+        metadata: ModelMetadata,
+        *,
+        precision: str = "f32",
+        threads: int | None = None,
+        throughput: bool = False,
     ) -> None:
-        self.metadata = metadata
+        self.metadata, self.precision = metadata, precision
         self.threads = default_threads() if threads is None else threads
         self._model, self._throughput, self._pid = model, throughput, os.getpid()
         self._session = open_session(model, 1 if throughput else self.threads)
@@ -95,7 +88,7 @@ class OnnxRuntime:
         """The same model for several threads that call at once."""
         if self._throughput or self.threads == 1:
             return self
-        return OnnxRuntime(self._model, self.metadata, threads=self.threads, throughput=True)
+        return OnnxRuntime(self._model, self.metadata, precision=self.precision, threads=self.threads, throughput=True)
 
 
 def open_session(model: bytes, threads: int) -> Any:
@@ -117,8 +110,14 @@ def _explained(what: str) -> Iterator[None]:
     """onnxruntime's exceptions, which share no base class of their own, as ModelError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-    kinds = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+    kinds = (
+        *("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded", "NoModel"),
+        *("NoSuchFile", "NotImplemented", "RuntimeException"),
+    )
+    # Its messages may quote names that are not UTF-8, which comes out as UnicodeDecodeError.
+    faults = (RuntimeError, UnicodeError, *(getattr(states, kind) for kind in kinds))
     try:
         yield
-    except tuple(getattr(states, kind) for kind in kinds) as error:
-        raise ModelError(f"{what}: {str(error).splitlines()[0][:300]}; {_REMEDY}") from error
+    except faults as error:
+        words = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(f"{what}: {words[0][:300]}; {_REMEDY}") from error

@@ -1,5 +1,6 @@
 """The runtime for CPUs: an OpenVINO graph, from weights or an .xml file, and its requests, one a thread at a time."""
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
 from ssd300.postprocess import candidates
+from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_pictures, check_process
 from ssd300.runtime.choice import choose
 from ssd300.runtime.cpu import default_threads
@@ -22,6 +25,8 @@ from ssd300.weights.catalog import cache_folder, load_state
 from ssd300.weights.checkpoint import read_int8
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
+
+_GRAPH_REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
 
 
 def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":
@@ -41,19 +46,51 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
     """The graph and metadata in an .xml file with its .bin, as `build_graph` made and OpenVINO saved them."""
     metadata = read_ir_metadata(path)
+    numbers = path.with_suffix(".bin")
+    if numbers.exists() and not numbers.is_file():
+        raise ModelError(f"{numbers}: not a regular file; {_GRAPH_REMEDY}")
     try:
         model = _core().read_model(path)
-        outputs = {name for output in model.outputs for name in output.get_names()}
+        check_graph(path, model, metadata.num_classes)
     except RuntimeError as error:
         raise ModelError(
             f"{path}: OpenVINO cannot read it: {_first_line(error)}; is its .bin beside it, whole?"
         ) from error
+    return model, metadata
+
+
+def check_graph(path: Path, model: ov.Model, num_classes: int) -> None:
+    """Raise ModelError unless the graph's ports are those of an SSD300 of so many classes, and its values bounded."""
+    outputs = {name for output in model.outputs for name in output.get_names()}
     if not {OUTPUTS, MARGIN} <= outputs:
         raise ModelError(
-            f"{path}: its outputs are {sorted(outputs)}, expected {OUTPUTS!r} and {MARGIN!r}; "
-            "give a file that `ssd300 export` or `ssd300 quantize` wrote"
+            f"{path}: its outputs are {sorted(outputs)}, expected {OUTPUTS!r} and {MARGIN!r}; {_GRAPH_REMEDY}"
         )
-    return model, metadata
+    one = model.clone()
+    if [port.get_any_name() for port in one.inputs if port.get_names()] != [INPUT] or len(one.inputs) != 1:
+        raise ModelError(f"{path}: its inputs are {one.inputs}, expected {INPUT!r} alone; {_GRAPH_REMEDY}")
+    one.reshape([1, *PICTURE_SHAPE])
+    expected = {
+        INPUT: ("u8", [1, *PICTURE_SHAPE]),
+        OUTPUTS: ("f32", [1, 4 + num_classes, NUM_PRIORS]),
+        MARGIN: ("f32", [1, NUM_PRIORS]),
+    }
+    for name, kind in expected.items():
+        port = one.input(0) if name == INPUT else one.output(name)
+        found = port.get_element_type().get_type_name(), _lengths(port)
+        if found != kind:
+            raise ModelError(
+                f"{path}: its {name!r} is {found[0]} {found[1]}, expected {kind[0]} {kind[1]} for {num_classes} "
+                f"classes with the background; {_GRAPH_REMEDY}"
+            )
+    sizes = [_lengths(port) for node in one.get_ops() for port in node.outputs()]
+    if None in sizes or sum(math.prod(lengths) for lengths in sizes if lengths) > limits.ACTIVATIONS:
+        raise ModelError(f"{path}: its values are larger than any SSD300 needs; {_GRAPH_REMEDY}")
+
+
+def _lengths(port: Any) -> list[int] | None:
+    shape = port.get_partial_shape()
+    return list(shape.to_shape()) if shape.is_static else None
 
 
 class OpenVINORuntime:

@@ -13,9 +13,10 @@ from safetensors.numpy import save_file
 from ssd300.architecture import Architecture, architecture
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.files import replacing, sha256_of
-from ssd300.weights.embedded import read_ir_metadata, read_onnx_metadata
+from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.onnx_file import read_onnx_metadata
 from ssd300.weights.state import State, TensorSpec, check_network, checked, checked_tensor, identify
 
 __all__ = [

@@ -1,18 +1,18 @@
-"""The metadata inside the exported kinds of model file: OpenVINO IR (.xml) and ONNX."""
+"""OpenVINO model files (.xml): the metadata inside, and what they are made of, read without loading OpenVINO."""
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from ssd300.errors import MissingExtraError, ModelError
+from ssd300 import limits
+from ssd300.errors import ModelError
 from ssd300.weights.metadata import ModelMetadata
 
-if TYPE_CHECKING:
-    import onnx
-
 RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
-ONNX_KEY = "ssd300"  # of the JSON text in an ONNX model's metadata_props
+LAYERS = {  # what `build_graph`, NNCF and storing as float16 make; a graph is a program, so there is no other
+    *("Parameter", "Result", "Const", "Convert", "Transpose", "Subtract", "Multiply", "Add", "Convolution", "ReLU"),
+    *("MaxPool", "FakeQuantize", "Reshape", "Concat", "VariadicSplit", "ReduceMax", "Squeeze"),
+}
 _XML_PATH = ["net", "rt_info", *RT_INFO_PATH]
 _REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
 
@@ -35,6 +35,8 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
         open_tags.append(tag)
         if open_tags == _XML_PATH:
             texts.append(attributes.get("value", ""))
+        if tag == "layer" and attributes.get("type", "ReLU") not in LAYERS:
+            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is none of SSD300's; {_REMEDY}")
         size = attributes.get("size", "")
         if tag == "data" and size.isdecimal() and len(size) < 16 and "element_type" in attributes:
             constants[attributes["element_type"]] += int(size)
@@ -47,36 +49,22 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     parser.EndElementHandler = lambda _: open_tags.pop()
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
-        with Path(path).open("rb") as file:
-            parser.ParseFile(file)
+        # At once: piece by piece, expat takes the square of the time for a long attribute.
+        parser.Parse(_content(Path(path)), True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encodings
         raise ModelError(f"{path}: not an OpenVINO model: {error}; {_REMEDY}") from error
     if not texts:
         raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
     return ModelMetadata.from_json(texts[0], source=str(path)), dict(constants)
 
 
-def read_onnx_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata of an ONNX file. Raises ModelError; MissingExtraError without the onnx package."""
-    return read_onnx(path)[1]
-
-
-def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
-    """An ONNX file as a message, without following it to other files, and its metadata. Raises as above."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError(f"reading {path}", "onnx") from error
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
-    except DecodeError as error:
-        raise ModelError(f"{path}: not an ONNX model: {error}; {_REMEDY}") from error
-    for entry in model.metadata_props:
-        if entry.key == ONNX_KEY:
-            return model, ModelMetadata.from_json(entry.value, source=str(path))
-    raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path}: cannot be read: not a regular file; {_REMEDY}")
+    with path.open("rb") as file:
+        content = file.read(limits.IR_BYTES + 1)
+    if len(content) > limits.IR_BYTES:
+        raise ModelError(f"{path}: larger than {limits.IR_BYTES:,} bytes, which no SSD300 is; {_REMEDY}")
+    return content

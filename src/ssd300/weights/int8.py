@@ -72,7 +72,7 @@ class Int8:
 
 
 def activation_names(network: Architecture) -> Iterator[str]:
-    """Every node whose output is rounded: what a convolution or a residual sum reads."""
+    """Every node whose output has a range: what a convolution or a residual sum reads, and what the heads give."""
     yield PICTURES
     yield f"{network.stem.key}.relu"
     for stage in network.stages:
@@ -83,6 +83,21 @@ def activation_names(network: Architecture) -> Iterator[str]:
                 yield f"{block.shortcut.key}.biased"
     for extra in network.extras:
         yield from (f"{conv.key}.relu" for conv in extra)
+    yield from head_names(network)
+
+
+def head_names(network: Architecture) -> Iterator[str]:
+    """The outputs of the heads: rounded in ONNX, where onnxruntime would compute the heads in float otherwise."""
+    for heads in (network.location_heads, network.class_heads):
+        yield from (f"{head.key}.biased" for head in heads)
+
+
+def with_exact_zero(low: float, high: float) -> tuple[float, float]:
+    """The range moved by less than one of its 256 levels, so that it holds 0 as one of them."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    step = max(high - low, 1e-6) / (LEVELS - 1)
+    zero = round(-low / step)
+    return -zero * step, (LEVELS - 1 - zero) * step
 
 
 def convolution_sizes(network: Architecture) -> dict[str, int]:

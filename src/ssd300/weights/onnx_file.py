@@ -1,0 +1,177 @@
+"""ONNX files from strangers: read as a message, checked before anything runs, and cut to what detection needs.
+
+An ONNX graph is a program. What onnxruntime gets here is only the part that leads from the pictures to the raw heads:
+operators of a short list without subgraphs, numbers inside the file alone, and every value of a known, bounded size.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssd300 import limits
+from ssd300.errors import MissingExtraError, ModelError
+from ssd300.weights.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    import onnx
+
+ONNX_KEY = "ssd300"  # of the JSON text in an ONNX model's metadata_props
+HEADS = ("locs", "logits")
+INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear"}
+OPERATORS = {
+    *("Add", "Cast", "Clip", "Concat", "Constant", "Conv", "Div", "Identity", "MaxPool", "Mul", "Pad", "Relu"),
+    *("Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *INT8_OPERATORS,
+}
+_REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
+
+
+def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
+    """An ONNX file as a message, never followed to other files, and its metadata.
+
+    Raises ModelError for any fault; MissingExtraError without the onnx package.
+    """
+    path = Path(path)
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtraError(f"reading {path}", "onnx") from error
+    with _faults_named(path):
+        content = _content(path)
+        model = onnx.load_model_from_string(content)
+        _check_parts(path, model, len(content))
+        for entry in model.metadata_props:
+            if entry.key == ONNX_KEY:
+                return model, ModelMetadata.from_json(entry.value, source=str(path))
+    raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
+
+
+def read_onnx_metadata(path: str | Path) -> ModelMetadata:
+    """The metadata of an ONNX file. Raises ModelError; MissingExtraError without the onnx package."""
+    return read_onnx(path)[1]
+
+
+def read_heads(path: str | Path) -> tuple[bytes, ModelMetadata, bool]:
+    """An ONNX file cut to the nodes that lead to the raw heads `locs` and `logits`, its metadata, whether it is INT8.
+
+    The result takes one picture at a time. Raises ModelError: heads missing, an operator that is not on the list, a
+    value without a known size, or one of unreasonable size; MissingExtraError without the onnx package.
+    """
+    path = Path(path)
+    model, metadata = read_onnx(path)
+    with _faults_named(path):
+        graph = model.graph
+        _keep_heads(path, graph)
+        kinds = {node.op_type for node in graph.node}
+        if foreign := sorted({(node.domain, node.op_type) for node in graph.node if not _known(node)}):
+            shown = ", ".join(".".join(filter(None, name))[:50] for name in foreign[:3])
+            raise ModelError(
+                f"{path}: cannot load it: it uses operators that SSD300 does not need ({shown}); {_REMEDY}"
+            )
+        _check_sizes(path, model)
+        return model.SerializeToString(), metadata, bool(kinds & INT8_OPERATORS)
+
+
+def _known(node: Any) -> bool:
+    return node.op_type in OPERATORS and node.domain in ("", "ai.onnx")
+
+
+@contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    """The exceptions of protobuf and onnx on damaged input, as ModelError."""
+    import onnx
+    from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
+
+    faults = (DecodeError, EncodeError, onnx.shape_inference.InferenceError, onnx.checker.ValidationError)
+    try:
+        yield
+    except ModelError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
+    except (*faults, UnicodeError, ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
+        words = str(error).splitlines() or [type(error).__name__]
+        raise ModelError(f"{path}: not an ONNX model: {words[0][:200]}; {_REMEDY}") from error
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path}: not a regular file; {_REMEDY}")
+    with path.open("rb") as file:
+        content = file.read(limits.MODEL_BYTES + 1)
+    if len(content) > limits.MODEL_BYTES:
+        raise ModelError(f"{path}: larger than {limits.MODEL_BYTES:,} bytes, which no SSD300 is; {_REMEDY}")
+    return content
+
+
+def _check_parts(path: Path, model: Any, size: int) -> None:
+    """Raise ModelError for functions, subgraphs, too many nodes, and numbers that lie elsewhere or are not there."""
+    import onnx
+
+    graph = model.graph
+    if len(graph.node) > limits.ONNX_NODES:
+        raise ModelError(f"{path}: {len(graph.node):,} operators, at most {limits.ONNX_NODES:,} are read; {_REMEDY}")
+    tensors = list(graph.initializer)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs:
+                raise ModelError(f"{path}: its operator {node.op_type[:50]} has a program inside; {_REMEDY}")
+            if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
+                raise ModelError(f"{path}: it holds sparse tensors; {_REMEDY}")
+            tensors += [*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors]
+    if model.functions or model.training_info or graph.sparse_initializer:
+        raise ModelError(f"{path}: it holds functions, training or sparse tensors; {_REMEDY}")
+    for tensor in tensors:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise ModelError(f"{path}: its weights lie in other files, expected all in one; {_REMEDY}")
+        if any(length < 0 for length in tensor.dims) or math.prod(tensor.dims) > size:
+            raise ModelError(f"{path}: {tensor.name[:50]!r} claims more numbers than the file holds; {_REMEDY}")
+
+
+def _keep_heads(path: Path, graph: Any) -> None:
+    """Drop every node and number that the raw heads do not need, and make the heads the only outputs."""
+    import onnx
+
+    maker = {name: node for node in graph.node for name in node.output}
+    if not set(HEADS) <= maker.keys():
+        raise ModelError(f"{path}: the values {' and '.join(HEADS)} are missing, another tool changed it; {_REMEDY}")
+    needed: set[str] = set()
+    waiting = list(HEADS)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += maker[name].input if name in maker else []
+    nodes = [node for node in graph.node if needed.intersection(node.output)]
+    numbers = [tensor for tensor in graph.initializer if tensor.name in needed]
+    for field, kept in ((graph.node, nodes), (graph.initializer, numbers)):
+        copies = [type(entry).FromString(entry.SerializeToString()) for entry in kept]
+        del field[:]
+        field.extend(copies)
+    del graph.value_info[:]
+    del graph.output[:]
+    for name in HEADS:
+        graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+
+
+def _check_sizes(path: Path, model: Any) -> None:
+    """Raise ModelError unless every value has a known size within the limit, for one picture."""
+    import onnx
+
+    for taken in model.graph.input:
+        shape = taken.type.tensor_type.shape
+        if len(shape.dim) and not shape.dim[0].dim_value:
+            shape.dim[0].dim_value = 1
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    known = {value.name: value.type.tensor_type.shape for value in (*inferred.graph.value_info, *inferred.graph.output)}
+    total = 0
+    for node in inferred.graph.node:
+        for name in filter(None, node.output):
+            lengths = [d.dim_value for d in known[name].dim] if name in known else [0]
+            if not all(length > 0 for length in lengths):
+                raise ModelError(f"{path}: the size of its value {name[:50]!r} is not known; {_REMEDY}")
+            total += math.prod(lengths)
+    if total > limits.ACTIVATIONS:
+        raise ModelError(f"{path}: its values hold {total:,} numbers, at most {limits.ACTIVATIONS:,}; {_REMEDY}")
