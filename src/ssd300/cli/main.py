@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.batch import batch
 from ssd300.cli.benchmark import benchmark
 from ssd300.cli.data import data
 from ssd300.cli.detect import detect
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(batch)
 app.command()(benchmark)
 app.command()(detect)
 app.command()(doctor)

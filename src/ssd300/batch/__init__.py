@@ -1,0 +1,13 @@
+"""Very many pictures: listed once, detected on one machine or on a Ray cluster, written as Parquet, resumed.
+
+    SOURCE... -> listing.py -> folder.py (the run) -> reading.py -> Detector -> rows.py -> part-000000.parquet, ...
+
+`local.py` is the loop on this machine, `cluster.py` the one on Ray. Both write the same rows in the same files.
+"""
+
+from ssd300.errors import MissingExtraError
+
+try:
+    import pyarrow  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError("`ssd300 batch`", "batch") from error

@@ -1,0 +1,191 @@
+"""The results folder of a batch, here or in an object store, and the run that it holds.
+
+    _run.json          what was asked for: sources, model, settings
+    _sources.parquet   every picture, listed once when the run began: one row group a part
+    part-000000.parquet, ...   the rows of each part; a file appears when it is whole
+
+So a part is done if its file is there, and a run that was stopped at any moment goes on with the missing ones.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ssd300.batch.listing import LISTING, Listed
+from ssd300.batch.places import is_remote, open_place
+from ssd300.batch.reading import needs_reading_ahead
+from ssd300.batch.rows import to_parquet
+from ssd300.errors import ArgumentError, OutputError
+from ssd300.files import write_whole
+
+RUN, SOURCES = "_run.json", "_sources.parquet"
+LAYOUT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a batch is to do. Two runs with equal requests and pictures give equal rows.
+
+    model_files: name -> sha256 of each file that the model is loaded from; precision: the one it runs with.
+    options: of `Detector.detect_many`.
+    """
+
+    sources: list[str]
+    recursive: bool
+    column: str | None
+    part_rows: int
+    model_sha256: str
+    model_files: dict[str, str]
+    precision: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What it takes to do a part, here or on another machine.
+
+    base: the folder that relative paths start from. ahead: whether pictures come over the network.
+    """
+
+    request: Request
+    base: str
+    ahead: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job with its folder and its list of pictures."""
+
+    folder: "Folder"
+    job: Job
+    pictures: int
+
+    @cached_property
+    def _listing(self) -> Any:
+        return pq.ParquetFile(self.folder.open(SOURCES))
+
+    @property
+    def parts(self) -> int:
+        return -(-self.pictures // self.job.request.part_rows)
+
+    def missing(self) -> list[int]:
+        """The parts that are not there yet."""
+        names = self.folder.names()
+        return [part for part in range(self.parts) if part_name(part) not in names]
+
+    def listed(self, part: int) -> list[Listed]:
+        """The pictures of a part."""
+        table = self._listing.read_row_group(part)
+        return list(zip(table["place"].to_pylist(), table["row"].to_pylist(), strict=True))
+
+    def rows_of(self, part: int) -> int:
+        """The number of pictures of a part."""
+        return min(self.job.request.part_rows, self.pictures - part * self.job.request.part_rows)
+
+    def write(self, part: int, table: Any) -> None:
+        """Write the rows of a part. Raises OutputError."""
+        self.folder.write(part_name(part), to_parquet(table))
+
+
+def part_name(part: int) -> str:
+    """The file of a part.
+
+    >>> part_name(12)
+    'part-000012.parquet'
+    """
+    return f"part-{part:06d}.parquet"
+
+
+def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], version: str) -> Run:
+    """Write the listing and the request of a new run. The request comes last: without it there is no run."""
+    sink, count, ahead = pa.BufferOutputStream(), 0, False
+    with pq.ParquetWriter(sink, LISTING, compression="zstd") as writer:
+        while chunk := list(islice(pictures, request.part_rows)):
+            places, rows = zip(*chunk, strict=True)
+            writer.write_table(pa.table([places, rows], schema=LISTING), row_group_size=request.part_rows)
+            count += len(chunk)
+            ahead = ahead or any(needs_reading_ahead(place) for place in places)
+    folder.write(SOURCES, bytes(sink.getvalue()))
+    facts = {"base": os.getcwd(), "ahead": ahead, "pictures": count}
+    text = {"layout_version": LAYOUT_VERSION, "ssd300": version, **facts, "request": asdict(request)}
+    folder.write(RUN, json.dumps(text, indent=1).encode())
+    return Run(folder, Job(request, os.getcwd(), ahead), count)
+
+
+def resume(folder: "Folder", request: Request) -> Run:
+    """The run that a folder holds. Raises ArgumentError if it was asked for something else."""
+    values = json.loads(folder.read(RUN))
+    if values.get("layout_version") != LAYOUT_VERSION:
+        raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
+    before, now = values["request"], json.loads(json.dumps(asdict(request)))
+    changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in now if before.get(key) != now[key]]
+    if changed:
+        raise ArgumentError(
+            f"{folder} holds a run that was asked for something else: {'; '.join(changed)[:500]}; "
+            "repeat the command of that run with --resume, or choose a new --out"
+        )
+    folder.sweep()
+    return Run(folder, Job(request, values["base"], values["ahead"]), values["pictures"])
+
+
+class Folder:
+    """Files that appear whole, in a folder of this machine or of an object store."""
+
+    def __init__(self, out: str) -> None:
+        self.out = out
+        self._system: Any
+        self._system, self._path = open_place(out) if is_remote(out) else (None, out)
+
+    def __str__(self) -> str:
+        return self.out
+
+    def names(self) -> set[str]:
+        """The names of the files in it; none if it is not there."""
+        if self._system is None:
+            path = Path(self._path)
+            if path.exists() and not path.is_dir():
+                raise OutputError(f"{path}: a file, expected a folder for the results; choose another --out")
+            return set(os.listdir(path)) if path.exists() else set()
+        found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+        return {entry.base_name for entry in found}
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole. Raises OutputError."""
+        if self._system is None:
+            write_whole(Path(self._path) / name, content)
+            return
+        try:
+            with self._system.open_output_stream(f"{self._path}/{name}") as file:
+                file.write(content)  # an object appears when its upload is finished
+        except OSError as error:
+            words = " ".join(str(error).split())[:300]
+            raise OutputError(f"{self.out}/{name}: cannot be written: {words}") from error
+
+    def read(self, name: str) -> bytes:
+        """The content of a file."""
+        with self.open(name) as file:
+            content: bytes = file.read()
+        return content
+
+    def open(self, name: str) -> Any:
+        """A file, open for reading at any position."""
+        if self._system is None:
+            return pa.OSFile(str(Path(self._path) / name))
+        return self._system.open_input_file(f"{self._path}/{name}")
+
+    def sweep(self) -> None:
+        """Remove what a killed run left half-written."""
+        if self._system is None:
+            for name in os.listdir(self._path):
+                if re.fullmatch(r"\.(part-\d+\.parquet|_run\.json|_sources\.parquet)\.[0-9a-f]+\.tmp", name):
+                    (Path(self._path) / name).unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""SOURCE... -> the list of pictures, in a stable order: folders, globs, list files, Parquet, object stores.
+
+A listed picture is its place (a path or an address, as bytes, because file names need not be text) and, where the
+picture itself lies in a Parquet file, its row there.
+"""
+
+import glob
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ssd300.batch.places import is_remote, list_remote, open_place
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.images.extensions import is_picture_name
+from ssd300.images.source import Tell, expand
+
+LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])
+Listed = tuple[bytes, int | None]  # place, row of a Parquet file
+
+
+def list_pictures(
+    sources: Sequence[str], *, recursive: bool = False, column: str | None = None, tell: Tell = warnings.warn
+) -> Iterator[Listed]:
+    """Every picture of the sources, in their order; what a folder or glob gives is sorted by name.
+
+    Args:
+        sources: folders, globs, picture files, http(s) addresses, folders, globs or files of s3://, gs:// and az://,
+            list files (.txt: a path or address a line), Parquet files (a column of paths, or of pictures as bytes).
+        recursive: folders with their sub-folders.
+        column: the column of the Parquet files; None takes the only one that can be meant.
+        tell: is called with a line about the files of folders that were left out.
+
+    A source that gives nothing is listed itself: reading it says why, as one failure among others. Raises
+    DatasetError for a list or Parquet file that cannot be read, ArgumentError for a column, DownloadError.
+    """
+    for source in sources:
+        if source == "-":
+            raise ArgumentError("- (standard input) cannot be read again by --resume: write the list to a .txt file")
+        ending = source.rpartition(".")[2].lower()
+        if ending == "txt" and "*" not in source:
+            yield from ((place, None) for place in _lines(source))
+            continue
+        for place in _files(source, recursive, tell):
+            if place.lower().endswith(".parquet"):
+                yield from _parquet(place, column)
+            else:
+                yield os.fsencode(place), None
+
+
+def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
+    """The files behind one argument: itself, or what the folder or glob holds."""
+    if is_remote(source):
+        yield from _remote(source, recursive) or [source]
+    elif os.path.isdir(source) and (tables := sorted(str(path) for path in Path(source).glob("*.parquet"))):
+        yield from tables
+    elif recursive and os.path.isdir(source):
+        below = [one.name for one in expand(os.path.join(glob.escape(source), "**"), tell=tell)]
+        yield from below if any(os.path.lexists(name) for name in below[:1]) else [source]
+    else:
+        yield from (one.name for one in expand(source, tell=tell))
+
+
+def _remote(address: str, recursive: bool) -> list[str]:
+    """The pictures and Parquet files behind an address; a glob's `**` crosses folders, its `*` does not."""
+    fixed = re.split(r"[*?\[]", address, maxsplit=1)[0]
+    if fixed != address:
+        pattern = glob_pattern(address)
+        found = list_remote(fixed.rpartition("/")[0], recursive=True)
+        return [name for name in found if pattern.fullmatch(name)]
+    if _is_wanted(address.rpartition("/")[2]):
+        return [address]
+    return [name for name in list_remote(address, recursive=recursive) if _is_wanted(name.rpartition("/")[2])]
+
+
+def _is_wanted(name: str) -> bool:
+    return is_picture_name(name) or (name.lower().endswith(".parquet") and not name.startswith((".", "_")))
+
+
+def glob_pattern(address: str) -> re.Pattern[str]:
+    """An address with * ? [] as a pattern for whole addresses.
+
+    >>> pattern = glob_pattern("s3://b/**/x-*.jpg")
+    >>> [bool(pattern.fullmatch(f"s3://b/{name}")) for name in ("x-1.jpg", "a/b/x-1.jpg", "x-a/1.jpg")]
+    [True, True, False]
+    """
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?\]?[^]/]*\])", address)
+    texts = []
+    for piece in pieces:
+        if piece in words:
+            texts.append(words[piece])
+        elif piece.startswith("[") and piece.endswith("]"):
+            inside = piece[1:-1].replace("\\", r"\\")
+            texts.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+        else:
+            texts.append(re.escape(piece))
+    return re.compile("".join(texts), re.DOTALL)
+
+
+def _lines(source: str) -> Iterator[bytes]:
+    """The lines of a list file; empty ones do not count, a byte order mark neither."""
+    try:
+        with open_file(source) as file:
+            for line in file.read().removeprefix(b"\xef\xbb\xbf").splitlines():
+                if line.strip():
+                    yield line.strip()
+    except OSError as error:
+        raise DatasetError(f"{source}: the list cannot be read: {error.strerror or error}; check the path") from error
+
+
+def _parquet(place: str, column: str | None) -> Iterator[Listed]:
+    with open_parquet(place) as file:
+        name, is_path = picture_column(file.schema_arrow, column, place)
+        if not is_path:
+            yield from ((os.fsencode(place), row) for row in range(file.metadata.num_rows))
+            return
+        row = 0
+        for batch in file.iter_batches(columns=[name]):
+            for value in batch.column(0).to_pylist():
+                # A missing path is listed by its row: reading it says that nothing is there.
+                yield (os.fsencode(place), row) if value is None else (os.fsencode(value), None)
+                row += 1
+
+
+def picture_column(schema: Any, column: str | None, place: str) -> tuple[str, bool]:
+    """The column of a Parquet file that holds pictures, and whether it holds their paths (or themselves).
+
+    Pictures are binary, or a struct with a binary field `bytes`. Raises ArgumentError if none or several can be meant.
+    """
+    able = {field.name: _kind(field.type) for field in schema}
+    able = {name: kind for name, kind in able.items() if kind and column in (None, name)}
+    if len(able) == 1:
+        [(name, kind)] = able.items()
+        return name, kind == "path"
+    found = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    asked = f"no column {column!r} with paths or pictures" if column else f"{len(able)} columns could hold the pictures"
+    raise ArgumentError(f"{place}: {asked}; it has {found}; name one with --column")
+
+
+def _kind(type_: Any) -> str:
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "path"
+    if pa.types.is_dictionary(type_):
+        return _kind(type_.value_type)
+    if pa.types.is_struct(type_):
+        return "bytes" if any(field.name == "bytes" and _kind(field.type) == "bytes" for field in type_) else ""
+    return "bytes" if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) else ""
+
+
+def open_parquet(place: str) -> Any:
+    """A Parquet file, opened; close it, or use `with`. Raises DatasetError."""
+    try:
+        return pq.ParquetFile(open_file(place), pre_buffer=False)
+    except (OSError, pa.ArrowException) as error:
+        words = " ".join(str(error).split())[:300]
+        raise DatasetError(f"{place}: cannot be read as Parquet: {words}; check the path") from error
+
+
+def open_file(place: str) -> Any:
+    """A file on this machine or in an object store, for reading at any position. Raises OSError, DownloadError."""
+    if is_remote(place):
+        system, path = open_place(place)
+        return system.open_input_file(path)
+    return pa.OSFile(place)

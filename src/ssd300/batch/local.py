@@ -1,0 +1,65 @@
+"""A batch on this machine: the missing parts, in order, through one detector."""
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+
+from ssd300.batch.folder import Job, Run
+from ssd300.batch.listing import Listed
+from ssd300.batch.reading import sources_of
+from ssd300.batch.rows import table_of
+from ssd300.detections import Detections
+from ssd300.detector import Detector
+from ssd300.flow import Failure, without_pixels
+from ssd300.options import DetectOptions
+
+SHOWN = 10  # failures whose message is kept for the report
+
+
+@dataclass
+class Tally:
+    """What became of the pictures of this session. Seconds are None until they are known.
+
+    start_seconds: until the workers of a cluster were ready.
+    """
+
+    pictures: int = 0
+    objects: int = 0
+    failures: int = 0
+    messages: list[str] = field(default_factory=list)
+    start_seconds: float | None = None
+
+    def add(self, result: Detections | Failure) -> None:
+        if isinstance(result, Failure):
+            self.failures += 1
+            if len(self.messages) < SHOWN:
+                self.messages.append(str(result.error))
+        else:
+            self.pictures += 1
+            self.objects += len(result)
+
+
+def run_local(run: Run, detector: Detector, tally: Tally, progress: Callable[[int], None]) -> None:
+    """Do the missing parts of a run; `progress` gets the number of pictures done after each.
+
+    Raises ModelError for a broken model, OutputError for a part that cannot be written.
+    """
+    missing = run.missing()
+    pictures = (picture for part in missing for picture in run.listed(part))
+    with closing(detect_listed(detector, pictures, run.job)) as results:
+        for part in missing:
+            rows: list[Detections | Failure] = []
+            for result in islice(results, run.rows_of(part)):
+                rows.append(result)
+                tally.add(result)
+                progress(tally.pictures + tally.failures)
+            run.write(part, table_of(rows, run.job.request.model_sha256))
+
+
+def detect_listed(
+    detector: Detector, pictures: Iterable[Listed], job: Job
+) -> Generator[Detections | Failure, None, None]:
+    """The result of each listed picture, in their order; none of them keeps its picture in memory."""
+    sources = sources_of(pictures, base=job.base, column=job.request.column, ahead=job.ahead)
+    return detector.map(without_pixels, sources, DetectOptions(**job.request.options), on_error="yield")

@@ -1,0 +1,101 @@
+"""Files in object stores: s3://, gs:// and az:// addresses, through the file systems of pyarrow.
+
+Keys are taken from the environment, as the stores' own tools take them (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
+GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT, ...), never from an address: addresses end up in results.
+"""
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+from pyarrow import ArrowException, fs
+
+from ssd300.errors import ArgumentError, DownloadError, ImageError
+from ssd300.images.fetch import is_offline
+from ssd300.images.streams import MAX_FILE_BYTES
+
+SCHEMES = ("s3", "gs", "az")
+PAUSES = (0.5, 2.0)  # seconds before the second and the third try of a read that failed
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is an address in an object store.
+
+    >>> is_remote("s3://bucket/a.jpg"), is_remote("a.jpg"), is_remote("https://example.org/a.jpg")
+    (True, False, False)
+    """
+    return name.partition("://")[0].lower() in SCHEMES and "://" in name
+
+
+def open_place(address: str) -> tuple[Any, str]:
+    """The pyarrow file system of an address, and the address's path in it: `bucket/folder/name`.
+
+    Raises ArgumentError for an address that is none, DownloadError if the network is forbidden or the store refuses.
+    """
+    scheme, _, path = address.partition("://")
+    bucket = path.partition("/")[0]
+    if not bucket or "@" in bucket or ":" in bucket:
+        raise ArgumentError(
+            f"{scheme}://{bucket.rpartition('@')[2]}: expected {scheme}://BUCKET/NAME; "
+            "keys and the server's address come from the environment (docs/scale.md)"
+        )
+    if is_offline():
+        raise DownloadError(f"{address}: not read, SSD300_OFFLINE is set; copy the files here and pass their folder")
+    return _file_system(scheme.lower(), bucket, os.getpid()), path.rstrip("/")
+
+
+@cache
+def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
+    """One file system a bucket and process: its connections are shared by all threads."""
+    try:
+        if scheme == "s3":
+            return fs.FileSystem.from_uri(f"s3://{bucket}")[0]  # asks the store for the bucket's region
+        if scheme == "gs":
+            return fs.GcsFileSystem()
+        account = os.environ.get("AZURE_STORAGE_ACCOUNT")
+        if not account:
+            raise ArgumentError(f"az://{bucket}: set AZURE_STORAGE_ACCOUNT to the name of the storage account")
+        return fs.AzureFileSystem(account)
+    except (OSError, ArrowException) as error:
+        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {_words(error)}") from error
+
+
+def read_remote(address: str) -> bytes:
+    """The bytes of one file in an object store; a failed read is tried twice more. Raises ImageError, DownloadError."""
+    system, path = open_place(address)
+    for pause in (*PAUSES, None):
+        try:
+            with system.open_input_file(path) as file:
+                size = file.size()
+                if size > MAX_FILE_BYTES:
+                    raise ImageError(f"{address}: larger than the {MAX_FILE_BYTES:,} bytes that are read")
+                data: bytes = file.read()
+        except FileNotFoundError as error:
+            raise ImageError(f"{address}: no such file; check the address") from error
+        except OSError as error:
+            if pause is None:
+                raise DownloadError(f"{address}: cannot be read: {_words(error)}") from error
+            time.sleep(pause)
+        else:
+            return data
+    raise AssertionError  # the last pause is None
+
+
+def list_remote(address: str, *, recursive: bool) -> list[str]:
+    """The files under a folder of an object store, as sorted addresses; a missing folder gives none.
+
+    Raises DownloadError if the store cannot be asked.
+    """
+    system, path = open_place(address)
+    scheme = address.partition("://")[0]
+    try:
+        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
+    except OSError as error:
+        raise DownloadError(f"{address}: cannot be listed: {_words(error)}") from error
+    return sorted(f"{scheme}://{entry.path}" for entry in found if entry.type == fs.FileType.File)
+
+
+def _words(error: Exception) -> str:
+    """The message of pyarrow on one line, cut."""
+    return " ".join(str(error).split())[:300]

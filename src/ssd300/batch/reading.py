@@ -1,0 +1,116 @@
+"""Listed pictures -> sources for a detector, the slow places read ahead in threads."""
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from ssd300.batch.listing import Listed, open_parquet, picture_column
+from ssd300.batch.places import is_remote, read_remote
+from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
+from ssd300.images.source import Source, read_bytes
+from ssd300.pipeline import in_order
+
+READERS = 32  # files of the network that are read at once: they take some 50 ms each and no CPU
+_ROWS = 16  # pictures of a Parquet file that are in memory at once
+
+
+def sources_of(pictures: Iterable[Listed], *, base: str, column: str | None, ahead: bool) -> Iterator[Source]:
+    """A source for each listed picture, in their order.
+
+    Args:
+        base: the folder that relative paths start from.
+        column: of Parquet files, as in `list_pictures`.
+        ahead: read addresses ahead, `READERS` at once; else the detector's threads read them.
+
+    What cannot be read is a source too, one that raises its error when it is opened. Memory holds a bounded number of
+    pictures.
+    """
+    named = _named(pictures, base, column)
+    return in_order(_fetched, named, READERS) if ahead else named
+
+
+def needs_reading_ahead(place: bytes) -> bool:
+    """Whether a place is on the network."""
+    text = os.fsdecode(place)
+    return is_remote(text) or text.lower().startswith(("http://", "https://"))
+
+
+def _named(pictures: Iterable[Listed], base: str, column: str | None) -> Iterator[Source]:
+    numbered = enumerate(pictures)
+    # Neighbouring rows of one Parquet file are read in one go: their number less their row is the same.
+    for (place, key), group in groupby(numbered, lambda n: (n[1][0], None if n[1][1] is None else n[0] - n[1][1])):
+        if key is None:
+            text = os.fsdecode(place)
+            value = _Address(text) if needs_reading_ahead(place) else os.path.join(base, text)
+            yield from (Source(value, text) for _ in group)
+        else:
+            yield from _rows((row for _, (_, row) in group if row is not None), os.fsdecode(place), base, column)
+
+
+class _Address:
+    """A picture of the network, read when it is opened."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def read(self, _size: int = -1) -> bytes:
+        return read_remote(self.address) if is_remote(self.address) else read_bytes(self.address, self.address)
+
+
+class _Broken:
+    """A picture that could not be had: opening it raises why."""
+
+    def __init__(self, error: SSD300Error) -> None:
+        self.error = error
+
+    def read(self, _size: int = -1) -> bytes:
+        raise self.error
+
+
+def _fetched(source: Source) -> Source:
+    """The source with the bytes of its address, if it is one."""
+    if not isinstance(source.value, _Address):
+        return source
+    try:
+        return Source(source.value.read(), source.name)
+    except (ImageError, DownloadError) as error:
+        return Source(_Broken(error), source.name)
+
+
+def _rows(rows: Iterator[int], file: str, base: str, column: str | None) -> Iterator[Source]:
+    """Pictures of neighbouring rows of a Parquet file."""
+    first = next(rows)
+    values = _cells(file if is_remote(file) else os.path.join(base, file), first, column)
+    fault: SSD300Error | None = None
+    row: int | None = first
+    while row is not None:
+        name, value = f"{file}#{row}", None
+        if fault is None:
+            try:
+                value = next(values, None)
+            except (OSError, pa.ArrowException, DatasetError, DownloadError) as error:
+                fault = ImageError(f"{file}: cannot be read from row {row} on: {' '.join(str(error).split())[:300]}")
+        missing = fault or ImageError(f"{name}: the cell is empty; expected a path or the bytes of a picture")
+        yield Source(_Broken(missing) if value is None else value, name)
+        row = next(rows, None)
+
+
+def _cells(place: str, first: int, column: str | None) -> Iterator[Any]:
+    """The values of the picture column from a row on, to the end of the file: bytes, or None for an empty cell."""
+    with open_parquet(place) as file:
+        name, is_path = picture_column(file.schema_arrow, column, place)
+        groups, before = list(range(file.num_row_groups)), 0
+        while groups and before + (size := file.metadata.row_group(groups[0]).num_rows) <= first:
+            before += size
+            del groups[0]
+        skipped = first - before
+        for batch in file.iter_batches(_ROWS, row_groups=groups, columns=[name]):
+            cells = batch.column(0)
+            if pa.types.is_struct(cells.type):
+                cells = cells.field("bytes")
+            for cell in cells[min(skipped, len(cells)) :]:
+                yield None if is_path else cell.as_py()
+            skipped = max(0, skipped - len(cells))

@@ -1,0 +1,65 @@
+"""Begin a batch in a results folder, or go on with the one that it holds."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ssd300 import __version__
+from ssd300.batch.folder import RUN, Folder, Request, Run, begin, resume
+from ssd300.batch.listing import list_pictures
+from ssd300.detector import Detector
+from ssd300.errors import ArgumentError
+from ssd300.files import sha256_of
+from ssd300.images.source import Tell
+from ssd300.runtime.choice import choose
+from ssd300.weights.catalog import resolve
+
+PART_ROWS = 1000
+
+
+def open_run(
+    sources: Sequence[str],
+    out: str,
+    *,
+    model: str | os.PathLike[str],
+    precision: str,
+    recursive: bool = False,
+    column: str | None = None,
+    part_rows: int = PART_ROWS,
+    again: bool = False,
+    tell: Tell = warnings.warn,
+    options: dict[str, Any],
+) -> Run:
+    """The run in the folder `out`: a new one, or with `again` the one that is there.
+
+    Args:
+        model, precision: the model, and the precision that it runs with here, not "auto".
+        part_rows: pictures a part.
+        options: of `Detector.detect_many`.
+
+    Raises ArgumentError: the folder holds a run and `again` is not set, or that run was asked for something else;
+    DatasetError, DownloadError for the sources; OutputError.
+    """
+    folder = Folder(out)
+    path = resolve(model)
+    files = {file.name: sha256_of(file) for file in model_files(path, precision)}
+    request = Request(list(sources), recursive, column, part_rows, sha256_of(path), files, precision, options)
+    if RUN in folder.names():
+        if again:
+            return resume(folder, request)
+        raise ArgumentError(f"{out} holds a run already: go on with it by --resume, or choose a new --out")
+    return begin(folder, request, list_pictures(sources, recursive=recursive, column=column, tell=tell), __version__)
+
+
+def model_files(path: Path, precision: str) -> list[Path]:
+    """The files that a model is loaded from: its own, that of its INT8 form, and the numbers of a graph."""
+    files = {path} if path.suffix.lower() == ".onnx" else {path, choose(path, precision).path}
+    numbers = {file.with_suffix(".bin") for file in files if file.suffix.lower() == ".xml"}
+    return sorted(files | {file for file in numbers if file.exists()})
+
+
+def load_detector(path: str | os.PathLike[str], precision: str, threads: int | None) -> Detector:
+    """A detector set up for many pictures from its first one on: its answers do not depend on a picture's number."""
+    return Detector(Detector.load(path, precision=precision, threads=threads).runtime.for_throughput())

@@ -1,0 +1,169 @@
+"""`ssd300 batch`: the objects of very many pictures, as Parquet, on this machine or on a Ray cluster."""
+
+import sys
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssd300.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from ssd300.batch.folder import Run
+    from ssd300.batch.local import Tally
+    from ssd300.detector import Detector
+
+
+class Engine(StrEnum):
+    """What runs the batch."""
+
+    local = "local"
+    ray = "ray"
+
+
+class Decode(StrEnum):
+    """How JPEGs are decoded."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+def batch(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folders, globs, pictures, lists (.txt), .parquet with paths or pictures; s3://, gs://, az:// too.",
+        ),
+    ],
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the Parquet files; may be in an object store.")],
+    engine: Annotated[Engine, typer.Option(help="local: this machine. ray: a Ray cluster.")] = Engine.local,
+    address: Annotated[
+        str | None, typer.Option(help="ray: of the cluster; auto for the one of this machine.  [default: start one]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="ray: processes on the cluster.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that --out holds.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Folders with their sub-folders.")] = False,
+    column: Annotated[str | None, typer.Option(help="Of .parquet sources: the column of paths or pictures.")] = None,
+    part_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Pictures a file.")] = 1000,
+    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    score_threshold: Annotated[
+        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Write objects above this score.")
+    ] = 0.4,
+    iou_threshold: Annotated[
+        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
+    ] = 0.5,
+    max_detections: Annotated[int, typer.Option(min=1, help="Objects a picture at most.")] = 200,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,...", help="Write these classes only: person,dog")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads, with ray of each worker.  [default: all; ray: at most 4]")
+    ] = None,
+    decode: Annotated[Decode, typer.Option(help="fast decodes large JPEGs at reduced scale.")] = Decode.exact,
+) -> None:
+    """Find the objects in very many pictures and write them as Parquet, one row a picture.
+
+    A picture that cannot be read is a row with its error. A run that was stopped goes on with --resume.
+
+    Exit code: 0 all done, 1 some pictures failed (their rows have an error), 2 nothing could be done, 130 interrupted.
+    """
+    if engine is Engine.local and (workers or address):
+        raise ArgumentError(f"--{'workers' if workers else 'address'} is for --engine ray: add it or leave this out")
+    import ssd300.batch  # noqa: F401, says what is not installed before anything is loaded
+    from ssd300.batch.local import run_local
+    from ssd300.batch.start import load_detector, open_run
+
+    detector = load_detector(model, precision, threads)
+    options = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "max_detections": max_detections,
+        "labels": _known_labels(detector, labels),
+        "decode": decode.value,
+    }
+    run = open_run(
+        sources,
+        out,
+        model=model,
+        precision=detector.runtime.precision,
+        recursive=recursive,
+        column=column,
+        part_rows=part_rows,
+        again=resume,
+        tell=lambda line: print(line, file=sys.stderr),
+        options=options,
+    )
+    if engine is Engine.local:
+        code = _watched(run, lambda tally, progress: run_local(run, detector, tally, progress))
+    else:
+        code = _on_ray(run, model, address, workers, threads)
+    typer.echo(out)
+    raise typer.Exit(code)
+
+
+def _known_labels(detector: "Detector", labels: list[str] | None) -> list[str] | None:
+    names = [name.strip() for text in labels or () for name in text.split(",") if name.strip()]
+    detector.classes.positions_of_names(names)
+    return names or None
+
+
+def _on_ray(run: "Run", model: str, address: str | None, workers: int | None, threads: int | None) -> int:
+    from ssd300.batch.cluster import connect, plan_pool, run_on_ray
+
+    ray, ours = connect(address)
+    try:
+        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        pool = plan_pool(nodes, workers, threads)
+        print(f"Ray: {pool.workers} workers with {pool.threads} CPUs each on {len(nodes)} machines.", file=sys.stderr)
+        return _watched(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _watched(run: "Run", work: Callable[["Tally", Callable[[int], None]], Any]) -> int:
+    """Do the work with a progress line, report what became of it, and return the exit code."""
+    from ssd300.batch.local import Tally
+    from ssd300.cli.progress import ProgressLine
+
+    before = run.missing()
+    total = sum(run.rows_of(part) for part in before)
+    if total < run.pictures:
+        print(f"Resumed: {run.pictures - total} of {run.pictures} pictures were done.", file=sys.stderr)
+    tally, line, interrupted = Tally(), ProgressLine(total), False
+    began = time.perf_counter()
+    try:
+        line.show(0)
+        work(tally, line.show)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        line.clear()
+    left = sum(run.rows_of(part) for part in run.missing())
+    _report(tally, total, left, time.perf_counter() - began, interrupted=interrupted)
+    if interrupted:
+        return 130
+    return 0 if not (tally.failures or left) else 1 if tally.pictures else 2
+
+
+def _report(tally: "Tally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:
+    from ssd300.terminal import printable
+
+    done = tally.pictures + tally.failures
+    start = tally.start_seconds or 0.0
+    after = f" after a start of {start:.1f} s" if start else ""
+    rate = done / max(seconds - start, 1e-9)
+    words = [f"{done} pictures, {tally.objects} objects in {seconds:.1f} s ({rate:.1f} pictures/s{after})."]
+    if interrupted or left:
+        reason = "Interrupted" if interrupted else "Their workers died"
+        words.append(f"{reason}: {left} of {total} pictures are not written yet; go on with --resume.")
+    if tally.failures:
+        words.append(f"Failed: {tally.failures} of them; their rows have an `error`:")
+        words += [f"  {printable(message)}" for message in tally.messages]
+        words += [f"  and {more} more"] if (more := tally.failures - len(tally.messages)) else []
+    for line in words:
+        print(line, file=sys.stderr)

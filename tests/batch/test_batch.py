@@ -1,0 +1,176 @@
+"""`ssd300 batch` on this machine: rows, parts, resuming."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch.results import parts, rows
+from ssd300.batch.folder import Folder
+from ssd300.detector import Detector
+
+
+def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
+    result = batch("pictures", "--out", "out", "--precision", "f32", "--part-rows", "5", "--conf", "0.3")
+    assert (result.returncode, result.stdout) == (1, "out\n")
+    assert "Failed: 1 of them" in result.stderr
+    assert "pictures/bad.jpg: " in result.stderr
+    assert sorted(os.listdir("out")) == ["_run.json", "_sources.parquet", *(f"part-{n:06d}.parquet" for n in range(3))]
+    assert [len(pq.read_table(path)) for path in parts("out")] == [5, 5, 2]
+    detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
+    found = list(detector.detect_many("pictures/*g", on_error="yield", score_threshold=0.3))
+    written = rows("out")
+    assert [row["source"] for row in written] == [one.source for one in found]
+    for row, one in zip(written[:-1], found[:-1], strict=True):
+        assert (row["height"], row["width"]) == one.image_size_hw
+        assert np.array_equal(np.array(row["boxes_xyxy"], np.float32).reshape(-1, 4), one.boxes_xyxy)
+        assert np.array_equal(np.array(row["scores"], np.float32), one.scores)
+        assert (row["class_ids"], row["names"], row["error"]) == (one.class_ids.tolist(), list(one.names), None)
+    assert sum(len(row["scores"]) for row in written[:-1]) > 20
+    assert (written[-1]["scores"], written[-1]["width"]) == (None, None)
+    assert written[-1]["error"].startswith("pictures/bad.jpg: ")
+
+
+@pytest.mark.parametrize(
+    ("sources", "code", "words"),
+    [
+        (["empty.txt"], 0, "0 pictures, 0 objects"),
+        (["nosuch.jpg"], 2, "no such file"),
+        (["pictures/01.png"], 0, "1 pictures"),
+        (["pictures/01.png", "nosuch.jpg"], 1, "no such file"),
+    ],
+)
+def test_exit_codes(batch, sources, code, words) -> None:
+    Path("empty.txt").touch()
+    result = batch(*sources, "--out", "out")
+    assert result.returncode == code, result.stderr
+    assert words in result.stderr
+    assert len(rows("out")) == sum(source != "empty.txt" for source in sources)
+
+
+def test_pictures_in_parquet_equal_those_in_files(batch) -> None:
+    data = [Path(f"pictures/{n:02d}.png").read_bytes() for n in range(11)]
+    cells = pa.array([*data[:7], None, *data[7:], b""], pa.binary())
+    pq.write_table(pa.table({"image": cells}), "in.parquet", row_group_size=3)
+    batch("pictures/*.png", "--out", "a", "--part-rows", "4")
+    result = batch("in.parquet", "--out", "b", "--part-rows", "5")
+    assert result.returncode == 1
+    plain, packed = rows("a"), rows("b")
+    assert [row["source"] for row in packed] == [f"in.parquet#{n}" for n in range(13)]
+    assert packed[7]["error"] == "in.parquet#7: the cell is empty; expected a path or the bytes of a picture"
+    assert packed[12]["error"].startswith("in.parquet#12: ")
+    kept = [{**row, "source": ""} for n, row in enumerate(packed) if n not in (7, 12)]
+    assert kept == [{**row, "source": ""} for row in plain]
+
+
+def test_resume_writes_the_missing_parts_only(batch) -> None:
+    whole = ("pictures", "--out", "out", "--part-rows", "4")
+    batch(*whole)
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    refused = batch(*whole)
+    assert (refused.returncode, "--resume" in refused.stderr) == (2, True)
+    again = batch(*whole, "--resume")
+    assert again.returncode == 0
+    assert "12 of 12 pictures were done" in again.stderr
+    Path("out/part-000001.parquet").unlink()
+    Path("out/.part-000001.parquet.0a1b2c3d.tmp").write_text("half")
+    Path("out/keep.tmp").touch()
+    assert "Resumed: 8 of 12 pictures were done." in batch(*whole, "--resume").stderr
+    Path("out/keep.tmp").unlink()
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_the_list_of_pictures_is_that_of_the_first_run(batch) -> None:
+    Path("list.txt").write_text("pictures/00.png\npictures/01.png\n")
+    batch("list.txt", "--out", "out", "--part-rows", "1")
+    Path("out/part-000001.parquet").unlink()
+    Path("list.txt").write_text("pictures/05.png\n")
+    assert batch("list.txt", "--out", "out", "--part-rows", "1", "--resume").returncode == 0
+    assert [row["source"] for row in rows("out")] == ["pictures/00.png", "pictures/01.png"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("--conf", "0.4"), ""),
+        (("--conf", "0.9"), "options was"),
+        (("--part-rows", "2"), "part_rows was 1000, now 2"),
+        (("--recursive",), "recursive was False, now True"),
+    ],
+)
+def test_resume_refuses_another_request(batch, change, words) -> None:
+    batch("pictures/01.png", "--out", "out")
+    result = batch("pictures/01.png", "--out", "out", "--resume", *change)
+    assert (result.returncode, words in result.stderr) == (2 if words else 0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pictures", "--out", "x", "--workers", "2"], "--workers is for --engine ray"),
+        (["pictures", "--out", "x", "--address", "auto"], "--address is for --engine ray"),
+        (["pictures", "--out", "pictures/bad.jpg"], "a file, expected a folder"),
+        (["nosuch.txt", "--out", "x"], "the list cannot be read"),
+        (["pictures", "--out", "x", "--labels", "unicorn"], "unicorn"),
+        (["-", "--out", "x"], "standard input"),
+    ],
+)
+def test_wrong_requests_leave_no_run(batch, arguments, words) -> None:
+    result = batch(*arguments)
+    assert (result.returncode, words in result.stderr) == (2, True), result.stderr
+    assert not Path("x/_run.json").exists()
+
+
+def test_offline_forbids_object_stores(batch, monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    result = batch("s3://bucket/folder", "--out", "out")
+    assert (result.returncode, "SSD300_OFFLINE" in result.stderr) == (2, True)
+
+
+def test_a_killed_start_is_no_run(batch) -> None:
+    """The listing is there and the request is not: the next run begins anew."""
+    batch("pictures/0*.png", "--out", "out")
+    Path("out/_run.json").unlink()
+    assert batch("pictures/01.png", "--out", "out", "--resume").returncode == 0
+    assert json.loads(Path("out/_run.json").read_text())["pictures"] == 1
+
+
+def test_a_folder_of_results_is_a_data_set(batch) -> None:
+    batch("pictures", "--out", "out", "--part-rows", "5")
+    assert pq.read_table("out").num_rows == 12
+    assert Folder("nosuch").names() == set()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kills_at_any_moment_lose_and_double_nothing(batch, seeded_checkpoint) -> None:
+    """Killed five times, then left alone: the parts are those of a run that was never disturbed, byte for byte."""
+    Path("list.txt").write_text("".join(f"pictures/{n % 11:02d}.png\n" for n in range(200)))
+    arguments = ["list.txt", "--part-rows", "4", "--precision", "f32"]
+    batch(*arguments, "--out", "whole")
+    command = [sys.executable, "-m", "ssd300", "batch", *arguments, "--out", "out", "--resume"]
+    command += ["--model", str(seeded_checkpoint), "--threads", "2"]
+    moments = random.Random(11)
+    for _ in range(5):
+        before = len(parts("out"))
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while len(parts("out")) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert 5 <= len(parts("out")) < len(parts("whole"))
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    names = {path.name for path in parts("whole")}
+    assert {path.name for path in Path("out").iterdir()} == {*names, "_run.json", "_sources.parquet"}
+    assert all(Path("out", name).read_bytes() == Path("whole", name).read_bytes() for name in names)

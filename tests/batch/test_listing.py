@@ -1,0 +1,119 @@
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ssd300.batch.listing import glob_pattern, list_pictures, picture_column
+from ssd300.errors import ArgumentError, DatasetError
+
+FLAT = [*(f"pictures/{n:02d}.png" for n in range(11)), "pictures/bad.jpg"]
+
+
+@pytest.fixture
+def here(pictures, tmp_path, monkeypatch) -> Path:
+    (tmp_path / "pictures").symlink_to(pictures)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "list.txt").write_bytes("\ufeffa.png\r\n\n  http://x.org/b.png\nü.png\n".encode())
+    (tmp_path / "empty.txt").write_text("")
+    pq.write_table(pa.table({"file": ["a.png", None, "s3://b/c.png"], "n": [1, 2, 3]}), tmp_path / "paths.parquet")
+    images = pa.array([{"bytes": b"1", "path": "1.png"}, {"bytes": b"2", "path": "2.png"}])
+    pq.write_table(pa.table({"label": [0, 1], "image": images}), tmp_path / "images.parquet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def listed(*sources, **options):
+    return [
+        os.fsdecode(place) if row is None else (os.fsdecode(place), row)
+        for place, row in list_pictures(sources, tell=lambda line: None, **options)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([], []),
+        (["none"], ["none"]),
+        (["nosuch.png"], ["nosuch.png"]),
+        (["pictures"], FLAT),
+        (["pictures/1*.png", "pictures/03.png"], ["pictures/10.png", "pictures/03.png"]),
+        (["pictures/**/11.png"], ["pictures/sub/deep/11.png"]),
+        (["https://x.org/a.png"], ["https://x.org/a.png"]),
+        (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png"]),
+        (["empty.txt"], []),
+        (["paths.parquet"], ["a.png", ("paths.parquet", 1), "s3://b/c.png"]),
+        (["images.parquet"], [("images.parquet", 0), ("images.parquet", 1)]),
+        (["*.parquet"], [("images.parquet", 0), ("images.parquet", 1), "a.png", ("paths.parquet", 1), "s3://b/c.png"]),
+    ],
+)
+def test_sources_give_pictures_in_order(here, sources, expected) -> None:
+    assert listed(*sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("none", ["none"]), ("pictures", [*FLAT, "pictures/sub/deep/11.png"])]
+)
+def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
+    assert listed(source, recursive=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        ("-", ArgumentError, "write the list to a .txt file"),
+        ("nosuch.txt", DatasetError, "nosuch.txt: the list cannot be read"),
+        ("nosuch.parquet", DatasetError, "nosuch.parquet: cannot be read as Parquet"),
+        ("s3://key:secret@bucket/x", ArgumentError, "keys and the server's address come from the environment"),
+        ("s3:///x", ArgumentError, "expected s3://BUCKET/NAME"),
+    ],
+)
+def test_sources_that_cannot_be_listed(here, source, error, words) -> None:
+    with pytest.raises(error, match=words) as caught:
+        listed(source)
+    assert "secret" not in str(caught.value)
+
+
+COLUMNS = {"n": pa.int64(), "s": pa.string(), "b": pa.large_binary(), "hf": pa.struct([("bytes", pa.binary())])}
+
+
+@pytest.mark.parametrize(
+    ("names", "column", "expected"),
+    [
+        (["s"], None, ("s", True)),
+        (["n", "b"], None, ("b", False)),
+        (["n", "hf"], None, ("hf", False)),
+        (["s", "b"], "s", ("s", True)),
+        (["s", "b"], "b", ("b", False)),
+    ],
+)
+def test_the_column_of_pictures(names, column, expected) -> None:
+    assert picture_column(pa.schema([(name, COLUMNS[name]) for name in names]), column, "x.parquet") == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "column", "words"),
+    [
+        ([], None, "0 columns could hold the pictures"),
+        (["n"], None, "0 columns could hold the pictures; it has n .int64.; name one with --column"),
+        (["s", "b"], None, "2 columns could hold"),
+        (["s", "n"], "n", "no column 'n' with paths or pictures"),
+    ],
+)
+def test_columns_that_cannot_be_meant(names, column, words) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        picture_column(pa.schema([(name, COLUMNS[name]) for name in names]), column, "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("s3://b/*.png", ["s3://b/.png", "s3://b/a.b.png"], ["s3://b/a/b.png", "s3://b/a.jpg"]),
+        ("s3://b/**/*.png", ["s3://b/a.png", "s3://b/c/d/a.png"], ["s3://a.png"]),
+        ("s3://b/[ab]?[!0].png", ["s3://b/axx.png"], ["s3://b/ax0.png", "s3://b/cxx.png"]),
+        ("s3://b/a+(b).png*", ["s3://b/a+(b).png"], ["s3://b/aab.png"]),
+    ],
+)
+def test_globs_of_addresses(pattern, yes, no) -> None:
+    assert [bool(glob_pattern(pattern).fullmatch(name)) for name in yes + no] == [True] * len(yes) + [False] * len(no)
