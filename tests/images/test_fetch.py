@@ -4,6 +4,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -138,7 +139,26 @@ def test_private_addresses_are_refused_before_any_connection(host):
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.216.34", "2606:2800:220:1::", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"]
+    "address",
+    ["::127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:0:8.8.8.8", "fec0::1", "64:ff9b:1::808:808", "64:ff9b::a00:1",
+     "100::1", "::", "::1", "4000::1", "8000::1", "ff02::1", "ff0e::1", "2001:db8::1",
+     "2001:0:0:0:0:0:f5ff:fffe", "2002:a9fe:a9fe::", "2606:2800::5efe:10.0.0.1", "2606:2800::200:5efe:127.0.0.1",
+     "fe80::1%eth0", "5f00::1", "0.0.0.1", "192.0.0.1", "198.18.0.1", "255.255.255.255", "240.0.0.1"],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "2606:2800::5efe:93.184.216.34",
+        "2002:5db8:d822::",
+        "93.184.216.34",
+        "2606:2800:220:1::",
+        "::ffff:93.184.216.34",
+        "64:ff9b::5db8:d822",
+    ],
 )
 def test_public_addresses(address):
     assert is_public(address)
@@ -175,6 +195,93 @@ def test_offline_zero_is_online(site, monkeypatch):
 def test_bad_addresses(url, message):
     with pytest.raises(DownloadError, match=message):
         fetch(url, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://[::1/",
+        "http://[x]/",
+        "//[",
+        "http://a..b/",
+        "http://\xe9" + "x" * 80 + "/",
+        "http://h:port/",
+        "gopher://h/",
+    ],
+)
+def test_redirects_to_what_is_no_address(location, site):
+    site.pages["/go"] = (302, location)
+    with pytest.raises(DownloadError, match=r"/go.*(not an address|cannot be resolved|only http)"):
+        fetch(f"{site.address}/go", allow_private=True)
+
+
+def test_half_a_character_in_an_address():
+    with pytest.raises(DownloadError, match="not an address"):
+        fetch("http://127.0.0.1:1/\udc80", allow_private=True)
+
+
+def test_an_endless_100_continue_ends_at_the_deadline(site, monkeypatch):
+    monkeypatch.setattr(fetch_module, "TOTAL_SECONDS", 0.4)
+
+    def go_on(handler):
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 50)
+                time.sleep(0.01)
+
+    site.pages["/endless"] = go_on
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"took longer than 0\.4 seconds"):
+        fetch(f"{site.address}/endless", allow_private=True)
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_addresses_that_stay_silent_share_one_deadline(scheme, monkeypatch):
+    monkeypatch.setattr(fetch_module, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(fetch_module, "SOCKET_SECONDS", 0.2)
+
+    def silent(self, address):
+        time.sleep(self.gettimeout())
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(fetch_module.socket.socket, "connect", silent)
+    twelve = [(fetch_module.socket.AF_INET, 0, 0, "", (f"93.184.216.{i}", 1)) for i in range(12)]
+    monkeypatch.setattr(fetch_module.socket, "getaddrinfo", lambda *_args, **_options: twelve)
+    started = time.monotonic()
+    with pytest.raises(DownloadError, match=r"took longer than 0\.5 seconds"):
+        fetch(f"{scheme}://pictures.example/a.jpg")
+    assert time.monotonic() - started < 1.5
+
+
+def test_a_handshake_that_drips_ends_at_the_deadline(monkeypatch):
+    monkeypatch.setattr(fetch_module, "TOTAL_SECONDS", 0.4)
+    with fetch_module.socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            line, _ = server.accept()
+            with suppress(OSError), line:
+                line.sendall(b"\x16\x03\x03\x40\x00")
+                while True:
+                    line.sendall(b"\x02")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(DownloadError, match=r"took longer than 0\.4 seconds"):
+            fetch(f"https://127.0.0.1:{server.getsockname()[1]}/", allow_private=True)
+        assert time.monotonic() - started < 3
+        thread.join(3)
+
+
+@pytest.mark.parametrize("length", ["-5", "abc", "1e3", "\xb2", "9" * 5000, "", "0x10"])
+def test_odd_lengths_are_errors_or_none(length, site):
+    site.pages["/odd"] = lambda handler: handler._send(200, b"found", {"Content-Length": length})
+    outcome = b"found"
+    with suppress(DownloadError):
+        outcome = fetch(f"{site.address}/odd", allow_private=True)
+    assert outcome == b"found"
 
 
 def test_answers_that_are_not_200(site):
@@ -227,7 +334,7 @@ def test_a_dripping_server_is_cut_off_at_the_deadline(where, site, monkeypatch):
 
     site.pages["/slow"] = drip
     started = time.monotonic()
-    with pytest.raises(DownloadError, match=r"took longer than 0.4 seconds; download it and pass its path"):
+    with pytest.raises(DownloadError, match=r"took longer than 0\.4 seconds; download it and pass its path"):
         fetch(f"{site.address}/slow", allow_private=True)
     assert time.monotonic() - started < 3
 

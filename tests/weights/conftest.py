@@ -63,6 +63,7 @@ class FileServer:
         self.ranges = True
         self.cut_after: int | None = None  # bytes sent before the line is cut, once
         self.claims_length = True
+        self.extent: str | None = None  # instead of the right Content-Range
         self.pause = 0.0  # seconds between two halves
         self.requests: list[str | None] = []  # the Range of each
         owner = self
@@ -89,7 +90,8 @@ class FileServer:
             return
         request.send_response(206 if start else self.status)
         if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+            extent = f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+            request.send_header("Content-Range", extent if self.extent is None else self.extent)
         if self.claims_length:
             request.send_header("Content-Length", str(len(self.content) - start))
         if self.etag:

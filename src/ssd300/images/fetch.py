@@ -12,7 +12,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -24,6 +25,11 @@ MAX_REDIRECTS = 5
 MAX_BYTES = 64 * 2**20
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+
+_SAFE = "/%:@!$&'()*+,;=~"  # in a path, besides letters and digits
+_GLOBAL = ipaddress.ip_network("2000::/3")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_ISATAP = 0x00005EFE  # in front of an IPv4 address, with or without the bit for "global"
 
 _Where = Sequence[tuple[int, Any]]  # (family, address) as getaddrinfo gives them
 
@@ -51,12 +57,12 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     for _ in range(MAX_REDIRECTS + 1):
         try:
             redirect, body = _get(target, private, deadline)
+            if redirect is None:
+                return body
+            target = _next(target, redirect)
         except _Refused as error:
             hop = "" if target == url else f" (redirected to {target})"
             raise DownloadError(f"{url}{hop}: {error}") from error
-        if redirect is None:
-            return body
-        target = urljoin(target, redirect)
     raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects; pass the picture's own address")
 
 
@@ -68,20 +74,21 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConn
     """
     if is_offline():
         raise DownloadError("not opened, SSD300_OFFLINE is set")
-    target = url
+    target, deadline = url, time.monotonic() + TOTAL_SECONDS
     try:
         for _ in range(MAX_REDIRECTS + 1):
-            connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"))
+            connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"), deadline)
             try:
-                connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
-                response = connection.getresponse()
+                with _watched(connection, deadline):
+                    connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
+                    response = connection.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 connection.close()
                 raise DownloadError(f"cannot be opened ({error or type(error).__name__}); check the address") from error
             location = response.getheader("Location")
             if response.status in _REDIRECTS and location:
                 connection.close()
-                target, headers = urljoin(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
+                target, headers = _next(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
             elif response.status not in (200, 206):
                 connection.close()
                 raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
@@ -108,29 +115,23 @@ class _Refused(Exception):
 
 def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, bytes]:
     """One request: (where it redirects to, b"") or (None, the body)."""
-    connection, path = _connection(url, allow_private)
-    watchdog: threading.Timer | None = None
+    connection, path = _connection(url, allow_private, deadline)
+    headers = {"User-Agent": "ssd300", "Accept": "image/*", "Connection": "close"}
     try:
-        connection.connect()
-        # A server that drips bytes never runs into the socket's timeout: cut the line at the deadline.
-        watchdog = threading.Timer(max(deadline - time.monotonic(), 0), _hang_up, [connection.sock])
-        watchdog.daemon = True
-        watchdog.start()
-        connection.request("GET", path, headers={"User-Agent": "ssd300", "Accept": "image/*", "Connection": "close"})
-        response = connection.getresponse()
-        if response.status in _REDIRECTS and (location := response.getheader("Location")):
-            return location, b""
-        if response.status != 200:
-            raise _Refused(f"the server answers {response.status} {response.reason}; check the address")
-        return None, _body(response, deadline)
+        with _watched(connection, deadline):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            if response.status in _REDIRECTS and (location := response.getheader("Location")):
+                return location, b""
+            if response.status != 200:
+                raise _Refused(f"the server answers {response.status} {response.reason}; check the address")
+            return None, _body(response, deadline)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
             raise _too_slow() from error
         text = str(error) or type(error).__name__
         raise _Refused(f"cannot be fetched ({text}); check the address and the network") from error
     finally:
-        if watchdog is not None:
-            watchdog.cancel()
         connection.close()
 
 
@@ -159,19 +160,39 @@ def _too_slow() -> _Refused:
     return _Refused(f"took longer than {TOTAL_SECONDS:g} seconds; download it and pass its path")
 
 
-def _hang_up(line: socket.socket) -> None:
+@contextmanager
+def _watched(connection: "_Plain | _TLS", deadline: float) -> Iterator[None]:
+    """Cut the line at the deadline: a server that drips bytes never runs into the socket's timeout."""
+
+    def hang_up() -> None:
+        with suppress(OSError):  # closed already
+            if connection.line is not None:
+                connection.line.shutdown(socket.SHUT_RDWR)
+
+    watchdog = threading.Timer(max(deadline - time.monotonic(), 0), hang_up)
+    watchdog.daemon = True
+    watchdog.start()
     try:
-        line.shutdown(socket.SHUT_RDWR)
-    except OSError:  # closed already
-        return
+        yield
+    finally:
+        watchdog.cancel()
 
 
-def _connection(url: str, allow_private: bool) -> tuple[http.client.HTTPConnection, str]:
+def _next(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise _Refused(f"redirected to {location!r}, which is not an address ({error})") from error
+
+
+def _connection(url: str, allow_private: bool, deadline: float) -> tuple["_Plain | _TLS", str]:
     """A connection to a checked address, not yet open, and the path to ask for."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port
-    except ValueError as error:  # a bad port or bracket; a name that is no name (UnicodeError)
+        path, query = quote(parts.path or "/", safe=_SAFE), quote(parts.query, safe=_SAFE + "?[]")
+    except ValueError as error:  # a bad port or bracket; a name that is no name, half a character (UnicodeError)
         raise _Refused(f"not an address ({error})") from error
     if parts.scheme not in ("http", "https") or not host:
         raise _Refused("only http and https addresses with a host are fetched")
@@ -180,17 +201,14 @@ def _connection(url: str, allow_private: bool) -> tuple[http.client.HTTPConnecti
     secure = parts.scheme == "https"
     port = port or (443 if secure else 80)
     where = _checked_addresses(host, port, allow_private)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + (
-        "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?[]") if parts.query else ""
-    )
-    connection: http.client.HTTPConnection = _TLS(host, port, where) if secure else _Plain(host, port, where)
-    return connection, path
+    kind: type[_Plain | _TLS] = _TLS if secure else _Plain
+    return kind(host, port, where, deadline), f"{path}?{query}" if query else path
 
 
 def _checked_addresses(host: str, port: int, allow_private: bool) -> _Where:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise _Refused(f"the name {host!r} cannot be resolved ({error}); check the address and the network") from error
     addresses = [(family, address) for family, _, _, _, address in found]
     for _, address in addresses:
@@ -210,47 +228,63 @@ def is_public(address: str) -> bool:
     """
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if inner:
+        inner = _inner(ip)
+        if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL:  # by allowing: new special ranges appear outside it
+            return False
     return ip.is_global and not ip.is_multicast
 
 
-class _Plain(http.client.HTTPConnection):
-    """HTTP to the first of some given addresses that answers."""
+def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that packets to this IPv6 address go to in the end."""
+    if ip in _NAT64 or (int(ip) >> 32) & 0xFDFFFFFF == _ISATAP:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
-    def __init__(self, host: str, port: int, where: _Where) -> None:
+
+class _Plain(http.client.HTTPConnection):
+    """HTTP to the first of some given addresses that answers before a deadline."""
+
+    def __init__(self, host: str, port: int, where: _Where, deadline: float) -> None:
         super().__init__(host, port, timeout=SOCKET_SECONDS)
-        self.where = where
+        self.where, self.deadline = where, deadline
+        self.line: socket.socket | None = None  # stays when `sock` is given to the answer
 
     def connect(self) -> None:
-        self.sock = _connect(self.where)
+        self.line = self.sock = _connect(self.where, self.deadline)
 
 
 class _TLS(http.client.HTTPSConnection):
     """HTTPS to the first of some given addresses that answers; the certificate must be the host's."""
 
-    def __init__(self, host: str, port: int, where: _Where) -> None:
+    def __init__(self, host: str, port: int, where: _Where, deadline: float) -> None:
         self.tls = ssl.create_default_context()
         super().__init__(host, port, timeout=SOCKET_SECONDS, context=self.tls)
-        self.where = where
+        self.where, self.deadline = where, deadline
+        self.line: socket.socket | None = None  # stays when `sock` is given to the answer
 
     def connect(self) -> None:
-        self.sock = self.tls.wrap_socket(_connect(self.where), server_hostname=self.host)
+        line = _connect(self.where, self.deadline)
+        secured = self.tls.wrap_socket(line, server_hostname=self.host, do_handshake_on_connect=False)
+        self.line = self.sock = secured
+        secured.do_handshake()  # now that the watchdog sees the line
 
 
-def _connect(where: _Where) -> socket.socket:
+def _connect(where: _Where, deadline: float) -> socket.socket:
     failure: OSError = OSError("no address")
     for family, address in where:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
         line = socket.socket(family, socket.SOCK_STREAM)
-        line.settimeout(SOCKET_SECONDS)
+        line.settimeout(min(SOCKET_SECONDS, left))
         try:
             line.connect(address)
         except OSError as error:
             line.close()
             failure = error
         else:
+            line.settimeout(SOCKET_SECONDS)
             return line
     raise failure

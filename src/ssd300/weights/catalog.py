@@ -83,12 +83,20 @@ def catalogue() -> list[CatalogueEntry]:
 
 
 def cache_folder() -> Path:
-    """Where downloads lie: SSD300_CACHE, or the user's cache folder."""
+    """Where downloads lie: SSD300_CACHE, or the user's cache folder.
+
+    Without a home (a container's unknown user) it is a folder that cannot be made, so that nothing is kept.
+    """
     if chosen := os.environ.get("SSD300_CACHE"):
         return Path(chosen)
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("ssd300"))
+    none = Path(os.devnull) / "ssd300"
+    try:
+        folder = Path(user_cache_dir("ssd300"))
+    except RuntimeError:  # newer platformdirs; older ones give "~"
+        return none
+    return folder if folder.is_absolute() else none
 
 
 def resolve(model: str | os.PathLike[str], *, offline: bool | None = None, force: bool = False) -> Path:
@@ -108,9 +116,8 @@ def resolve(model: str | os.PathLike[str], *, offline: bool | None = None, force
             )
         return entry.path
     if force or not entry.path.is_file():
-        _fetch(entry, entry.url, offline)
-    else:
-        _check(entry)
+        return _fetch(entry, entry.url, offline)
+    _check(entry)
     return entry.path
 
 
@@ -141,7 +148,7 @@ def _existing(path: Path) -> Path:
     raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")
 
 
-def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> None:
+def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> Path:
     from ssd300.images.fetch import is_offline
 
     if is_offline() if offline is None else offline:
@@ -149,6 +156,7 @@ def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> None:
             f"the model {entry.name!r} is not on this machine and the network is forbidden: fetch {url} elsewhere and "
             f"put it at {entry.path}"
         )
+    from ssd300.weights.cache import writable
     from ssd300.weights.download import download, shown_progress
     from ssd300.weights.published import read_published
 
@@ -156,8 +164,10 @@ def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> None:
     with shown_progress(entry.name) as progress:
         # A file without a pinned sha256 must at least read as what it is.
         verify = None if expected else read_published
-        digest = download(url, entry.path, sha256_prefix=expected, verify=verify, progress=progress)
+        path = writable(entry.path)
+        digest = download(url, path, sha256_prefix=expected, verify=verify, progress=progress)
     _record(entry, digest)
+    return path
 
 
 def _check(entry: CatalogueEntry) -> None:

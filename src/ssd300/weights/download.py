@@ -1,6 +1,7 @@
 """Downloading a model file: resumed where it stopped, checked before it gets its name, safe with several processes."""
 
 import http.client
+import os
 import sys
 import time
 import urllib.error
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from ssd300.errors import DownloadError, ModelError
-from ssd300.files import publish, sha256_of
+from ssd300.errors import DownloadError, ModelError, OutputError
+from ssd300.files import publish, refuse_special, sha256_of
+from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
 
 TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
+ANSWER_SECONDS = 120.0  # until the answer begins, redirects and all addresses of a name together
+TOTAL_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
 MAX_BYTES = 2**30  # no model file is larger
 PIECE_BYTES = 2**18
 
@@ -71,7 +75,9 @@ def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Calla
 
 def _fetch(url: str, part: Path, progress: Progress | None) -> None:
     """Complete the part file. Raises DownloadError; OSError when it cannot be written."""
-    have = part.stat().st_size if part.exists() and _validator(part).exists() else 0
+    _remove_special(part)
+    have = part.stat().st_size if part.exists() and _tag(part) else 0
+    deadline = time.monotonic() + TOTAL_SECONDS
     try:
         response = _open(url, part, have)
     except urllib.error.HTTPError as error:
@@ -82,7 +88,7 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> None:
             return
         words = f"the server answers {error.code} {error.reason}"
         raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to what is no address
         raise _network_failed(url, part, error) from error
     with response:
         start, total = _extent(url, response, part, have)
@@ -90,27 +96,37 @@ def _fetch(url: str, part: Path, progress: Progress | None) -> None:
             raise DownloadError(f"{url}: the server sent a web page, not the file; check the network and proxies")
         if not start:
             _remember(response, part)
-        _receive(url, response, part, start, total, progress)
+        _receive(url, response, part, start, total, progress, deadline)
 
 
 def _open(url: str, part: Path, have: int) -> Any:
-    """Ask for the file, or for what is missing of it."""
+    """Ask for the file, or for what is missing of it. Raises TimeoutError after ANSWER_SECONDS without an answer."""
     headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": _validator(part).read_text("latin-1")}
-    opener = urllib.request.build_opener(_SafeRedirects)
-    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
+        headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part)}
+    lines = Lines(time.monotonic() + ANSWER_SECONDS)
+    opener = urllib.request.build_opener(_SafeRedirects, HTTPHandler(lines), HTTPSHandler(lines))
+    with lines.watched():
+        return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
 
 
-def _receive(url: str, response: Any, part: Path, start: int, total: int | None, progress: Progress | None) -> None:
+def _receive(
+    url: str,
+    response: Any,
+    part: Path,
+    start: int,
+    total: int | None,
+    progress: Progress | None,
+    deadline: float,
+) -> None:
     if (total or 0) > MAX_BYTES:
         raise DownloadError(f"{url}: {total:,} bytes, more than the {MAX_BYTES:,} that a model may have")
     done = start
-    with part.open("ab" if start else "wb") as file:
+    with open(part, "ab" if start else "wb", opener=_without_following) as file:
         while True:
             try:
                 piece = response.read1(PIECE_BYTES)
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 file.flush()
                 raise _network_failed(url, part, error) from error
             if not piece:
@@ -119,6 +135,9 @@ def _receive(url: str, response: Any, part: Path, start: int, total: int | None,
             done += len(piece)
             if done > MAX_BYTES:
                 raise DownloadError(f"{url}: more than the {MAX_BYTES:,} bytes that a model may have")
+            if time.monotonic() > deadline:
+                file.flush()
+                raise _network_failed(url, part, TimeoutError(f"it took longer than {TOTAL_SECONDS:,.0f} seconds"))
             if progress:
                 progress(done, total)
     if total is not None and done != total:
@@ -133,14 +152,19 @@ def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
 def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
     """(first byte that comes, bytes of the whole file if known)."""
     if response.status != 206:
-        length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() else None
+        return 0, _number(response.headers.get("Content-Length", ""))
     unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = extent.partition("/")
-    if unit != "bytes" or not have or span.split("-")[0] != str(have) or not total.isdigit():
+    whole = _number(total)
+    if unit != "bytes" or not have or span.split("-")[0] != str(have) or whole is None:
         _discard(part)
         raise DownloadError(f"{url}: the server sent another part than was asked for; run it again")
-    return have, int(total)
+    return have, whole
+
+
+def _number(text: str) -> int | None:
+    """The number that a header holds; None for anything else (a server may say anything)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _validator(part: Path) -> Path:
@@ -152,10 +176,36 @@ def _remember(response: Any, part: Path) -> None:
     tag = response.headers.get("ETag") or ""
     tag = "" if tag.startswith("W/") else tag  # a weak tag may not be used for ranges
     tag = tag or response.headers.get("Last-Modified") or ""
-    if tag:
-        _validator(part).write_text(tag, "latin-1")
+    if _can_be_sent(tag):
+        _validator(part).write_text(tag, "ascii")
     else:
         _validator(part).unlink(missing_ok=True)
+
+
+def _tag(part: Path) -> str:
+    """What was remembered; empty if nothing was, or what cannot be sent."""
+    try:
+        tag = _validator(part).read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return tag if _can_be_sent(tag) else ""
+
+
+def _can_be_sent(tag: str) -> bool:
+    return 0 < len(tag) < 500 and tag.isascii() and tag.isprintable()
+
+
+def _remove_special(part: Path) -> None:
+    """Take links, FIFOs and devices out of the way: someone else may have put them where we are going to write."""
+    for path in (part, _validator(part)):
+        try:
+            refuse_special(path)
+        except OutputError:
+            path.unlink()
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _discard(part: Path) -> None:
@@ -164,7 +214,7 @@ def _discard(part: Path) -> None:
 
 
 def _again(part: Path) -> str:
-    kept = part.stat().st_size if part.exists() and _validator(part).exists() else 0
+    kept = part.stat().st_size if part.exists() and _tag(part) else 0
     return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
 
 
@@ -182,7 +232,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.type == "https" and urlsplit(newurl).scheme != "https":
+        scheme = urlsplit(newurl).scheme
+        if scheme != "https" and (req.type == "https" or scheme != "http"):
             raise DownloadError(f"{req.full_url}: redirected to {newurl}, which is not https, so it is not fetched")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
