@@ -1,3 +1,5 @@
+import json
+import os
 import pickle
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import ENCODINGS, FOOTER, pack_dataset, read_pack
-from ssd300.errors import ArgumentError, DatasetError
+from ssd300.errors import ArgumentError, DatasetError, OutputError
 from ssd300.labels import ClassList
 
 
@@ -166,3 +168,54 @@ def test_a_damaged_header_is_named(pets: Dataset, tmp_path: Path, header: bytes)
     path.write_bytes(content[:start] + header + FOOTER.pack(start, len(header), magic))
     with pytest.raises(DatasetError, match=r"pets\.pack: the packed file is damaged"):
         read_pack(path)
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_every_damaged_byte_behind_the_pictures_is_an_error_or_harmless(
+    pets: Dataset, tmp_path: Path, encoding: str
+) -> None:
+    """Boxes stay finite and inside, counts and places valid, whatever was changed; only DatasetError is raised."""
+    (path,) = pack_dataset(pets, tmp_path / "pets.pack", encoding=encoding)  # type: ignore[arg-type]
+    content = path.read_bytes()
+    start, length, _ = FOOTER.unpack(content[-FOOTER.size :])
+    listed = json.loads(content[start : start + length])["arrays"]
+    first = min(offset for _, _, offset in listed.values())
+    rng = np.random.default_rng(0)
+    refused = 0
+    for at in rng.choice(np.arange(first, len(content)), 150, replace=False):
+        damaged = bytearray(content)
+        damaged[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            dataset = read_pack(path)
+        except DatasetError:
+            refused += 1
+            continue
+        for picture in dataset.pictures:
+            boxes = picture.annotations.boxes_xyxy
+            assert np.isfinite(boxes).all()
+            assert (boxes >= 0).all()
+            assert set(picture.annotations.class_ids.tolist()) <= set(dataset.classes.ids)
+    assert refused > 20
+
+
+def test_a_file_that_shrinks_or_changes_while_it_is_open_is_an_error(pets: Dataset, tmp_path: Path) -> None:
+    (path,) = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
+    picture, stamp = read_pack(path).pictures[3], path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(DatasetError, match="written again since it was opened"):
+        picture.read()
+    os.utime(path, ns=(stamp, stamp))
+    with pytest.raises(DatasetError, match="cut off since it was opened"):
+        picture.read()
+
+
+def test_a_pipe_is_no_packed_set(pets: Dataset, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pets.pack")
+    with pytest.raises(DatasetError, match="device"):
+        load_dataset(tmp_path / "pets.pack")
+    with pytest.raises(DatasetError, match="was not found in this folder"):
+        load_dataset(tmp_path)
+    with pytest.raises(OutputError, match="FIFO"):
+        pack_dataset(pets, tmp_path / "pets.pack")

@@ -21,7 +21,7 @@ def find(path: Path) -> list[Part]:
     found = [file for file in files if _is_createml(file)]
     if not found and path.is_dir():
         found = [file for folder in folders_in(path) for file in with_suffix(folder, ".json") if _is_createml(file)]
-    names = part_names([part_of_file(file) for file in found])
+    names = part_names([part_of_file(file, path) for file in found])
     return [Part("createml", name, file) for name, file in zip(names, found, strict=True)]
 
 

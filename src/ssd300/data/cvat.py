@@ -31,7 +31,7 @@ def find(path: Path) -> list[Part]:
         if len(subsets) > 1:
             names = part_names([name or WHOLE for name in subsets], alone=True)
             return [Part("cvat", name, files[0], subset) for name, subset in zip(names, subsets, strict=True)]
-    names = part_names([part_of_file(file) for file in files])
+    names = part_names([part_of_file(file, path) for file in files])
     return [Part("cvat", name, file) for name, file in zip(names, files, strict=True)]
 
 

@@ -65,19 +65,23 @@ def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
     return told
 
 
-def part_of_file(file: Path) -> str:
-    """The part that an annotation file is of, by its name, or by its folder's where its own says nothing.
+def part_of_file(file: Path, given: Path) -> str:
+    """The part that an annotation file is of: by its name, or by its folder's where that lies within the `given` path.
 
-    >>> part_of_file(Path("pets/annotations.json")), part_of_file(Path("pets/valid/_annotations.coco.json"))
-    ('all', 'val')
+    >>> part_of_file(Path("pets/annotations.json"), Path("pets"))
+    'all'
+    >>> part_of_file(Path("pets/valid/_annotations.coco.json"), Path("pets"))
+    'val'
     """
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
-    by_itself = meaning(file.stem)
-    if by_itself:
-        return by_itself
-    if file.stem.startswith("_annotations"):  # one folder a part, as Roboflow writes them
-        return meaning(file.parent.name, alone=True) or file.parent.name.lower()
-    return WHOLE if not words or set(words) <= _SAY_NOTHING else file.stem.lower()
+    says_nothing = set(words) <= _SAY_NOTHING
+    if meaning(file.stem) or not says_nothing:
+        return meaning(file.stem) or file.stem.lower()
+    if file.parent == given or file == given:
+        return WHOLE
+    return meaning(file.parent.name, alone=True) or (
+        file.parent.name.lower() if file.stem.startswith("_annotations") else WHOLE
+    )
 
 
 def splits_of(parts: Sequence[Part]) -> list[str]:

@@ -39,7 +39,7 @@ def find(path: Path) -> list[Part]:
     found = [file for file in files if file.suffix.lower() == ".csv" and _columns(file)]
     if not found and path.is_dir():
         found = [file for folder in folders_in(path) for file in with_suffix(folder, ".csv") if _columns(file)]
-    names = part_names([part_of_file(file) for file in found])
+    names = part_names([part_of_file(file, path) for file in found])
     return [
         Part("csv", name if names.count(name) == 1 else f"{file.parent.name}/{file.stem}", file)
         for name, file in zip(names, found, strict=True)

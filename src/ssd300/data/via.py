@@ -30,7 +30,7 @@ def find(path: Path) -> list[Part]:
     if not found and path.is_dir():
         inner = (file for folder in folders_in(path) for file in with_suffix(folder, ".json", ".csv"))
         found = [file for file in inner if _is_via(file)]
-    names = part_names([part_of_file(file) for file in found])
+    names = part_names([part_of_file(file, path) for file in found])
     return [Part("via", name, file) for name, file in zip(names, found, strict=True)]
 
 

@@ -4,7 +4,7 @@ import mmap
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
-from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.parts import Part, meaning, part_names, part_of_file
 from ssd300.errors import DatasetError
 
 ANNOTATION_FOLDERS = ("annotations", "labels")
@@ -13,11 +13,13 @@ ANNOTATION_FOLDERS = ("annotations", "labels")
 def find(path: Path) -> list[Part]:
     """The parts at a path: a .json file itself, or the annotation files of a folder."""
     if not path.is_dir():
-        return [Part("coco", part_of_file(path), path)] if path.suffix.lower() == ".json" and is_coco(path) else []
+        return (
+            [Part("coco", part_of_file(path, path), path)] if path.suffix.lower() == ".json" and is_coco(path) else []
+        )
     for files in _layouts(path):
         found = [file for file in files if is_coco(file)]
         if found:
-            names = part_names([part_of_file(file) for file in found])
+            names = part_names([part_of_file(file, path) for file in found])
             unique = [
                 name if names.count(name) == 1 else f"{file.parent.name}/{file.stem}"
                 for name, file in zip(names, found, strict=True)
@@ -35,7 +37,8 @@ def _layouts(folder: Path) -> list[list[Path]]:
         file
         for place in folders_in(folder)
         for file in entries(place)
-        if file.suffix.lower() == ".json" and file.stem.lower() in ("_annotations.coco", "labels", "annotations")
+        if file.suffix.lower() == ".json"
+        and (file.stem.lower() == "_annotations.coco" or meaning(place.name, alone=True))
     ]
     return [with_suffix(folder, ".json"), boxes, inside, a_part_each]
 

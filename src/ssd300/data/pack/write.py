@@ -1,72 +1,31 @@
-"""A data set in one packed file: pictures, boxes and classes, read by memory map without opening thousands of files.
-
-Layout, little-endian: 16 bytes of magic; the pictures, each at a multiple of 64 bytes; the arrays (sizes, boxes, ...);
-the header as JSON, which says where everything lies; 32 bytes of footer (offset and length of the header, magic). The
-footer comes last, so a file that was cut off is never taken for a whole one. Pieces are files of the same kind with a
-run of the pictures each; "NAME-00000-of-00003.pack" and its siblings are read as one data set.
-
-Pictures are limited to `max_side` pixels, and their boxes and areas with them: a packed set is for training. Measure on
-the original.
-"""
+"""Packing a data set: pictures, boxes and classes into one file, or into pieces of a limited size."""
 
 import hashlib
 import json
-import re
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
-from ssd300.arrays import UInt8
-from ssd300.data.dataset import Annotations, Dataset, Picture, join
-from ssd300.data.files import with_suffix
-from ssd300.data.parts import Part, meaning, part_names
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.pack.layout import (
+    ALIGNMENT,
+    ENCODINGS,
+    FIELDS,
+    FOOTER,
+    MAGIC,
+    PIECE_NAME,
+    SUFFIX,
+    Encoding,
+    piece_paths,
+)
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
-from ssd300.files import publish
-from ssd300.images.decode import decode_image
-from ssd300.labels import ClassList
-
-MAGIC = b"ssd300 packed \x00\x01"  # the last byte is the version of the layout
-ALIGNMENT = 64
-FOOTER = struct.Struct("<QQ16s")
-SUFFIX = ".pack"
-PIECE_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.pack")
-Encoding = Literal["jpeg", "raw", "original"]
-ENCODINGS = ("jpeg", "raw", "original")
-FIELDS = ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores", "ids")  # of Annotations, in its order
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Where a packed picture lies. `stamp` is the file's time of change: a replaced file is mapped anew."""
-
-    path: Path
-    stamp: int
-    offset: int
-    size: int
-    height: int
-    width: int
-    raw: bool
-    name: str
-
-    def read(self) -> UInt8:
-        """uint8 RGB [H, W, 3]; of a raw file a read-only view, without a copy."""
-        data = _mapped(self.path, self.stamp)[self.offset : self.offset + self.size]
-        if self.raw:
-            return data.reshape(self.height, self.width, 3)
-        return decode_image(data.tobytes(), name=f"{self.path}: {self.name}")
-
-
-@lru_cache(maxsize=256)
-def _mapped(path: Path, stamp: int) -> UInt8:
-    return np.asarray(np.memmap(path, np.uint8, "r"))
+from ssd300.files import publish, refuse_special
 
 
 def pack_dataset(
@@ -89,6 +48,7 @@ def pack_dataset(
     _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
+    refuse_special(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     replaced = {path.resolve() for path in _written_before(out)}
     if any(picture.path.resolve() in replaced for picture in dataset.pictures):
@@ -104,7 +64,7 @@ def pack_dataset(
             progress(done)
         for index, piece in enumerate(pieces):
             piece.finish({**_common_header(dataset, encoding), "piece": index, "pieces": len(pieces)})
-        paths = _piece_paths(out, len(pieces)) if piece_mb else [out]
+        paths = piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
             publish(Path(piece.file.name), path)
         for old in _written_before(out):
@@ -143,11 +103,6 @@ def _written_before(out: Path) -> list[Path]:
     stem = out.name.removesuffix(SUFFIX)
     names = ((path, PIECE_NAME.fullmatch(path.name)) for path in out.parent.iterdir())
     return [path for path, match in names if path == out or (match and match["stem"] == stem)]
-
-
-def _piece_paths(first: Path, total: int) -> list[Path]:
-    stem = first.name.removesuffix(SUFFIX)
-    return [first.with_name(f"{stem}-{i:05}-of-{total:05}{SUFFIX}") for i in range(total)]
 
 
 class _Piece:
@@ -232,85 +187,3 @@ def _scaled(picture: Picture, width: int, height: int) -> Annotations:
         boxes_xyxy=(boxes.boxes_xyxy * np.array([x, y, x, y])).astype(np.float32),
         area=(boxes.area * (x * y)).astype(np.float32),
     )
-
-
-def find(path: Path) -> list[Part]:
-    """The packed sets at a path: a .pack file itself, or those of a folder; the pieces of one set are one part."""
-    files = [path] if not path.is_dir() else with_suffix(path, SUFFIX)
-    first: dict[str, Path] = {}
-    for file in (file for file in files if file.name.endswith(SUFFIX)):
-        match = PIECE_NAME.fullmatch(file.name)
-        first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
-    names = part_names(list(first), alone=True)
-    return [Part("pack", _own(name), file) for name, file in zip(names, first.values(), strict=True)]
-
-
-def _own(name: str) -> str:
-    return meaning(name, alone=True) or name
-
-
-def read(part: Part) -> Dataset:
-    """One part as `read_pack` reads it."""
-    return read_pack(part.source)
-
-
-def read_pack(path: Path) -> Dataset:
-    """A packed file, or all pieces of the set that a piece belongs to. Pixels are read only by `Picture.read`.
-
-    Raises DatasetError for a file that is cut off or of another kind, and for missing pieces, by name.
-    """
-    match = PIECE_NAME.fullmatch(path.name)
-    if match is None:
-        return _read_piece(path)[0]
-    total = int(match["total"])
-    paths = _piece_paths(path.with_name(match["stem"]), total)
-    missing = [piece.name for piece in paths if not piece.is_file()]
-    if missing:
-        raise DatasetError(
-            f"{path}: {len(missing)} of {total} pieces are missing in {path.parent}: {', '.join(missing)}"
-        )
-    read = [_read_piece(piece) for piece in paths]
-    strangers = [piece.name for piece, (_, one) in zip(paths, read, strict=True) if one != read[0][1]]
-    if strangers:
-        raise DatasetError(
-            f"{path}: {', '.join(strangers)} belong to another data set than {paths[0].name}; copy it again"
-        )
-    return join([dataset for dataset, _ in read], read[0][0].name)
-
-
-def _read_header(path: Path) -> tuple[dict[str, Any], UInt8, int]:
-    try:
-        stamp = path.stat().st_mtime_ns
-        data = _mapped(path, stamp)
-    except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
-        raise DatasetError(f"{path}: the packed file cannot be read: {error}") from error
-    if data[: len(MAGIC)].tobytes() != MAGIC:
-        raise DatasetError(f"{path}: not a packed data set of this version; write it with `ssd300 data pack`")
-    start, length, magic = FOOTER.unpack(data[-FOOTER.size :].tobytes()) if len(data) > FOOTER.size else (0, 0, b"")
-    if magic != MAGIC or start + length + FOOTER.size != len(data):
-        raise DatasetError(f"{path}: the packed file is cut off at {len(data)} bytes; copy or pack it again")
-    return json.loads(data[start : start + length].tobytes()), data, stamp
-
-
-def _read_piece(path: Path) -> tuple[Dataset, str]:
-    try:
-        return _interpreted(path, *_read_header(path))
-    except (ValueError, TypeError, LookupError, RecursionError) as error:
-        raise DatasetError(f"{path}: the packed file is damaged ({error!r}); copy or pack it again") from error
-
-
-def _interpreted(path: Path, header: dict[str, Any], data: UInt8, stamp: int) -> tuple[Dataset, str]:
-    arrays = {}
-    for name, (dtype, shape, offset) in header["arrays"].items():
-        count = int(np.prod(shape))
-        arrays[name] = data[offset : offset + count * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
-    ends = np.cumsum(arrays["counts"])
-    pictures = []
-    for i, (file_name, image_id) in enumerate(zip(header["file_names"], header["image_ids"], strict=True)):
-        (offset, size), (height, width) = arrays["places"][i].tolist(), arrays["sizes_hw"][i].tolist()
-        rows = slice(int(ends[i] - arrays["counts"][i]), int(ends[i]))
-        boxes = Annotations(*(arrays[name][rows].copy() for name in FIELDS))
-        payload = Slice(path, stamp, offset, size, height, width, header["encoding"] == "raw", file_name)
-        pictures.append(Picture(path, image_id, width, height, boxes, file_name, payload))
-    classes = ClassList(tuple(header["class_names"]), tuple(header["class_ids"]))
-    return Dataset(header["name"], classes, tuple(pictures)), header["of_one"]

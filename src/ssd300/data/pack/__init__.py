@@ -1,0 +1,7 @@
+"""The room of packed sets: find, read and write them."""
+
+from ssd300.data.pack.layout import ENCODINGS, FOOTER, PIECE_NAME, SUFFIX
+from ssd300.data.pack.read import find, read, read_pack
+from ssd300.data.pack.write import pack_dataset
+
+__all__ = ["ENCODINGS", "FOOTER", "PIECE_NAME", "SUFFIX", "find", "pack_dataset", "read", "read_pack"]

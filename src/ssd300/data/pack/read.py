@@ -1,0 +1,203 @@
+"""Reading packed files. Everything that the header and the arrays say is checked when a file is opened."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssd300.arrays import UInt8
+from ssd300.data.dataset import Annotations, Dataset, Picture, join
+from ssd300.data.files import is_file, with_suffix
+from ssd300.data.pack.layout import ENCODINGS, FIELDS, FOOTER, MAGIC, PICTURE_ARRAYS, PIECE_NAME, SUFFIX, piece_paths
+from ssd300.data.parts import Part, meaning, part_names
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.images.decode import decode_image
+from ssd300.labels import ClassList
+from ssd300.limits import BOXES_PER_PICTURE, CLASSES, JSON_BYTES
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where a packed picture lies. `stamp` is the file's time of change when it was opened."""
+
+    path: Path
+    stamp: int
+    offset: int
+    size: int
+    height: int
+    width: int
+    raw: bool
+    name: str
+
+    def read(self) -> UInt8:
+        """uint8 RGB [H, W, 3], of a raw file read-only. Raises DatasetError where the file has changed since."""
+        try:
+            if self.path.stat().st_mtime_ns != self.stamp:
+                raise DatasetError(f"{self.path}: the packed file was written again since it was opened; read it again")
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(self.size)
+        except OSError as error:
+            raise DatasetError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
+        if len(data) != self.size:
+            raise DatasetError(f"{self.path}: the packed file was cut off since it was opened; copy or pack it again")
+        if self.raw:
+            return np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
+        return decode_image(data, name=f"{self.path}: {self.name}")
+
+
+def find(path: Path) -> list[Part]:
+    """The packed sets at a path: a .pack file itself, or those of a folder; the pieces of one set are one part."""
+    files = [path] if not path.is_dir() else with_suffix(path, SUFFIX)
+    first: dict[str, Path] = {}
+    for file in (file for file in files if file.name.endswith(SUFFIX)):
+        match = PIECE_NAME.fullmatch(file.name)
+        first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
+    names = part_names(list(first), alone=True)
+    return [
+        Part("pack", meaning(name, alone=True) or name, file) for name, file in zip(names, first.values(), strict=True)
+    ]
+
+
+def read(part: Part) -> Dataset:
+    """One part as `read_pack` reads it."""
+    return read_pack(part.source)
+
+
+def read_pack(path: Path) -> Dataset:
+    """A packed file, or all pieces of the set that a piece belongs to. Pixels are read only by `Picture.read`.
+
+    Raises DatasetError for a file that is cut off, damaged or of another kind, and for missing pieces, by name.
+    """
+    match = PIECE_NAME.fullmatch(path.name)
+    if match is None:
+        return _read_piece(path)[0]
+    total = int(match["total"])
+    paths = piece_paths(path.with_name(match["stem"]), total)
+    missing = [piece.name for piece in paths if not piece.is_file()]
+    if missing:
+        shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
+        raise DatasetError(f"{path}: {len(missing)} of {total} pieces are missing in {path.parent}: {shown}")
+    pieces = [_read_piece(piece) for piece in paths]
+    strangers = [piece.name for piece, (_, one) in zip(paths, pieces, strict=True) if one != pieces[0][1]]
+    if strangers:
+        raise DatasetError(
+            f"{path}: {', '.join(strangers)} belong to another data set than {paths[0].name}; copy it again"
+        )
+    return join([dataset for dataset, _ in pieces], pieces[0][0].name)
+
+
+def _read_piece(path: Path) -> tuple[Dataset, str]:
+    try:
+        return _checked(path, *_read_header(path))
+    except (ValueError, TypeError, LookupError, RecursionError, OverflowError, ArgumentError) as error:
+        raise DatasetError(f"{path}: the packed file is damaged ({error!s:.200}); copy or pack it again") from error
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, int], bytes]]:
+    """The header, its offset, the file's time of change, and how bytes of the file are read (offset, length)."""
+    try:
+        if path.exists() and not is_file(path):
+            raise DatasetError(f"{path}: the packed file cannot be read: it is a device, pipe or folder")
+        state = path.stat()
+        with path.open("rb") as file:
+            first = file.read(len(MAGIC))
+            file.seek(max(0, state.st_size - FOOTER.size))
+            last = file.read(FOOTER.size)
+    except OSError as error:
+        raise DatasetError(f"{path}: the packed file cannot be read: {error.strerror}") from error
+    if not first:
+        raise DatasetError(f"{path}: the packed file cannot be read: it is empty")
+    if first != MAGIC:
+        raise DatasetError(f"{path}: not a packed data set of this version; write it with `ssd300 data pack`")
+    start, length, magic = FOOTER.unpack(last) if state.st_size > FOOTER.size else (0, 0, b"")
+    if magic != MAGIC or start + length + FOOTER.size != state.st_size or length > JSON_BYTES:
+        raise DatasetError(f"{path}: the packed file is cut off at {state.st_size} bytes; copy or pack it again")
+
+    def bytes_at(offset: int, size: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    header = json.loads(bytes_at(start, length))
+    if not isinstance(header, dict):
+        raise ValueError(f"the header is a {type(header).__name__}")
+    return header, start, state.st_mtime_ns, bytes_at
+
+
+def _checked(
+    path: Path, header: dict[str, Any], end: int, stamp: int, bytes_at: Callable[[int, int], bytes]
+) -> tuple[Dataset, str]:
+    """The data set that a header describes. Raises ValueError and its kin for whatever is not as it was written."""
+    name, encoding, of_one = header["name"], header["encoding"], header["of_one"]
+    file_names, image_ids = header["file_names"], header["image_ids"]
+    _want(all(isinstance(value, str) for value in (name, of_one)) and encoding in ENCODINGS, "name or encoding")
+    _want(isinstance(file_names, list) and all(isinstance(value, str) for value in file_names), "file names")
+    _want(isinstance(image_ids, list) and all(type(value) in (int, str) for value in image_ids), "image ids")
+    _want(len(file_names) == len(image_ids), "numbers of names and ids")
+    names, ids = header["class_names"], header["class_ids"]
+    _want(isinstance(names, list) and all(isinstance(value, str) for value in names), "class names")
+    _want(isinstance(ids, list) and all(type(value) is int for value in ids) and len(ids) <= CLASSES, "class ids")
+    classes = ClassList(tuple(names), tuple(ids))
+    arrays = _arrays(header["arrays"], len(file_names), end, bytes_at)
+    _check_values(arrays, classes, end, encoding == "raw")
+    ends = np.cumsum(arrays["counts"])
+    pictures = []
+    for i, (file_name, image_id) in enumerate(zip(file_names, image_ids, strict=True)):
+        (offset, size), (height, width) = arrays["places"][i].tolist(), arrays["sizes_hw"][i].tolist()
+        rows = slice(int(ends[i] - arrays["counts"][i]), int(ends[i]))
+        boxes = Annotations(*(arrays[field][rows].copy() for field in FIELDS))
+        payload = Slice(path, stamp, offset, size, height, width, encoding == "raw", file_name)
+        pictures.append(Picture(path, image_id, width, height, boxes, file_name, payload))
+    return Dataset(name, classes, tuple(pictures)), of_one
+
+
+def _arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Callable[[int, int], bytes]) -> Arrays:
+    """The arrays, each of its own type and of the shape that the numbers of pictures and boxes ask for."""
+    boxes = int(listed["class_ids"][1][0])
+    _want(0 <= boxes <= end, "number of boxes")
+    arrays: Arrays = {}
+    for name, dtype in {**dict.fromkeys(PICTURE_ARRAYS, "<i8"), **FIELDS}.items():
+        given, shape, offset = listed[name]
+        each = PICTURE_ARRAYS.get(name, 4 if name == "boxes_xyxy" else 1)
+        rows = pictures if name in PICTURE_ARRAYS else boxes
+        size = rows * each * np.dtype(dtype).itemsize
+        _want(given == dtype and list(shape) == ([rows] if each == 1 else [rows, each]), f"type or shape of {name}")
+        _want(type(offset) is int and len(MAGIC) <= offset <= offset + size <= end, f"place of {name}")
+        data = bytes_at(offset, size)
+        if dtype == "|b1":
+            _want(
+                not np.frombuffer(data, np.uint8).size or np.frombuffer(data, np.uint8).max() <= 1, f"flags of {name}"
+            )
+        arrays[name] = np.frombuffer(data, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
+    return arrays
+
+
+def _check_values(arrays: Arrays, classes: ClassList, end: int, raw: bool) -> None:
+    """Counts, places, sizes and boxes that fit together."""
+    counts, (offset, size) = arrays["counts"], arrays["places"].reshape(-1, 2).T
+    height, width = arrays["sizes_hw"].reshape(-1, 2).T
+    _want(bool(((counts >= 0) & (counts <= BOXES_PER_PICTURE)).all()), "numbers of boxes")
+    _want(int(counts.sum()) == len(arrays["class_ids"]), "number of all boxes")
+    _want(
+        bool(((offset >= len(MAGIC)) & (size > 0) & (size <= end) & (offset <= end - size)).all()), "places of pictures"
+    )
+    _want(bool(((height > 0) & (width > 0) & (height < 2**24) & (width < 2**24)).all()), "sizes of pictures")
+    _want(not raw or bool((size == height * width * 3).all()), "sizes of pixels")
+    _want(bool(np.isin(arrays["class_ids"], np.array(classes.ids, np.int64)).all()), "class ids of boxes")
+    box = arrays["boxes_xyxy"].astype(np.float64)
+    limit = np.repeat(np.stack([width, height, width, height], axis=-1), counts, axis=0)
+    inside = np.isfinite(box).all() and (box >= 0).all() and (box <= limit + 0.01).all()
+    _want(bool(inside and (box[:, 2:] >= box[:, :2]).all()), "boxes")
+    area, scores = arrays["area"], arrays["scores"]
+    _want(bool((np.isfinite(area) & (area >= 0)).all() and np.isfinite(scores).all()), "areas or scores")
+
+
+def _want(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"its {what} are not as they were written")
