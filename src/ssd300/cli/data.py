@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.data_labels import autolabel, rank
 from ssd300.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from ssd300.data.view import Augment
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
+
+data.command()(autolabel)
+data.command()(rank)
 
 SHOWN = 10  # lines of a kind
 PATH_HELP = "COCO .json, YOLO data.yaml, .pack, or the folder of a data set (COCO, YOLO or VOC)."

@@ -1,0 +1,83 @@
+"""`ssd300 data autolabel` and `ssd300 data rank`: what a model can do for those who label pictures."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ssd300.detector import Failure
+
+Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture files, directories or globs.")]
+Model = Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")]
+
+
+def autolabel(
+    sources: Sources,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The new COCO JSON file.")],
+    model: Model = "default",
+    conf: Annotated[float, typer.Option(min=0, max=1, help="Keep detections with a higher score.")] = 0.3,
+    labels: Annotated[list[str] | None, typer.Option(help="Only these classes, separated by commas.")] = None,
+) -> None:
+    """Write a model's detections as a data set to correct.
+
+    The file is COCO JSON with the score of each box; pictures stay where they are.
+
+    Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
+    """
+    from ssd300.data.autolabel import autolabel as label
+    from ssd300.data.coco.write import write_coco
+    from ssd300.data.copying import new_files
+    from ssd300.detector import Detector
+    from ssd300.errors import ImageError
+    from ssd300.options import DetectOptions
+
+    new_files([out])
+    names = [name.strip() for text in labels or [] for name in text.split(",") if name.strip()]
+    options = DetectOptions(score_threshold=conf, labels=names or None)
+    dataset, failures = label(Detector(model), sources, options)
+    if not len(dataset):
+        raise ImageError(f"nothing to label: {failures[0].error}" if failures else "nothing to label: no pictures")
+    places = [Path(os.path.relpath(picture.path, out.parent)).as_posix() for picture in dataset.pictures]
+    write_coco(out, dataset, places)
+    typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes", err=True)
+    typer.echo(out)
+    _end(failures)
+
+
+def rank(
+    sources: Sources,
+    model: Model = "default",
+    count: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.  [default: all]")] = None,
+) -> None:
+    """List pictures by how much labeling them would teach.
+
+    CSV on stdout, the most uncertain picture first: source, uncertainty, detections.
+
+    Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
+    """
+    import csv
+    import sys
+
+    from ssd300.data.rank import rank as ranking
+    from ssd300.detector import Detector
+    from ssd300.errors import ImageError
+
+    ranked, failures = ranking(Detector(model), sources)
+    if not ranked:
+        raise ImageError(f"nothing to rank: {failures[0].error}" if failures else "nothing to rank: no pictures")
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["source", "uncertainty", "detections"])
+    for one in ranked[:count]:
+        writer.writerow([one.source, f"{one.uncertainty:.4f}", one.detections])
+    _end(failures)
+
+
+def _end(failures: "list[Failure]") -> None:
+    from ssd300.terminal import printable
+
+    for failure in failures:
+        typer.echo(printable(f"failed: {failure.error}"), err=True)
+    if failures:
+        raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""A model's help for those who label: its boxes as a data set, and which pictures to label next."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssd300.data.load import load_dataset
+from ssd300.data.rank import uncertainty
+from ssd300.detections import Detections
+from ssd300.labels import COCO
+
+PICTURES = Path(__file__).parents[2] / "examples/images"
+
+
+def found_with(scores: list[float]) -> Detections:
+    n = len(scores)
+    boxes_xyxy = np.tile(np.array([0, 0, 5, 5], np.float32), (n, 1))
+    return Detections(boxes_xyxy, np.array(scores, np.float32), np.ones(n, np.int64), COCO, (10, 10))
+
+
+@pytest.mark.parametrize(
+    ("scores", "value"), [([], 0), ([1.0], 0), ([0.5], 1), ([0.9], 0.04), ([0.5, 0.5, 0.25], 2.25)]
+)
+def test_uncertainty(scores: list[float], value: float) -> None:
+    assert uncertainty(found_with(scores)) == pytest.approx(value, abs=1e-6)
+
+
+def data(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ssd300", "data", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    pictures = tmp_path / "new pictures"
+    shutil.copytree(PICTURES, pictures)
+    return pictures
+
+
+@pytest.mark.parametrize(("verb", "extra"), [("autolabel", ["--out", "labels.json"]), ("rank", [])])
+def test_nothing_to_do_is_an_error(verb: str, extra: list[str], tmp_path: Path) -> None:
+    extra = [str(tmp_path / word) if word.endswith(".json") else word for word in extra]
+    result = data(verb, tmp_path / "empty", *extra)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "no such file" in result.stderr
+    assert not (tmp_path / "labels.json").exists()
+
+
+def test_autolabel_writes_a_set_that_reads_back_with_scores(folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    out = tmp_path / "labels.json"
+    result = data("autolabel", folder, "--out", out, "--conf", "0.4")
+    assert result.returncode == 1
+    assert "broken.jpg" in result.stderr
+    dataset = load_dataset(out)
+    assert [picture.path.name for picture in dataset.pictures] == ["astronaut.jpg", "chelsea.jpg", "coffee.jpg"]
+    scores = np.concatenate([picture.annotations.scores for picture in dataset.pictures])
+    assert dataset.num_boxes == len(scores) > 0
+    assert scores.min() > 0.4
+    assert {box["category_id"] for box in json.loads(out.read_text())["annotations"]} <= set(COCO.ids)
+
+
+def test_an_existing_file_is_never_replaced(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.json"
+    out.write_text("by hand")
+    result = data("autolabel", folder, "--out", out)
+    assert result.returncode == 2
+    assert "mine.json" in result.stderr
+    assert out.read_text() == "by hand"
+
+
+def test_rank_lists_every_picture_most_uncertain_first(folder: Path) -> None:
+    rows = [line.rsplit(",", 2) for line in data("rank", folder).stdout.splitlines()]
+    assert rows[0] == ["source", "uncertainty", "detections"]
+    assert sorted(Path(row[0]).name for row in rows[1:]) == ["astronaut.jpg", "chelsea.jpg", "coffee.jpg"]
+    values = [float(row[1]) for row in rows[1:]]
+    assert values == sorted(values, reverse=True)
+    assert len(data("rank", folder, "--count", 1).stdout.splitlines()) == 2
