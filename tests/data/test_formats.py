@@ -28,8 +28,8 @@ TRUTH: dict[str, Boxes] = {
 
 def pictures(folder: Path, suffix: str = ".jpg", names: str = "abc") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for seed, name in enumerate(names):
-        coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
+    for name in names:
+        coarse = np.random.default_rng(ord(name)).integers(0, 256, (12, 16, 3), np.uint8)
         Image.fromarray(coarse).resize(SIZE).save(folder / f"{name}{suffix}")
 
 

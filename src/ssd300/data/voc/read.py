@@ -159,6 +159,7 @@ class _Reader:
         if xml.parent not in self._finders:
             inside = xml.parent.relative_to(self.annotations)
             folders = [xml.parent, *(folder / inside for folder in self.picture_folders), self.folder / inside]
+            folders += self.picture_folders  # the XML files alone lie deeper: annotations/xmls
             self._finders[xml.parent] = PictureFinder(folders)
         finder = self._finders[xml.parent]
         tried = finder.tried(file_name)

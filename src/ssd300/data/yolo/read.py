@@ -4,6 +4,7 @@ A picture without a label file, or an empty one, has no boxes. `path` and the pa
 describes the set; a part is a folder, a .txt with one picture a line, or a list of these.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -99,7 +100,8 @@ def _candidates(described: Description, entry: str) -> list[Path]:
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
     places = [base / entry for base in [*bases, folder]]
     parts = Path(entry).parts
-    while parts and (parts[0] in ("..", "data", ".") or Path(entry).is_absolute()):
+    elsewhere = Path(entry).is_absolute() or re.match("[A-Za-z]:/", entry)
+    while parts and (parts[0] in ("..", "data", ".") or elsewhere):
         parts = parts[1:]
         places += [folder.joinpath(*parts)] if parts else []
     return list(dict.fromkeys(places))
