@@ -536,7 +536,7 @@ def test_ansi_that_is_plain_text_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
 def test_file_names_that_are_not_utf_8(tmp_path: Path, format: str) -> None:
-    name = os.fsdecode(b"caf\xe9")
+    name = os.fsdecode(b"b\xe9b\xe9")
     {"coco": coco, "yolo": yolo, "voc": voc}[format](tmp_path)
     for path in [*tmp_path.rglob("a.jpg"), *tmp_path.rglob("a.txt"), *tmp_path.rglob("a.xml")]:
         path.rename(path.with_stem(name))

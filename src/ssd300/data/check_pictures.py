@@ -116,7 +116,7 @@ def _same(pictures: Sequence[tuple[str, Picture]], looks: Sequence[Seen]) -> Ite
     first: dict[str, int] = {}
     for i, one in enumerate(looks):
         picture = pictures[i][1]
-        key = one.digest or (str(picture.path.resolve()) if picture.payload is None else "")
+        key = one.digest or (str(picture.path) if picture.payload is None else "")
         if key and key in first:
             yield i, first[key], 0
         elif key:

@@ -13,6 +13,7 @@ from ssd300.images.decode import size_hw
 from ssd300.images.extensions import has_picture_extension
 from ssd300.limits import LABEL_BYTES
 
+DEEPEST = 100  # folders in a path that is looked for by its end
 CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin"}  # beside everything that starts with "."
 
 
@@ -91,7 +92,7 @@ def local_name(name: str) -> str:
     >>> local_name("a\\\\b.jpg"), local_name("/data/local-files/?d=pets/b%20c.jpg")
     ('a/b.jpg', 'pets/b c.jpg')
     """
-    name = name.strip().replace("\\", "/")
+    name = name.replace("\\", "/")
     served = re.match(r"(?:[a-z0-9]+:/)?/.*\?d=(.+)$", name, re.IGNORECASE)
     if served:
         return unquote(served[1])
@@ -143,11 +144,11 @@ class PictureFinder:
 
     def find(self, name: str) -> Path | None:
         """The path of the picture, or None."""
-        path = PurePosixPath(local_name(name))
-        for folder in self._folders:
-            if is_file(folder / path):
-                return self._used(folder, folder / path)
-        for start in range(len(path.parts)):
+        for path in dict.fromkeys((PurePosixPath(local_name(name)), PurePosixPath(local_name(name.strip())))):
+            for folder in self._folders:
+                if is_file(folder / path):
+                    return self._used(folder, folder / path)
+        for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
             end = PurePosixPath(*path.parts[start:])
             for folder in [] if end.is_absolute() or end.parts[0] == ".." else self._folders:
                 found = self._any_case.file(folder / end)
