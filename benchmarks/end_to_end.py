@@ -119,8 +119,8 @@ def in_torch(folder: Path, row: str) -> Pipeline:
 
     from published_steps import published_decode
     from ssd300 import hub
-    from ssd300.learn.inference import normalise
     from ssd300.learn.network import SSD300
+    from ssd300.runtime.torch import normalize
     from ssd300.weights.checkpoint import read_checkpoint
 
     torch.set_num_threads(default_threads())
@@ -134,7 +134,7 @@ def in_torch(folder: Path, row: str) -> Pipeline:
         return hub.Processing.prepare_tensor([hub.Processing.prepare_input(source)])
 
     def plain(source: Any) -> int:
-        picture = normalise(torch.from_numpy(picture_by_pillow(source))[None]).contiguous(memory_format=layout)
+        picture = normalize(torch.from_numpy(picture_by_pillow(source))[None]).contiguous(memory_format=layout)
         locs, logits = network(picture)
         return len(decode(locs[0].numpy(), logits[0].numpy(), score_threshold=SCORE_THRESHOLD)[1])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ssd300.errors import ArgumentError, ModelError
-from ssd300.postprocess import decode, decode_boxes, select
+from ssd300.postprocess import candidates, decode, decode_boxes, select
 from ssd300.priors import NUM_PRIORS, default_boxes_xyxy
 
 
@@ -101,6 +101,18 @@ def test_decode_prunes_nothing_that_select_would_find():
         whole = select(decode_boxes(locs), probabilities, score_threshold=threshold)
         for a, b in zip(pruned, whole, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.4, 0.8])
+@pytest.mark.parametrize(("below", "kept"), [(-1, 1), (0, 1), (5e-4, 1), (2e-3, 0)])
+def test_candidates_errs_on_the_side_of_keeping(threshold, below, kept):
+    """A margin that rounding may have put below the threshold is kept: `select` decides on the probability itself."""
+    margin = np.full(NUM_PRIORS, -50, np.float32)
+    margin[7] = np.log(threshold / (1 - threshold)) - below
+    logits = np.stack([np.zeros(NUM_PRIORS, np.float32), margin])
+    boxes_xyxy, probabilities = candidates(np.zeros((4, NUM_PRIORS), np.float32), logits, margin, threshold)
+    assert (boxes_xyxy.shape, probabilities.shape) == ((kept, 4), (2, kept))
+    assert np.array_equal(boxes_xyxy, decode_boxes(np.zeros((4, NUM_PRIORS), np.float32))[7 : 7 + kept])
 
 
 def test_inputs_are_never_changed():

@@ -52,3 +52,16 @@ def test_import_loads_nothing_heavy(statement) -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     heavy = {"numpy", "PIL", "openvino", "torch", "matplotlib", "typer", "rich", "safetensors", "simplejpeg"}
     assert not heavy & set(loaded)
+
+
+def test_the_verbs_can_be_called_though_two_of_them_are_packages(tmp_path) -> None:
+    from ssd300.errors import ArgumentError
+    from ssd300.evaluate.run import evaluate
+
+    assert ssd300.evaluate.evaluate is evaluate
+    with pytest.raises(ArgumentError, match=r"out is model\.h5: expected a name that ends in \.onnx, \.xml"):
+        ssd300.export("default", "model.h5")
+    with pytest.raises(ssd300.ModelError, match="neither a file nor a known model"):
+        ssd300.evaluate("defalt", tmp_path)
+    for verb in (ssd300.train, ssd300.quantize, ssd300.evaluate, ssd300.export):
+        assert callable(verb)

@@ -4,16 +4,18 @@
 >>> detector = ssd300.Detector.load()                      # doctest: +SKIP
 >>> detector.detect("street.jpg").draw().show()            # doctest: +SKIP
 
-The public names are loaded when they are first used, so that `import ssd300` costs nothing.
+The public names are loaded when they are first used, so that `import ssd300` costs nothing. `ssd300.evaluate` and
+`ssd300.export` are packages that can be called.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ssd300 import evaluate, export
     from ssd300.data.load import load_dataset
     from ssd300.detections import Detection, Detections
-    from ssd300.detector import Detector, Failure
+    from ssd300.detector import Detector
     from ssd300.errors import (
         ArgumentError,
         DatasetError,
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
         SSD300Error,
         TrainingError,
     )
+    from ssd300.export.quantize import quantize
+    from ssd300.flow import Failure
     from ssd300.labels import COCO, ClassList
+    from ssd300.learn.train import train
+    from ssd300.options import DetectOptions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,6 +38,7 @@ __all__ = [
     "ArgumentError",
     "ClassList",
     "DatasetError",
+    "DetectOptions",
     "Detection",
     "Detections",
     "Detector",
@@ -43,7 +50,11 @@ __all__ = [
     "SSD300Error",
     "TrainingError",
     "__version__",
+    "evaluate",
+    "export",
     "load_dataset",
+    "quantize",
+    "train",
 ]
 
 _HOMES = {
@@ -52,15 +63,28 @@ _HOMES = {
     "Detection": "ssd300.detections",
     "Detections": "ssd300.detections",
     "Detector": "ssd300.detector",
-    "Failure": "ssd300.detector",
+    "DetectOptions": "ssd300.options",
+    "Failure": "ssd300.flow",
     "load_dataset": "ssd300.data.load",
+    "quantize": "ssd300.export.quantize",
+    "train": "ssd300.learn.train",
 }
+_CALLABLE = ("evaluate", "export")  # packages
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'ssd300' has no attribute {name!r}; its public names: {', '.join(__all__)}")
-    value = getattr(import_module(_HOMES.get(name, "ssd300.errors")), name)
+    if name in _CALLABLE:
+        return import_module(f"ssd300.{name}")
+    try:
+        value = getattr(import_module(_HOMES.get(name, "ssd300.errors")), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from ssd300.errors import MissingExtraError
+
+        raise MissingExtraError(f"ssd300.{name}", "train") from error
     globals()[name] = value  # so that this function is asked once a name
     return value
 

@@ -1,26 +1,26 @@
-"""Boxes as float arrays [..., 4]: formats, IoU, clipping, non-maximum suppression. Nothing here knows the network."""
+"""Boxes as float arrays [..., 4]: formats, IoU, clipping. Nothing here knows the network."""
 
 from typing import TypeVar
 
 import numpy as np
 
-from ssd300.arrays import Float32, Float64, Int64
+from ssd300.arrays import Float32, Float64
 
 Floats = TypeVar("Floats", Float32, Float64)  # the answer has the type of the boxes given
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: Floats) -> Floats:
-    """Centre, width, height -> left, top, right, bottom. Shape [..., 4] is kept.
+    """Center, width, height -> left, top, right, bottom. Shape [..., 4] is kept.
 
     >>> cxcywh_to_xyxy(np.array([[0.5, 0.5, 0.2, 0.4]])).round(6).tolist()
     [[0.4, 0.3, 0.6, 0.7]]
     """
-    centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] * boxes_cxcywh.dtype.type(0.5)
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    center, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] * boxes_cxcywh.dtype.type(0.5)
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: Floats) -> Floats:
-    """Left, top, right, bottom -> centre, width, height. Shape [..., 4] is kept."""
+    """Left, top, right, bottom -> center, width, height. Shape [..., 4] is kept."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return np.concatenate([(low + high) * boxes_xyxy.dtype.type(0.5), high - low], axis=-1)
 
@@ -63,21 +63,3 @@ def iou(a_xyxy: Floats, b_xyxy: Floats) -> Floats:
     inter = size[..., 0] * size[..., 1]
     union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - inter
     return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))
-
-
-def nms(boxes_xyxy: Float32, scores: Float32, iou_threshold: float) -> Int64:
-    """Greedy non-maximum suppression of one class: indices kept, best score first.
-
-    A kept box drops every later one whose IoU with it is >= the threshold (the published rule keeps only IoU < it).
-    Equal scores keep their order of input.
-
-    >>> nms(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), 0.5).tolist()
-    []
-    """
-    order = np.argsort(-scores, kind="stable")
-    overlaps = iou(boxes_xyxy[order], boxes_xyxy[order]) >= iou_threshold  # [N, N]
-    alive = np.ones(len(order), bool)
-    for i in range(len(order)):
-        if alive[i]:
-            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
-    return np.asarray(order[alive])

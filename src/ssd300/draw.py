@@ -1,4 +1,4 @@
-"""Boxes and names on a picture, with Pillow: readable on any ground, one steady colour per class."""
+"""Boxes and names on a picture, with Pillow: readable on any ground, one steady color per class."""
 
 import io
 import math
@@ -17,11 +17,11 @@ from ssd300.boxes import area, clip, iou
 from ssd300.errors import ArgumentError
 from ssd300.result import Found
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
-# Okabe and Ito's colours without black, and Tol's wine: told apart with any of the three kinds of colour blindness.
-PALETTE: tuple[Colour, ...] = (
+# Okabe and Ito's colors without black, and Tol's wine: told apart with any of the three kinds of color blindness.
+PALETTE: tuple[Color, ...] = (
     (86, 180, 233),  # sky blue
     (230, 159, 0),  # orange
     (0, 158, 115),  # bluish green
@@ -41,7 +41,7 @@ _FONT = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
 
 
 def draw_detections(picture: UInt8 | Image.Image, detections: Found) -> Image.Image:
-    """A copy of the picture with every detection's box, name and score; the colour belongs to the class id."""
+    """A copy of the picture with every detection's box, name and score; the color belongs to the class id."""
     captions = [f"{name} {score:.2f}" for name, score in zip(detections.names, detections.scores, strict=True)]
     return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist())
 
@@ -53,7 +53,7 @@ def draw_boxes(
 
     Line width and letters follow the picture's size. A caption stays inside the picture and off other captions where
     there is room; it is cut short, then left out, where the picture is too small for it. An empty caption draws none.
-    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` give equal colours, always.
+    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` give equal colors, always.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -73,21 +73,21 @@ def draw_boxes(
     return image
 
 
-def color_of(key: int | str) -> Colour:
-    """The colour of a class id or name: the same in every picture and every run."""
+def color_of(key: int | str) -> Color:
+    """The color of a class id or name: the same in every picture and every run."""
     number = zlib.crc32(key.encode()) if isinstance(key, str) else int(key)
     return PALETTE[number % len(PALETTE)]
 
 
-def ink_on(colour: Colour) -> Colour:
-    """Black or white, whichever contrasts more with the colour (WCAG relative luminance)."""
-    light = luminance(colour)
+def ink_on(color: Color) -> Color:
+    """Black or white, whichever contrasts more with the color (WCAG relative luminance)."""
+    light = luminance(color)
     return BLACK if (light + 0.05) / 0.05 > 1.05 / (light + 0.05) else WHITE
 
 
-def luminance(colour: Colour) -> float:
-    """Relative luminance 0..1 of an sRGB colour, as WCAG defines it."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+def luminance(color: Color) -> float:
+    """Relative luminance 0..1 of an sRGB color, as WCAG defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in color)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -162,16 +162,16 @@ def _letter_size(size: tuple[int, int]) -> int:
     return min(max(10, round(math.sqrt(size[0] * size[1]) / 42)), min(size) // 8)
 
 
-def _draw_frame(pen: ImageDraw.ImageDraw, size: tuple[int, int], box_xyxy: Float32, colour: Colour) -> None:
-    """The box as a line of the colour inside a hairline of the opposite brightness, so that it shows on any ground."""
+def _draw_frame(pen: ImageDraw.ImageDraw, size: tuple[int, int], box_xyxy: Float32, color: Color) -> None:
+    """The box as a line of the color inside a hairline of the opposite brightness, so that it shows on any ground."""
     left, top = (int(v) for v in np.floor(box_xyxy[:2]))
     right, bottom = (int(v) for v in np.ceil(box_xyxy[2:]))
     line = min(_line_width(size), max(1, min(right - left, bottom - top) // 6))  # a tiny box must not fill up
     outline = max(1, line // 3)
     if min(right - left, bottom - top) > 4 * (line + outline):
         inner = line + outline
-        pen.rectangle((left, top, right - 1, bottom - 1), outline=ink_on(colour), width=inner)
-    pen.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=line)
+        pen.rectangle((left, top, right - 1, bottom - 1), outline=ink_on(color), width=inner)
+    pen.rectangle((left, top, right - 1, bottom - 1), outline=color, width=line)
 
 
 def _draw_labels(
@@ -197,9 +197,9 @@ def _draw_labels(
         width = math.ceil(font.getlength(text)) + 2 * pad
         place = _place(box, (width, height), size, placed, small_xyxy)
         placed.append(place)
-        colour = color_of(key)
-        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
-        pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(colour), anchor="ls")
+        color = color_of(key)
+        pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
+        pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(color), anchor="ls")
 
 
 @lru_cache(maxsize=8)

@@ -39,9 +39,9 @@ def decode_boxes(locs: Float32, priors: Int64 | slice = slice(None)) -> Float32:
     priors_cxcywh = _PRIORS_CXCYWH[priors]
     offsets = np.asarray(locs, np.float32).T  # [P, 4]
     size = priors_cxcywh[:, 2:]
-    centre = offsets[:, :2] * np.float32(XY_VARIANCE) * size + priors_cxcywh[:, :2]
+    center = offsets[:, :2] * np.float32(XY_VARIANCE) * size + priors_cxcywh[:, :2]
     with np.errstate(over="ignore"):  # an absurd offset becomes an infinite box, as published
-        return cxcywh_to_xyxy(np.concatenate([centre, np.exp(offsets[:, 2:] * np.float32(WH_VARIANCE)) * size], 1))
+        return cxcywh_to_xyxy(np.concatenate([center, np.exp(offsets[:, 2:] * np.float32(WH_VARIANCE)) * size], 1))
 
 
 def decode(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ssd300.errors import ArgumentError
+from ssd300.evaluate import bootstrap
 from ssd300.evaluate.bootstrap import ap_of_resamples, difference, intervals
 from ssd300.evaluate.coco import coco_metrics
 from ssd300.evaluate.matches import match_table
@@ -64,6 +65,36 @@ def test_the_interval_holds_the_value_repeats_with_the_seed_and_shrinks_with_pic
     assert intervals(small, resamples=400, seed=4) != (ap, ap50)
     wide = intervals(large, resamples=400)[0]
     assert 2.5 < (ap.high - ap.low) / (wide.high - wide.low) < 6  # sixteen times the pictures: a fourth
+
+
+@pytest.mark.parametrize(
+    ("drawn", "low", "high"),
+    [
+        ([], np.nan, np.nan),
+        ([0.5], 0.3, 0.3),
+        ([0.6, 0.6, 0.6], 0.3, 0.3),
+        ([0.5, 0.6, 0.7], 0.205, 0.395),
+        ([0.5, 0.6, 0.7, np.nan], 0.205, 0.395),
+        ([0.0, 0.0, 0.9], 0.0, 0.855),
+        ([0.9, 0.9, 0.0], 0.0, 0.6),
+    ],
+)
+def test_resamples_are_moved_to_the_number_itself(drawn, low, high):
+    """Their mean becomes the number, 0.3; the bounds are then the quantiles 2.5 and 97.5 %, cut to 0..1."""
+    interval = bootstrap._interval(np.array([0.3, *drawn]), least=0.0, most=1.0)
+    assert interval.value == 0.3
+    np.testing.assert_allclose([interval.low, interval.high], [low, high], atol=1e-12)
+
+
+def test_ap_of_resamples_leans_high_and_its_interval_does_not(make):
+    """With few boxes a class the plain percentiles of the resamples lie above those that are reported."""
+    table = match_table(*make.random_case(3, pictures=30, classes=20))
+    draw = np.random.default_rng(0)
+    weights = np.stack([np.bincount(draw.integers(0, 30, 30), minlength=30) for _ in range(400)]).astype(np.int32)
+    drawn = np.nanmean(ap_of_resamples(table, weights), axis=(1, 2))
+    ap = intervals(table, resamples=400)[0]
+    assert drawn.mean() > ap.value + 0.005
+    assert (ap.low + ap.high) / 2 == pytest.approx(ap.value, abs=0.1 * (ap.high - ap.low))
 
 
 def test_the_difference_is_paired(make):

@@ -43,7 +43,7 @@ def test_safetensors(half, seeded_model, tmp_path):
 def test_pt2(dynamic_batch, seeded_model, tmp_path):
     import torch
 
-    from ssd300.learn.program import METADATA_FILE, export_pt2
+    from ssd300.export.pt2 import METADATA_FILE, export_pt2
 
     state, metadata = seeded_model("resnet18")
     result = export_pt2(state, metadata, tmp_path / "m.pt2", dynamic_batch=dynamic_batch)

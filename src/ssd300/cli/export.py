@@ -174,6 +174,6 @@ def _write(format: Format, state: Any, metadata: Any, out: Path, given: dict[str
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("`ssd300 export --format pt2`", "train") from error
-    from ssd300.learn.program import export_pt2
+    from ssd300.export.pt2 import export_pt2
 
     return export_pt2(state, metadata, out, pictures=pictures, **given)

@@ -4,7 +4,9 @@
 lost; `run.py` does it for a detector on a data set, `report.py` writes it down. Names are loaded when first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,3 +44,16 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ssd300.evaluate' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+class _Callable(ModuleType):
+    """This package, which can also be called: the verb is `ssd300.evaluate`, as the package is."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """See `ssd300.evaluate.run.evaluate`."""
+        from ssd300.evaluate.run import evaluate as call
+
+        return call(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,4 +1,4 @@
-"""The figures of the report as SVG text, drawn by matplotlib. Text takes the colour of the page, light or dark."""
+"""The figures of the report as SVG text, drawn by matplotlib. Text takes the color of the page, light or dark."""
 
 import io
 from html import escape
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#010203"  # stands for the page's own text colour until the SVG is written
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#882255", "#7f7f7f")
-_NAMED_CLASSES = len(_COLOURS)  # more curves than colours are drawn grey and without names
+_INK = "#010203"  # stands for the page's own text color until the SVG is written
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#882255", "#7f7f7f")
+_NAMED_CLASSES = len(_COLORS)  # more curves than colors are drawn gray and without names
 MATRIX_CLASSES = 20
 _STYLE = {
     "svg.fonttype": "none",  # real text: it can be searched, and is drawn in the page's own letters
@@ -39,9 +39,9 @@ def precision_recall(metrics: CocoMetrics) -> str:
     counted = np.flatnonzero(metrics.boxes_of_class > 0)
     named = len(counted) <= _NAMED_CLASSES
     for place, k in enumerate(counted.tolist()):
-        colour = _COLOURS[place] if named else "#7f7f7f"
+        color = _COLORS[place] if named else "#7f7f7f"
         label = _plain(metrics.classes.names[k]) if named else None
-        (line,) = axes.plot(RECALL_POINTS, metrics.precision[0, :, k], color=colour, lw=1.2, label=label)
+        (line,) = axes.plot(RECALL_POINTS, metrics.precision[0, :, k], color=color, lw=1.2, label=label)
         line.set(alpha=0.9 if named else 0.25, gid=f"class-{k}")
     if len(counted):
         for t, style in ((0, "-"), (5, "--"), (9, ":")):
@@ -64,8 +64,8 @@ def score_thresholds(overall: Curve) -> str:
         scores, precision, recall = (a[keep] for a in (overall.thresholds, overall.precision, overall.recall))
         total = precision + recall
         f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
-        for values, name, colour in zip((precision, recall, f1), ("precision", "recall", "F1"), _COLOURS, strict=False):
-            axes.plot(scores, values, color=colour, lw=1.8, label=name)
+        for values, name, color in zip((precision, recall, f1), ("precision", "recall", "F1"), _COLORS, strict=False):
+            axes.plot(scores, values, color=color, lw=1.8, label=name)
         axes.axvline(overall.best_threshold, color=_INK, lw=1, ls=":")
         axes.legend(frameon=False, fontsize=9, labelcolor=_INK)
     axes.set(xlabel="score threshold", xlim=(0, 1), ylim=(0, 1.01))

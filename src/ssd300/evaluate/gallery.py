@@ -28,8 +28,8 @@ def thumbnail(evaluation: Evaluation, errors: PictureErrors) -> str | None:
     image = Image.fromarray(rgb)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
     scale = image.width / picture.width, image.height / picture.height
-    boxes_xyxy, captions, colours = _boxes(evaluation, errors)
-    drawn = draw_boxes(image, boxes_xyxy * np.array(scale * 2, np.float32), captions, colours)
+    boxes_xyxy, captions, colors = _boxes(evaluation, errors)
+    drawn = draw_boxes(image, boxes_xyxy * np.array(scale * 2, np.float32), captions, colors)
     return "data:image/jpeg;base64," + base64.b64encode(_small_jpeg(drawn)).decode()
 
 
@@ -42,8 +42,8 @@ def _boxes(evaluation: Evaluation, errors: PictureErrors) -> tuple[Float32, list
     captions = [f"{found.names[i]} {found.scores[i]:.2f}" for i in errors.wrong.tolist()]
     captions += [classes.name_of_id(i) for i in truth.class_ids[errors.missed].tolist()]
     captions += [""] * len(errors.right)  # a frame is enough for what is right
-    colours = [WRONG] * len(errors.wrong) + [MISSED] * len(errors.missed) + [RIGHT] * len(errors.right)
-    return np.concatenate(corners), captions, colours
+    colors = [WRONG] * len(errors.wrong) + [MISSED] * len(errors.missed) + [RIGHT] * len(errors.right)
+    return np.concatenate(corners), captions, colors
 
 
 def _small_jpeg(image: Image.Image) -> bytes:

@@ -160,7 +160,7 @@ def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
 
 
 def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
-    key = "".join(f'<b style="background: rgb{colour}"></b>{name}' for name, colour in LEGEND.items())
+    key = "".join(f'<b style="background: rgb{color}"></b>{name}' for name, color in LEGEND.items())
     shown = []
     for errors in diagnosis.worst:
         url = thumbnail(evaluation, errors)

@@ -1,5 +1,6 @@
 """Run a detector over a data set and count: the same flow as detection, every picture counted, nothing swallowed."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -8,12 +9,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_dataset
 from ssd300.detections import Detections
-from ssd300.detector import Failure
+from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.matches import MatchTable, match_table
+from ssd300.flow import Failure
 from ssd300.labels import ClassList
 
 SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
@@ -82,8 +85,8 @@ class Evaluation:
 
 
 def evaluate(
-    detector: ManyDetector,
-    dataset: Dataset,
+    detector: ManyDetector | str | os.PathLike[str],
+    dataset: Dataset | str | os.PathLike[str],
     *,
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
@@ -94,12 +97,16 @@ def evaluate(
 ) -> Evaluation:
     """The COCO numbers of a detector on a data set, with intervals. The thresholds are the published ones.
 
+    A model's name or file is loaded with the defaults of `Detector`, a path of a data set with those of `load_dataset`.
+
     `published` leaves pictures without annotations out, as the published code does: what is found there then never
     counts. `decode="fast"` reads large JPEGs at reduced scale, for measuring what that costs.
 
     Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and the data
     set have no class in common, MissingExtraError without the extra `eval`.
     """
+    detector = Detector(detector) if isinstance(detector, str | os.PathLike) else detector
+    dataset = dataset if isinstance(dataset, Dataset) else load_dataset(os.fspath(dataset))
     classes = match_classes(detector.classes, dataset)
     counted = _with_annotations(dataset) if published else dataset
     if not len(counted):

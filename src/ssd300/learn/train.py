@@ -21,7 +21,6 @@ from ssd300 import __version__
 from ssd300.data.dataset import Dataset
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.given import check_counts, check_names, check_usable, training_data
-from ssd300.learn.inference import TorchRuntime, normalise
 from ssd300.learn.learner import Learner, conditions_of, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
@@ -43,6 +42,7 @@ from ssd300.learn.run import (
 from ssd300.learn.start import Origin, starting_network
 from ssd300.learn.stopping import stop_signals
 from ssd300.learn.validate import validate
+from ssd300.runtime.torch import TorchRuntime, normalize
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
 
@@ -173,7 +173,7 @@ def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) ->
     """(box loss, class loss) of a batch. Does not wait for the device: whether they are numbers is looked at later."""
     batch = batch.to(compute.device)
     with compute.autocast():
-        locs, logits = model(normalise(batch.pictures))
+        locs, logits = model(normalize(batch.pictures))
     return LOSSES[loss](locs, logits, batch.truths, batch.pictures.shape[1])
 
 

@@ -81,10 +81,10 @@ def _passed(metadata: ModelMetadata) -> bool:
 
 
 def _choose_for_graph(path: Path, precision: str) -> Choice:
-    quantised = "i8" in read_ir(path)[1]
-    if quantised and precision in ("auto", "int8"):
+    quantized = "i8" in read_ir(path)[1]
+    if quantized and precision in ("auto", "int8"):
         return Choice(path, "int8", "the file is an INT8 graph")
-    if quantised:
+    if quantized:
         raise ArgumentError(f'precision="{precision}": {path.name} is an INT8 graph; use "auto" or "int8"')
     if precision == "int8":
         raise ArgumentError(f'precision="int8": {path.name} is a float graph; make an INT8 one with `ssd300 quantize`')

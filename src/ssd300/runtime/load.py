@@ -1,7 +1,9 @@
 """A model file -> a runtime that is ready. The one place that knows which runtime reads which kind of file."""
 
+import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
 from ssd300.runtime.base import Runtime
@@ -18,12 +20,31 @@ READERS = {
 LOADERS = {
     "openvino": ("ssd300.runtime.openvino", "load_openvino"),
     "onnx": ("ssd300.runtime.onnx", "load_onnx"),
-    "torch": ("ssd300.learn.inference", "load_torch"),
+    "torch": ("ssd300.runtime.torch", "load_torch"),
 }
 
 
+_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(?::(\d+))?")
+
+
+def device_name(device: Any) -> str:
+    """The one spelling of a device: None, "CPU", "cpu:0" and torch.device("cpu") are "cpu"; 0 and "0" are "cuda:0".
+
+    Raises ArgumentError for what names no device.
+
+    >>> device_name(None), device_name(" CUDA:1 "), device_name(0), device_name("cpu:0")
+    ('cpu', 'cuda:1', 'cuda:0', 'cpu')
+    """
+    text = "cpu" if device is None else str(device).strip().lower()
+    text = f"cuda:{text}" if text.isascii() and text.isdigit() else text
+    match = None if isinstance(device, bool) else _DEVICE.fullmatch(text)
+    if match is None or (match[1] == "cpu" and int(match[2] or 0)):
+        raise ArgumentError(f"device is {device!r}: expected cpu, cuda, cuda:1 or mps")
+    return "cpu" if match[1] == "cpu" else text
+
+
 def load_runtime(
-    path: Path, *, runtime: str = "auto", precision: str = "auto", device: str = "cpu", threads: int | None = None
+    path: Path, *, runtime: str = "auto", precision: str = "auto", device: Any = "cpu", threads: int | None = None
 ) -> Runtime:
     """The runtime of a model file. Arguments as in `Detector.load`.
 
@@ -34,6 +55,7 @@ def load_runtime(
         raise unknown_name("runtime", runtime, ("auto", *LOADERS))
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ArgumentError(f"threads must be a whole number of at least 1, or None for all allowed, got {threads!r}")
+    device = device_name(device)
     able = READERS.get(path.suffix.lower())
     if able is None:
         raise ModelError(f"{path}: its name ends in {path.suffix!r}, expected a model: {', '.join(READERS)}")

@@ -97,7 +97,7 @@ class OpenVINORuntime:
     """A graph compiled for this CPU, twice if need be: one picture at once on all threads, or several side by side.
 
     Args:
-        model: what `build_graph` returns, or its quantised form.
+        model: what `build_graph` returns, or its quantized form.
         precision: "f32", "bf16" or "int8"; the precision of OpenVINO is always set, its own default depends on the CPU.
         threads: CPU threads; None takes those that this process may use.
         throughput: several pictures side by side, one thread each, instead of one on all threads.

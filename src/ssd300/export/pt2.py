@@ -1,4 +1,4 @@
-"""A model as a torch program (.pt2): normalisation, network and box decoding, for torch.export.load and AOTInductor."""
+"""A model as a torch program (.pt2): normalization, network and box decoding, for torch.export.load and AOTInductor."""
 
 import io
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ from ssd300.arrays import UInt8
 from ssd300.export.files import AGAINST, our_runtime
 from ssd300.export.verify import TOLERANCE, Verification, check_pictures, verify
 from ssd300.files import replacing
-from ssd300.learn.inference import folded, normalise
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
 from ssd300.runtime.base import Candidates
+from ssd300.runtime.torch import fold_batch_norms, normalize
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
@@ -30,16 +30,16 @@ class Program(nn.Module):
 
     def __init__(self, network: SSD300) -> None:
         super().__init__()
-        self.network = folded(network)
+        self.network = fold_batch_norms(network)
         nn.Module.to(self.network, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.register_buffer("priors_cxcywh", torch.from_numpy(default_boxes()), persistent=False)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        locs, logits = self.network(normalise(pictures))
+        locs, logits = self.network(normalize(pictures))
         offsets, priors = locs.transpose(1, 2), self.priors_cxcywh
-        centre = offsets[..., :2] * XY_VARIANCE * priors[:, 2:] + priors[:, :2]
+        center = offsets[..., :2] * XY_VARIANCE * priors[:, 2:] + priors[:, :2]
         half = (offsets[..., 2:] * WH_VARIANCE).exp() * priors[:, 2:] / 2
-        return torch.cat([centre - half, centre + half], -1), logits.softmax(1)
+        return torch.cat([center - half, center + half], -1), logits.softmax(1)
 
 
 def export_pt2(

@@ -1,15 +1,18 @@
 """The torch runtime finds what the OpenVINO runtime finds, and folding batch norms changes nothing."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
 
 from ssd300.detector import Detector
-from ssd300.errors import ArgumentError
+from ssd300.errors import ArgumentError, ModelError
 from ssd300.labels import ClassList
 from ssd300.learn.device import choose_compute
-from ssd300.learn.inference import TorchRuntime, folded, normalise
 from ssd300.learn.network import SSD300
+from ssd300.runtime.torch import TorchRuntime, fold_batch_norms, normalize
 from ssd300.weights.metadata import ModelMetadata
 
 
@@ -35,9 +38,9 @@ def test_folded_network_is_the_same_function():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
-    pictures = normalise(torch.randint(0, 255, (1, 300, 300, 3), dtype=torch.uint8))
+    pictures = normalize(torch.randint(0, 255, (1, 300, 300, 3), dtype=torch.uint8))
     with torch.no_grad():
-        for a, b in zip(network.eval()(pictures), folded(network)(pictures), strict=True):
+        for a, b in zip(network.eval()(pictures), fold_batch_norms(network)(pictures), strict=True):
             torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
     assert network.feature_extractor.feature_extractor[1].weight.requires_grad
 
@@ -77,3 +80,59 @@ def test_bf16_loses_nothing_above_the_threshold(threshold):
         wanted += int((logits.float().softmax(1)[0, 1] > threshold).sum())
         found += int((probabilities[1] > threshold).sum())
     assert found == wanted
+
+
+@pytest.mark.parametrize("device", ["cpu", None, "CPU", " cpu:0", torch.device("cpu"), torch.device("cpu", 0)])
+def test_every_spelling_of_the_cpu(device, seeded_checkpoint):
+    assert Detector.load(seeded_checkpoint, device=device, precision="f32").runtime.name == "openvino"
+    runtime = Detector.load(seeded_checkpoint, device=device, runtime="torch").runtime
+    assert (runtime.device, runtime.batch_size) == (torch.device("cpu"), 1)
+    assert runtime.reason
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:1", "", "cuda:", True, 1.5, "cuda:x", b"cpu"])
+@pytest.mark.parametrize("runtime", ["auto", "openvino", "torch"])
+def test_what_names_no_device(device, runtime, seeded_checkpoint):
+    with pytest.raises(ArgumentError, match="expected cpu, cuda, cuda:1 or mps"):
+        Detector.load(seeded_checkpoint, device=device, runtime=runtime)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for GPUs where there are none")
+@pytest.mark.parametrize("device", ["cuda", "CUDA:0", 0, "0", torch.device("cuda"), "mps", torch.device("mps"), "xpu"])
+def test_a_gpu_that_is_not_there(device, seeded_checkpoint):
+    with pytest.raises(ArgumentError, match=r"but this torch .*: use 'cpu'"):
+        Detector.load(seeded_checkpoint, device=device)
+    with pytest.raises(ArgumentError, match="openvino runs on the CPU"):
+        Detector.load(seeded_checkpoint, device=device, runtime="openvino")
+
+
+def test_wrong_pictures_are_refused(seeded_checkpoint):
+    runtime = Detector.load(seeded_checkpoint, runtime="torch").runtime
+    with pytest.raises(ArgumentError, match=r"expected pictures uint8 \[B, 300, 300, 3\]"):
+        runtime.infer(np.zeros((1, 300, 300, 3), np.float32))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("own", [False, True])
+def test_a_forked_child_is_refused_or_loads_its_own(own, seeded_checkpoint):
+    picture = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    detector = Detector.load(seeded_checkpoint, runtime="torch", precision="f32", threads=2)
+    expected = detector.detect(picture)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # if it should hang after all
+        try:
+            if own:
+                detector = Detector.load(seeded_checkpoint, runtime="torch", precision="f32")
+            os.write(writing, str(len(detector.detect(picture))).encode())
+        except ModelError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as answer:
+        message = answer.read()
+    os.waitpid(child, 0)
+    assert message == str(len(expected)) if own else "loaded before the process was forked" in message

@@ -1,6 +1,7 @@
-"""The torch runtime: batch norms folded, channels-last, autocast; for GPUs and for validating while training."""
+"""The runtime for GPUs, and for measuring while training: batch norms folded, channels-last, autocast."""
 
 import copy
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,24 +12,26 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd300.architecture import MEAN, STD
 from ssd300.arrays import UInt8
+from ssd300.errors import ArgumentError
 from ssd300.learn.device import autocast, checked_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
 from ssd300.postprocess import candidates
-from ssd300.runtime.base import Candidates
+from ssd300.runtime.base import Candidates, check_pictures, check_process
 from ssd300.weights.catalog import load_state
 from ssd300.weights.metadata import ModelMetadata
 
+_IMPORTED_BY = os.getpid()
 GPU_BATCH = 32  # pictures a call; larger batches hardly raise the rate of a GPU
 
 
-def normalise(pictures: Tensor) -> Tensor:
+def normalize(pictures: Tensor) -> Tensor:
     """uint8 RGB [B, 300, 300, 3] -> float32 [B, 3, 300, 300], channels-last in memory: (x / 255 - mean) / std."""
     mean = torch.tensor(MEAN, device=pictures.device) * 255
     std = torch.tensor(STD, device=pictures.device) * 255
     return ((pictures.float() - mean) / std).permute(0, 3, 1, 2)
 
 
-def folded(network: SSD300) -> SSD300:
+def fold_batch_norms(network: SSD300) -> SSD300:
     """A copy for inference: every batch norm folded into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for module in network.modules():
@@ -61,6 +64,19 @@ def load_torch(
     return TorchRuntime(network, metadata, device=device, precision=precision, threads=threads)
 
 
+def _usable(name: str) -> torch.device:
+    """A device on which this torch can compute. Raises ArgumentError."""
+    device = checked_device(name)
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ArgumentError(
+            f"device is {name!r}, but this torch ({torch.__version__}) cannot use it ({said}): use 'cpu'"
+        ) from error
+    return device
+
+
 class TorchRuntime:
     """A network as `runtime.base.Runtime`: uint8 pictures in, candidates out.
 
@@ -82,22 +98,27 @@ class TorchRuntime:
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if threads is not None:
+        self._pid = os.getpid()
+        if self._pid != _IMPORTED_BY:
+            torch.set_num_threads(1)  # a forked child that computes in more hangs: its threads were the parent's
+        elif threads is not None:
             torch.set_num_threads(threads)
         self.metadata, self.threads = metadata, torch.get_num_threads()
-        self.device = checked_device(device)
+        self.device = _usable(device)
         self.precision = choose_precision(self.device, precision)
         self.reason = f"the fastest of this {self.device.type}" if precision == "auto" else "as asked for"
         self.batch_size = GPU_BATCH if self.device.type != "cpu" else 1
-        self.network: nn.Module = folded(network).to(self.device)
+        self.network: nn.Module = fold_batch_norms(network).to(self.device)
 
     @torch.inference_mode()
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`."""
+        check_process(self._pid, "torch")
+        check_pictures(pictures)
         if len(pictures) == 0:
             return []
         with autocast(self.device, self.precision):
-            locs, logits = self.network(normalise(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)))
+            locs, logits = self.network(normalize(torch.from_numpy(np.ascontiguousarray(pictures)).to(self.device)))
         locs, logits = locs.float(), logits.float()  # a difference rounded to bf16 may fall below the threshold
         margins = logits[:, 1:].amax(1) - logits[:, 0]
         outputs = [tensor.cpu().numpy() for tensor in (locs, logits, margins)]
