@@ -13,7 +13,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset, Note, Picture
-from ssd300.data.files import is_picture
+from ssd300.data.files import entries, is_file, is_picture
 from ssd300.errors import ImageError
 from ssd300.images.decode import ImageHeader, decode_image, header
 
@@ -53,7 +53,7 @@ def _look_at_one(dataset: Dataset, picture: Picture) -> Seen:
         if picture.payload is not None:
             rgb = picture.payload.read()
             return Seen(hashlib.sha256(rgb.tobytes()).hexdigest(), difference_hash(rgb))
-        if not picture.path.is_file():
+        if not is_file(picture.path):
             return Seen()  # the reader said so
         data = picture.path.read_bytes()
         found = header(data, name=picture.file_name)
@@ -149,7 +149,7 @@ def not_listed(datasets: dict[str, Dataset]) -> Iterator[Note]:
             if picture.payload is None:
                 known[picture.path.parent].add(picture.path.name)
     for folder, names in known.items():
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if is_picture(path) and path.is_file() and path.name not in names:
+        for path in entries(folder):
+            if is_picture(path) and is_file(path) and path.name not in names:
                 words = "lies in a folder of the data set, but no annotation file lists it"
                 yield Note("picture not listed", "noted", str(path), path.name, "", words)
