@@ -2,10 +2,11 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
@@ -17,6 +18,9 @@ from ssd300.runtime.base import Runtime
 from ssd300.runtime.load import load_runtime
 from ssd300.weights.catalog import resolve
 from ssd300.weights.metadata import ModelMetadata
+
+if TYPE_CHECKING:
+    from ssd300.video import FrameDetections
 
 __all__ = ["Detector", "Failure"]
 
@@ -121,6 +125,43 @@ class Detector:
         `Failure` and the rest goes on. Close the iterator to stop early.
         """
         return self.map(_itself, sources, options, on_error=on_error, **changes)
+
+    def detect_video(
+        self,
+        sources: Any,
+        options: DetectOptions | None = None,
+        *,
+        every: int = 1,
+        start: float | None = None,
+        end: float | None = None,
+        on_error: Literal["raise", "yield"] = "raise",
+        tell: Callable[[str], None] = warnings.warn,
+        **changes: Unpack[DetectKeywords],
+    ) -> Generator["FrameDetections | Failure", None, None]:
+        """The objects in each frame of a video file, a camera (its number) or a stream's address, or of several.
+
+        Files give every frame once, in order. Cameras and streams give the newest frame; older ones are dropped and
+        counted. Each answer is that of `detect` for the frame's pixels. Close the iterator to stop.
+
+        Args:
+            every: look only at frames whose number is a multiple of it.
+            start, end: look only at frames from and before these times, in seconds.
+            on_error: a source that cannot be read raises, or gives a `Failure` and the others go on.
+            tell: is called with a line about damaged frames.
+
+        Raises ImageError, DownloadError, ArgumentError, MissingExtraError (without the extra `video`).
+        """
+        from ssd300.images.video import check_range
+        from ssd300.images.video_open import require_av
+        from ssd300.video import VideoOptions, detect_video
+
+        checked = self._checked(options, changes)
+        if on_error not in ("raise", "yield"):
+            raise unknown_name("on_error", on_error, ("raise", "yield"))
+        check_range(every, start, end)
+        require_av()
+        given = sources if isinstance(sources, list | tuple) else [sources]
+        return detect_video(self._runtime_of, given, checked, VideoOptions(every, start, end, on_error, tell))
 
     def map(
         self,

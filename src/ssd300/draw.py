@@ -202,6 +202,11 @@ def _draw_labels(
         pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(color), anchor="ls")
 
 
+def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
+    """The letters of captions on a picture of (width, height)."""
+    return _font(max(_letter_size(size), SMALLEST_LETTERS))
+
+
 @lru_cache(maxsize=8)
 def _font(letters: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(_FONT, letters, layout_engine=ImageFont.Layout.BASIC)

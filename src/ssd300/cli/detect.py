@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,7 +63,10 @@ class Tally:
 def detect(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Pictures: files, directories, globs, http(s) addresses, - for stdin."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Pictures (files, directories, globs, addresses, - for stdin) or videos (files, cameras, streams).",
+        ),
     ],
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
@@ -91,6 +94,8 @@ def detect(
     decode: Annotated[
         Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
     ] = Decode.exact,
+    every: Annotated[int, typer.Option(min=1, help="Videos: look at every so many frames.")] = 1,
+    show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:
     """Find the objects in pictures.
@@ -114,16 +119,33 @@ def detect(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=_named(labels, detector.classes.names),
+        labels=named(labels, detector.classes.names),
         decode=decode.value,
         agnostic_nms=agnostic_nms,
         clip=clip,
         keep_pixels=save,
     )
     options.rows(detector.classes)  # an unknown label is an error now, not after the first picture
+    if any(may_be_video(source) for source in sources):
+        from ssd300.cli.video import VideoTask, run_video, videos_among
+
+        if videos := videos_among(sources):
+            if crops:
+                raise ArgumentError("--crops cuts objects out of pictures, not out of videos: drop it")
+            task = VideoTask(format.value, save, save_dir, every, show)
+            raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
+    if every > 1 or show:
+        raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")
     inputs = list(expand(sources, tell=_say))
     tally = _run(detector, inputs, options, format, OutputFolder(save_dir) if save else None, crops)
     raise typer.Exit(tally.exit_code())
+
+
+def may_be_video(source: str) -> bool:
+    """Whether a source is a video, or a list that may name some."""
+    from ssd300.images.video_open import is_video
+
+    return is_video(source) or source.lower().endswith(".txt")
 
 
 def _say(text: str) -> None:
@@ -132,7 +154,7 @@ def _say(text: str) -> None:
     print(f"ssd300: {printable(text)}", file=sys.stderr)
 
 
-def _named(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
+def named(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
     """What all --labels name; a class whose own name holds a comma may be given alone."""
     if labels is None:
         return None

@@ -27,6 +27,7 @@ from ssd300.cli.info import info
 from ssd300.cli.models import models
 from ssd300.cli.quantize import quantize
 from ssd300.cli.serve import serve
+from ssd300.cli.track import track
 from ssd300.cli.train import train
 from ssd300.cli.weights import weights
 from ssd300.errors import SSD300Error
@@ -49,6 +50,7 @@ app.command()(info)
 app.command()(models)
 app.command()(quantize)
 app.command()(serve)
+app.command()(track)
 app.command()(train)
 app.command("predict", hidden=True)(detect)  # the names of these verbs in other packages
 app.command("val", hidden=True)(evaluate)

@@ -100,6 +100,10 @@ class OutputFolder:
         self.saved += 1
         self.last = drawn
 
+    def new_path(self, source: str, extension: str) -> Path:
+        """A path of its own for a file that is written elsewhere, such as a drawn video; note it in `saved`, `last`."""
+        return self.path / (self._free_name(source) + extension)
+
     def remove_if_empty(self) -> None:
         """Leave no empty folder behind where nothing could be saved."""
         if not self.saved and not any(self.path.iterdir()):

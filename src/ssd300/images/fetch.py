@@ -66,8 +66,8 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects; pass the picture's own address")
 
 
-def open_stream(url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, str]:
-    """A connection whose answer is not read yet, the answer, and the address it came from after redirects.
+def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.client.HTTPResponse, str]:
+    """A connection's socket, its answer, which is not read yet, and the address it came from after redirects.
 
     The rules are those of `fetch`, but for time and size: a stream has no end. Raises DownloadError without naming the
     address, which may hold a password.
@@ -80,6 +80,8 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConn
             connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"), deadline)
             try:
                 with _watched(connection, deadline):
+                    connection.connect()
+                    line = connection.sock  # the connection lets go of it when the answer has come
                     connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
                     response = connection.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -87,16 +89,21 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[http.client.HTTPConn
                 raise DownloadError(f"cannot be opened ({error or type(error).__name__}); check the address") from error
             location = response.getheader("Location")
             if response.status in _REDIRECTS and location:
-                connection.close()
+                _close_all(connection, response)
                 target, headers = _next(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
             elif response.status not in (200, 206):
-                connection.close()
+                _close_all(connection, response)
                 raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
             else:
-                return connection, response, target
+                return line, response, target
     except _Refused as error:
         raise DownloadError(str(error)) from error
     raise DownloadError(f"more than {MAX_REDIRECTS} redirects; pass the stream's own address")
+
+
+def _close_all(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+    response.close()
+    connection.close()
 
 
 def checked_host(host: str, port: int) -> str:

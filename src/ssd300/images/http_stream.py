@@ -12,7 +12,7 @@ from ssd300.images.fetch import open_stream
 class HttpFile:
     """The bytes of an address, read as they come; from another place in it, if the server can.
 
-    `close` may be called from another thread: a read under way then ends at once. Raises DownloadError.
+    `hang_up` may be called from another thread. Raises DownloadError.
     """
 
     def __init__(self, url: str, headers: dict[str, str]) -> None:
@@ -21,7 +21,7 @@ class HttpFile:
         self._closing = Lock()
         self._closed = False
         self._place = 0
-        self._connection, self._answer, self.name = open_stream(url, headers)
+        self._line, self._answer, self.name = open_stream(url, headers)
         self.content_type = (self._answer.getheader("Content-Type") or "").lower()
         self._size = self._answer.length
         self._seekable = self._size is not None and self._answer.getheader("Accept-Ranges", "") == "bytes"
@@ -41,7 +41,7 @@ class HttpFile:
             self._parts.append(part)
             late = self._closed
         if late:
-            part.close()
+            part.hang_up()
         return part
 
     def read(self, size: int) -> bytes:
@@ -67,31 +67,31 @@ class HttpFile:
         size = self._size or 0
         place = offset + (0, self._place, size)[whence]
         if place != self._place:
-            self._hang_up()
+            self._answer.close()
+            self._line.close()
             self._place = place
-            if place < size:
+            if place < size and not self._closed:
                 headers = {**self._headers, "Range": f"bytes={place}-"}
-                self._connection, self._answer, _ = open_stream(self.name, headers)
+                self._line, self._answer, _ = open_stream(self.name, headers)
         return place
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """End the connections from another thread: a read under way returns at once, and none begins any more."""
         with self._closing:
-            if self._closed:
-                return
             self._closed = True
             parts = list(self._parts)
         for part in parts:
-            part.close()
-        self._hang_up()
+            part.hang_up()
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
 
-    def _hang_up(self) -> None:
-        """End the connection also where another thread reads from it: closing alone would wait for that thread."""
-        line = self._connection.sock
-        if line is not None:
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-        if not self._closed:
-            self._connection.close()
+    def close(self) -> None:
+        """Let go of the connections, in the thread that reads."""
+        self.hang_up()
+        for part in self._parts:
+            part.close()
+        self._answer.close()
+        self._line.close()
 
 
 def _host(url: str) -> str:

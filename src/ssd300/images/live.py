@@ -7,7 +7,7 @@ address that is a file of known length is no live stream: its frames are all giv
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class LiveStream:
             self._ready.notify_all()
         opened = self._opened
         if opened is not None and opened.file is not None:
-            opened.file.close()  # ends a read under way
+            opened.file.hang_up()  # ends a read under way
         if self._thread.ident is not None:
             self._thread.join(_CLOSE_SECONDS)
 
@@ -119,7 +119,7 @@ class LiveStream:
                 if self._read_once():
                     return
             except (ImageError, DownloadError) as error:
-                failure = error
+                failure = error if self.name in str(error) else DownloadError(f"{self.name}: {error}")
             if self.counts.received > before:
                 tries, last_frame = 0, time.monotonic()
             tries += 1
@@ -183,7 +183,7 @@ class _Pace:
         return max(0.0, self._start + time_s - now)
 
 
-def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> Iterator[Frame]:
+def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> Generator[Frame, None, None]:
     """The newest frame of one camera or stream, again and again; `video.frames` says more."""
     ready = threading.Condition()
     stream = LiveStream(source, every=every, ready=ready)

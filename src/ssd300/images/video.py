@@ -1,6 +1,6 @@
 """The frames of a video file, each exactly once and in order, as RGB arrays with their number and time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ class Damage:
 
 def frames(
     source: Any, *, every: int = 1, start: float | None = None, end: float | None = None, tell: Tell | None = None
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """The frames of a video file, a camera or a stream, as they come. Close the iterator to stop early.
 
     Args:
@@ -66,11 +66,7 @@ def frames(
 
     Raises ImageError or DownloadError for a source that cannot be read, ArgumentError, MissingExtraError.
     """
-    if not isinstance(every, int) or every < 1:
-        raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
-    for name, value in (("start", start), ("end", end)):
-        if value is not None and not value >= 0:
-            raise ArgumentError(f"{name} must be at least 0 seconds, got {value}")
+    check_range(every, start, end)
     if is_camera(source) or is_stream(source):
         from ssd300.images.live import stream_frames
 
@@ -80,8 +76,17 @@ def frames(
     return _between(found, start or 0.0, end)
 
 
-def _between(found: Iterator[Frame], start: float, end: float | None) -> Iterator[Frame]:
-    with closing(found):  # type: ignore[type-var]
+def check_range(every: int, start: float | None, end: float | None) -> None:
+    """Raise ArgumentError unless these choose frames."""
+    if not isinstance(every, int) or every < 1:
+        raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and not value >= 0:
+            raise ArgumentError(f"{name} must be at least 0 seconds, got {value}")
+
+
+def _between(found: Generator[Frame, None, None], start: float, end: float | None) -> Generator[Frame, None, None]:
+    with closing(found):
         for frame in found:
             if end is not None and frame.time_s >= end:
                 return
@@ -89,7 +94,7 @@ def _between(found: Iterator[Frame], start: float, end: float | None) -> Iterato
                 yield frame
 
 
-def _file_frames(source: Any, every: int, tell: Tell | None) -> Iterator[Frame]:
+def _file_frames(source: Any, every: int, tell: Tell | None) -> Generator[Frame, None, None]:
     with closing(open_video(source)) as opened:
         reader = FrameReader(opened, shown(source))
         for index, time_s, raw in reader.raw_frames():
@@ -156,8 +161,9 @@ class FrameReader:
                 self.found += 1
                 yield index, max(last, 0.0) if index == 0 else last, raw
         if not self.found:
-            damaged = f"all {self.damage.count} that it holds are damaged" if self.damage.count else "it holds none"
-            raise ImageError(f"{self._name}: not one frame can be decoded: {damaged}")
+            large = f"damaged, or larger than the {FRAME_PIXELS:,} pixels that are read"
+            found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
+            raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
 
     def _decoded(self) -> Iterator["av.video.frame.VideoFrame | None"]:
         """Frames in the order they are shown; None for one that cannot be decoded."""

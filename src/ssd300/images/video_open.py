@@ -26,6 +26,7 @@ SILENT_SECONDS = 10.0  # a stream that sends nothing for so long counts as cut
 
 _STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 _SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
+_QUICK_START = {"analyzeduration": "1000000"}  # microseconds of a stream that are read to learn what it holds
 _CAMERA = re.compile(r"/dev/video\d+")
 
 
@@ -189,7 +190,7 @@ def _open_stream(source: str) -> Opened:
     user = parts.netloc.rpartition("@")[0]
     where = f"{user}@" if user else ""
     where += f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    options = {"fflags": "nobuffer", "flags": "low_delay"}
+    options = {"fflags": "nobuffer", "flags": "low_delay"} | _QUICK_START
     if scheme.startswith("rtsp"):
         options |= {"rtsp_transport": "tcp", "max_delay": "500000"}
     url = urlunsplit((scheme, where, parts.path, parts.query, ""))
@@ -216,7 +217,7 @@ def _open_http(source: str) -> Opened:
             file,
             mode="r",
             format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
-            container_options={"http_persistent": "0", "fflags": "nobuffer"} if file.is_playlist else {},
+            container_options=_QUICK_START | ({"http_persistent": "0"} if file.is_playlist else {}),
             io_open=lambda url, _flags, _options: file.part(url),
             timeout=2 * SILENT_SECONDS,  # a playlist is asked again every few seconds
             buffer_size=2**16,

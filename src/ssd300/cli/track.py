@@ -1,0 +1,92 @@
+"""`ssd300 track`: follow the objects in videos, cameras and streams, and count them at lines and in zones."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssd300.errors import ArgumentError
+
+
+class TrackFormat(StrEnum):
+    """What stdout gets."""
+
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+    mot = "mot"
+
+
+def track(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE", help="Videos, camera numbers, stream addresses, or a .txt list of them."),
+    ],
+    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    score_threshold: Annotated[
+        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="A track starts above this score.")
+    ] = 0.4,
+    iou_threshold: Annotated[
+        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
+    ] = 0.5,
+    max_detections: Annotated[int, typer.Option(min=1, help="Objects a frame at most.")] = 200,
+    labels: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,...", help="Follow these classes only, by name or id: person,dog")
+    ] = None,
+    lost_seconds: Annotated[float, typer.Option(min=0, help="An object out of sight for so long keeps its id.")] = 1.0,
+    line: Annotated[
+        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count who crosses this line, in and out.")
+    ] = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count who is in this polygon, and how long.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
+    format: Annotated[TrackFormat, typer.Option("--format", help="What stdout gets.")] = TrackFormat.table,
+    save_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For the drawn videos.  [default: runs/detect/<next number>]")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no file at all.")] = True,
+    show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+) -> None:
+    """Follow the objects in videos, and count them.
+
+    Ids start at 1 in each class. Counts come as JSON at the end.
+
+    Exit code: 0 all done, 1 some sources failed, 2 nothing could be done, 130 interrupted.
+    """
+    if not save and save_dir:
+        raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
+    from ssd300.cli.detect import named
+    from ssd300.cli.saving import refuse_used
+    from ssd300.cli.video import VideoTask, check_counting, run_video, sources_of
+    from ssd300.detector import Detector
+    from ssd300.options import DetectOptions
+
+    refuse_used(save_dir)
+    given = sources_of(sources)
+    check_counting(line or (), zone or ())
+    detector = Detector.load(model, precision=precision, threads=threads)
+    options = DetectOptions(
+        score_threshold=score_threshold,
+        iou_threshold=iou_threshold,
+        max_detections=max_detections,
+        labels=named(labels, detector.classes.names),
+        clip=True,
+        keep_pixels=True,
+    )
+    options.rows(detector.classes)
+    task = VideoTask(
+        format.value,
+        save,
+        save_dir,
+        every,
+        show,
+        tracked=True,
+        lost_seconds=lost_seconds,
+        lines=line or (),
+        zones=zone or (),
+    )
+    raise typer.Exit(run_video(detector, given, options, task))

@@ -1,0 +1,310 @@
+"""Video on the command line, for `ssd300 detect` and `ssd300 track`: rows on stdout, drawn videos, live counters."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssd300.cli.saving import OutputFolder
+from ssd300.cli.video_rows import RowWriter, row_writer
+from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.flow import Failure
+from ssd300.images.video_open import is_camera, is_stream, is_video, shown
+from ssd300.images.video_write import VideoWriter
+from ssd300.terminal import printable
+from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
+from ssd300.tracking.counting import Line, Zone
+from ssd300.video import FrameDetections
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from ssd300.cli.window import Window
+    from ssd300.detector import Detector
+    from ssd300.options import DetectOptions
+
+_SECONDS_BETWEEN = 0.5  # of the counters on stderr
+_LIST_EXTENSION = ".txt"
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """What is done with each frame, as the options of the command line say."""
+
+    format: str
+    save: bool = True  # drawn videos
+    save_dir: Path | None = None
+    every: int = 1
+    show: bool = False
+    tracked: bool = False
+    lost_seconds: float = 1.0
+    lines: Sequence[str] = ()
+    zones: Sequence[str] = ()
+
+
+@dataclass
+class _Stream:
+    """One source: what is kept of it from frame to frame."""
+
+    name: str
+    tracker: Tracker | None
+    lines: list[Line]
+    zones: list[Zone]
+    writer: VideoWriter | None = None
+    seen: Counter[str] = field(default_factory=Counter)  # the largest id of each class
+
+    def take(self, answer: FrameDetections) -> FrameDetections:
+        """The answer with its tracks; lines and zones count them."""
+        if self.tracker is None:
+            return answer
+        tracks = self.tracker.update(answer.detections, answer.time_s)
+        for line in self.lines:
+            line.update(tracks)
+        for zone in self.zones:
+            zone.update(tracks, answer.time_s)
+        assert tracks.track_ids is not None
+        for name, track_id in zip(tracks.names, tracks.track_ids.tolist(), strict=True):
+            self.seen[name] = max(self.seen[name], track_id)
+        return replace(answer, detections=tracks)
+
+    def totals(self) -> dict[str, object]:
+        return {
+            "source": self.name,
+            "tracks": dict(sorted(self.seen.items())),
+            "lines": [line.totals() for line in self.lines],
+            "zones": [zone.totals() for zone in self.zones],
+        }
+
+
+def videos_among(sources: Sequence[str]) -> list[str]:
+    """The sources if they are videos, those of a list file one by one; empty if they are pictures.
+
+    Raises ArgumentError where both are given.
+    """
+    given = sources_of(sources)
+    moving = [source for source in given if is_video(source)]
+    if moving and len(moving) < len(given):
+        still = next(source for source in given if not is_video(source))
+        raise ArgumentError(
+            f"videos and pictures in one call: {shown(moving[0])} and {shown(still)}; give them to two calls"
+        )
+    return moving
+
+
+def sources_of(sources: Sequence[str]) -> list[str]:
+    """The sources, those of list files one by one. Raises ArgumentError for a list that cannot be read."""
+    return [one for source in sources for one in _listed(source)]
+
+
+def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
+    """Raise ArgumentError unless these are lines and zones: said before a model is loaded."""
+    for text in lines:
+        _line(text)
+    for text in zones:
+        _zone(text)
+
+
+def _listed(source: str) -> list[str]:
+    """The lines of a text file that lists sources; any other source alone."""
+    if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
+        return [source]
+    try:
+        lines = Path(source).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def run_video(detector: "Detector", sources: list[str], options: "DetectOptions", task: VideoTask) -> int:
+    """Detect in all frames, write rows, draw. Returns the exit code; Ctrl-C leaves whole files and rows."""
+    threshold = options.score_threshold
+    if task.tracked:
+        options = replace(options, score_threshold=min(LOW_SCORE, threshold))
+    rows, window = row_writer(task.format, tracked=task.tracked), _window(task)
+    folder = OutputFolder(task.save_dir) if task.save else None
+    streams = [_stream_of(source, task, folder, threshold) for source in sources]
+    run = _Run(task, rows, folder, streams, window)
+    try:
+        with closing(
+            detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.say)
+        ) as found:
+            for answer in found:
+                run.take(answer)
+    except KeyboardInterrupt:
+        run.interrupted = True
+    except BaseException:
+        run.discard()
+        raise
+    return run.finish()
+
+
+def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> _Stream:
+    tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
+    stream = _Stream(shown(source), tracker, [_line(text) for text in task.lines], [_zone(text) for text in task.zones])
+    if folder is not None:
+        local = not (is_camera(source) or is_stream(source))
+        path = folder.new_path(stream.name.rstrip("/"), ".mp4")
+        stream.writer = VideoWriter(path, sound_of=Path(source) if local and task.every == 1 else None)
+    return stream
+
+
+def _window(task: VideoTask) -> "Window | None":
+    if not task.show:
+        return None
+    from ssd300.cli.window import Window
+
+    return Window("ssd300")
+
+
+class _Run:
+    """The state of one call."""
+
+    def __init__(
+        self,
+        task: VideoTask,
+        rows: RowWriter,
+        folder: OutputFolder | None,
+        streams: list[_Stream],
+        window: "Window | None",
+    ) -> None:
+        self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
+        self.frames, self.objects = 0, 0
+        self.failures: list[str] = []
+        self.interrupted = False
+        self._started = time.perf_counter()
+        self._counted = 0.0
+        self._counters = sys.stderr.isatty()
+        sys.stdout.write(self.rows.first)
+
+    def take(self, answer: FrameDetections | Failure) -> None:
+        """Write one frame's row and picture."""
+        if isinstance(answer, Failure):
+            self.failures.append(str(answer.error))
+            return
+        stream = self.streams[answer.stream]
+        answer = stream.take(answer)
+        self.frames += 1
+        self.objects += len(answer.detections)
+        self._clear()
+        sys.stdout.write(self.rows.row(answer))
+        sys.stdout.flush()
+        if stream.writer is not None or self.window is not None:
+            self._draw(stream, answer)
+        self._count(answer)
+
+    def _draw(self, stream: _Stream, answer: FrameDetections) -> None:
+        import numpy as np
+
+        image = drawn(answer, stream.lines, stream.zones)
+        if stream.writer is not None:
+            stream.writer.add(np.asarray(image), answer.time_s)
+        if self.window is not None and not self.window.show(image, stream.name):
+            raise KeyboardInterrupt  # the window was closed
+
+    def _count(self, answer: FrameDetections) -> None:
+        """The counters on stderr: frames a second, and what matters of live sources."""
+        now = time.perf_counter()
+        if not self._counters or now - self._counted < _SECONDS_BETWEEN:
+            return
+        self._counted = now
+        words = f"{printable(answer.source)}: frame {answer.frame}, {self.frames / (now - self._started):.1f} frames/s"
+        if answer.age_s is not None:
+            words += f", age {answer.age_s * 1000:.0f} ms, {answer.dropped} dropped"
+        sys.stderr.write(f"\r\033[K{words}")
+        sys.stderr.flush()
+
+    def _clear(self) -> None:
+        if self._counters and self._counted and sys.stdout.isatty():
+            sys.stderr.write("\r\033[K")
+
+    def say(self, words: str) -> None:
+        """A line on stderr about a source."""
+        erase = "\r\033[K" if self._counters else ""
+        print(f"{erase}ssd300: {printable(words)}", file=sys.stderr)
+
+    def discard(self) -> None:
+        for stream in self.streams:
+            if stream.writer is not None:
+                stream.writer.discard()
+
+    def finish(self) -> int:
+        """Close the files, write the totals and the last words; the exit code."""
+        self._close_files()
+        totals = json.dumps({"totals": [stream.totals() for stream in self.streams]}, ensure_ascii=False)
+        if self._counters:
+            sys.stderr.write("\r\033[K")
+        if self.task.tracked:
+            print(totals, file=sys.stdout if self.task.format == "jsonl" else sys.stderr)
+        seconds = time.perf_counter() - self._started
+        words = (
+            f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({self.frames / seconds:.1f} frames/s)."
+        )
+        print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
+        folder = self.folder
+        if folder is not None and folder.saved:
+            print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
+        for failure in self.failures:
+            self.say(failure)
+        if self.interrupted:
+            return 130
+        return 0 if not self.failures else 1 if self.frames else 2
+
+    def _close_files(self) -> None:
+        folder = self.folder
+        for stream in self.streams:
+            if stream.writer is None or folder is None or not stream.writer.frames:
+                continue
+            try:
+                stream.writer.close()
+            except SSD300Error as error:
+                self.failures.append(str(error))
+            else:
+                folder.saved += 1
+                folder.last = stream.writer.path
+        if folder is not None:
+            folder.remove_if_empty()
+        if self.window is not None:
+            self.window.close()
+
+
+def drawn(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> "PIL.Image.Image":
+    """The frame with its boxes: names and scores, or names and ids in a color of each track's own."""
+    from ssd300 import draw
+    from ssd300.tracking.drawing import draw_counts
+
+    found = answer.detections
+    if found.track_ids is None:
+        image = draw.draw_detections(found.picture, found)
+    else:
+        captions = [f"{one.name} {one.track_id}" for one in found]
+        image = draw.draw_boxes(found.picture, found.boxes_xyxy, captions, captions)
+    draw_counts(image, lines, zones)
+    return image
+
+
+def _line(text: str) -> Line:
+    numbers, anchor = _numbers("--line", text, "X1,Y1,X2,Y2")
+    if len(numbers) != 4:
+        raise ArgumentError(f"--line {text}: expected X1,Y1,X2,Y2 in pixels, got {len(numbers)} numbers")
+    return Line((numbers[0], numbers[1]), (numbers[2], numbers[3]), anchor=anchor)
+
+
+def _zone(text: str) -> Zone:
+    numbers, anchor = _numbers("--zone", text, "X1,Y1,X2,Y2,X3,Y3,...")
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise ArgumentError(f"--zone {text}: expected X1,Y1,X2,Y2,X3,Y3,... in pixels, got {len(numbers)} numbers")
+    return Zone(list(zip(numbers[::2], numbers[1::2], strict=True)), anchor=anchor)
+
+
+def _numbers(option: str, text: str, expected: str) -> tuple[list[float], str]:
+    """The numbers of an option, and the anchor that may follow them after a colon."""
+    values, _, anchor = text.partition(":")
+    try:
+        return [float(value) for value in values.split(",")], anchor or "bottom"
+    except ValueError as error:
+        raise ArgumentError(f"{option} {text}: expected {expected} in pixels, then :anchor if need be") from error

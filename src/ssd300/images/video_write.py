@@ -1,0 +1,153 @@
+"""Writing video: frames drawn on, at the times of their source, with its sound. H.264 in mp4, through PyAV."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssd300.arrays import UInt8
+from ssd300.errors import OutputError
+from ssd300.files import replacing
+from ssd300.images.video_open import require_av
+
+if TYPE_CHECKING:
+    import av
+    import av.audio.stream
+    import av.packet
+    import av.video.stream
+
+_TICKS = 90_000  # a second; the clock of MPEG
+_QUALITY = {"crf": "23", "preset": "veryfast"}
+
+
+class VideoWriter:
+    """A file of H.264 that appears under its name when it is closed. Raises OutputError where it cannot be written.
+
+    Frames of another size than the first are laid into its size. Odd sizes lose nothing: one row or column is added.
+    """
+
+    def __init__(self, path: Path, *, sound_of: Path | None = None) -> None:
+        """`sound_of`: a video file whose sound is copied, as far as the frames reach."""
+        require_av()
+        self.path = path
+        self.frames = 0
+        self._sound_of = sound_of
+        self._stack = ExitStack()
+        self._last = -1
+        self._stream: av.video.stream.VideoStream | None = None
+        self._sound: _Sound | None = None
+
+    def add(self, rgb: UInt8, time_s: float) -> None:
+        """The next frame, RGB uint8 [H, W, 3], shown from `time_s` on."""
+        import av
+
+        try:
+            if self._stream is None:
+                self._open(rgb)
+            assert self._stream is not None
+            frame = av.VideoFrame.from_ndarray(_fitted(rgb, self._stream.height, self._stream.width), format="rgb24")
+            self._last = max(round(time_s * _TICKS), self._last + 1)
+            frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
+            self._output.mux(self._stream.encode(frame))
+            if self._sound is not None:
+                self._sound.copy_until(time_s)
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
+        self.frames += 1
+
+    def _open(self, rgb: UInt8) -> None:
+        import av
+
+        temporary = self._stack.enter_context(replacing(self.path))
+        self._output = self._stack.enter_context(av.open(str(temporary), "w", format="mp4"))
+        try:
+            stream = self._output.add_stream("libx264", rate=30, options=_QUALITY)
+        except av.error.EncoderNotFoundError:  # a PyAV built without it
+            stream = self._output.add_stream("mpeg4", rate=30)
+        stream.height, stream.width = (side + side % 2 for side in rgb.shape[:2])
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, _TICKS)
+        self._stream = stream
+        if self._sound_of is not None:
+            self._sound = _Sound.of(self._sound_of, self._output, self._stack)
+
+    def close(self) -> None:
+        """Finish the file. Without a frame there is none."""
+        import av
+
+        if self._stream is None:
+            return
+        stream, self._stream = self._stream, None
+        try:
+            with self._stack:
+                self._output.mux(stream.encode(None))
+        except av.FFmpegError as error:
+            raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
+
+    def discard(self) -> None:
+        """Leave no file behind."""
+        if self._stream is not None:
+            self._stream = None
+            error = OutputError("discarded")
+            self._stack.__exit__(type(error), error, None)
+
+
+class _Sound:
+    """The sound of a file, copied packet by packet into another one."""
+
+    def __init__(
+        self,
+        packets: "Iterator[av.packet.Packet[Any]]",
+        output: "av.container.OutputContainer",
+        stream: "av.audio.stream.AudioStream",
+        offset_s: float,
+    ) -> None:
+        self._packets, self._output, self._stream, self._offset_s = packets, output, stream, offset_s
+        self._next: av.packet.Packet[Any] | None = next(packets, None)
+
+    @classmethod
+    def of(cls, path: Path, output: "av.container.OutputContainer", stack: ExitStack) -> "_Sound | None":
+        """None where the file has no sound, or one that mp4 cannot hold."""
+        import av
+
+        source = stack.enter_context(av.open(str(path), metadata_errors="replace"))
+        if not source.streams.audio:
+            return None
+        try:
+            stream = output.add_stream_from_template(source.streams.audio[0])
+        except (av.FFmpegError, ValueError):
+            return None
+        offset_s = (source.start_time or 0) / 1_000_000
+        return cls(iter(source.demux(source.streams.audio[0])), output, stream, offset_s)
+
+    def copy_until(self, time_s: float) -> None:
+        import av
+
+        while self._next is not None and self._next.dts is not None:
+            packet = self._next
+            time_base = packet.time_base or Fraction(1, 1000)
+            shift = round(self._offset_s / float(time_base))
+            start = self._next.dts - shift
+            if float(start * time_base) > time_s:
+                return
+            packet.dts = start
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.stream = self._stream
+            if start >= 0:
+                self._output.mux(packet)
+            try:
+                self._next = next(self._packets, None)
+            except av.FFmpegError:  # the source is cut off
+                self._next = None
+
+
+def _fitted(rgb: UInt8, height: int, width: int) -> UInt8:
+    """The frame cut to height and width, or its last row and column repeated up to them."""
+    part = rgb[:height, :width]
+    missing = (height - part.shape[0], width - part.shape[1])
+    if not any(missing):
+        return np.ascontiguousarray(part)
+    return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")

@@ -1,0 +1,55 @@
+"""Lines, zones and their counts on a picture."""
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from ssd300.draw import BLACK, WHITE, label_font
+from ssd300.tracking.counting import Line, Point, Zone
+
+_LINE_COLOR = (255, 214, 0)
+_ZONE_COLOR = (0, 214, 255)
+
+
+def draw_counts(image: Image.Image, lines: Sequence[Line], zones: Sequence[Zone]) -> None:
+    """Draw the lines with an arrow that points in, the zones, and what each has counted, onto `image` itself."""
+    pen = ImageDraw.Draw(image)
+    width = max(2, round(min(image.size) / 200))
+    for zone in zones:
+        polygon = [(x, y) for x, y in zone.polygon]
+        pen.line([*polygon, polygon[0]], fill=BLACK, width=width + 2)
+        pen.line([*polygon, polygon[0]], fill=_ZONE_COLOR, width=width)
+        _write(pen, image.size, polygon[0], f"now {len(zone.now)}  ever {len(zone.dwell_s)}", _ZONE_COLOR)
+    for line in lines:
+        pen.line([line.start, line.end], fill=BLACK, width=width + 2)
+        pen.line([line.start, line.end], fill=_LINE_COLOR, width=width)
+        _draw_arrow(pen, line, width)
+        text = f"in {line.inward.total()}  out {line.outward.total()}"
+        _write(pen, image.size, line.start, text, _LINE_COLOR)
+
+
+def _draw_arrow(pen: ImageDraw.ImageDraw, line: Line, width: int) -> None:
+    """A short arrow from the middle of the line to the side that counts as in."""
+    (x1, y1), (x2, y2) = line.start, line.end
+    length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
+    across, along = (-(y2 - y1) / length, (x2 - x1) / length), ((x2 - x1) / length, (y2 - y1) / length)
+    middle, size = ((x1 + x2) / 2, (y1 + y2) / 2), 10 * width
+    tip = (middle[0] + size * across[0], middle[1] + size * across[1])
+    base = (middle[0] + size / 2 * across[0], middle[1] + size / 2 * across[1])
+    pen.line([middle, base], fill=_LINE_COLOR, width=width)
+    wings = [(base[0] + side * size / 3 * along[0], base[1] + side * size / 3 * along[1]) for side in (-1, 1)]
+    pen.polygon([tip, *wings], fill=_LINE_COLOR, outline=BLACK)
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, size: tuple[int, int], place: Point, text: str, color: tuple[int, int, int]
+) -> None:
+    """Text on a dark ground near `place`, inside the picture."""
+    font = label_font(size)
+    left, top, right, bottom = font.getbbox(text)
+    pad = max(2, round((bottom - top) / 4))
+    wide, high = right - left + 2 * pad, bottom - top + 2 * pad
+    x = min(max(place[0], 0), max(size[0] - wide, 0))
+    y = min(max(place[1] - high, 0), max(size[1] - high, 0))
+    pen.rectangle([x, y, x + wide, y + high], fill=BLACK, outline=color)
+    pen.text((x + pad - left, y + pad - top), text, font=font, fill=WHITE)

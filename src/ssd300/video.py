@@ -1,0 +1,194 @@
+"""Detecting in video: files frame by frame with the network kept busy, cameras and streams at their newest frame."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from ssd300.detections import Detections
+from ssd300.errors import DownloadError, ImageError, SSD300Error
+from ssd300.flow import Failure, detect_each, detect_one
+from ssd300.images.live import LiveStream
+from ssd300.images.source import Source
+from ssd300.images.video import Frame, Tell, frames
+from ssd300.images.video_open import is_camera, is_stream, shown
+from ssd300.options import DetectOptions
+from ssd300.runtime.base import Runtime
+
+_LOOK_SECONDS = 1.0  # between two looks at streams of which none has a frame
+
+
+@dataclass(frozen=True, eq=False)
+class FrameDetections:
+    """The objects of one frame.
+
+    stream      which of the sources, from 0
+    source      its name, without a password
+    frame       number of the frame in the source, from 0
+    time_s      files: its time in the video; cameras and streams: since the first frame came, in seconds
+    detections  the objects; its `picture` holds the frame's pixels for as long as you keep it
+    age_s       cameras and streams: how long before this answer the frame came; None for files
+    dropped     cameras and streams: frames so far that were skipped for newer ones
+    """
+
+    stream: int
+    source: str
+    frame: int
+    time_s: float
+    detections: Detections
+    age_s: float | None = None
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Which frames of each source are looked at; see `images.video.frames`."""
+
+    every: int = 1
+    start: float | None = None
+    end: float | None = None
+    on_error: Literal["raise", "yield"] = "raise"
+    tell: Tell | None = None
+
+
+Answers = Generator[FrameDetections | Failure, None, None]
+
+
+def detect_video(
+    runtime_of: Callable[[int], Runtime], sources: Iterable[Any], options: DetectOptions, video: VideoOptions
+) -> Answers:
+    """`Detector.detect_video`, for sources and options that were checked."""
+    given = list(sources)
+    if any(is_camera(source) or is_stream(source) for source in given):
+        yield from _detect_live(runtime_of(0), given, options, video)
+        return
+    for number, source in enumerate(given):
+        yield from _detect_file(runtime_of, number, source, options, video)
+
+
+def _detect_file(
+    runtime_of: Callable[[int], Runtime], number: int, source: Any, options: DetectOptions, video: VideoOptions
+) -> Answers:
+    """Frames are decoded here while others are in the network; the answers come in order."""
+    name = shown(source)
+    begun: deque[tuple[int, float]] = deque()
+
+    def pictures(found: Iterator[Frame]) -> Iterator[Source]:
+        for frame in found:
+            begun.append((frame.index, frame.time_s))
+            yield Source(frame.rgb, name)
+
+    try:
+        with (
+            closing(frames(source, every=video.every, start=video.start, end=video.end, tell=video.tell)) as found,
+            closing(detect_each(runtime_of, pictures(found), options, _itself)) as answers,
+        ):
+            for answer in answers:
+                if isinstance(answer, Failure):  # never: frames are arrays
+                    raise answer.error
+                yield FrameDetections(number, name, *begun.popleft(), answer)
+    except (ImageError, DownloadError) as error:
+        if video.on_error == "raise":
+            raise
+        yield Failure(name, error)
+
+
+def _itself(found: Detections) -> Detections:
+    return found
+
+
+class _Feed(Protocol):
+    """What is read in turn: a `LiveStream`, or a file."""
+
+    ended: bool
+    error: SSD300Error | None
+    name: str
+
+    def has_frame(self) -> bool: ...
+    def take(self) -> tuple[Frame, float] | None: ...
+    def close(self) -> None: ...
+
+
+class _FileFeed:
+    """A file beside streams: its next frame is always there."""
+
+    def __init__(self, source: Any, video: VideoOptions) -> None:
+        self.name, self.ended = shown(source), False
+        self.error: SSD300Error | None = None
+        self._frames = frames(source, every=video.every, start=video.start, end=video.end, tell=video.tell)
+
+    def has_frame(self) -> bool:
+        return not self.ended
+
+    def take(self) -> tuple[Frame, float] | None:
+        try:
+            return next(self._frames), 0.0
+        except StopIteration:
+            self.ended = True
+        except (ImageError, DownloadError) as error:
+            self.ended, self.error = True, error
+        return None
+
+    def close(self) -> None:
+        self._frames.close()
+
+
+def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, video: VideoOptions) -> Answers:
+    """The streams that have a frame, in turn, one frame each: none waits for another that is slow."""
+    ready = threading.Condition()
+    feeds: list[Any] = []
+    try:
+        for source in sources:
+            live = is_camera(source) or is_stream(source)
+            feeds.append(LiveStream(source, every=video.every, ready=ready) if live else _FileFeed(source, video))
+        for feed in feeds:
+            if isinstance(feed, LiveStream):
+                feed.start()
+        waiting = deque(enumerate(feeds))
+        while waiting:
+            with ready:
+                ready.wait_for(lambda: any(feed.has_frame() or feed.ended for _, feed in waiting), _LOOK_SECONDS)
+            for _ in range(len(waiting)):
+                number, feed = waiting.popleft()
+                taken = feed.take()
+                if taken is not None and not _is_over(taken[0], video.end):
+                    waiting.append((number, feed))
+                    if taken[0].time_s >= (video.start or 0):
+                        yield _answer(runtime, number, feed, taken, options)
+                elif taken is not None:
+                    feed.close()
+                elif not feed.ended or feed.has_frame():
+                    waiting.append((number, feed))
+                else:
+                    yield from _farewell(feed, video)
+    finally:
+        for feed in feeds:
+            feed.close()
+
+
+def _is_over(frame: Frame, end: float | None) -> bool:
+    return end is not None and frame.time_s >= end
+
+
+def _answer(
+    runtime: Runtime, number: int, feed: _Feed, taken: tuple[Frame, float], options: DetectOptions
+) -> FrameDetections:
+    frame, arrived = taken
+    found = detect_one(runtime, Source(frame.rgb, feed.name), options)
+    if not isinstance(feed, LiveStream) or not feed.live:
+        return FrameDetections(number, feed.name, frame.index, frame.time_s, found)
+    age_s = time.monotonic() - arrived
+    return FrameDetections(number, feed.name, frame.index, frame.time_s, found, age_s, feed.counts.dropped)
+
+
+def _farewell(feed: _Feed, video: VideoOptions) -> Iterator[Failure]:
+    """What is to be said of a source that ended."""
+    if feed.error is not None:
+        if video.on_error == "raise":
+            raise feed.error
+        yield Failure(feed.name, feed.error)
+    elif isinstance(feed, LiveStream) and feed.counts.damaged and video.tell:
+        video.tell(f"{feed.name}: {feed.counts.damaged} damaged frames left out")

@@ -1,0 +1,143 @@
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+
+from video.clips import write_clip
+from video.servers import RtspServer
+
+TIMES = [*(np.arange(6) / 25), *(1 + np.arange(4) / 10)]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    return write_clip(folder / "clip.mp4", len(TIMES), times=TIMES, sound=True)
+
+
+@pytest.fixture
+def run(seeded_checkpoint, tmp_path):
+    def call(verb: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        options = ["--model", str(seeded_checkpoint), "--conf", "0.3"]
+        command = [sys.executable, "-m", "ssd300", verb, *map(str, arguments), *options]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+
+    return call
+
+
+def test_a_row_a_frame_and_a_drawn_video_with_the_source_s_times_and_sound(run, clip, tmp_path) -> None:
+    done = run("detect", clip, "--format", "jsonl", "--save-dir", "out")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert list(rows[0]) == ["source", "stream", "frame", "time_s", "width", "height", "detections"]
+    assert [row["frame"] for row in rows] == list(range(len(TIMES)))
+    assert [row["time_s"] for row in rows] == pytest.approx(TIMES)
+    objects = [one for row in rows for one in row["detections"]]
+    assert set(objects[0]) == {"name", "class_id", "score", "box_xyxy"}
+    assert f"{len(TIMES)} frames, {len(objects)} objects" in done.stderr
+    with av.open(str(tmp_path / "out" / "clip.mp4")) as drawn:
+        assert [frame.time for frame in drawn.decode(video=0)] == pytest.approx(TIMES, abs=0.001)
+    with av.open(str(tmp_path / "out" / "clip.mp4")) as drawn, av.open(str(clip)) as source:
+        sound = [bytes(packet) for packet in drawn.demux(audio=0) if packet.size]
+        original = [bytes(packet) for packet in source.demux(audio=0) if packet.size]
+    assert len(sound) >= len(original) - 2  # without the encoder's lead-in, which lies before the first frame
+    assert any(original[skipped:][: len(sound)] == sound for skipped in range(3))
+
+
+def test_csv_rows(run, clip) -> None:
+    done = run("detect", clip, "--format", "csv", "--no-save", "--every", "3")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert {row["frame"] for row in rows} <= {"0", "3", "6", "9"}
+    assert list(rows[0])[:7] == ["source", "stream", "frame", "time_s", "width", "height", "class_id"]
+
+
+def test_tracks_have_ids_and_totals_come_last(run, clip) -> None:
+    done = run(
+        "track", clip, "--format", "jsonl", "--no-save", "--line", "0,120,320,120", "--zone", "0,0,320,0,320,240"
+    )
+    assert done.returncode == 0, done.stderr
+    *rows, totals = [json.loads(line) for line in done.stdout.splitlines()]
+    ids = [one["track_id"] for row in rows for one in row["detections"]]
+    assert len(rows) == len(TIMES)
+    assert min(ids) == 1
+    [stream] = totals["totals"]
+    assert set(stream["lines"][0]) == {"in", "out", "by_class"}
+    assert set(stream["zones"][0]) == {"now", "ever", "by_class", "mean_dwell_s", "longest_dwell_s"}
+    names = {(one["name"], one["track_id"]) for row in rows for one in row["detections"]}
+    assert stream["tracks"] == {name: max(i for n, i in names if n == name) for name, _ in names}
+
+
+def test_mot_rows(run, clip) -> None:
+    done = run("track", clip, "--format", "mot", "--no-save", "--every", "2")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert {len(row) for row in rows} == {10}
+    assert {int(row[0]) for row in rows} <= {1, 3, 5, 7, 9}
+    assert '"totals"' in done.stderr
+
+
+def test_a_list_of_sources(run, clip, tmp_path) -> None:
+    (tmp_path / "sources.txt").write_text(f"# cameras\n{clip}\n\nnone.mp4\n")
+    done = run("detect", "sources.txt", "--every", "5", "--save-dir", "out")
+    assert done.returncode == 1
+    assert [line.split("  ")[1] for line in done.stdout.splitlines()] == ["frame 0", "frame 5"]
+    assert "none.mp4: cannot be read as a video" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("detect", "none.mp4", "--no-save"), "none.mp4: cannot be read as a video"),
+        (("detect", "97", "--no-save"), "camera 97: no such camera"),
+        (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
+        (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
+        (("detect", "a.mp4", "--crops"), "--crops cuts objects out of pictures"),
+        (("detect", "a.jpg", "--every", "2", "--no-save"), "--every is for videos"),
+        (("track", "a.mp4", "--line", "1,2,3", "--no-save"), "--line 1,2,3: expected X1,Y1,X2,Y2"),
+        (("track", "a.mp4", "--line", "1,2,3,x", "--no-save"), "--line 1,2,3,x: expected"),
+        (("track", "a.mp4", "--zone", "1,2,3,4", "--no-save"), "--zone 1,2,3,4: expected"),
+        (("track", "a.mp4", "--line", "1,2,3,4:left", "--no-save"), "unknown anchor 'left'"),
+        (("detect", "a.mp4", "--no-save", "--show"), "--show"),
+        (("detect", "rtsp://u:hunter2@127.0.0.1:9/x", "--no-save"), "rtsp://127.0.0.1:9/x"),
+    ],
+)
+def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, words) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "hunter2" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs" / "detect" / "1").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_ends_a_stream_with_whole_files(seeded_checkpoint, tmp_path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 50, options={"g": "10", "bf": "0"})
+    with RtspServer(clip) as server:
+        command = [sys.executable, "-m", "ssd300", "detect", f"rtsp://{server.address}/cam", "--model"]
+        command += [str(seeded_checkpoint), "--format", "jsonl", "--save-dir", str(tmp_path / "out")]
+        environment = os.environ | {"SSD300_ALLOW_PRIVATE_URLS": "1"}
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        ) as job:
+            lines = [job.stdout.readline() for _ in range(3)]
+            began = time.monotonic()
+            job.send_signal(signal.SIGINT)
+            rest, words = job.communicate(timeout=30)
+    assert job.returncode == 130
+    assert time.monotonic() - began < 10
+    assert all(json.loads(line) for line in [*lines, *rest.splitlines()])
+    assert "Interrupted" in words
+    with av.open(str(tmp_path / "out" / "cam.mp4")) as drawn:
+        assert len(list(drawn.decode(video=0))) >= 2

@@ -1,0 +1,109 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from ssd300.detector import Detector
+from ssd300.errors import ArgumentError, ImageError, SSD300Error
+from ssd300.flow import Failure
+from ssd300.images.video import frames
+from video.clips import write_clip
+from video.servers import RtspServer
+
+
+@pytest.fixture(scope="module")
+def detector(seeded_checkpoint) -> Detector:
+    return Detector.load(seeded_checkpoint, precision="f32", threads=1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    write_clip(folder / "clip.mp4", 24, options={"g": "10", "bf": "0"})
+    write_clip(folder / "other.webm", 5, codec="libvpx-vp9")
+    return folder
+
+
+def test_no_sources(detector) -> None:
+    assert list(detector.detect_video([])) == []
+
+
+def test_the_answers_are_those_of_detect(detector, folder) -> None:
+    answers = list(detector.detect_video(folder / "clip.mp4", score_threshold=0.3))
+    pictures = list(frames(folder / "clip.mp4"))
+    assert [answer.frame for answer in answers] == list(range(24))
+    assert [answer.time_s for answer in answers] == [frame.time_s for frame in pictures]
+    assert sum(len(answer.detections) for answer in answers) > 24
+    for answer, frame in zip(answers, pictures, strict=True):
+        expected = detector.detect(frame.rgb, score_threshold=0.3)
+        np.testing.assert_array_equal(answer.detections.boxes_xyxy, expected.boxes_xyxy)
+        np.testing.assert_array_equal(answer.detections.scores, expected.scores)
+        assert answer.detections.source == answer.source == str(folder / "clip.mp4")
+        np.testing.assert_array_equal(answer.detections.picture, frame.rgb)
+
+
+def test_several_files_in_turn(detector, folder) -> None:
+    sources = [folder / "other.webm", folder / "clip.mp4"]
+    found = [(a.stream, a.frame) for a in detector.detect_video(sources, every=4)]
+    assert found == [(0, 0), (0, 4), *((1, i) for i in range(0, 24, 4))]
+
+
+def test_a_bad_source_raises_or_is_a_failure(detector, folder) -> None:
+    sources = [folder / "none.mp4", folder / "other.webm"]
+    with pytest.raises(ImageError, match=r"none\.mp4"):
+        list(detector.detect_video(sources))
+    first, *others = detector.detect_video(sources, on_error="yield")
+    assert isinstance(first, Failure)
+    assert "none.mp4" in first.source
+    assert [(a.stream, a.frame) for a in others] == [(1, i) for i in range(5)]
+
+
+@pytest.mark.parametrize("options", [{"every": 0}, {"start": -1}, {"on_error": "no"}, {"score_threshold": 2}])
+def test_bad_options_are_refused_at_once(detector, options) -> None:
+    with pytest.raises(ArgumentError, match=next(iter(options))):
+        detector.detect_video("none.mp4", **options)
+
+
+def test_live_and_files_together(detector, folder, monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+    with RtspServer(folder / "clip.mp4") as fast, RtspServer(folder / "clip.mp4", deaf=True) as deaf:
+        sources = [f"rtsp://{fast.address}/a", folder / "other.webm", f"rtsp://{deaf.address}/b"]
+        seen: list[tuple[int, int]] = []
+        ages = []
+        answers = detector.detect_video(sources, on_error="yield")
+        until = time.monotonic() + 20
+        for answer in answers:
+            assert not isinstance(answer, Failure)
+            seen.append((answer.stream, answer.frame))
+            if answer.stream == 0:
+                ages.append(answer.age_s)
+                assert answer.detections.source == f"rtsp://{fast.address}/a"
+            else:
+                assert answer.age_s is None
+            if len(ages) >= 10 or time.monotonic() > until:
+                break
+        began = time.monotonic()
+        answers.close()
+        assert time.monotonic() - began < 4  # two streams
+    assert len(ages) >= 10
+    assert [frame for stream, frame in seen if stream == 1] == list(range(5))
+    live = [frame for stream, frame in seen if stream == 0]
+    assert live == sorted(set(live))
+
+
+def test_a_camera_that_is_missing_is_a_failure_and_others_go_on(detector, folder) -> None:
+    answers = list(detector.detect_video([97, folder / "other.webm"], on_error="yield"))
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    assert [failure.source for failure in failures] == ["camera 97"]
+    assert len(answers) == 6
+    with pytest.raises(SSD300Error, match="camera 97"):
+        list(detector.detect_video(97))
+
+
+def test_closing_early_leaves_no_thread(detector, folder) -> None:
+    before = threading.active_count()
+    answers = detector.detect_video(folder / "clip.mp4")
+    next(answers)
+    answers.close()
+    assert threading.active_count() == before
