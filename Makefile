@@ -51,6 +51,11 @@ test: .venv/dev
 test-slow: .venv/dev
 	$(PY) -m pytest -m slow
 
+# What the page's tests need besides a chromium that is installed: axe and onnxruntime-web.
+tests/page/node_modules: tests/page/package.json
+	cd tests/page && npm install --no-audit --no-fund
+	@touch $@
+
 check: .venv/dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .

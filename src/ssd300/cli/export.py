@@ -17,6 +17,7 @@ class Format(StrEnum):
     openvino = "openvino"
     safetensors = "safetensors"
     pt2 = "pt2"
+    html = "html"
 
 
 class Input(StrEnum):
@@ -25,6 +26,7 @@ class Input(StrEnum):
 
 
 SUFFIXES = {Format.onnx: ".onnx", Format.openvino: ".xml", Format.safetensors: ".safetensors", Format.pt2: ".pt2"}
+SUFFIXES[Format.html] = ".html"
 # Options that mean something for one format only; each format's function has an argument of that name.
 TAKES = {
     Format.onnx: {
@@ -34,11 +36,12 @@ TAKES = {
     Format.openvino: {"half", "int8"},
     Format.safetensors: {"half", "classes"},
     Format.pt2: {"dynamic_batch"},
+    Format.html: {"half", "web_runtime"},
 }  # fmt: skip
 
 
 def export(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors or .pt2.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors, .pt2 or .html.")],
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     format: Annotated[Format | None, typer.Option(help="What to write.  [default: by the ending of --out]")] = None,
     nms: Annotated[
@@ -55,7 +58,7 @@ def export(
         typer.Option(help="onnx: uint8 [B,300,300,3] 0..255, or float [B,3,300,300] 0..1.  [default: uint8]"),
     ] = None,
     half: Annotated[
-        bool | None, typer.Option("--half", help="onnx, openvino, safetensors: store weights as float16.")
+        bool | None, typer.Option("--half", help="onnx, openvino, safetensors, html: store weights as float16.")
     ] = None,
     int8: Annotated[
         bool | None, typer.Option("--int8", help="onnx, openvino: in INT8, for a model that `ssd300 quantize` wrote.")
@@ -72,13 +75,17 @@ def export(
     max_detections: Annotated[
         int | None, typer.Option(help="onnx with NMS: places for detections.  [default: 200]")
     ] = None,
+    web_runtime: Annotated[
+        str | None,
+        typer.Option(metavar="PATH|fetch", help="html: onnxruntime-web, as `npm pack` writes it; fetch downloads it."),
+    ] = None,
     picture: Annotated[
         list[str] | None, typer.Option(metavar="PATH", help="Verify on this picture too; may be repeated.")
     ] = None,
 ) -> None:
     """Write a model for other programs.
 
-    ONNX, OpenVINO, safetensors or torch.export, with its metadata inside.
+    ONNX, OpenVINO, safetensors or torch.export, with its metadata inside; html is a page that detects by itself.
 
     The file is run and compared with the original before it appears; one that answers differently is refused.
     """
@@ -87,6 +94,7 @@ def export(
         "nms": nms, "dynamic_batch": dynamic_batch, "opset": opset, "input": input and input.value, "half": half,
         "score_threshold": score_threshold, "iou_threshold": iou_threshold, "max_detections": max_detections,
         "int8": int8, "classes": classes,
+        "web_runtime": web_runtime,
     }  # fmt: skip
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     _check(format, given)
@@ -170,6 +178,12 @@ def _write(format: Format, state: Any, metadata: Any, out: Path, given: dict[str
         return export_onnx(state, metadata, out, OnnxOptions(**given), int8=int8, pictures=pictures)
     if format is Format.openvino:
         return export_openvino(state, metadata, out, pictures=pictures, **given)
+    if format is Format.html:
+        from ssd300.export.html import export_html
+        from ssd300.export.web_runtime import read_web_runtime
+
+        runtime = read_web_runtime(given.pop("web_runtime", None))
+        return export_html(state, metadata, out, runtime, pictures=pictures, **given)
     try:
         import torch  # noqa: F401
     except ImportError as error:

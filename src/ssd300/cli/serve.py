@@ -4,11 +4,14 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssd300.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from ssd300.serve.settings import Private
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -34,7 +37,10 @@ def serve(
     ] = False,
     web_runtime: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="onnxruntime-web, lets the page detect in the browser; see docs/serve.md."),
+        typer.Option(
+            metavar="PATH|fetch",
+            help="Lets the page detect in the browser: onnxruntime-web as `npm pack` writes it; fetch downloads it.",
+        ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network but answering.")] = False,
 ) -> None:
@@ -56,6 +62,7 @@ def serve(
     from ssd300.serve.models import Models
     from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
+    models = names_of(model or ["default"])
     settings = Settings(
         max_body=size_in_bytes(max_body),
         max_pixels=max_pixels,
@@ -63,10 +70,8 @@ def serve(
         timeout=timeout,
         keys=read_keys(api_key_file) if api_key_file else (),
         allow_urls=allow_urls,
+        private=_private(web_runtime, models) if web_runtime else None,
     )
-    if web_runtime is not None:
-        raise ArgumentError("--web-runtime is not available yet")
-    models = names_of(model or ["default"])
     with bind(host, port) as line:
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
         if not is_loopback(host) and not settings.keys:
@@ -76,6 +81,19 @@ def serve(
                 file=sys.stderr,
             )
         run(app, line, lambda: print(f"Listening on {address_of(line)}", flush=True))
+
+
+def _private(web_runtime: str, models: dict[str, str]) -> "Private":
+    """What the page needs to detect in the browser: the runtime, and each model as ONNX in float16."""
+    from ssd300.export.files import load_source
+    from ssd300.export.html import browser_model
+    from ssd300.export.web_runtime import read_web_runtime
+    from ssd300.serve.settings import Private
+    from ssd300.weights.catalog import resolve
+
+    runtime = read_web_runtime(web_runtime)
+    files = {name: browser_model(*load_source(resolve(model)), half=True)[0] for name, model in models.items()}
+    return Private(runtime.script, runtime.wasm, files)
 
 
 def names_of(given: list[str]) -> dict[str, str]:

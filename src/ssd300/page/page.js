@@ -137,16 +137,24 @@
     const letters = Math.max(11, 6 * line);
     pen.font = `600 ${letters}px system-ui, sans-serif`;
     pen.textBaseline = "top";
-    for (const one of [...rows].reverse()) { // the best last, on top
-      const [left, top, right, bottom] = one.box_xyxy.map((side) => side * scale);
+    const boxes = rows.map((one) => ({ one, sides: one.box_xyxy.map((side) => side * scale), color: colorOf(one.class_id) }));
+    pen.lineWidth = line;
+    for (const { sides: [left, top, right, bottom], color } of [...boxes].reverse()) { // the best last, on top
+      pen.strokeStyle = color;
+      pen.strokeRect(left, top, right - left, bottom - top);
+    }
+    const placed = []; // captions, the best first: each moves down until it hides none
+    for (const { one, sides: [left, top], color } of boxes) {
       const text = `${one.name} ${one.score.toFixed(2)}`;
       const width = pen.measureText(text).width + letters * 0.6, height = letters * 1.35;
-      const x = Math.min(Math.max(left, 0), Math.max(target.width - width, 0)), y = top - height >= 0 ? top - height : Math.max(top, 0);
-      pen.lineWidth = line;
-      pen.strokeStyle = pen.fillStyle = colorOf(one.class_id);
-      pen.strokeRect(left, top, right - left, bottom - top);
+      const x = Math.min(Math.max(left, 0), Math.max(target.width - width, 0));
+      let y = top - height >= 0 ? top - height : Math.max(top, 0);
+      const hides = () => placed.find((other) => x < other.x + other.width && other.x < x + width && y < other.y + height && other.y < y + height);
+      for (let other = hides(); other && y < target.height - height; other = hides()) y = other.y + height;
+      placed.push({ x, y, width });
+      pen.fillStyle = color;
       pen.fillRect(x, y, width, height);
-      pen.fillStyle = ["#0072b2", "#882237"].includes(colorOf(one.class_id)) ? "#fff" : "#000";
+      pen.fillStyle = ["#0072b2", "#882237"].includes(color) ? "#fff" : "#000";
       pen.fillText(text, x + letters * 0.3, y + letters * 0.2);
     }
   }

@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 GONE = 499  # in logs and metrics: the client went before it was answered
-GUARDED = ("/v1/", "/v2", "/metrics")  # paths that need a key where keys are set
+GUARDED = ("/v1/", "/v2", "/metrics", "/private/model.onnx")  # paths that need a key where keys are set
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 

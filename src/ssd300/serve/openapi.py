@@ -107,7 +107,7 @@ def _detect() -> dict[str, Any]:
     return {
         "summary": "Find the objects in one picture or several",
         "description": "The picture is the body, or files of a form; a form gives a list. JSON is a row of "
-        "`ssd300 detect --format jsonl`; Accept may ask for CSV, COCO rows, or the picture with its boxes.",
+        "ssd300 detect --format jsonl; Accept may ask for CSV, COCO rows, or the picture with its boxes.",
         "parameters": [
             {"name": name, "in": "query", "schema": schema, "description": words} for name, schema, words in QUERY
         ],

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ssd300.serve.models import Models
+from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "page"
@@ -21,7 +22,7 @@ POLICY = (
 
 def page_routes(models: Models, settings: Settings) -> list[Route]:
     """`/` and the files that it names."""
-    policy = POLICY.format(script=" 'wasm-unsafe-eval'" if settings.web_runtime else "")
+    policy = POLICY.format(script=" 'wasm-unsafe-eval'" if settings.private else "")
     headers = {
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
@@ -32,7 +33,7 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
 
     def file_route(path: str, name: str) -> Route:
         content = (FOLDER / name).read_bytes()
-        if name == "index.html" and settings.web_runtime:
+        if name == "index.html" and settings.private:
             content = re.sub(rb'data-private="no"', b'data-private="yes"', content)
         kind = KINDS[Path(name).suffix]
 
@@ -41,5 +42,24 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
 
         return Route(path, send)
 
+    async def private(request: Request) -> Response:
+        """The runtime for anyone, a model for who may ask for it."""
+        found, name = settings.private, request.path_params["name"]
+        kinds = {
+            "runtime.mjs": "text/javascript",
+            "runtime.wasm": "application/wasm",
+            "model.onnx": "application/octet-stream",
+        }
+        if found is None or name not in kinds:
+            raise Problem(404, "this server has nothing for detecting in the browser (--web-runtime is not set)")
+        content = {"runtime.mjs": found.script, "runtime.wasm": found.wasm}.get(name)
+        if content is None:
+            content = found.models[models.named(request.query_params.get("model")).name]
+        return Response(content, media_type=kinds[name], headers={**headers, "Cache-Control": "private, max-age=3600"})
+
     names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
-    return [file_route("/", "index.html"), *(file_route(f"/{name}", name) for name in names if name != "index.html")]
+    return [
+        file_route("/", "index.html"),
+        *(file_route(f"/{name}", name) for name in names if name != "index.html"),
+        Route("/private/{name}", private),
+    ]

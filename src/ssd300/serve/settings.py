@@ -1,5 +1,6 @@
 """What a server is told once, at its start."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +11,22 @@ UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
 @dataclass(frozen=True)
+class Private:
+    """onnxruntime-web, and an ONNX file without NMS for each model."""
+
+    script: bytes = field(repr=False)
+    wasm: bytes = field(repr=False)
+    models: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Limits and permissions.
 
     max_body: bytes of one request. max_pixels: of one picture, and of all pictures that are decoded at one time.
     queue: pictures that may wait. timeout: seconds for a body to arrive, and again for its answer.
     keys: one of them must come with each request, if there are any. allow_urls: requests may name public addresses.
-    web_runtime: the folder of onnxruntime-web, with which the page can detect in the browser; None without.
+    private: what the page needs to detect in the browser; None if it cannot.
     """
 
     max_body: int = 32 * 2**20
@@ -26,7 +36,7 @@ class Settings:
     timeout: float = 10.0
     keys: tuple[str, ...] = field(default=(), repr=False)
     allow_urls: bool = False
-    web_runtime: Path | None = None
+    private: Private | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_body", "max_pixels", "max_pictures", "queue"):

@@ -1,0 +1,176 @@
+// The detector inside the browser: the same picture, resize and rule of selection as the package, around the ONNX
+// network that `ssd300 export` writes. `globalThis.ssd300Browser.engine(...)` gives what page.js asks.
+"use strict";
+(() => {
+  const SIZE = 300; // the network's picture
+  const TOP_PER_CLASS = 200;
+  const BITS = 22; // of the fixed-point weights
+
+  // ---- Pillow's bilinear resize with antialias, to the bit ----
+  function weightsOf(length) {
+    const scale = length / SIZE, support = Math.max(scale, 1);
+    return Array.from({ length: SIZE }, (_, i) => {
+      const center = (i + 0.5) * scale;
+      const first = Math.max(Math.trunc(center - support + 0.5), 0);
+      const last = Math.min(Math.trunc(center + support + 0.5), length);
+      const raw = Array.from({ length: last - first }, (_, j) => Math.max(1 - Math.abs((j + first - center + 0.5) / support), 0));
+      const sum = raw.reduce((a, b) => a + b, 0);
+      return [first, Int32Array.from(raw, (weight) => Math.trunc(0.5 + (weight / sum) * 2 ** BITS))];
+    });
+  }
+
+  // [lines, length, channels] -> [lines, 300, channels], and the same across: [length, across] -> [300, across]
+  function resizeRows(source, length, channels) {
+    const weights = weightsOf(length), lines = source.length / length / channels;
+    const target = new Uint8ClampedArray(lines * SIZE * channels);
+    for (let line = 0, to = 0; line < lines; line++) {
+      for (const [first, row] of weights) {
+        for (let c = 0; c < channels; c++) {
+          let sum = 1 << (BITS - 1);
+          for (let j = 0, from = (line * length + first) * channels + c; j < row.length; j++, from += channels) sum += source[from] * row[j];
+          target[to++] = sum >> BITS;
+        }
+      }
+    }
+    return target;
+  }
+
+  function resizeColumns(source, length) {
+    const across = source.length / length, target = new Uint8ClampedArray(SIZE * across), sums = new Int32Array(across);
+    weightsOf(length).forEach(([first, column], y) => {
+      sums.fill(1 << (BITS - 1));
+      column.forEach((weight, j) => {
+        for (let x = 0, from = (first + j) * across; x < across; x++) sums[x] += source[from + x] * weight;
+      });
+      for (let x = 0; x < across; x++) target[y * across + x] = sums[x] >> BITS;
+    });
+    return target;
+  }
+
+  function resize(rgba, width, height) { // -> RGB [300, 300, 3]; between the two passes pixels are rounded
+    const columnsFirst = height - SIZE > 2 * Math.max(width - SIZE, 0); // as Pillow 13 decides
+    const small = columnsFirst
+      ? resizeRows(resizeColumns(rgba, height), width, 4)
+      : resizeColumns(resizeRows(rgba, width, 4), height);
+    return Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => small[Math.trunc(i / 3) * 4 + (i % 3)]);
+  }
+
+  function pixelsOf(bitmap) { // -> RGB uint8 [300, 300, 3]; alpha is laid over white
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    pen.fillStyle = "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(bitmap, 0, 0);
+    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    return resize(data, bitmap.width, bitmap.height);
+  }
+
+  // ---- the published rule of selection, as postprocess.select ----
+  function drops(boxes, a, b, threshold) { // does box a drop box b? Unless IoU < threshold
+    const f = Math.fround;
+    const side = (low) => f(Math.max(f(Math.min(boxes[4 * a + low + 2], boxes[4 * b + low + 2]) - Math.max(boxes[4 * a + low], boxes[4 * b + low])), 0));
+    const area = (i) => f(f(boxes[4 * i + 2] - boxes[4 * i]) * f(boxes[4 * i + 3] - boxes[4 * i + 1]));
+    const shared = f(side(0) * side(1));
+    return !(f(shared / f(f(area(a) + area(b)) - shared)) < threshold);
+  }
+
+  function suppress(entries, boxes, threshold) {
+    const kept = [];
+    for (const one of entries) if (!kept.some((better) => drops(boxes, better.prior, one.prior, threshold))) kept.push(one);
+    return kept;
+  }
+
+  function select(boxes, probabilities, options) { // boxes [P, 4], probabilities [K, P], row 0 the background
+    const { scoreThreshold = 0.4, iouThreshold = 0.5, maxDetections = 200, agnostic = false } = options;
+    const priors = boxes.length / 4, least = Math.fround(scoreThreshold), overlap = Math.max(Math.fround(iouThreshold), 2 ** -149);
+    let all = [];
+    for (let label = 1; label < probabilities.length / priors; label++) {
+      const found = [];
+      for (let prior = priors - 1; prior >= 0; prior--) { // among equals the highest prior comes first
+        const score = probabilities[label * priors + prior];
+        if (score > least) found.push({ label, prior, score });
+      }
+      found.sort((a, b) => b.score - a.score);
+      const best = found.slice(0, TOP_PER_CLASS);
+      all = all.concat(agnostic ? best : suppress(best, boxes, overlap));
+    }
+    all.forEach((one, place) => (one.place = place));
+    all.sort((a, b) => b.score - a.score || b.place - a.place); // among equals the last class comes first
+    return (agnostic ? suppress(all, boxes, overlap) : all).slice(0, maxDetections);
+  }
+
+  function shortest(value) { // the fewest digits that read back as the same float32
+    for (let digits = 1; digits < 10; digits++) {
+      const short = Number(value.toPrecision(digits));
+      if (Math.fround(short) === value) return short;
+    }
+    return value;
+  }
+
+  // ---- the network ----
+  async function bytesOf(id) { // gzip in base64, inside the page
+    const text = document.getElementById(id).textContent.trim();
+    const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Uint8Array(await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+  }
+
+  async function fromPage() { // a page with everything inside
+    const script = URL.createObjectURL(new Blob([await bytesOf("ssd300-runtime")], { type: "text/javascript" }));
+    const { classes } = JSON.parse(document.getElementById("ssd300-embedded").textContent);
+    return { runtime: await import(script), binary: await bytesOf("ssd300-wasm"), model: await bytesOf("ssd300-model"), classes };
+  }
+
+  async function fromServer(name, headers) {
+    const get = async (path, more) => {
+      const response = await fetch(path, more);
+      if (!response.ok) throw new Error(`${path}: the server answers ${response.status}`);
+      return response;
+    };
+    const [wasm, model, models] = await Promise.all([
+      get("private/runtime.wasm"), get(`private/model.onnx?model=${encodeURIComponent(name)}`, { headers }), get("v1/models", { headers }),
+    ]);
+    const one = (await models.json()).models.find((candidate) => candidate.name === name);
+    return {
+      runtime: await import(new URL("private/runtime.mjs", document.baseURI).href),
+      binary: new Uint8Array(await wasm.arrayBuffer()),
+      model: new Uint8Array(await model.arrayBuffer()),
+      classes: one.classes,
+    };
+  }
+
+  async function load(name, headers) {
+    const { runtime, binary, model, classes } = await (document.getElementById("ssd300-embedded") ? fromPage() : fromServer(name, headers));
+    const ort = runtime.default && runtime.default.InferenceSession ? runtime.default : runtime;
+    Object.assign(ort.env.wasm, { wasmBinary: binary, numThreads: globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, 4) : 1 });
+    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
+    return {
+      async detect(bitmap, options) {
+        const pixels = pixelsOf(bitmap);
+        const { boxes, probabilities } = await session.run({ pictures: new ort.Tensor("uint8", pixels, [1, SIZE, SIZE, 3]) });
+        const frame = [bitmap.width, bitmap.height, bitmap.width, bitmap.height];
+        const detections = select(boxes.data, probabilities.data, options).map(({ label, prior, score }) => ({
+          name: classes[label - 1].name,
+          class_id: classes[label - 1].class_id,
+          score: shortest(score),
+          box_xyxy: frame.map((side, i) => shortest(Math.fround(boxes.data[4 * prior + i] * side))),
+        }));
+        return { width: bitmap.width, height: bitmap.height, detections };
+      },
+    };
+  }
+
+  const engines = new Map(); // model name -> promise of its engine
+  globalThis.ssd300Browser = {
+    engine(name, headers) {
+      if (!engines.has(name)) {
+        const engine = load(name, headers);
+        engine.catch(() => engines.delete(name)); // so that the next try loads anew
+        engines.set(name, engine);
+      }
+      return engines.get(name);
+    },
+    pixelsOf,
+    select,
+  };
+})();

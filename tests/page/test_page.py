@@ -1,0 +1,187 @@
+"""The server's page in a browser: every way to give it a picture, its settings, and who can use it."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from serving import serving
+from ssd300.serve.models import Models
+from ssd300.serve.settings import Settings
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+COFFEE = Path(__file__).parents[2] / "examples" / "images" / "coffee.jpg"
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+SHOWN = "#count:not(:text('Nothing yet'))"
+
+DROP = """([data, name, kind]) => {
+    const file = new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name, { type: "image/jpeg" });
+    const held = new DataTransfer();
+    held.items.add(file);
+    const event = kind === "drop" ? new DragEvent("drop", { dataTransfer: held, bubbles: true, cancelable: true })
+        : new ClipboardEvent("paste", { clipboardData: held, bubbles: true, cancelable: true });
+    document.getElementById("drop").dispatchEvent(event);
+}"""
+
+
+def own(server) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def watched(opened, server):
+    one = opened(own(server))
+    yield one
+    assert one.outside(own(server)) == []
+    assert one.faults == []
+
+
+@pytest.fixture
+def page(watched):
+    return watched.page
+
+
+def choose(page, path=COFFEE) -> None:
+    page.set_input_files("#file", path)
+    page.wait_for_selector(SHOWN)
+
+
+def rows(page) -> list[list[str]]:
+    return [row.locator("td").all_inner_texts() for row in page.locator("#table tbody tr").all()]
+
+
+def test_before_a_picture_nothing_is_shown(page) -> None:
+    assert page.inner_text("#count") == "Nothing yet"
+    assert page.is_hidden("#table")
+    assert page.is_disabled("#save-json")
+    assert page.is_hidden("#private-row")
+
+
+def test_a_chosen_picture_shows_what_the_package_finds(page, server) -> None:
+    choose(page)
+    found = server.detect(COFFEE.read_bytes(), "?score_threshold=0.4").json["detections"]
+    assert [[row[0], row[1]] for row in rows(page)] == [[one["name"], f"{one['score']:.2f}"] for one in found]
+    assert [int(side) for side in rows(page)[0][2:]] == [round(side) for side in found[0]["box_xyxy"]]
+    assert "coffee.jpg: 4 objects: bowl" in page.get_attribute("#picture", "aria-label")
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_dropped_and_pasted_pictures(page, kind) -> None:
+    page.evaluate(DROP, [base64.b64encode(COFFEE.read_bytes()).decode(), "mine.jpg", kind])
+    page.wait_for_selector(SHOWN)
+    assert rows(page)[0][0] == "bowl"
+    assert page.get_attribute("#picture", "aria-label").startswith("mine.jpg")
+
+
+def test_the_camera_starts_and_stops(page) -> None:
+    page.click("#camera")
+    page.wait_for_selector(SHOWN)
+    assert page.get_attribute("#camera", "aria-pressed") == "true"
+    page.click("#camera")
+    page.wait_for_selector("#camera[aria-pressed=false]")
+    assert page.get_attribute("#picture", "aria-label").startswith("camera.jpg")
+
+
+def test_the_slider_and_the_classes_filter_without_asking_again(page, watched) -> None:
+    choose(page)
+    asked = len(watched.asked)
+    page.fill("#threshold", "0.7")
+    assert [row[0] for row in rows(page)] == ["bowl"]
+    page.fill("#threshold", "0.4")
+    page.uncheck("#class-list label:has-text('cup') input")
+    assert "cup" not in [row[0] for row in rows(page)]
+    page.check("#class-list label:has-text('cup') input")
+    assert "cup" in [row[0] for row in rows(page)]
+    assert len(watched.asked) == asked
+
+
+def test_agnostic_nms_asks_the_server(page) -> None:
+    choose(page)
+    with page.expect_response(lambda response: "agnostic_nms=true" in response.url):
+        page.check("#agnostic")
+    page.wait_for_function("document.getElementById('count').textContent === '2 objects'")
+
+
+def test_what_is_saved_is_what_is_shown(page) -> None:
+    choose(page)
+    page.fill("#threshold", "0.65")
+    with page.expect_download() as saved:
+        page.click("#save-json")
+    data = json.loads(Path(saved.value.path()).read_text())
+    assert (data["source"], data["width"], len(data["detections"])) == ("coffee.jpg", 600, 2)
+    with page.expect_download() as saved:
+        page.click("#save-picture")
+    assert saved.value.suggested_filename == "coffee_found.png"
+    with Image.open(saved.value.path()) as picture:
+        assert picture.size == (600, 400)
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(opened, server, tmp_path) -> None:
+    (tmp_path / "notes.jpg").write_text("words")
+    watched = opened(own(server))
+    watched.page.set_input_files("#file", tmp_path / "notes.jpg")
+    watched.page.wait_for_selector("#fault:visible")
+    assert "expected" in watched.page.inner_text("#fault")
+    choose(watched.page)
+    assert watched.page.is_hidden("#fault")
+
+
+def test_by_keyboard_alone(page) -> None:
+    order = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        order.append(page.evaluate("document.activeElement.id"))
+    assert order[:5] == ["docs", "file", "camera", "threshold", "agnostic"]
+    choose(page)
+    page.focus("#threshold")
+    before = page.inner_text("#threshold-value")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#threshold-value") != before
+    page.focus("#agnostic")
+    page.keyboard.press("Space")
+    assert page.is_checked("#agnostic")
+
+
+@pytest.mark.parametrize("look", [{}, {"color_scheme": "dark"}, PHONE, {**PHONE, "color_scheme": "dark"}])
+@pytest.mark.parametrize("state", ["before", "after"])
+def test_axe_has_no_serious_finding(opened, server, axe, look, state) -> None:
+    watched = opened(own(server), bypass_csp=True, **look)
+    if state == "after":
+        choose(watched.page)
+    watched.page.evaluate(axe)
+    found = watched.page.evaluate("axe.run().then((result) => result.violations)")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert watched.outside(own(server)) == []
+
+
+def test_the_interface_s_page_has_no_serious_finding(opened, server, axe) -> None:
+    watched = opened(f"{own(server)}/docs", bypass_csp=True)
+    watched.page.evaluate(axe)
+    found = watched.page.evaluate("axe.run().then((result) => result.violations)")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+@pytest.mark.parametrize("look", [{"viewport": {"width": 320, "height": 640}}, PHONE, {}])
+def test_nothing_is_cut_off_sideways(opened, server, look) -> None:
+    page = opened(own(server), **look).page
+    choose(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('button, .button, select, input[type=range]')]"
+        ".filter((one) => one.offsetParent).map((one) => one.getBoundingClientRect().height)"
+    )
+    assert min(sizes) >= 44
+
+
+def test_a_key_is_asked_for_and_kept(opened, seeded_checkpoint) -> None:
+    models = Models.load({"seeded": str(seeded_checkpoint)}, threads=1)
+    with serving(models, Settings(keys=("the-right-key",), timeout=60)) as server:
+        page = opened(own(server)).page
+        page.wait_for_selector("#key-row:visible")
+        page.fill("#key", "the-right-key")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#key-row", state="hidden")
+        choose(page)
+        assert page.is_hidden("#fault")
