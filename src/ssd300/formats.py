@@ -94,6 +94,25 @@ def image_id_of(source: str | None) -> int | str:
     return int(stem) if stem.isascii() and stem.isdigit() else stem
 
 
+class CocoRows:
+    """COCO rows of one picture after the other, no two pictures under one image_id.
+
+    An id that another picture has taken (a/7.jpg and b/007.png are both 7) is written as text with a number: "7-2".
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[int | str] = set()
+
+    def __call__(self, found: Found) -> list[str]:
+        wanted = image_id_of(found.source)
+        image_id, number = wanted, 1
+        while image_id in self._taken:
+            number += 1
+            image_id = f"{wanted}-{number}"
+        self._taken.add(image_id)
+        return [json.dumps(row, ensure_ascii=False) for row in to_coco(found, image_id)]
+
+
 def to_csv(detections: Found, *, header: bool = True) -> str:
     """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone.
 

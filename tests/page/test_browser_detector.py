@@ -116,7 +116,7 @@ def test_the_server_s_private_switch_sends_no_picture(opened, detector, web_runt
 
 def compare(answer: dict, detector: Detector, picture: Path, tolerance: float) -> None:
     """The same objects in the same order; those within the tolerance of the threshold may be missing or more."""
-    found = detector.detect(picture, score_threshold=0.3)
+    found = detector.detect(picture, score_threshold=0.3, clip=True)
     assert (answer["height"], answer["width"]) == found.image_size_hw
     sure = [one for one in answer["detections"] if one["score"] > 0.3 + tolerance]
     expected = [one for one in found if one.score > 0.3 + tolerance]

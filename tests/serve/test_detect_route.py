@@ -33,7 +33,7 @@ def test_a_picture_of_each_kind_is_answered_as_by_the_package(client, detector, 
     data = picture_file(kind)
     answer = client.detect(data, LOW)
     assert answer.headers["Content-Type"] == "application/json"
-    assert answer.data.decode() == detector.detect(data, score_threshold=0.3).to_json() + "\n"
+    assert answer.data.decode() == detector.detect(data, score_threshold=0.3, clip=True).to_json() + "\n"
     assert answer.json["detections"]
 
 
@@ -57,10 +57,10 @@ def test_json_lines_are_the_command_s_byte_for_byte(client, seeded_checkpoint, t
 def test_other_texts_are_the_command_s(client, detector, png, format, accept) -> None:
     text = io.StringIO()
     stream = ResultStream(layout_of(format, many=True, bold=False), text)
-    for name in ("a.png", "b,c.png"):
-        stream.add(replace(detector.detect(png, score_threshold=0.3), source=name))
+    for name in ("a.png", "b/a.png"):
+        stream.add(replace(detector.detect(png, score_threshold=0.3, clip=True), source=name))
     stream.end()
-    body, kind = form(("a.png", png), ("b,c.png", png))
+    body, kind = form(("a.png", png), ("b/a.png", png))
     assert client.detect(body, LOW, Content_Type=kind, Accept=accept).data.decode() == text.getvalue()
 
 
@@ -74,7 +74,7 @@ def test_options_are_the_detector_s(client, detector, png) -> None:
         "?score_threshold=0.2&iou_threshold=0.3&max_detections=3&labels=person,dog&labels=Gr%C3%B6%C3%9Fe&model=again"
     )
     labels = ["person", "dog", "Größe"]
-    found = detector.detect(png, score_threshold=0.2, iou_threshold=0.3, max_detections=3, labels=labels)
+    found = detector.detect(png, score_threshold=0.2, iou_threshold=0.3, max_detections=3, labels=labels, clip=True)
     assert client.detect(png, query).data.decode() == found.to_json() + "\n"
 
 
@@ -84,7 +84,20 @@ def test_the_drawn_picture(client, detector, png, media, kind) -> None:
     picture = Image.open(io.BytesIO(answer.data))
     assert (answer.headers["Content-Type"], picture.format, picture.size) == (media, kind, (120, 90))
     if kind == "PNG":
-        assert np.array_equal(np.asarray(picture), np.asarray(detector.detect(png, score_threshold=0.3).draw(png)))
+        assert np.array_equal(
+            np.asarray(picture), np.asarray(detector.detect(png, score_threshold=0.3, clip=True).draw(png))
+        )
+
+
+def test_coco_rows_need_a_name(client, png) -> None:
+    answer = client.detect(png, LOW, Accept="application/vnd.coco+json")
+    assert (answer.status, "?source=NAME" in answer.detail) == (422, True)
+    assert client.detect(png, f"{LOW}&source=7.png", Accept="application/vnd.coco+json").json[0]["image_id"] == 7
+
+
+def test_boxes_are_cut_to_the_picture_unless_told_not_to(client, detector, png) -> None:
+    found = detector.detect(png, score_threshold=0.3)
+    assert client.detect(png, f"{LOW}&clip=false").data.decode() == found.to_json() + "\n"
 
 
 def test_csv_has_its_header_also_without_objects(client, png) -> None:

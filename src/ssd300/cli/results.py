@@ -1,12 +1,11 @@
 """How `ssd300 detect` writes its results to stdout: one `Layout` per --format, picture by picture."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
 from ssd300.detections import Detections
-from ssd300.formats import CSV_COLUMNS, image_id_of
+from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.terminal import printable
 
 
@@ -48,30 +47,11 @@ def layout_of(name: str, *, many: bool, bold: bool) -> Layout:
         "json": Layout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
         "jsonl": Layout(lambda found: [found.to_json() + "\n"]),
         "csv": Layout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
-        "coco": Layout(_CocoRows(), "[\n", ",\n", "\n]\n"),
+        "coco": Layout(CocoRows(), "[\n", ",\n", "\n]\n"),
         "yolo": Layout(
             lambda found: [f"# {printable(found.source or '')}\n{found.to_yolo()}" if many else found.to_yolo()]
         ),
     }[name]
-
-
-class _CocoRows:
-    """COCO rows of one picture after the other, no two pictures under one image_id.
-
-    An id that another picture has taken (a/7.jpg and b/007.png are both 7) is written as text with a number: "7-2".
-    """
-
-    def __init__(self) -> None:
-        self._taken: set[int | str] = set()
-
-    def __call__(self, found: Detections) -> list[str]:
-        wanted = image_id_of(found.source)
-        image_id, number = wanted, 1
-        while image_id in self._taken:
-            number += 1
-            image_id = f"{wanted}-{number}"
-        self._taken.add(image_id)
-        return [json.dumps(row, ensure_ascii=False) for row in found.to_coco(image_id)]
 
 
 def table(found: Detections, *, bold: bool = False) -> str:

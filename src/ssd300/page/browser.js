@@ -153,7 +153,8 @@
           name: classes[label - 1].name,
           class_id: classes[label - 1].class_id,
           score: shortest(score),
-          box_xyxy: frame.map((side, i) => shortest(Math.fround(boxes.data[4 * prior + i] * side))),
+          // cut to the picture, as the server does
+          box_xyxy: frame.map((side, i) => shortest(Math.min(Math.max(Math.fround(boxes.data[4 * prior + i] * side), 0), side))),
         }));
         return { width: bitmap.width, height: bitmap.height, detections };
       },

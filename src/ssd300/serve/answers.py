@@ -1,7 +1,6 @@
 """What a client gets: JSON, CSV or COCO rows, byte for byte those of `ssd300 detect`, or the drawn picture."""
 
 import io
-import json
 from collections.abc import Sequence
 
 from PIL import Image
@@ -9,7 +8,8 @@ from starlette.responses import Response
 
 from ssd300.detections import Detections
 from ssd300.draw import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE
-from ssd300.formats import CSV_COLUMNS
+from ssd300.errors import ArgumentError
+from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.serve.problem import Problem
 
 JSON, ROWS, CSV, COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
@@ -52,9 +52,16 @@ def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Respo
     elif media == CSV:
         text = ",".join(CSV_COLUMNS) + "\n" + "".join(one.to_csv(header=False) for one in found)
     else:
-        rows = [json.dumps(row, ensure_ascii=False) for one in found for row in one.to_coco()]
-        text = "[\n" + ",\n".join(rows) + "\n]\n"
+        rows_of = CocoRows()
+        text = "[\n" + ",\n".join(row for one in found for row in _named(rows_of, one)) + "\n]\n"
     return Response(text.encode("utf-8", "surrogatepass"), media_type=media)
+
+
+def _named(rows_of: CocoRows, found: Detections) -> list[str]:
+    try:
+        return rows_of(found)
+    except ArgumentError as error:
+        raise Problem(422, "COCO rows need the name of the picture: add ?source=NAME to the address") from error
 
 
 def drawn(found: Detections, media: str) -> bytes:

@@ -36,7 +36,7 @@ class Served:
     def options(self, given: Mapping[str, Any]) -> DetectOptions:
         """The options of a request, checked. Raises Problem 422."""
         try:
-            options = DetectOptions(**given)
+            options = DetectOptions(**{"clip": True, **given})  # as the command line does
             options.rows(self.alone.metadata.classes)
         except ArgumentError as error:
             raise Problem(422, str(error)) from error

@@ -21,7 +21,7 @@ QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("labels", _TEXT, "Only these classes: names with commas between them; may be repeated."),
     ("decode", _TEXT | {"enum": ["exact", "fast"]}, "fast reads large JPEGs at reduced scale."),
     ("agnostic_nms", {"type": "boolean"}, "Boxes of different classes suppress one another, too."),
-    ("clip", {"type": "boolean"}, "Cut boxes to the picture."),
+    ("clip", {"type": "boolean", "default": True}, "Cut boxes to the picture."),
     ("source", _TEXT, "What the answer calls a picture that is the body; files of a form have names."),
 )
 REFUSALS = {
