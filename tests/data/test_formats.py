@@ -528,3 +528,8 @@ def test_every_format_is_found_in_an_empty_folder_without_a_word(tmp_path: Path)
     for format in FORMATS:
         with pytest.raises(DatasetError, match=f"a {format} data set was not found"):
             find_parts(tmp_path, format)
+
+
+def test_the_page_on_data_sets_names_every_format() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [format for format in FORMATS if f"`{format}`" not in page and f"\n{format}:" not in page] == []

@@ -10,6 +10,7 @@ import typer
 
 from ssd300.cli.data_labels import autolabel, rank
 from ssd300.errors import ArgumentError
+from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
@@ -21,10 +22,10 @@ data.command()(autolabel)
 data.command()(rank)
 
 SHOWN = 10  # lines of a kind
-PATH_HELP = "COCO .json, YOLO data.yaml, .pack, or the folder of a data set (COCO, YOLO or VOC)."
+PATH_HELP = "A file or folder of any layout of docs/data.md (COCO, YOLO, VOC, CVAT, ...)."
 DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
 InputFormat = Annotated[
-    str | None, typer.Option("--input-format", help="coco, yolo, voc or pack.  [default: found by looking]")
+    str | None, typer.Option("--input-format", help="coco, yolo, voc, cvat, labelme, ...  [default: found by looking]")
 ]
 Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (train, val, ...), or all.")]
 
@@ -88,7 +89,7 @@ def convert(
     )
     progress.end()
     for dataset in splits.values():
-        typer.echo(dataset.summary(), err=True)
+        typer.echo(printable(dataset.summary()), err=True)
     _list("not taken along", done.lost)
     _list("renamed", [f"{old} -> {new}" for old, new in done.renamed])
     typer.echo(f"{done.pictures} pictures and {done.boxes} boxes written", err=True)
@@ -119,7 +120,7 @@ def split(
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
     paths = write_split(part, {"train": train, "val": held_out}, out)
     for dataset in (train, held_out):
-        typer.echo(dataset.summary(), err=True)
+        typer.echo(printable(dataset.summary()), err=True)
     for written in paths:
         typer.echo(written)
 
@@ -171,7 +172,7 @@ def pack(
 ) -> None:
     """Pack pictures and boxes into one file.
 
-    Training reads it by memory map; in pieces it travels to another machine.
+    In pieces it travels to another machine.
     """
     from ssd300.data.load import load_dataset
     from ssd300.data.pack import pack_dataset
@@ -191,7 +192,7 @@ def pack(
     )
     progress.end()
     size = sum(written.stat().st_size for written in paths) / 1e6
-    typer.echo(f"{dataset.summary()}; {size:.1f} MB", err=True)
+    typer.echo(f"{printable(dataset.summary())}; {size:.1f} MB", err=True)
     for written in paths:
         typer.echo(written)
 
@@ -199,7 +200,7 @@ def pack(
 def _list(what: str, lines: Sequence[str]) -> None:
     """The first few lines on stderr, and how many more there are."""
     for line in lines[:SHOWN]:
-        typer.echo(f"{what}: {line}", err=True)
+        typer.echo(f"{what}: {printable(line)}", err=True)
     if len(lines) > SHOWN:
         typer.echo(f"{what}: {len(lines) - SHOWN} more", err=True)
 
