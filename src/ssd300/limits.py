@@ -1,5 +1,13 @@
 """What is read at most, in one table. Beyond a limit stands an error that names it, never a hang or a full memory."""
 
+# Pictures
+PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
+PIXELS_A_CPU = 2**24  # decoded at once; PIXELS where that is more
+PICTURE_BYTES = 2**30  # of a file or stream
+TIFF_NUMBERS = 2**29  # bytes of the numbers of a TIFF that NumPy reads
+FETCHED_BYTES = 2**26  # of a picture from an address
+FETCH_SECONDS = 60.0  # for a picture from an address, redirects included
+
 # Data sets
 CLASSES = 20_000
 CLASS_NAME = 500  # characters

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import simplejpeg
 
+from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images import jpeg, png
+from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.libtiff import quiet_libtiff
 from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow, reason
 from ssd300.images.orientation import jpeg_orientation, orient, orientation_of
@@ -33,7 +35,7 @@ from ssd300.images.tiff_picture import TIFFPicture, tiff_picture, unread_kind
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-MAX_PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
+MAX_PIXELS = limits.PIXELS
 
 DecodeMode = Literal["exact", "fast"]
 
@@ -113,8 +115,10 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
         picture = _open(content, kind, name)
         found = _pillow_header(picture, data, kind)
         _check_size(found, name)
+        IN_FLIGHT.take(found.width * found.height)
         _load(picture, data, kind, name)
         rgb = picture_to_rgb(picture, name)
+    del picture  # as large as the result, and more
     return orient(rgb, found.orientation)
 
 
@@ -149,6 +153,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
         return None
     height, width = size
     _check_size(ImageHeader("JPEG", width, height, 1), name)
+    IN_FLIGHT.take(height * width)
     factor = next((f for f in (8, 4, 2) if fast and min(size) >= 300 * f), 1)
     try:
         rgb: UInt8 = simplejpeg.decode_jpeg(
@@ -192,7 +197,9 @@ def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
 
 
 def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
-    _check_size(_tiff_header(found, name), name)
+    header = _tiff_header(found, name)
+    _check_size(header, name)
+    IN_FLIGHT.take(header.width * header.height)
     try:
         if found.for_numpy:
             return orient(found.by_numpy(name), found.orientation)

@@ -17,12 +17,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+from ssd300 import limits
 from ssd300.errors import DownloadError
 
 SOCKET_SECONDS = 10.0  # to connect, and between two pieces of the answer
-TOTAL_SECONDS = 60.0
+TOTAL_SECONDS = limits.FETCH_SECONDS
 MAX_REDIRECTS = 5
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = limits.FETCHED_BYTES
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from ssd300.arrays import UInt8
+from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import DecodeMode
 from ssd300.images.source import read_picture
 
@@ -32,10 +33,11 @@ def load_for_network(
     source: Any, color: str = "rgb", *, decode: DecodeMode = "exact", allow_private: bool | None = None
 ) -> tuple[UInt8, tuple[int, int]]:
     """Any single source -> (uint8 [300, 300, 3], (H, W) of the upright original). Raises ImageError, DownloadError."""
-    rgb, size_hw = read_picture(
-        source, color=color, decode=decode, allow_private=allow_private, scratch=_thread_scratch()
-    )
-    return resize_to_network(rgb), size_hw
+    with IN_FLIGHT.share():
+        rgb, size_hw = read_picture(
+            source, color=color, decode=decode, allow_private=allow_private, scratch=_thread_scratch()
+        )
+        return resize_to_network(rgb), size_hw
 
 
 def _thread_scratch() -> UInt8:

@@ -6,10 +6,11 @@ import select
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ssd300 import limits
 from ssd300.errors import ImageError
 from ssd300.images.modes import reason
 
-MAX_FILE_BYTES = 2**30
+MAX_FILE_BYTES = limits.PICTURE_BYTES
 WAIT_SECONDS = 30.0  # for the first piece of a pipe, and between two pieces
 
 _PIECE_BYTES = 2**20

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images import tiff
 from ssd300.images.modes import integers_to_uint16, rgba_to_rgb, to_uint8
 from ssd300.images.tiff import BrokenTIFFError, Directory
 
-_MAX_BYTES = 2**29  # of a picture's numbers
+_MAX_BYTES = limits.TIFF_NUMBERS
 COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # those that keep bytes as they are
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 _COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation

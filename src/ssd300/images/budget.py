@@ -1,0 +1,72 @@
+"""How many pixels are decoded at once. Memory is bounded by them, not by the number of pictures or threads."""
+
+import ctypes
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ssd300 import limits
+
+_LARGE = 2**24
+
+
+class PixelBudget:
+    """Lets threads take pixels, in the order in which they asked, while no more than `limit` are taken in all.
+
+    A picture larger than the limit goes when it is alone.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+        self._own = threading.local()
+
+    @contextmanager
+    def share(self) -> Iterator[None]:
+        """What this thread takes inside is given back at the end, of the outermost one where they are nested."""
+        if getattr(self._own, "inside", False):
+            yield
+            return
+        self._own.inside, self._own.pixels = True, 0
+        try:
+            yield
+        finally:
+            pixels, self._own.inside = self._own.pixels, False
+            if pixels > _LARGE:
+                _give_back_memory()
+            if pixels:
+                with self._changed:
+                    self.taken -= pixels
+                    self._changed.notify_all()
+
+    def take(self, pixels: int) -> None:
+        """Wait until so many pixels fit; nothing outside of `share`. A thread that holds some never waits for more."""
+        if not getattr(self._own, "inside", False):
+            return
+        ticket = object()
+        with self._changed:
+            if not self._own.pixels:
+                self._waiting.append(ticket)
+                try:
+                    while self._waiting[0] is not ticket or (self.taken and self.taken + pixels > self.limit):
+                        self._changed.wait()
+                finally:
+                    self._waiting.remove(ticket)
+                    self._changed.notify_all()
+            self.taken += pixels
+            self._own.pixels += pixels
+
+
+def _give_back_memory() -> None:
+    """Hand freed memory to the system: glibc keeps it for each thread, and a large picture's is 500 MB and more."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
+# One picture at the limit, or 16 megapixels for each CPU: a large machine goes on decoding phone pictures side by side.
+IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_A_CPU))
