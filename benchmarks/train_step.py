@@ -36,7 +36,7 @@ def write_plainly() -> None:
     import torch
 
     from ssd300.learn import learner, network
-    from ssd300.learn.optim import parameter_groups
+    from ssd300.learn.learner import parameter_groups
 
     def residual(self, x):
         out = x

@@ -23,7 +23,7 @@ def table() -> str:
 
 def shown(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"{v:.4f}" for v in value)
+        return ", ".join(f"{v:.4f}" if isinstance(v, float) else str(v) for v in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

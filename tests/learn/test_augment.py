@@ -121,15 +121,19 @@ def test_flip_is_drawn_half_the_time():
     assert np.mean(lefts) == pytest.approx(0.5, abs=0.03)
 
 
-def test_colour_ranges_are_the_published_ones():
+def colored(picture, seed):
+    return augment.colored(picture, augment.draw_color(np.random.default_rng(seed)))
+
+
+def test_color_ranges_are_the_published_ones():
     """Grey only sees contrast and brightness; the spread of a saturated pixel tells the saturation factor."""
     grey = np.full((1, 1, 3), 128, np.uint8)
-    levels = np.array([augment.colour(grey, np.random.default_rng(i))[0, 0, 0] for i in range(DRAWS)])
+    levels = np.array([colored(grey, i)[0, 0, 0] for i in range(DRAWS)])
     assert levels.min() == pytest.approx(128 * 0.875, abs=1)
     assert levels.max() == pytest.approx(128 * 1.125, abs=1)
     assert levels.mean() == pytest.approx(128, rel=0.02)
     dark = np.full((1, 1, 3), 78, np.uint8)  # 50 below the centre: brightness * (128 - 50 * contrast)
-    levels = np.array([augment.colour(dark, np.random.default_rng(i))[0, 0, 0] for i in range(DRAWS)], float)
+    levels = np.array([colored(dark, i)[0, 0, 0] for i in range(DRAWS)], float)
     draws = np.random.default_rng(3)
     expected = draws.uniform(0.875, 1.125, DRAWS) * (128 - 50 * draws.uniform(0.5, 1.5, DRAWS))
     assert levels.mean() == pytest.approx(expected.mean(), rel=0.02)
@@ -137,7 +141,7 @@ def test_colour_ranges_are_the_published_ones():
 
 
 @pytest.mark.parametrize("saturation", [0.5, 1.0, 1.5])
-def test_saturation_scales_colour_and_keeps_brightness(saturation):
+def test_saturation_scales_color_and_keeps_brightness(saturation):
     matrix = augment.hue_saturation_matrix(0.0, saturation)
     np.testing.assert_allclose(matrix @ [1, 1, 1], [1, 1, 1], atol=5e-3)
     rgb = np.array([0.6, 0.4, 0.5])
@@ -148,6 +152,6 @@ def test_saturation_scales_colour_and_keeps_brightness(saturation):
 
 def test_crowds_follow_the_window_though_their_centre_is_outside():
     sample = sample_of([[0.0, 0.0, 0.9, 0.9], [0.6, 0.6, 0.8, 0.8]], crowd=[0])
-    out = augment.resized_crop(sample, np.array([0.5, 0.5, 1, 1], np.float32))
+    out = augment.moved(sample, augment.Plan(np.array([0.5, 0.5, 1, 1], np.float32)), 300)
     np.testing.assert_allclose(out.boxes_xyxy, [[0, 0, 0.8, 0.8], [0.2, 0.2, 0.6, 0.6]], atol=1e-6)
     assert out.crowd.tolist() == [True, False]

@@ -6,11 +6,10 @@ from torch import nn
 
 from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute
-from ssd300.learn.learner import make_learner
+from ssd300.learn.learner import freeze, make_learner
 from ssd300.learn.network import SSD300
-from ssd300.learn.optim import freeze
 from ssd300.learn.recipe import resolve_recipe
-from ssd300.learn.run import Progress
+from ssd300.learn.run import Position
 
 
 @pytest.mark.filterwarnings("ignore:for .*meta parameter")
@@ -18,7 +17,7 @@ def test_averages_stay_on_the_device_when_a_run_is_resumed():
     """The device "meta" stands for any that is not the CPU, where a checkpoint is read to."""
     recipe = resolve_recipe("modern")
     saved = make_learner(SSD300("resnet18", 3), recipe, Compute(torch.device("cpu"), "f32"))
-    state = saved.state(Progress(conditions={"data": "8 pictures"}))
+    state = saved.state(Position(conditions={"data": "8 pictures"}))
     with torch.device("meta"):
         network = SSD300("resnet18", 3)
     learner = make_learner(network, recipe, Compute(torch.device("meta"), "f32"))

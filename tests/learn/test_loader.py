@@ -11,6 +11,7 @@ from PIL import Image
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.labels import ClassList
 from ssd300.learn.loader import EpochBatches, TrainingPictures, collate, epoch_order, make_loader, read_sample
+from ssd300.learn.recipe import resolve_recipe
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_no_pictures_no_batches():
 
 def test_every_picture_once_and_the_last_batch_wraps_around():
     batches = list(EpochBatches(7, 3, seed=5))
-    indices = [index for batch in batches for _, index in batch]
+    indices = [index for batch in batches for _, index, _ in batch]
     assert [len(batch) for batch in batches] == [3, 3, 3]
     assert sorted(indices[:7]) == list(range(7))
     assert indices[7:] == indices[:2]
@@ -74,7 +75,7 @@ def test_low_scores_become_doubtful(dataset):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(dataset, workers):
-    pictures = TrainingPictures(dataset, "modern", seed=1, min_score=0.35)
+    pictures = TrainingPictures(dataset, resolve_recipe("modern", augment="modern", seed=1))
     alone = list(make_loader(pictures, EpochBatches(7, 2, seed=1), workers=0))
     shared = list(make_loader(pictures, EpochBatches(7, 2, seed=1), workers=workers))
     for a, b in zip(alone, shared, strict=True):
@@ -86,7 +87,9 @@ def test_workers_change_nothing(dataset, workers):
 
 def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
     many = replace(dataset, pictures=dataset.pictures * 200)
-    loader = make_loader(TrainingPictures(many, "published", 1, 0.35), EpochBatches(len(many), 16, seed=1), workers=2)
+    loader = make_loader(
+        TrainingPictures(many, resolve_recipe("published", seed=1)), EpochBatches(len(many), 16, seed=1), workers=2
+    )
     others = active_children()
     batches = iter(loader)
     next(batches)
@@ -98,8 +101,8 @@ def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
 
 
 def test_collate_keeps_every_picture_s_boxes(dataset):
-    pictures = TrainingPictures(dataset, "none", seed=1, min_score=0.35)
-    batch = collate([pictures[0, 0], pictures[0, 3]])
+    pictures = TrainingPictures(dataset, resolve_recipe("published", augment="none", seed=1))
+    batch = collate([pictures[0, 0, 300], pictures[0, 3, 300]])
     assert batch.pictures.shape == (2, 300, 300, 3)
     real = batch.truths.objects.labels > 0
     assert batch.truths.objects.pictures[real].tolist() == [1]

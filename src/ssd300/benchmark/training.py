@@ -98,7 +98,7 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
     A call is a batch. Raises ArgumentError without pictures, ImageError for one that cannot be read.
     """
     dataset = _dataset(paths)
-    pictures = TrainingPictures(dataset, recipe.augment, recipe.seed, recipe.min_score)
+    pictures = TrainingPictures(dataset, recipe)
     batches = EpochBatches(len(dataset), recipe.batch_size, recipe.seed)
     stream = _endless(make_loader(pictures, batches, workers), batches)
     for _ in islice(stream, max(budget.warmup, workers)):  # every worker has started

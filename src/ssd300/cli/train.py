@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -40,8 +40,17 @@ def train(
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between validations.")] = 1,
     log_every: Annotated[
-        int, typer.Option(min=1, help="Steps between lines of the log, where there is no terminal.")
+        int, typer.Option(min=1, help="Steps between two looks at the loss; without a terminal a line every 10 s.")
     ] = 20,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", help="Wall time of the run; the rate falls to its end in time."),
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(min=0, help="End after so many validations without a better AP; 0 never does.")
+    ] = 0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files there, too.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network first (CUDA).")] = False,
     **settings: Any,
 ) -> None:
     """Train a detector on your own pictures.
@@ -54,16 +63,16 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("`ssd300 train`", "train") from error
-    from ssd300.learn.run import next_folder
     from ssd300.learn.train import train as run
 
-    if settings.get("milestones") is not None:
-        settings["milestones"] = tuple(settings["milestones"]) or None
+    for name, value in settings.items():
+        if isinstance(value, list):
+            settings[name] = tuple(value) or None
     try:
         folder = run(
             data,
             val,
-            out=out or next_folder(Path("runs/train")),
+            out=out,
             recipe=recipe,
             backbone=backbone,
             start=start,
@@ -73,10 +82,15 @@ def train(
             workers=workers,
             validate_every=validate_every,
             log_every=log_every,
+            time_limit=time_limit,
+            patience=patience,
+            tensorboard=tensorboard,
+            compiled=compiled,
             **settings,
         )
     except KeyboardInterrupt as stopped:
-        print(f"Interrupted: {stopped or 'at once, nothing was saved since the last checkpoint'}.", file=sys.stderr)
+        words = str(stopped) or "at once, nothing was saved since the last checkpoint"
+        print(f"Interrupted: {words}.", file=sys.stderr)
         raise typer.Exit(130) from None
     if int(os.environ.get("RANK", 0)) == 0:
         typer.echo(folder / "best.safetensors")
@@ -91,7 +105,7 @@ def _setting_option(setting: "Field[Any]") -> inspect.Parameter:
     if get_origin(kind) is Literal:
         kind = str
     if get_origin(kind) is tuple:
-        kind = list[float]
+        kind = list[int] if get_args(kind)[0] is int else list[float]
     flags = f"--{name.replace('_', '-')}"
     if kind is bool:
         flags = f"{flags}/--no-{name.replace('_', '-')}"

@@ -1,20 +1,19 @@
 """Augmentation (NumPy and Pillow): a picture with boxes -> the 300x300 picture and boxes that the network learns from.
 
-`published` follows the published DALI pipeline: IoU-constrained crop, flip, colour. `modern` adds zoom-out, asks only
-one box to satisfy the crop (as in the SSD paper, section 2.2), and leaves half of the pictures' colours alone.
-All chance comes from the generator passed in.
+`published` follows the published DALI pipeline: IoU-constrained crop, flip, color. `modern` adds zoom-out, asks only
+one box to satisfy the crop (as in the SSD paper, section 2.2), and leaves half of the pictures' colors alone. First
+chance is drawn as a `Plan`, then boxes and pixels follow it; a GPU can do the pixels (`augment_batch.py`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import cos, radians, sin
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from ssd300.arrays import Float32, Int64, UInt8
+from ssd300.arrays import Bool, Float32, Float64, Int64, UInt8
 from ssd300.boxes import area
 from ssd300.images.resize import resize_to_network
 from ssd300.priors import IMAGE_SIZE
@@ -39,15 +38,15 @@ class Sample:
     picture: UInt8
     boxes_xyxy: Float32
     labels: Int64
-    doubtful: NDArray[np.bool_]
-    crowd: NDArray[np.bool_]
+    doubtful: Bool
+    crowd: Bool
 
     def objects(self) -> tuple[Float32, Int64]:
         """(boxes_xyxy [M, 4], labels [M]) of the true objects: neither doubtful nor crowd."""
         real = ~(self.doubtful | self.crowd)
         return self.boxes_xyxy[real], self.labels[real]
 
-    def with_boxes(self, keep: NDArray[np.bool_], boxes_xyxy: Float32) -> "Sample":
+    def with_boxes(self, keep: Bool, boxes_xyxy: Float32) -> "Sample":
         """The sample with only the boxes of the mask, at their new places [M, 4]."""
         return replace(
             self,
@@ -58,36 +57,107 @@ class Sample:
         )
 
 
-Augment = Callable[[Sample, np.random.Generator], Sample]
+@dataclass(frozen=True)
+class Color:
+    """A change of color: `matrix` [3, 3] turns hue and scales saturation; then contrast about 128 and brightness."""
+
+    matrix: Float64
+    brightness: float
+    contrast: float
 
 
-def plain(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Only the resize to 300x300."""
-    return replace(sample, picture=resize_to_network(sample.picture))
+@dataclass(frozen=True)
+class Plan:
+    """What chance has decided for one picture.
+
+    The window (xyxy, unit frame of the picture) is stretched to the square `place` (left, top, side in pixels of the
+    result; None: all of it), what is outside has the color FILL; then it is mirrored, then colored.
+    """
+
+    window_xyxy: Float32 = field(default_factory=lambda: np.array([0, 0, 1, 1], np.float32))
+    place: tuple[int, int, int] | None = None
+    flipped: bool = False
+    color: Color | None = None
 
 
-def published(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Crop that every box must satisfy, flip, resize, colour: in the published order and ranges."""
-    sample = resized_crop(sample, crop_window(sample.boxes_xyxy, rng, every_box=True))
-    if rng.random() < 0.5:
-        sample = flip(sample)
-    return replace(sample, picture=colour(sample.picture, rng))
+Draw = Callable[[Float32, np.random.Generator, int], Plan]
 
 
-def modern(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Zoom-out or crop that one box must satisfy, flip, colour in half of the cases."""
+def plain(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
+    """Only the resize."""
+    return Plan()
+
+
+def published(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
+    """Crop that every box must satisfy, flip, resize, color: in the published order and ranges."""
+    window_xyxy = crop_window(boxes_xyxy, rng, every_box=True)
+    flipped = bool(rng.random() < 0.5)
+    return Plan(window_xyxy, None, flipped, draw_color(rng))
+
+
+def modern(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
+    """Zoom-out or crop that one box must satisfy, flip, color in half of the cases."""
+    window_xyxy, place = Plan().window_xyxy, None
     if rng.random() < ZOOM_OUT_CHANCE:
-        sample = zoom_out(sample, rng)
+        place = zoom_out(rng, size)
     else:
-        sample = resized_crop(sample, crop_window(sample.boxes_xyxy, rng, every_box=False))
-    if rng.random() < 0.5:
-        sample = flip(sample)
-    if rng.random() < 0.5:
-        sample = replace(sample, picture=colour(sample.picture, rng))
-    return sample
+        window_xyxy = crop_window(boxes_xyxy, rng, every_box=False)
+    flipped = bool(rng.random() < 0.5)
+    return Plan(window_xyxy, place, flipped, draw_color(rng) if rng.random() < 0.5 else None)
 
 
-AUGMENTS: dict[str, Augment] = {"none": plain, "published": published, "modern": modern}
+DRAWS: dict[str, Draw] = {"none": plain, "published": published, "modern": modern}
+Augment = Callable[..., Sample]
+
+
+def augmentation(draw: Draw) -> Augment:
+    """A way to draw plans as a function (sample, rng, size) -> the sample that the network learns from."""
+
+    def augment(sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
+        plan = draw(sample.boxes_xyxy, rng, size)
+        return replace(moved(sample, plan, size), picture=pixels(sample.picture, plan, size))
+
+    return augment
+
+
+AUGMENTS: dict[str, Augment] = {name: augmentation(draw) for name, draw in DRAWS.items()}
+
+
+def moved(sample: Sample, plan: Plan, size: int) -> Sample:
+    """The sample with its boxes where the plan takes them: those with their centre outside the window go.
+
+    The picture stays as it is.
+    """
+    window_xyxy = plan.window_xyxy
+    # A crowd region has no centre of its own: what of it is seen stays a crowd.
+    seen = centres_inside(sample.boxes_xyxy, window_xyxy) | (
+        sample.crowd & (window_iou(sample.boxes_xyxy, window_xyxy) > 0)
+    )
+    origin, extent = np.tile(window_xyxy[:2], 2), np.tile(window_xyxy[2:] - window_xyxy[:2], 2)
+    boxes_xyxy = ((sample.boxes_xyxy - origin) / extent).clip(0, 1).astype(np.float32)
+    if plan.place:
+        left, top, side = plan.place
+        corner = np.array([left, top, left, top], np.float32) / size
+        boxes_xyxy = (boxes_xyxy * (side / size) + corner).astype(np.float32)
+    if plan.flipped:
+        boxes_xyxy = boxes_xyxy[:, [2, 1, 0, 3]].copy()
+        boxes_xyxy[:, [0, 2]] = 1 - boxes_xyxy[:, [0, 2]]
+    return sample.with_boxes(seen, boxes_xyxy)
+
+
+def pixels(rgb: UInt8, plan: Plan, size: int) -> UInt8:
+    """The picture [H, W, 3] as the plan shows it, [size, size, 3]."""
+    height, width = rgb.shape[:2]
+    window = tuple((plan.window_xyxy * np.array([width, height, width, height], np.float32)).tolist())
+    if plan.place:
+        left, top, side = plan.place
+        out = np.full((size, size, 3), FILL, np.uint8)
+        out[top : top + side, left : left + side] = resize_to_network(rgb, size=side, window_xyxy=window)
+    else:
+        out = resize_to_network(rgb, size=size, window_xyxy=window)
+    if plan.flipped:
+        out = np.ascontiguousarray(out[:, ::-1])
+    return colored(out, plan.color) if plan.color else out
 
 
 def crop_window(boxes_xyxy: Float32, rng: np.random.Generator, *, every_box: bool) -> Float32:
@@ -119,63 +189,41 @@ def window_iou(boxes_xyxy: Float32, window_xyxy: Float32) -> Float32:
     return np.asarray(inter / (area(boxes_xyxy) + area(window_xyxy) - inter))
 
 
-def centres_inside(boxes_xyxy: Float32, window_xyxy: Float32) -> NDArray[np.bool_]:
+def centres_inside(boxes_xyxy: Float32, window_xyxy: Float32) -> Bool:
     """Mask [M] of the boxes whose centre lies in the window."""
     centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     return np.asarray(((centres >= window_xyxy[:2]) & (centres <= window_xyxy[2:])).all(1))
 
 
-def resized_crop(sample: Sample, window_xyxy: Float32) -> Sample:
-    """Cut the window (unit frame) out and stretch it to 300x300; boxes with their centre outside go, others are cut."""
-    height, width = sample.picture.shape[:2]
-    scale = np.array([width, height, width, height], np.float32)
-    picture = resize_to_network(sample.picture, window_xyxy=tuple((window_xyxy * scale).tolist()))
-    # A crowd region has no centre of its own: what of it is seen stays a crowd.
-    seen = centres_inside(sample.boxes_xyxy, window_xyxy) | (
-        sample.crowd & (window_iou(sample.boxes_xyxy, window_xyxy) > 0)
-    )
-    origin, size = np.tile(window_xyxy[:2], 2), np.tile(window_xyxy[2:] - window_xyxy[:2], 2)
-    boxes_xyxy = ((sample.boxes_xyxy - origin) / size).clip(0, 1).astype(np.float32)
-    return replace(sample.with_boxes(seen, boxes_xyxy), picture=picture)
+def zoom_out(rng: np.random.Generator, size: int) -> tuple[int, int, int]:
+    """A place for the whole picture on a larger canvas: small objects to learn from (SSD paper, section 3.6)."""
+    side = round(size / rng.uniform(*ZOOM_OUT_SIDE))
+    left, top = rng.integers(0, size - side + 1, size=2).tolist()
+    return left, top, side
 
 
-def zoom_out(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Put the whole picture on a larger mean-coloured canvas: small objects to learn from (SSD paper, section 3.6)."""
-    side = rng.uniform(*ZOOM_OUT_SIDE)
-    small = round(IMAGE_SIZE / side)
-    left, top = rng.integers(0, IMAGE_SIZE - small + 1, size=2)
-    canvas = np.full((IMAGE_SIZE, IMAGE_SIZE, 3), FILL, np.uint8)
-    canvas[top : top + small, left : left + small] = resize_to_network(sample.picture, size=small)
-    origin = np.array([left, top, left, top], np.float32) / IMAGE_SIZE
-    boxes_xyxy = (sample.boxes_xyxy * (small / IMAGE_SIZE) + origin).astype(np.float32)
-    return replace(sample, picture=canvas, boxes_xyxy=boxes_xyxy)
-
-
-def flip(sample: Sample) -> Sample:
-    """Mirror left and right."""
-    boxes_xyxy = sample.boxes_xyxy[:, [2, 1, 0, 3]].copy()
-    boxes_xyxy[:, [0, 2]] = 1 - boxes_xyxy[:, [0, 2]]
-    return replace(sample, picture=np.ascontiguousarray(sample.picture[:, ::-1]), boxes_xyxy=boxes_xyxy)
-
-
-def colour(picture: UInt8, rng: np.random.Generator) -> UInt8:
-    """Saturation and hue as one linear map of RGB, then contrast about 128 and brightness; uint8 after each."""
+def draw_color(rng: np.random.Generator) -> Color:
+    """Saturation and hue as one linear map of RGB, then contrast and brightness, in the published ranges."""
     matrix = hue_saturation_matrix(rng.uniform(*HUE_DEGREES), rng.uniform(*SATURATION))
-    brightness, contrast = rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST)
-    levels = brightness * (128 + contrast * (np.arange(256) - 128.0))
+    return Color(matrix, rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST))
+
+
+def colored(picture: UInt8, color: Color) -> UInt8:
+    """The picture in other colors; uint8 after the matrix and after the rest, as published."""
+    levels = color.brightness * (128 + color.contrast * (np.arange(256) - 128.0))
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     # Pillow's own matrix conversion: rounds and clips as the published operator does, many times faster than NumPy.
-    turned = Image.fromarray(picture).convert("RGB", tuple(np.pad(matrix, ((0, 0), (0, 1))).ravel().tolist()))
-    return np.asarray(table[np.asarray(turned)])
+    flat = tuple(np.pad(color.matrix, ((0, 0), (0, 1))).ravel().tolist())
+    return np.asarray(table[np.asarray(Image.fromarray(picture).convert("RGB", flat))])
 
 
 @lru_cache(maxsize=1)
-def _yiq() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _yiq() -> tuple[Float64, Float64]:
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
     return to_yiq, np.linalg.inv(to_yiq)
 
 
-def hue_saturation_matrix(hue_degrees: float, saturation: float) -> NDArray[np.float64]:
+def hue_saturation_matrix(hue_degrees: float, saturation: float) -> Float64:
     """The linear map [3, 3] of RGB that turns hue and scales saturation in the YIQ plane; brightness stays."""
     to_yiq, from_yiq = _yiq()
     c, s = saturation * cos(radians(hue_degrees)), saturation * sin(radians(hue_degrees))

@@ -5,6 +5,7 @@ import os
 import platform
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -15,6 +16,7 @@ from ssd300.runtime.cpu import default_threads
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 _MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures a second
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+GROWTH = 1.5  # of the memory after the first steps, at most
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
@@ -28,7 +30,7 @@ class Compute:
     world: int = 1
 
     def reading_processes(self) -> int:
-        """How many processes should read pictures for this one: a CPU needs its cores for the step, a GPU is hungry."""
+        """How many processes should read pictures for this one: few beside a CPU, which needs its cores."""
         if self.device.type == "cpu":
             return 1
         local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -43,6 +45,14 @@ class Compute:
             dist.all_reduce(value)
             value = value / self.world
         return value
+
+    def of_first(self, value: float) -> float:
+        """The number of the first process, in all of them."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.broadcast(shared, 0)
+        return shared.item()
 
     def any(self, true_here: bool) -> bool:
         """Whether it is true in any process."""
@@ -106,10 +116,41 @@ def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks. False where that is not possible (no glibc).
 
     By default it hands every large activation back to the kernel and faults it in again, page by page, at the next
-    step. Call before the first tensor is made; the effect is on the whole process.
+    step. Call before the first tensor is made; the effect is on the whole process. What it keeps grows without end as
+    the heap is cut into pieces: `FreedMemory` bounds it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # -1 becomes the largest size_t: never trim.
     return all([mallopt(_M_MMAP_MAX, 0), mallopt(_M_TRIM_THRESHOLD, -1), mallopt(_M_TOP_PAD, 1 << 28)])
+
+
+class FreedMemory:
+    """Bounds what `keep_freed_memory` keeps: where the process has grown by half, all that is free goes back at once.
+
+    That costs the next step its page faults, once. Does nothing where the memory of the process cannot be read.
+    """
+
+    def __init__(self) -> None:
+        self.settled = 0  # bytes that the process had after its first steps
+
+    def check(self) -> bool:
+        """Call between steps. True if memory was given back."""
+        resident = resident_bytes()
+        if resident is None:
+            return False
+        if not self.settled:
+            self.settled = resident
+        if resident < GROWTH * self.settled:
+            return False
+        self.settled = 0  # measured anew: a run that turns to larger pictures needs more
+        return bool(ctypes.CDLL(None).malloc_trim(0))
+
+
+def resident_bytes() -> int | None:
+    """The memory that this process has in use now; None where it is not glibc on Linux."""
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

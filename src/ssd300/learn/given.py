@@ -31,9 +31,9 @@ def check_names(settings: Iterable[str], own: Iterable[str]) -> None:
             raise unknown_name("training setting", name, known)
 
 
-def check_counts(workers: int, **every: int) -> None:
-    """Raises ArgumentError for numbers that would fail only at the end of an epoch."""
-    for name, value, least in [("workers", workers, 0), *((name, value, 1) for name, value in every.items())]:
+def check_counts(least: int, **counts: int) -> None:
+    """Raises ArgumentError for numbers below `least`, which would fail only at the end of an epoch."""
+    for name, value in counts.items():
         if value < least:
             raise ArgumentError(f"{name} is {value}: expected {least} or more")
 

@@ -10,10 +10,65 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
-from ssd300.learn.optim import AveragedWeights, freeze, make_optimizer
-from ssd300.learn.recipe import Recipe
-from ssd300.learn.run import Progress
+from ssd300.learn.recipe import FREEZABLE, Recipe
+from ssd300.learn.run import Position
 from ssd300.learn.start import Origin
+
+# What `freeze` stops at, as the number of children of the trunk (0 conv, 1 norm, 2 relu, 3 pool, 4 5 6 stages).
+_FROZEN_CHILDREN = dict(zip(FREEZABLE, (0, 4, 5, 6, 7), strict=True))
+
+
+def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
+    """Stop the trunk's first parts from learning; hold batch-norm statistics. Call after every `network.train()`."""
+    trunk = network.feature_extractor.feature_extractor
+    for child in list(trunk)[: _FROZEN_CHILDREN[upto]]:
+        child.requires_grad_(False).eval()
+    if freeze_norm:
+        for module in trunk.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
+                module.eval()
+
+
+def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 1.0) -> list[dict[str, Any]]:
+    """Weight decay on kernels; none on biases and one-dimensional tensors (batch norms), as published.
+
+    With `trunk_lr` below 1 the trunk has groups of its own. `lr_share` is what a group takes of the learning rate.
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decay = 0.0 if parameter.dim() == 1 or name.endswith(".bias") else weight_decay
+            share = trunk_lr if name.startswith("feature_extractor.") else 1.0
+            groups.setdefault((share, decay), []).append(parameter)
+    return [{"params": groups[key], "lr_share": key[0], "weight_decay": key[1]} for key in sorted(groups)]
+
+
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = parameter_groups(network, recipe.weight_decay, recipe.trunk_lr)
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+
+
+class AveragedWeights:
+    """Exponential moving average of a network's state: less noisy, and better, than the last step's weights.
+
+    The decay grows from 2/11 to its full value, so that early averages forget the start. Counters are copied.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.state = {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        self.updates += 1
+        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        floats = [(self.state[k], v) for k, v in network.state_dict().items() if v.is_floating_point()]
+        torch._foreach_lerp_([mean for mean, _ in floats], [value for _, value in floats], weight)
+        for key, value in network.state_dict().items():
+            if not value.is_floating_point():
+                self.state[key].copy_(value)
 
 
 @dataclass
@@ -48,21 +103,22 @@ class Learner:
         """The state to measure and to save: the averaged weights where the recipe has them."""
         return self.averaged.state if self.averaged else self.network.state_dict()
 
-    def state(self, progress: Progress) -> dict[str, Any]:
+    def state(self, position: Position) -> dict[str, Any]:
         """Everything that a resumed run needs. Chance needs nothing: it is keyed to seed, epoch and picture."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "averaged": (self.averaged.state, self.averaged.updates) if self.averaged else None,
-            "progress": vars(progress),
+            "progress": vars(position),
             "recipe": self.recipe.to_dict(),
         }
 
-    def load(self, state: dict[str, Any], conditions: dict[str, str]) -> Progress:
+    def load(self, state: dict[str, Any], conditions: dict[str, str]) -> Position:
         """Put a saved state back. A run goes on with its own recipe, start and data; others are refused."""
-        progress = Progress(**state["progress"])
-        mine, theirs = self.recipe.to_dict() | conditions, state["recipe"] | progress.conditions
+        position = Position(**state["progress"])
+        mine = self.recipe.to_dict() | conditions
+        theirs = Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest settings
         differs = [f"{k}: {theirs.get(k)!r} there, {v!r} asked for" for k, v in mine.items() if theirs.get(k) != v]
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
@@ -73,7 +129,7 @@ class Learner:
             saved, self.averaged.updates = state["averaged"]
             for key, value in self.averaged.state.items():  # into what lies on the device
                 value.copy_(saved[key])
-        return progress
+        return position
 
 
 def conditions_of(

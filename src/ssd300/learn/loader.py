@@ -5,8 +5,10 @@ Which worker or process does the work, how many there are and where a resumed ru
 
 import atexit
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,48 +20,84 @@ from torch.utils.data import Dataset as TorchDataset
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.errors import SSD300Error, TrainingError
 from ssd300.labels import ClassList
-from ssd300.learn.augment import AUGMENTS, Sample
+from ssd300.learn.augment import DRAWS, Plan, Sample, moved, pixels
+from ssd300.learn.augment_batch import augment_batch, fitted, packed, stacked
+from ssd300.learn.blanks import blank
 from ssd300.learn.losses import Truths
+from ssd300.learn.recipe import Recipe
+from ssd300.priors import IMAGE_SIZE
 
 
 @dataclass(frozen=True)
 class Batch:
-    """pictures uint8 [B, S, S, 3] RGB, what they teach, and their names."""
+    """Pictures uint8 [B, S, S, 3] RGB, what they teach, and their names.
+
+    `plans`: the pictures are still [B, H, W, 3], as they were read, and `ready` augments them on the device.
+    """
 
     pictures: Tensor
     truths: Truths
     names: list[str]
+    image_size: int = IMAGE_SIZE
+    plans: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def pin_memory(self) -> "Batch":
         """The same in memory that a GPU copies from without waiting; the loader calls it."""
-        return Batch(self.pictures.pin_memory(), self.truths.pin_memory(), self.names)
+        plans = None if self.plans is None else self.plans.pin_memory()
+        return replace(self, pictures=self.pictures.pin_memory(), truths=self.truths.pin_memory(), plans=plans)
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on another device; from pinned memory the copy does not wait."""
-        return Batch(self.pictures.to(device, non_blocking=True), self.truths.to(device), self.names)
+    def ready(self, device: torch.device) -> "Batch":
+        """The same on another device and augmented; from pinned memory the copy does not wait."""
+        pictures = self.pictures.to(device, non_blocking=True)
+        if self.plans is not None:
+            pictures = augment_batch(pictures, self.plans.to(device, non_blocking=True), self.image_size)
+        return replace(self, pictures=pictures, truths=self.truths.to(device), plans=None)
 
 
-class TrainingPictures(TorchDataset[tuple[Sample, str] | SSD300Error]):
-    """Item (epoch, index) -> the augmented sample of a picture in that epoch, and its name.
+@dataclass(frozen=True)
+class Item:
+    """One picture of a batch: its sample, its name, and its plan where the device is to carry that out."""
 
-    A picture that cannot be read gives its error as the item: raised in a worker it would reach the trainer buried in
-    that process's traceback. `batches_of` raises it.
+    sample: Sample
+    name: str
+    image_size: int
+    plan: Plan | None = None
+
+
+Key = tuple[int, int, int]  # epoch, index of the picture, pixels a side
+
+
+class TrainingPictures(TorchDataset[Item | SSD300Error]):
+    """Item (epoch, index, size) -> a picture as that epoch sees it.
+
+    A share of the pictures is replaced by pictures of nothing (`blanks.py`). A picture that cannot be read gives its
+    error as the item: raised in a worker it would reach the trainer buried in that process's traceback. `batches_of`
+    raises it.
     """
 
-    def __init__(self, dataset: Dataset, augment: str, seed: int, min_score: float) -> None:
-        self.dataset, self.augment, self.seed, self.min_score = dataset, augment, seed, min_score
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
+        self.dataset, self.recipe = dataset, recipe
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Sample, str] | SSD300Error:
-        epoch, index = key
-        picture = self.dataset.pictures[index]
+    def __getitem__(self, key: Key) -> Item | SSD300Error:
+        epoch, index, size = key
+        picture, recipe = self.dataset.pictures[index], self.recipe
         try:
-            sample = read_sample(picture, self.dataset.classes, self.min_score)
+            sample = read_sample(picture, self.dataset.classes, recipe.min_score)
         except SSD300Error as error:
             return error
-        return AUGMENTS[self.augment](sample, np.random.default_rng([self.seed, epoch, index])), str(picture.file_name)
+        name, on_device = str(picture.file_name), recipe.augment_on == "device"
+        if recipe.blank_share:
+            rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # apart from the draws of the augmentation
+            if rng.random() < recipe.blank_share:
+                return Item(blank(sample, rng, size), name, size, Plan() if on_device else None)
+        plan = DRAWS[recipe.augment](sample.boxes_xyxy, np.random.default_rng([recipe.seed, epoch, index]), size)
+        sample = moved(sample, plan, size)
+        if on_device:
+            return Item(replace(sample, picture=fitted(sample.picture)), name, size, plan)
+        return Item(replace(sample, picture=pixels(sample.picture, plan, size)), name, size)
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
@@ -81,40 +119,76 @@ def epoch_order(pictures: int, seed: int, epoch: int) -> np.ndarray[Any, np.dtyp
 
 
 class EpochBatches:
-    """The batches of keys (epoch, index) of one epoch, for one of several processes, from a given step on.
+    """The batches of keys (epoch, index, size) of one epoch, for one of several processes, from a given step on.
 
     Each step takes `batch_size * world` pictures in a row from the epoch's order, and process `rank` the rank-th part
-    of them; the last, incomplete step wraps around to the first pictures.
+    of them; the last, incomplete step wraps around to the first pictures. `image_size(epoch, step)`: pixels a side.
     """
 
-    def __init__(self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        pictures: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        image_size: Callable[[int, int], int] = lambda epoch, step: IMAGE_SIZE,
+    ) -> None:
         self.pictures, self.batch_size, self.seed, self.rank, self.world = pictures, batch_size, seed, rank, world
+        self.image_size = image_size
         self.epoch = self.first_step = 0
 
     def __len__(self) -> int:
         return -(-self.pictures // (self.batch_size * self.world))
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         order = epoch_order(self.pictures, self.seed, self.epoch)
         for step in range(self.first_step, len(self)):
             start = (step * self.world + self.rank) * self.batch_size
             places = np.arange(start, start + self.batch_size) % self.pictures
-            yield [(self.epoch, int(index)) for index in order[places]]
+            size = self.image_size(self.epoch, step)
+            yield [(self.epoch, int(index), size) for index in order[places]]
 
 
-def collate(items: list[tuple[Sample, str] | SSD300Error]) -> Batch | SSD300Error:
+def collate(items: list[Item | SSD300Error]) -> Batch | SSD300Error:
     """Stack the pictures; their boxes become one table. An error stays one."""
     for item in items:
         if isinstance(item, SSD300Error):
             return item
-    samples, names = zip(*(item for item in items if not isinstance(item, SSD300Error)), strict=True)
-    pictures = torch.from_numpy(np.stack([sample.picture for sample in samples]))
-    return Batch(pictures, Truths.of(samples), list(names))
+    good = [item for item in items if isinstance(item, Item)]
+    truths, size = Truths.of([item.sample for item in good]), good[0].image_size
+    names, arrays = [item.name for item in good], [item.sample.picture for item in good]
+    plans = [item.plan for item in good if item.plan]
+    if not plans:
+        return Batch(torch.from_numpy(np.stack(arrays)), truths, names, size)
+    numbers = packed(plans, [array.shape[:2] for array in arrays], size)
+    return Batch(torch.from_numpy(stacked(arrays)), truths, names, size, torch.from_numpy(numbers))
+
+
+class ReaderLostError(TrainingError):
+    """A process that reads pictures was killed from outside; nothing of the step at hand was done yet."""
 
 
 def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
-    """The batches of an epoch. Raises TrainingError for a picture that cannot be read."""
-    for batch in loader:
+    """The batches of an epoch.
+
+    Raises TrainingError for a picture that cannot be read, ReaderLostError where a process that reads was killed.
+    """
+    batches = iter(loader)
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        # Torch's own handler would raise in the middle of a step. Waiting for a batch notices the loss, too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if str(error).startswith("DataLoader worker"):
+                raise ReaderLostError(
+                    f"a process that reads pictures was killed, often for want of memory ({error})"
+                ) from error
+            raise
         if isinstance(batch, SSD300Error):
             raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
         yield batch

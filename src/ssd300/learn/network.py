@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBlock, architecture
 from ssd300.learn.head import both_heads
+from ssd300.priors import map_sizes
 
 
 def conv_modules(conv: Conv) -> list[nn.Module]:
@@ -61,7 +62,8 @@ class SSD300(nn.Module):
         num_classes: classes including the background, which is index 0; 81 for COCO.
 
     `forward(pictures [B, 3, 300, 300], normalised RGB)` gives `locs [B, 4, 8732]` and `logits [B, num_classes, 8732]`,
-    raw, in the published layout: prior index = map offset + anchor * F * F + row * F + column.
+    raw, in the published layout: prior index = map offset + anchor * F * F + row * F + column. Smaller square pictures
+    have fewer priors (`priors.map_sizes`); training may begin with them.
     """
 
     def __init__(self, backbone: str = "resnet50", num_classes: int = 81) -> None:
@@ -88,17 +90,17 @@ class SSD300(nn.Module):
                     nn.init.xavier_uniform_(parameter)
 
     def feature_maps(self, pictures: Tensor) -> Iterator[Tensor]:
-        """The six maps [B, C, F, F], F = 38 19 10 5 3 1."""
+        """The six maps [B, C, F, F], F = 38 19 10 5 3 1; smaller ones, and fewer, of smaller pictures."""
         x = self.feature_extractor(pictures)
         yield x
-        for block in self.additional_blocks:
+        for block in self.additional_blocks[: len(map_sizes(pictures.shape[2])) - 1]:
             x = block(x)
             yield x
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         locs, logits = [], []
         heads = zip(cast(list[nn.Conv2d], self.loc), cast(list[nn.Conv2d], self.conf), strict=True)
-        for x, (loc_head, conf_head) in zip(self.feature_maps(pictures), heads, strict=True):
+        for x, (loc_head, conf_head) in zip(self.feature_maps(pictures), heads, strict=False):
             loc, conf = both_heads(x, loc_head, conf_head)
             # x.shape[0], not len(x): torch.export keeps the batch open.
             # Channel = coordinate (or class) * anchors + anchor, so a plain reshape puts anchors before cells.

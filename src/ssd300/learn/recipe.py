@@ -37,6 +37,7 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
             raise unknown_name(f"value of {name}", str(value), get_args(kind))
         return
     numbers = value if isinstance(value, tuple) else (value,)
+    kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
     for number in numbers:
         of_kind = isinstance(number, bool) if kind is bool else not isinstance(number, str | bool)
         whole = kind is not int or isinstance(number, int)
@@ -70,6 +71,10 @@ class Recipe:
     loss: Literal["multibox", "aligned"] = setting("multibox", "published, or task-aligned with soft targets")
     background_prior: float = setting(0.0, "first probability of background; 0: the bias stays", 0, 0.9999)
     augment: Literal["none", "published", "modern"] = setting("published", "what is done to pictures")
+    augment_on: Literal["loader", "device"] = setting("loader", "where pictures are cropped, resized, colored")
+    blank_share: float = setting(0.0, "share of the pictures replaced by pictures of nothing", 0, 0.5)
+    image_sizes: tuple[int, ...] = setting((300,), "pixels a side of the pictures, in turn; the last is 300", 96, 300)
+    size_milestones: tuple[float, ...] = setting((), "shares of the run after which the next size begins", 0, 1)
     min_score: float = setting(0.35, "boxes with a lower score are neither object nor background", 0, 1)
     ema: float = setting(0.0, "decay of the averaged weights that are saved; 0 is off", 0, 1)
     freeze: Literal["none", "stem", "layer1", "layer2", "layer3"] = setting("none", "the trunk up to here stays")
@@ -83,6 +88,13 @@ class Recipe:
             _check(f.name, getattr(self, f.name), f.type, f.metadata["low"], f.metadata["high"])
         if self.warmup == 1:
             raise ArgumentError("warmup is 1: the rate would stay at 0, where it begins; give 0, or 2 and more")
+        if self.image_sizes[-1:] != (300,):
+            raise ArgumentError(f"image_sizes is {self.image_sizes}: the last must be 300, at which the model detects")
+        if len(self.size_milestones) != len(self.image_sizes) - 1:
+            raise ArgumentError(
+                f"{len(self.image_sizes)} image_sizes need {len(self.image_sizes) - 1} size_milestones, "
+                f"got {len(self.size_milestones)}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,8 +112,11 @@ MODERN = Recipe(
     loss="aligned",
     background_prior=0.99,
     ema=0.999,
+    blank_share=0.03,
 )
-QUICK = replace(MODERN, epochs=40, warmup=50, augment="modern", ema=0.99, freeze="layer1", freeze_norm=True)
+QUICK = replace(
+    MODERN, epochs=40, warmup=50, augment="modern", ema=0.99, freeze="layer1", freeze_norm=True, blank_share=0.0
+)
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
 

@@ -1,14 +1,30 @@
-"""What a finished training shows: its curves, and validation pictures with true and found boxes."""
+"""What a run leaves of each epoch: its numbers, its best weights, curves, and pictures with true and found boxes."""
 
+import io
+import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from ssd300 import __version__
 from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
 from ssd300.draw import draw_boxes
 from ssd300.errors import MissingExtraError
+from ssd300.files import write_whole
+from ssd300.learn.device import Compute
+from ssd300.learn.learner import Learner
+from ssd300.learn.network import SSD300
+from ssd300.learn.recipe import Recipe
+from ssd300.learn.run import BEST, Position, write_results
+from ssd300.learn.start import Origin
+from ssd300.learn.validate import validate
+from ssd300.runtime.torch import TorchRuntime
+from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
 SAMPLES, COLUMNS, CELL = 8, 4, 360
 
@@ -32,7 +48,9 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     for axes in (losses, metric):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120)
+    write_whole(path, content.getvalue())
 
 
 def draw_samples(
@@ -60,4 +78,75 @@ def draw_samples(
     for i, cell in enumerate(cells):
         cell.thumbnail((CELL - 8, CELL - 8))
         sheet.paste(cell, (i % COLUMNS * CELL + 4, i // COLUMNS * CELL + 4))
-    sheet.save(path, quality=88)
+    content = io.BytesIO()
+    sheet.save(content, "JPEG", quality=88)
+    write_whole(path, content.getvalue())
+
+
+def finish_epoch(
+    out: Path,
+    learner: Learner,
+    position: Position,
+    row: dict[str, float],
+    metadata: ModelMetadata,
+    val: Dataset | None,
+    compute: Compute,
+) -> dict[str, float]:
+    """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
+    metric = None
+    if val is not None:
+        measured = SSD300(metadata.backbone, metadata.num_classes)
+        measured.load_state_dict(learner.best_weights())
+        runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
+        start = time.monotonic()
+        metrics, results = validate(runtime, val)
+        draw_samples(val, results, out / "samples.jpg", min_score=learner.recipe.min_score)
+        row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
+        position.measuring = max(position.measuring, time.monotonic() - start)
+        metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
+    position.history.append(row)
+    write_results(out, position.history)
+    ap = row.get("AP", -1.0)
+    position.since_best += val is not None
+    if ap > position.best_ap or position.best_ap < 0:
+        position.best_ap, position.since_best = ap, 0
+        write_best(out, learner, position, replace(metadata, metric=metric))
+    return row
+
+
+def write_best(out: Path, learner: Learner, position: Position, metadata: ModelMetadata) -> None:
+    """Write the weights of now as those that detect."""
+    done = {
+        "epochs_done": position.epoch,
+        "pictures_seen": position.pictures_seen,
+        "wall_seconds": round(position.seconds),
+    }
+    arrays = {key: value.cpu().numpy() for key, value in learner.best_weights().items()}
+    write_checkpoint(out / BEST, arrays, replace(metadata, training=(metadata.training or {}) | done))
+
+
+def described(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
+    """What `best.safetensors` says of itself."""
+    training: dict[str, Any] = {"data": data.name, "start": origin.words, "recipe": recipe.to_dict()}
+    if origin.licence:
+        training["licence_of_start"] = origin.licence
+    return ModelMetadata(network.backbone, data.classes, training=training, parent_sha256=origin.sha256)
+
+
+def all_settings(
+    recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: Origin, compute: Compute
+) -> dict[str, Any]:
+    """What recipe.json says."""
+    return {
+        "ssd300": __version__,
+        "torch": torch.__version__,
+        "backbone": backbone,
+        "start": origin.words,
+        "data": data.summary(),
+        "val": val.summary() if val else None,
+        "device": str(compute.device),
+        "precision": compute.precision,
+        "processes": compute.world,
+        "threads": torch.get_num_threads(),
+        "recipe": recipe.to_dict(),
+    }

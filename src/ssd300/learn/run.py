@@ -1,31 +1,43 @@
 """The folder of a training run: settings, results, and the state from which it goes on bit for bit.
 
-recipe.json       everything that was set, and versions
+recipe.json       everything that was set, notes on the data, and versions
 results.csv       one line an epoch
-last.pt           the resumable state: weights, optimizer, averages, place in the run, best result so far
+last.pt           the resumable state: weights, optimizer, averages, position in the run, best result so far
 best.safetensors  the best weights so far, with metadata: detects at once
 curves.png, samples.jpg   losses and AP by epoch; validation pictures with true (left) and found boxes (right)
+run.lock          held by the process that trains here
 """
 
 import csv
+import hashlib
+import io
 import json
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ssd300.errors import TrainingError
-from ssd300.files import replacing
+from ssd300.files import replacing, unwritable
 
-STATE, RECIPE, RESULTS, BEST = "last.pt", "recipe.json", "results.csv", "best.safetensors"
+STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
+_SEAL = b"ssd300 sha256 "  # before the checksum at the end of last.pt
+_PARTS = {"network", "optimizer", "scaler", "averaged", "progress", "recipe"}
 
 
 @dataclass
-class Progress:
+class Position:
     """Where a run stands: the next step to take, the clock, the epoch's losses so far, and the best result.
 
+    seconds: of steps; wall: of everything, resumed parts included; measuring: of the longest validation.
     epoch_losses: sums of box and class loss, and the number of batches.
+    since_best: validations since the best one.
     conditions: start, data and the like in words, so that the run does not go on with anything else.
     """
 
@@ -34,8 +46,11 @@ class Progress:
     step: int = 0
     pictures_seen: int = 0
     seconds: float = 0.0
+    wall: float = 0.0
+    measuring: float = 0.0
     epoch_losses: tuple[float, float, int] = (0.0, 0.0, 0)
     best_ap: float = -1.0
+    since_best: int = 0
     conditions: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -48,18 +63,63 @@ class Progress:
         """An epoch is done."""
         self.epoch, self.step_in_epoch, self.epoch_losses = self.epoch + 1, 0, (0.0, 0.0, 0)
 
+    def time_share(self, limit: float | None) -> float:
+        """The share of the time for training that is used, of `limit` seconds in all with one validation at the end."""
+        return 0.0 if limit is None else self.wall / max(limit - self.measuring, 1e-9)
 
-def next_folder(parent: Path) -> Path:
-    """parent/1, parent/2, ...: the first that does not exist yet."""
-    number = 1
-    while (parent / str(number)).exists():
-        number += 1
-    return parent / str(number)
+
+def new_folder(parent: Path) -> Path:
+    """Make parent/1, parent/2, ...: the first that does not exist yet. Two calls never get the same."""
+    for number in count(1):
+        folder = parent / str(number)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise unwritable(folder, error) from error
+        return folder
+    raise AssertionError
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it for this process. Raises TrainingError where another one trains in it."""
+    path = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        try:
+            _lock(handle)
+        except OSError as error:
+            raise TrainingError(f"another process trains in {folder}: wait for it, or give another --out") from error
+        yield
+    finally:
+        os.close(handle)  # and with it the lock, also when the process is killed
+
+
+def _lock(handle: int) -> None:
+    """Raises OSError where another process holds the file."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    with replacing(folder / STATE) as part:
-        torch.save(state, part)
+    """Write last.pt with a checksum at its end. Raises OutputError; the state before then stays."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    with replacing(folder / STATE) as part, part.open("wb") as file:
+        file.write(content.getbuffer())
+        file.write(_SEAL + hashlib.sha256(content.getbuffer()).hexdigest().encode())
 
 
 def refuse_used(folder: Path) -> None:
@@ -75,11 +135,27 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """The state of an interrupted run. Read with `weights_only`: it holds tensors and plain values, never code."""
+    """The state of an interrupted run. Read with `weights_only`: it holds tensors and plain values, never code.
+
+    Raises TrainingError where there is none, or where one bit of it has changed.
+    """
     path = folder / STATE
     if not path.exists():
         raise TrainingError(f"{path} does not exist: there is no run to resume in {folder}; start one without --resume")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    damaged = f"{path} is damaged: restore it from a copy, or start anew from {BEST} (--start) with another --out"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
+    content, seal, checksum = data.rpartition(_SEAL)
+    if seal and hashlib.sha256(content).hexdigest().encode() != checksum:
+        raise TrainingError(f"{damaged} (its checksum does not fit)")
+    try:  # a state without a seal is of an older version
+        state: dict[str, Any] = torch.load(io.BytesIO(content or data), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, OSError) as error:
+        raise TrainingError(f"{damaged} ({str(error).splitlines()[0] if str(error) else 'it is empty'})") from error
+    if not isinstance(state, dict) or not state.keys() >= _PARTS:
+        raise TrainingError(f"{damaged} (it is no state of a training)")
     return state
 
 

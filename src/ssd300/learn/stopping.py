@@ -1,10 +1,12 @@
-"""Ctrl-C and SIGTERM: heard at once, obeyed when the step has ended and its state can be saved."""
+"""Ctrl-C and SIGTERM: noted at once, acted on when the step has ended and its state can be saved."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from ssd300.learn.loader import ReaderLostError
 
 
 @contextmanager
@@ -26,8 +28,8 @@ def stop_signals() -> Iterator[list[int]]:
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield received
-    except RuntimeError as error:
-        if received and str(error).startswith("DataLoader worker"):
+    except (RuntimeError, ReaderLostError) as error:
+        if received and (isinstance(error, ReaderLostError) or str(error).startswith("DataLoader worker")):
             raise KeyboardInterrupt("stopped before a step") from error
         raise
     finally:

@@ -7,7 +7,6 @@ torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from inspect import signature
 from itertools import islice
 from pathlib import Path
@@ -17,40 +16,41 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ssd300 import __version__
 from ssd300.data.dataset import Dataset
-from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
+from ssd300.errors import ArgumentError
+from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
+from ssd300.learn.display import Display, LossMeter
 from ssd300.learn.given import check_counts, check_names, check_usable, training_data
 from ssd300.learn.learner import Learner, conditions_of, make_learner
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
+from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
-from ssd300.learn.optim import learning_rate
-from ssd300.learn.progress import Display
 from ssd300.learn.recipe import Recipe, resolve_recipe
-from ssd300.learn.report import draw_curves, draw_samples
+from ssd300.learn.report import all_settings, described, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
-    Progress,
+    Position,
     load_state,
+    locked,
+    new_folder,
     refuse_used,
     remove_unfinished,
     save_state,
     write_recipe,
-    write_results,
 )
-from ssd300.learn.start import Origin, starting_network
+from ssd300.learn.schedule import image_size, learning_rate, run_share
+from ssd300.learn.start import starting_network
 from ssd300.learn.stopping import stop_signals
-from ssd300.learn.validate import validate
-from ssd300.runtime.torch import TorchRuntime, normalize
-from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
+from ssd300.runtime.torch import normalize
+
+RUNS = Path("runs/train")
 
 
 def train(
     data: Dataset | str | Path | Sequence[str | Path],
     val: Dataset | str | Path | None = None,
     *,
-    out: str | Path,
+    out: str | Path | None = None,
     recipe: str | Recipe = "quick",
     backbone: str = "resnet18",
     start: str | Path | None = None,
@@ -61,6 +61,10 @@ def train(
     validate_every: int = 1,
     checkpoint_minutes: float = 5.0,
     log_every: int = 20,
+    time_limit: float | None = None,
+    patience: int = 0,
+    tensorboard: bool = False,
+    compiled: bool = False,
     **settings: Any,
 ) -> Path:
     """Train a detector and return the folder of the run, with `best.safetensors` in it.
@@ -69,7 +73,7 @@ def train(
         data: the pictures to learn from: a `Dataset`, or paths that `load_dataset` reads.
         val: the pictures to measure on, after every `validate_every` epochs. None: if `data` is a path, its own
             validation split or a fifth drawn with the seed; if it is a `Dataset`, nothing: the last weights are kept.
-        out: the folder of the run; made if it does not exist.
+        out: the folder of the run; made if it does not exist. None: runs/train/1, 2, ..., the first that is free.
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
         backbone, start: see `start.starting_network`.
         resume: go on with the run in `out`, to the last bit as if it had not stopped (on a CPU, same threads).
@@ -77,170 +81,170 @@ def train(
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
             as many as there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch.
+        log_every: steps between two looks at the loss, which wait for the device.
+        time_limit: minutes of wall time for the run, resumed parts included; the learning rate reaches its end in time.
+            The run ends with whichever comes first, this or `epochs`.
+        patience: end after this many validations in a row without a better AP; 0 never does.
+        tensorboard: write TensorBoard's files into the folder (needs tensorboardX).
+        compiled: translate the network with torch.compile first (CUDA only; it takes about a minute).
 
     Raises:
         ArgumentError: a setting that is unknown or outside its range.
         TrainingError: nothing to learn from, the loss is not a number, nothing to resume, ...
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
     """
-    check_counts(workers=workers or 0, validate_every=validate_every, log_every=log_every)
+    began = time.monotonic()
+    check_counts(0, workers=workers or 0, patience=patience)
+    check_counts(1, validate_every=validate_every, log_every=log_every)
+    limit = checked_limit(time_limit)
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
     data, val = training_data(data, val, recipe.seed)
-    out = Path(out)
     check_usable(data, val)
-    if not resume:
-        refuse_used(out)
+    if not resume and out is not None:
+        refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
 
     network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
     learner = make_learner(network, recipe, compute)
     batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
+    batches.image_size = lambda epoch, step: image_size(
+        recipe, run_share(recipe, epoch * steps_per_epoch + step // recipe.accumulate, steps_per_epoch, time_share)
+    )
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
     conditions = conditions_of(network, origin, data, val, pictures_per_step)
-    progress = learner.load(load_state(out), conditions) if resume else Progress(conditions=conditions)
+    position = Position(conditions=conditions)
+    if resume:
+        position = learner.load(load_state(given_folder(out)), conditions)
     metadata = described(network, data, recipe, origin)
-    if compute.rank == 0 and resume:
-        remove_unfinished(out)
-    elif compute.rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute))
+    if out is None:
+        out = new_folder(RUNS) if compute.rank == 0 else RUNS
+    out, earlier = Path(out), position.wall
 
-    pictures = TrainingPictures(data, recipe.augment, recipe.seed, recipe.min_score)
+    pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
     loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
-    model: nn.Module = network
+    model = for_steps(network, compute, compiled)
     if compute.world > 1:
-        model = DistributedDataParallel(network)
+        model = DistributedDataParallel(model)
         model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
 
-    with stop_signals() as stopped, Display(recipe.epochs, steps_per_epoch, out, compute.rank == 0, log_every) as show:
+    memory, time_share = FreedMemory(), position.time_share(limit)
+    with (
+        locked(out) if compute.rank == 0 else nullcontext(),
+        stop_signals() as stopped,
+        Display(recipe.epochs, steps_per_epoch, out, shown=compute.rank == 0, tensorboard=tensorboard) as show,
+    ):
+        if compute.rank == 0 and resume:
+            remove_unfinished(out)
+        elif compute.rank == 0:
+            refuse_used(out)
+            write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute))
         show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
-        while progress.epoch < recipe.epochs:
+        ended = time_share >= 1 or (patience and position.since_best >= patience)
+        while position.epoch < recipe.epochs and not ended:
             learner.start_learning()
-            batches.epoch, batches.first_step = progress.epoch, progress.step_in_epoch * recipe.accumulate
-            losses = show.start_epoch(progress, compute)
+            batches.epoch, batches.first_step = position.epoch, position.step_in_epoch * recipe.accumulate
+            losses = show.start_epoch(position, compute)
             tick = saved = time.monotonic()
-            for group in in_groups(batches_of(loader), recipe.accumulate):
-                lr = learning_rate(recipe, progress.step, steps_per_epoch, pictures_per_step)
-                for batch in group:
-                    waits = compute.world > 1 and batch is not group[-1]  # gradients meet at the last batch of a step
-                    with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
-                        box, label = forward_loss(model, recipe.loss, batch, compute)
-                        learner.scaler.scale((box + label) / len(group)).backward()  # type: ignore[no-untyped-call]
-                    losses.add(torch.stack([box.detach(), label.detach()]), batch.names)
-                learner.step(lr)
+            try:
+                for group in in_groups(batches_of(loader), recipe.accumulate):
+                    lr = learning_rate(recipe, position.step, steps_per_epoch, pictures_per_step, time_share)
+                    for batch in group:
+                        waits = compute.world > 1 and batch is not group[-1]  # gradients meet at a step's last batch
+                        with model.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                            box, label = forward_loss(model, recipe.loss, batch, compute)
+                            learner.scaler.scale((box + label) / len(group)).backward()  # type: ignore[no-untyped-call]
+                        losses.add(torch.stack([box.detach(), label.detach()]), batch.names)
+                    learner.step(lr)
 
-                now = time.monotonic()
-                progress.advance(pictures_per_step, now - tick)
-                tick = now
-                looks = progress.step % log_every == 0 or (compute.world == 1 and show.due(now))
-                if looks:
-                    losses.look()
-                show.step(progress, lr, losses, looks)
-                stops = compute.any(bool(stopped)) if looks or compute.world == 1 else False
-                due = now - saved > 60 * checkpoint_minutes
-                if compute.rank == 0 and (due or stops):
-                    progress.epoch_losses = losses.look()
-                    save_state(out, learner.state(progress))
-                    saved = now
-                if stops:
-                    if compute.rank == 0 and not (out / BEST).exists():
-                        write_best(out, learner, progress, metadata)  # unmeasured, but it detects
-                    raise KeyboardInterrupt(
-                        f"stopped at step {progress.step}; go on with the same command and --out {out} --resume"
-                    )
+                    now = time.monotonic()
+                    position.advance(pictures_per_step, now - tick)
+                    position.wall, tick = earlier + now - began, now
+                    looked = position.step % log_every == 0 or (compute.world == 1 and show.due(now))
+                    if looked:
+                        losses.look()
+                        memory.check()
+                    show.step(position, lr, losses, looked=looked, limit=limit)
+                    stops = False
+                    if looked or compute.world == 1:  # what all processes must agree on makes each wait for the others
+                        time_share = compute.of_first(position.time_share(limit))
+                        stops = compute.any(bool(stopped))
+                    due = now - saved > 60 * checkpoint_minutes
+                    if compute.rank == 0 and (due or stops):
+                        save(out, learner, position, losses)
+                        saved = now
+                    if stops:
+                        if compute.rank == 0 and not (out / BEST).exists():
+                            write_best(out, learner, position, metadata)  # unmeasured, but it detects
+                        raise KeyboardInterrupt(
+                            f"stopped at step {position.step}; go on with the same command and --out {out} --resume"
+                        )
+                    if time_share >= 1:
+                        break
+            except ReaderLostError as error:
+                if compute.rank == 0:
+                    save(out, learner, position, losses)
+                raise ReaderLostError(f"{error}; the state is saved: go on with --out {out} --resume") from error
 
-            measured = progress.epoch + 1 == recipe.epochs or (progress.epoch + 1) % validate_every == 0
-            progress.epoch_losses = losses.look()
+            last = position.epoch + 1 == recipe.epochs or time_share >= 1
+            measured = last or (position.epoch + 1) % validate_every == 0
+            position.epoch_losses = losses.look()
             if compute.rank == 0 and measured:
-                save_state(out, learner.state(progress))  # measuring takes time, and may fail on a damaged picture
-            progress.next_epoch()
+                save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
+            position.next_epoch()
             if compute.rank == 0:
-                lr = learning_rate(recipe, progress.step - 1, steps_per_epoch, pictures_per_step)
-                row = {"epoch": progress.epoch, "lr": lr, **losses.mean(), "seconds": round(progress.seconds, 1)}
-                show.end_epoch(finish_epoch(out, learner, progress, row, metadata, val if measured else None, compute))
-                save_state(out, learner.state(progress))
+                lr = learning_rate(recipe, position.step - 1, steps_per_epoch, pictures_per_step, time_share)
+                row = {"epoch": position.epoch, "lr": lr, **losses.mean(), "seconds": round(position.seconds, 1)}
+                show.end_epoch(finish_epoch(out, learner, position, row, metadata, val if measured else None, compute))
+                position.wall = earlier + time.monotonic() - began
+                save_state(out, learner.state(position))
+            time_share = compute.of_first(position.time_share(limit))
+            ended = time_share >= 1 or compute.any(bool(patience) and position.since_best >= patience)
     if compute.rank == 0:
-        draw_curves(progress.history, out / "curves.png")
+        draw_curves(position.history, out / "curves.png")
     return out
 
 
 def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
     """(box loss, class loss) of a batch. Does not wait for the device: whether they are numbers is looked at later."""
-    batch = batch.to(compute.device)
+    batch = batch.ready(compute.device)
     with compute.autocast():
         locs, logits = model(normalize(batch.pictures))
-    return LOSSES[loss](locs, logits, batch.truths, batch.pictures.shape[1])
+    return LOSSES[loss](locs, logits, batch.truths, batch.image_size)
 
 
-def finish_epoch(
-    out: Path,
-    learner: Learner,
-    progress: Progress,
-    row: dict[str, float],
-    metadata: ModelMetadata,
-    val: Dataset | None,
-    compute: Compute,
-) -> dict[str, float]:
-    """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
-    metric = None
-    if val is not None:
-        measured = SSD300(metadata.backbone, metadata.num_classes)
-        measured.load_state_dict(learner.best_weights())
-        runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
-        metrics, results = validate(runtime, val)
-        draw_samples(val, results, out / "samples.jpg", min_score=learner.recipe.min_score)
-        row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
-        metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
-    progress.history.append(row)
-    write_results(out, progress.history)
-    ap = row.get("AP", -1.0)
-    if ap > progress.best_ap or progress.best_ap < 0:
-        progress.best_ap = ap
-        write_best(out, learner, progress, replace(metadata, metric=metric))
-    return row
+def save(out: Path, learner: Learner, position: Position, losses: LossMeter) -> None:
+    """Write the state of now; first it is made sure that it holds numbers."""
+    position.epoch_losses = losses.look()
+    save_state(out, learner.state(position))
 
 
-def write_best(out: Path, learner: Learner, progress: Progress, metadata: ModelMetadata) -> None:
-    """Write the weights of now as those that detect."""
-    done = {
-        "epochs_done": progress.epoch,
-        "pictures_seen": progress.pictures_seen,
-        "wall_seconds": round(progress.seconds),
-    }
-    arrays = {key: value.cpu().numpy() for key, value in learner.best_weights().items()}
-    write_checkpoint(out / BEST, arrays, replace(metadata, training=(metadata.training or {}) | done))
+def for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
+    """The network as the steps call it: itself, or compiled for a GPU."""
+    if not compiled:
+        return network
+    if compute.device.type != "cuda":
+        raise ArgumentError("compiled is for CUDA: on a CPU it does not pay")
+    network.compile(dynamic=False)  # in place: its state keeps the published names
+    return network
 
 
-def described(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
-    """What `best.safetensors` says of itself."""
-    training: dict[str, Any] = {"data": data.name, "start": origin.words, "recipe": recipe.to_dict()}
-    if origin.licence:
-        training["licence_of_start"] = origin.licence
-    return ModelMetadata(network.backbone, data.classes, training=training, parent_sha256=origin.sha256)
+def checked_limit(minutes: float | None) -> float | None:
+    """The time limit in seconds."""
+    if minutes is not None and not minutes > 0:
+        raise ArgumentError(f"time_limit is {minutes}: expected minutes, more than 0")
+    return None if minutes is None else 60 * minutes
 
 
-def all_settings(
-    recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: Origin, compute: Compute
-) -> dict[str, Any]:
-    """What recipe.json says."""
-    return {
-        "ssd300": __version__,
-        "torch": torch.__version__,
-        "backbone": backbone,
-        "start": origin.words,
-        "data": data.summary(),
-        "val": val.summary() if val else None,
-        "device": str(compute.device),
-        "precision": compute.precision,
-        "processes": compute.world,
-        "threads": torch.get_num_threads(),
-        "recipe": recipe.to_dict(),
-    }
+def given_folder(out: str | Path | None) -> Path:
+    """The folder of the run to resume."""
+    if out is None:
+        raise ArgumentError("resume needs out: the folder of the run to go on with")
+    return Path(out)
 
 
 def in_groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

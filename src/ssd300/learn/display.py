@@ -1,8 +1,9 @@
-"""What is seen of a training: a progress bar on a terminal, lines elsewhere, TensorBoard files if it is installed."""
+"""What is seen while a training runs: a progress bar on a terminal, lines with an estimate of the end elsewhere, and
+TensorBoard files when asked for."""
 
 import sys
 import time
-from importlib.util import find_spec
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from types import TracebackType
@@ -10,13 +11,14 @@ from typing import Any, Self
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
-from ssd300.errors import TrainingError
+from ssd300.errors import MissingExtraError, TrainingError
 from ssd300.learn.device import Compute
-from ssd300.learn.run import Progress
+from ssd300.learn.run import Position
+from ssd300.learn.schedule import duration
 
 LINE_SECONDS = 10.0  # between two lines of the log, at least
 
@@ -74,23 +76,14 @@ def _not_a_number(box: float, label: float, names: list[str]) -> TrainingError:
 class Display:
     """Shows a run on stderr. Nothing is shown by processes other than the first."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, out: Path, shown: bool, log_every: int) -> None:
-        self.epochs, self.steps_per_epoch, self.log_every, self.shown = epochs, steps_per_epoch, log_every, shown
+    def __init__(self, epochs: int, steps_per_epoch: int, out: Path, *, shown: bool, tensorboard: bool = False) -> None:
+        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self.console = Console(stderr=True, quiet=not shown)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[words]}"),
-            TimeRemainingColumn(),
-        )
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
-        self.task = self.bar.add_task("training", total=epochs * steps_per_epoch, words="")
-        self.board: Any = None
+        self.task = self.bar.add_task("training", total=1.0, words="")
+        self.board: Any = _board(out) if shown and tensorboard else None
         self.last_line = -LINE_SECONDS
-        if shown and find_spec("tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(out / "tensorboard"))
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -106,34 +99,50 @@ class Display:
     def note(self, words: str) -> None:
         self.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
-    def start_epoch(self, progress: Progress, compute: Compute) -> LossMeter:
-        self.first_seconds, self.first_seen = progress.seconds, progress.pictures_seen
-        return LossMeter(compute, progress.epoch_losses)
+    def start_epoch(self, position: Position, compute: Compute) -> LossMeter:
+        self.first = replace(position)
+        return LossMeter(compute, position.epoch_losses)
 
     def due(self, now: float) -> bool:
         """Whether it is time for the next line of the log."""
         return now - self.last_line >= LINE_SECONDS
 
-    def step(self, progress: Progress, lr: float, losses: LossMeter, looked: bool) -> None:
-        """One step was taken; `looked`: its losses have been looked at."""
-        rate = (progress.pictures_seen - self.first_seen) / max(1e-9, progress.seconds - self.first_seconds)
+    def step(self, position: Position, lr: float, losses: LossMeter, *, looked: bool, limit: float | None) -> None:
+        """One step was taken; `looked`: its losses have been looked at. `limit`: seconds that the run may take."""
+        taken, seconds = position.step - self.first.step, position.seconds - self.first.seconds
+        rate = (position.pictures_seen - self.first.pictures_seen) / max(1e-9, seconds)
+        total = self.epochs * self.steps_per_epoch
+        left = (total - position.step) * seconds / max(1, taken)
+        if limit is not None:
+            left = min(left, max(0.0, limit - position.measuring - position.wall))
         box, label = losses.recent.values()
-        words = f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s"
-        self.bar.update(
-            self.task, completed=progress.step, words=words, description=f"epoch {progress.epoch + 1}/{self.epochs}"
+        words = (
+            f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s, "
+            f"{duration(left)} left"
         )
+        done = max(position.step / total, min(1.0, position.time_share(limit)))
+        self.bar.update(self.task, completed=done, words=words, description=f"epoch {position.epoch + 1}/{self.epochs}")
         if not looked:
             return
         now = time.monotonic()
         if self.bar.disable and self.due(now):
             self.last_line = now
-            self.note(f"epoch {progress.epoch + 1} step {progress.step_in_epoch}/{self.steps_per_epoch}: {words}")
+            self.note(f"epoch {position.epoch + 1} step {position.step_in_epoch}/{self.steps_per_epoch}: {words}")
         if self.board:
             for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():
-                self.board.add_scalar(name, value, progress.step)
+                self.board.add_scalar(name, value, position.step)
 
     def end_epoch(self, row: dict[str, float]) -> None:
         self.note(", ".join(f"{key} {value:.4g}" for key, value in row.items()))
         if self.board:
             for name, value in row.items():
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
+
+
+def _board(out: Path) -> Any:
+    """A writer of TensorBoard's files, without TensorFlow or TensorBoard."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError("--tensorboard", "tensorboard") from error
+    return SummaryWriter(str(out / "tensorboard"))

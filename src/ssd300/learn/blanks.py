@@ -1,0 +1,90 @@
+"""Pictures of nothing: what a detector must stay silent on. Made by chance, from the picture that they stand in for."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from ssd300.arrays import Bool, Float64, UInt8
+from ssd300.learn.augment import Sample
+
+Maker = Callable[[UInt8, np.random.Generator], Float64]
+_EDGES = (0, 16, 20, 64, 128, 200, 235, 255)  # black, white, the greys of video signals and of empty frames
+
+
+def blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
+    """A picture [size, size, 3] without any object, one of MAKERS by chance; blurred frames are made of `sample`."""
+    make = MAKERS[rng.integers(len(MAKERS))]
+    small = np.asarray(Image.fromarray(sample.picture).resize((size, size)))
+    picture = np.broadcast_to(np.clip(make(small, rng), 0, 255), (size, size, 3)).astype(np.uint8)
+    nothing: Bool = np.zeros(len(sample.labels), bool)
+    return replace(sample.with_boxes(nothing, sample.boxes_xyxy), picture=picture)
+
+
+def plain_color(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """One color, in half of the cases a grey that cameras and screens really send."""
+    if rng.random() < 0.5:
+        return np.full(rgb.shape, float(_EDGES[rng.integers(len(_EDGES))]))
+    return np.broadcast_to(rng.uniform(0, 255, 3), rgb.shape)
+
+
+def gradient(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """From one color to another, along a line or around a point."""
+    x, y = _grid(rgb)
+    if rng.random() < 0.5:
+        angle = rng.uniform(0, 2 * np.pi)
+        way = np.cos(angle) * x + np.sin(angle) * y
+    else:
+        way = np.hypot(x - rng.random(), y - rng.random()) / rng.uniform(0.3, 1.4)
+    way = (way - way.min()) / max(float(np.ptp(way)), 1e-9)
+    return _mixed(way, rng)
+
+
+def noise(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """Of every pixel, gray or colored, or in blotches."""
+    height, width = rgb.shape[:2]
+    if rng.random() < 0.5:
+        channels = 1 if rng.random() < 0.5 else 3
+        return rng.normal(rng.uniform(20, 235), rng.uniform(2, 80), (height, width, channels))
+    cells = int(rng.integers(2, 40))
+    coarse = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
+    return np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+
+
+def texture(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """Stripes or a grid, soft or hard."""
+    x, y = _grid(rgb)
+    angle, waves = rng.uniform(0, np.pi), 2 * np.pi * rng.uniform(3, 60, 2)
+    way = np.sin(waves[0] * (np.cos(angle) * x + np.sin(angle) * y))
+    if rng.random() < 0.5:
+        way = np.maximum(way, np.sin(waves[1] * (np.sin(angle) * x - np.cos(angle) * y)))
+    if rng.random() < 0.5:
+        way = np.sign(way)
+    return _mixed((way + 1) / 2, rng)
+
+
+def blurred(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """The picture out of any focus: its colors without its objects."""
+    radius = rng.uniform(0.13, 0.3) * len(rgb)
+    return np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)), np.float64)
+
+
+def dark(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """The picture out of focus and in the dark, with the noise of a camera."""
+    return blurred(rgb, rng) * rng.uniform(0, 0.15) + rng.normal(0, rng.uniform(0, 6), rgb.shape)
+
+
+MAKERS: tuple[Maker, ...] = (plain_color, gradient, noise, texture, blurred, dark)
+
+
+def _grid(rgb: UInt8) -> tuple[Float64, Float64]:
+    """x and y [H, W] in 0..1."""
+    y, x = np.mgrid[: rgb.shape[0], : rgb.shape[1]] / len(rgb)
+    return x, y
+
+
+def _mixed(way: Float64, rng: np.random.Generator) -> Float64:
+    """Two colors by their share [H, W] -> [H, W, 3]."""
+    one, other = rng.uniform(0, 255, (2, 3))
+    return np.asarray(one + (other - one) * way[..., None])

@@ -1,0 +1,45 @@
+"""Pictures of nothing: every kind is a whole picture without boxes, and their share is what the recipe says."""
+
+import numpy as np
+import pytest
+
+from learn.test_augment import sample_of
+from ssd300.learn.blanks import MAKERS, blank
+from ssd300.learn.loader import TrainingPictures
+from ssd300.learn.recipe import resolve_recipe
+
+
+@pytest.mark.parametrize("boxes", [[], [[0.1, 0.1, 0.6, 0.6]]], ids=["none", "one"])
+@pytest.mark.parametrize("size", [192, 300])
+def test_a_blank_has_no_boxes(boxes, size):
+    for seed in range(12):
+        out = blank(sample_of(boxes, fill=90), np.random.default_rng(seed), size)
+        assert out.picture.shape == (size, size, 3)
+        assert out.picture.dtype == np.uint8
+        assert len(out.boxes_xyxy) == len(out.labels) == len(out.crowd) == 0
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_objects_are_gone_and_pictures_differ(make):
+    """A small white square on black is in none of them, and chance makes each one another."""
+    rgb = np.zeros((96, 96, 3), np.uint8)
+    rgb[40:52, 40:52] = 255
+    made = [np.broadcast_to(make(rgb, np.random.default_rng(seed)), rgb.shape) for seed in range(8)]
+    grays = [m.mean(2).ravel() for m in made]
+    likeness = [np.corrcoef(rgb[..., 0].ravel(), gray)[0, 1] for gray in grays if gray.std() > 1]
+    assert all(abs(value) < 0.6 for value in likeness)
+    assert len({m.tobytes() for m in made}) > 4
+
+
+def test_their_share_is_that_of_the_recipe_and_keyed(squares):
+    recipe = resolve_recipe("modern", blank_share=0.3)
+    pictures = TrainingPictures(squares, recipe)
+    keys = [(epoch, index, 300) for epoch in range(20) for index in range(1, 8)]
+    empty = [len(pictures[key].sample.labels) == 0 for key in keys]
+    assert np.mean(empty) == pytest.approx(0.3, abs=0.09)
+    assert empty == [len(TrainingPictures(squares, recipe)[key].sample.labels) == 0 for key in keys]
+
+
+def test_without_a_share_there_are_none(squares):
+    pictures = TrainingPictures(squares, resolve_recipe("quick", augment="none"))
+    assert all(len(pictures[epoch, 3, 300].sample.labels) == 1 for epoch in range(20))
