@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from learn.short_runs import TINY, results, states_equal
-from ssd300.errors import ArgumentError, ImageError, TrainingError
+from ssd300.data.dataset import Note
+from ssd300.errors import ArgumentError, DatasetError, ImageError, TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.train import train
@@ -50,9 +51,22 @@ def test_a_run_leaves_what_it_promises(squares, tmp_path):
     assert (out / "samples.jpg").stat().st_size > 1000
 
 
-def test_an_all_empty_data_set_trains(squares, tmp_path):
-    out = train(squares.subset([0]), out=tmp_path / "run", epochs=1, **TINY | {"recipe": "published", "batch_size": 2})
-    assert (out / "best.safetensors").exists()
+def test_a_set_without_any_box_is_refused(squares, tmp_path):
+    with pytest.raises(DatasetError, match="none of the 1 pictures has a box"):
+        train(squares.subset([0]), out=tmp_path / "run", epochs=1, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_set_that_lost_most_of_its_boxes_is_refused_unless_allowed(squares, tmp_path):
+    """And what was met while reading stands in recipe.json."""
+    note = Note("box outside", "refused", "squares.json", "3", "7", "the box lies outside")
+    lossy = replace(squares, notes=(note,) * 5)
+    with pytest.raises(DatasetError, match=r"5 of 12 boxes were left out, more than a third.*--allow-lost"):
+        train(lossy, out=tmp_path / "run", epochs=1, **TINY)
+    out = train(lossy, out=tmp_path / "run", epochs=1, allow_lost=True, **TINY)
+    notes = json.loads((out / "recipe.json").read_text())["notes"]
+    assert notes["data"]["cases"] == {"box outside (refused)": 5}
+    assert "the box lies outside" in notes["data"]["first"][0]
 
 
 def test_the_model_says_where_it_came_from(squares, tmp_path):

@@ -51,6 +51,9 @@ def train(
     ] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files there, too.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network first (CUDA).")] = False,
+    allow_lost: Annotated[
+        bool, typer.Option("--allow-lost", help="Train although more than a third of the boxes was left out.")
+    ] = False,
     **settings: Any,
 ) -> None:
     """Train a detector on your own pictures.
@@ -86,6 +89,7 @@ def train(
             patience=patience,
             tensorboard=tensorboard,
             compiled=compiled,
+            allow_lost=allow_lost,
             **settings,
         )
     except KeyboardInterrupt as stopped:

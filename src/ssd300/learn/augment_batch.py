@@ -5,6 +5,7 @@ bilinear filter is linear in rows and in columns, so here it is two products of 
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -59,13 +60,18 @@ def augment_batch(pictures: Tensor, plans: Tensor, size: int) -> Tensor:
     out = torch.bmm(rows, pictures.reshape(batch, high, wide * 3).float())  # [B, S, W * 3]
     out = out.reshape(batch, size, wide, 3).transpose(2, 3) @ columns.transpose(1, 2)[:, None]  # [B, S, 3, S]
     covered = (rows.sum(2) > 0)[:, :, None, None] & (columns.sum(2) > 0)[:, None, None, :]
-    fill = torch.tensor(FILL, dtype=torch.float32).to(out.device, non_blocking=True)[:, None]
+    fill = _fill(out.device)  # [3, 1]
     out = torch.where(covered, out.round_(), fill)  # [B, S, 3, S]
     matrix = plans[:, 10:19].reshape(batch, 1, 3, 3)
     out = (matrix @ out).add_(0.5).floor_().clamp_(0, 255)
     brightness, contrast = plans[:, 19, None, None, None], plans[:, 20, None, None, None]
     out = (brightness * (128 + contrast * (out - 128))).round_().clamp_(0, 255)
     return out.to(torch.uint8).transpose(2, 3)
+
+
+@cache
+def _fill(device: torch.device) -> Tensor:
+    return torch.tensor(FILL, dtype=torch.float32, device=device)[:, None]
 
 
 def resize_weights(

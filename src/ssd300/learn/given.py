@@ -1,26 +1,40 @@
 """What `train` was given, made ready and refused before any work where it cannot be used."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset, load_train_val
+from ssd300.data.load import load_dataset
+from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, TrainingError, unknown_name
 from ssd300.learn.recipe import Recipe
 
+SHOWN_NOTES = 20  # of a data set, in recipe.json
+
 
 def training_data(
-    data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
-) -> tuple[Dataset, Dataset | None]:
-    """Training and validation set from what `train` was given."""
-    if isinstance(data, Dataset):
-        held_out = load_dataset(val) if isinstance(val, str | Path) else val
-        return data, held_out and held_out.with_classes(data.classes)
-    if isinstance(val, Dataset):
-        train_set = load_dataset(data)
-        return train_set, val.with_classes(train_set.classes)
-    return load_train_val(data, val, seed=seed)
+    data: Dataset | str | Path | Sequence[str | Path],
+    val: Dataset | str | Path | None,
+    seed: int,
+    *,
+    allow_lost: bool = False,
+) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
+    """Training set, validation set, and what the user should know of the choice, in sentences.
+
+    Raises TrainingError or DatasetError where they cannot be used; `allow_lost`: not where many boxes were left out.
+    """
+    if not isinstance(data, Dataset) and not isinstance(val, Dataset):
+        sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost)
+        return sets.train, sets.val, sets.said
+    train_set = data if isinstance(data, Dataset) else load_dataset(data)
+    held_out = load_dataset(val) if isinstance(val, str | Path) else val
+    check_usable(train_set, held_out)
+    for dataset in filter(None, (train_set, held_out)):
+        refuse_unusable(dataset, allow_lost=allow_lost)
+    return train_set, held_out and held_out.with_classes(train_set.classes), ()
 
 
 def check_names(settings: Iterable[str], own: Iterable[str]) -> None:
@@ -46,3 +60,10 @@ def check_usable(data: Dataset, val: Dataset | None) -> None:
         raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
     if val is not None and len(val) == 0:
         raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
+
+
+def noted(dataset: Dataset | None) -> dict[str, Any]:
+    """What reading a data set met: how many cases of each kind, and the first ones in words."""
+    notes = dataset.notes if dataset else ()
+    counts = Counter(f"{note.kind} ({note.action})" for note in notes)
+    return {"cases": dict(counts), "first": [str(note) for note in notes[:SHOWN_NOTES]]}

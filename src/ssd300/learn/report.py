@@ -17,6 +17,7 @@ from ssd300.draw import draw_boxes
 from ssd300.errors import MissingExtraError
 from ssd300.files import write_whole
 from ssd300.learn.device import Compute
+from ssd300.learn.given import noted
 from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
@@ -144,6 +145,7 @@ def all_settings(
         "start": origin.words,
         "data": data.summary(),
         "val": val.summary() if val else None,
+        "notes": {"data": noted(data), "val": noted(val)},
         "device": str(compute.device),
         "precision": compute.precision,
         "processes": compute.world,

@@ -7,6 +7,7 @@ torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import cache
 from inspect import signature
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
-from ssd300.learn.given import check_counts, check_names, check_usable, training_data
+from ssd300.learn.given import check_counts, check_names, training_data
 from ssd300.learn.learner import Learner, conditions_of, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
@@ -41,9 +42,10 @@ from ssd300.learn.run import (
 from ssd300.learn.schedule import image_size, learning_rate, run_share
 from ssd300.learn.start import starting_network
 from ssd300.learn.stopping import stop_signals
-from ssd300.runtime.torch import normalize
+from ssd300.runtime.torch import channel_scale, normalize
 
 RUNS = Path("runs/train")
+_scale = cache(channel_scale)
 
 
 def train(
@@ -65,6 +67,7 @@ def train(
     patience: int = 0,
     tensorboard: bool = False,
     compiled: bool = False,
+    allow_lost: bool = False,
     **settings: Any,
 ) -> Path:
     """Train a detector and return the folder of the run, with `best.safetensors` in it.
@@ -86,6 +89,7 @@ def train(
             The run ends with whichever comes first, this or `epochs`.
         patience: end after this many validations in a row without a better AP; 0 never does.
         tensorboard: write TensorBoard's files into the folder (needs tensorboardX).
+        allow_lost: train although more than a third of the boxes of a set was left out.
         compiled: translate the network with torch.compile first (CUDA only; it takes about a minute).
 
     Raises:
@@ -101,8 +105,7 @@ def train(
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
-    data, val = training_data(data, val, recipe.seed)
-    check_usable(data, val)
+    data, val, said = training_data(data, val, recipe.seed, allow_lost=allow_lost)
     if not resume and out is not None:
         refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
@@ -142,7 +145,9 @@ def train(
             remove_unfinished(out)
         elif compute.rank == 0:
             refuse_used(out)
-            write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute))
+            write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute) | {"said": said})
+        for sentence in said:
+            show.note(sentence)
         show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
         ended = time_share >= 1 or (patience and position.since_best >= patience)
         while position.epoch < recipe.epochs and not ended:
@@ -213,7 +218,7 @@ def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) ->
     """(box loss, class loss) of a batch. Does not wait for the device: whether they are numbers is looked at later."""
     batch = batch.ready(compute.device)
     with compute.autocast():
-        locs, logits = model(normalize(batch.pictures))
+        locs, logits = model(normalize(batch.pictures, _scale(compute.device)))
     return LOSSES[loss](locs, logits, batch.truths, batch.image_size)
 
 

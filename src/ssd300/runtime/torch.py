@@ -24,10 +24,17 @@ _IMPORTED_BY = os.getpid()
 GPU_BATCH = 32  # pictures a call; larger batches hardly raise the rate of a GPU
 
 
-def normalize(pictures: Tensor) -> Tensor:
-    """uint8 RGB [B, 300, 300, 3] -> float32 [B, 3, 300, 300], channels-last in memory: (x / 255 - mean) / std."""
-    mean = torch.tensor(MEAN, device=pictures.device) * 255
-    std = torch.tensor(STD, device=pictures.device) * 255
+def channel_scale(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation [3] of a channel, of pixels in 0..255. Copying them waits for a GPU."""
+    return torch.tensor(MEAN, device=device) * 255, torch.tensor(STD, device=device) * 255
+
+
+def normalize(pictures: Tensor, scale: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """uint8 RGB [B, 300, 300, 3] -> float32 [B, 3, 300, 300], channels-last in memory: (x / 255 - mean) / std.
+
+    scale: the `channel_scale` of the device, kept by who calls this again and again.
+    """
+    mean, std = channel_scale(pictures.device) if scale is None else scale
     return ((pictures.float() - mean) / std).permute(0, 3, 1, 2)
 
 
