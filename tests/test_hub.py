@@ -95,9 +95,20 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     file = tmp_path / "two.safetensors"
     write_checkpoint(file, state, ModelMetadata("resnet18", ClassList.from_names(["a", "b"])))
     with pytest.raises(ModelError, match=r"holds resnet18 with 3 classes.*pass backbone='resnet18', num_classes=3"):
-        nvidia_ssd(checkpoint=file)
+        nvidia_ssd(checkpoint=file, backbone="resnet50")
     with pytest.raises(ModelError, match=r"none\.safetensors"):
         nvidia_ssd(checkpoint=tmp_path / "none.safetensors")
+
+
+def test_the_bundled_model_by_its_name():
+    network = nvidia_ssd(checkpoint="default")
+    assert (network.backbone, network.num_classes) == ("resnet18", 81)
+
+
+def test_offline_it_says_what_to_put_where(monkeypatch, own_cache):
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    with pytest.raises(DownloadError, match=r"fetch https://api.ngc.*put it at .*nvidia_ssdpyt.*checkpoint='default'"):
+        nvidia_ssd()
 
 
 # The helpers

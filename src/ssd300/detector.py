@@ -55,7 +55,7 @@ class Detector:
                 raise ArgumentError(f"expected the name of a model, its file or a Runtime, got {type(model).__name__}")
             self.runtime = model
             return
-        path = resolve(model)
+        path = resolve(model, detector=True)
         self.runtime = load_runtime(path, runtime=runtime, precision=precision, device=device, threads=threads)
         named = isinstance(model, str) and not Path(model).exists()
         arguments = {"runtime": runtime, "precision": precision, "device": device, "threads": threads}

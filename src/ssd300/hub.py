@@ -7,13 +7,14 @@ where the published answer is not kept. The helpers prepare a picture as publish
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssd300.architecture import BACKBONES
-from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, DownloadError, MissingExtraError, ModelError, unknown_name
 from ssd300.images.source import open_source
 from ssd300.labels import COCO, COCO_NAMES
 from ssd300.postprocess import decode
@@ -38,8 +39,8 @@ def nvidia_ssd(
     model_math: str = "fp32",
     force_reload: bool = False,
     *,
-    backbone: str = "resnet50",
-    num_classes: int = 81,
+    backbone: str | None = None,
+    num_classes: int | None = None,
     checkpoint: str | PathLike[str] | None = None,
 ) -> "SSD300":
     """The SSD300 network (torch), in training mode as published: call `.eval()` before use.
@@ -48,25 +49,29 @@ def nvidia_ssd(
         pretrained: load the published weights, downloaded once, or `checkpoint` if that is given.
         model_math: "fp32", or "fp16" to halve all but the batch norms.
         force_reload: download again.
-        backbone, num_classes: of the network, background counted. The published weights exist for resnet50 and 81 only.
-        checkpoint: a file to load: .safetensors of ssd300, or .pt in the published layout.
+        backbone, num_classes: of the network, background counted; None takes what `checkpoint` holds, else resnet50 and
+            81, which alone the published weights exist for.
+        checkpoint: a file to load, .safetensors of ssd300 or .pt in the published layout, or the name of a model that
+            `ssd300 models` lists, such as "default".
 
     Raises ArgumentError, ModelError (a file that does not fit), DownloadError, MissingExtraError (no torch).
     """
     if model_math not in MODEL_MATHS:
         raise unknown_name("model_math", model_math, MODEL_MATHS)
-    if backbone not in BACKBONES:
-        raise unknown_name("backbone", backbone, BACKBONES)
+    if backbone not in (None, *BACKBONES):
+        raise unknown_name("backbone", str(backbone), BACKBONES)
     if pretrained and checkpoint is None:
-        if (backbone, num_classes) != ("resnet50", len(COCO) + 1):
+        asked = backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes
+        if asked != ("resnet50", len(COCO) + 1):
             raise ArgumentError(
-                f"published weights exist for resnet50 with 81 classes only, not for {backbone} with {num_classes}; "
+                f"published weights exist for resnet50 with 81 classes only, not for {asked[0]} with {asked[1]}; "
                 "pass checkpoint=FILE, or pretrained=False for random weights"
             )
-        checkpoint = catalog.resolve(PUBLISHED_MODEL, force=force_reload)
-    network = _new_network(backbone, num_classes)
-    if checkpoint is not None:
-        _load(network, checkpoint)
+        checkpoint = _published(force_reload)
+    if checkpoint is None:
+        network = _new_network(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
+    else:
+        network = _loaded(checkpoint, backbone, num_classes)
     if model_math == "fp16":
         _halve(network)
     return network
@@ -166,16 +171,30 @@ def _new_network(backbone: str, num_classes: int) -> "SSD300":
     return SSD300(backbone, num_classes)
 
 
-def _load(network: "SSD300", checkpoint: str | PathLike[str]) -> None:
+def _published(force_reload: bool) -> Path:
+    """The published checkpoint, downloaded if need be. Raises DownloadError, ModelError."""
+    try:
+        return catalog.resolve(PUBLISHED_MODEL, force=force_reload)
+    except DownloadError as error:
+        raise DownloadError(
+            f"{error}; or pass checkpoint=FILE, or checkpoint='default' for the bundled model"
+        ) from error
+
+
+def _loaded(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
+    """The network in a file or of a name. Raises ModelError if it is another than the one asked for."""
     torch = _torch("nvidia_ssd")
-    state, metadata = catalog.load_state(checkpoint)
-    found, expected = (metadata.backbone, metadata.num_classes), (network.backbone, network.num_classes)
-    if found != expected:
+    state, metadata = catalog.load_state(catalog.resolve(checkpoint, detector=True))
+    found = metadata.backbone, metadata.num_classes
+    asked = backbone or found[0], found[1] if num_classes is None else num_classes
+    if found != asked:
         raise ModelError(
             f"{checkpoint}: holds {found[0]} with {found[1]} classes, background counted, but the network asked for is "
-            f"{expected[0]} with {expected[1]}; pass backbone={found[0]!r}, num_classes={found[1]}"
+            f"{asked[0]} with {asked[1]}; pass backbone={found[0]!r}, num_classes={found[1]}, or leave both out"
         )
+    network = _new_network(*found)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
+    return network
 
 
 def _halve(network: "SSD300") -> None:

@@ -147,3 +147,16 @@ def test_a_name_wins_over_a_file_of_that_name_and_a_path_does_not(published, tmp
     write_checkpoint("cells-net", state, metadata)
     assert resolve("cells-net").name == "cells.pt"
     assert resolve(Path("cells-net")) == Path("cells-net")
+
+
+def test_a_backbone_is_refused_before_anything_is_fetched(own_cache) -> None:
+    with pytest.raises(ModelError, match=r"'imagenet-resnet18' detects nothing, .*models that detect: default, nvidia"):
+        resolve("imagenet-resnet18", detector=True)
+    assert not any(own_cache.iterdir())
+
+
+def test_a_zip_application_is_refused_by_name(tmp_path, monkeypatch) -> None:
+    (tmp_path / "app.pyz").write_bytes(b"PK")
+    monkeypatch.setattr(catalog, "BUNDLED_FOLDER", tmp_path / "app.pyz" / "ssd300" / "weights" / "files")
+    with pytest.raises(ModelError, match=r"loaded from inside .*app\.pyz, .* make a program with PyInstaller"):
+        resolve("default")

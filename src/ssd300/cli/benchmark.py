@@ -141,7 +141,8 @@ def _cold_start(given: dict[str, Any], budget: "Budget") -> tuple[dict[str, Any]
     from ssd300.benchmark.cold_start import cold_start, commands
     from ssd300.weights.catalog import resolve
 
-    resolve(given.get("model", "default"))  # what is wrong with it is said here, and a download is not measured
+    # What is wrong with it is said here, and a download is not measured.
+    resolve(given.get("model", "default"), detector=True)
     named = {name: str(given[name]) for name in ("model", "precision", "threads") if name in given}
     options = [word for name, value in named.items() for word in (f"--{name}", value)]
     with _pictures(given) as (paths, words):

@@ -101,7 +101,7 @@ def export(
     from ssd300.export.files import load_int8, load_source
     from ssd300.weights.catalog import resolve
 
-    path = resolve(model)
+    path = resolve(model, detector=True)
     if out.exists() and out.samefile(path):
         raise ArgumentError(f"--out is the model itself ({path}): choose another name")
     if format is Format.safetensors:

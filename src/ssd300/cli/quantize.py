@@ -52,7 +52,7 @@ def quantize(
             f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; leave "
             "--val out to have both taken from --data, or give two data sets"
         )
-    path = resolve(model)
+    path = resolve(model, detector=True)
     calibration, measured = (
         load_train_val(data, seed=seed) if val is None else (_load(data, "train"), _load(val, "val"))
     )

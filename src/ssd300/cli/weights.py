@@ -37,7 +37,7 @@ def convert(
         raise ArgumentError(f"{out}: its name ends in {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:
         raise ArgumentError(f"{out} exists: choose another name, or pass --force to replace it")
-    write_safetensors(resolve(source), out, half=half, classes=classes)
+    write_safetensors(resolve(source, detector=True), out, half=half, classes=classes)
     metadata, size = read_metadata(out), out.stat().st_size / 2**20
     typer.echo(f"{out}: {metadata.backbone}, {len(metadata.classes)} classes, {size:.1f} MiB")
     typer.echo(f"sha256 {sha256_of(out)}")

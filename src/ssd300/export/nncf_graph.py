@@ -24,6 +24,7 @@ from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
 _PICTURES_FOR_ERRORS = 4
+_ROOM = 1.25
 _LOGITS_THAT_COUNT = 20.0  # below the highest logit of the map: exp(-20) of its probability
 _CORRECTED = 1e-6  # a bias that moved by less was only rounded anew
 Node = Any  # openvino comes without types
@@ -114,9 +115,10 @@ def convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictur
 
 
 def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dict[str, tuple[float, float]]:
-    """The range of each head's output: the mean over pictures of its lowest and highest number, as NNCF does it.
+    """The range of each head's output: its lowest and highest number in the mean picture, with room for others.
 
-    Logits far below the best have no say in a softmax, so the range of classes ends there: its levels are finer.
+    The highest logit of all pictures counts, because two logits above the range become equal, and background an object.
+    Logits far below it make no object, so the range ends there and its levels are finer.
     """
     lows, highs = [], []
     starts = np.cumsum([0, *(size**2 * anchors for size, anchors in zip(MAP_SIZES, ANCHORS_PER_CELL, strict=True))])
@@ -128,9 +130,12 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
         lows.append([float(part.min()) for part in parts])
         highs.append([float(part.max()) for part in parts])
     found = {}
-    for name, low, high in zip(head_names(network), np.mean(lows, 0), np.mean(highs, 0), strict=True):
-        low = max(low, high - _LOGITS_THAT_COUNT) if name.startswith("conf") else low
-        found[name] = with_exact_zero(float(low), float(high))
+    for name, low, high in zip(head_names(network), np.array(lows).T, np.array(highs).T, strict=True):
+        if name.startswith("conf"):
+            top = _ROOM * float(high.max())
+            found[name] = with_exact_zero(max(_ROOM * float(low.min()), top - _LOGITS_THAT_COUNT), top)
+        else:
+            found[name] = with_exact_zero(_ROOM * float(low.mean()), _ROOM * float(high.mean()))
     return found
 
 

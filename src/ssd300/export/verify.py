@@ -87,9 +87,9 @@ def verify(
     equal = detections = 0
     for picture in pictures:
         [ours], [theirs] = reference(picture[None]), exported(picture[None])
-        # np.maximum, not max: NaN stays NaN.
+        # np.maximum, not max: NaN stays NaN. Background is what the objects leave.
         boxes = float(np.maximum(boxes, _difference(ours[0], theirs[0], share)))
-        probabilities = float(np.maximum(probabilities, _difference(ours[1], theirs[1], share)))
+        probabilities = float(np.maximum(probabilities, _difference(ours[1][1:], theirs[1][1:], share)))
         if detect:
             expected, found, within = select(*theirs, **thresholds), detect(picture), TOLERANCE["float32"]
         else:

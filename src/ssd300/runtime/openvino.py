@@ -3,8 +3,8 @@
 import math
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from ssd300.errors import ModelError
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_pictures, check_process
-from ssd300.runtime.choice import choose
+from ssd300.runtime.blobs import blob_path, read_blob, source_key, write_blob
+from ssd300.runtime.choice import Choice, choose
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
-from ssd300.weights.catalog import cache_folder, load_state
-from ssd300.weights.checkpoint import read_int8
+from ssd300.weights.catalog import load_state
+from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
 
@@ -35,12 +36,20 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
     Raises ModelError for a file that cannot be used, ArgumentError for a precision that cannot be had.
     """
     choice = choose(path, precision)
-    if choice.path.suffix.lower() == ".xml":
-        model, metadata = read_graph(choice.path)
-    else:
-        state, metadata = load_state(choice.path)
-        model = build_graph(state, metadata, read_int8(choice.path) if choice.precision == "int8" else None)
+    if choice.precision == "int8":  # read and built only if its compiled form is not kept
+        metadata, source = read_metadata(choice.path), source_key(choice.path)
+        return OpenVINORuntime(
+            lambda: _load(choice)[0], metadata, "int8", threads=threads, reason=choice.reason, source=source
+        )
+    model, metadata = _load(choice)
     return OpenVINORuntime(model, metadata, choice.precision, threads=threads, reason=choice.reason)
+
+
+def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
+    if choice.path.suffix.lower() == ".xml":
+        return read_graph(choice.path)
+    state, metadata = load_state(choice.path)
+    return build_graph(state, metadata, read_int8(choice.path) if choice.precision == "int8" else None), metadata
 
 
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
@@ -97,29 +106,32 @@ class OpenVINORuntime:
     """A graph compiled for this CPU, twice if need be: one picture at once on all threads, or several side by side.
 
     Args:
-        model: what `build_graph` returns, or its quantized form.
+        model: what `build_graph` returns, or a function that returns it, called only if it must be compiled.
         precision: "f32", "bf16" or "int8"; the precision of OpenVINO is always set, its own default depends on the CPU.
         threads: CPU threads; None takes those that this process may use.
         throughput: several pictures side by side, one thread each, instead of one on all threads.
         reason: why this precision.
+        source: what the model was made from (`blobs.source_key`); its compiled form is then kept for the next start.
     """
 
     name, batch_size = "openvino", 1
 
     def __init__(
         self,
-        model: ov.Model,
+        model: ov.Model | Callable[[], ov.Model],
         metadata: ModelMetadata,
         precision: str,
         *,
         threads: int | None = None,
         throughput: bool = False,
         reason: str = "as asked for",
+        source: str = "",
     ) -> None:
         self.metadata, self.precision, self.reason = metadata, precision, reason
         self.threads = default_threads() if threads is None else threads
         self._model, self._throughput, self._pid = model, throughput, os.getpid()
-        self._compiled = _compile(model, precision, self.threads, throughput)
+        self._source = source
+        self._compiled = _compile(model, precision, self.threads, throughput, source)
         self._idle: list[Any] = []  # requests that no thread is using; list.pop and append are atomic
         self._creating = threading.Lock()
 
@@ -155,39 +167,41 @@ class OpenVINORuntime:
         if self._throughput or self.threads == 1:
             return self
         return OpenVINORuntime(
-            self._model, self.metadata, self.precision, threads=self.threads, throughput=True, reason=self.reason
+            self._model,
+            self.metadata,
+            self.precision,
+            threads=self.threads,
+            throughput=True,
+            reason=self.reason,
+            source=self._source,
         )
 
 
-def _compile(model: ov.Model, precision: str, threads: int, throughput: bool) -> Any:
-    """One picture a request: a fixed shape is compiled for at once, and side by side beats batches on CPUs."""
-    model = model.clone()
-    model.reshape([1, *PICTURE_SHAPE])
+def _compile(
+    model: ov.Model | Callable[[], ov.Model], precision: str, threads: int, throughput: bool, source: str
+) -> Any:
+    """One picture a request: a fixed shape is compiled for at once, and side by side beats batches on CPUs.
+
+    Float graphs compile as fast as they load, at several times the size, and are not kept.
+    """
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
     }
-    if precision == "int8" and (folder := _blob_folder()):
-        settings["CACHE_DIR"] = str(folder)
+    place = blob_path(source, settings, _core().get_property("CPU", "FULL_DEVICE_NAME")) if source else None
+    if place and (exported := read_blob(place)):
+        with suppress(RuntimeError):  # of another kind of OpenVINO: compiled anew
+            return _core().import_model(exported, "CPU", settings)
+    graph = model().clone() if callable(model) else model.clone()
+    graph.reshape([1, *PICTURE_SHAPE])
     try:
-        return _core().compile_model(model, "CPU", settings)
+        compiled = _core().compile_model(graph, "CPU", settings)
+        if place:
+            write_blob(place, compiled.export_model().getvalue())
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot compile the model in {precision}: {_first_line(error)}") from error
-
-
-def _blob_folder() -> Path | None:
-    """Where compiled INT8 graphs are kept, or None if that folder cannot be written.
-
-    OpenVINO's key covers weights, graph and its own version, so nothing stale is served, and several processes may
-    write at once. Float graphs compile as fast as they load, at several times the size, and are not kept.
-    """
-    folder = cache_folder() / "openvino"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
+    return compiled
 
 
 @cache

@@ -17,6 +17,7 @@ from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
 BUNDLED_FOLDER = Path(__file__).parent / "files"
+NO_FOLDER = Path(os.devnull) / "ssd300"  # of a user without a home: it cannot be made
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
@@ -66,7 +67,7 @@ _ENTRIES = (
         "detector",
         "nvidia_ssdpyt_amp_200703.pt",
         "see its page on NVIDIA NGC",
-        "AP 0.27 on COCO val2017 (published for its recipe)",
+        "AP 0.25 on COCO val2017 (its model card)",
         "https://api.ngc.nvidia.com/v2/models/nvidia/ssd_pyt_ckpt_amp/versions/20.06.0/files/nvidia_ssdpyt_amp_200703.pt",
     ),
     _imagenet("resnet18", "f37072fd", 44.7, 69.758),
@@ -91,23 +92,32 @@ def cache_folder() -> Path:
         return Path(chosen)
     from platformdirs import user_cache_dir
 
-    none = Path(os.devnull) / "ssd300"
     try:
         folder = Path(user_cache_dir("ssd300"))
     except RuntimeError:  # newer platformdirs; older ones give "~"
-        return none
-    return folder if folder.is_absolute() else none
+        return NO_FOLDER
+    return folder if folder.is_absolute() else NO_FOLDER
 
 
-def resolve(model: str | os.PathLike[str], *, offline: bool | None = None, force: bool = False) -> Path:
+def resolve(
+    model: str | os.PathLike[str], *, detector: bool = False, offline: bool | None = None, force: bool = False
+) -> Path:
     """The file of a model: a catalogue name (downloaded now if it must be), or a path, which is returned as it is.
 
-    offline: forbid any socket; None asks SSD300_OFFLINE. force: download again even if the file is there.
+    detector: refuse the name of a backbone, before anything is fetched. offline: forbid any socket; None asks
+    SSD300_OFFLINE. force: download again even if the file is there.
     Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
     """
+    _refuse_zip()
     entry = next((e for e in _ENTRIES if e.name == model), None)
     if entry is None:
         return _existing(Path(model))
+    if detector and entry.kind != "detector":
+        names = ", ".join(e.name for e in _ENTRIES if e.kind == "detector")
+        raise ModelError(
+            f"the model {entry.name!r} detects nothing, it is a point to start a training from "
+            f"(`ssd300 train --start {entry.name}`); models that detect: {names}"
+        )
     if entry.url is None:
         if not entry.path.is_file():
             raise ModelError(
@@ -135,6 +145,15 @@ def load_state(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
 
         return read_published(path)
     raise ModelError(f"{path}: its name ends in {suffix!r}, expected weights: {', '.join(SUFFIXES)}")
+
+
+def _refuse_zip() -> None:
+    """Raise ModelError where ssd300 was imported from inside a zip file: libraries cannot open what lies in there."""
+    if archive := next((folder for folder in BUNDLED_FOLDER.parents if folder.is_file()), None):
+        raise ModelError(
+            f"ssd300 was loaded from inside {archive}, where its model files cannot be opened: install it with pip, or "
+            "make a program with PyInstaller, whose hook ssd300 brings"
+        )
 
 
 def _existing(path: Path) -> Path:

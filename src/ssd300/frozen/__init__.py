@@ -1,0 +1,8 @@
+"""Hooks for PyInstaller, which finds them by the entry point `pyinstaller40`: `pyinstaller app.py` needs no options."""
+
+from pathlib import Path
+
+
+def get_hook_dirs() -> list[str]:
+    """Where the hooks lie."""
+    return [str(Path(__file__).parent)]

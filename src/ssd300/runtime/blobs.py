@@ -1,0 +1,77 @@
+"""Compiled INT8 graphs, kept so that the next start skips reading weights, building and compiling.
+
+A blob is a file of its sha256 and what OpenVINO exported: one that changed on the disk is dropped and made anew.
+Without a folder that can be written nothing is kept, one line says so, and detection goes on.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from ssd300.errors import OutputError
+from ssd300.files import sha256_of, write_whole
+from ssd300.runtime.cpu import cpu_flags, isa_cap
+from ssd300.weights.catalog import NO_FOLDER, cache_folder
+
+KEPT = 16  # blobs; the one used longest ago goes first
+_DIGEST_BYTES = 32
+_log = logging.getLogger("ssd300")
+
+
+def source_key(path: Path) -> str:
+    """What a model file holds, as a short text: a blob belongs to these bytes. Raises ModelError."""
+    files = [path, path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else [path]
+    return " ".join(sha256_of(file) for file in files)
+
+
+def blob_path(source: str, settings: Mapping[str, Any], device: str) -> Path | None:
+    """Where the blob of a model lies for these settings, OpenVINO and CPU; None where blobs cannot be kept."""
+    folder = _folder()
+    if folder is None:
+        return None
+    facts = [source, ov.get_version(), device, isa_cap() or "", *sorted(cpu_flags()), *map(str, settings.items())]
+    return folder / f"{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:32]}.blob"
+
+
+def read_blob(path: Path) -> bytes | None:
+    """The exported graph in a blob, or None if there is none or it is not as it was written."""
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+        path.touch() if content else None  # used just now
+    except OSError:
+        return None
+    digest, exported = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    return exported if exported and hashlib.sha256(exported).digest() == digest else None
+
+
+def write_blob(path: Path, exported: bytes) -> None:
+    """Keep an exported graph, whole or not at all; those used longest ago make room."""
+    try:
+        write_whole(path, hashlib.sha256(exported).digest() + exported)
+    except OutputError as error:
+        _say(str(error))
+        return
+    with suppress(OSError):  # other processes make room too
+        blobs = sorted(path.parent.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)
+        for blob in blobs[:-KEPT]:
+            blob.unlink(missing_ok=True)
+
+
+def _folder() -> Path | None:
+    folder = cache_folder()
+    if folder == NO_FOLDER:
+        _say("this user has no home folder: set SSD300_CACHE to a folder for caches")
+        return None
+    return folder / "openvino"
+
+
+@cache
+def _say(reason: str) -> None:
+    """One line a process and reason, on stderr unless the program handles the logger `ssd300`."""
+    _log.warning("compiled models are not kept, so each start takes longer: %s", reason)

@@ -1,0 +1,116 @@
+"""Compiled INT8 graphs on the disk: used, healed, and never in the way of a detection."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ssd300.runtime import blobs, openvino
+from ssd300.runtime.openvino import load_openvino
+from ssd300.weights.checkpoint import read_checkpoint, write_int8
+from ssd300.weights.int8 import Int8, activation_names
+
+PICTURE = np.random.default_rng(0).integers(0, 256, (1, 300, 300, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model(seeded_checkpoint, tmp_path_factory):
+    """The seeded model with some INT8 ranges that "passed"."""
+    from dataclasses import replace
+
+    from ssd300.architecture import architecture
+
+    _, metadata = read_checkpoint(seeded_checkpoint)
+    network = architecture(metadata.backbone, metadata.num_classes)
+    path = tmp_path_factory.mktemp("blobs") / "m.safetensors"
+    ranges = Int8(dict.fromkeys(activation_names(network), (-4.0, 4.0)))
+    write_int8(seeded_checkpoint, path, replace(metadata, training={"quantization": {"passed": True}}), ranges)
+    return path
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Counts how often a graph was built."""
+    calls = []
+    build = openvino.build_graph
+    monkeypatch.setattr(openvino, "build_graph", lambda *given: calls.append(1) or build(*given))
+    return calls
+
+
+def answer(path):
+    [(boxes, probabilities)] = load_openvino(path, threads=1).infer(PICTURE)
+    return boxes, probabilities
+
+
+def test_a_second_start_takes_the_blob_and_a_flipped_bit_heals(model, built, own_cache):
+    first = answer(model)
+    [blob] = (own_cache / "openvino").iterdir()
+    again = answer(model)
+    assert len(built) == 1
+    whole = blob.read_bytes()
+    draw = np.random.default_rng(1)
+    for place in draw.integers(0, len(whole), 3).tolist():
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(draw.integers(8))
+        blob.write_bytes(damaged)
+        assert all((a == b).all() for a, b in zip(answer(model), first, strict=True))
+        assert blobs.read_blob(blob) is not None  # written anew
+    assert len(built) == 4
+    assert all((a == b).all() for a, b in zip(again, first, strict=True))
+
+
+def test_blobs_that_are_not_whole_are_not_read(tmp_path):
+    path = tmp_path / "a.blob"
+    assert blobs.read_blob(path) is None
+    blobs.write_blob(path, b"graph")
+    assert blobs.read_blob(path) == b"graph"
+    for content in (b"", b"short", path.read_bytes()[:-1]):
+        path.write_bytes(content)
+        assert blobs.read_blob(path) is None
+    path.unlink()
+    os.mkfifo(path)
+    assert blobs.read_blob(path) is None
+
+
+def test_the_one_used_longest_ago_makes_room(tmp_path):
+    for i in range(blobs.KEPT + 2):
+        blobs.write_blob(tmp_path / f"{i}.blob", b"x")
+        os.utime(tmp_path / f"{i}.blob", (i, i))
+    assert len(list(tmp_path.iterdir())) == blobs.KEPT
+    assert not (tmp_path / "0.blob").exists()
+
+
+DETECT = """
+import sys
+import platformdirs
+from ssd300 import Detector
+def nowhere(name):
+    if sys.argv[2] == "raises":
+        raise RuntimeError("could not determine the home directory")
+    return "~/.cache/" + name
+if sys.argv[2]:
+    platformdirs.user_cache_dir = nowhere
+print(Detector.load(sys.argv[1], threads=1).runtime.precision)
+"""
+
+
+@pytest.mark.parametrize(
+    ("home", "cache", "words"),
+    [
+        ("raises", "", "this user has no home folder: set SSD300_CACHE"),
+        ("tilde", "", "this user has no home folder: set SSD300_CACHE"),
+        ("", "/dev/null/cache", "cannot be written"),
+        ("", "/proc/cache", "cannot be written"),
+    ],
+)
+def test_without_a_cache_it_says_so_in_one_line_and_detects(home, cache, words, model, tmp_path):
+    command = [sys.executable, "-c", DETECT, str(model), home]
+    environment = os.environ | {"SSD300_CACHE": cache}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "int8\n"), done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith("compiled models are not kept")
+    assert words in line
+    assert not any(tmp_path.iterdir())
