@@ -220,6 +220,14 @@ def test_what_is_cut_off_is_damaged(planar, dtype, photo):
             decode_image(behind, name="x")
 
 
+def test_a_tag_of_more_values_than_bytes_is_damage(photo):
+    data = bytearray(tiff((photo, {}), order=">", big=True))
+    entry = data.index(struct.pack(">HHQ", 284, 3, 1))
+    data[entry + 4 : entry + 12] = struct.pack(">Q", 2**40)
+    with pytest.raises(ImageError, match="damaged or cut off TIFF"):
+        decode_image(bytes(data), name="x")
+
+
 def test_libtiff_and_pillow_write_no_lines(photo, capfd, caplog):
     deflate = bytearray(tiff((photo, {"compression": "deflate"})))
     deflate[40:80] = b"\xff" * 40

@@ -63,8 +63,10 @@ class Directory:
         return values[0] if values else default
 
     def raw(self, tag: int) -> tuple[int, int, bytes]:
-        """(type, number of values, their bytes) of a tag."""
+        """(type, number of values, their bytes) of a tag. Raises BrokenTIFFError."""
         kind, count, where = self.entries[tag]
+        if count > len(self.data):
+            raise BrokenTIFFError(f"the values of tag {tag} lie beyond the end")
         return kind, count, self.data[where : where + count * _SIZES.get(kind, 1)]
 
     @property

@@ -46,9 +46,9 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
     try:
         directory = tiff.full_picture(data)
         layout = tiff_samples.layout_of(directory)
+        content = tiff.beginning_with(directory)
     except BrokenTIFFError:
         return TIFFPicture(data)
-    content = tiff.beginning_with(directory)
     # Bands without colours: Pillow takes the first for grey if they lie in planes, and refuses them else.
     bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
     needed = bands or (layout is not None and tiff_samples.is_needed(layout))
