@@ -780,3 +780,17 @@ def test_the_helpers_write_what_they_say(tmp_path: Path) -> None:
         assert load_dataset(root).notes == ()
     append(tmp_path / "yolo/labels/a.txt", "0 0.5 0.5 0.5 0.5\n")
     assert found(load_dataset(tmp_path / "yolo")) != TRUTH
+
+
+def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
+    assert any("3 pictures of" in words and "are trained on, too" in words for words in usable_sets(tmp_path).said)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_cut_annotation_file_says_where(tmp_path: Path, share: float) -> None:
+    text = json.dumps(coco_content())
+    write(tmp_path / "annotations.json", text[: int(len(text) * share)])
+    for path in (tmp_path, tmp_path / "annotations.json"):
+        with pytest.raises(DatasetError, match=r"annotations\.json, line 1, column \d+: not valid JSON"):
+            load_dataset(path)

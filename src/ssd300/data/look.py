@@ -6,7 +6,7 @@ from typing import Protocol
 from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.copying import Copier
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import child, entries
+from ssd300.data.files import child, entries, with_suffix
 from ssd300.data.parts import Part
 from ssd300.data.unread import named
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
@@ -82,9 +82,20 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def _broken_json(path: Path) -> str:
+    """What is wrong with the only .json file at a path, if something is; a cut one looks like no format."""
+    files = [path] if path.is_file() else with_suffix(path, ".json")
+    if len(files) == 1 and files[0].suffix.lower() == ".json":
+        try:
+            coco.parse(files[0])
+        except DatasetError as error:
+            return f"{error}."
+    return ""
+
+
 def _nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = named(path)
+    hint = named(path) or _broken_json(path)
     if path.is_file():
         known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
         return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"

@@ -14,18 +14,20 @@ from ssd300.errors import ArgumentError, DatasetError
 AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
 
 
-def split_dataset(dataset: Dataset, share: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
+def split_dataset(
+    dataset: Dataset, share: float = 0.2, seed: int = 0, groups: list[list[int]] | None = None
+) -> tuple[Dataset, Dataset]:
     """(train, val): about `share` of the pictures of every class, and of those without boxes, go to val.
 
     The rarest class is dealt out first, so that it is not left to chance (after Sechidis et al., On the Stratification
     of Multi-Label Data, 2011). Pictures of equal files stay together. The same pictures, share and seed give the same
-    split. Both keep the order of the whole.
+    split. Both keep the order of the whole. `groups` are those of `groups_of_equal_files`, if they are known.
     """
     if not 0 < share < 1:
         raise ArgumentError(f"the validation share must lie between 0 and 1, got {share}")
     if len(dataset) < 2:
         raise DatasetError(f"{dataset.name}: {len(dataset)} picture(s) cannot be split into training and validation")
-    groups = groups_of_equal_files(dataset)
+    groups = groups_of_equal_files(dataset) if groups is None else groups
     held_out = draw(dataset, share, seed)
     for group in groups:
         held_out[group] = held_out[group[0]]

@@ -94,13 +94,20 @@ def arrange(
                 "some of their pictures to training, or leave them out"
             )
         refuse_unusable(held_out, allow_lost=allow_lost)
+        known = {picture.path for picture in whole.pictures if picture.payload is None}
+        both = sum(picture.path in known for picture in held_out.pictures)
+        if both:
+            sentences.append(
+                f"{both} pictures of {held_out.name} are trained on, too: its AP counts them as if learned"
+            )
         return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *_worth_saying(held_out)))
-    together = sum(len(group) - 1 for group in groups_of_equal_files(whole))
+    groups = groups_of_equal_files(whole)
+    together = sum(len(group) - 1 for group in groups)
     if together:
         sentences.append(
             f"{together} pictures are there more than once (`ssd300 data check` lists them); kept together"
         )
-    return UsableSets(*split_dataset(whole, share, seed), tuple(sentences))
+    return UsableSets(*split_dataset(whole, share, seed, groups), tuple(sentences))
 
 
 def unknown_classes(train: Dataset, val: Dataset) -> list[str]:

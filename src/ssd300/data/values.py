@@ -14,6 +14,8 @@ def whole(value: Any) -> int | None:
     >>> whole(3), whole("3"), whole(3.0), whole("3.0"), whole(3.5), whole(True), whole("x")
     (3, 3, 3, 3, None, None, None)
     """
+    if type(value) is int and -LARGEST < value < LARGEST:
+        return value
     if isinstance(value, str) and len(value) < 40:
         try:
             value = int(value)
@@ -26,13 +28,13 @@ def whole(value: Any) -> int | None:
 
 def number(value: Any) -> float | None:
     """A finite or infinite number, also one written as text; None for anything else."""
+    if isinstance(value, float):
+        return value
     if isinstance(value, str) and len(value) < 400:
         try:
             return float(value)
         except ValueError:
             return None
-    if isinstance(value, float):
-        return value
     return float(value) if type(value) is int and abs(value) < LARGEST else None
 
 

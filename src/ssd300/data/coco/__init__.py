@@ -1,7 +1,7 @@
 """The room of COCO JSON: find, read and write data sets of this format."""
 
 from ssd300.data.coco.find import find
-from ssd300.data.coco.read import read, read_coco
+from ssd300.data.coco.read import parse, read, read_coco
 from ssd300.data.coco.write import write, write_coco, write_split
 
-__all__ = ["find", "read", "read_coco", "write", "write_coco", "write_split"]
+__all__ = ["find", "parse", "read", "read_coco", "write", "write_coco", "write_split"]

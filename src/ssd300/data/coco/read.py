@@ -9,14 +9,13 @@ Key points and other fields are not used; a note says how many there were.
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssd300.data.coco.classes import read_classes
-from ssd300.data.coco.masks import box_of_segmentation
+from ssd300.data.coco.entries import box_of, known_id, picture_id, problem_of, short
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
 from ssd300.data.files import PictureFinder, child, folder_name, picture_size, read_file
 from ssd300.data.fitting import fit_with_notes
@@ -143,7 +142,7 @@ class _Reader:
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
             file_name = image.get("file_name") if isinstance(image, dict) else None
             if image_id is None or not isinstance(file_name, str) or not file_name.strip() or "\0" in file_name:
-                words = f"image {position} is {_short(image)}; want an `id` and a `file_name`"
+                words = f"image {position} is {short(image)}; want an `id` and a `file_name`"
                 self.note("malformed entry", "fault", "", "", words)
                 continue
             if image_id in self.position_of:
@@ -179,14 +178,14 @@ class _Reader:
         rows, seen, of_picture = self.rows, set[int](), Counter[int]()
         for position, annotation in enumerate(annotations):
             where = str(annotation.get("id", f"#{position}") if isinstance(annotation, dict) else f"#{position}")
-            box = _box(annotation) if isinstance(annotation, dict) else None
-            problem = _problem(annotation, box, self.position_of, classes)
+            box = box_of(annotation) if isinstance(annotation, dict) else None
+            problem = problem_of(annotation, box, self.position_of, classes)
             if problem is not None:
                 self.note(problem[0], "fault", self._picture_name(annotation), where, problem[1])
                 continue
             at = self.position_of[known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
             if at is None:
-                words = f"left out: its picture, image_id {_short(annotation['image_id'])}, cannot be used"
+                words = f"left out: its picture, image_id {short(annotation['image_id'])}, cannot be used"
                 self.note("box without picture", "refused", self._picture_name(annotation), where, words)
                 continue
             of_picture[at] += 1
@@ -248,67 +247,3 @@ def picture_folders(annotation_file: Path) -> list[Path]:
         folders += [inner / name for inner in images for name in stems]
         folders += [*images, base]
     return folders
-
-
-def picture_id(value: Any) -> int | str | None:
-    """The id of a picture: text as it is, a number that is whole; None for anything else."""
-    return value if isinstance(value, str) else whole(value)
-
-
-def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int | str | None:
-    """The key among `known` that a value stands for: 7, "7" and 7.0 are one, where there is not each by itself."""
-    if not isinstance(value, str | int | float):
-        return None
-    for key in (picture_id(value), whole(value), str(whole(value))):
-        if key is not None and key in known:
-            return key
-    return None
-
-
-def _box(annotation: dict[str, Any]) -> list[float] | None:
-    """[x, y, width, height]: `bbox`, else that of the segmentation; None where there is neither."""
-    box = annotation.get("bbox")
-    if box in (None, []) and annotation.get("segmentation"):
-        return box_of_segmentation(annotation["segmentation"])
-    values = [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else []
-    return [value for value in values if value is not None] if len(values) == 4 and None not in values else None
-
-
-def _problem(
-    annotation: Any, box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
-) -> tuple[str, str] | None:
-    """(kind, words) of what makes an annotation unusable, or None."""
-    if not isinstance(annotation, dict):
-        return "malformed entry", f"the annotation is {_short(annotation)}; want an object"
-    image_id, class_id = annotation.get("image_id"), annotation.get("category_id")
-    if known_id(image_id, known) is None:
-        return "unknown image id", f"image_id {_short(image_id)} is not the id of any entry of `images`"
-    if whole(class_id) not in classes.position_of_id:
-        known_ids = ", ".join(map(str, classes.ids[:10])) + (", ..." if len(classes) > 10 else "")
-        return "unknown class id", f"category_id {_short(class_id)} is not the id of any category (known: {known_ids})"
-    if box is None:
-        given = annotation.get("bbox")
-        if given is None and "segmentation" in annotation:
-            return "malformed box", f"no `bbox`, and no outline in `segmentation`: {_short(annotation['segmentation'])}"
-        return "malformed box", f"bbox is {_short(given)}; want four numbers [x, y, width, height] in pixels"
-    for key in ("area", "score"):
-        if annotation.get(key) is None:
-            continue
-        value = number(annotation[key])
-        if value is None:
-            return "malformed entry", f"{key} is {_short(annotation[key])}; want a number"
-        if not isfinite(value):
-            return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
-        if key == "area" and value < 0:
-            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
-    for key in ("iscrowd", "ignore"):
-        if flag(annotation.get(key)) is None:
-            return "malformed entry", f"{key} is {_short(annotation[key])}; want 0 or 1"
-    if whole(annotation.get("id", 0)) is None:
-        return "malformed entry", f"the annotation id is {_short(annotation['id'])}; want an integer"
-    return None
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import Bool, Float64
-from ssd300.data.coco.read import known_id, parse, picture_id
+from ssd300.data.coco.entries import known_id, picture_id
+from ssd300.data.coco.read import parse
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.numbers import rounded, shortest

@@ -1,0 +1,76 @@
+"""Single entries of a COCO file: their ids and boxes, and what makes one unusable."""
+
+import json
+from math import isfinite
+from typing import Any
+
+from ssd300.data.coco.masks import box_of_segmentation
+from ssd300.data.values import flag, number, whole
+from ssd300.labels import ClassList
+
+
+def picture_id(value: Any) -> int | str | None:
+    """The id of a picture: text as it is, a number that is whole; None for anything else."""
+    return value if isinstance(value, str) else whole(value)
+
+
+def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int | str | None:
+    """The key among `known` that a value stands for: 7, "7" and 7.0 are one, where there is not each by itself."""
+    if type(value) is int and value in known:
+        return value
+    if not isinstance(value, str | int | float):
+        return None
+    for key in (picture_id(value), whole(value), str(whole(value))):
+        if key is not None and key in known:
+            return key
+    return None
+
+
+def box_of(annotation: dict[str, Any]) -> list[float] | None:
+    """[x, y, width, height]: `bbox`, else that of the segmentation; None where there is neither."""
+    box = annotation.get("bbox")
+    if box in (None, []) and annotation.get("segmentation"):
+        return box_of_segmentation(annotation["segmentation"])
+    values = [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else []
+    return [value for value in values if value is not None] if len(values) == 4 and None not in values else None
+
+
+def problem_of(
+    annotation: Any, box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
+) -> tuple[str, str] | None:
+    """(kind, words) of what makes an annotation unusable, or None."""
+    if not isinstance(annotation, dict):
+        return "malformed entry", f"the annotation is {short(annotation)}; want an object"
+    image_id, class_id = annotation.get("image_id"), annotation.get("category_id")
+    if known_id(image_id, known) is None:
+        return "unknown image id", f"image_id {short(image_id)} is not the id of any entry of `images`"
+    if whole(class_id) not in classes.position_of_id:
+        known_ids = ", ".join(map(str, classes.ids[:10])) + (", ..." if len(classes) > 10 else "")
+        return "unknown class id", f"category_id {short(class_id)} is not the id of any category (known: {known_ids})"
+    if box is None:
+        given = annotation.get("bbox")
+        if given is None and "segmentation" in annotation:
+            return "malformed box", f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
+        return "malformed box", f"bbox is {short(given)}; want four numbers [x, y, width, height] in pixels"
+    for key in ("area", "score"):
+        if annotation.get(key) is None:
+            continue
+        value = number(annotation[key])
+        if value is None:
+            return "malformed entry", f"{key} is {short(annotation[key])}; want a number"
+        if not isfinite(value):
+            return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
+        if key == "area" and value < 0:
+            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
+    for key in ("iscrowd", "ignore"):
+        if flag(annotation.get(key)) is None:
+            return "malformed entry", f"{key} is {short(annotation[key])}; want 0 or 1"
+    if whole(annotation.get("id", 0)) is None:
+        return "malformed entry", f"the annotation id is {short(annotation['id'])}; want an integer"
+    return None
+
+
+def short(value: Any) -> str:
+    """A value as it stands in the file, cut to what a message can show."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
