@@ -40,7 +40,12 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
         (["--out", "m.safetensors", "--no-nms"], "--nms is for onnx"),
         (["--out", "m.onnx", "--classes", "a"], "--classes is for safetensors, not for onnx"),
         (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (background not counted), --classes gives 1"),
-        (["--out", "m.safetensors", "--int8"], "--int8 is for onnx and openvino, not for safetensors"),
+        (["--out", "m.safetensors", "--int8"], "--int8 is for onnx, openvino, triton and ovms, not for safetensors"),
+        (["--out", "m.onnx", "--format", "triton"], "--format triton writes a folder"),
+        (
+            ["--out", "m.x", "--format", "ovms", "--dynamic-batch"],
+            "--dynamic-batch is for onnx, pt2 and triton",
+        ),
         (["--out", "m.onnx", "--int8"], "holds no INT8 ranges; make them with `ssd300 quantize"),
         (["--out", "m.onnx", "--no-nms", "--conf", "0.3"], "--score-threshold is fixed"),
         (["--out", "m.onnx", "--opset", "9"], "opset is 9: expected 17 to"),
@@ -54,6 +59,18 @@ def test_what_does_not_go_together_is_said(options, words, seeded_checkpoint, tm
     assert result.returncode == 2
     assert words in result.stderr
     assert not any(tmp_path.iterdir())
+
+
+def test_writes_a_model_repository_once(seeded_checkpoint, tmp_path):
+    command = ["--model", seeded_checkpoint, "--out", tmp_path / "r", "--format", "triton"]
+    result = run(*command)
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path / 'r'}\n"), result.stderr
+    names = {path.name for path in (tmp_path / "r").rglob("*") if path.is_file()}
+    assert names == {"config.pbtxt", "labels.txt", "model.onnx"}
+    again = run(*command)
+    assert again.returncode == 2
+    assert "takes a new or an empty folder" in again.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
 def test_never_over_the_model_itself(seeded_checkpoint):

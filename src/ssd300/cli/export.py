@@ -18,6 +18,8 @@ class Format(StrEnum):
     safetensors = "safetensors"
     pt2 = "pt2"
     html = "html"
+    triton = "triton"
+    ovms = "ovms"
 
 
 class Input(StrEnum):
@@ -37,11 +39,15 @@ TAKES = {
     Format.safetensors: {"half", "classes"},
     Format.pt2: {"dynamic_batch"},
     Format.html: {"half", "web_runtime"},
+    Format.triton: {"dynamic_batch", "half", "int8", "score_threshold", "iou_threshold", "max_detections"},
+    Format.ovms: {"half", "int8", "score_threshold", "iou_threshold", "max_detections"},
 }  # fmt: skip
 
 
 def export(
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors, .pt2 or .html.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors, .pt2, .html; or a folder.")
+    ],
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     format: Annotated[Format | None, typer.Option(help="What to write.  [default: by the ending of --out]")] = None,
     nms: Annotated[
@@ -151,6 +157,10 @@ def _class_names(text: str) -> list[str]:
 
 def _format(out: Path, format: Format | None) -> Format:
     by_suffix = next((known for known, suffix in SUFFIXES.items() if suffix == out.suffix.lower()), None)
+    if format in (Format.triton, Format.ovms):
+        if by_suffix is not None:
+            raise ArgumentError(f"--out is {out}: --format {format.value} writes a folder; give its name")
+        return format
     if by_suffix is None or format not in (None, by_suffix):
         expected = SUFFIXES[format] if format else ", ".join(SUFFIXES.values())
         raise ArgumentError(f"--out is {out}: expected a name that ends in {expected}")
@@ -161,6 +171,7 @@ def _check(format: Format, given: dict[str, Any]) -> None:
     for name in given:
         if name not in TAKES[format]:
             able = " and ".join(known for known, names in TAKES.items() if name in names)
+            able = able.replace(" and ", ", ", able.count(" and ") - 1)
             raise ArgumentError(f"--{name.replace('_', '-')} is for {able}, not for {format.value}: leave it out")
     thresholds = [n for n in ("score_threshold", "iou_threshold", "max_detections") if n in given]
     if given.get("nms") is False and thresholds:
@@ -176,6 +187,11 @@ def _write(format: Format, state: Any, metadata: Any, out: Path, given: dict[str
     if format is Format.onnx:
         int8 = given.pop("int8", None)
         return export_onnx(state, metadata, out, OnnxOptions(**given), int8=int8, pictures=pictures)
+    if format in (Format.triton, Format.ovms):
+        from ssd300.export.servers import export_server
+
+        int8 = given.pop("int8", None)
+        return export_server(state, metadata, out, format.value, OnnxOptions(**given), int8=int8, pictures=pictures)
     if format is Format.openvino:
         return export_openvino(state, metadata, out, pictures=pictures, **given)
     if format is Format.html:

@@ -1,0 +1,96 @@
+"""A model as the repository that another server reads: NVIDIA's Triton, or OpenVINO's model server (OVMS).
+
+FOLDER/config.json                 OVMS: which models there are
+FOLDER/ssd300/config.pbtxt         Triton: inputs and outputs
+FOLDER/ssd300/labels.txt           class names, one a line, in the order of the output `labels`
+FOLDER/ssd300/1/model.onnx         version 1, with the rule of selection inside
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ssd300.errors import OutputError
+from ssd300.export.files import export_onnx
+from ssd300.export.onnx import OnnxOptions
+from ssd300.export.verify import Verification
+from ssd300.files import unwritable
+from ssd300.priors import IMAGE_SIZE
+from ssd300.weights.int8 import Int8
+from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import State
+
+NAME = "ssd300"  # what clients call the model
+MOST_PICTURES = 16  # that Triton puts into one call of a model with an open batch
+
+
+def export_server(
+    state: State,
+    metadata: ModelMetadata,
+    folder: Path,
+    server: str,
+    options: OnnxOptions | None = None,
+    *,
+    int8: Int8 | None = None,
+    pictures: Iterable[Any] = (),
+) -> Verification:
+    """Write a model repository for a server, "triton" or "ovms".
+
+    `options` are those of its ONNX file, with NMS inside and uint8 pictures. The folder appears when it is whole.
+    Raises OutputError: it is there and not empty, or cannot be written; ModelError, ArgumentError, MissingExtraError
+    as `export_onnx` does.
+    """
+    options = options or OnnxOptions()
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise OutputError(f"{folder}: is there already; a model repository takes a new or an empty folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+            whole = Path(scratch) / "repository"
+            model = whole / NAME
+            (model / "1").mkdir(parents=True)
+            result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
+            (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
+            if server == "triton":
+                (model / "config.pbtxt").write_text(triton_config(metadata, options), "utf-8")
+            else:
+                (whole / "config.json").write_text(ovms_config(), "utf-8")
+            os.replace(whole, folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return result
+
+
+def triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
+    """The text of config.pbtxt: Triton's `ModelConfig`. With an open batch the first dimension is Triton's own."""
+    count, batched = options.max_detections, options.dynamic_batch
+    first = [] if batched else [1]
+    picture = [*first, IMAGE_SIZE, IMAGE_SIZE, 3]
+    outputs = {"boxes": ("FP32", [*first, count, 4]), "scores": ("FP32", [*first, count])}
+    outputs |= {"labels": ("INT32", [*first, count])}
+    lines = [
+        f"# SSD300 with {metadata.backbone}. RGB, the whole picture stretched to {IMAGE_SIZE}x{IMAGE_SIZE}, 0..255.",
+        "# Boxes: left, top, right, bottom in 0..1 of the picture. labels.txt names the labels, from 0.",
+        f'name: "{NAME}"',
+        'backend: "onnxruntime"',
+        f"max_batch_size: {MOST_PICTURES if batched else 0}",
+        _tensor("input", "pictures", "UINT8", picture),
+        *(_tensor("output", name, kind, dims) for name, (kind, dims) in outputs.items()),
+        # One number a picture: Triton has no tensor without dimensions, so it is given one and told the true shape.
+        _tensor("output", "num_detections", "INT32", [1], " reshape { shape: [ ] }" if batched else ""),
+        "instance_group [ { kind: KIND_CPU } ]",
+        *(["dynamic_batching { }"] if batched else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tensor(role: str, name: str, kind: str, dims: list[int], more: str = "") -> str:
+    return f'{role} [ {{ name: "{name}" data_type: TYPE_{kind} dims: {dims}{more} }} ]'
+
+
+def ovms_config() -> str:
+    """The text of config.json. OVMS sees the folder as /models, as its documentation mounts it."""
+    return json.dumps({"model_config_list": [{"config": {"name": NAME, "base_path": f"/models/{NAME}"}}]}, indent=1)
