@@ -1,0 +1,30 @@
+# ssd300 serve in a container: no torch, no packages of the system, an ordinary user, a root that may be read-only.
+#   docker build -t ssd300 .                      pictures
+#   docker build -t ssd300:video --target video . and the tools for films
+#   docker run --rm -p 8000:8000 --read-only --cap-drop ALL ssd300
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE CHANGELOG.md hubconf.py ./
+COPY src src
+RUN python -m venv /opt/ssd300 \
+ && /opt/ssd300/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[serve]'
+
+FROM build AS build-video
+RUN /opt/ssd300/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[serve,video]'
+
+FROM python:3.13-slim AS base
+ENV PATH=/opt/ssd300/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SSD300_OFFLINE=1 SSD300_CACHE=/tmp/ssd300
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+ENTRYPOINT ["ssd300"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
+
+FROM base AS video
+COPY --from=build-video /opt/ssd300 /opt/ssd300
+
+FROM base AS serve
+COPY --from=build /opt/ssd300 /opt/ssd300

@@ -1,0 +1,53 @@
+"""The files of deployment: what they say fits what the server does."""
+
+import json
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_board_asks_only_for_numbers_that_there_are(client, png) -> None:
+    client.detect(png)
+    client.detect(b"")
+    told = client.ask("GET", "/metrics").data.decode()
+    board = json.loads((ROOT / "deploy" / "grafana" / "ssd300.json").read_text())
+    asked = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"\b((?:ssd300|process)_\w+)", target["expr"])
+    }
+    families = set(re.findall(r"^# TYPE (\S+)", told, re.M))
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= families
+
+
+def test_compose_mounts_files_that_exist_and_opens_nothing_to_others() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        for volume in service.get("volumes", []):
+            assert (ROOT / volume.split(":")[0]).exists()
+    assert services["ssd300"]["read_only"]
+
+
+def test_kubernetes_probes_addresses_that_answer(client) -> None:
+    documents = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text()))
+    [deployment] = [one for one in documents if one["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert client.ask("GET", container[probe]["httpGet"]["path"]).status == 200
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_the_dockerfile_names_what_there_is() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    for names in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M):
+        assert all((ROOT / name).exists() for name in names.split())
+    assert "apt" not in text
+    assert re.findall(r"^USER (\d+)", text, re.M) == ["10001"]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    copied = {name for names in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) for name in names.split()}
+    assert {f"!{name}" for name in copied} <= set(ignored)
