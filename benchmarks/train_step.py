@@ -1,12 +1,16 @@
 """Training speed: our step against the same step in plain eager torch, and the loader against what a step consumes.
 
     python benchmarks/train_step.py [--backbone resnet50] [--batch-size 16] [--steps 7]
+    python benchmarks/train_step.py --device cuda [--data PACK] [--batch-size 64] [--compile] [--augment-on device]
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and its
 update as one would write them in torch, "ours" adds what `ssd300 train` does: freed memory is kept, the heads skip
 gradients of zero, shortcuts are added in place, the update is one fused pass. Each runs in a process of its own; the
 median step counts, after steps in which memory settles. `ssd300 benchmark --what train-step` and `--what loader`
 measure ours alone.
+
+With --device it prints what that device makes of it instead (`train_rates.py`): pictures a second of step, loader and
+both for ResNet-18 and 50, the share of the device's own bfloat16 peak, and the share of a step that the loss takes.
 """
 
 import argparse
@@ -72,13 +76,25 @@ def measured_ms(kind: str, options: argparse.Namespace, backbone: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--backbone", help="resnet50; with --device resnet18 and resnet50")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--device", help="cpu, cuda: the rates of this device")
+    parser.add_argument("--data", help="a packed data set; else synthetic JPEGs")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--augment-on", choices=["loader", "device"], default="loader")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--recipe", default="published")
     parser.add_argument("--run", choices=["plain", "ours"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    recipe = resolve_recipe(options.recipe, batch_size=options.batch_size)
+    recipe = resolve_recipe(options.recipe, batch_size=options.batch_size, augment_on=options.augment_on)
+    if options.device:
+        from train_rates import print_rates
+
+        backbones = [options.backbone] if options.backbone else ["resnet18", "resnet50"]
+        print_rates(options.device, backbones, recipe, options.data, options.workers, options.steps, options.compile)
+        return
+    options.backbone = options.backbone or "resnet50"
     if options.run:
         print(json.dumps(step_ms(options.run, options.backbone, recipe, options.steps)))
         return

@@ -123,3 +123,27 @@ def test_killed_while_writing_never_breaks_a_file(squares, tmp_path):
     assert done >= 20
     assert len(set(out.glob(".last.pt.*"))) <= 1  # what was left is removed by the next one
     assert len(read_coco(data)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="processes are killed by POSIX signals")
+def test_a_killed_reader_costs_nothing(squares, tmp_path):
+    """As the kernel does when memory runs out: the step before is saved, and the message says how to go on."""
+    data, out = written(squares, tmp_path), tmp_path / "run"
+    run = command(data, out, "--batch-size", "2", "--epochs", "500", "--validate-every", "1000", "--log-every", "1")
+    run[run.index("--workers") + 1] = "1"
+    process = subprocess.Popen(run, stderr=subprocess.PIPE, text=True)
+    try:
+        assert any(" step " in line for line in process.stderr)
+        children = subprocess.run(
+            ["ps", "--ppid", str(process.pid), "-o", "pid=,args="], capture_output=True, text=True
+        )
+        reader = next(line.split()[0] for line in children.stdout.splitlines() if "spawn_main" in line)
+        os.kill(int(reader), signal.SIGKILL)
+        _, words = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 2, words
+    assert "a process that reads pictures was killed, often because memory ran out" in words
+    assert f"the state is saved: go on with --out {out} --resume" in words
+    assert load_state(out)["progress"]["step"] > 0

@@ -186,7 +186,7 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
         except RuntimeError as error:
             if str(error).startswith("DataLoader worker"):
                 raise ReaderLostError(
-                    f"a process that reads pictures was killed, often for want of memory ({error})"
+                    f"a process that reads pictures was killed, often because memory ran out ({error})"
                 ) from error
             raise
         if isinstance(batch, SSD300Error):
