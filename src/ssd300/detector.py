@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
-from ssd300.flow import Failure, detect_each, detect_one
+from ssd300.flow import Failure, detect_each, detect_one, detect_tiled
 from ssd300.images.source import expand
 from ssd300.labels import ClassList
 from ssd300.options import DetectKeywords, DetectOptions
@@ -108,7 +108,10 @@ class Detector:
         Raises ImageError or DownloadError for the source, DatasetError for a data set's picture whose size is not that
         of its annotations, ArgumentError for the rest.
         """
-        return detect_one(self.runtime, source, self._checked(options, changes))
+        checked = self._checked(options, changes)
+        if checked.tiles is not None:
+            return detect_tiled(self._runtime_of, source, checked, 2 * self.runtime.threads)
+        return detect_one(self.runtime, source, checked)
 
     def detect_many(
         self,

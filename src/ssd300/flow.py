@@ -29,6 +29,7 @@ from ssd300.options import DetectOptions
 from ssd300.pipeline import in_order
 from ssd300.postprocess import select
 from ssd300.runtime.base import Candidates, Runtime
+from ssd300.tiles import Views, Window, cut_sides, merge, tile_windows
 
 Answer = TypeVar("Answer")
 SOURCE_ERRORS = (ImageError, DownloadError, DatasetError)  # of one picture: a batch may go on after it
@@ -123,10 +124,68 @@ def finish(candidates: Candidates, prepared: Prepared, options: DetectOptions, c
 
 
 def detect_one(runtime: Runtime, source: Any, options: DetectOptions) -> Detections:
-    """The three steps for one picture."""
+    """The three steps for one picture; with `options.tiles` for each of its tiles."""
+    if options.tiles is not None:
+        return detect_tiled(lambda _: runtime, source, options, threads=1)
     prepared = prepare(source, options)
     [candidates] = runtime.infer(prepared.pixels[None], options.score_threshold)
     return finish(candidates, prepared, options, runtime.metadata.classes)
+
+
+def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: DetectOptions, threads: int) -> Detections:
+    """One picture in tiles, which `threads` take through the three steps; `tiles.merge` makes one answer of theirs.
+
+    The pixels are decoded once, and tiles are views of them. A picture that one tile holds is looked at as without.
+    """
+    plain = replace(options, tiles=None)
+    value = source.value if isinstance(source, Source) else source
+    prepared = prepare(source, replace(plain, keep_pixels=True))
+    rgb: UInt8 = prepared.picture
+    if not options.keep_pixels:
+        prepared = replace(prepared, picture=_in_memory(value, prepared.name, options.color))
+    windows = tile_windows(prepared.size_hw, options.tiles, options.overlap) if options.tiles is not None else []
+
+    def look(numbered: tuple[int, Window | None]) -> Detections:
+        number, window = numbered
+        view = prepared if window is None else _tile(rgb, window, prepared.name)
+        runtime = runtime_of(number)
+        [candidates] = runtime.infer(view.pixels[None], options.score_threshold)
+        return finish(
+            candidates, view, plain if window is None else replace(plain, clip=True), runtime.metadata.classes
+        )
+
+    with closing(in_order(look, enumerate([None, *windows]), threads)) as found:
+        whole, *parts = found
+    if not parts:
+        return whole
+    return _merged(whole, parts, windows, options)
+
+
+def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
+    left, top, right, bottom = window
+    return Prepared(resize_to_network(rgb[top:bottom, left:right]), (bottom - top, right - left), name)
+
+
+def _merged(whole: Detections, parts: list[Detections], windows: list[Window], options: DetectOptions) -> Detections:
+    """One answer of those of the whole picture and of its tiles."""
+    placed = [
+        found.boxes_xyxy + np.array([left, top, left, top], np.float32)
+        for found, (left, top, _, _) in zip(parts, windows, strict=True)
+    ]
+    cut = [cut_sides(found, window, whole.image_size_hw) for found, window in zip(placed, windows, strict=True)]
+    boxes_xyxy, scores, class_ids = merge(
+        Views(
+            np.concatenate([whole.boxes_xyxy, *placed]),
+            np.concatenate([whole.scores, *(found.scores for found in parts)]),
+            np.concatenate([whole.class_ids, *(found.class_ids for found in parts)]),
+            np.concatenate([np.zeros((len(whole), 4), bool), *cut]),
+            np.repeat(np.arange(-1, len(parts)), [len(whole), *map(len, parts)]),
+        ),
+        options.iou_threshold,
+        agnostic=options.agnostic_nms,
+    )
+    best = slice(options.max_detections)
+    return replace(whole, boxes_xyxy=boxes_xyxy[best], scores=scores[best], class_ids=class_ids[best])
 
 
 def detect_each(
@@ -147,7 +206,7 @@ def detect_each(
     """
     runtime = runtime_of(0)
     size = runtime.batch_size if batch_size is None else batch_size
-    if size > 1:
+    if size > 1 and options.tiles is None:
         yield from _in_batches(runtime, sources, options, call, on_error, size)
         return
 

@@ -10,6 +10,7 @@ from ssd300.arrays import Int64
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.labels import ClassList
 from ssd300.postprocess import check_thresholds
+from ssd300.tiles import Tiles, check_tiles
 
 Label = str | int  # a class name in any letter case, or a class id
 
@@ -26,6 +27,8 @@ class DetectKeywords(TypedDict, total=False):
     agnostic_nms: bool
     clip: bool
     keep_pixels: bool
+    tiles: Tiles | None
+    overlap: float
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class DetectOptions:
     agnostic_nms     boxes of different classes suppress one another, too (the published rule has no such thing)
     clip             cut boxes to the picture (published boxes may reach outside)
     keep_pixels      keep the decoded pixels in the answer, so that drawing and cropping do not read the source again
+    tiles            look at large pictures in tiles, too: "auto", N for N by N, or (width, height) in pixels
+    overlap          the part of a tile that the next one shows, too, 0 to 0.8
 
     Raises ArgumentError for a value that is unknown or out of range.
     """
@@ -54,6 +59,8 @@ class DetectOptions:
     agnostic_nms: bool = False
     clip: bool = False
     keep_pixels: bool = False
+    tiles: Tiles | None = None
+    overlap: float = 0.2
 
     def __post_init__(self) -> None:
         check_thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
@@ -63,6 +70,10 @@ class DetectOptions:
         for name in ("agnostic_nms", "clip", "keep_pixels"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.tiles is not None:
+            check_tiles(self.tiles, self.overlap)
+            if self.decode == "fast":
+                raise ArgumentError('tiles are for seeing more, decode="fast" reads less: choose one')
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
 

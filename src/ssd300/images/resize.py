@@ -14,6 +14,7 @@ from ssd300.images.source import read_picture
 NETWORK_SIZE = 300
 
 _SCRATCH_BYTES = 16 * 2**20  # a picture of 5.5 megapixels; the pages that are never written cost nothing
+_STRIP_PIXELS = 2**22  # of a large picture are resized at a time: Pillow takes four bytes for each
 _thread = threading.local()
 
 
@@ -25,8 +26,21 @@ def resize_to_network(
     Pillow's bilinear filter with its support widened when shrinking (antialias): the published evaluation to the bit.
     Augmentation passes another `size`, or the part of the picture to stretch as `window_xyxy` in pixels.
     """
+    if window_xyxy is None and rgb.shape[0] * rgb.shape[1] > _STRIP_PIXELS:
+        rgb = _narrowed(rgb, size)
     picture = Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, box=window_xyxy)
     return np.array(picture)
+
+
+def _narrowed(rgb: UInt8, width: int) -> UInt8:
+    """The picture stretched to `width` only, strip by strip: Pillow does that first, too, but copies all of it."""
+    height, full_width = rgb.shape[:2]
+    rows = max(1, _STRIP_PIXELS // full_width)
+    narrow = np.empty((height, width, 3), np.uint8)
+    for start in range(0, height, rows):
+        strip = Image.fromarray(rgb[start : start + rows])
+        narrow[start : start + rows] = np.asarray(strip.resize((width, strip.height), Image.Resampling.BILINEAR))
+    return narrow
 
 
 def load_for_network(

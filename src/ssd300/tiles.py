@@ -1,0 +1,237 @@
+"""Large pictures in tiles: where the tiles lie, and how what they show becomes one list of objects.
+
+The network sees 300x300 pixels, so a small object in a large picture vanishes. Tiles overlap, so that an object smaller
+than the overlap is whole in one of them; larger ones are cut by seams and put together again, or are found in the whole
+picture, which is looked at as one more tile.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd300.arrays import Bool, Float32, Int64
+from ssd300.boxes import area, iou
+from ssd300.errors import ArgumentError
+
+Tiles = str | int | tuple[int, int]
+Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels
+
+AUTO_SIDE, AUTO_MOST = 600, 8  # pixels of an automatic tile, at least; tiles in a row, at most
+_AT_SEAM = 0.02  # of a tile's side: a box that ends so near to a seam is cut by it
+_INSIDE = 0.5  # part of a cut piece inside a whole box, from which on it belongs to that box
+_SAME_SPAN = 0.5  # overlap along a seam, from which on the pieces on both sides are one object
+
+
+@dataclass(frozen=True)
+class Views:
+    """What N boxes are and where they come from.
+
+    boxes_xyxy  float32 [N, 4], pixels of the whole picture
+    scores      float32 [N]
+    labels      int64 [N]: any number that is equal for equal classes
+    cut         bool [N, 4]: whether the box ends at a seam on its left, top, right, bottom
+    tile        int64 [N]: which tile showed it; -1 for the whole picture
+    """
+
+    boxes_xyxy: Float32
+    scores: Float32
+    labels: Int64
+    cut: Bool
+    tile: Int64
+
+    def __getitem__(self, rows: Int64 | Bool) -> "Views":
+        return Views(self.boxes_xyxy[rows], self.scores[rows], self.labels[rows], self.cut[rows], self.tile[rows])
+
+
+def parse_tiles(text: str) -> Tiles:
+    """The value of --tiles: auto, N for N by N tiles, or WxH pixels. Raises ArgumentError.
+
+    >>> parse_tiles("auto"), parse_tiles("2"), parse_tiles("640x480")
+    ('auto', 2, (640, 480))
+    """
+    if text == "auto":
+        return "auto"
+    if match := re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text):
+        return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+    raise ArgumentError(f"tiles must be auto, a number N for N by N tiles, or WIDTHxHEIGHT in pixels, got {text!r}")
+
+
+def check_tiles(tiles: object, overlap: object) -> None:
+    """Raise ArgumentError unless `tile_windows` takes these."""
+    if isinstance(tiles, tuple | list):
+        good = len(tiles) == 2 and all(isinstance(side, int) and side >= 64 for side in tiles)
+    else:
+        good = tiles == "auto" or (isinstance(tiles, int) and not isinstance(tiles, bool) and 1 <= tiles <= 100)
+    if not good:
+        raise ArgumentError(
+            f"tiles must be 'auto', a number of 1 to 100, or (width, height) of at least 64 pixels, got {tiles!r}"
+        )
+    if not isinstance(overlap, int | float) or not 0 <= overlap <= 0.8:
+        raise ArgumentError(f"overlap must be 0 to 0.8 of a tile, got {overlap!r}")
+
+
+def tile_windows(size_hw: tuple[int, int], tiles: Tiles, overlap: float) -> list[Window]:
+    """The tiles of a picture, row by row, all of one size and evenly spaced; none if one tile would hold it all.
+
+    `tiles`: "auto" for tiles of AUTO_SIDE pixels, of which AUTO_MOST in a row at most; N for N by N; or (width, height)
+    in pixels. `overlap` is the least part of a tile that the next one shows too.
+
+    >>> tile_windows((480, 640), 2, 0.2)
+    [(0, 0, 356, 267), (284, 0, 640, 267), (0, 213, 356, 480), (284, 213, 640, 480)]
+    >>> tile_windows((480, 640), (640, 480), 0.2)
+    []
+    """
+    height, width = size_hw
+    if isinstance(tiles, str):
+        side = max(AUTO_SIDE, math.ceil(_side_of(max(size_hw), AUTO_MOST, overlap)))
+        tiles = (side, side)
+    if isinstance(tiles, int):
+        wide, high = (math.ceil(_side_of(length, tiles, overlap)) for length in (width, height))
+        columns, rows = _starts(width, wide, tiles), _starts(height, high, tiles)
+    else:
+        wide, high = min(tiles[0], width), min(tiles[1], height)
+        columns = _starts(width, wide, _count(width, wide, overlap))
+        rows = _starts(height, high, _count(height, high, overlap))
+    if len(columns) * len(rows) == 1:
+        return []
+    return [(x, y, x + wide, y + high) for y in rows for x in columns]
+
+
+def _side_of(length: int, count: int, overlap: float) -> float:
+    """The side of `count` tiles that cover `length` with the overlap."""
+    return length / (count - (count - 1) * overlap)
+
+
+def _count(length: int, side: int, overlap: float) -> int:
+    """How many tiles of `side` cover `length` with at least the overlap."""
+    return 1 if side >= length else math.ceil((length - side * overlap) / (side * (1 - overlap)) - 1e-9)
+
+
+def _starts(length: int, side: int, count: int) -> list[int]:
+    """Where the tiles begin: the first at 0, the last ends at `length`; equal ones are one."""
+    return sorted({round(i * (length - side) / max(count - 1, 1)) for i in range(count)})
+
+
+def cut_sides(boxes_xyxy: Float32, window: Window, size_hw: tuple[int, int]) -> Bool:
+    """Which sides of boxes [N, 4], in pixels of the picture, end at a seam: bool [N, 4]. The picture's edge is none."""
+    left, top, right, bottom = window
+    across, down = _AT_SEAM * (right - left), _AT_SEAM * (bottom - top)
+    return np.stack(
+        [
+            (boxes_xyxy[:, 0] <= left + across) & (left > 0),
+            (boxes_xyxy[:, 1] <= top + down) & (top > 0),
+            (boxes_xyxy[:, 2] >= right - across) & (right < size_hw[1]),
+            (boxes_xyxy[:, 3] >= bottom - down) & (bottom < size_hw[0]),
+        ],
+        axis=1,
+    )
+
+
+def merge(views: Views, iou_threshold: float, *, agnostic: bool = False) -> tuple[Float32, Float32, Int64]:
+    """The boxes [M, 4], scores and labels of the objects that the tiles and the whole picture show, best first.
+
+    Of whole boxes of a class that overlap by `iou_threshold` or more the best one stays, as within a picture. A piece
+    that ends at a seam is dropped where it lies mostly in a whole box of its class. Pieces that continue each other
+    across a seam become one box with the best score.
+    """
+    groups = np.zeros_like(views.labels) if agnostic else views.labels
+    kept = []
+    for label in np.unique(groups).tolist():
+        kept.append(_merge_class(views[groups == label], iou_threshold))
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *(one.boxes_xyxy for one in kept)])
+    scores = np.concatenate([np.zeros(0, np.float32), *(one.scores for one in kept)])
+    labels = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in kept)])
+    order = np.argsort(-scores, kind="stable")
+    return boxes[order], scores[order], labels[order]
+
+
+def _merge_class(views: Views, iou_threshold: float) -> Views:
+    piece = np.asarray(views.cut.any(1))
+    whole = _best(views[~piece], iou_threshold)
+    pieces = views[piece]
+    inside = _part_inside(pieces.boxes_xyxy, whole.boxes_xyxy)
+    pieces = pieces[np.asarray(~(inside >= _INSIDE).any(1))]
+    joined = _joined(pieces)
+    everything = [*_fields(whole)], [*_fields(joined)]
+    both = Views(*(np.concatenate(pair) for pair in zip(*everything, strict=True)))
+    return _best(both, iou_threshold)
+
+
+def _best(views: Views, iou_threshold: float) -> Views:
+    """Greedy suppression, best score first; boxes that do not overlap stay."""
+    views = views[np.argsort(-views.scores, kind="stable")]
+    overlap = iou(views.boxes_xyxy, views.boxes_xyxy)
+    clash = (overlap >= iou_threshold) & (overlap > 0)
+    alive = np.ones(len(views.scores), bool)
+    for row in range(len(alive)):
+        if alive[row]:
+            alive[row + 1 :] &= ~clash[row, row + 1 :]
+    return views[alive]
+
+
+def _joined(pieces: Views) -> Views:
+    """Pieces of one class that are one object, as one box each."""
+    groups = list(_connected(_belong(pieces)))
+    boxes, scores, labels = [], [], []
+    for rows in groups:
+        part = pieces.boxes_xyxy[rows]
+        best = rows[int(pieces.scores[rows].argmax())]
+        boxes.append(np.concatenate([part[:, :2].min(0), part[:, 2:].max(0)]))
+        scores.append(pieces.scores[best])
+        labels.append(pieces.labels[best])
+    count = len(groups)
+    return Views(
+        np.array(boxes, np.float32).reshape(count, 4),
+        np.array(scores, np.float32),
+        np.array(labels, np.int64),
+        np.zeros((count, 4), bool),
+        np.full(count, -1, np.int64),
+    )
+
+
+def _belong(pieces: Views) -> Bool:
+    """Which pairs of pieces [N, N] are one object: they continue each other across a seam, or one holds the other."""
+    boxes = pieces.boxes_xyxy
+    apart = pieces.tile[:, None] != pieces.tile[None, :]
+    holds = _part_inside(boxes, boxes)
+    one = np.maximum(holds, holds.T) >= _INSIDE
+    for low, high, first, second in ((0, 2, 1, 3), (1, 3, 0, 2)):  # seams that stand, then seams that lie
+        facing = pieces.cut[:, None, high] & pieces.cut[None, :, low]
+        meet = (boxes[:, None, high] >= boxes[None, :, low]) & (boxes[:, None, low] <= boxes[None, :, low])
+        shared = np.minimum(boxes[:, None, second], boxes[None, :, second]) - np.maximum(
+            boxes[:, None, first], boxes[None, :, first]
+        )
+        spans = boxes[:, second] - boxes[:, first]
+        alike = shared >= _SAME_SPAN * np.maximum(spans[:, None], spans[None, :])
+        across = facing & meet & alike
+        one |= across | across.T
+    return np.asarray(one & apart)
+
+
+def _connected(pairs: Bool) -> Iterator[list[int]]:
+    """The groups of rows that pairs [N, N] connect."""
+    left = set(range(len(pairs)))
+    while left:
+        group, waiting = [], [left.pop()]
+        while waiting:
+            row = waiting.pop()
+            group.append(row)
+            new = [other for other in np.flatnonzero(pairs[row]).tolist() if other in left]
+            left.difference_update(new)
+            waiting += new
+        yield sorted(group)
+
+
+def _part_inside(boxes_xyxy: Float32, others_xyxy: Float32) -> Float32:
+    """Which part of each box [N, 4] lies in each of the others [M, 4]: [N, M]."""
+    low = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
+    high = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(2)
+    return np.asarray(shared / np.maximum(area(boxes_xyxy), np.float32(1e-6))[:, None])
+
+
+def _fields(views: Views) -> Iterator[np.ndarray]:
+    return iter((views.boxes_xyxy, views.scores, views.labels, views.cut, views.tile))
