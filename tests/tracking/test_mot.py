@@ -71,3 +71,21 @@ def test_the_scores_are_those_of_the_oracle(tmp_path, classes) -> None:
     assert ours.idf1 == pytest.approx(theirs.Identity.IDF1, abs=1e-9)
     assert ours.mota == pytest.approx(theirs.CLEAR.MOTA, abs=1e-9)
     assert ours.id_switches == theirs.CLEAR.IDSW
+
+
+def test_the_command_prints_the_scores(tmp_path, capsys) -> None:
+    import json
+
+    from ssd300.cli.tracks import print_track_scores
+
+    scene = crossing(3, objects=4, frames=10)
+    (tmp_path / "gt").mkdir()
+    write(tmp_path / "gt" / "gt.txt", scene, scene.truth_xyxy)
+    write(tmp_path / "found.txt", scene, scene.truth_xyxy, swap_at=6)
+    print_track_scores([str(tmp_path)], tmp_path / "found.txt", as_json=True)
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["matches"], scores["id_switches"]) == (40, 4)
+    print_track_scores([str(tmp_path / "gt" / "gt.txt")], tmp_path / "found.txt", as_json=False)
+    assert "id switches" in capsys.readouterr().out
+    with pytest.raises(DatasetError, match=r"none\.txt"):
+        print_track_scores([str(tmp_path / "none.txt")], tmp_path / "found.txt", as_json=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ssd300.flow import Failure
     from ssd300.images.source import Source
     from ssd300.options import DetectOptions
+    from ssd300.tiles import parse_tiles
 
 
 class Format(StrEnum):
@@ -94,6 +95,11 @@ def detect(
     decode: Annotated[
         Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
     ] = Decode.exact,
+    tiles: Annotated[
+        str | None,
+        typer.Option(metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
+    ] = None,
+    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
     every: Annotated[int, typer.Option(min=1, help="Videos: look at every so many frames.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
@@ -124,6 +130,8 @@ def detect(
         agnostic_nms=agnostic_nms,
         clip=clip,
         keep_pixels=save,
+        tiles=None if tiles is None else parse_tiles(tiles),
+        overlap=overlap,
     )
     options.rows(detector.classes)  # an unknown label is an error now, not after the first picture
     if any(may_be_video(source) for source in sources):

@@ -39,6 +39,11 @@ def evaluate(
     decode: Annotated[
         Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
     ] = Decode.exact,
+    tiles: Annotated[str | None, typer.Option(metavar="auto|N|WxH", help="Look at the pictures in tiles, too.")] = None,
+    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
+    tracks: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the truth, a MOT file.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
 ) -> None:
@@ -48,12 +53,18 @@ def evaluate(
 
     Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
     """
+    if tracks is not None:
+        from ssd300.cli.tracks import print_track_scores
+
+        print_track_scores(data, tracks, as_json=as_json)
+        return
     from ssd300.cli.progress import ProgressLine
     from ssd300.data.load import load_dataset
     from ssd300.detector import Detector
     from ssd300.evaluate import figures, run
     from ssd300.evaluate.diagnosis import diagnose
     from ssd300.evaluate.report import report_numbers, write_report
+    from ssd300.tiles import parse_tiles
 
     if report:
         figures.require_matplotlib()  # told before an hour of detecting, not after
@@ -69,6 +80,8 @@ def evaluate(
             max_detections=max_detections,
             published=published,
             decode=decode.value,
+            tiles=None if tiles is None else parse_tiles(tiles),
+            overlap=overlap,
             progress=lambda done, _: line.show(done),
         )
     except KeyboardInterrupt:

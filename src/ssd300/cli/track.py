@@ -42,6 +42,11 @@ def track(
     zone: Annotated[
         list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count who is in this polygon, and how long.")
     ] = None,
+    tiles: Annotated[
+        str | None,
+        typer.Option(metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
+    ] = None,
+    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
     every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
     format: Annotated[TrackFormat, typer.Option("--format", help="What stdout gets.")] = TrackFormat.table,
     save_dir: Annotated[
@@ -64,6 +69,7 @@ def track(
     from ssd300.cli.video import VideoTask, check_counting, run_video, sources_of
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
+    from ssd300.tiles import parse_tiles
 
     refuse_used(save_dir)
     given = sources_of(sources)
@@ -76,6 +82,8 @@ def track(
         labels=named(labels, detector.classes.names),
         clip=True,
         keep_pixels=True,
+        tiles=None if tiles is None else parse_tiles(tiles),
+        overlap=overlap,
     )
     options.rows(detector.classes)
     task = VideoTask(

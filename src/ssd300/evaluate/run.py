@@ -18,6 +18,7 @@ from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.matches import MatchTable, match_table
 from ssd300.flow import Failure
 from ssd300.labels import ClassList
+from ssd300.tiles import Tiles
 
 SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
 
@@ -93,6 +94,8 @@ def evaluate(
     max_detections: int = MAX_DETECTIONS,
     published: bool = False,
     decode: Literal["exact", "fast"] = "exact",
+    tiles: Tiles | None = None,
+    overlap: float = 0.2,
     progress: Progress | None = None,
 ) -> Evaluation:
     """The COCO numbers of a detector on a data set, with intervals. The thresholds are the published ones.
@@ -101,6 +104,7 @@ def evaluate(
 
     `published` leaves pictures without annotations out, as the published code does: what is found there then never
     counts. `decode="fast"` reads large JPEGs at reduced scale, for measuring what that costs.
+    `tiles` and `overlap` as in `DetectOptions`.
 
     Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and the data
     set have no class in common, MissingExtraError without the extra `eval`.
@@ -117,6 +121,7 @@ def evaluate(
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
         "decode": decode,
+        **({} if tiles is None else {"tiles": tiles, "overlap": overlap}),
     }
     found = _detect(detector, counted, classes, settings, progress)
     table = match_table(counted, found.results)

@@ -1,0 +1,114 @@
+"""Tiles: what they gain on a data set, their rate beside the network alone, and their memory on a very large picture.
+
+python benchmarks/tiles.py ap DATA [TILES]     AP by size with and without tiles; AP_small with a paired 95 % interval
+python benchmarks/tiles.py rate                pictures of 1800x1200 with tiles=3: share of the network-only rate
+python benchmarks/tiles.py memory              79 megapixels: memory beyond the decoded array
+"""
+
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ssd300.data.load import load_dataset
+from ssd300.detector import Detector
+from ssd300.evaluate.coco import STAT_NAMES, coco_metrics
+from ssd300.evaluate.run import Evaluation, evaluate
+from ssd300.images.source import open_source
+from ssd300.tiles import parse_tiles, tile_windows
+
+RESAMPLES = 300
+
+
+def ap(data: str, tiles: str) -> None:
+    """A table of the AP by size."""
+    detector, dataset = Detector.load(), load_dataset(data)
+    plain = evaluate(detector, dataset)
+    tiled = evaluate(detector, dataset, tiles=parse_tiles(tiles))
+    print(f"{len(dataset)} pictures, tiles {tiles}; seconds {plain.seconds:.1f} and {tiled.seconds:.1f}")
+    print(f"{'':<12}{'without':>9}{'with':>9}{'difference':>12}   95 % interval over pictures")
+    for name in ("AP", "AP_small", "AP_medium", "AP_large"):
+        place = STAT_NAMES.index(name)
+        first, second = (one.metrics.stats[place] for one in (plain, tiled))
+        low, high = interval(plain, tiled, place)
+        print(f"{name:<12}{first:>9.4f}{second:>9.4f}{second - first:>+12.4f}   {low:+.4f} to {high:+.4f}")
+
+
+def interval(first: Evaluation, second: Evaluation, place: int) -> tuple[float, float]:
+    """The middle 95 % of the difference when pictures are drawn with replacement, the same for both."""
+    draw = np.random.default_rng(0)
+    count = len(first.dataset)
+    differences = []
+    for _ in range(RESAMPLES):
+        rows = draw.integers(0, count, count).tolist()
+        part = first.dataset.subset(rows)
+        stats = [coco_metrics(part, [one.results[row] for row in rows]).stats[place] for one in (first, second)]
+        if min(stats) >= 0:
+            differences.append(stats[1] - stats[0])
+    low, high = np.percentile(differences, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def rate() -> None:
+    """Tiled pictures a second, times the views of each, beside the network's rate on prepared pictures."""
+    from ssd300.pipeline import in_order
+
+    detector = Detector.load()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8).repeat(30, 0).repeat(30, 1)
+    views = 1 + len(tile_windows(picture.shape[:2], 3, 0.2))
+    runtime = detector.runtime.for_throughput()
+    batch = np.zeros((1, 300, 300, 3), np.uint8)
+    for _ in range(2):  # the first round warms up
+        began = time.perf_counter()
+        for _ in in_order(lambda _: runtime.infer(batch, 0.4), range(40 * views), 2 * runtime.threads):
+            pass
+        alone = 40 * views / (time.perf_counter() - began)
+        began = time.perf_counter()
+        for _ in detector.detect_many([picture] * 40, tiles=3):
+            pass
+        tiled = 40 * views / (time.perf_counter() - began)
+    print(f"network alone {alone:.1f} views/s, tiled {tiled:.1f} views/s: {tiled / alone:.3f} of it")
+
+
+def memory() -> None:
+    """The peak beyond the decoded array, after a first detection has set the model up."""
+    side = (8894, 8894)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.jpg"
+        small = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
+        Image.fromarray(small).resize(side[::-1]).save(path, quality=85)
+        del small
+        detector = Detector.load()
+        detector.detect(np.zeros((1300, 1300, 3), np.uint8), tiles=2)
+        before = peak_mb()
+        decoded = open_source(path).nbytes / 1e6
+        decoding = peak_mb() - before
+        found = detector.detect(path, tiles="auto")
+        whole = peak_mb() - before
+    print(f"{side[0] * side[1] / 1e6:.0f} megapixels, {len(found)} objects: decoded array {decoded:.0f} MB,")
+    print(
+        f"peak of decoding alone +{decoding:.0f} MB, with tiles +{whole:.0f} MB: {whole - decoded:.0f} beyond the array"
+    )
+
+
+def peak_mb() -> float:
+    """The largest memory of this process so far (Linux)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def main() -> None:
+    mode, *rest = sys.argv[1:] or ["rate"]
+    if mode == "ap":
+        ap(rest[0], rest[1] if len(rest) > 1 else "2")
+    elif mode == "rate":
+        rate()
+    else:
+        memory()
+
+
+if __name__ == "__main__":
+    main()
