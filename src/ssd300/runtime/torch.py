@@ -66,9 +66,18 @@ def load_torch(
 ) -> "TorchRuntime":
     """The torch runtime of a .safetensors, .pt or .pth file. See `Detector.load` for the arguments."""
     state, metadata = load_state(path)
+    _set_threads(threads)
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
     return TorchRuntime(network, metadata, device=device, precision=precision, threads=threads)
+
+
+def _set_threads(threads: int | None) -> None:
+    """Before anything is computed: a forked child that computes in several threads hangs, for they were the parent's."""
+    if os.getpid() != _IMPORTED_BY:
+        torch.set_num_threads(1)
+    elif threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _usable(name: str) -> torch.device:
@@ -106,10 +115,7 @@ class TorchRuntime:
         threads: int | None = None,
     ) -> None:
         self._pid = os.getpid()
-        if self._pid != _IMPORTED_BY:
-            torch.set_num_threads(1)  # a forked child that computes in more hangs: its threads were the parent's
-        elif threads is not None:
-            torch.set_num_threads(threads)
+        _set_threads(threads)
         self.metadata, self.threads = metadata, torch.get_num_threads()
         self.device = _usable(device)
         self.precision = choose_precision(self.device, precision)
