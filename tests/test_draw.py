@@ -1,14 +1,16 @@
 import itertools
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300 import draw
+from ssd300 import draw, lettering
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError
 from ssd300.labels import COCO
+from ssd300.lettering import font_for
 
 GREY = 128
 NONE = np.zeros((0, 4), np.float32)
@@ -178,7 +180,7 @@ def test_no_label_where_it_would_hide_the_picture(size, labels) -> None:
 
 @pytest.mark.parametrize("text", ["Äpfel", "žluťoučký kůň", "ñandú", "Ελλάδα", "пример", "Việt", "œuf €", "A\u0308"])
 def test_the_font_has_the_letters(text) -> None:
-    font = draw._font(20)
+    font = font_for("", 20)
     missing = bytes(font.getmask("\U0010ffff"))
     for letter in unicodedata.normalize("NFC", text.replace(" ", "")):
         assert bytes(font.getmask(letter)) != missing
@@ -241,3 +243,73 @@ def test_drawn_pictures_are_saved(tmp_path, ending) -> None:
 def test_a_format_that_cannot_hold_the_picture_says_so(tmp_path, ending, side) -> None:
     with pytest.raises(ArgumentError, match=r"at most \d+ pixels a side, got \d+: use .png"):
         draw.save_picture(Image.new("RGB", (side, 1)), tmp_path / f"long{ending}")
+
+
+def test_colors_of_nothing_and_of_equal_keys() -> None:
+    assert draw.colors_of([]) == []
+    assert draw.colors_of([5, "cat", 5]) == [draw.color_of(5), draw.color_of("cat"), draw.color_of(5)]
+
+
+@pytest.mark.parametrize("count", [2, 8, 9, 24, 40, 80])
+def test_classes_of_one_picture_differ(count) -> None:
+    keys = list(COCO.ids[:count])
+    colors = draw.colors_of(keys)
+    assert len(set(colors)) == count
+    assert draw.colors_of(keys[::-1]) == colors[::-1]
+    assert colors[0] == draw.color_of(keys[0])
+
+
+def test_two_classes_of_one_color_are_drawn_in_two() -> None:
+    boxes = [[10, 10, 90, 90], [110, 10, 190, 90]]
+    image = draw.draw_boxes(ground(200, 100), boxes, ["", ""], [1, 9])
+    assert draw.color_of(1) == draw.color_of(9)
+    assert image.getpixel((50, 89)) == draw.color_of(1)
+    assert image.getpixel((150, 89)) not in (draw.color_of(1), (GREY,) * 3)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("length", [1_000, 10_000, 1_000_000])
+def test_captions_of_any_length_are_cut_in_no_time(length, labels) -> None:
+    draw.draw_boxes(ground(640, 480), [[10, 50, 300, 300]], ["wolf " * (length // 5)], [1])
+    assert len(labels) == 1
+
+
+@pytest.mark.parametrize("room", [0, 8, 30, 31, 57, 100, 200, 5000])
+def test_the_longest_part_that_fits_is_kept(room) -> None:
+    font, text = font_for("", 20), "a traffic light, far away"
+    fits = [text[:n].rstrip() + "…" for n in range(2, len(text)) if font.getlength(text[:n].rstrip() + "…") <= room]
+    expected = text if font.getlength(text) <= room else max(fits, key=len, default="")
+    assert draw._fitted(text, font, room) == expected
+
+
+def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
+    monkeypatch.setattr(lettering, "_system_fonts", tuple)
+    for cached in (lettering._best, lettering._choose, lettering._warn):
+        cached.cache_clear()
+    assert lettering.missing_letters(["", "cat", "Größe"]) == ""
+    assert lettering.missing_letters(["猫 cat", "犬"]) == "犬猫"
+    with pytest.warns(lettering.MissingLetters, match=r"no font was found for '猫', .* give one with font="):
+        font_for("猫 0.90", 16)
+    font_for("猫 0.80", 16)  # once: a second warning would be an error here
+    for cached in (lettering._best, lettering._choose):
+        cached.cache_clear()
+
+
+def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch) -> None:
+    """The system's, where it has more letters than the package's; one that is given, before all."""
+    dejavu = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+    if not dejavu.exists():
+        pytest.skip("needs DejaVu Sans")
+    monkeypatch.setattr(lettering, "_system_fonts", lambda: (dejavu,))
+    lettering._best.cache_clear()
+    lettering._choose.cache_clear()
+    arabic = "مرحبا"
+    assert str(font_for("cat", 16).path) == str(lettering.OWN)
+    assert str(font_for(f"{arabic} 0.90", 16).path) == str(dejavu)
+    assert lettering.missing_letters([arabic]) == ""
+    assert str(font_for("cat", 16, dejavu).path) == str(dejavu)
+    (tmp_path / "a.ttf").write_text("no font")
+    with pytest.raises(ArgumentError, match=r"a\.ttf: cannot be used as a font"):
+        draw.draw_boxes(ground(200, 200), [[0, 0, 99, 99]], ["cat"], [1], font=tmp_path / "a.ttf")
+    lettering._best.cache_clear()
+    lettering._choose.cache_clear()

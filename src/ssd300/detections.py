@@ -228,14 +228,15 @@ class Detections:
 
         return draw.crop(draw.pixels_of(self, picture), self.boxes_xyxy)
 
-    def draw(self, picture: Any = None) -> "PIL.Image.Image":
+    def draw(self, picture: Any = None, *, font: str | Path | None = None) -> "PIL.Image.Image":
         """A copy of the picture with boxes and names on it.
 
         Without `picture` it is the one that was detected in: held in memory, or read again from the file `source`.
+        `font` is a font file for the names, for letters that neither the package's font nor the system's have.
         """
         from ssd300 import draw
 
-        return draw.draw_detections(draw.pixels_of(self, picture), self)
+        return draw.draw_detections(draw.pixels_of(self, picture), self, font=font)
 
     def show(self) -> None:
         """Open the drawn picture in the system's viewer."""

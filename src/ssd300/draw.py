@@ -4,8 +4,8 @@ import io
 import math
 import unicodedata
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ssd300.arrays import Float32, UInt8
 from ssd300.boxes import area, clip, iou
 from ssd300.errors import ArgumentError
+from ssd300.lettering import font_for
 from ssd300.result import Found
 
 Color = tuple[int, int, int]
@@ -37,23 +38,33 @@ LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
 _WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is cut short
 _NEAR_SPOTS = 8  # those that touch the label's own box
-_FONT = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
+_LONGEST_CAPTION = 1000  # letters that are looked at; no label has room for more
 
 
-def draw_detections(picture: UInt8 | Image.Image, detections: Found) -> Image.Image:
-    """A copy of the picture with every detection's box, name and score; the color belongs to the class id."""
+def draw_detections(picture: UInt8 | Image.Image, detections: Found, *, font: str | Path | None = None) -> Image.Image:
+    """A copy of the picture with every detection's box, name and score; the color belongs to the class id.
+
+    `font` as for `draw_boxes`.
+    """
     captions = [f"{name} {score:.2f}" for name, score in zip(detections.names, detections.scores, strict=True)]
-    return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist())
+    return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist(), font=font)
 
 
 def draw_boxes(
-    picture: UInt8 | Image.Image, boxes_xyxy: Float32, captions: Sequence[str], color_keys: Sequence[int | str]
+    picture: UInt8 | Image.Image,
+    boxes_xyxy: Float32,
+    captions: Sequence[str],
+    color_keys: Sequence[int | str],
+    *,
+    font: str | Path | None = None,
 ) -> Image.Image:
     """A copy of the picture (RGB uint8 [H, W, 3] or PIL) with N boxes, pixels [N, 4], the most important first.
 
     Line width and letters follow the picture's size. A caption stays inside the picture and off other captions where
     there is room; it is cut short, then left out, where the picture is too small for it. An empty caption draws none.
-    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` give equal colors, always.
+    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` have equal colors, different ones
+    different colors, and nearly always those of `color_of` (see `colors_of`). `font` is a font file for captions; else
+    the package's own is used, or one of this system that has the letters.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -66,11 +77,43 @@ def draw_boxes(
         image = image.copy()
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
+    colors = colors_of([color_keys[i] for i in visible])
     pen = ImageDraw.Draw(image)
-    for i in reversed(visible):  # the most important last, on top
-        _draw_frame(pen, image.size, cut[i], color_of(color_keys[i]))
-    _draw_labels(pen, image.size, cut[visible], [captions[i] for i in visible], [color_keys[i] for i in visible])
+    for i, color in reversed(list(zip(visible, colors, strict=True))):  # the most important last, on top
+        _draw_frame(pen, image.size, cut[i], color)
+    path = None if font is None else Path(font)
+    _draw_labels(pen, image.size, cut[visible], [captions[i] for i in visible], colors, path)
     return image
+
+
+def colors_of(keys: Sequence[int | str]) -> list[Color]:
+    """The color of each of the keys of one picture. Equal keys have equal colors, different ones different colors.
+
+    A key has its own color, that of `color_of`, unless a smaller key of the picture has taken it; then it has the next
+    free one. After the palette come darker and lighter shades of it.
+    """
+    free = [*PALETTE, *(_shade(color, 0.62) for color in PALETTE), *(_shade(color, 1.35) for color in PALETTE)]
+    chosen: dict[int | str, Color] = {}
+    for key in sorted(set(keys), key=lambda key: (isinstance(key, str), key)):
+        own = color_of(key)
+        if own not in free:
+            start = PALETTE.index(own) if len(free) > 2 * len(PALETTE) else 0
+            own = next((c for c in (*PALETTE[start:], *PALETTE) if c in free), free[0] if free else _random_color(key))
+        if own in free:
+            free.remove(own)
+        chosen[key] = own
+    return [chosen[key] for key in keys]
+
+
+def _shade(color: Color, factor: float) -> Color:
+    """The color darker (factor below 1), or lighter."""
+    red, green, blue = (round(v * factor) if factor < 1 else round(255 - (255 - v) / factor / 1.3) for v in color)
+    return red, green, blue
+
+
+def _random_color(key: int | str) -> Color:
+    number = zlib.crc32(f"color {key}".encode())
+    return number & 255, number >> 8 & 255, number >> 16 & 255
 
 
 def color_of(key: int | str) -> Color:
@@ -179,49 +222,48 @@ def _draw_labels(
     size: tuple[int, int],
     boxes_xyxy: Float32,
     captions: Sequence[str],
-    color_keys: Sequence[int | str],
+    colors: Sequence[Color],
+    given: Path | None,
 ) -> None:
     letters = _letter_size(size)
     if letters < SMALLEST_LETTERS:
         return
-    font = _font(letters)
-    ascent, descent = font.getmetrics()
-    pad = max(2, letters // 5)
-    height = ascent + descent
-    small_xyxy = boxes_xyxy[area(boxes_xyxy) < 12 * height * height]
+    pad, room = max(2, letters // 5), round(size[0] * _WIDEST_LABEL)
+    ascent, descent = font_for("", letters, given).getmetrics()
+    small_xyxy = boxes_xyxy[area(boxes_xyxy) < 12 * (ascent + descent) ** 2]
     placed: list[Rectangle] = []
-    for box, caption, key in zip(boxes_xyxy, captions, color_keys, strict=True):
-        text = _fitted(caption, font, round(size[0] * _WIDEST_LABEL) - 2 * pad)
+    for box, caption, color in zip(boxes_xyxy, captions, colors, strict=True):
+        text = caption if len(caption) <= _LONGEST_CAPTION else caption[:_LONGEST_CAPTION] + "…"
+        text = unicodedata.normalize("NFC", " ".join(text.split()))
+        font = font_for(text, letters, given)
+        ascent, descent = font.getmetrics()
+        height = ascent + descent
+        text = _fitted(text, font, room - 2 * pad)
         if not text:
             continue
         width = math.ceil(font.getlength(text)) + 2 * pad
         place = _place(box, (width, height), size, placed, small_xyxy)
         placed.append(place)
-        color = color_of(key)
         pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
         pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(color), anchor="ls")
 
 
 def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
     """The letters of captions on a picture of (width, height)."""
-    return _font(max(_letter_size(size), SMALLEST_LETTERS))
+    return font_for("", max(_letter_size(size), SMALLEST_LETTERS))
 
 
-@lru_cache(maxsize=8)
-def _font(letters: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_FONT, letters, layout_engine=ImageFont.Layout.BASIC)
-
-
-def _fitted(caption: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """The caption on one line, cut short with an ellipsis where there is no room; empty if two letters do not fit."""
-    text = unicodedata.normalize("NFC", " ".join(caption.split()))
+def _fitted(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+    """The text, cut short with an ellipsis where there is no room; empty if two letters do not fit."""
     if font.getlength(text) <= room:
         return text
-    for length in range(len(text) - 1, 1, -1):
-        short = text[:length].rstrip() + "…"
-        if font.getlength(short) <= room:
-            return short
-    return ""
+
+    def short(length: int) -> str:
+        return text[:length].rstrip() + "…"
+
+    # The longest that fits, by bisection: the width grows with the number of letters.
+    first_too_long = bisect_left(range(2, len(text)), True, key=lambda length: font.getlength(short(length)) > room) + 2
+    return short(first_too_long - 1) if first_too_long > 2 else ""
 
 
 def _place(

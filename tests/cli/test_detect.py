@@ -409,3 +409,8 @@ def test_on_a_terminal(command, no_color, bold) -> None:
 
 def test_a_pipe_shows_no_progress(detect) -> None:
     assert "\r" not in detect(*["a/x.png"] * 12, "--no-save").stderr
+
+
+def test_a_font_of_ones_own(detect) -> None:
+    assert "rubbish.jpg: cannot be used as a font" in detect("a/x.png", "--font", "rubbish.jpg").stderr
+    assert not Path("runs").exists()

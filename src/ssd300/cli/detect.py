@@ -91,6 +91,9 @@ def detect(
     ] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no file at all.")] = True,
     crops: Annotated[bool, typer.Option("--crops", help="Write every object as a picture of its own, too.")] = False,
+    font: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Font for the names.  [default: one that has their letters]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
     decode: Annotated[
         Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
@@ -144,8 +147,10 @@ def detect(
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
         raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")
+    if save:
+        _check_letters(detector.classes.names, font)
     inputs = list(expand(sources, tell=_say))
-    tally = _run(detector, inputs, options, format, OutputFolder(save_dir) if save else None, crops)
+    tally = _run(detector, inputs, options, format, OutputFolder(save_dir) if save else None, crops, font)
     raise typer.Exit(tally.exit_code())
 
 
@@ -160,6 +165,18 @@ def _say(text: str) -> None:
     from ssd300.terminal import printable
 
     print(f"ssd300: {printable(text)}", file=sys.stderr)
+
+
+def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
+    """Say once which letters of the names cannot be drawn; a --font that is none is an error now."""
+    import warnings
+
+    from ssd300.lettering import MissingLetters, font_for, missing_letters
+
+    font_for("", 16, font)
+    if missing := missing_letters(names, font):
+        _say(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
+        warnings.simplefilter("ignore", MissingLetters)
 
 
 def named(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
@@ -180,6 +197,7 @@ def _run(
     format: Format,
     folder: "OutputFolder | None",
     crops: bool,
+    font: Path | None,
 ) -> Tally:
     """Detect, write and save picture by picture; Ctrl-C ends it early, with valid output of what was done."""
     from ssd300.cli.progress import ProgressLine
@@ -187,7 +205,7 @@ def _run(
     from ssd300.cli.saving import Rendered, render
 
     def drawn(found: "Detections") -> Rendered:
-        return render(found, crops=crops) if folder else Rendered(found)
+        return render(found, crops=crops, font=font) if folder else Rendered(found)
 
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     stream = ResultStream(layout_of(format.value, many=len(inputs) > 1, bold=bold), sys.stdout)

@@ -73,7 +73,7 @@ def load_torch(
 
 
 def _set_threads(threads: int | None) -> None:
-    """Before anything is computed: a forked child that computes in several threads hangs, for they were the parent's."""
+    """Before anything is computed. A forked child that computes in several threads hangs: they were the parent's."""
     if os.getpid() != _IMPORTED_BY:
         torch.set_num_threads(1)
     elif threads is not None:

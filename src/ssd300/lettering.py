@@ -1,0 +1,130 @@
+"""Which font draws a caption: one that is given, the package's own, or one of this system that has the letters."""
+
+import os
+import sys
+import unicodedata
+import warnings
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+
+from PIL import ImageFont, features
+
+from ssd300.errors import ArgumentError
+
+OWN = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
+_MOST_FONTS = 2000  # of a system that are looked at
+_FIRST = ("notosanscjk", "notosans", "dejavusans", "arialuni", "msyh", "malgun", "meiryo", "pingfang", "droidsans")
+_NOWHERE = "\U0010fffe"  # no character: every font draws its sign for missing glyphs
+_PROBE = 16  # pixels, for finding out whether a font has a glyph
+
+
+class MissingLetters(UserWarning):
+    """No font was found for some letters of a caption: they are drawn as empty squares."""
+
+
+def font_for(text: str, letters: int, given: Path | None = None) -> ImageFont.FreeTypeFont:
+    """The font for a text at a size of `letters` pixels. Warns once for letters that no font has.
+
+    `given` comes first, then the package's own, then the system's. Raises ArgumentError for a file that is no font.
+    """
+    return _load(_choose(_visible(text), given), letters)
+
+
+def missing_letters(texts: Iterable[str], given: Path | None = None) -> str:
+    """The letters of these texts that no font has, in order."""
+    missing: set[str] = set()
+    for text in texts:
+        wanted = _visible(text)
+        missing |= wanted - _glyphs(_best(wanted, given), wanted)
+    return "".join(sorted(missing))
+
+
+def _visible(text: str) -> frozenset[str]:
+    return frozenset(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+
+
+@lru_cache(maxsize=4096)
+def _choose(wanted: frozenset[str], given: Path | None) -> Path:
+    path = _best(wanted, given)
+    if missing := wanted - _glyphs(path, wanted):
+        _warn(frozenset(missing))
+    return path
+
+
+@cache
+def _warn(missing: frozenset[str]) -> None:
+    warnings.warn(
+        f"no font was found for {''.join(sorted(missing))[:40]!r}, drawn as empty squares: give one with font=",
+        MissingLetters,
+        stacklevel=2,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _best(wanted: frozenset[str], given: Path | None) -> Path:
+    """The first font that has all of the letters, or the one that has most of them."""
+    best, most = given or OWN, -1
+    for path in (*([given] if given else []), OWN):
+        if len(found := _glyphs(path, wanted)) > most:
+            best, most = path, len(found)
+        if most == len(wanted):
+            return best
+    for path in _system_fonts():
+        try:
+            found = _glyphs(path, wanted)
+        except ArgumentError:  # a bitmap font, or a damaged one
+            continue
+        if len(found) > most:
+            best, most = path, len(found)
+        if most == len(wanted):
+            break
+    return best
+
+
+def _glyphs(path: Path, wanted: frozenset[str]) -> frozenset[str]:
+    """Those of the letters that a font has."""
+    font = _load(path, _PROBE)
+    empty = _picture(font, _NOWHERE)
+    return frozenset(c for c in wanted if _picture(font, c) != empty)
+
+
+def _picture(font: ImageFont.FreeTypeFont, text: str) -> tuple[tuple[int, int], bytes]:
+    mask = font.getmask(text)
+    return mask.size, bytes(mask)
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
+    """Arabic, Thai and the scripts of India need Raqm, which joins and stacks letters, where Pillow has it."""
+    raqm = path != OWN and features.check("raqm")
+    engine = ImageFont.Layout.RAQM if raqm else ImageFont.Layout.BASIC
+    try:
+        return ImageFont.truetype(path, letters, layout_engine=engine)
+    except (OSError, ValueError) as error:
+        raise ArgumentError(f"{path}: cannot be used as a font ({error}); give a .ttf, .otf or .ttc file") from error
+
+
+@cache
+def _system_fonts() -> tuple[Path, ...]:
+    """Font files of this system, those first that have many letters."""
+    if sys.platform == "win32":
+        folders = [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
+    elif sys.platform == "darwin":
+        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts")]
+    else:
+        folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts")]
+    found = [
+        Path(folder, name)
+        for top in folders
+        for folder, _, names in os.walk(top)
+        for name in names
+        if name.lower().endswith((".ttf", ".otf", ".ttc"))
+    ]
+
+    def rank(path: Path) -> tuple[int, int, str]:
+        name = path.name.lower().replace("-", "").replace("_", "")
+        known = next((place for place, start in enumerate(_FIRST) if name.startswith(start)), len(_FIRST))
+        return known, len(name), str(path)
+
+    return tuple(sorted(found, key=rank)[:_MOST_FONTS])
