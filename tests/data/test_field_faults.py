@@ -416,7 +416,7 @@ def as_fractions(x: float, y: float, w: float, h: float) -> list[float]:
         (as_fractions, "fractions of the picture where pixels are expected"),
         (lambda x, y, w, h: [x / 64, y / 48, (x + w) / 64, (y + h) / 48], "fractions of the picture"),
         (lambda x, y, w, h: [x, y, x + w, y + h], "fit as the corners left, top, right, bottom"),
-        (lambda x, y, w, h: [x + w / 2, y + h / 2, w, h], "fit as centre x, centre y, width, height"),
+        (lambda x, y, w, h: [x + w / 2, y + h / 2, w, h], "fit as center x, center y, width, height"),
     ],
 )  # fmt: skip
 def test_boxes_of_another_kind_are_named_in_coco(

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.test_field_faults import coco, coco_content, stems, voc, voc_text, yolo
-from data.test_formats import TRUTH, found, pictures, write
+from data.test_field_faults import coco, coco_content, darknet, stems, voc, voc_text, yolo
+from data.test_formats import LABELME, TABLES, TRUTH, createml, found, kitti, pictures, via, via_table, write
 from ssd300.data.check import check_dataset
 from ssd300.data.convert import convert_dataset
 from ssd300.data.load import load_dataset
@@ -353,7 +353,7 @@ def test_folders_linked_in_circles_end(tmp_path: Path, make: Callable[[Path], Pa
 @pytest.mark.parametrize("seed", range(3))
 def test_changed_bytes_give_results_or_dataset_errors(tmp_path: Path, seed: int) -> None:
     """A fast share of what `make test-slow` does with many more."""
-    mutate_sets(tmp_path, seed, 12)
+    mutate_sets(tmp_path, seed, 4)
 
 
 @pytest.mark.slow
@@ -365,9 +365,15 @@ def test_thousands_of_changed_bytes_give_results_or_dataset_errors(tmp_path: Pat
 
 def mutate_sets(root: Path, seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
-    makers = {"coco": coco, "yolo": yolo, "voc": voc}
-    files = {"coco": ["annotations.json"], "yolo": ["data.yaml", "labels/a.txt"], "voc": ["Annotations/a.xml"]}
+    makers = {"coco": coco, "yolo": yolo, "voc": voc, "csv": TABLES["tensorflow"], "kitti": kitti, "createml": createml}
+    makers |= {"via": via, "via-table": via_table, "labelme": LABELME["beside"], "darknet": darknet}
+    files = {
+        "coco": ["annotations.json"], "yolo": ["data.yaml", "labels/a.txt"], "voc": ["Annotations/a.xml"],
+        "csv": ["annotations.csv"], "kitti": ["label_2/a.txt"], "createml": ["_annotations.createml.json"],
+        "via": ["via.json"], "via-table": ["via.csv"], "labelme": ["a.json"], "darknet": ["obj.data", "train.txt"],
+    }  # fmt: skip
     for format, make in makers.items():
+        (root / format).mkdir()
         make(root / format)
         for name in files[format]:
             original = (root / format / name).read_bytes()

@@ -42,15 +42,15 @@ class BoxShapes:
 def best_prior_iou(boxes_xyxy: Float32) -> Float32:
     """IoU [M] of each box [M, 4], in the unit frame, with the best of the 8732 default boxes.
 
-    Of all default boxes of one size the one with the nearest centre overlaps most, along each axis for itself, so only
+    Of all default boxes of one size the one with the nearest center overlaps most, along each axis for itself, so only
     30 of them have to be looked at.
     """
-    centre = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 * IMAGE_SIZE  # [M, 2] pixels at 300x300
+    center = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 * IMAGE_SIZE  # [M, 2] pixels at 300x300
     size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * IMAGE_SIZE
     best = np.zeros(len(boxes_xyxy))
     for k, (cells, step) in enumerate(zip(MAP_SIZES, STEPS, strict=True)):
-        nearest = (np.clip(np.round(centre / step - 0.5), 0, cells - 1) + 0.5) * step
-        apart = np.abs(centre - nearest)
+        nearest = (np.clip(np.round(center / step - 0.5), 0, cells - 1) + 0.5) * step
+        apart = np.abs(center - nearest)
         for anchor in np.minimum(anchor_sizes(k), IMAGE_SIZE):  # the sides are clamped to the picture
             inter = np.clip((size + anchor) / 2 - apart, 0, np.minimum(size, anchor)).prod(axis=1)
             union = size.prod(axis=1) + anchor.prod() - inter

@@ -10,8 +10,8 @@ from typing import Any
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, with_suffix
 from ssd300.data.parts import Part, part_names, part_of_file
-from ssd300.data.readjson import begins_with, read_json
 from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.toolfiles import begins_with, read_json
 from ssd300.errors import DatasetError
 
 

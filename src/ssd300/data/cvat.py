@@ -13,8 +13,8 @@ from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, with_suffix
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names, part_of_file
-from ssd300.data.readjson import begins_with
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.toolfiles import begins_with
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 

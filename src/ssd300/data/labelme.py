@@ -11,8 +11,8 @@ from typing import Any
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, walk, with_suffix
 from ssd300.data.parts import WHOLE, Part, meaning
-from ssd300.data.readjson import contains, read_json
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.toolfiles import contains, read_json
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 

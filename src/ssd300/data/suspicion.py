@@ -12,7 +12,7 @@ ENOUGH = 3  # boxes; fewer say nothing
 WAYS = {
     "xywh": "left, top, width, height",
     "xyxy": "the corners left, top, right, bottom",
-    "cxcywh": "centre x, centre y, width, height",
+    "cxcywh": "center x, center y, width, height",
 }
 
 

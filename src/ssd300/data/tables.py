@@ -5,18 +5,15 @@ path, x1, y1, x2, y2, class without a head (RetinaNet's).
 """
 
 import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import PictureFinder, child, folders_in, is_file, read_text, with_suffix
+from ssd300.data.files import PictureFinder, child, folders_in, is_file, with_suffix
 from ssd300.data.parts import Part, part_names, part_of_file
-from ssd300.data.readjson import begins_with
 from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.toolfiles import begins_with, read_table
 from ssd300.data.values import flag, number
-from ssd300.errors import DatasetError
-from ssd300.limits import CSV_BYTES
 
 CLASSES = "class-descriptions-boxable.csv"
 HEADS = {  # column -> what tables call it, in lower case
@@ -52,7 +49,10 @@ def _columns(file: Path) -> dict[str, int]:
         return {}
     with file.open("rb") as opened:
         first = opened.readline(4096).decode("utf-8-sig", "replace").strip()
-    row = next(csv.reader([first]), [])
+    try:
+        row = next(csv.reader([first]), [])
+    except csv.Error:
+        return {}
     head = [cell.strip().casefold() for cell in row]
     columns = {what: head.index(name) for what, names in HEADS.items() for name in reversed(names) if name in head}
     if all(what in columns for what in NEEDED):
@@ -64,11 +64,7 @@ def _columns(file: Path) -> dict[str, int]:
 def read(part: Part) -> Dataset:
     """One table; its rows are put together by picture. Raises DatasetError where it is no table."""
     columns = _columns(part.source)
-    text = read_text(part.source, "table of boxes", CSV_BYTES)
-    try:
-        rows = list(csv.reader(io.StringIO(text)))
-    except csv.Error as error:
-        raise DatasetError(f"{part.source}: not a table: {error}") from error
+    rows = read_table(part.source, "table of boxes")
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
     folder = part.source.parent
@@ -108,6 +104,6 @@ def _descriptions(folders: list[Path]) -> dict[str, str]:
     for folder in folders:
         file = child(folder, CLASSES, "class-descriptions.csv")
         if file:
-            rows = csv.reader(io.StringIO(read_text(file, "list of class names", CSV_BYTES)))
+            rows = read_table(file, "list of class names")
             return {row[0].strip(): row[1].strip() for row in rows if len(row) >= 2 and row[0] != "LabelName"}
     return {}

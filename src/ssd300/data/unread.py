@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
-from ssd300.data.readjson import begins_with, contains
+from ssd300.data.toolfiles import begins_with, contains
 
 
 def named(path: Path) -> str:

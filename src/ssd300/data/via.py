@@ -4,21 +4,18 @@ Rectangles, polygons, circles and ellipses count as their enclosing boxes; point
 attribute, or the first of several.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child, folders_in, read_text, with_suffix
+from ssd300.data.files import PictureFinder, child, folders_in, with_suffix
 from ssd300.data.parts import Part, part_names, part_of_file
-from ssd300.data.readjson import begins_with, contains, read_json
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.toolfiles import begins_with, contains, read_json, read_table
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
-from ssd300.limits import CSV_BYTES
 
 MOST_FILES = 50  # of a folder that are looked into
 FAVORITES = ("class", "label", "name", "type", "category", "object")
@@ -69,8 +66,10 @@ def _pictures(file: Path) -> list[tuple[Any, list[Any]]]:
 def _pictures_of_table(file: Path) -> list[tuple[Any, list[Any]]]:
     """The same of a .csv, a region a row."""
     pictures: dict[str, list[Any]] = {}
-    for row in csv.DictReader(io.StringIO(read_text(file, "table of regions", CSV_BYTES))):
-        row = {str(key).lstrip("#").strip(): value for key, value in row.items()}
+    head, *rows = read_table(file, "table of regions")
+    columns = [name.lstrip("#").strip() for name in head]
+    for cells in rows:
+        row = dict(zip(columns, cells, strict=False))
         regions = pictures.setdefault(row.get("filename") or "", [])
         try:
             shape = json.loads(row.get("region_shape_attributes") or "{}")

@@ -88,9 +88,9 @@ def _kind(values: Float64, keypoints: int) -> str | None:
 
 def _points_within(values: Float64) -> bool:
     """Whether all numbers after the fourth are points inside the box of the first four (or 0, 0: not visible)."""
-    centre, size = values[:, None, :2], values[:, None, 2:4]
+    center, size = values[:, None, :2], values[:, None, 2:4]
     points = values[:, 4:].reshape(len(values), -1, 2)
-    inside = (np.abs(points - centre) <= size / 2 + 0.01).all(axis=2) | (points == 0).all(axis=2)
+    inside = (np.abs(points - center) <= size / 2 + 0.01).all(axis=2) | (points == 0).all(axis=2)
     box = np.concatenate([values[:, :2] - values[:, 2:4] / 2, values[:, :2] + values[:, 2:4] / 2], axis=1)
     return bool(inside.all() and (values[:, 2:4] > 0).all() and (box >= -0.02).all() and (box <= 1.02).all())
 

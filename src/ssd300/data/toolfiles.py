@@ -1,12 +1,14 @@
-"""Small JSON files of annotation tools, read within limits."""
+"""JSON and CSV files of annotation tools, read within limits; and telling formats apart by their words."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.files import is_file, read_file
+from ssd300.data.files import is_file, read_file, read_text
 from ssd300.errors import DatasetError
-from ssd300.limits import JSON_BYTES
+from ssd300.limits import CSV_BYTES, JSON_BYTES
 
 START = 4096
 
@@ -20,6 +22,14 @@ def read_json(path: Path) -> Any:
         raise DatasetError("not UTF-8 text") from error
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"not valid JSON: {error}") from error
+
+
+def read_table(path: Path, what: str) -> list[list[str]]:
+    """The rows of a CSV file. Raises DatasetError naming it."""
+    try:
+        return list(csv.reader(io.StringIO(read_text(path, what, CSV_BYTES), newline="")))
+    except csv.Error as error:
+        raise DatasetError(f"{path}: the {what} is no table: {error}") from error
 
 
 def begins_with(path: Path, *words: str) -> bool:
