@@ -147,6 +147,8 @@ def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: flo
     if out.suffix.lower() not in (".safetensors", ".xml"):
         raise ArgumentError(f"--out is {out}: expected a name that ends in .safetensors")
     refuse_special(out)
+    if out.suffix.lower() == ".xml":
+        refuse_special(out.with_suffix(".bin"))
     if not out.parent.is_dir():
         raise ModelError(f"{out}: cannot be written: there is no folder {out.parent}; make it first")
     if subset < 1:

@@ -3,8 +3,16 @@
 from PyInstaller.utils.hooks import collect_data_files, collect_submodules
 
 datas = collect_data_files("ssd300")
-# Training, evaluation and reports need torch and matplotlib, and come in only where the program imports them itself.
-_PARTS = ("ssd300.images", "ssd300.runtime", "ssd300.weights")
-hiddenimports = [module for part in _PARTS for module in collect_submodules(part)]
+
+
+def _detects(module: str) -> bool:
+    """Whether a module is for detecting. The runtime of torch comes in only where the program imports it itself."""
+    return not module.startswith(("ssd300.learn", "ssd300.runtime.torch"))
+
+
+hiddenimports = [
+    module
+    for part in ("ssd300.images", "ssd300.runtime", "ssd300.weights")
+    for module in collect_submodules(part, filter=_detects)
+]
 hiddenimports += ["ssd300.detector", "ssd300.detections", "ssd300.draw", "ssd300.formats"]
-excludedimports = ["torch", "matplotlib", "nncf"]
