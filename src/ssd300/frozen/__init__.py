@@ -4,5 +4,5 @@ from pathlib import Path
 
 
 def get_hook_dirs() -> list[str]:
-    """Where the hooks lie."""
-    return [str(Path(__file__).parent)]
+    """Where the hooks lie: no package, because only PyInstaller can import them."""
+    return [str(Path(__file__).parent / "hooks")]
