@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ssd300.boxes import iou
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.postprocess import candidates, decode, decode_boxes, select
 from ssd300.priors import NUM_PRIORS, default_boxes_xyxy
@@ -101,6 +102,24 @@ def test_decode_prunes_nothing_that_select_would_find():
         whole = select(decode_boxes(locs), probabilities, score_threshold=threshold)
         for a, b in zip(pruned, whole, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 30, 2000])
+def test_many_candidates_without_regard_to_classes_equal_one_box_at_a_time(most):
+    """More than meet in one table."""
+    draw = np.random.default_rng(4)
+    corners = draw.uniform(0, 30, (700, 2)).astype(np.float32)
+    boxes_xyxy = np.concatenate([corners, corners + draw.uniform(1, 2, (700, 2)).astype(np.float32)], 1)
+    scores = draw.permutation(np.linspace(0.1, 0.9, 700))
+    rows = [(1 + i % 5, score) for i, score in enumerate(scores)]
+    found, _, kept_scores = select(boxes_xyxy, probabilities_of(rows, 6), max_detections=most, agnostic=True)
+    kept = []
+    for i in np.argsort(-scores):
+        if scores[i] > np.float32(0.05) and (iou(boxes_xyxy[None, i], boxes_xyxy[kept]) < np.float32(0.5)).all():
+            kept.append(i)
+    assert len(kept) > 100
+    np.testing.assert_array_equal(found, boxes_xyxy[kept[:most]])
+    np.testing.assert_array_equal(kept_scores, np.float32(scores[kept[:most]]))
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.4, 0.8])

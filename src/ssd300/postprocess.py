@@ -18,6 +18,7 @@ from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 
 TOP_PER_CLASS = 200  # fixed in the published code, before NMS
 
+_BLOCK = 400  # candidates that meet in one table where classes do not count
 _PRIORS_CXCYWH = default_boxes()
 
 
@@ -184,14 +185,18 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
 
 
 def _nms_of_all(boxes_xyxy: Float32, iou_threshold: float, most: int) -> Int64:
-    """Greedy NMS of boxes [N, 4], best first, without regard to classes: the rows of the first `most` that are kept."""
-    left, kept = np.arange(len(boxes_xyxy)), list[int]()
-    while len(left) and len(kept) < most:
-        kept.append(int(left[0]))
-        rest = left[1:]
-        pairs = np.stack([np.broadcast_to(boxes_xyxy[left[0]], (len(rest), 4)), boxes_xyxy[rest]], 1)  # [n, 2, 4]
-        left = rest[~_drops(pairs, iou_threshold)[:, 0, 1]]
-    return np.array(kept, np.int64)
+    """Greedy NMS of boxes [N, 4], best first, without regard to classes: the rows of the first `most` that are kept.
+
+    Block by block, so that tables stay small: what was kept so far comes first in the next table and is kept again.
+    """
+    kept = np.zeros(0, np.int64)
+    for start in range(0, len(boxes_xyxy), _BLOCK):
+        if len(kept) >= most:
+            break
+        rows = np.concatenate([kept, np.arange(start, min(start + _BLOCK, len(boxes_xyxy)))])
+        one_class = np.zeros(len(rows), np.int64)
+        kept = rows[_nms_per_class(boxes_xyxy[rows], one_class, np.arange(len(rows)), iou_threshold)]
+    return kept[:most]
 
 
 def _drops(boxes: Float32, iou_threshold: float) -> NDArray[np.bool_]:
