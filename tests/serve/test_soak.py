@@ -123,7 +123,7 @@ def test_slow_senders_and_idle_connections_do_not_hold_up_others(process, png) -
 def test_two_hundred_clients_at_once(process, png) -> None:
     askers = [Asker(process.port, [png], 3) for _ in range(200)]
     statuses = ask_all(askers)
-    assert set(statuses) <= {200, 429}
+    assert set(statuses) <= {200, 429, 503}
     assert statuses[200] > 60
     assert max(one.slowest for one in askers) < 20
 
@@ -132,7 +132,7 @@ def test_bombs_and_floods(process, png) -> None:
     before = process.memory()
     bombs = [png_of(60_000, 60_000), png_of(7000, 7000), b"BM" + bytes(60), b"GIF89a" + b"\xff" * 1000]
     statuses = ask_all([Asker(process.port, bombs, 8) for _ in range(8)])
-    assert set(statuses) <= {200, 413, 422, 429}
+    assert set(statuses) <= {200, 413, 422, 429, 503}
     stop = threading.Event()
 
     def flood() -> None:
