@@ -10,7 +10,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format docs docs-serve clean
+.PHONY: help demo test test-slow check format docs docs-serve release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make docs       build the documentation site into site/"
 	@echo "make docs-serve show it while you write"
 	@echo "make format     let ruff format the code"
+	@echo "make release    wheel and sdist of the last commit in dist/, built twice and equal"
 	@echo "make clean      remove .venv and caches"
 
 # The stamps lie inside .venv, so that they go with it.
@@ -74,6 +75,10 @@ docs: .venv/docs
 docs-serve: .venv/docs
 	$(PY) docs/reference.py
 	$(PY) -m zensical serve
+
+release: .venv/made
+	$(PIP) build hatchling
+	$(PY) .ci/release.py
 
 clean:
 	rm -rf site .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
