@@ -67,8 +67,9 @@ def unread_kind(data: bytes) -> str | None:
         if not intact or tiff_samples.layout_of(directory):
             return None
         bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
-        deep_jpeg = directory.number(tiff.COMPRESSION) in (6, 7) and directory.number(tiff.BITS) > 8
-        if not bands and not deep_jpeg and _is_known_to_pillow(tiff.beginning_with(directory)):
+        compression = directory.number(tiff.COMPRESSION)
+        rare = compression == 50001 or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
+        if not bands and not rare and _is_known_to_pillow(tiff.beginning_with(directory)):
             return None
     except BrokenTIFFError:
         return None
@@ -89,7 +90,7 @@ def _describe(directory: Directory) -> str:
     """What kind of numbers a directory holds, for a message: '5 bands of 8 bits in LERC compression'."""
     names = {
         6: "old JPEG", 7: "JPEG", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC",
-        34926: "LERC", 34933: "PNG", 34934: "JPEG XR", 50002: "JPEG XL", 52546: "JPEG XL",
+        34926: "LERC", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
     }  # fmt: skip
     bits, channels = directory.number(tiff.BITS, 1), directory.number(tiff.SAMPLES, 1)
     kind = {2: " signed", 3: " float", 5: " complex", 6: " complex"}.get(directory.number(tiff.SAMPLE_FORMAT, 1), "")
