@@ -6,7 +6,7 @@ Every row has the same weights (`seeded_model.py`) and runs in a process of its 
 - ssd300: `Detector`; its INT8 graph is made by the function behind `ssd300 quantize`, without the check of AP;
 - torch: Pillow decode, resize, eager float32 forward, plain and channels-last, our NumPy decoding;
 - onnxruntime: the same with the .onnx file that we export;
-- published steps: aspect resize and centre cut as the hub helpers, eager forward, per-class decoding in torch.
+- published steps: aspect resize and center cut as the hub helpers, eager forward, per-class decoding in torch.
 Columns: one picture from a file, median ms; pictures a second from bytes; the network alone, one picture, median ms,
 and pictures a second with several requests in flight; core-ms of all that is not the network; boxes in the median
 picture. The ratios below the table are the project's goals; 500 pictures are what they were set for.

@@ -23,7 +23,7 @@ def compiled(
     batch: int = 1,
     **settings: Any,
 ) -> ov.CompiledModel:
-    """Compile a graph, with `batch` pictures a request if its batch size is open. "int8" is f32 with quantisers."""
+    """Compile a graph, with `batch` pictures a request if its batch size is open. "int8" is f32 with quantizers."""
     if model.is_dynamic():
         model = model.clone()
         model.reshape([batch, *PICTURE_SHAPE])

@@ -110,9 +110,9 @@ def boxes_and_probabilities(shape: list[int]) -> ov.Model:
     priors_cxcywh = default_boxes().T[None]  # [1, 4, P]
     size = priors_cxcywh[:, 2:]
     offsets, scales = ops.split(locs, np.int64(1), 2).outputs()
-    centre = ops.add(ops.multiply(offsets, _constant(XY_VARIANCE * size)), _constant(priors_cxcywh[:, :2]))
+    center = ops.add(ops.multiply(offsets, _constant(XY_VARIANCE * size)), _constant(priors_cxcywh[:, :2]))
     half = ops.multiply(ops.exp(ops.multiply(scales, _constant(WH_VARIANCE))), _constant(size / 2))
-    boxes = ops.concat([ops.subtract(centre, half), ops.add(centre, half)], 1)
+    boxes = ops.concat([ops.subtract(center, half), ops.add(center, half)], 1)
     return ov.Model([ops.result(boxes), ops.result(ops.softmax(logits, 1))], [values])
 
 

@@ -23,8 +23,8 @@ BOXES = (7, 3, 1, 12, 20, 5, 0, 9)  # of the pictures of the batch
 
 
 def sample(rng: np.random.Generator, boxes: int) -> Sample:
-    centres, sides = rng.uniform(0, 1, (boxes, 2)), rng.uniform(0.02, 0.6, (boxes, 2)) ** 1.5 + 0.004
-    xyxy = np.concatenate([centres - sides / 2, centres + sides / 2], 1).clip(0, 1).astype(np.float32)
+    centers, sides = rng.uniform(0, 1, (boxes, 2)), rng.uniform(0.02, 0.6, (boxes, 2)) ** 1.5 + 0.004
+    xyxy = np.concatenate([centers - sides / 2, centers + sides / 2], 1).clip(0, 1).astype(np.float32)
     doubtful = rng.random(boxes) < 0.2
     nothing = np.zeros((0, 0, 3), np.uint8)
     return Sample(nothing, xyxy, rng.integers(1, 81, boxes), doubtful, np.zeros(boxes, bool))

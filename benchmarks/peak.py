@@ -3,7 +3,7 @@
     python benchmarks/peak.py [--backbone resnet50] [--seconds 3] [--rounds 5]
 
 The chain is eight 3x3 convolutions, 256 to 256 channels, at 38x38: the size of most of the network, without the layers
-that keep a CPU from its peak. Both graphs are quantised by the same function, compiled alike and run with as many
+that keep a CPU from its peak. Both graphs are quantized by the same function, compiled alike and run with as many
 requests in flight as OpenVINO likes, in turns; medians. The goal is 75 % of the chain's INT8 rate.
 """
 
@@ -57,12 +57,12 @@ def main() -> None:
     options = parser.parse_args()
     network = build_graph(*seeded_model(options.backbone))
     ranges = np.random.default_rng(1).integers(0, 256, (2, SIZE, SIZE, CHANNELS), np.uint8)
-    quantised = {"network": quantize_graph(network, network_pictures(CALIBRATION))}
-    quantised["chain"] = quantize_graph(chain(), ranges)
-    graphs = {"int8": quantised}
+    quantized = {"network": quantize_graph(network, network_pictures(CALIBRATION))}
+    quantized["chain"] = quantize_graph(chain(), ranges)
+    graphs = {"int8": quantized}
     if native_bf16():
         graphs["bf16"] = {"network": network, "chain": chain()}
-    work = {name: gmac(graph) for name, graph in quantised.items()}
+    work = {name: gmac(graph) for name, graph in quantized.items()}
     print(f"{options.backbone}: {work['network']:.2f} GMAC a picture, the chain {work['chain']:.2f}; ", end="")
     print(f"{default_threads()} threads")
     for precision, pair in graphs.items():

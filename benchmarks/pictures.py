@@ -65,7 +65,7 @@ def print_row(kind: str, data: bytes) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time decoding and resizing.")
-    parser.add_argument("pictures", nargs="*", type=Path, help="picture files; made ones if none are given")
+    parser.add_argument("pictures", nargs="*", type=Path, help="picture files; generated ones if none are given")
     paths = parser.parse_args().pictures
     columns = ("header", "decode", "resize", "both", "buffer", "fast")
     print(f"{'format':6} {'size':>10} {'KiB':>8}" + "".join(f"{column:>9}" for column in columns) + "   (ms)")

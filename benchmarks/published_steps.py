@@ -23,9 +23,9 @@ def published_decode(
 
 def _boxes(locs: Tensor) -> Tensor:
     priors = torch.from_numpy(default_boxes())
-    centre = locs[..., :2] * XY_VARIANCE * priors[:, 2:] + priors[:, :2]
+    center = locs[..., :2] * XY_VARIANCE * priors[:, 2:] + priors[:, :2]
     size = (locs[..., 2:] * WH_VARIANCE).exp() * priors[:, 2:]
-    return torch.cat([centre - size * 0.5, centre + size * 0.5], -1)
+    return torch.cat([center - size * 0.5, center + size * 0.5], -1)
 
 
 def _one(boxes_xyxy: Tensor, probabilities: Tensor, criteria: float, max_output: int) -> tuple[Tensor, Tensor, Tensor]:

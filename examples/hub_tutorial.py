@@ -3,8 +3,8 @@
 # The steps of the published tutorial, on a clone of this repository: load the network and its helpers, prepare
 # pictures, run, decode, pick what is surer than 0.40, draw. It needs `pip install '.[train]'`, and no GPU.
 #
-# The helpers cut the centre of a picture and scale it to [-1, 1], as published. Weights trained with `ssd300 train`
-# expect the whole picture, normalised as in training: use `ssd300.Detector` for them.
+# The helpers cut the center of a picture and scale it to [-1, 1], as published. Weights trained with `ssd300 train`
+# expect the whole picture, normalized as in training: use `ssd300.Detector` for them.
 
 # %%
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_a_box_without_pixels_in_the_picture_is_not_drawn(box) -> None:
     assert np.array_equal(np.asarray(draw.draw_boxes(ground(200, 100), [box], ["cat"], [1])), ground(200, 100))
 
 
-def test_the_frame_lies_on_the_box_in_the_colour_of_the_class() -> None:
+def test_the_frame_lies_on_the_box_in_the_color_of_the_class() -> None:
     drawn = np.asarray(draw.draw_boxes(ground(200, 100), [[40, 30, 160, 90]], [""], [17]))
     for y, x in [(30, 100), (89, 100), (60, 40), (60, 159)]:
         assert tuple(drawn[y, x]) == draw.color_of(17)
@@ -94,7 +94,7 @@ def test_line_and_letters_follow_the_picture() -> None:
     assert letters == sorted(set(letters))
 
 
-def test_colours_are_steady_and_never_depend_on_neighbours() -> None:
+def test_colors_are_steady_and_never_depend_on_neighbors() -> None:
     assert draw.color_of("cat") == draw.color_of("cat")
     assert draw.color_of(1) == draw.color_of(np.int64(1))
     alone = draw.draw_boxes(ground(200, 100), [[100, 50, 190, 90]], [""], [5])
@@ -119,16 +119,16 @@ def lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("vision", COLOUR_VISION)
-def test_palette_is_told_apart_with_any_colour_vision(vision) -> None:
-    colours = np.array(draw.PALETTE) / 255
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    seen = [lab(COLOUR_VISION[vision] @ colour) for colour in linear]
+def test_palette_is_told_apart_with_any_color_vision(vision) -> None:
+    colors = np.array(draw.PALETTE) / 255
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    seen = [lab(COLOUR_VISION[vision] @ color) for color in linear]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 12  # 2.3 is just noticeable
 
 
-@pytest.mark.parametrize("colour", draw.PALETTE)
-def test_letters_contrast_with_their_label(colour) -> None:
-    a, b = sorted([draw.luminance(colour), draw.luminance(draw.ink_on(colour))])
+@pytest.mark.parametrize("color", draw.PALETTE)
+def test_letters_contrast_with_their_label(color) -> None:
+    a, b = sorted([draw.luminance(color), draw.luminance(draw.ink_on(color))])
     assert (b + 0.05) / (a + 0.05) >= 4.5  # WCAG's bar for text
 
 
@@ -236,7 +236,7 @@ def test_drawn_pictures_are_saved(tmp_path, ending) -> None:
     with Image.open(path) as image:
         assert image.size == (200, 100)
         near = np.abs(np.array(image.convert("RGB").getpixel((100, 30)), int) - draw.color_of(1))
-    assert near.max() < (80 if ending == ".webp" else 40)  # WebP halves the resolution of colour
+    assert near.max() < (80 if ending == ".webp" else 40)  # WebP halves the resolution of color
 
 
 @pytest.mark.parametrize(("ending", "side"), [(".jpg", 65501), (".webp", 16384)])

@@ -110,7 +110,7 @@ def test_csv_keeps_odd_file_names(source) -> None:
     assert row["source"] == source
 
 
-def test_yolo_lines_are_dense_normalised_and_cut_to_the_picture() -> None:
+def test_yolo_lines_are_dense_normalized_and_cut_to_the_picture() -> None:
     frame = Detections([[64, 48, 192, 144], [-64, 0, 1280, 240]], [1, 0.25], [90, 1], COCO, (480, 640))
     assert frame.to_yolo() == "79 0.2 0.2 0.2 0.2 1\n0 0.5 0.25 1 0.5 0.25\n"
     assert frame.to_yolo(scores=False) == "79 0.2 0.2 0.2 0.2\n0 0.5 0.25 1 0.5\n"
@@ -130,8 +130,8 @@ def test_yolo_round_trips_inside_the_picture(found) -> None:
     inside = inside[(inside.boxes_xyxy[:, 2:] - inside.boxes_xyxy[:, :2] > 1e-2).all(1)]
     rows = np.array([line.split() for line in inside.to_yolo().splitlines()], float).reshape(-1, 6)
     assert rows[:, 0].tolist() == inside.positions.tolist()
-    centre, half = rows[:, 1:3] * [640, 480], rows[:, 3:5] * [640, 480] / 2
-    assert np.concatenate([centre - half, centre + half], 1) == pytest.approx(inside.boxes_xyxy, abs=2e-4)
+    center, half = rows[:, 1:3] * [640, 480], rows[:, 3:5] * [640, 480] / 2
+    assert np.concatenate([center - half, center + half], 1) == pytest.approx(inside.boxes_xyxy, abs=2e-4)
     assert rows[:, 5] == pytest.approx(inside.scores)
 
 

@@ -1,8 +1,8 @@
 """The published torch.hub interface: `nvidia_ssd` and the helpers of `nvidia_ssd_processing_utils`.
 
 Same names, arguments, results and order as published, on any device, from any picture; `docs/compatibility.md` lists
-where the published answer is not kept. The helpers prepare a picture as published: short side to 300, centre cut, range
-[-1, 1]. Everything else in ssd300 stretches the picture to 300x300 and normalises as training does.
+where the published answer is not kept. The helpers prepare a picture as published: short side to 300, center cut, range
+[-1, 1]. Everything else in ssd300 stretches the picture to 300x300 and normalizes as training does.
 """
 
 from collections.abc import Sequence
@@ -111,7 +111,7 @@ class Processing:
 
     @staticmethod
     def prepare_input(img_uri: Any) -> NDArray[np.float64]:
-        """A picture, as `load_image` takes it -> [300, 300, 3] in [-1, 1]: loaded, rescaled, cut and normalised."""
+        """A picture, as `load_image` takes it -> [300, 300, 3] in [-1, 1]: loaded, rescaled, cut and normalized."""
         picture = Processing.load_image(img_uri)
         size_hw = _covering_size(picture, IMAGE_SIZE, IMAGE_SIZE)
         starts = [_cut_start(size, IMAGE_SIZE) for size in size_hw]
@@ -261,23 +261,23 @@ def _resample_rows(picture: Floats, new_size: int, window: slice) -> NDArray[np.
 def _taps(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """For each new position of the window: the old positions that it is made of [M, T], and their shares [M, T]."""
     factor = size / new_size
-    centres = (np.arange(new_size)[window] + 0.5) * factor - 0.5
-    low = np.floor(centres).astype(np.int64)
+    centers = (np.arange(new_size)[window] + 0.5) * factor - 0.5
+    low = np.floor(centers).astype(np.int64)
     sigma = max(0.0, (factor - 1) / 2)
     reach = int(GAUSSIAN_REACH * sigma + 0.5)
     offsets = np.arange(-reach, reach + 1)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if reach else np.ones(1)
     kernel /= kernel.sum()
     pixels, weights = [], []
-    for neighbour, share in ((low, low + 1 - centres), (low + 1, centres - low)):
+    for neighbor, share in ((low, low + 1 - centers), (low + 1, centers - low)):
         # Mirrored twice, as published: what interpolation reads beyond the border, then what the Gaussian does.
-        pixels.append(_mirror(_mirror(neighbour, size)[:, None] + offsets, size))
+        pixels.append(_mirror(_mirror(neighbor, size)[:, None] + offsets, size))
         weights.append(share[:, None] * kernel)
     return np.concatenate(pixels, 1), np.concatenate(weights, 1)
 
 
 def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Indices beyond 0..size-1 reflected about the centres of the border pixels: d c b | a b c d | c b a."""
+    """Indices beyond 0..size-1 reflected about the centers of the border pixels: d c b | a b c d | c b a."""
     if size == 1:
         return np.zeros_like(index)
     index = np.abs(index) % (2 * (size - 1))

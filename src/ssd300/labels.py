@@ -1,4 +1,4 @@
-"""Class lists: the names a model speaks, with the user's own ids. Background is internal and never listed."""
+"""Class lists: the class names of a model, with the user's own ids. Background is internal and never listed."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ class DetectOptions:
 
     score_threshold  objects must score above this, 0 to 1
     iou_threshold    boxes of a class overlap less than this, 0 to 1; boxes that do not overlap are always kept
-    max_detections   the best so many are kept, counted after `labels`
+    max_detections   at most this many are kept, best first, after `labels`
     labels           classes to look for: names in any letter case, or ids; None looks for all
     color            channel order of arrays and tensors: "rgb", or "bgr" for OpenCV frames
     decode           "exact", or "fast": large JPEGs are read at reduced scale, which moves boxes slightly

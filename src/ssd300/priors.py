@@ -11,7 +11,7 @@ from ssd300.boxes import cxcywh_to_xyxy
 
 IMAGE_SIZE = 300
 MAP_SIZES = (38, 19, 10, 5, 3, 1)
-STEPS = (8, 16, 32, 64, 100, 300)  # pixels between the centres of a map
+STEPS = (8, 16, 32, 64, 100, 300)  # pixels between the centers of a map
 _HALVED_MAPS = 4  # each of these has half the cells of the one before; the others lose a cell at each border
 SCALES = (21, 45, 99, 153, 207, 261, 315)  # pixels; one more than maps
 ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
@@ -53,7 +53,7 @@ def num_priors(image_size: int = IMAGE_SIZE) -> int:
 def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     boxes = []
     for k, cells in enumerate(map_sizes(image_size)):
-        # Centres follow the step, not the map size: on the 38 map the last centre is 37.5 * 8 / 300 = 1.0.
+        # Centers follow the step, not the map size: on the 38 map the last center is 37.5 * 8 / 300 = 1.0.
         # The cells of the unpadded maps are spread over the whole picture: steps of 100 and 300 at 300 pixels.
         step = STEPS[k] if k < _HALVED_MAPS else image_size / cells
         for (w, h), row, column in product(anchor_sizes(k), range(cells), range(cells)):

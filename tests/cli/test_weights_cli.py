@@ -10,7 +10,7 @@ import torch
 
 from ssd300.architecture import architecture
 from ssd300.labels import ClassList
-from ssd300.weights.catalog import catalogue, load_state
+from ssd300.weights.catalog import catalog_entries, load_state
 from ssd300.weights.checkpoint import ModelMetadata, sha256_of, write_checkpoint
 
 
@@ -46,7 +46,7 @@ def test_models_lists_every_name() -> None:
     result = ssd300("models")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines if line[0] != " "] == [entry.name for entry in catalogue()]
+    assert [line.split()[0] for line in lines if line[0] != " "] == [entry.name for entry in catalog_entries()]
     assert max(map(len, lines)) < 80
     assert "Downloads go to" in result.stderr
 

@@ -72,7 +72,7 @@ def write_yolo(root: Path, split: str, names: list[str], rng: Rng, way: str) -> 
             lines.append(f"{int(rng.integers(0, 2))} {' '.join(map(str, row))}")
         if way == "entry" and chance(rng, 0.3):
             lines.append(str(rng.choice(["9 0.5 0.5 0.1 0.1", "0 1 2", "x", "0 20 20 30 30"])))
-        if not (way == "unlabelled" and chance(rng, 0.7)):
+        if not (way == "unlabeled" and chance(rng, 0.7)):
             write(root / "labels" / split / f"{name}.txt", "\n".join(lines))
     parts = "".join(
         f"{part}: images/{part}\n" for part in ("train", "val", "test") if (root / "images" / part).is_dir()
@@ -100,7 +100,7 @@ WRITERS: dict[str, tuple[str, Callable[..., None]]] = {
     "voc": ("JPEGImages", write_voc),
 }
 WAYS = ("sound", "sound", "outside", "edge", "flat", "nan", "size", "empty", "corners", "fractions", "entry", "class",
-        "missing", "corrupt", "cut", "twice", "unlabelled", "no train")  # fmt: skip
+        "missing", "corrupt", "cut", "twice", "unlabeled", "no train")  # fmt: skip
 
 
 def make(root: Path, rng: Rng) -> str:

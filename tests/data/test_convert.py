@@ -194,7 +194,7 @@ def test_fractions_read_back_to_the_same_float32(units: Any, width: int, height:
     boxes = np.sort(units.reshape(5, 2, 2), axis=1).reshape(5, 4) * np.array([width, height] * 2, np.float32)
     boxes = boxes.astype(np.float32)
     back = np.clip(to_pixels(to_fractions(boxes, width, height), width, height), 0, [width, height] * 2)
-    # Next to an edge a float32 can be finer than double precision is for the centre: there 1e-12 px is the limit.
+    # Next to an edge a float32 can be finer than double precision is for the center: there 1e-12 px is the limit.
     assert np.all((back.astype(np.float32) == boxes) | (np.abs(back - boxes) < 1e-12))
 
 

@@ -273,7 +273,7 @@ def test_it_holds_on_avx2_too(done, model, found_again, tmp_path):
     capped, pixels = np.load(answer), load_for_network(picture)[0][None]
     [(_, native)] = load_openvino(done.path, threads=1).infer(pixels)
     [(_, exact)] = load_openvino(model, precision="f32", threads=1).infer(pixels)
-    # The two differ from each other by about as much as either from float: activations round to other neighbours.
+    # The two differ from each other by about as much as either from float: activations round to other neighbors.
     # What counts is that AVX2 is no further from float.
     lost, lost_natively = np.abs(capped - exact).mean(), np.abs(native - exact).mean()
     assert lost < 1.25 * lost_natively, (lost, lost_natively)

@@ -45,11 +45,11 @@ def seeds() -> list[bytes]:
 
 def numbers(options: dict, dtype: str, order: str) -> bytes:
     """A TIFF that NumPy reads, in BigTIFF where the order of its bytes is the big one; with a thumbnail behind."""
-    grey = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
+    gray = np.random.default_rng(0).integers(0, 256, (40, 60), np.uint8)
     channels = 1 if options.get("photometric") == 0 or "bits" in options else 4 if len(options) > 1 else 3
-    array = np.repeat(grey[..., None], channels, axis=2)
+    array = np.repeat(gray[..., None], channels, axis=2)
     array = (array / 255).astype(dtype) if dtype[0] == "f" else array.astype(dtype) * (16 if "bits" in options else 1)
-    return tiff((array, options), (grey[::4, ::4], {"tags": {254: [1]}}), order=order, big=order == ">")
+    return tiff((array, options), (gray[::4, ::4], {"tags": {254: [1]}}), order=order, big=order == ">")
 
 
 def mutate(seeds: list[bytes], number: int) -> bytes:

@@ -60,7 +60,7 @@ CONTENTS: list[tuple[str, Callable[[], bytes], str]] = [
     ("float TIFF below 0", lambda: float_tiff(-1, 1), "float values from -1 to 1; expected 0..1: scale them to 0..1"),
     ("float TIFF with NaN", lambda: float_tiff(0, np.nan), "float values with NaN or infinity; expected 0..1"),
     ("32-bit TIFF", lambda: integer_tiff(-5, 70000), "a 32-bit integer picture with values -5 to 70000; expected 0 to"),
-    ("LAB TIFF", lambda: encoded_lab(), "a picture in LAB colours; convert it to RGB first"),
+    ("LAB TIFF", lambda: encoded_lab(), "a picture in LAB colors; convert it to RGB first"),
     ("PNG bomb", lambda: bomb_png(), "50000x50000 is 2,500,000,000 pixels, more than the 134,217,728"),
     ("BMP bomb", lambda: patched(encoded("BMP"), 18, "<ii", 30000, 30000), "30000x30000 is 900,000,000 pixels"),
     ("GIF bomb", lambda: patched(encoded("GIF"), 6, "<HH", 60000, 60000), "60000x60000 is 3,600,000,000 pixels"),
@@ -138,7 +138,7 @@ ARRAYS = [
         np.zeros((3, 40, 50), np.uint8),
         "channels come first in shape (3, 40, 50); expected [H, W], or [H, W, 3] in RGB: use array.transpose(1, 2, 0)",
     ),
-    ("grey channels first", np.zeros((1, 40, 50), np.uint8), "channels come first in shape (1, 40, 50)"),
+    ("gray channels first", np.zeros((1, 40, 50), np.uint8), "channels come first in shape (1, 40, 50)"),
     (
         "a batch",
         np.zeros((2, 40, 50, 3), np.uint8),
@@ -286,7 +286,7 @@ SOURCES = [
     ("closed file object", closed_file, "cannot be read (I/O operation on closed file"),
     ("PIL picture cut off", unreadable_pil, "the PIL picture cannot be loaded ("),
     ("PIL picture without pixels", lambda d: Image.new("RGB", (0, 5)), "the PIL picture has no pixels (0x5)"),
-    ("PIL picture in LAB", lambda d: Image.new("LAB", (5, 5)), "<PIL picture 5x5>: a picture in LAB colours"),
+    ("PIL picture in LAB", lambda d: Image.new("LAB", (5, 5)), "<PIL picture 5x5>: a picture in LAB colors"),
 ]
 
 

@@ -4,9 +4,9 @@ import struct
 import zlib
 
 
-def png(width, height, depth, colours, rows, *chunks):
+def png(width, height, depth, colors, rows, *chunks):
     """A PNG file written by hand: Pillow writes neither 16-bit RGB nor late chunks."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)), *chunks]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, 0)), *chunks]
     parts.append((b"IDAT", zlib.compress(b"".join(b"\x00" + row for row in rows))))
     parts.append((b"IEND", b""))
     body = b"".join(

@@ -1,4 +1,4 @@
-"""Alpha that is 0 throughout (screenshots, padding) says nothing: the colours count. Elsewhere white is the ground."""
+"""Alpha that is 0 throughout (screenshots, padding) says nothing: the colors count. Elsewhere white is the ground."""
 
 import io
 import struct
@@ -70,7 +70,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("alpha", [0, "padding"])
-def test_colours_count_where_nothing_could_be_seen(kind, alpha, photo):
+def test_colors_count_where_nothing_could_be_seen(kind, alpha, photo):
     if alpha == "padding":
         alpha = np.random.default_rng(0).integers(0, 5, photo.shape[:2])
     assert np.array_equal(open_source(KINDS[kind](photo, alpha)), photo)
@@ -86,21 +86,21 @@ def test_white_is_the_ground_of_everything_else(kind, photo):
 
 
 def test_grey_with_alpha(photo, encode):
-    grey = photo[..., 0]
-    for alpha, expected in ((0, grey), (255, grey)):
-        picture = Image.merge("LA", [Image.fromarray(grey), Image.new("L", grey.shape[::-1], alpha)])
+    gray = photo[..., 0]
+    for alpha, expected in ((0, gray), (255, gray)):
+        picture = Image.merge("LA", [Image.fromarray(gray), Image.new("L", gray.shape[::-1], alpha)])
         for source in (picture, encode(picture, "PNG"), encode(picture, "TIFF")):
             assert np.array_equal(open_source(source)[..., 1], expected)
-    deep = np.stack([grey.astype(">u2") * 257, np.zeros(grey.shape, ">u2")], axis=2)
-    data = png(grey.shape[1], grey.shape[0], 16, 4, [row.tobytes() for row in deep])
-    assert np.array_equal(open_source(data)[..., 2], grey)
+    deep = np.stack([gray.astype(">u2") * 257, np.zeros(gray.shape, ">u2")], axis=2)
+    data = png(gray.shape[1], gray.shape[0], 16, 4, [row.tobytes() for row in deep])
+    assert np.array_equal(open_source(data)[..., 2], gray)
 
 
 def test_palettes_that_are_transparent_throughout(photo, encode):
     picture = Image.fromarray(photo).quantize(32)
-    colours = np.asarray(picture.convert("RGB"))
-    assert np.array_equal(open_source(palette(photo, 0)), colours)
-    assert np.array_equal(open_source(palette(photo, 255)), colours)
+    colors = np.asarray(picture.convert("RGB"))
+    assert np.array_equal(open_source(palette(photo, 0)), colors)
+    assert np.array_equal(open_source(palette(photo, 255)), colors)
     one = Image.new("P", (5, 4), 3)
     one.putpalette(bytes(range(48)))
     for kind in ("PNG", "GIF"):
@@ -108,24 +108,24 @@ def test_palettes_that_are_transparent_throughout(photo, encode):
 
 
 @pytest.mark.parametrize(
-    ("colours", "depth", "row", "key", "expected"),
+    ("colors", "depth", "row", "key", "expected"),
     [
         (0, 8, b"\x07\x07", struct.pack(">H", 7), [7] * 3),
         (2, 8, b"\x01\x02\x03" * 2, struct.pack(">3H", 1, 2, 3), [1, 2, 3]),
         (0, 16, b"\x07\x07" * 2, struct.pack(">H", 0x0707), [7] * 3),
     ],
-    ids=["grey", "RGB", "16-bit grey"],
+    ids=["gray", "RGB", "16-bit gray"],
 )
-def test_a_transparent_colour_that_is_the_only_one_counts(colours, depth, row, key, expected):
-    assert open_source(png(2, 1, depth, colours, [row], (b"tRNS", key))).tolist() == [[expected] * 2]
+def test_a_transparent_color_that_is_the_only_one_counts(colors, depth, row, key, expected):
+    assert open_source(png(2, 1, depth, colors, [row], (b"tRNS", key))).tolist() == [[expected] * 2]
 
 
 def test_pil_pictures_with_alpha_multiplied_in(photo):
     clear = Image.fromarray(rgba(photo, 0))
     opaque = Image.frombytes("RGBa", clear.size, clear.tobytes())
     assert np.array_equal(open_source(opaque), photo)
-    grey = Image.merge("LA", [Image.fromarray(photo[..., 0]), Image.new("L", clear.size, 0)])
-    assert np.array_equal(open_source(Image.frombytes("La", clear.size, grey.tobytes()))[..., 0], photo[..., 0])
+    gray = Image.merge("LA", [Image.fromarray(photo[..., 0]), Image.new("L", clear.size, 0)])
+    assert np.array_equal(open_source(Image.frombytes("La", clear.size, gray.tobytes()))[..., 0], photo[..., 0])
     assert np.array_equal(open_source(Image.fromarray(rgba(photo, 255)).convert("RGBa")), photo)
 
 

@@ -11,11 +11,11 @@ SHAPE = (300, 400)
 
 
 def blanks() -> Iterator[tuple[str, np.ndarray]]:
-    """Plain colours, gradients and noise, by name."""
-    plain = {"black": 0, "white": 255, "grey": 128, "red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+    """Plain colors, gradients and noise, by name."""
+    plain = {"black": 0, "white": 255, "gray": 128, "red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
     plain |= {"yellow": (255, 255, 0), "sky": (110, 170, 230), "skin": (224, 172, 105), "dark": (12, 10, 14)}
-    for name, colour in plain.items():
-        yield name, np.broadcast_to(np.array(colour, np.uint8), (*SHAPE, 3)).copy()
+    for name, color in plain.items():
+        yield name, np.broadcast_to(np.array(color, np.uint8), (*SHAPE, 3)).copy()
     y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]] / np.array(SHAPE).reshape(2, 1, 1)
     ramps = {"to the right": x, "downwards": y, "diagonal": (x + y) / 2, "round": np.hypot(x - 0.5, y - 0.5)}
     for name, ramp in ramps.items():
@@ -23,7 +23,7 @@ def blanks() -> Iterator[tuple[str, np.ndarray]]:
     draw = np.random.default_rng(0)
     for name, high in (("faint noise", 16), ("noise", 256)):
         yield name, draw.integers(0, high, (*SHAPE, 3), np.uint8)
-    yield "grey noise", np.repeat(draw.integers(0, 256, (*SHAPE, 1), np.uint8), 3, axis=2)
+    yield "gray noise", np.repeat(draw.integers(0, 256, (*SHAPE, 1), np.uint8), 3, axis=2)
     yield "bright noise", draw.normal(128, 30, (*SHAPE, 3)).clip(0, 255).astype(np.uint8)
 
 

@@ -64,17 +64,17 @@ def test_sixteen_bit_rgb_keeps_the_high_byte():
 
 
 @pytest.mark.parametrize(
-    ("colours", "row", "expected"),
+    ("colors", "row", "expected"),
     [
         (4, struct.pack(">2H", 0x4D4D, 0xFFFF), [0x4D] * 3),
         (4, struct.pack(">2H", 0x4D4D, 0), [0x4D] * 3),  # alpha 0 throughout says nothing
         (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0xFFFF), [0x12, 0xFF, 0]),
         (6, struct.pack(">4H", 0x1234, 0xFFFF, 0, 0), [0x12, 0xFF, 0]),
     ],
-    ids=["grey", "transparent grey", "colour", "transparent colour"],
+    ids=["gray", "transparent gray", "color", "transparent color"],
 )
-def test_sixteen_bits_with_alpha(colours, row, expected):
-    assert decode_image(png(1, 1, 16, colours, [row]), name="deep").tolist() == [[expected]]
+def test_sixteen_bits_with_alpha(colors, row, expected):
+    assert decode_image(png(1, 1, 16, colors, [row]), name="deep").tolist() == [[expected]]
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK", "I;16", "F"])
@@ -89,16 +89,16 @@ def test_a_picture_of_many_bands_of_rows_is_whole(mode, photo, encode, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("depth", "colours", "row", "key"),
+    ("depth", "colors", "row", "key"),
     [
         (8, 0, bytes([7, 9]), struct.pack(">H", 7)),
         (8, 2, bytes([1, 2, 3, 9, 9, 9]), struct.pack(">3H", 1, 2, 3)),
         (16, 0, struct.pack(">2H", 0x0707, 0x0909), struct.pack(">H", 0x0707)),
     ],
-    ids=["grey", "RGB", "16-bit grey"],
+    ids=["gray", "RGB", "16-bit gray"],
 )
-def test_a_transparent_colour_becomes_white(depth, colours, row, key):
-    rgb = decode_image(png(2, 1, depth, colours, [row], (b"tRNS", key)), name="keyed")
+def test_a_transparent_color_becomes_white(depth, colors, row, key):
+    rgb = decode_image(png(2, 1, depth, colors, [row], (b"tRNS", key)), name="keyed")
     assert rgb.tolist() == [[WHITE, [9] * 3]]
 
 
@@ -133,7 +133,7 @@ def test_jpeg_of_rare_subsampling_equals_pillow(subsampling, photo):
 
 
 def test_grey_jpeg_is_grey_three_times_and_not_transposed(photo, encode):
-    rgb = decode_image(encode(photo[..., 0], "JPEG"), name="grey")
+    rgb = decode_image(encode(photo[..., 0], "JPEG"), name="gray")
     assert rgb.shape == photo.shape
     assert (rgb[..., 0] == rgb[..., 1]).all()
     assert (rgb[..., 0] == rgb[..., 2]).all()

@@ -72,7 +72,7 @@ def test_an_unknown_decode_mode_suggests_the_nearest(photo, encode):
 
 
 def test_animations_give_their_first_frame(encode):
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     for kind in ("GIF", "PNG", "WebP", "TIFF"):
         options = {"lossless": True} if kind == "WebP" else {}
         data = encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)

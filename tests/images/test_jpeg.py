@@ -19,9 +19,9 @@ OPTIONS = {
     "4:2:2": {"subsampling": "4:2:2"},
     "progressive": {"progressive": True},
     "restarts": {"restart_marker_blocks": 4},
-    "optimised": {"optimize": True, "quality": 30},
-    "grey": {"mode": "L"},
-    "grey progressive": {"mode": "L", "progressive": True},
+    "optimized": {"optimize": True, "quality": 30},
+    "gray": {"mode": "L"},
+    "gray progressive": {"mode": "L", "progressive": True},
     "CMYK": {"mode": "CMYK"},
     "CMYK progressive": {"mode": "CMYK", "progressive": True},
     "RGB": {"keep_rgb": True},
@@ -81,12 +81,12 @@ def test_strays_between_segments_hide_no_cut(noisy, encode):
         decode_image(cut_scan(stray, 0.5) + b"\xff\xd9", name="x")
 
 
-def test_a_colour_without_a_scan_is_missing(noisy, encode):
+def test_a_color_without_a_scan_is_missing(noisy, encode):
     data = encode(noisy, "JPEG", progressive=True)
     scans = [match.start() for match in re.finditer(rb"\xff\xda", data)]
     with pytest.raises(ImageError, match=r"damaged or cut off JPEG"):
         decode_image(data[: scans[0]] + b"\xff\xd9", name="x")  # tables alone
-    # The first scan holds the coarse values of all colours: less sharp, but whole.
+    # The first scan holds the coarse values of all colors: less sharp, but whole.
     assert decode_image(data[: scans[1]] + b"\xff\xd9", name="x").shape == noisy.shape
 
 

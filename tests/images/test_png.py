@@ -34,9 +34,9 @@ ODD = {
     "a long packed text": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(LONG)),
     "a long international text": chunk(b"iTXt", b"Comment\0\x01\0\0\0" + zlib.compress(LONG)),
     "many texts": chunk(b"zTXt", b"Comment\0\0" + zlib.compress(LONG[:900_000])) * 80,
-    "a large colour profile": chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2_000_000))),
-    "a broken colour profile": chunk(b"iCCP", b"profile\0\0not deflate"),
-    "a colour profile without a name": chunk(b"iCCP", b""),
+    "a large color profile": chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2_000_000))),
+    "a broken color profile": chunk(b"iCCP", b"profile\0\0not deflate"),
+    "a color profile without a name": chunk(b"iCCP", b""),
     "an XMP packet that is no text": chunk(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0\xff\xfe"),
     "a wrong checksum of a text": chunk(b"tEXt", b"Comment\0text", 1),
     "a wrong checksum of a time": chunk(b"tIME", bytes(7), 1),
@@ -75,7 +75,7 @@ def test_the_pixels_are_those_of_the_whole_file(mode, photo, encode):
 
 
 @pytest.mark.parametrize(
-    ("colours", "row", "transparent", "expected"),
+    ("colors", "row", "transparent", "expected"),
     [
         (0, b"\x07\x09", chunk(b"tRNS", b"\0\x07"), [[255] * 3, [9] * 3]),
         (0, b"\x07\x09", chunk(b"tRNS", b"\0\x07", 1), [[7] * 3, [9] * 3]),
@@ -84,8 +84,8 @@ def test_the_pixels_are_those_of_the_whole_file(mode, photo, encode):
     ],
     ids=["sound", "wrong checksum", "wrong length", "beside alpha"],
 )
-def test_a_transparent_colour_counts_if_it_is_sound(colours, row, transparent, expected):
-    data = with_chunks(png(2, 1, 8, colours, [row]), transparent)
+def test_a_transparent_color_counts_if_it_is_sound(colors, row, transparent, expected):
+    data = with_chunks(png(2, 1, 8, colors, [row]), transparent)
     assert decode_image(data, name="x").tolist() == [expected]
 
 
@@ -139,7 +139,7 @@ def test_faults_of_the_pixels_still_decide(photo, encode):
 
 
 def test_an_animated_png_gives_its_first_picture(encode):
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     for options in ({}, {"default_image": True}):
         data = encode(frames[0], "PNG", save_all=True, append_images=frames[1:], **options)
         assert decode_image(data, name="x")[0, 0].tolist() == [255, 0, 0]

@@ -38,7 +38,7 @@ def expected(photo: np.ndarray, dtype: str) -> np.ndarray:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("planar", [False, True], ids=["together", "planes"])
 @pytest.mark.parametrize("channels", [3, 5], ids=["RGB", "five bands"])
-def test_colours_of_every_layout(channels, planar, dtype, photo):
+def test_colors_of_every_layout(channels, planar, dtype, photo):
     bands = numbers(np.concatenate([photo, photo[..., :2]], axis=2)[..., :channels], dtype)
     for order, big, tile, (compression, predictor) in LAYOUTS[DTYPES.index(dtype) % 3 :: 3]:
         predictor = 3 if predictor == 2 and dtype[0] == "f" else predictor
@@ -51,13 +51,13 @@ def test_colours_of_every_layout(channels, planar, dtype, photo):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("photometric", [1, 0], ids=["min is black", "min is white"])
 def test_greys_of_every_layout(photometric, dtype, photo):
-    grey = photo[..., 0]
-    shown = np.repeat(expected(grey, dtype)[..., None], 3, axis=2)
+    gray = photo[..., 0]
+    shown = np.repeat(expected(gray, dtype)[..., None], 3, axis=2)
     shown = 255 - shown if photometric == 0 else shown
     for order, big, tile, (compression, predictor) in LAYOUTS[DTYPES.index(dtype) % 3 :: 3]:
         predictor = 3 if predictor == 2 and dtype[0] == "f" else predictor
         options = {"tile": tile, "compression": compression, "predictor": predictor, "photometric": photometric}
-        data = tiff((numbers(grey, dtype), options), order=order, big=big)
+        data = tiff((numbers(gray, dtype), options), order=order, big=big)
         assert np.array_equal(decode_image(data, name="x"), shown), (order, big, tile, compression)
 
 
@@ -77,16 +77,16 @@ def test_numbers_of_ten_to_fourteen_bits_are_not_dark(channels, bits, photometri
 
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
-def test_alpha_beside_grey_and_colours(dtype, planar, photo):
+def test_alpha_beside_grey_and_colors(dtype, planar, photo):
     alpha = np.full((*photo.shape[:2], 1), 255, np.uint8)
     alpha[:, :45] = 0
     ground = np.where(alpha == 0, 255, photo).astype(np.uint8)
-    for colours, kind in itertools.product([photo, photo[..., :1]], [1, 2]):
-        stored = np.where(alpha == 0, 0, colours).astype(np.uint8) if kind == 1 else colours
+    for colors, kind in itertools.product([photo, photo[..., :1]], [1, 2]):
+        stored = np.where(alpha == 0, 0, colors).astype(np.uint8) if kind == 1 else colors
         data = tiff((numbers(np.concatenate([stored, alpha], axis=2), dtype), {"planar": planar, "extra": [kind]}))
         assert np.array_equal(decode_image(data, name="x")[..., 0], ground[..., 0])
-    for colours, kind in itertools.product([photo, photo[..., :1]], [1, 2]):  # alpha that says nothing
-        data = tiff((numbers(np.concatenate([colours, alpha * 0], axis=2), dtype), {"planar": planar, "extra": [kind]}))
+    for colors, kind in itertools.product([photo, photo[..., :1]], [1, 2]):  # alpha that says nothing
+        data = tiff((numbers(np.concatenate([colors, alpha * 0], axis=2), dtype), {"planar": planar, "extra": [kind]}))
         assert np.array_equal(decode_image(data, name="x")[..., 0], photo[..., 0])
 
 

@@ -83,7 +83,7 @@ class MultiBoxLoss(nn.Module):
 
     Per picture: (smooth L1 over its positives + cross-entropy over its positives and hardest negatives) / positives;
     the batch's loss is the mean over its pictures. A picture without positives adds 0 and counts in the mean.
-    Priors labelled `matching.IGNORED` (-1) are neither positive nor negative.
+    Priors labeled `matching.IGNORED` (-1) are neither positive nor negative.
     """
 
     priors_cxcywh: Tensor
@@ -175,8 +175,8 @@ def assign(
     overlap, _ = pair_iou(truth.boxes_xyxy[:, None], boxes_xyxy[None])  # [M, P]
     prior_overlap, _ = pair_iou(truth.boxes_xyxy[:, None], priors.xyxy[None])
     alignment = probabilities[truth.labels] ** CLASS_POWER * overlap**IOU_POWER  # [M, P]
-    centre = priors.cxcywh[:, None, :2]  # [P, 1, 2]
-    inside = ((centre >= truth.boxes_xyxy[:, :2]) & (centre <= truth.boxes_xyxy[:, 2:])).all(-1).T  # [M, P]
+    center = priors.cxcywh[:, None, :2]  # [P, 1, 2]
+    inside = ((center >= truth.boxes_xyxy[:, :2]) & (center <= truth.boxes_xyxy[:, 2:])).all(-1).T  # [M, P]
     # Only priors of a like size may learn a box: without this, chance winners far off dominate the first steps.
     score = torch.where(inside & (prior_overlap > 0.2), alignment, torch.zeros_like(alignment))
     # A box without such a prior (tiny, or very elongated) still has its best one, if no other box does better there.
@@ -215,10 +215,10 @@ class AlignedLoss(nn.Module):
     def decode(self, locs: Tensor) -> Tensor:
         """locs [B, 4, P] -> boxes_xyxy [B, P, 4] in the unit frame."""
         offsets = locs.transpose(1, 2)
-        centre = self.cxcywh[:, :2] + offsets[..., :2] * XY_VARIANCE * self.cxcywh[:, 2:]
+        center = self.cxcywh[:, :2] + offsets[..., :2] * XY_VARIANCE * self.cxcywh[:, 2:]
         # Bounded at e**4 times the prior, so that a wild first step cannot overflow.
         half = (offsets[..., 2:] * WH_VARIANCE).clamp(max=4).exp() * self.cxcywh[:, 2:] / 2
-        return torch.cat([centre - half, centre + half], -1)
+        return torch.cat([center - half, center + half], -1)
 
     def parts(self, locs: Tensor, logits: Tensor, truths: list[Truth]) -> tuple[Tensor, Tensor]:
         """(box loss, class loss) of locs [B, 4, P] and logits [B, K, P]."""

@@ -102,7 +102,7 @@ def test_crop_statistics_equal_an_independent_simulation(boxes_xyxy):
     whole = (area_of(windows) == 1).mean(), (area_of(expected_windows) == 1).mean()
     assert whole[0] == pytest.approx(whole[1], abs=0.02)
     assert area_of(windows).mean() == pytest.approx(area_of(expected_windows).mean(), abs=0.02)
-    kept = np.mean([augment.centres_inside(boxes, w.astype(np.float32)).mean() for w in windows])
+    kept = np.mean([augment.centers_inside(boxes, w.astype(np.float32)).mean() for w in windows])
     assert kept == pytest.approx(np.mean([k / len(boxes) for _, _, k in expected]), abs=0.02)
     np.testing.assert_allclose(windows.mean(0), expected_windows.mean(0), atol=0.02)
     edges = [0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.001]  # the shares of the crop modes show in the IoU's distribution
@@ -126,13 +126,13 @@ def colored(picture, seed):
 
 
 def test_color_ranges_are_the_published_ones():
-    """Grey only sees contrast and brightness; the spread of a saturated pixel tells the saturation factor."""
-    grey = np.full((1, 1, 3), 128, np.uint8)
-    levels = np.array([colored(grey, i)[0, 0, 0] for i in range(DRAWS)])
+    """Gray only sees contrast and brightness; the spread of a saturated pixel tells the saturation factor."""
+    gray = np.full((1, 1, 3), 128, np.uint8)
+    levels = np.array([colored(gray, i)[0, 0, 0] for i in range(DRAWS)])
     assert levels.min() == pytest.approx(128 * 0.875, abs=1)
     assert levels.max() == pytest.approx(128 * 1.125, abs=1)
     assert levels.mean() == pytest.approx(128, rel=0.02)
-    dark = np.full((1, 1, 3), 78, np.uint8)  # 50 below the centre: brightness * (128 - 50 * contrast)
+    dark = np.full((1, 1, 3), 78, np.uint8)  # 50 below the center: brightness * (128 - 50 * contrast)
     levels = np.array([colored(dark, i)[0, 0, 0] for i in range(DRAWS)], float)
     draws = np.random.default_rng(3)
     expected = draws.uniform(0.875, 1.125, DRAWS) * (128 - 50 * draws.uniform(0.5, 1.5, DRAWS))
@@ -150,7 +150,7 @@ def test_saturation_scales_color_and_keeps_brightness(saturation):
     np.testing.assert_allclose(matrix @ rgb - luma @ rgb, saturation * (rgb - luma @ rgb), atol=5e-3)
 
 
-def test_crowds_follow_the_window_though_their_centre_is_outside():
+def test_crowds_follow_the_window_though_their_center_is_outside():
     sample = sample_of([[0.0, 0.0, 0.9, 0.9], [0.6, 0.6, 0.8, 0.8]], crowd=[0])
     out = augment.moved(sample, augment.Plan(np.array([0.5, 0.5, 1, 1], np.float32)), 300)
     np.testing.assert_allclose(out.boxes_xyxy, [[0, 0, 0.8, 0.8], [0.2, 0.2, 0.6, 0.6]], atol=1e-6)

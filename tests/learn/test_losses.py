@@ -143,8 +143,8 @@ def test_the_target_is_the_quality_of_the_box():
 
 def random_sample(rng, boxes):
     """Boxes of all sizes, some doubled, some doubtful or crowds; as many as asked for."""
-    centres, sides = rng.uniform(0, 1, (boxes, 2)), rng.uniform(0.05, 1, (boxes, 2)) ** 2
-    xyxy = np.concatenate([centres - sides / 2, centres + sides / 2], 1).clip(0, 1).astype(np.float32)
+    centers, sides = rng.uniform(0, 1, (boxes, 2)), rng.uniform(0.05, 1, (boxes, 2)) ** 2
+    xyxy = np.concatenate([centers - sides / 2, centers + sides / 2], 1).clip(0, 1).astype(np.float32)
     doubled = rng.random(boxes) < 0.1
     xyxy[doubled] = xyxy[rng.integers(0, max(boxes, 1), doubled.sum())]
     crowd = rng.random(boxes) < 0.05

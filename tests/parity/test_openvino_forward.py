@@ -26,15 +26,15 @@ def seeded_model(seeded, backbone, num_classes=81):
     return state, ModelMetadata(backbone, classes)
 
 
-def forward_of_normalised(model, pictures):
+def forward_of_normalized(model, pictures):
     """The outputs [B, 4 + K, P] of a graph whose first nodes are cut off, so that it takes the reference's floats.
 
-    The reference's input is normalised already: multiplied by std here, because the graph divides its first kernel
-    by std * 255, and given to the convolution in place of the centred picture.
+    The reference's input is normalized already: multiplied by std here, because the graph divides its first kernel
+    by std * 255, and given to the convolution in place of the centered picture.
     """
-    centred = next(op for op in model.get_ordered_ops() if op.get_friendly_name() == "pictures.centred")
+    centered = next(op for op in model.get_ordered_ops() if op.get_friendly_name() == "pictures.centered")
     parameter = ov.opset1.parameter([-1, 3, 300, 300], ov.Type.f32)
-    for user in centred.output(0).get_target_inputs():
+    for user in centered.output(0).get_target_inputs():
         user.replace_source_output(parameter.output(0))
     cut = ov.Model(model.get_results(), [parameter])
     compiled = ov.Core().compile_model(cut, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -53,7 +53,7 @@ def forward_of_normalised(model, pictures):
     ],
 )
 def test_graph_equals_published_forward(name, backbone, num_classes, seeded, reference_json, reference_npz):
-    outputs = forward_of_normalised(
+    outputs = forward_of_normalized(
         build_graph(*seeded_model(seeded, backbone, num_classes)), seeded.image_batch("fwd", 2)
     )
     arrays, facts = reference_npz(f"forward_{name}"), reference_json("forward")[name]

@@ -42,9 +42,9 @@ def test_evaluation_picture(name, path_of, reference_json, reference_npz):
     case, arrays = reference_json("prepare")[name], reference_npz("prepare")
     assert (height, width) == (case["height"], case["width"])
     np.testing.assert_array_equal(picture, arrays[f"{name}.eval_resized"])
-    normalised = ((picture / np.float32(255) - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1)
+    normalized = ((picture / np.float32(255) - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1)
     np.testing.assert_allclose(
-        normalised.flatten()[arrays[f"{name}.eval_index"]], arrays[f"{name}.eval_chw"], atol=1e-5, rtol=0
+        normalized.flatten()[arrays[f"{name}.eval_index"]], arrays[f"{name}.eval_chw"], atol=1e-5, rtol=0
     )
 
 
@@ -60,9 +60,9 @@ def test_prepare_tensor(path_of, reference_json):
 
 
 def test_grey_is_upright_unlike_published(path_of, reference_json):
-    """The published loader transposes grey pictures (json: `loaded_shape`); this one does not."""
+    """The published loader transposes gray pictures (json: `loaded_shape`); this one does not."""
     published = reference_json("prepare")["_grey"]
     picture = Processing.load_image(path_of("grey"))
     assert picture.shape == (published["height"], published["width"], 3)
-    with Image.open(path_of("grey")) as grey:
-        np.testing.assert_allclose(picture[..., 0], np.asarray(grey) / 255, atol=1e-12)
+    with Image.open(path_of("grey")) as gray:
+        np.testing.assert_allclose(picture[..., 0], np.asarray(gray) / 255, atol=1e-12)

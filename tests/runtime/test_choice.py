@@ -100,7 +100,7 @@ def test_the_models_own_ranges_come_before_a_sibling(model, ranges):
 
 
 def test_a_damaged_entry_is_an_error(model, ranges):
-    ranges.ranges.pop("pictures.centred")
+    ranges.ranges.pop("pictures.centered")
     write_int8(model, model, read_metadata(model), ranges)
     with pytest.raises(ModelError, match=r"bad INT8 entry: its ranges are not those .*; quantize the model again"):
         choose(model, "auto")

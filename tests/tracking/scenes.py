@@ -20,13 +20,13 @@ def crossing(seed: int, *, objects: int = 20, frames: int = 150, drops: float = 
     draw = np.random.default_rng(seed)
     frame = np.array([1920, 1080])
     size = draw.uniform((40, 80), (90, 200), (objects, 2))
-    centre = draw.uniform(size / 2, frame - size / 2, (objects, 2))
+    center = draw.uniform(size / 2, frame - size / 2, (objects, 2))
     speed = draw.uniform(-8, 8, (objects, 2))
     scene = Scene([], [], [], [])
     for _ in range(frames):
-        centre = centre + speed
-        speed = np.where((centre < size / 2) | (centre > frame - size / 2), -speed, speed)
-        truth = np.concatenate([centre - size / 2, centre + size / 2], 1)
+        center = center + speed
+        speed = np.where((center < size / 2) | (center > frame - size / 2), -speed, speed)
+        truth = np.concatenate([center - size / 2, center + size / 2], 1)
         seen = draw.random(objects) >= drops
         noise = draw.normal(0, jitter, (objects, 4)) * np.tile(size, 2)
         scores = draw.uniform(0.35, 0.95, objects)

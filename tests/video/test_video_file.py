@@ -58,7 +58,7 @@ def test_variable_rates_keep_their_times(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("degrees", "corner"), [(90, (10, 10)), (180, (10, 160)), (270, (310, 230))])
-def test_rotation_is_honoured(tmp_path, degrees, corner) -> None:
+def test_rotation_is_honored(tmp_path, degrees, corner) -> None:
     """The lower half of the stored frame is red; turned clockwise by 90 degrees it lies on the left."""
     [frame] = frames(write_clip(tmp_path / "clip.mp4", 1, rotation=degrees))
     assert frame.rgb.shape == ((240, 320, 3) if degrees == 180 else (320, 240, 3))

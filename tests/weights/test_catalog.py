@@ -6,22 +6,22 @@ import torch
 
 from ssd300.errors import DownloadError, ModelError
 from ssd300.weights import catalog
-from ssd300.weights.catalog import CatalogueEntry, cache_folder, catalogue, load_state, resolve
+from ssd300.weights.catalog import CatalogEntry, cache_folder, catalog_entries, load_state, resolve
 from ssd300.weights.checkpoint import write_checkpoint
 
 
 @pytest.fixture
-def published(tmp_path, server, state, monkeypatch) -> CatalogueEntry:
-    """A catalogue of one downloadable detector without a pinned sha256."""
+def published(tmp_path, server, state, monkeypatch) -> CatalogEntry:
+    """A catalog of one downloadable detector without a pinned sha256."""
     torch.save({"model": {key: torch.from_numpy(value) for key, value in state.items()}}, tmp_path / "source.pt")
     server.content = (tmp_path / "source.pt").read_bytes()
-    entry = CatalogueEntry("cells-net", "detector", "cells.pt", "MIT", "none", server.url)
+    entry = CatalogEntry("cells-net", "detector", "cells.pt", "MIT", "none", server.url)
     monkeypatch.setattr(catalog, "_ENTRIES", (entry,))
     return entry
 
 
-def test_the_catalogue_names_what_can_be_had() -> None:
-    entries = {entry.name: entry for entry in catalogue()}
+def test_the_catalog_names_what_can_be_had() -> None:
+    entries = {entry.name: entry for entry in catalog_entries()}
     assert list(entries)[:2] == ["default", "nvidia-resnet50-coco"]
     assert {name for name in entries if name.startswith("imagenet-")} == {
         f"imagenet-resnet{depth}" for depth in (18, 34, 50, 101, 152)
@@ -77,7 +77,7 @@ def test_an_unknown_model_is_an_error_with_the_nearest(name, words) -> None:
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])
-@pytest.mark.parametrize("entry", [entry for entry in catalogue() if entry.url], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [entry for entry in catalog_entries() if entry.url], ids=lambda entry: entry.name)
 def test_offline_says_what_to_fetch_and_where_to_put_it(how, entry, monkeypatch, own_cache) -> None:
     if how == "environment":
         monkeypatch.setenv("SSD300_OFFLINE", "1")
@@ -131,7 +131,7 @@ def test_a_download_that_is_no_model_leaves_nothing(published, server, own_cache
 
 def test_a_file_put_there_by_hand_is_checked_against_its_pin(tmp_path, own_cache, monkeypatch) -> None:
     digest = hashlib.sha256(b"weights").hexdigest()
-    entry = CatalogueEntry("net", "backbone", "net.pth", "MIT", "none", "http://127.0.0.1:9/net.pth", digest[:8])
+    entry = CatalogEntry("net", "backbone", "net.pth", "MIT", "none", "http://127.0.0.1:9/net.pth", digest[:8])
     monkeypatch.setattr(catalog, "_ENTRIES", (entry,))
     (own_cache / "net.pth").write_bytes(b"weights")
     assert resolve("net", offline=True) == own_cache / "net.pth"

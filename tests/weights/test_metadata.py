@@ -68,7 +68,7 @@ def test_values_that_json_cannot_hold_are_refused(value) -> None:
         (json.dumps(plain(licence=...)), "'licence' is missing"),
         (json.dumps(plain(licence=None)), "'licence' is 'None', expected str"),
         (json.dumps(plain(metric=[1])), "'metric' is '[1]', expected dict"),
-        (json.dumps(plain(colour="red")), "unknown field 'colour'"),
+        (json.dumps(plain(color="red")), "unknown field 'color'"),
         (json.dumps(plain(architecture={"backbone": "vgg16", "num_classes": 2})), "backbone is 'vgg16', expected one"),
         (json.dumps(plain(architecture={"backbone": "resnet18", "num_classes": 3})), "num_classes is 3 for 1 classes"),
         (json.dumps(plain(architecture={"backbone": [], "num_classes": 2})), "backbone is '[]', expected one of"),

@@ -40,7 +40,7 @@ def needs_reading_ahead(place: bytes) -> bool:
 
 def _named(pictures: Iterable[Listed], base: str, column: str | None) -> Iterator[Source]:
     numbered = enumerate(pictures)
-    # Neighbouring rows of one Parquet file are read in one go: their number less their row is the same.
+    # Neighboring rows of one Parquet file are read in one go: their number less their row is the same.
     for (place, key), group in groupby(numbered, lambda n: (n[1][0], None if n[1][1] is None else n[0] - n[1][1])):
         if key is None:
             text = os.fsdecode(place)
@@ -81,7 +81,7 @@ def _fetched(source: Source) -> Source:
 
 
 def _rows(rows: Iterator[int], file: str, base: str, column: str | None) -> Iterator[Source]:
-    """Pictures of neighbouring rows of a Parquet file."""
+    """Pictures of neighboring rows of a Parquet file."""
     first = next(rows)
     values = _cells(file if is_remote(file) else os.path.join(base, file), first, column)
     fault: SSD300Error | None = None

@@ -1,4 +1,4 @@
-"""The pictures to measure with: files of the user, or made ones that are the same everywhere."""
+"""The pictures to measure with: the user's files, or generated ones that are the same everywhere."""
 
 from pathlib import Path
 

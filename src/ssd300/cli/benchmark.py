@@ -47,7 +47,8 @@ def benchmark(
         int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]", show_default=False)
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Pictures: a directory, a glob or a file.  [default: made ones]")
+        Path | None,
+        typer.Option(metavar="PATH", help="Pictures: directory, glob or file.  [default: generated pictures]"),
     ] = None,
     score_threshold: Annotated[
         float | None,
@@ -63,9 +64,9 @@ def benchmark(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that load pictures.  [default: 1]", show_default=False)
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Measure for about so long.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Approximate duration of the measurement.")] = 10.0,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Measure so many calls instead: pictures, steps, batches, rounds.")
+        int | None, typer.Option(min=1, help="Number of calls to measure instead of a duration.")
     ] = None,
     warmup: Annotated[
         int | None, typer.Option(min=0, help="Calls before that do not count.  [default: a few]", show_default=False)
@@ -185,7 +186,7 @@ def _require_torch(what: str) -> None:
 
 @contextmanager
 def _pictures(given: dict[str, Any]) -> Iterator[tuple[list[Path], str]]:
-    """The picture files, and what they are in words; made ones last as long as the context."""
+    """The picture files, and what they are in words; generated ones last as long as the context."""
     from tempfile import TemporaryDirectory
 
     from ssd300.benchmark.pictures import SYNTHETIC, found_pictures, synthetic_jpegs

@@ -165,7 +165,7 @@ def pack(
     raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, nothing to decode.")] = False,
     original: Annotated[bool, typer.Option("--original", help="The picture files as they are, in full size.")] = False,
     piece_mb: Annotated[
-        float | None, typer.Option("--piece-mb", min=0.1, help="Write pieces of at most so many megabytes.")
+        float | None, typer.Option("--piece-mb", min=0.1, help="Largest size of a piece in megabytes.")
     ] = None,
     split: Split = None,
     input_format: InputFormat = None,

@@ -47,7 +47,7 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
 ) -> None:
-    """Count the COCO numbers of a model on a data set.
+    """Measure a model's COCO AP on a data set.
 
     Twelve of them; AP and AP50 with a 95 % interval.
 

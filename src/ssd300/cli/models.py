@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ssd300.weights.catalog import CatalogueEntry
+    from ssd300.weights.catalog import CatalogEntry
 
 
 def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
@@ -17,9 +17,9 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pr
 
     Nothing is downloaded here: a model is fetched when its name is given to a verb.
     """
-    from ssd300.weights.catalog import cache_folder, catalogue
+    from ssd300.weights.catalog import cache_folder, catalog_entries
 
-    rows = [_row(entry) for entry in catalogue()]
+    rows = [_row(entry) for entry in catalog_entries()]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -30,7 +30,7 @@ def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for pr
     typer.echo(f"Downloads go to {cache_folder()}.", err=True)
 
 
-def _row(entry: "CatalogueEntry") -> dict[str, Any]:
+def _row(entry: "CatalogEntry") -> dict[str, Any]:
     present = entry.path.is_file()
     about = None if entry.size_mib is None else round(entry.size_mib * 2**20)
     row: dict[str, Any] = {
@@ -46,7 +46,7 @@ def _row(entry: "CatalogueEntry") -> dict[str, Any]:
     return row | (_own_words(entry) if entry.state == "bundled" else {})
 
 
-def _own_words(entry: "CatalogueEntry") -> dict[str, Any]:
+def _own_words(entry: "CatalogEntry") -> dict[str, Any]:
     """Metric and licence as the bundled file itself says."""
     from ssd300.weights.checkpoint import read_metadata
 

@@ -32,9 +32,9 @@ class Seen:
 
 
 def difference_hash(rgb: UInt8) -> NDArray[np.bool_]:
-    """256 bits: whether each of 16 x 16 grey points is brighter than its right neighbour. Scale does not change it."""
-    grey = Image.fromarray(rgb).convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
-    points = np.asarray(grey, np.int16)  # [16, 17]
+    """256 bits: whether each of 16 x 16 gray points is brighter than its right neighbor. Scale does not change it."""
+    gray = Image.fromarray(rgb).convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
+    points = np.asarray(gray, np.int16)  # [16, 17]
     return np.asarray((points[:, 1:] > points[:, :-1]).ravel())
 
 

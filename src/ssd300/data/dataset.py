@@ -172,7 +172,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures with their boxes and the classes they speak of; `notes` lists every case met while reading.
+    """Pictures with their boxes and classes; `notes` lists every case met while reading.
 
     `folders` are those that its pictures are expected in, at any depth; without any, anywhere.
     """

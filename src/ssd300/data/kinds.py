@@ -19,7 +19,7 @@ KINDS: dict[str, Kind] = {
     "unusable for training": Kind("error", "`ssd300 train` stops with these words; mend what they name"),
     "no training part": Kind("warning", "nothing, if it is to be measured on only; else call one part train"),
     "suspected box format": Kind("error", "write the boxes as the format says, or choose the format they are in"),
-    "too many boxes": Kind("error", "mend the file; no picture has so many objects that can be told apart"),
+    "too many boxes": Kind("error", "mend the file; a picture does not have this many distinct objects"),
     # entries of annotation files
     "malformed entry": Kind("error", "mend or delete the entry"),
     "malformed line": Kind("error", "mend or delete the line"),
@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
     "duplicate picture": Kind("warning", "delete one of them"),
     "similar pictures": Kind("note", "fine in one split; never let such a pair fall into two"),
     "train/validation leakage": Kind("error", "move the picture; the validation AP counts what was learnt by heart"),
-    "picture listed twice": Kind("error", "join the entries; the boxes of one are background in the other"),
+    "picture listed twice": Kind("error", "merge the entries: the boxes of one would train as background in the other"),
     "picture not listed": Kind("note", "list it if it should be learnt from; it is not read"),
     "picture without label file": Kind("warning", "it trains as empty: write its label file if it has objects"),
     "label file without picture": Kind("error", "put the picture there, or delete the label file"),

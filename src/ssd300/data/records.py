@@ -19,7 +19,7 @@ from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
 @dataclass(frozen=True)
 class Thing:
-    """One labelled object. `box` is written in the way of its set ("xyxy", ...); None: there is none, or it is wrong.
+    """One labeled object. `box` is written in the way of its set ("xyxy", ...); None: there is none, or it is wrong.
 
     `place` says where it stands ("box 3"); `given` what is there where the box is wrong.
     """

@@ -128,8 +128,8 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
     if odd and not (allow_lost and kept):
         raise DatasetError(f"{dataset.name}: {odd}; write them as the format says, or {GO_ON.split(' without')[0]}")
     if not kept:
-        unlabelled = sum(note.kind == "picture without label file" for note in dataset.notes)
-        found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabelled)
+        unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
+        found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabeled)
         raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")
     if lost > MOST_LOST * (lost + kept) and not allow_lost:
         raise DatasetError(
@@ -138,9 +138,9 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
         )
 
 
-def _without_boxes(dataset: Dataset, unlabelled: int) -> str:
+def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
     example = next((note.words for note in dataset.notes if note.kind == "picture without label file"), "")
-    return f"{unlabelled} have no label file. For example {example}" if unlabelled else "their label files are empty"
+    return f"{unlabeled} have no label file. For example {example}" if unlabeled else "their label files are empty"
 
 
 def _worth_saying(dataset: Dataset) -> list[str]:

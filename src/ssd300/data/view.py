@@ -19,7 +19,7 @@ PAPER = (255, 255, 255)
 
 @dataclass(frozen=True)
 class View:
-    """A picture, uint8 RGB [H, W, 3], with boxes [M, 4] in its pixels and a caption and a colour key for each."""
+    """A picture, uint8 RGB [H, W, 3], with boxes [M, 4] in its pixels and a caption and a color key for each."""
 
     rgb: UInt8
     boxes_xyxy: Float32

@@ -101,7 +101,7 @@ def _head(numbers: dict[str, Any]) -> str:
         f"{counted(data['classes'], 'class', 'classes')}, {counted(numbers['detections'], 'detection')}.</p>\n"
         f'<p class="soft">The intervals show how far the numbers would move with other pictures of the kind (the '
         f"pictures drawn again with replacement, {numbers['interval']['resamples']:,} times). Where classes have "
-        f"few boxes AP leans high: compare it with results on the same pictures only.</p>\n"
+        f"few boxes AP is biased upwards: compare it only with results on the same pictures.</p>\n"
         + (f'<ul class="warn">{warnings}</ul>\n' if warnings else "")
     )
 

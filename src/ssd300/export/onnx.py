@@ -1,4 +1,4 @@
-"""A model as one ONNX file: normalisation, network, box decoding and the published rule of selection inside.
+"""A model as one ONNX file: normalization, network, box decoding and the published rule of selection inside.
 
     pictures -> onnx_network.py -> locs, logits -> onnx_tail.py -> boxes, scores, labels, num_detections
 
@@ -36,7 +36,7 @@ class OnnxOptions:
     nms: the published rule inside; else boxes and probabilities of all 8732 default boxes leave the graph.
     dynamic_batch: any number of pictures at once; else exactly one.
     opset: of the standard operators, 17 or newer.
-    input: "uint8" is [B, 300, 300, 3] in 0..255, "float" is float32 [B, 3, 300, 300] in 0..1; RGB, not normalised.
+    input: "uint8" is [B, 300, 300, 3] in 0..255, "float" is float32 [B, 3, 300, 300] in 0..1; RGB, not normalized.
     half: kernels stored as float16, half the size; the arithmetic stays float32.
     score_threshold, iou_threshold, max_detections: fixed in the file, used with `nms` only.
     """
@@ -128,7 +128,7 @@ def _pictures(options: OnnxOptions) -> Value:
     meaning = f"RGB, the whole picture stretched to {IMAGE_SIZE}x{IMAGE_SIZE}, antialiased bilinear"
     if options.input == "uint8":
         return Value("pictures", np.uint8, (options.batch, IMAGE_SIZE, IMAGE_SIZE, 3), f"{meaning}; 0..255")
-    return Value("pictures", np.float32, (options.batch, 3, IMAGE_SIZE, IMAGE_SIZE), f"{meaning}; 0..1, not normalised")
+    return Value("pictures", np.float32, (options.batch, 3, IMAGE_SIZE, IMAGE_SIZE), f"{meaning}; 0..1, not normalized")
 
 
 def _about(metadata: ModelMetadata, options: OnnxOptions) -> str:

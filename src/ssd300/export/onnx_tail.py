@@ -13,19 +13,19 @@ from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 def decode(graph: Graph, locs: str, logits: str, *, boxes_name: str) -> tuple[str, str]:
     """locs [B, 4, P], logits [B, K, P] -> boxes [B, P, 4] as xyxy in the unit frame, probabilities [B, K, P]."""
     priors_cxcywh = default_boxes().T[None]  # [1, 4, P]
-    centres = graph.constant("priors.centres", priors_cxcywh[:, :2])
+    centers = graph.constant("priors.centers", priors_cxcywh[:, :2])
     sizes = graph.constant("priors.sizes", priors_cxcywh[:, 2:])
     axis = graph.constant("coordinates", [1])
     limits = [graph.constant(f"coordinate.{i}", [i]) for i in (0, 2, 4)]
-    centre = graph.node("Slice", locs, limits[0], limits[1], axis, name="locs.centres")
-    centre = graph.node("Mul", centre, graph.constant("xy_variance", XY_VARIANCE, np.float32), name="centres.scaled")
-    centre = graph.node("Mul", centre, sizes, name="centres.moved")
-    centre = graph.node("Add", centre, centres, name="centres")
+    center = graph.node("Slice", locs, limits[0], limits[1], axis, name="locs.centers")
+    center = graph.node("Mul", center, graph.constant("xy_variance", XY_VARIANCE, np.float32), name="centers.scaled")
+    center = graph.node("Mul", center, sizes, name="centers.moved")
+    center = graph.node("Add", center, centers, name="centers")
     size = graph.node("Slice", locs, limits[1], limits[2], axis, name="locs.sizes")
     size = graph.node("Mul", size, graph.constant("wh_variance", WH_VARIANCE, np.float32), name="sizes.scaled")
     size = graph.node("Mul", graph.node("Exp", size, name="sizes.grown"), sizes, name="sizes")
     half = graph.node("Mul", size, graph.constant("half", 0.5, np.float32), name="sizes.half")
-    corners = [graph.node(kind, centre, half, name=f"corners.{kind.lower()}") for kind in ("Sub", "Add")]
+    corners = [graph.node(kind, center, half, name=f"corners.{kind.lower()}") for kind in ("Sub", "Add")]
     boxes = graph.node("Concat", *corners, name="boxes.rows", axis=1)
     boxes = graph.node("Transpose", boxes, name=boxes_name, perm=[0, 2, 1])
     return boxes, graph.node("Softmax", logits, name="probabilities", axis=1)

@@ -172,7 +172,7 @@ def _places(dataset: Dataset) -> set[tuple[str, str]]:
 def _measure(
     graph: Any, metadata: ModelMetadata, val: Dataset, threads: int | None, progress: Progress | None
 ) -> Evaluation:
-    # Quantised graphs, too, have f32 as the precision of what is left to choose. "int8" would only add that the
+    # Quantized graphs, too, have f32 as the precision of what is left to choose. "int8" would only add that the
     # compiled form of every attempt is kept in the user's cache.
     runtime = OpenVINORuntime(graph, metadata, "f32", threads=threads)
     return evaluate(Detector(runtime), val, progress=progress)

@@ -118,7 +118,7 @@ def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, 
     locs = draw.uniform(-1, 1, (4, NUM_PRIORS)).astype(np.float32)
     logits = draw.uniform(-1, 1, (num_classes, NUM_PRIORS)).astype(np.float32)
     logits[0] += 9
-    for start in draw.integers(0, NUM_PRIORS - 64, 60):  # clusters: neighbours of one class
+    for start in draw.integers(0, NUM_PRIORS - 64, 60):  # clusters: neighbors of one class
         logits[draw.integers(1, min(num_classes, 7)), start : start + 64] = draw.uniform(5, 12, 64)
     expected, found = decode(locs, logits, **thresholds), run(locs, logits)
     equal, detections = count_equal(expected, found, TOLERANCE["float32"]), max(len(expected[1]), len(found[1]))

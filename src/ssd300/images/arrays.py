@@ -63,7 +63,7 @@ def tensor_to_array(tensor: Any, name: str) -> np.ndarray[Any, Any]:
         tensor = tensor.permute(1, 2, 0)
     try:
         return np.asarray(tensor.numpy())
-    except (TypeError, RuntimeError) as error:  # sparse or quantised
+    except (TypeError, RuntimeError) as error:  # sparse or quantized
         raise ImageError(f"{name}: a tensor that numpy cannot hold ({error}); pass a dense one") from error
 
 

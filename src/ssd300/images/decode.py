@@ -3,10 +3,10 @@
 JPEG goes through simplejpeg with the flags that make it equal Pillow bit for bit; the other formats, and JPEG in CMYK,
 go through Pillow. One rule a mode:
 
-- grey, 1-bit, palette: their colours, greys three times;
-- alpha, a transparent palette entry or colour: laid over white, as on a web page; but where nothing of the picture
-  could be seen, as in screenshots whose alpha is padding, its colours count;
-- CMYK: Pillow's plain conversion; colour profiles are not applied in any mode;
+- gray, 1-bit, palette: their colors, grays three times;
+- alpha, a transparent palette entry or color: laid over white, as on a web page; but where nothing of the picture
+  could be seen, as in screenshots whose alpha is padding, its colors count;
+- CMYK: Pillow's plain conversion; color profiles are not applied in any mode;
 - 16 bits a channel: the high byte (v >> 8), which undoes v * 257;
 - 32-bit integers: as 16 bits if all lie in 0..65535, else refused;
 - float: 0..1 becomes 0..255, rounded to the nearest; anything outside is refused;
@@ -136,10 +136,10 @@ def _format(data: bytes, name: str) -> str:
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) of a JPEG that simplejpeg handles; None leaves it to Pillow: CMYK, or a damaged header."""
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError):  # KeyError: a sampling it has no name for
         return None
-    return None if colours in ("CMYK", "YCCK") else (height, width)
+    return None if colors in ("CMYK", "YCCK") else (height, width)
 
 
 def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -> UInt8 | None:
@@ -173,7 +173,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
 
 def _whole_jpeg(data: bytes, name: str) -> bytes:
     """The file's picture alone, for Pillow, which overlooks what viewers do. Raises ImageError where a part is missing:
-    Pillow would fill it with grey."""
+    Pillow would fill it with gray."""
     tidy, closed = jpeg.tidied(data)
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(tidy)
@@ -188,7 +188,7 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
 def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
     if found.for_numpy:
         if not found.layout:
-            raise _undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colours"))
+            raise _undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
         return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
     width, height = _open(found.content, "TIFF", name).size
     if found.orientation >= 5:  # Pillow tells the size of the turned picture

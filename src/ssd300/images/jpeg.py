@@ -1,7 +1,7 @@
 """The structure of a JPEG file: where its first picture ends, and whether all of it is there.
 
 Decoders differ in what they overlook. Viewers show a file without an end marker, or with a film behind the picture; and
-a file that was cut and then closed by an end marker looks whole to a decoder, which fills the rest with grey.
+a file that was cut and then closed by an end marker looks whole to a decoder, which fills the rest with gray.
 """
 
 import re
@@ -36,7 +36,7 @@ def _unpadded(scan: bytes) -> bytes:
 
 
 def is_cut(tidy: bytes, closed: bool) -> bool:
-    """Whether a tidied file lacks a part of its picture: the scan ends early, or a colour has none.
+    """Whether a tidied file lacks a part of its picture: the scan ends early, or a color has none.
 
     Its size must have been checked. What cannot be judged counts as whole, for the decoder to decide; but not in a file
     that has no end marker (`closed`) of its own.
@@ -46,9 +46,9 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
     scanned: set[int] = set().union(*(_scanned(tidy[start:end]) for marker, start, end in parts if marker == _SCAN))
     if not wanted <= scanned:
         return True
-    colours = "CMYK" if len(wanted) == 4 else "GRAY"
+    colors = "CMYK" if len(wanted) == 4 else "GRAY"
     try:  # at an eighth of its size: all of the scan is read, little memory is taken
-        simplejpeg.decode_jpeg(tidy, colours, min_height=1, min_width=1, min_factor=8)
+        simplejpeg.decode_jpeg(tidy, colors, min_height=1, min_width=1, min_factor=8)
     except (ValueError, KeyError) as error:
         message = str(error)
         return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)

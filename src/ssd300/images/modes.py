@@ -82,7 +82,7 @@ def _in_bands(picture: Image.Image, name: str) -> UInt8:
 
 
 def is_unseen(picture: Image.Image) -> bool:
-    """Whether a picture with transparency shows nothing anywhere: its alpha is padding, and its colours count."""
+    """Whether a picture with transparency shows nothing anywhere: its alpha is padding, and its colors count."""
     if picture.mode == "P":
         alphas = picture.info["transparency"]
         used = [entry for entry, count in enumerate(picture.histogram()) if count]
@@ -100,13 +100,13 @@ def is_unseen(picture: Image.Image) -> bool:
 def _highest_alpha(picture: Image.Image) -> int:
     if picture.mode.startswith("I;16"):
         return 255 if (np.asarray(picture) != picture.info["transparency"]).any() else 0
-    if picture.getbands()[-1] not in ("A", "a"):  # a transparent colour
+    if picture.getbands()[-1] not in ("A", "a"):  # a transparent color
         picture = picture.convert("RGBA")
     return int(np.asarray(picture.getchannel(len(picture.getbands()) - 1)).max())
 
 
 def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
-    """`opaque`: take the colours as they are, whatever the picture says of transparency."""
+    """`opaque`: take the colors as they are, whatever the picture says of transparency."""
     mode = picture.mode
     if mode == "RGB" and (opaque or not picture.has_transparency_data):
         return np.array(picture)
@@ -121,7 +121,7 @@ def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
     if mode == "F":
         return _grey_to_rgb(np.asarray(picture), name)
     if mode == "LAB":
-        raise ImageError(f"{name}: a picture in LAB colours; convert it to RGB first")
+        raise ImageError(f"{name}: a picture in LAB colors; convert it to RGB first")
     if opaque and mode in ("RGBa", "La"):  # alpha already multiplied in: Pillow would divide by it
         stored = np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1)
         return np.repeat(stored[..., :1], 3, axis=2) if mode == "La" else np.ascontiguousarray(stored[..., :3])
@@ -175,14 +175,14 @@ def over_white(rgba: Image.Image) -> UInt8:
 
 
 def rgba_to_rgb(rgba: UInt8) -> UInt8:
-    """uint8 [H, W, 4] by the rules for files: over white, or its colours where nothing could be seen."""
+    """uint8 [H, W, 4] by the rules for files: over white, or its colors where nothing could be seen."""
     if rgba[..., 3].max() <= _UNSEEN:
         return np.ascontiguousarray(rgba[..., :3])
     return over_white(Image.fromarray(np.ascontiguousarray(rgba)))
 
 
-def _grey_to_rgb(grey: np.ndarray[Any, Any], name: str) -> UInt8:
-    return np.repeat(to_uint8(grey, name)[..., None], 3, axis=2)
+def _grey_to_rgb(gray: np.ndarray[Any, Any], name: str) -> UInt8:
+    return np.repeat(to_uint8(gray, name)[..., None], 3, axis=2)
 
 
 def integers_to_uint16(values: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:

@@ -1,6 +1,6 @@
 """The chunks of a PNG file: those that make the pixels go to the decoder, the rest is never its business.
 
-A reader that checks every chunk refuses whole pictures for a long comment, a large colour profile or a wrong checksum
+A reader that checks every chunk refuses whole pictures for a long comment, a large color profile or a wrong checksum
 in either. Orientation, the only thing that is wanted of them, is looked for here.
 """
 
@@ -12,14 +12,14 @@ _MAX_TEXT = 2**24  # bytes of one text once unpacked: enough for metadata, not f
 
 
 def pixels_only(data: bytes) -> bytes:
-    """The file without its ancillary chunks, but for a transparent colour (tRNS) that is in order."""
-    kept, colours = [data[:_SIGNATURE_BYTES]], -1
+    """The file without its ancillary chunks, but for a transparent color (tRNS) that is in order."""
+    kept, colors = [data[:_SIGNATURE_BYTES]], -1
     for kind, start, end in _chunks(data):
         body = end - start - 12
         if kind == b"IHDR":
-            colours = data[start + 17] if body >= 10 else -1
+            colors = data[start + 17] if body >= 10 else -1
         if kind == b"tRNS":
-            right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colours, False)
+            right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colors, False)
             if right and _is_sound(data, start, end):
                 kept.append(data[start:end])
         elif not kind[:1].islower():

@@ -30,7 +30,7 @@ _KEPT = (
     SAMPLE_FORMAT, 292, 293, 347, 530, 531, 532,
 )  # fmt: skip
 
-_RAW_PHOTOMETRIC = (32803, 34892)  # a colour filter's mosaic, or its values made linear
+_RAW_PHOTOMETRIC = (32803, 34892)  # a color filter's mosaic, or its values made linear
 _RAW_COMPRESSION = (32767, 32769, 32770, 34713, 34892, 52546, 65535)
 
 

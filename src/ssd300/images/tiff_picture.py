@@ -29,7 +29,7 @@ class TIFFPicture:
 
     @property
     def has_multiplied_alpha(self) -> bool:
-        """Whether its colours were multiplied by alpha, by which Pillow divides them: by 0 where alpha is padding."""
+        """Whether its colors were multiplied by alpha, by which Pillow divides them: by 0 where alpha is padding."""
         return self.directory is not None and self.directory.number(tiff.EXTRA_SAMPLES) == 1
 
     def by_numpy(self, name: str) -> UInt8:
@@ -49,7 +49,7 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
         content = tiff.beginning_with(directory)
     except BrokenTIFFError:
         return TIFFPicture(data)
-    # Bands without colours: Pillow takes the first for grey if they lie in planes, and refuses them else.
+    # Bands without colors: Pillow takes the first for gray if they lie in planes, and refuses them else.
     bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
     needed = bands or (layout is not None and tiff_samples.is_needed(layout))
     return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))

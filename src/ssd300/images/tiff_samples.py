@@ -1,7 +1,7 @@
 """TIFF pictures of numbers that Pillow has no mode for, or mixes up: by NumPy, from bytes that libtiff unpacks.
 
 Any number of channels of 8 to 64 bits, in one plane or several, in strips or tiles. The decoder is given the file with
-another directory, which calls it a grey picture of 8 bits that is so many times wider: what comes out are the bytes.
+another directory, which calls it a gray picture of 8 bits that is so many times wider: what comes out are the bytes.
 """
 
 import io
@@ -41,7 +41,7 @@ class Layout:
     tile: tuple[int, int] | None  # (width, height)
     predictor: int
     big_endian: bool
-    extra: int  # what the first channel beside the colours is: 1 alpha that was multiplied in, 2 alpha
+    extra: int  # what the first channel beside the colors is: 1 alpha that was multiplied in, 2 alpha
 
     @property
     def is_packed(self) -> bool:
@@ -72,14 +72,14 @@ def layout_of(directory: Directory) -> Layout | None:
         directory.number(tiff.EXTRA_SAMPLES),
     )
     known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
-    colours = 3 if layout.photometric == 1 and channels == 3 else _COLOURS.get(layout.photometric, 0)
-    spare = 2 if colours == 1 else 33  # grey has alpha beside it at most: more are bands of no known colour
+    colors = 3 if layout.photometric == 1 and channels == 3 else _COLOURS.get(layout.photometric, 0)
+    spare = 2 if colors == 1 else 33  # gray has alpha beside it at most: more are bands of no known color
     if (
         len(set(bits)) > 1
         or len(set(formats)) > 1
         or layout.bits not in known
-        or not colours <= channels < colours + spare
-        or not colours
+        or not colors <= channels < colors + spare
+        or not colors
         or directory.number(tiff.COMPRESSION, 1) not in COMPRESSIONS
         or (layout.is_packed and (layout.predictor != 1 or layout.tile is not None))
         or layout.predictor not in ((1, 3) if layout.kind == "f" else (1, 2))
@@ -99,8 +99,8 @@ def is_needed(layout: Layout) -> bool:
 
 def read(directory: Directory, layout: Layout, name: str) -> UInt8:
     """RGB uint8 [H, W, 3], as stored. Raises ImageError, BrokenTIFFError, and what Pillow's readers raise."""
-    colours = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
-    wanted = min(layout.channels, colours + 1)
+    colors = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
+    wanted = min(layout.channels, colors + 1)
     stored = wanted if layout.planar else layout.channels
     if layout.padded_width * layout.height * stored * -(-layout.bits // 8) > _MAX_BYTES:
         raise ImageError(f"{name}: more than {_MAX_BYTES:,} bytes of numbers; convert it to 8 bits or make it smaller")
@@ -110,13 +110,13 @@ def read(directory: Directory, layout: Layout, name: str) -> UInt8:
     else:
         values = _numbers(directory, layout, 0, layout.channels)[..., :wanted]
     values = values[:, : layout.width]
-    shown = _to_uint8(values[..., :colours], layout, name)
+    shown = _to_uint8(values[..., :colors], layout, name)
     if layout.photometric == 5:
         return np.array(Image.fromarray(shown, "CMYK").convert("RGB"))
-    rgb = np.repeat(shown, 3, axis=2) if colours == 1 else np.ascontiguousarray(shown)
-    if wanted == colours or layout.extra not in (1, 2):
+    rgb = np.repeat(shown, 3, axis=2) if colors == 1 else np.ascontiguousarray(shown)
+    if wanted == colors or layout.extra not in (1, 2):
         return rgb
-    alpha = _to_uint8(values[..., colours:], layout, name, inverted=False)
+    alpha = _to_uint8(values[..., colors:], layout, name, inverted=False)
     if layout.extra == 1 and alpha.max() > 8:  # multiplied in: white shows as much as alpha lacks
         ground: UInt8 = np.minimum(rgb.astype(np.uint16) + 255 - alpha, 255).astype(np.uint8)
         return ground
@@ -196,6 +196,6 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     entries = [(tag, 4, len(v), struct.pack(f"{order}{len(v)}I", *v)) for tag, v in sorted(tags.items())]
     from PIL.TiffImagePlugin import TiffImageFile
 
-    grey = TiffImageFile(io.BytesIO(tiff.with_directory(directory.data, order, entries)))
-    grey.load()
-    return np.array(grey)
+    gray = TiffImageFile(io.BytesIO(tiff.with_directory(directory.data, order, entries)))
+    gray.load()
+    return np.array(gray)

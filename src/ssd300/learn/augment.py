@@ -124,13 +124,13 @@ AUGMENTS: dict[str, Augment] = {name: augmentation(draw) for name, draw in DRAWS
 
 
 def moved(sample: Sample, plan: Plan, size: int) -> Sample:
-    """The sample with its boxes where the plan takes them: those with their centre outside the window go.
+    """The sample with its boxes where the plan takes them: those with their center outside the window go.
 
     The picture stays as it is.
     """
     window_xyxy = plan.window_xyxy
-    # A crowd region has no centre of its own: what of it is seen stays a crowd.
-    seen = centres_inside(sample.boxes_xyxy, window_xyxy) | (
+    # A crowd region has no center of its own: what of it is seen stays a crowd.
+    seen = centers_inside(sample.boxes_xyxy, window_xyxy) | (
         sample.crowd & (window_iou(sample.boxes_xyxy, window_xyxy) > 0)
     )
     origin, extent = np.tile(window_xyxy[:2], 2), np.tile(window_xyxy[2:] - window_xyxy[:2], 2)
@@ -164,7 +164,7 @@ def crop_window(boxes_xyxy: Float32, rng: np.random.Generator, *, every_box: boo
     """Draw a window [4] xyxy in the unit frame (SSD paper, section 2.2).
 
     Draw a minimum IoU; make one attempt at a window in which every box (or, as in the paper, any box) has at least that
-    IoU with the window and at least one box has its centre; if it fails draw both again, without limit.
+    IoU with the window and at least one box has its center; if it fails draw both again, without limit.
     """
     quorum = np.all if every_box else np.any
     while True:
@@ -178,7 +178,7 @@ def crop_window(boxes_xyxy: Float32, rng: np.random.Generator, *, every_box: boo
         window = np.array([left, top, left + w, top + h], np.float32)
         if len(boxes_xyxy) == 0:
             return window
-        if centres_inside(boxes_xyxy, window).any() and quorum(window_iou(boxes_xyxy, window) >= min_iou):
+        if centers_inside(boxes_xyxy, window).any() and quorum(window_iou(boxes_xyxy, window) >= min_iou):
             return window
 
 
@@ -189,10 +189,10 @@ def window_iou(boxes_xyxy: Float32, window_xyxy: Float32) -> Float32:
     return np.asarray(inter / (area(boxes_xyxy) + area(window_xyxy) - inter))
 
 
-def centres_inside(boxes_xyxy: Float32, window_xyxy: Float32) -> Bool:
-    """Mask [M] of the boxes whose centre lies in the window."""
-    centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    return np.asarray(((centres >= window_xyxy[:2]) & (centres <= window_xyxy[2:])).all(1))
+def centers_inside(boxes_xyxy: Float32, window_xyxy: Float32) -> Bool:
+    """Mask [M] of the boxes whose center lies in the window."""
+    centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    return np.asarray(((centers >= window_xyxy[:2]) & (centers <= window_xyxy[2:])).all(1))
 
 
 def zoom_out(rng: np.random.Generator, size: int) -> tuple[int, int, int]:

@@ -84,9 +84,9 @@ def resize_weights(
     """
     scale = ((high - low) / side)[:, None, None]
     out = torch.arange(size, device=low.device)[None, :, None] - first[:, None, None]  # [B, S, 1]
-    centre = low[:, None, None] + (out + 0.5) * scale
+    center = low[:, None, None] + (out + 0.5) * scale
     place = torch.arange(pixels, device=low.device) + 0.5  # [pixels]
-    weights = (1 - (place - centre).abs() / scale.clamp(min=1)).clamp_(min=0)
+    weights = (1 - (place - center).abs() / scale.clamp(min=1)).clamp_(min=0)
     weights = weights * (place < extent[:, None, None])
     weights = weights / weights.sum(2, keepdim=True).clamp(min=1e-9)
     return weights * ((out >= 0) & (out < side[:, None, None]))

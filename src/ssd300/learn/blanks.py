@@ -10,7 +10,7 @@ from ssd300.arrays import Bool, Float64, UInt8
 from ssd300.learn.augment import Sample
 
 Maker = Callable[[UInt8, np.random.Generator], Float64]
-_EDGES = (0, 16, 20, 64, 128, 200, 235, 255)  # black, white, the greys of video signals and of empty frames
+_EDGES = (0, 16, 20, 64, 128, 200, 235, 255)  # black, white, the grays of video signals and of empty frames
 
 
 def blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
@@ -23,7 +23,7 @@ def blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
 
 
 def plain_color(rgb: UInt8, rng: np.random.Generator) -> Float64:
-    """One color, in half of the cases a grey that cameras and screens really send."""
+    """One color, in half of the cases a gray that cameras and screens really send."""
     if rng.random() < 0.5:
         return np.full(rgb.shape, float(_EDGES[rng.integers(len(_EDGES))]))
     return np.broadcast_to(rng.uniform(0, 255, 3), rgb.shape)

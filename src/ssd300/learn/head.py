@@ -61,7 +61,7 @@ def _dense(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) -
 
 
 def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The convolution at L live cells as a product of matrices: their k * k neighbourhoods times the kernel."""
+    """The convolution at L live cells as a product of matrices: their k * k neighborhoods times the kernel."""
     out_channels, channels, k, _ = kernel.shape
     batch, _, height, width = x.shape
     cells = live.nonzero(as_tuple=True)  # image, row, column: [L] each
@@ -69,12 +69,12 @@ def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) 
     # Filled up with cells whose gradient is zero: memory of a new size at every step would be taken beside the old.
     extra = _filled(len(grad_cells)) - len(grad_cells)
     cells, grad_cells = tuple(F.pad(index, (0, extra)) for index in cells), F.pad(grad_cells, (0, 0, 0, extra))
-    rows = _neighbours(cells, height, width, k)  # [L * k * k] of x as [B * F * F, C]
+    rows = _neighbors(cells, height, width, k)  # [L * k * k] of x as [B * F * F, C]
     matrix = kernel.permute(0, 2, 3, 1).reshape(out_channels, -1)  # [O, k * k * C]
 
-    neighbourhoods = x.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, rows.clamp(min=0))
-    neighbourhoods.masked_fill_((rows == _OUTSIDE)[:, None], 0)
-    grad_kernel = grad_cells.T @ neighbourhoods.reshape(-1, matrix.shape[1])  # [O, k * k * C]
+    neighborhoods = x.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, rows.clamp(min=0))
+    neighborhoods.masked_fill_((rows == _OUTSIDE)[:, None], 0)
+    grad_kernel = grad_cells.T @ neighborhoods.reshape(-1, matrix.shape[1])  # [O, k * k * C]
     grad_kernel = grad_kernel.reshape(out_channels, k, k, channels).permute(0, 3, 1, 2)
     # A sum into rows that repeat is what an embedding does in its backward pass; this is the fast kernel for it.
     spread = (grad_cells @ matrix).reshape(-1, channels)  # [L * k * k, C]
@@ -92,7 +92,7 @@ def _filled(count: int) -> int:
     return -(-count // step) * step
 
 
-def _neighbours(cells: tuple[Tensor, ...], height: int, width: int, k: int) -> Tensor:
+def _neighbors(cells: tuple[Tensor, ...], height: int, width: int, k: int) -> Tensor:
     """The k * k cells around each cell, as rows of the maps laid out cell by cell; _OUTSIDE beyond the border."""
     image, row, column = (index[:, None, None] for index in cells)  # [L, 1, 1]
     step = torch.arange(k, device=row.device) - k // 2

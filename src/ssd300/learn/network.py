@@ -55,13 +55,13 @@ class Trunk(nn.Module):
 
 
 class SSD300(nn.Module):
-    """The SSD300 detector (SSD paper, section 2.1, on a ResNet trunk), randomly initialised; nothing is downloaded.
+    """The SSD300 detector (SSD paper, section 2.1, on a ResNet trunk), randomly initialized; nothing is downloaded.
 
     Args:
         backbone: resnet18, resnet34, resnet50, resnet101 or resnet152.
         num_classes: classes including the background, which is index 0; 81 for COCO.
 
-    `forward(pictures [B, 3, 300, 300], normalised RGB)` gives `locs [B, 4, 8732]` and `logits [B, num_classes, 8732]`,
+    `forward(pictures [B, 3, 300, 300], normalized RGB)` gives `locs [B, 4, 8732]` and `logits [B, num_classes, 8732]`,
     raw, in the published layout: prior index = map offset + anchor * F * F + row * F + column. Smaller square pictures
     have fewer priors (`priors.map_sizes`); training may begin with them.
     """
@@ -80,7 +80,7 @@ class SSD300(nn.Module):
         self._init_weights()
 
     def _init_weights(self) -> None:
-        """Xavier-uniform kernels in the extra blocks and heads, as published; the trunk keeps He's initialisation."""
+        """Xavier-uniform kernels in the extra blocks and heads, as published; the trunk keeps He's initialization."""
         for module in self.feature_extractor.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,6 +1,6 @@
 """Every setting of training, one line each, and the three recipes made of them.
 
-`published` is the published recipe to the letter, `modern` what later years have taught (`benchmarks/ablation.py`
+`published` is the published recipe, unchanged, `modern` uses later methods (`benchmarks/ablation.py`
 measures each part of it), `quick` fine-tuning for a few hundred pictures. The command line, the Python function and the
 documents read this one table.
 """
@@ -43,7 +43,7 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
         whole = kind is not int or isinstance(number, int)
         if (
             not (of_kind and whole)
-            or (low is not None and not number >= low)  # not a number is no number either
+            or (low is not None and not number >= low)  # NaN compares as false, so it is refused too
             or (high is not None and not number <= high)
         ):
             words = {bool: "", int: "a whole number, "}.get(kind, "a number, ")
@@ -77,10 +77,10 @@ class Recipe:
     size_milestones: tuple[float, ...] = setting((), "shares of the run after which the next size begins", 0, 1)
     min_score: float = setting(0.35, "boxes with a lower score are neither object nor background", 0, 1)
     ema: float = setting(0.0, "decay of the averaged weights that are saved; 0 is off", 0, 1)
-    freeze: Literal["none", "stem", "layer1", "layer2", "layer3"] = setting("none", "the trunk up to here stays")
+    freeze: Literal["none", "stem", "layer1", "layer2", "layer3"] = setting("none", "freeze the trunk up to this part")
     freeze_norm: bool = setting(False, "the trunk's batch norms keep their statistics")
     sync_norm: bool = setting(False, "batch-norm statistics over all processes (CUDA only)")
-    seed: int = setting(0, "of every draw", 0)
+    seed: int = setting(0, "seed of all random draws", 0)
     # fmt: on
 
     def __post_init__(self) -> None:

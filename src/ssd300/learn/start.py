@@ -36,7 +36,7 @@ def starting_network(
     beside a trained background all new classes start as likely as it.
 
     start: None (the bundled `default`, ResNet-18 only), "imagenet" (torchvision's file, downloaded by this word),
-    "none" (random), a catalogue name, an SSD300 checkpoint, or a torchvision ResNet file.
+    "none" (random), a catalog name, an SSD300 checkpoint, or a torchvision ResNet file.
     """
     network = SSD300(backbone, len(classes) + 1)
     if background_prior:

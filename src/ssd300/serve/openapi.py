@@ -17,7 +17,7 @@ QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("model", _TEXT, "A name that /v1/models lists. Default: its first."),
     ("score_threshold", _PART | {"default": 0.4}, "Only objects that score above it."),
     ("iou_threshold", _PART | {"default": 0.5}, "Boxes of a class overlap less than this."),
-    ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "The best so many."),
+    ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "At most this many detections, best first."),
     ("labels", _TEXT, "Only these classes: names with commas between them; may be repeated."),
     ("decode", _TEXT | {"enum": ["exact", "fast"]}, "fast reads large JPEGs at reduced scale."),
     ("agnostic_nms", {"type": "boolean"}, "Boxes of different classes suppress one another, too."),

@@ -1,6 +1,6 @@
 """A Kalman filter with constant velocity for many boxes at once, in seconds and pixels.
 
-The state of a box is its centre and size (x, y, w, h) and their velocities. The noise of each coordinate is independent
+The state of a box is its center and size (x, y, w, h) and their velocities. The noise of each coordinate is independent
 of the others, so the 8x8 filter of the paper falls apart into four filters of position and velocity: plain array
 arithmetic, without a matrix product. The noise is that of ByteTrack (Zhang et al. 2022) with the width's own scale for
 x and w (Aharon et al. 2022), restated per second so that the frame rate, and dropped frames, change nothing.
@@ -18,7 +18,7 @@ _POSITION, _VELOCITY = 1 / 20, 1 / 160  # standard deviations, as parts of the b
 
 @dataclass
 class Motion:
-    """N boxes in motion; every array is float64 [N, 4] in the order x, y (centre), w, h."""
+    """N boxes in motion; every array is float64 [N, 4] in the order x, y (center), w, h."""
 
     position: Float64  # pixels
     velocity: Float64  # pixels a second

@@ -22,7 +22,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
-class CatalogueEntry:
+class CatalogEntry:
     """A model that has a name.
 
     kind: "detector" detects; "backbone" is a point to start a training from.
@@ -52,17 +52,17 @@ class CatalogueEntry:
         return "cached" if self.path.exists() else "downloadable"
 
 
-def _imagenet(backbone: str, sha256_prefix: str, size_mib: float, top1: float) -> CatalogueEntry:
+def _imagenet(backbone: str, sha256_prefix: str, size_mib: float, top1: float) -> CatalogEntry:
     file_name = f"{backbone}-{sha256_prefix}.pth"
     url = f"https://download.pytorch.org/models/{file_name}"
     metric = f"ImageNet top-1 {top1} % (torchvision)"
     licence = "BSD-3-Clause (torchvision)"
-    return CatalogueEntry(f"imagenet-{backbone}", "backbone", file_name, licence, metric, url, sha256_prefix, size_mib)
+    return CatalogEntry(f"imagenet-{backbone}", "backbone", file_name, licence, metric, url, sha256_prefix, size_mib)
 
 
 _ENTRIES = (
-    CatalogueEntry("default", "detector", "default.safetensors", "Apache-2.0", "see `ssd300 info default`"),
-    CatalogueEntry(
+    CatalogEntry("default", "detector", "default.safetensors", "Apache-2.0", "see `ssd300 info default`"),
+    CatalogEntry(
         "nvidia-resnet50-coco",
         "detector",
         "nvidia_ssdpyt_amp_200703.pt",
@@ -78,7 +78,7 @@ _ENTRIES = (
 )
 
 
-def catalogue() -> list[CatalogueEntry]:
+def catalog_entries() -> list[CatalogEntry]:
     """Every model that has a name."""
     return list(_ENTRIES)
 
@@ -102,7 +102,7 @@ def cache_folder() -> Path:
 def resolve(
     model: str | os.PathLike[str], *, detector: bool = False, offline: bool | None = None, force: bool = False
 ) -> Path:
-    """The file of a model: a catalogue name (downloaded now if it must be), or a path, which is returned as it is.
+    """The file of a model: a catalog name (downloaded now if it must be), or a path, which is returned as it is.
 
     detector: refuse the name of a backbone, before anything is fetched. offline: forbid any socket; None asks
     SSD300_OFFLINE. force: download again even if the file is there.
@@ -167,7 +167,7 @@ def _existing(path: Path) -> Path:
     raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")
 
 
-def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> Path:
+def _fetch(entry: CatalogEntry, url: str, offline: bool | None) -> Path:
     from ssd300.images.fetch import is_offline
 
     if is_offline() if offline is None else offline:
@@ -189,7 +189,7 @@ def _fetch(entry: CatalogueEntry, url: str, offline: bool | None) -> Path:
     return path
 
 
-def _check(entry: CatalogueEntry) -> None:
+def _check(entry: CatalogEntry) -> None:
     """Raise ModelError if a cached file is not the one that was first used; record it if this is the first use."""
     digest = sha256_of(entry.path)
     expected = _recorded(entry) or entry.sha256_prefix
@@ -201,11 +201,11 @@ def _check(entry: CatalogueEntry) -> None:
     _record(entry, digest)
 
 
-def _record_path(entry: CatalogueEntry) -> Path:
+def _record_path(entry: CatalogEntry) -> Path:
     return entry.path.with_name(entry.path.name + ".sha256")
 
 
-def _recorded(entry: CatalogueEntry) -> str:
+def _recorded(entry: CatalogEntry) -> str:
     """The sha256 of the file at its first use, or nothing."""
     try:
         words = _record_path(entry).read_text("ascii").split()
@@ -214,7 +214,7 @@ def _recorded(entry: CatalogueEntry) -> str:
     return words[0] if words else ""
 
 
-def _record(entry: CatalogueEntry, digest: str) -> None:
+def _record(entry: CatalogEntry, digest: str) -> None:
     """Remember the sha256, in the form that `sha256sum --check` reads."""
     if _recorded(entry) == digest:
         return

@@ -18,7 +18,7 @@ from ssd300.arrays import Float32, Float64
 from ssd300.errors import ModelError
 
 INT8_KEY = "ssd300.int8"  # in the header of the safetensors file
-PICTURES = "pictures.centred"  # the normalized pictures, input of the first convolution
+PICTURES = "pictures.centered"  # the normalized pictures, input of the first convolution
 LEVELS = 256  # of an activation: 8 bits from low to high
 WEIGHT_MAX, STEM_WEIGHT_MAX = 127, 63.5
 SMALLEST_SHARE = 0.01  # of the largest channel's scale: a dead channel's scale of nothing would overflow biases

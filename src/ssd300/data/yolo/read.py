@@ -58,7 +58,7 @@ def read(part: Part) -> Dataset:
     for key in described.unused:
         reader.note("field not used", "noted", (str(described.file), "", ""), f"{key!r} of the file is not used")
     files = dict(_pictures_of_part(described, part.split, reader.notes))
-    found = [one for file, listed in files.items() if (one := reader.labelled(file, listed))]
+    found = [one for file, listed in files.items() if (one := reader.labeled(file, listed))]
     pictures = tuple(reader.pictures(found))
     reader.notes += _labels_without_pictures(files)
     name = f"{folder_name(folder)}/{part.split}"
@@ -111,10 +111,10 @@ def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file of a part's folders that no picture belongs to: its boxes would be lost."""
     labels = {str(label_path(picture)).casefold() for picture in pictures}
     for folder in dict.fromkeys(pictures.values()):
-        labelled = label_path(folder / "any.jpg").parent
-        if labelled == folder or not folder.is_dir():
+        labeled = label_path(folder / "any.jpg").parent
+        if labeled == folder or not folder.is_dir():
             continue  # beside the pictures may lie other .txt files; a list need not name all pictures of a folder
-        for file in walk(labelled, lambda path: path.suffix.lower() == ".txt"):
+        for file in walk(labeled, lambda path: path.suffix.lower() == ".txt"):
             if str(file).casefold() not in labels and file.name.lower() not in NO_PICTURE:
                 words = f"no picture belongs to the label file; looked in {folder}"
                 yield Note("label file without picture", "fault", str(file), file.stem, "", words)
@@ -144,7 +144,7 @@ class _Reader:
     def note(self, kind: str, action: Action, place: Place, words: str) -> None:
         self.notes.append(Note(kind, action, *place, words))
 
-    def labelled(self, path: Path, listed: Path) -> _Labelled | None:
+    def labeled(self, path: Path, listed: Path) -> _Labelled | None:
         """One picture with its lines; None where it cannot be used, with a note."""
         try:
             size = picture_size(path)
@@ -188,9 +188,9 @@ class _Reader:
                 continue
             yield place, Line(int(index), values)
 
-    def pictures(self, labelled: list[_Labelled]) -> Iterator[Picture]:
+    def pictures(self, labeled: list[_Labelled]) -> Iterator[Picture]:
         """The pictures with their boxes, once all lines of the part are known."""
-        lines = [line for one in labelled for _, line in one.lines]
+        lines = [line for one in labeled for _, line in one.lines]
         kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
         rest = {kind: sum(kinds.get(len(line.values)) == kind for line in lines) for kind in (KEYPOINTS, TRACKS)}
         for kind, count in rest.items():
@@ -198,7 +198,7 @@ class _Reader:
                 words = f"{count} of {len(lines)} lines have {kind} after the box; only the box is used"
                 self.note("numbers not used", "noted", (str(self.described.file), "", ""), words)
         plain: list[list[float]] = []
-        for one in labelled:
+        for one in labeled:
             yield self._picture(one, kinds, plain)
         boxes = np.array(plain, np.float64).reshape(-1, 4)
         self.notes += suspicion(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))

@@ -59,10 +59,10 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
 
 def decode(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
     """offsets [..., P, 4] from priors [P, 4] -> boxes_xyxy [..., P, 4] in the unit frame."""
-    centre = priors_cxcywh[:, :2] + offsets[..., :2] * XY_VARIANCE * priors_cxcywh[:, 2:]
+    center = priors_cxcywh[:, :2] + offsets[..., :2] * XY_VARIANCE * priors_cxcywh[:, 2:]
     # Bounded at e**4 times the prior, so that a wild first step cannot overflow.
     half = (offsets[..., 2:] * WH_VARIANCE).clamp(max=4).exp() * priors_cxcywh[:, 2:] / 2
-    return torch.cat([centre - half, centre + half], -1)
+    return torch.cat([center - half, center + half], -1)
 
 
 def generalised_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def assign(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Priors) -> 
     alignment = log_p[truths.pictures, truths.labels].exp() * overlap**IOU_POWER  # [N, P]
     prior_overlap = pair_iou(truths.xyxy[:, None], priors.xyxy[None])  # [N, P]
     # Only priors of a like size may learn a box: without this, chance winners far off dominate the first steps.
-    allowed = _centres_inside(truths.xyxy, priors) & (prior_overlap > LEAST_PRIOR_IOU)
+    allowed = _centers_inside(truths.xyxy, priors) & (prior_overlap > LEAST_PRIOR_IOU)
     score = torch.where(allowed, alignment, 0)
     # A box without such a prior (tiny, or very elongated) still has its best one, if no other box does better there.
     best = prior_overlap.argmax(1)
@@ -104,8 +104,8 @@ def assign(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Priors) -> 
     return Assigned(*(t.reshape(-1) for t in (prior, picture, box, chosen, quality.clamp(0, 1))))
 
 
-def _centres_inside(boxes_xyxy: Tensor, priors: Priors) -> Tensor:
-    """Mask [N, P] of the priors whose centre lies in a box."""
+def _centers_inside(boxes_xyxy: Tensor, priors: Priors) -> Tensor:
+    """Mask [N, P] of the priors whose center lies in a box."""
     x, y = priors.cxcywh[:, 0], priors.cxcywh[:, 1]
     x1, y1, x2, y2 = boxes_xyxy[:, :, None].unbind(1)  # [N, 1] each
     return (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)

@@ -1,4 +1,4 @@
-"""The published loss, to the letter: matching by IoU and the MultiBox loss (SSD paper, section 2.2).
+"""The published loss, unchanged: matching by IoU and the MultiBox loss (SSD paper, section 2.2).
 
 Box loss: smooth L1 on offsets. Class loss: cross-entropy with three hard negatives for each positive.
 """
@@ -49,8 +49,8 @@ def match(boxes: Boxes, pictures: int, priors: Priors, iou_threshold: float = 0.
     forced = torch.full_like(owner, -1).reshape(-1).scatter_reduce_(0, place, forcing, "amax").reshape(shape)
     owner = torch.where(forced >= 0, forced, owner)
     positive = (forced >= 0) | (best_iou > iou_threshold)
-    centre, size = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) * 0.5, boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
-    boxes_cxcywh = torch.where(positive[..., None], torch.cat([centre, size], 1)[owner], priors.cxcywh)
+    center, size = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) * 0.5, boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
+    boxes_cxcywh = torch.where(positive[..., None], torch.cat([center, size], 1)[owner], priors.cxcywh)
     return boxes_cxcywh, torch.where(positive, boxes.labels[owner], 0)
 
 
@@ -68,7 +68,7 @@ def matched_loss(
 
     Per picture: (smooth L1 over its positives + cross-entropy over its positives and hardest negatives) / positives;
     the batch's loss is the mean over its pictures. A picture without positives adds 0 and counts in the mean.
-    Priors labelled IGNORED are neither positive nor negative.
+    Priors labeled IGNORED are neither positive nor negative.
     """
     locs, positive = locs.float(), labels > 0  # [B, P]
     positives = positive.sum(1)  # [B]
