@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 import types
@@ -146,7 +147,7 @@ CLOSED_STREAMS = [
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
 @pytest.mark.parametrize(("arguments", "code", "words"), CLOSED_STREAMS)
 def test_a_closed_stream_is_an_error_only_where_it_is_needed(arguments, code, words) -> None:
-    command = f"{sys.executable} -m ssd300 {arguments}"
+    command = f"{shlex.quote(sys.executable)} -m ssd300 {arguments}"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert result.returncode == code
     assert words in result.stdout + result.stderr
