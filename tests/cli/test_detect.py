@@ -414,3 +414,23 @@ def test_a_pipe_shows_no_progress(detect) -> None:
 def test_a_font_of_ones_own(detect) -> None:
     assert "rubbish.jpg: cannot be used as a font" in detect("a/x.png", "--font", "rubbish.jpg").stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("tiles", "code"), [("auto", 0), ("2", 0), ("400x300", 0), ("many", 2)])
+def test_tiles_are_understood_or_refused(tiles, code) -> None:
+    picture = Path(__file__).parents[2] / "examples/images/coffee.jpg"
+    command = [
+        sys.executable,
+        "-m",
+        "ssd300",
+        "detect",
+        str(picture),
+        "--tiles",
+        tiles,
+        "--no-save",
+        "--format",
+        "jsonl",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert (len(done.stdout.splitlines()), "internal error" in done.stderr) == (1 - code // 2, False)

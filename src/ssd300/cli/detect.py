@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ssd300.flow import Failure
     from ssd300.images.source import Source
     from ssd300.options import DetectOptions
-    from ssd300.tiles import parse_tiles
 
 
 class Format(StrEnum):
@@ -121,6 +120,7 @@ def detect(
     from ssd300.detector import Detector
     from ssd300.images.source import expand
     from ssd300.options import DetectOptions
+    from ssd300.tiles import parse_tiles
 
     refuse_used(save_dir)
     detector = Detector.load(model, precision=precision, threads=threads)

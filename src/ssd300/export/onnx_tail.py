@@ -100,14 +100,13 @@ def _suppress(graph: Graph, candidates: str, scores: str, score_threshold: float
 
     Every class of every picture goes into NonMaxSuppression as a picture of its own, with its own 200 boxes.
     """
-    # The published rule drops IoU == threshold, the operator keeps it. At 0 only the best of a class can stay.
+    # The published rule drops IoU == threshold, the operator keeps it. Boxes that do not overlap stay at 0, too.
     threshold = np.nextafter(np.float32(iou_threshold), np.float32(0))
-    most = TOP_PER_CLASS if iou_threshold > 0 else 1
     kept = graph.node(
         "NonMaxSuppression",
         graph.node("Reshape", candidates, graph.constant("by_class", [-1, TOP_PER_CLASS, 4]), name="by_class.boxes"),
         graph.node("Reshape", scores, graph.constant("one_class", [-1, 1, TOP_PER_CLASS]), name="by_class.scores"),
-        graph.constant("most", [most]),
+        graph.constant("most", [TOP_PER_CLASS]),
         graph.constant("iou_threshold", [threshold], np.float32),
         graph.constant("score_threshold", [score_threshold], np.float32),
         name="kept",  # [S, 3]: class of a picture, 0, rank
