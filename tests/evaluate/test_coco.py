@@ -95,5 +95,5 @@ def test_without_hotcoco_the_message_names_the_extra(make, monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", blocked)
-    with pytest.raises(MissingExtraError, match=r"ssd300\[eval\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .\.\[eval\]. in a clone"):
         coco_metrics(make.dataset([], TWO), [])

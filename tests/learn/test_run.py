@@ -111,7 +111,8 @@ def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path):
     out = train(squares, squares, out=tmp_path / "run", epochs=10_000, time_limit=0.05, **TINY)
     rows = results(out)
     assert len(rows) < 1000
-    assert float(rows[-1]["lr"]) < 1e-6
+    rates = [float(row["lr"]) for row in rows]
+    assert rates[-1] < 0.05 * max(rates)  # the rate of the last step that began in time
     assert "AP" in rows[-1]
     train(squares, squares, out=out, epochs=10_000, time_limit=0.05, resume=True, **TINY)
     assert results(out) == rows
