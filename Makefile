@@ -44,6 +44,7 @@ help:
 	@touch $@
 
 demo: .venv/base
+	@rm -rf runs/demo
 	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
 
 test: .venv/dev
