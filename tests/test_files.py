@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssd300.errors import OutputError
-from ssd300.files import refuse_special, replacing, write_whole
+from ssd300.files import new_folder, refuse_special, replacing, write_whole
 
 
 def test_empty_content_is_an_empty_file(tmp_path: Path) -> None:
@@ -67,6 +67,45 @@ def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int, mode: int
     finally:
         os.umask(old)
     assert (tmp_path / "notes.txt").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("there", [False, True])
+def test_a_folder_appears_whole_with_the_permissions_of_the_umask(tmp_path: Path, there: bool) -> None:
+    out = tmp_path / "above" / "out"
+    if there:
+        out.mkdir(parents=True)
+    old = os.umask(0o027)
+    try:
+        with new_folder(out) as work:
+            (work / "notes.txt").write_bytes(b"x")
+            assert not any(out.glob("*"))
+    finally:
+        os.umask(old)
+    assert out.stat().st_mode & 0o777 == 0o750
+    assert [path.name for path in (tmp_path / "above").rglob("*")] == ["out", "notes.txt"]
+
+
+def test_a_folder_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:
+    def write_half(error: BaseException) -> None:
+        with new_folder(tmp_path / "out") as work:
+            (work / "half.txt").write_bytes(b"x")
+            raise error
+
+    for error in (KeyboardInterrupt(), ValueError("bad")):
+        with pytest.raises(type(error)):
+            write_half(error)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "of another.txt").write_bytes(b"kept")
+    with pytest.raises(OutputError, match=r"out: cannot be written: Directory not empty"), new_folder(tmp_path / "out"):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "of another.txt"]
+
+
+def test_the_longest_names_that_a_disk_takes(tmp_path: Path) -> None:
+    for name in ("a" * 255, "ü" * 127):
+        write_whole(tmp_path / name, b"x")
+        assert (tmp_path / name).read_bytes() == b"x"
 
 
 def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ def main() -> None:
         from ssd300.cli.main import run
 
         run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("Interrupted.", file=sys.stderr)
         # Not sys.exit: after an interrupted import the interpreter may fail to shut down in order.
         sys.stderr.flush()
-        os._exit(130)
+        os._exit(stop.args[0] if stop.args else 130)
 
 
 def open_closed_streams() -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from ssd300.errors import ModelError, OutputError
 
-_LONGEST_STEM = 100  # of a temporary name, which must stay within the 255 bytes of a file name
+_LONGEST_STEM = 100  # bytes of a temporary name, which must stay within the 255 bytes of a file name
 
 
 @contextmanager
@@ -26,20 +27,60 @@ def replacing(path: Path) -> Iterator[Path]:
             disk is full.
     """
     refuse_special(path)
-    temporary = path.with_name(f".{path.name[:_LONGEST_STEM]}.{secrets.token_hex(4)}.tmp")
+    with temporary_beside(path) as temporary:
+        permissions = temporary.stat().st_mode & 0o777
+        try:
+            yield temporary
+            temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
+            publish(temporary, path)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yield a new, empty file in the folder of `path`; on leaving it is removed, unless it was renamed.
+
+    Raises OutputError where it cannot be made. The umask decides its permissions.
+    """
+    temporary = path.with_name(_temporary_name(path))
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise unwritable(path, error) from error
-    permissions = temporary.stat().st_mode & 0o777
-    try:
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except OSError as error:
+            raise unwritable(path, error) from error
         yield temporary
-        temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
-        publish(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path` to be filled; on leaving it gets the name `path`, new or an empty folder.
+
+    After an error nothing is left. Raises OutputError where it cannot be made. The umask decides its permissions.
+    """
+    temporary = path.with_name(_temporary_name(path))
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.mkdir()
+        except OSError as error:
+            raise unwritable(path, error) from error
+        yield temporary
+        try:
+            if path.exists():  # Windows renames onto no folder, not even an empty one
+                path.rmdir()
+            temporary.replace(path)
+        except OSError as error:
+            raise unwritable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_name(path: Path) -> str:
+    stem = os.fsencode(path.name)[:_LONGEST_STEM].decode(errors="ignore")
+    return f".{stem}.{secrets.token_hex(4)}.tmp"
 
 
 def publish(temporary: Path, path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.files import refuse_special
 from ssd300.result import Found
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
     if ending not in writers and ending not in PICTURE_ENDINGS:
         known = ", ".join((*PICTURE_ENDINGS, *writers))
         raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")
+    refuse_special(path)
     try:
         if ending in writers:
             path.write_text(writers[ending](detections), encoding="utf-8", errors="backslashreplace")

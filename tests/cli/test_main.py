@@ -156,23 +156,6 @@ def test_a_closed_stream_is_an_error_only_where_it_is_needed(arguments, code, wo
         assert result.stdout == ""
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ImportError("numpy: half initialized")])
-def test_ctrl_c_during_an_import_ends_with_130(error) -> None:
-    code = f"""
-import os, signal, ssd300.cli.main as cli
-from ssd300.__main__ import main
-def app():
-    try:
-        os.kill(os.getpid(), signal.SIGINT)
-    except KeyboardInterrupt:
-        raise {error!r}
-cli.app = app
-main()
-"""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
-
-
 def test_escape_sequences_in_messages_never_reach_the_terminal(monkeypatch, capsys) -> None:
     run_with(ImageError("a\x1b[2Jb.jpg: no such file"), monkeypatch)
     assert capsys.readouterr().err == "ssd300: a\\x1b[2Jb.jpg: no such file\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssd300.data.convert import convert_dataset
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import ENCODINGS, FOOTER, pack_dataset, read_pack
@@ -21,6 +22,34 @@ def pets(coco: Path) -> Dataset:
 def test_no_pictures(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no pictures to pack"):
         pack_dataset(Dataset("none", ClassList(("cat",), (1,)), ()), tmp_path / "none.pack")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("write", ["pack", "convert"])
+def test_the_umask_decides_who_can_read_what_was_written(pets: Dataset, tmp_path: Path, write: str) -> None:
+    out = tmp_path / "new" / "pets.pack"
+    old = os.umask(0o002)
+    try:
+        pack_dataset(pets, out) if write == "pack" else convert_dataset({"train": pets}, out, "yolo")
+    finally:
+        os.umask(old)
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "new").rglob("*")}
+    assert modes == ({0o664} if write == "pack" else {0o664, 0o775})
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["pets.pack"]
+
+
+def test_a_full_disk_says_so_and_the_old_file_stays(pets: Dataset, tmp_path: Path, monkeypatch) -> None:
+    pack_dataset(pets, tmp_path / "pets.pack")
+    before = (tmp_path / "pets.pack").read_bytes()
+
+    def full(piece: object, picture: object, data: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ssd300.data.pack.write._Piece.add", full)
+    with pytest.raises(OutputError, match=r"pets\.pack: cannot be written: No space left on device; free some space"):
+        pack_dataset(pets, tmp_path / "pets.pack")
+    assert [p.name for p in tmp_path.glob("*pets*")] == ["pets.pack"]
+    assert (tmp_path / "pets.pack").read_bytes() == before
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -1,7 +1,7 @@
 """The command line: one file per verb. At its top a verb's file imports only typer, the errors and what Python brings.
 
 Results go to stdout, words to stderr. Exit codes: 0 all done, 1 some inputs failed, 2 nothing could be done,
-130 interrupted.
+130 interrupted, 143 terminated.
 """
 
 import codecs
@@ -86,9 +86,23 @@ def common(
 
 
 def run() -> None:
-    """Run the verb: every error ends here, as words on stderr and an exit code."""
+    """Run the verb: every error ends here, as words on stderr and an exit code.
+
+    Raises KeyboardInterrupt(exit code) where a signal came outside of a verb's own work.
+    """
     _set_encodings()
-    interrupted = _note_interrupts()
+    stops = _note_stops()
+    try:
+        _run_verb(stops)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(128 + stops[0] if stops else 130) from None
+    except SystemExit as end:
+        if end.code == 130 and stops:
+            sys.exit(128 + stops[0])
+        raise
+
+
+def _run_verb(stops: list[int]) -> None:
     try:
         try:
             app()
@@ -100,7 +114,7 @@ def run() -> None:
         _explain(f"{error.filename or 'the results'}: cannot be read or written ({error.strerror or error})", error)
         _drop_unwritten()
     except Exception as error:
-        if interrupted:  # Ctrl-C inside an import comes out as whatever that package makes of it
+        if stops:  # Ctrl-C inside an import comes out as whatever that package makes of it
             raise KeyboardInterrupt from error
         hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
         _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
@@ -117,16 +131,23 @@ def _set_encodings() -> None:
             stream.reconfigure(encoding=encoding, errors=escape_for_json.__name__)
 
 
-def _note_interrupts() -> list[int]:
-    """Let Ctrl-C raise KeyboardInterrupt as ever; the list returned holds the signals that came."""
+def _note_stops() -> list[int]:
+    """Let a request to end, or a terminal that closes, raise KeyboardInterrupt as Ctrl-C does: what is begun goes.
+
+    The list returned holds the signals that came. A signal that is ignored, as by nohup, stays so.
+    """
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        signal.default_int_handler(number, frame)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, note)
+        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, note)
     return came
 
 

@@ -4,8 +4,6 @@ What YOLO and VOC have no place for goes to the sidecar `ssd300.json`. The new f
 all of it is written.
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +18,7 @@ from ssd300.data.parts import PARTS
 from ssd300.data.values import is_writable_name
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
+from ssd300.files import new_folder
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.signatures import picture_format
 
@@ -76,20 +75,11 @@ def convert_dataset(
     splits = {split: dataset.with_classes(classes) for split, dataset in splits.items()}
     pictures = [picture for dataset in splits.values() for picture in dataset.pictures]
     names = new_names(pictures)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part"))
-    try:
+    with new_folder(out) as work:
         inside = () if allow_outside else tuple(folder.resolve() for folder in whole.folders)
         own_names = _cut(names, [len(dataset) for dataset in splits.values()])
         WRITING_ROOMS[format].write(splits, own_names, work, Copier(link, progress, inside))
         _compare(splits, work, format)
-        if out.exists():
-            out.rmdir()
-        work.chmod(0o755)
-        work.replace(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     renamed = [
         (picture.file_name, name) for picture, name in zip(pictures, names, strict=True) if name != picture.file_name
     ]

@@ -15,6 +15,7 @@ from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, STAT_NAMES
 from ssd300.evaluate.diagnosis import Curve, Diagnosis, diagnose
 from ssd300.evaluate.page import html_page
 from ssd300.evaluate.run import Evaluation
+from ssd300.files import write_whole
 
 _PACKAGES = ("numpy", "pillow", "simplejpeg", "openvino", "hotcoco")
 
@@ -26,13 +27,12 @@ def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[s
     the extra `eval`.
     """
     folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
     diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
     numbers = report_numbers(evaluation, diagnosis, model=model)
     page = folder / "report.html"
-    page.write_text(html_page(evaluation, diagnosis, numbers), encoding="utf-8")
+    write_whole(page, html_page(evaluation, diagnosis, numbers).encode(errors="backslashreplace"))
     text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / "report.json", f"{text}\n".encode(errors="backslashreplace"))
     return page
 
 

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from ssd300.errors import DownloadError, ModelError
-from ssd300.files import sha256_of
+from ssd300.errors import DownloadError, ModelError, OutputError
+from ssd300.files import sha256_of, write_whole
 from ssd300.weights.checkpoint import read_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
@@ -218,5 +218,5 @@ def _record(entry: CatalogEntry, digest: str) -> None:
     """Remember the sha256, in the form that `sha256sum --check` reads."""
     if _recorded(entry) == digest:
         return
-    with suppress(OSError):  # a folder that an administrator filled may be read-only
-        _record_path(entry).write_text(f"{digest}  {entry.file_name}\n", "ascii")
+    with suppress(OutputError):  # a folder that an administrator filled may be read-only
+        write_whole(_record_path(entry), f"{digest}  {entry.file_name}\n".encode("ascii"))

@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import simplejpeg
@@ -25,7 +25,7 @@ from ssd300.data.pack.layout import (
     piece_paths,
 )
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
-from ssd300.files import publish, refuse_special
+from ssd300.files import publish, refuse_special, temporary_beside, unwritable
 
 
 def pack_dataset(
@@ -49,31 +49,46 @@ def pack_dataset(
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
     refuse_special(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(out, error) from error
     replaced = {path.resolve() for path in _written_before(out)}
     if any(picture.path.resolve() in replaced for picture in dataset.pictures):
         raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
+    try:
+        return _write(dataset, out, encoding, (max_side, jpeg_quality), piece_mb, progress)
+    except OSError as error:
+        raise unwritable(out, error) from error
+
+
+def _write(
+    dataset: Dataset,
+    out: Path,
+    encoding: Encoding,
+    shrinking: tuple[int, int],
+    piece_mb: float | None,
+    progress: Callable[[int], None],
+) -> list[Path]:
+    """The pieces under temporary names, then all of them under their own; pieces of before go last."""
     limit = piece_mb * 1e6 if piece_mb else float("inf")
     pieces: list[_Piece] = []
-    try:
+    with ExitStack() as stack:
         for done, picture in enumerate(dataset.pictures, 1):
-            packed, data = _encode(picture, encoding, max_side, jpeg_quality)
+            packed, data = _encode(picture, encoding, *shrinking)
             if not pieces or not pieces[-1].has_room(packed, data, limit):
-                pieces.append(_Piece(out))
+                temporary = stack.enter_context(temporary_beside(out))
+                pieces.append(_Piece(temporary, stack.enter_context(temporary.open("wb"))))
             pieces[-1].add(packed, data)
             progress(done)
         for index, piece in enumerate(pieces):
             piece.finish({**_common_header(dataset, encoding), "piece": index, "pieces": len(pieces)})
         paths = piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
-            publish(Path(piece.file.name), path)
+            publish(piece.path, path)
         for old in _written_before(out):
             if old not in paths:
                 old.unlink()
-    finally:
-        for piece in pieces:
-            piece.file.close()
-            Path(piece.file.name).unlink(missing_ok=True)
     return paths
 
 
@@ -108,8 +123,9 @@ def _written_before(out: Path) -> list[Path]:
 class _Piece:
     """A packed file while it is written, under a temporary name beside its place."""
 
-    def __init__(self, out: Path) -> None:
-        self.file = NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".part", delete=False)  # noqa: SIM115
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.file = file
         self.file.write(MAGIC)
         self.end = len(MAGIC)
         self.described = 4096 + FOOTER.size  # bytes that arrays and header will take, at most
@@ -152,6 +168,7 @@ class _Piece:
         text = json.dumps(header).encode()
         start = self._append(text)
         self.file.write(FOOTER.pack(start, len(text), MAGIC))
+        self.file.close()
 
 
 def _described(picture: Picture) -> int:
@@ -165,7 +182,7 @@ def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: i
         if picture.payload is not None:
             raise ArgumentError("a packed set has no original files; pack the original, or choose 'jpeg' or 'raw'")
         picture.read()  # a picture that cannot be decoded, or of another size, must stop here and not in training
-        return picture, picture.path.read_bytes()
+        return picture, _bytes_of(picture)
     rgb = picture.read()  # [H, W, 3]
     longer = max(picture.width, picture.height)
     if longer > max_side:
@@ -177,6 +194,13 @@ def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: i
         return picture, np.ascontiguousarray(rgb).tobytes()
     data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), jpeg_quality, "RGB", "420", fastdct=False)
     return picture, data
+
+
+def _bytes_of(picture: Picture) -> bytes:
+    try:
+        return picture.path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{picture.path}: cannot be read: {error.strerror}") from error
 
 
 def _scaled(picture: Picture, width: int, height: int) -> Annotations:

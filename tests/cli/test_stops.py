@@ -1,0 +1,96 @@
+"""Ctrl-C, SIGTERM and a terminal that closes: the exit code tells which, and nothing half-written stays."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ssd300.cli.main as cli
+from ssd300.__main__ import main
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+
+
+@pytest.fixture(autouse=True)
+def own_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a new process: the default for every signal; afterwards those of pytest."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException | None) -> object:
+    """The exit code of a verb that gets the signal, and makes `error` of the KeyboardInterrupt."""
+
+    def app() -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except KeyboardInterrupt:
+            if error is None:
+                raise
+            raise error  # noqa: B904
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+ERRORS = (None, ImportError("numpy: half initialized"), SystemExit(130))
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=["raised on", "of an import", "of a verb"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_exit_code_tells_the_signal(monkeypatch, capsys, error, number, code) -> None:
+    assert ended(monkeypatch, number, error) == code
+    words = "" if isinstance(error, SystemExit) else "Interrupted.\n"  # a verb has said more
+    assert capsys.readouterr() == ("", words)
+
+
+def test_a_code_of_another_reason_stays(monkeypatch) -> None:
+    assert ended(monkeypatch, signal.SIGTERM, SystemExit(1)) == 1
+
+
+def test_nohup_is_respected(monkeypatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr(cli, "app", lambda: os.kill(os.getpid(), signal.SIGHUP))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+TERMINATED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from ssd300.__main__ import main
+from ssd300.data.pack.write import _Piece
+
+add = _Piece.add
+def add_and_end(piece, *given):
+    add(piece, *given)
+    assert [p for p in Path().iterdir() if p.name.startswith(".pets.pack")], "nothing to clean up"
+    os.kill(os.getpid(), signal.SIGTERM)
+_Piece.add = add_and_end
+sys.argv = ["ssd300", "data", "pack", "pets", "pets.pack"]
+main()
+"""
+
+
+def test_a_terminated_writer_leaves_nothing_behind(tmp_path: Path, found_again: Path) -> None:
+    """As a process: SIGTERM in the middle of writing a packed set."""
+    (tmp_path / "pets").symlink_to(found_again)
+    (tmp_path / "pets.pack").write_bytes(b"of before")
+    command = [sys.executable, "-c", TERMINATED_WRITER.replace('"pets",', '"pets/train.json",')]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 143, result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets", "pets.pack"]
+    assert (tmp_path / "pets.pack").read_bytes() == b"of before"
