@@ -24,8 +24,8 @@ from ssd300.data.load import load_dataset
 from ssd300.learn.device import choose_compute
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import PUBLISHED, QUICK, Recipe
+from ssd300.learn.report import validate
 from ssd300.learn.run import load_state
-from ssd300.learn.validate import validate
 from ssd300.runtime.torch import TorchRuntime
 from ssd300.weights.checkpoint import read_metadata
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ssd300.learn.head import both_heads
+from ssd300.learn.network import both_heads
 
 Heads = tuple[nn.Conv2d, nn.Conv2d]
 

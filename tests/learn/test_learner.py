@@ -23,7 +23,7 @@ def test_averages_stay_on_the_device_when_a_run_is_resumed():
     learner = make_learner(network, recipe, Compute(torch.device("meta"), "f32"))
     learner.load(state, {"data": "8 pictures"})
     assert learner.averaged is not None
-    assert {value.device.type for value in learner.averaged.state.values()} == {"meta"}
+    assert {value.device.type for value in learner.averaged.module.state_dict().values()} == {"meta"}
 
 
 def test_shared_batch_norms_are_refused_where_there_are_none():

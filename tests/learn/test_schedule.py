@@ -3,9 +3,9 @@
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.learn.recipe import resolve_recipe
+from ssd300.learn.display import duration
+from ssd300.learn.recipe import image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.run import Position
-from ssd300.learn.schedule import duration, image_size, learning_rate, run_share
 from ssd300.priors import map_sizes, num_priors
 
 

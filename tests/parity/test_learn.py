@@ -8,8 +8,7 @@ from ssd300.learn.learner import parameter_groups
 from ssd300.learn.losses.multibox import match, matched_loss
 from ssd300.learn.losses.truths import Boxes, priors_on
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import resolve_recipe
-from ssd300.learn.schedule import learning_rate
+from ssd300.learn.recipe import learning_rate, resolve_recipe
 from ssd300.priors import default_boxes
 
 ENCODE_SETS = [

@@ -18,7 +18,6 @@ from torch import Tensor
 from ssd300.errors import MissingExtraError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.run import Position
-from ssd300.learn.schedule import duration
 
 LINE_SECONDS = 10.0  # between two lines of the log, at least
 
@@ -137,6 +136,18 @@ class Display:
         if self.board:
             for name, value in row.items():
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
+
+
+def duration(seconds: float) -> str:
+    """A time in words.
+
+    >>> duration(40), duration(725), duration(3900)
+    ('40 s', '12 min', '1 h 05 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _board(out: Path) -> Any:

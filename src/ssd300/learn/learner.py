@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError, TrainingError
@@ -50,25 +51,23 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 
-class AveragedWeights:
-    """Exponential moving average of a network's state: less noisy, and better, than the last step's weights.
+def averaged_model(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a network's weights: less noisy than the weights of the last step, and better.
 
     The decay grows from 2/11 to its full value, so that early averages forget the start. Counters are copied.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
-        self.state = {key: value.detach().clone() for key, value in network.state_dict().items()}
-
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        self.updates += 1
-        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-        floats = [(self.state[k], v) for k, v in network.state_dict().items() if v.is_floating_point()]
-        torch._foreach_lerp_([mean for mean, _ in floats], [value for _, value in floats], weight)
-        for key, value in network.state_dict().items():
-            if not value.is_floating_point():
-                self.state[key].copy_(value)
+    def update(averages: list[Tensor], values: list[Tensor], _: Tensor | int) -> None:
+        updates = int(averaged.n_averaged)  # on the CPU: the number that torch passes would wait for the GPU
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + updates) / (10 + updates)))
+        else:
+            torch._foreach_copy_(averages, values)
+
+    averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
+    averaged.n_averaged.fill_(1)  # the start counts: at 0, torch would replace it by the first step's weights
+    return averaged
 
 
 @dataclass
@@ -78,7 +77,7 @@ class Learner:
     network: SSD300
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
-    averaged: AveragedWeights | None
+    averaged: AveragedModel | None
     recipe: Recipe
 
     def start_learning(self) -> None:
@@ -97,19 +96,21 @@ class Learner:
         self.scaler.update()
         self.optimizer.zero_grad()
         if self.averaged:
-            self.averaged.update(self.network)
+            self.averaged.update_parameters(self.network)
 
     def best_weights(self) -> dict[str, Tensor]:
         """The state to measure and to save: the averaged weights where the recipe has them."""
-        return self.averaged.state if self.averaged else self.network.state_dict()
+        network: nn.Module = self.averaged.module if self.averaged else self.network
+        return network.state_dict()
 
     def state(self, position: Position) -> dict[str, Any]:
         """Everything that a resumed run needs. Chance needs nothing: it is keyed to seed, epoch and picture."""
+        averaged = self.averaged and (self.averaged.module.state_dict(), int(self.averaged.n_averaged))
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "averaged": (self.averaged.state, self.averaged.updates) if self.averaged else None,
+            "averaged": averaged,
             "progress": vars(position),
             "recipe": self.recipe.to_dict(),
         }
@@ -126,9 +127,9 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         if self.averaged:
-            saved, self.averaged.updates = state["averaged"]
-            for key, value in self.averaged.state.items():  # into what lies on the device
-                value.copy_(saved[key])
+            weights, count = state["averaged"]
+            self.averaged.module.load_state_dict(weights)
+            self.averaged.n_averaged.fill_(count)
         return position
 
 
@@ -159,6 +160,6 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
         network,
         make_optimizer(network, recipe),
         torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "f16"),
-        AveragedWeights(network, recipe.ema) if recipe.ema else None,
+        averaged_model(network, recipe.ema) if recipe.ema else None,
         recipe,
     )

@@ -6,6 +6,7 @@ documents read this one table.
 """
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
 
 from ssd300.errors import ArgumentError, unknown_name
@@ -135,3 +136,33 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
         if key not in known:
             raise unknown_name("training setting", key, known)
     return replace(recipe, **{k: v for k, v in overrides.items() if v is not None})
+
+
+def learning_rate(
+    recipe: Recipe, step: int, steps_per_epoch: int, pictures_per_step: int, time_share: float = 0.0
+) -> float:
+    """The rate of a step, counted from 0 over the whole run.
+
+    Step schedule: a tenth of the rate after each milestone, from the start of an epoch on. The warm-up begins at 0 and
+    stays at (W - 1) / W of the rate after its W steps, as published. `time_share`: how much of the time limit is used;
+    the schedule follows the clock where that is ahead of the steps.
+    """
+    base = recipe.lr * pictures_per_step / 32
+    if recipe.warmup:
+        base *= min(step, recipe.warmup - 1) / recipe.warmup
+    if recipe.schedule == "step":
+        epoch = step // steps_per_epoch
+        passed = (epoch >= round(share * recipe.epochs) or time_share >= share for share in recipe.milestones)
+        return base * 0.1 ** sum(passed)
+    share = run_share(recipe, step, steps_per_epoch, time_share)
+    return base * (recipe.lr_floor + (1 - recipe.lr_floor) * (1 + cos(pi * share)) / 2)
+
+
+def run_share(recipe: Recipe, step: int, steps_per_epoch: int, time_share: float = 0.0) -> float:
+    """How much of the run is done, 0 to 1, by its steps or by the clock, whichever is further."""
+    return min(1.0, max(time_share, step / (recipe.epochs * steps_per_epoch)))
+
+
+def image_size(recipe: Recipe, share: float) -> int:
+    """Pixels a side of the pictures of a step, when this share of the run is done."""
+    return recipe.image_sizes[sum(share >= milestone for milestone in recipe.size_milestones)]

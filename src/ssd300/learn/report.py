@@ -15,19 +15,23 @@ from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
 from ssd300.draw import draw_boxes
 from ssd300.errors import MissingExtraError
+from ssd300.evaluate.coco import CocoMetrics, coco_metrics
+from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.files import write_whole
+from ssd300.flow import detect_each
 from ssd300.learn.device import Compute
-from ssd300.learn.given import noted
 from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.run import BEST, Position, write_results
-from ssd300.learn.start import Origin
-from ssd300.learn.validate import validate
+from ssd300.learn.start import Origin, noted
+from ssd300.options import DetectOptions
+from ssd300.runtime.base import Runtime
 from ssd300.runtime.torch import TorchRuntime
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
 SAMPLES, COLUMNS, CELL = 8, 4, 360
+_SMALLEST_BATCH = 8  # a network that trains on a CPU is measured in batches, too
 
 
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
@@ -82,6 +86,19 @@ def draw_samples(
     content = io.BytesIO()
     sheet.save(content, "JPEG", quality=88)
     write_whole(path, content.getvalue())
+
+
+def validate(runtime: Runtime, dataset: Dataset) -> tuple[CocoMetrics, list[Detections]]:
+    """Run a network over all pictures of a data set, at the published thresholds (score 0.05, IoU 0.5, 200 boxes).
+
+    Returns the numbers, and what was found in each picture. The data set has the network's classes. Raises ImageError
+    or DatasetError for the first picture that cannot be used.
+    """
+    options = DetectOptions(score_threshold=SCORE_THRESHOLD)
+    size = max(_SMALLEST_BATCH, runtime.batch_size)
+    found = detect_each(lambda _: runtime, dataset.pictures, options, lambda found: found, batch_size=size)
+    results = [one for one in found if isinstance(one, Detections)]
+    return coco_metrics(dataset, results), results
 
 
 def finish_epoch(

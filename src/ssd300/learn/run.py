@@ -14,17 +14,21 @@ import io
 import json
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 
 from ssd300.errors import TrainingError
 from ssd300.files import replacing, unwritable
+from ssd300.learn.loader import ReaderLostError
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
 _SEAL = b"ssd300 sha256 "  # before the checksum at the end of last.pt
@@ -171,3 +175,31 @@ def write_results(folder: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(history)
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Within, Ctrl-C and SIGTERM only note themselves in the list, so that the step can end and be saved.
+
+    Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:  # the second one is meant
+            raise KeyboardInterrupt
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():  # only the main one hears signals
+        yield received
+        return
+    old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    except (RuntimeError, ReaderLostError) as error:
+        if received and (isinstance(error, ReaderLostError) or str(error).startswith("DataLoader worker")):
+            raise KeyboardInterrupt("stopped before a step") from error
+        raise
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

@@ -21,12 +21,11 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
-from ssd300.learn.given import check_counts, check_names, training_data
 from ssd300.learn.learner import Learner, conditions_of, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import Recipe, resolve_recipe
+from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.report import all_settings, described, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
@@ -37,11 +36,10 @@ from ssd300.learn.run import (
     refuse_used,
     remove_unfinished,
     save_state,
+    stop_signals,
     write_recipe,
 )
-from ssd300.learn.schedule import image_size, learning_rate, run_share
-from ssd300.learn.start import starting_network
-from ssd300.learn.stopping import stop_signals
+from ssd300.learn.start import check_counts, check_names, checked_limit, given_folder, starting_network, training_data
 from ssd300.runtime.torch import channel_scale, normalize
 
 RUNS = Path("runs/train")
@@ -236,20 +234,6 @@ def for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
         raise ArgumentError("compiled is for CUDA: on a CPU it does not pay")
     network.compile(dynamic=False)  # in place: its state keeps the published names
     return network
-
-
-def checked_limit(minutes: float | None) -> float | None:
-    """The time limit in seconds."""
-    if minutes is not None and not minutes > 0:
-        raise ArgumentError(f"time_limit is {minutes}: expected minutes, more than 0")
-    return None if minutes is None else 60 * minutes
-
-
-def given_folder(out: str | Path | None) -> Path:
-    """The folder of the run to resume."""
-    if out is None:
-        raise ArgumentError("resume needs out: the folder of the run to go on with")
-    return Path(out)
 
 
 def in_groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssd300.learn.losses.entropy import weighted_entropy
-from ssd300.learn.losses.truths import Boxes, Priors, Truths, area, intersection, pair_iou, priors_on
+from ssd300.learn.losses.truths import Boxes, Priors, Truths, area, intersection, pair_iou, priors_on, weighted_entropy
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
 CANDIDATES = 13  # priors a true box may have at most
@@ -19,7 +18,7 @@ IOU_POWER = 6.0  # alignment = probability * IoU ** 6
 LEAST_PRIOR_IOU = 0.2  # of a prior with the box it may learn
 FOCUS = 1.5  # how strongly easy priors are discounted
 BOX_WEIGHT = 2.0
-EASY = 0.05  # background less doubtful than this can never be reported: it teaches nothing, and `head.py` skips it
+EASY = 0.05  # background less doubtful than this can never be reported: it teaches nothing, and `network.py` skips it
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssd300.learn.losses.entropy import weighted_entropy
-from ssd300.learn.losses.truths import Boxes, Priors, Truths, pair_iou, priors_on
+from ssd300.learn.losses.truths import Boxes, Priors, Truths, pair_iou, priors_on, weighted_entropy
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
 IGNORED = -1  # the label of a prior that is neither object nor background
