@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssd300.benchmark.pictures import synthetic_jpegs
-from ssd300.benchmark.training import _dataset as dataset_of
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
@@ -24,6 +23,7 @@ from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import for_steps, forward_loss
+from training import dataset_of
 
 WARMUP = 3
 

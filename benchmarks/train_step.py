@@ -6,8 +6,7 @@
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and its
 update as one would write them in torch, "ours" adds what `ssd300 train` does: freed memory is kept, the heads skip
 gradients of zero, shortcuts are added in place, the update is one fused pass. Each runs in a process of its own; the
-median step counts, after steps in which memory settles. `ssd300 benchmark --what train-step` and `--what loader`
-measure ours alone.
+median step counts, after steps in which memory settles.
 
 With --device it prints what that device makes of it instead (`train_rates.py`): pictures a second of step, loader and
 both for ResNet-18 and 50, the share of the device's own bfloat16 peak, and the share of a step that the loss takes.
@@ -27,7 +26,7 @@ from ssd300.learn.recipe import Recipe, resolve_recipe
 
 def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | None:
     """The median step in milliseconds, after three for warm-up."""
-    from ssd300.benchmark.training import train_step
+    from training import train_step
 
     if kind == "plain":
         write_plainly()
@@ -60,7 +59,7 @@ def write_plainly() -> None:
 
 def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:
     """Pictures a second from JPEG files of 640x480 through the recipe's augmentation, one worker process."""
-    from ssd300.benchmark.training import loader
+    from training import loader
 
     with tempfile.TemporaryDirectory() as folder:
         budget = Budget(0, -(-pictures // recipe.batch_size), warmup=1)

@@ -82,7 +82,7 @@ def test_the_stages_are_those_of_detect(detector, pictures, monkeypatch) -> None
 def test_detecting_is_measured_without_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from ssd300.benchmark import cold_start, detecting, measure, pictures\n"
+        "from ssd300.benchmark import detecting, measure, pictures\n"
         "from ssd300.detector import Detector\n"
         "try: Detector.load(runtime='torch')\n"
         "except ImportError as error: print(error)\n"

@@ -42,20 +42,13 @@ def measured(run):
     ("arguments", "words"),
     [
         (["--what", "latancy"], "unknown --what 'latancy': did you mean 'latency'?"),
-        (["--what", ""], "Known: latency, throughput, stages, cold-start, train-step, loader"),
+        (["--what", ""], "Known: latency, throughput, stages"),
         (["--images", "EMPTY"], "no pictures here: an empty directory"),
         (["--images", "EMPTY/nothing.jpg"], "no such file"),
-        (["--what", "loader", "--images", "EMPTY"], "no pictures here: an empty directory"),
-        (["--what", "cold-start", "--model", "nosuch"], "nosuch: neither a file nor a known model"),
-        (["--what", "loader", "--model", "x"], "--model has no meaning for --what loader"),
-        (
-            ["--score-threshold", "0.1", "--what", "cold-start"],
-            "--score-threshold has no meaning for --what cold-start",
-        ),
-        (["--workers", "0"], "--workers has no meaning for --what latency: leave it out; it is for loader"),
-        (["--what", "train-step", "--backbone", "resnet19"], "did you mean 'resnet18'?"),
-        (["--what", "train-step", "--recipe", "publisht"], "did you mean 'published'?"),
-        (["--what", "train-step", "--batch-size", "1"], "batch_size is 1: expected a whole number, 2 or more"),
+        (["--model", "nosuch"], "nosuch: neither a file nor a known model"),
+        (["--what", "cold-start"], "--what cold-start is a script now: python benchmarks/cold_start.py"),
+        (["--what", "train-step"], "python benchmarks/train_step.py, in a clone of ssd300"),
+        (["--what", "loader"], "python benchmarks/train_step.py"),
         (["--runtime", "openvno"], "did you mean 'openvino'?"),
         (["--repeats", "0"], "greater than or equal to 1"),
     ],
@@ -65,14 +58,6 @@ def test_what_cannot_be_measured_is_said(arguments, words, run, tmp_path) -> Non
     assert (code, out) == (2, "")
     assert words in err
     assert "internal error" not in err
-
-
-@pytest.mark.parametrize("what", ["train-step", "loader"])
-def test_training_without_torch_names_the_extra(what, run, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    code, _, err = run("--what", what)
-    assert code == 2
-    assert f"`ssd300 benchmark --what {what}` needs packages that are not installed: pip install '.[train]'" in err
 
 
 def test_the_table_has_what_json_has(run, seeded_checkpoint) -> None:
@@ -110,39 +95,11 @@ def test_shares(what, share_of, shares, measured, seeded_checkpoint) -> None:
     assert len([row for row in numbers["rows"] if row["share"] > 0]) == shares
 
 
-def test_cold_start(measured, seeded_checkpoint, monkeypatch) -> None:
-    monkeypatch.setattr("ssd300.benchmark.cold_start.find_spec", lambda name: None)  # importing torch takes seconds
-    numbers = measured("--what", "cold-start", "--model", seeded_checkpoint, "--repeats", 1, "--warmup", 0)
-    names = [row["name"] for row in numbers["rows"]]
-    assert names == ["python -c pass", "import numpy", "import openvino", "ssd300 --help", "ssd300 detect, one picture"]
-    assert numbers["rows"][0]["median_ms"] < numbers["rows"][-1]["median_ms"]
-    assert numbers["settings"]["model"] == str(seeded_checkpoint)
-
-
-def test_train_step(measured) -> None:
-    pytest.importorskip("torch")
-    numbers = measured("--what", "train-step", "--batch-size", 2, "--repeats", 1, "--warmup", 0, "--device", "cpu")
-    assert [row["name"] for row in numbers["rows"]] == ["forward and loss", "backward", "update", "step"]
-    assert sum(row["share"] for row in numbers["rows"]) == pytest.approx(2)
-    assert numbers["rows"][-1]["pictures_per_second"] == pytest.approx(2e3 / numbers["rows"][-1]["median_ms"])
-    assert numbers["settings"]["backbone"] == "resnet18"
-    assert "torch" in numbers["versions"]
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_loader(workers, measured) -> None:
-    pytest.importorskip("torch")
-    numbers = measured("--what", "loader", "--batch-size", 2, "--repeats", 3, "--warmup", 0, "--workers", workers)
-    (row,) = numbers["rows"]
-    assert (row["name"], row["calls"]) == ("batch of 2", 3)
-    assert numbers["settings"]["worker processes"] == workers
-
-
 def test_an_interrupt_shows_nothing(run, monkeypatch) -> None:
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmark, "_detecting", interrupted)
+    monkeypatch.setattr("ssd300.benchmark.detecting.latency", interrupted)
     code, out, err = run()
     assert (code, out) == (130, "")
     assert "Interrupted" in err

@@ -30,7 +30,7 @@ def report(what: str, settings: dict[str, Any], measured: Measured) -> dict[str,
     """
     machine = examine()
     used = {
-        "torch": "torch" in sys.modules or measured.share_of == "import torch",
+        "torch": "torch" in sys.modules,
         "onnxruntime": settings.get("runtime") == "onnx",
     }
     runtimes = {"torch": machine["runtimes"]["torch"], "onnxruntime": machine["runtimes"]["onnx"]}

@@ -97,7 +97,7 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
 
     A call is a batch. Raises ArgumentError without pictures, ImageError for one that cannot be read.
     """
-    dataset = _dataset(paths)
+    dataset = dataset_of(paths)
     pictures = TrainingPictures(dataset, recipe)
     batches = EpochBatches(len(dataset), recipe.batch_size, recipe.seed)
     stream = _endless(make_loader(pictures, batches, workers), batches)
@@ -120,7 +120,7 @@ def _endless(loader: Any, batches: EpochBatches) -> Generator[Batch]:
         yield from batches_of(loader)
 
 
-def _dataset(paths: Sequence[Path]) -> Dataset:
+def dataset_of(paths: Sequence[Path]) -> Dataset:
     """The pictures with the same boxes in each, repeated to an epoch of some length."""
     if not paths:
         raise ArgumentError("there are no pictures to load: give at least one")
