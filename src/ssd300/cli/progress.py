@@ -14,9 +14,8 @@ class ProgressLine:
     A line of our own, because those of libraries print what comes between through their own formatting, or to stderr.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int = 0) -> None:
         self._total = total
-        self._shown = total >= MANY and sys.stderr.isatty()
         self._started = time.perf_counter()
         self._drawn = 0.0
         self._visible = False
@@ -28,10 +27,12 @@ class ProgressLine:
             sys.stderr.flush()
             self._visible = False
 
-    def show(self, done: int) -> None:
-        """Draw the line with `done` pictures, unless it was drawn a moment ago and still stands."""
+    def show(self, done: int, total: int | None = None) -> None:
+        """Draw the line with `done` pictures, of another `total` where it is given, unless it was just drawn."""
         now = time.perf_counter()
-        if not self._shown or (self._visible and now - self._drawn < _SECONDS_BETWEEN):
+        self._total = self._total if total is None else total
+        shown = self._total >= MANY and sys.stderr.isatty()
+        if not shown or (self._visible and now - self._drawn < _SECONDS_BETWEEN):
             return
         line = f"{done}/{self._total} pictures"
         if done:

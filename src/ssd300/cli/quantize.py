@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssd300.errors import ArgumentError
-
 if TYPE_CHECKING:
-    from ssd300.data.dataset import Dataset
     from ssd300.export.quantize import Quantization
 
 
@@ -43,55 +40,27 @@ def quantize(
     Exit code: 0 written, 1 written but some pictures of --val could not be read (they count as empty), 2 not written.
     """
     from ssd300.cli.progress import ProgressLine
-    from ssd300.data.load import load_train_val
-    from ssd300.export import quantize as export
-    from ssd300.weights.catalog import resolve
+    from ssd300.export.quantize import quantize as run
 
-    if val and data.exists() and val.exists() and data.samefile(val):
-        raise ArgumentError(
-            f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; leave "
-            "--val out to have both taken from --data, or give two data sets"
-        )
-    path = resolve(model, detector=True)
-    calibration, measured = (
-        load_train_val(data, seed=seed) if val is None else (_load(data, "train"), _load(val, "val"))
-    )
     if out is not None and out.suffix.lower() == ".xml":
         typer.echo("Note: an .xml holds INT8 alone; soon only `ssd300 export --int8` writes it.", err=True)
-    line = ProgressLine(len(measured))
+    line = ProgressLine()
 
     def say(words: str) -> None:
         line.clear()
         typer.echo(words, err=True)
 
     try:
-        done = export.quantize(
-            path,
-            calibration,
-            measured,
-            out,
-            subset=subset,
-            seed=seed,
-            max_ap_drop=max_ap_drop,
-            threads=threads,
-            say=say,
-            progress=lambda number, _: line.show(number),
-        )
+        done = run(
+            model, data, val, out, subset=subset, seed=seed, max_ap_drop=max_ap_drop, threads=threads, say=say,
+            progress=line.show,
+        )  # fmt: skip
     finally:
         line.clear()
     _print(done)
     for failure in done.int8.failures.values():
         typer.echo(f"  {failure.error}", err=True)
     raise typer.Exit(1 if done.int8.failures else 0)
-
-
-def _load(path: Path, split: str) -> "Dataset":
-    """A data set, or the split of this name if it has several."""
-    from ssd300.data.load import load_dataset
-    from ssd300.data.look import find_parts
-
-    names = [part.split for part in find_parts(path, None)]
-    return load_dataset(path, split=split if len(names) > 1 and split in names else None)
 
 
 def _print(done: "Quantization") -> None:

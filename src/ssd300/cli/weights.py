@@ -26,9 +26,8 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace B.safetensors if it exists.")] = False,
 ) -> None:
     """Write a checkpoint as safetensors with metadata: now `ssd300 export --model A.pt --out B.safetensors`."""
-    from ssd300.cli.export import write_safetensors
+    from ssd300.export.write import export
     from ssd300.files import sha256_of
-    from ssd300.weights.catalog import resolve
     from ssd300.weights.checkpoint import read_metadata
 
     note = "Note: this is now `ssd300 export --model {} --out {}`; the old name goes with the next version."
@@ -37,7 +36,7 @@ def convert(
         raise ArgumentError(f"{out}: its name ends in {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:
         raise ArgumentError(f"{out} exists: choose another name, or pass --force to replace it")
-    write_safetensors(resolve(source, detector=True), out, half=half, classes=classes)
+    export(source, out, half=half, classes=classes)
     metadata, size = read_metadata(out), out.stat().st_size / 2**20
     typer.echo(f"{out}: {metadata.backbone}, {len(metadata.classes)} classes, {size:.1f} MiB")
     typer.echo(f"sha256 {sha256_of(out)}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset, join
 from ssd300.data.look import find_parts, read_part
-from ssd300.data.parts import Part, choose
+from ssd300.data.parts import Part, choose, training_parts, validation_parts
 from ssd300.data.usable import raise_faults, usable_sets
 
 
@@ -32,6 +32,18 @@ def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
     for dataset in datasets:
         raise_faults(dataset, path)
     return datasets[0] if len(datasets) == 1 else join(datasets)
+
+
+def load_training(path: str | Path | Sequence[str | Path]) -> Dataset:
+    """The part to learn from of what lies at a path, or at several: train, or the only one; boxes are not asked for."""
+    paths = [path] if isinstance(path, str | Path) else path
+    found = [load_parts(training_parts(find_parts(one, None), one), one) for one in paths]
+    return found[0] if len(found) == 1 else join(found)
+
+
+def load_validation(path: str | Path) -> Dataset:
+    """The part to measure on of what lies at a path: val, or the only one."""
+    return load_parts(validation_parts(find_parts(path, None), path, alone=True), path)
 
 
 def load_train_val(

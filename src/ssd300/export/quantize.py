@@ -4,6 +4,7 @@ weights, pictures -> ranges and biases -> INT8 graph -> AP of both on the same p
                                   ^ the worst layers stay float, twice as many each round  <- too much lost
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ import numpy as np
 from ssd300.architecture import architecture
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_training, load_validation
+from ssd300.data.usable import usable_sets
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, compare, evaluate
@@ -27,7 +30,7 @@ from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_state, resolve
 from ssd300.weights.checkpoint import write_checkpoint, write_int8
 from ssd300.weights.int8 import Int8, convolution_sizes
 from ssd300.weights.metadata import ModelMetadata
@@ -64,10 +67,10 @@ class Quantization:
 
 
 def quantize(
-    model: Path,
-    data: Dataset,
-    val: Dataset,
-    out: Path | None = None,
+    model: str | os.PathLike[str],
+    data: Dataset | str | Path | Sequence[str | Path],
+    val: Dataset | str | Path | None = None,
+    out: str | os.PathLike[str] | None = None,
     *,
     subset: int = SUBSET,
     seed: int = 0,
@@ -76,20 +79,26 @@ def quantize(
     say: Say = lambda words: None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Let a model file (.safetensors, .pt, .pth) run in INT8, if that loses at most `max_ap_drop` AP on `val`.
+    """Let a model run in INT8, if that loses at most `max_ap_drop` AP on `val`.
 
     Args:
-        data: pictures that show the value ranges; `subset` of them are drawn with `seed`. Their boxes are not used.
-        val: other pictures, on which both models are measured.
+        model: a name that `ssd300 models` lists, or a file: .safetensors, .pt, .pth.
+        data: pictures that show the value ranges: a `Dataset`, or paths that `load_dataset` reads. `subset` of them
+            are drawn with `seed`.
+        val: other pictures, on which both models are measured. None: where `data` is a path, its own validation split
+            or a fifth drawn with the seed, as `train` does it.
         out: a .safetensors file with the float weights and all that INT8 needs; None writes the model itself anew, its
             tensors unchanged, or for a .pt the place beside it where `Detector.load(model)` finds it. An .xml file
             holds the INT8 graph alone.
-        say: is told each step in words.
+        say: is called with a sentence for each step.
+        progress: is called with the number of pictures measured, and of all.
 
     The same arguments write the same bytes on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
     MissingExtraError; ModelError where the model cannot be used, or loses too much, and then nothing is written.
     """
-    out = _place(model) if out is None else out
+    model = resolve(os.fspath(model), detector=True)
+    out = _place(model) if out is None else Path(out)
+    data, val = _both_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
     import_nncf()  # a missing package is told before minutes of detecting
     state, metadata = load_state(model)
@@ -118,6 +127,26 @@ def quantize(
     _write(model, state, described, int8, rounded, out)
     difference = compare(exact, rounded)
     return Quantization(out, exact, rounded, difference, layers, int8.kept_float, len(pictures))
+
+
+def _both_sets(
+    data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
+) -> tuple[Dataset, Dataset]:
+    """The pictures to calibrate on, whose boxes are not used, and those to measure on."""
+    if val is None:
+        if isinstance(data, Dataset):
+            raise ArgumentError("data is a Dataset: give val too, the pictures on which both models are measured")
+        sets = usable_sets(data, seed=seed)
+        return sets.train, sets.val
+    if isinstance(data, str | Path) and isinstance(val, str | Path) and Path(data).resolve() == Path(val).resolve():
+        raise ArgumentError(
+            f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; leave "
+            "--val out to have both taken from --data, or give two data sets"
+        )
+    return (
+        data if isinstance(data, Dataset) else load_training(data),
+        val if isinstance(val, Dataset) else load_validation(val),
+    )
 
 
 def _attempts(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:

@@ -1,52 +1,138 @@
-"""`ssd300.export`: a model file for other programs, by the extension of its name."""
+"""`ssd300.export`: a model as a file for other programs, in the format that the name of the file says."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssd300.errors import ArgumentError, MissingExtraError
-from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source
+from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_int8, load_source
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import Verification
+from ssd300.labels import ClassList
 from ssd300.weights.catalog import resolve
+from ssd300.weights.checkpoint import read_int8
 
-EXTENSIONS = (".onnx", ".xml", ".safetensors", ".pt2")
+EXTENSIONS = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "pt2": ".pt2", "html": ".html"}
+_FIXED = ("score_threshold", "iou_threshold", "max_detections")  # in a file that selects detections
+_OPTIONS = {  # format -> the options that have a meaning for it
+    "onnx": ("nms", "dynamic_batch", "opset", "input", "half", *_FIXED, "int8"),
+    "openvino": ("half", "int8"),
+    "safetensors": ("half", "classes"),
+    "pt2": ("dynamic_batch",),
+    "html": ("half", "web_runtime"),
+    "triton": ("dynamic_batch", "half", "int8", *_FIXED),
+    "ovms": ("half", "int8", *_FIXED),
+}
+FORMATS = tuple(_OPTIONS)
 
 
 def export(
-    model: str | os.PathLike[str], out: str | os.PathLike[str], *, pictures: Iterable[Any] = (), **options: Any
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    pictures: Iterable[Any] = (),
+    **options: Any,
 ) -> Verification:
     """Write a model for other programs, verified against the original before the file appears.
 
     Args:
         model: a name that `ssd300 models` lists, or a file with weights.
-        out: the new file; its extension is the format: .onnx, .xml (OpenVINO), .safetensors or .pt2 (torch.export).
+        out: the new file; its extension is the format: .onnx, .xml (OpenVINO), .safetensors, .pt2 (torch.export) or
+            .html (a page that detects by itself). For "triton" and "ovms" the new folder.
+        format: one of FORMATS; only "triton" and "ovms" need to be named.
         pictures: more sources to compare on.
-        options: of that format, named as the options of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...
+        options: of that format, named as the options of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None
+            and absent are the same.
 
     Raises ArgumentError, ModelError, OutputError, DownloadError, MissingExtraError.
     """
-    out, source = Path(out), resolve(model)
-    extension = out.suffix.lower()
-    if extension not in EXTENSIONS:
-        raise ArgumentError(f"out is {out}: expected a name that ends in {', '.join(EXTENSIONS)}")
+    out = Path(out)
+    format = chosen_format(out, format)
+    given = {name: value for name, value in options.items() if value is not None}
+    _check(format, given)
+    source = resolve(model, detector=True)
     if out.exists() and out.samefile(source):
-        raise ArgumentError(f"out is the model itself ({source}): choose another name")
+        raise ArgumentError(f"--out is the model itself ({source}): choose another name")
+    return _write(format, source, out, given, pictures)
+
+
+def chosen_format(out: Path, format: str | None) -> str:
+    """The format to write, by the extension of `out`. Raises ArgumentError where the two do not go together."""
+    if format is not None and format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    by_extension = next((name for name, extension in EXTENSIONS.items() if extension == out.suffix.lower()), None)
+    if format in ("triton", "ovms"):
+        if by_extension is not None:
+            raise ArgumentError(f"--out is {out}: --format {format} writes a folder; give its name")
+        return format
+    if by_extension is None or format not in (None, by_extension):
+        expected = EXTENSIONS[format] if format else ", ".join(EXTENSIONS.values())
+        raise ArgumentError(f"--out is {out}: expected a name that ends in {expected}")
+    return by_extension
+
+
+def _check(format: str, given: dict[str, Any]) -> None:
+    for name in given:
+        able = [known for known, names in _OPTIONS.items() if name in names]
+        if not able:
+            raise unknown_name("option of export", name, sorted({*sum(_OPTIONS.values(), ())}))
+        if format not in able:
+            words = " and ".join(filter(None, (", ".join(able[:-1]), able[-1])))
+            raise ArgumentError(f"--{name.replace('_', '-')} is for {words}, not for {format}: leave it out")
+    fixed = [name for name in _FIXED if name in given]
+    if given.get("nms") is False and fixed:
+        raise ArgumentError(
+            f"--{fixed[0].replace('_', '-')} is fixed in a file that selects detections: leave it or --no-nms out"
+        )
+
+
+def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures: Iterable[Any]) -> Verification:
     state, metadata = load_source(source)
-    try:
-        if extension == ".onnx":
-            return export_onnx(state, metadata, out, OnnxOptions(**options), pictures=pictures)
-        if extension == ".xml":
-            return export_openvino(state, metadata, out, pictures=pictures, **options)
-        if extension == ".safetensors":
-            return export_safetensors(state, metadata, out, pictures=pictures, **options)
+    if format == "safetensors":
+        if classes := given.pop("classes", None):
+            metadata = replace(metadata, classes=_renamed(source, metadata.classes, classes))
+        int8 = read_int8(source) if source.suffix.lower() == ".safetensors" else None
+        return export_safetensors(state, metadata, out, int8=int8, pictures=pictures, **given)
+    int8 = load_int8(source) if given.pop("int8", False) else None
+    if format == "onnx":
+        return export_onnx(state, metadata, out, OnnxOptions(**given), int8=int8, pictures=pictures)
+    if format == "openvino":
+        return export_openvino(state, metadata, out, int8=int8, pictures=pictures, **given)
+    if format == "html":
+        from ssd300.export.html import export_html
+        from ssd300.export.web_runtime import read_web_runtime
+
+        runtime = read_web_runtime(given.pop("web_runtime", None))
+        return export_html(state, metadata, out, runtime, pictures=pictures, **given)
+    if format == "pt2":
+        try:
+            import torch  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError("`ssd300 export --format pt2`", "train") from error
         from ssd300.export.pt2 import export_pt2
 
-        return export_pt2(state, metadata, out, pictures=pictures, **options)
-    except TypeError as error:
-        raise ArgumentError(f"{extension} files take no such option: {error}") from error
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("a .pt2 file", "train") from error
+        return export_pt2(state, metadata, out, pictures=pictures, **given)
+    from ssd300.export.servers import export_server
+
+    return export_server(state, metadata, out, format, OnnxOptions(**given), int8=int8, pictures=pictures)
+
+
+def _renamed(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
+    """Other names for the same classes: a list, or as text names with commas between or a file with one per line."""
+    names = _class_names(given) if isinstance(given, str) else list(given)
+    if len(names) != len(classes):
+        raise ModelError(f"{source}: has {len(classes)} classes (background not counted), --classes gives {len(names)}")
+    return ClassList.from_names(names)
+
+
+def _class_names(text: str) -> list[str]:
+    parts = text.split(",")
+    if Path(text).is_file():
+        try:
+            parts = Path(text).read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArgumentError(f"{text}: cannot be read as a list of class names: {error}") from error
+    return [name.strip() for name in parts if name.strip()]

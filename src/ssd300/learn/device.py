@@ -12,6 +12,7 @@ import torch.distributed as dist
 
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.runtime.cpu import default_threads
+from ssd300.runtime.load import device_name
 
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 _MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures a second
@@ -64,7 +65,7 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
 
     Under torchrun (RANK and WORLD_SIZE in the environment) joins the process group: nccl on CUDA, gloo on CPUs.
     """
-    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device_name(device)
     if kind == "cuda":
         kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     chosen = checked_device(kind)
@@ -78,11 +79,8 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
 
 
 def checked_device(name: str) -> torch.device:
-    """A device that is there."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ArgumentError(f"device is {name!r}: expected cpu, cuda, cuda:1, ...") from error
+    """The device of this name, as `device_name` spells it. Raises ArgumentError where it is not there."""
+    device = torch.device(device_name(name))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ArgumentError(f"device is {name!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'")
     return device

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset
+from ssd300.data.load import load_training, load_validation
 from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
@@ -151,8 +151,8 @@ def training_data(
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost)
         return sets.train, sets.val, sets.said
-    train_set = data if isinstance(data, Dataset) else load_dataset(data)
-    held_out = load_dataset(val) if isinstance(val, str | Path) else val
+    train_set = data if isinstance(data, Dataset) else load_training(data)
+    held_out = load_validation(val) if isinstance(val, str | Path) else val
     check_usable(train_set, held_out)
     for dataset in filter(None, (train_set, held_out)):
         refuse_unusable(dataset, allow_lost=allow_lost)
