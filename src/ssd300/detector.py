@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
-from ssd300.flow import Failure, detect_each, detect_one, detect_tiled
+from ssd300.flow import Answer, Failure, detect_each, detect_one, detect_tiled
 from ssd300.images.source import expand
 from ssd300.labels import ClassList
 from ssd300.options import DetectKeywords, DetectOptions
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "Failure"]
 
-Answer = TypeVar("Answer")
 _SHORT_LIST = 16  # pictures; for more it pays to set the runtime up for throughput, which takes some 0.2 s
 
 

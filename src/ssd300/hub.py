@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ssd300.learn.network import SSD300
 
-Floats = NDArray[np.floating[Any]]
+FloatArray = NDArray[np.floating[Any]]
 
 PUBLISHED_MODEL = "nvidia-resnet50-coco"
 MODEL_MATHS = ("fp32", "fp16")
@@ -91,7 +91,7 @@ class Processing:
         return open_source(image_path).astype(np.float64) / 255
 
     @staticmethod
-    def rescale(img: ArrayLike, input_height: int, input_width: int) -> Floats:
+    def rescale(img: ArrayLike, input_height: int, input_width: int) -> FloatArray:
         """The picture [H, W, 3], its aspect kept, just large enough to cover height x width; integers become 0..1."""
         picture = _as_float(img)
         return _resample(picture, _covering_size(picture, input_height, input_width))
@@ -104,9 +104,9 @@ class Processing:
         return picture[top : top + cropy, left : left + cropx]
 
     @staticmethod
-    def normalize(img: ArrayLike, mean: float = 128, std: float = 128) -> Floats:
+    def normalize(img: ArrayLike, mean: float = 128, std: float = 128) -> FloatArray:
         """0..1 -> (256 * v - mean) / std, by default [-1, 1]."""
-        normalized: Floats = (np.asarray(img) * 256 - mean) / std
+        normalized: FloatArray = (np.asarray(img) * 256 - mean) / std
         return normalized
 
     @staticmethod
@@ -184,7 +184,7 @@ def _published(force_reload: bool) -> Path:
 def _loaded(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
     """The network in a file or of a name. Raises ModelError if it is another than the one asked for."""
     torch = _torch("nvidia_ssd")
-    state, metadata = catalog.load_state(catalog.resolve(checkpoint, detector=True))
+    state, metadata = catalog.load_weights(catalog.resolve(checkpoint, detector=True))
     found = metadata.backbone, metadata.num_classes
     asked = backbone or found[0], found[1] if num_classes is None else num_classes
     if found != asked:
@@ -213,7 +213,7 @@ def _to_numpy(prediction: Any) -> NDArray[np.float32]:
     return np.asarray(prediction, np.float32)
 
 
-def _as_float(img: ArrayLike) -> Floats:
+def _as_float(img: ArrayLike) -> FloatArray:
     """Integers as fractions of their largest value; floats as they are."""
     picture = np.asarray(img)
     if picture.dtype.kind in "ui":
@@ -234,8 +234,8 @@ def _cut_start(size: int, cut: int) -> int:
 
 
 def _resample(
-    picture: Floats, size_hw: tuple[int, int], window: Sequence[slice] = (slice(None), slice(None))
-) -> Floats:
+    picture: FloatArray, size_hw: tuple[int, int], window: Sequence[slice] = (slice(None), slice(None))
+) -> FloatArray:
     """The picture [H, W, ...] at another size, or the window of rows and columns of the result.
 
     A Gaussian against aliasing where a side shrinks, then linear interpolation: what the published helpers get from
@@ -246,7 +246,7 @@ def _resample(
     return np.ascontiguousarray(columns_done.swapaxes(0, 1), picture.dtype)
 
 
-def _resample_rows(picture: Floats, new_size: int, window: slice) -> NDArray[np.float64]:
+def _resample_rows(picture: FloatArray, new_size: int, window: slice) -> NDArray[np.float64]:
     """[H, ...] -> the window of [new_size, ...]."""
     pixels, weights = _taps(picture.shape[0], new_size, window)
     flat = picture.reshape(len(picture), -1)

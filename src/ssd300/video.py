@@ -12,9 +12,9 @@ from ssd300.detections import Detections
 from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure, detect_each, detect_one
 from ssd300.images.live import LiveStream
-from ssd300.images.source import Source
-from ssd300.images.video import Frame, Tell, frames
-from ssd300.images.video_open import is_camera, is_stream, shown
+from ssd300.images.source import Source, Tell
+from ssd300.images.video import Frame, frames
+from ssd300.images.video_open import is_camera, is_stream, shown_name
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 
@@ -73,7 +73,7 @@ def _detect_file(
     runtime_of: Callable[[int], Runtime], number: int, source: Any, options: DetectOptions, video: VideoOptions
 ) -> Answers:
     """Frames are decoded here while others are in the network; the answers come in order."""
-    name = shown(source)
+    name = shown_name(source)
     begun: deque[tuple[int, float]] = deque()
 
     def pictures(found: Iterator[Frame]) -> Iterator[Source]:
@@ -116,7 +116,7 @@ class _FileFeed:
     """A file beside streams: its next frame is always there."""
 
     def __init__(self, source: Any, video: VideoOptions) -> None:
-        self.name, self.ended = shown(source), False
+        self.name, self.ended = shown_name(source), False
         self.error: SSD300Error | None = None
         self._frames = frames(source, every=video.every, start=video.start, end=video.end, tell=video.tell)
 

@@ -28,7 +28,7 @@ def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
 
 
 def test_versions_and_threads_are_the_real_ones(monkeypatch) -> None:
-    report = doctor.examine()
+    report = doctor.examine_machine()
     assert report["versions"]["openvino"] == metadata.version("openvino")
     assert report["versions"]["numpy"] == metadata.version("numpy")
     assert 1 <= report["threads"]["used by default"] <= report["threads"]["CPUs of the machine"]
@@ -38,21 +38,21 @@ def test_versions_and_threads_are_the_real_ones(monkeypatch) -> None:
 def test_features_come_from_the_flags_of_the_cpu(monkeypatch) -> None:
     monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", lambda: frozenset({"avx2", "avx_vnni"}))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    cpu = doctor.examine()["cpu"]
+    cpu = doctor.examine_machine()["cpu"]
     assert [cpu[name] for name in ("AVX2", "AVX-512", "VNNI", "bf16", "AMX")] == ["yes", "no", "yes", "no", "no"]
     assert cpu["capped to"] == "AVX2 by ONEDNN_MAX_CPU_ISA"
 
 
 def test_without_flags_openvino_is_asked(monkeypatch) -> None:
     monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", frozenset)
-    cpu = doctor.examine()["cpu"]
+    cpu = doctor.examine_machine()["cpu"]
     assert "AVX2" not in cpu
     assert "FP32" in cpu["OpenVINO runs"]
 
 
 def test_a_broken_openvino_is_reported_not_raised(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    report = doctor.examine()
+    report = doctor.examine_machine()
     assert report["runtimes"]["openvino"].startswith("broken: ")
     assert report["cpu"]["OpenVINO runs"] == "nothing, see runtimes"
 
@@ -78,14 +78,14 @@ def test_a_clone_that_was_never_installed(monkeypatch) -> None:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(doctor.metadata, "requires", requires)
-    assert doctor.examine()["extras"] == {}
+    assert doctor.examine_machine()["extras"] == {}
 
 
 def test_caches_are_measured(own_cache) -> None:
     (own_cache / "a.pt").write_bytes(bytes(2**20))
     (own_cache / "openvino").mkdir()
     (own_cache / "openvino" / "b.blob").write_bytes(bytes(2**19))
-    caches = doctor.examine()["caches"]
+    caches = doctor.examine_machine()["caches"]
     assert caches["downloads"] == f"{own_cache} (1 files, 1.0 MiB)"
     assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 files, 0.5 MiB)"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssd300.cli.results import ResultStream, layout_of, printable, table
+from ssd300.cli.results import ResultStream, printable, result_layout, table
 from ssd300.detections import Detections
 from ssd300.labels import COCO
 
@@ -17,7 +17,7 @@ FORMATS = ["table", "json", "jsonl", "csv", "coco", "yolo"]
 
 def written(name: str, *results: Detections, end: bool = True) -> str:
     text = io.StringIO()
-    stream = ResultStream(layout_of(name, many=len(results) > 1, bold=False), text)
+    stream = ResultStream(result_layout(name, many=len(results) > 1, bold=False), text)
     for result in results:
         stream.add(result)
     if end:
@@ -77,7 +77,7 @@ def test_every_picture_is_flushed_as_it_comes(name) -> None:
             self.flushes += 1
 
     stream = Stream()
-    results = ResultStream(layout_of(name, many=True, bold=False), stream)
+    results = ResultStream(result_layout(name, many=True, bold=False), stream)
     results.add(ONE)
     assert stream.flushes == 1
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.cli.saving import OutputFolder, refuse_used, render
+from ssd300.cli.saving import OutputFolder, refuse_filled, render
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import COCO, ClassList
@@ -126,10 +126,10 @@ def test_a_picture_that_cannot_be_written_is_named() -> None:
 
 @pytest.mark.parametrize("inside", ["a.jpg", "labels", ".hidden"])
 def test_a_folder_that_holds_anything_is_refused_before_any_work(inside) -> None:
-    refuse_used(None)
-    refuse_used(Path("new"))
+    refuse_filled(None)
+    refuse_filled(Path("new"))
     Path("used", inside).mkdir(parents=True)
-    for refuse in (refuse_used, OutputFolder):
+    for refuse in (refuse_filled, OutputFolder):
         with pytest.raises(ArgumentError, match=rf"--save-dir used: the folder is not empty \(it holds {inside}\)"):
             refuse(Path("used"))
     Path("empty").mkdir()

@@ -10,7 +10,7 @@ import torch
 
 from ssd300.architecture import architecture
 from ssd300.labels import ClassList
-from ssd300.weights.catalog import catalog_entries, load_state
+from ssd300.weights.catalog import catalog_entries, load_weights
 from ssd300.weights.checkpoint import ModelMetadata, sha256_of, write_checkpoint
 
 
@@ -127,8 +127,8 @@ def test_convert_writes_the_same_state(folder, tmp_path) -> None:
     assert result.returncode == 0, result.stderr
     assert "now `ssd300 export --model" in result.stderr
     assert sha256_of(out) in result.stdout
-    expected, _ = load_state(folder / "a.pt")
-    state, metadata = load_state(out)
+    expected, _ = load_weights(folder / "a.pt")
+    state, metadata = load_weights(out)
     assert all(np.array_equal(state[key], expected[key]) for key in expected)
     assert metadata.parent_sha256 == sha256_of(folder / "a.pt")
 
@@ -137,7 +137,7 @@ def test_convert_to_half_keeps_the_metadata(folder, tmp_path) -> None:
     out = tmp_path / "half.safetensors"
     assert ssd300("weights", "convert", folder / "a.safetensors", out, "--half").returncode == 0
     assert out.stat().st_size < 0.51 * (folder / "a.safetensors").stat().st_size
-    metadata = load_state(out)[1]
+    metadata = load_weights(out)[1]
     assert (metadata.name, metadata.classes.ids, metadata.metric["AP"]) == ("pets", (3, 8), 0.25)
 
 
@@ -147,7 +147,7 @@ def test_convert_with_class_names(folder, tmp_path, given) -> None:
     names = "Löwe, big cat" if given == "names" else tmp_path / "names.txt"
     out = tmp_path / "b.safetensors"
     assert ssd300("weights", "convert", folder / "a.pt", out, "--classes", names).returncode == 0
-    assert load_state(out)[1].classes == ClassList(("Löwe", "big cat"), (1, 2))
+    assert load_weights(out)[1].classes == ClassList(("Löwe", "big cat"), (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -174,4 +174,4 @@ def test_convert_replaces_a_file_by_force(folder, tmp_path) -> None:
     (tmp_path / "b.safetensors").write_bytes(b"mine")
     result = ssd300("weights", "convert", folder / "a.pt", tmp_path / "b.safetensors", "--force")
     assert result.returncode == 0
-    assert load_state(tmp_path / "b.safetensors")[1].backbone == "resnet18"
+    assert load_weights(tmp_path / "b.safetensors")[1].backbone == "resnet18"

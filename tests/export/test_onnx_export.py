@@ -10,7 +10,7 @@ import pytest
 from ssd300.errors import ArgumentError
 from ssd300.export.files import export_onnx, our_runtime
 from ssd300.export.onnx import EXPORT_KEY, OnnxOptions, build_onnx
-from ssd300.export.verify import check_pictures, count_equal
+from ssd300.export.verify import comparison_pictures, count_equal
 from ssd300.postprocess import select
 from ssd300.weights.checkpoint import read_metadata
 
@@ -19,7 +19,7 @@ STANDARD = ("", "ai.onnx")
 
 @pytest.fixture(scope="module")
 def pictures():
-    return check_pictures()[:3]  # blocks, noise, and in a clone a photograph
+    return comparison_pictures()[:3]  # blocks, noise, and in a clone a photograph
 
 
 def outputs_of(model, fed):

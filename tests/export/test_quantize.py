@@ -23,10 +23,10 @@ from ssd300.export.onnx import OnnxOptions
 from ssd300.export.quantize import calibration_pictures, quantize
 from ssd300.files import sha256_of
 from ssd300.images.resize import load_for_network
-from ssd300.runtime.choice import choose
+from ssd300.runtime.choice import choose_model_file
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_checkpoint, read_int8, read_metadata, read_specs, read_tensors
 from ssd300.weights.facts import examine
 
@@ -127,9 +127,9 @@ def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(seeded_checkpoin
     tensors = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
     torch.save({"model": tensors, "label_map": names}, path)
     assert quantize(path, train, val, subset=2, max_ap_drop=1, threads=1).path == tmp_path / "m.int8.safetensors"
-    assert "m.int8.safetensors was made from this file" in choose(path, "auto").reason
+    assert "m.int8.safetensors was made from this file" in choose_model_file(path, "auto").reason
     path.write_bytes(path.read_bytes() + b"\0")
-    assert "m.int8.safetensors was made from another file" in choose(path, "auto").reason
+    assert "m.int8.safetensors was made from another file" in choose_model_file(path, "auto").reason
 
 
 def test_an_openvino_file_as_before(model, train, val, tmp_path):
@@ -224,7 +224,7 @@ def test_the_calibration_pictures_are_drawn_with_the_seed(train):
 @pytest.mark.slow
 def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
     """The worst layers first, and those that stay float are so in the file."""
-    (state, metadata), pictures = load_state(model), calibration_pictures(train, 4, 0)
+    (state, metadata), pictures = load_weights(model), calibration_pictures(train, 4, 0)
     int8 = calibrate(state, metadata, pictures)
     errors = convolution_errors(state, metadata, int8, pictures)
     assert len(errors) == 31

@@ -12,7 +12,7 @@ from ssd300.errors import OutputError
 from ssd300.export.files import OnnxDetections
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.servers import MOST_PICTURES, export_server, triton_config
-from ssd300.export.verify import check_pictures
+from ssd300.export.verify import comparison_pictures
 
 KINDS = {"UINT8": onnx.TensorProto.UINT8, "FP32": onnx.TensorProto.FLOAT, "INT32": onnx.TensorProto.INT32}
 TENSOR = (
@@ -56,7 +56,7 @@ def test_openvino_answers_as_onnxruntime_does(seeded_model, tmp_path) -> None:
     path = tmp_path / "models" / "ssd300" / "1" / "model.onnx"
     ours = OnnxDetections(path.read_bytes())
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for picture in check_pictures()[:2]:
+    for picture in comparison_pictures()[:2]:
         boxes_xyxy, labels, scores = ours.detect(picture)
         found = compiled({"pictures": picture[None]})
         [number] = found["num_detections"]

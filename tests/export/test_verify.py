@@ -5,7 +5,7 @@ import pytest
 
 from ssd300.errors import ModelError
 from ssd300.export import files
-from ssd300.export.verify import check_pictures, count_equal, verify, verify_tail
+from ssd300.export.verify import comparison_pictures, count_equal, verify, verify_tail
 from ssd300.postprocess import decode
 
 PICTURES = np.zeros((2, 300, 300, 3), np.uint8)
@@ -63,7 +63,7 @@ def test_check_pictures_are_repeatable(tmp_path):
     from PIL import Image
 
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
-    first, second = check_pictures(), check_pictures([tmp_path / "red.png"])
+    first, second = comparison_pictures(), comparison_pictures([tmp_path / "red.png"])
     assert first.dtype == np.uint8
     assert first.shape[1:] == (300, 300, 3)
     np.testing.assert_array_equal(first, second[:-1])

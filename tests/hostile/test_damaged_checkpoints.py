@@ -13,7 +13,7 @@ from hostile.torch_bytes import SMALL
 from ssd300.architecture import architecture
 from ssd300.errors import SSD300Error
 from ssd300.labels import ClassList
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import ModelMetadata, read_checkpoint, read_specs, read_tensors, write_checkpoint
 from ssd300.weights.pickled import StoredTensor
 from ssd300.weights.published import is_backbone_file, read_backbone
@@ -63,7 +63,7 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
 
 def read_all(path) -> None:
     """Everything that can be read of a file of weights."""
-    readers = [load_state, is_backbone_file, read_backbone]
+    readers = [load_weights, is_backbone_file, read_backbone]
     if path.suffix == ".safetensors":
         readers += [read_checkpoint, lambda p: read_tensors(p, read_specs(p))]
     else:
@@ -124,7 +124,7 @@ def full_files(folder) -> list:
 def fuzz_full(folder, seeds) -> None:
     files = full_files(folder)
     for path in files:
-        load_state(path)
+        load_weights(path)
     for seed in seeds:
         draw = random.Random(seed)
         source = draw.choice(files)
@@ -135,7 +135,7 @@ def fuzz_full(folder, seeds) -> None:
         bad = folder / f"bad{source.suffix}"
         bad.write_bytes(data[: window.start] + damaged(data[window], draw) + data[window.stop :])
         try:
-            load_state(bad)
+            load_weights(bad)
         except SSD300Error:
             continue
 

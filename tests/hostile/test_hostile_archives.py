@@ -9,7 +9,7 @@ import pytest
 
 from hostile.torch_bytes import GOOD, Code, archive, op, patched, read_first_tensor, refused, state, stream, tensor
 from ssd300.errors import ModelError
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 
 CENTRAL, END = b"PK\x01\x02", b"PK\x05\x06"
 
@@ -148,11 +148,11 @@ def test_the_helpers_build_files_that_are_right_otherwise(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["missing.pt", "missing.pth", "missing.safetensors"])
 def test_a_missing_file(tmp_path, name) -> None:
     with pytest.raises(ModelError, match="neither a file nor a known model"):
-        load_state(tmp_path / name)
+        load_weights(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["x.pkl", "x.bin", "x.ckpt", "x.h5", "x"])
 def test_other_suffixes_are_refused_unread(tmp_path, name) -> None:
     (tmp_path / name).write_bytes(pickle.dumps(Code()))
     with pytest.raises(ModelError, match=r"expected weights: \.safetensors, \.pt, \.pth"):
-        load_state(tmp_path / name)
+        load_weights(tmp_path / name)

@@ -11,7 +11,7 @@ import pytest
 
 from ssd300.errors import ModelError
 from ssd300.weights.published import read_published
-from ssd300.weights.torch_file import MAGIC, PROTOCOL, open_torch_file
+from ssd300.weights.torch_file import PROTOCOL, TORCH_MAGIC, open_torch_file
 
 SMALL = 4 * 2**20  # bytes that a small bad file may make us take
 WITNESS = "executed.txt"  # what code in a pickle would create
@@ -27,7 +27,7 @@ def archive(pickled: bytes, *, method=zipfile.ZIP_STORED, prefix="x", **entries:
     return data.getvalue()
 
 
-def stream(pickled: bytes, keys=(), data=b"", *, magic=MAGIC, protocol=PROTOCOL, system=None) -> bytes:
+def stream(pickled: bytes, keys=(), data=b"", *, magic=TORCH_MAGIC, protocol=PROTOCOL, system=None) -> bytes:
     """A torch file in the older layout around any pickle."""
     system = {"protocol_version": PROTOCOL, "little_endian": True} if system is None else system
     head = b"".join(pickle.dumps(value, 2) for value in (magic, protocol, system))

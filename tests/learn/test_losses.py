@@ -7,7 +7,7 @@ import torch
 from learn import per_picture
 from ssd300.learn.augment import Sample
 from ssd300.learn.losses import LOSSES, Truths
-from ssd300.learn.losses.aligned import assign, generalised_iou
+from ssd300.learn.losses.aligned import assign_priors, generalised_iou
 from ssd300.learn.losses.multibox import IGNORED, match, matched_loss, multibox_loss
 from ssd300.learn.losses.truths import pair_iou, priors_on
 from ssd300.priors import default_boxes, default_boxes_xyxy, num_priors
@@ -118,7 +118,7 @@ def test_pair_iou():
 
 def assigned(truths, probability):
     log_p = torch.full((1, 3, 8732), probability).log()
-    return assign(PRIORS.xyxy[None], log_p, truths.objects, PRIORS)
+    return assign_priors(PRIORS.xyxy[None], log_p, truths.objects, PRIORS)
 
 
 def test_assignment_of_nothing():

@@ -7,7 +7,7 @@ from ssd300.architecture import architecture
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.files import sha256_of
 from ssd300.runtime import choice
-from ssd300.runtime.choice import choose, int8_siblings
+from ssd300.runtime.choice import choose_model_file, int8_siblings
 from ssd300.weights.checkpoint import read_metadata, write_int8
 from ssd300.weights.int8 import Int8, activation_names
 
@@ -43,30 +43,30 @@ def write_sibling(model, *, passed=True, parent=None, element_type="i8"):
 
 
 def test_auto_takes_bf16_where_the_cpu_has_it(model, monkeypatch):
-    assert choose(model, "auto").precision == "bf16"
+    assert choose_model_file(model, "auto").precision == "bf16"
     monkeypatch.setattr(choice, "native_bf16", lambda: False)
-    found = choose(model, "auto")
+    found = choose_model_file(model, "auto")
     assert (found.path, found.precision) == (model, "f32")
     assert "does not compute bf16 natively" in found.reason
 
 
 def test_auto_takes_f32_where_the_instruction_set_is_capped(model, monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert choose(model, "auto").precision == "f32"
+    assert choose_model_file(model, "auto").precision == "f32"
     with pytest.raises(ArgumentError, match='precision="bf16": ONEDNN_MAX_CPU_ISA=AVX2 caps the instruction set'):
-        choose(model, "bf16")
+        choose_model_file(model, "bf16")
 
 
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_float_as_asked_for_even_beside_an_int8_file(precision, model):
     write_sibling(model)
-    assert choose(model, precision) == choice.Choice(model, precision, "as asked for")
+    assert choose_model_file(model, precision) == choice.Choice(model, precision, "as asked for")
 
 
 @pytest.mark.parametrize("precision", ["auto", "int8"])
 def test_an_int8_sibling_that_passed_is_taken(precision, model):
     write_sibling(model)
-    found = choose(model, precision)
+    found = choose_model_file(model, precision)
     assert (found.path, found.precision) == (int8_sibling(model), "int8")
 
 
@@ -88,7 +88,7 @@ def ranges(model):
 def test_ranges_in_the_model_itself(passed, precision, words, model, ranges):
     training = None if passed is None else {"quantization": {"passed": passed}}
     write_int8(model, model, replace(read_metadata(model), training=training), ranges)
-    found = choose(model, "auto")
+    found = choose_model_file(model, "auto")
     assert (found.path, found.precision) == (model, precision)
     assert words in found.reason
 
@@ -96,15 +96,15 @@ def test_ranges_in_the_model_itself(passed, precision, words, model, ranges):
 def test_the_models_own_ranges_come_before_a_sibling(model, ranges):
     write_int8(model, model, replace(read_metadata(model), training={"quantization": {"passed": True}}), ranges)
     write_sibling(model)
-    assert choose(model, "auto").path == model
+    assert choose_model_file(model, "auto").path == model
 
 
 def test_a_damaged_entry_is_an_error(model, ranges):
     ranges.ranges.pop("pictures.centered")
     write_int8(model, model, read_metadata(model), ranges)
     with pytest.raises(ModelError, match=r"bad INT8 entry: its ranges are not those .*; quantize the model again"):
-        choose(model, "auto")
-    assert choose(model, "f32").precision == "f32"
+        choose_model_file(model, "auto")
+    assert choose_model_file(model, "f32").precision == "f32"
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,16 @@ def test_a_damaged_entry_is_an_error(model, ranges):
 def test_another_sibling_is_left_alone(sibling, fault, model):
     if sibling is not None:
         write_sibling(model, **sibling)
-    found = choose(model, "auto")
+    found = choose_model_file(model, "auto")
     assert found.precision == "bf16"
     assert fault in found.reason
     with pytest.raises(ArgumentError, match=rf'precision="int8": {fault}; make it with `ssd300 quantize'):
-        choose(model, "int8")
+        choose_model_file(model, "int8")
 
 
 def test_a_damaged_sibling_is_left_alone(model):
     int8_sibling(model).write_text("<net>")
-    assert "not an OpenVINO model" in choose(model, "auto").reason
+    assert "not an OpenVINO model" in choose_model_file(model, "auto").reason
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_damaged_sibling_is_left_alone(model):
 )
 def test_graph_files(element_type, precision, expected, model, tmp_path):
     write_graph(tmp_path / "graph.xml", read_metadata(model), element_type)
-    assert choose(tmp_path / "graph.xml", precision).precision == expected
+    assert choose_model_file(tmp_path / "graph.xml", precision).precision == expected
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_graph_files(element_type, precision, expected, model, tmp_path):
 def test_what_a_graph_file_cannot_do(element_type, precision, message, model, tmp_path):
     write_graph(tmp_path / "graph.xml", read_metadata(model), element_type)
     with pytest.raises(ArgumentError, match=message.replace("?", r"\?")):
-        choose(tmp_path / "graph.xml", precision)
+        choose_model_file(tmp_path / "graph.xml", precision)

@@ -7,7 +7,7 @@ from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.cpu import native_bf16
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3), dtype=np.uint8).repeat(50, 1).repeat(50, 2)
 
@@ -20,7 +20,7 @@ def runtime(seeded_checkpoint):
 @pytest.fixture(scope="module")
 def graph_file(seeded_checkpoint, tmp_path_factory):
     path = tmp_path_factory.mktemp("graph") / "model.xml"
-    ov.save_model(build_graph(*load_state(seeded_checkpoint)), path, compress_to_fp16=False)
+    ov.save_model(build_graph(*load_weights(seeded_checkpoint)), path, compress_to_fp16=False)
     return path
 
 
@@ -99,7 +99,7 @@ def test_bf16_stays_near(runtime, seeded_checkpoint):
 
 def test_the_same_weights_give_the_same_file(graph_file, seeded_checkpoint, tmp_path):
     again = tmp_path / "again.xml"
-    model = build_graph(*load_state(seeded_checkpoint))
+    model = build_graph(*load_weights(seeded_checkpoint))
     ov.save_model(model, again, compress_to_fp16=False)
     assert again.read_bytes() == graph_file.read_bytes()
     assert again.with_suffix(".bin").read_bytes() == graph_file.with_suffix(".bin").read_bytes()

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from serving import form, picture_file
-from ssd300.cli.results import ResultStream, layout_of
+from ssd300.cli.results import ResultStream, result_layout
 from ssd300.detector import Detector
 from ssd300.formats import CSV_COLUMNS
 
@@ -56,7 +56,7 @@ def test_json_lines_are_the_command_s_byte_for_byte(client, seeded_checkpoint, t
 )
 def test_other_texts_are_the_command_s(client, detector, png, format, accept) -> None:
     text = io.StringIO()
-    stream = ResultStream(layout_of(format, many=True, bold=False), text)
+    stream = ResultStream(result_layout(format, many=True, bold=False), text)
     for name in ("a.png", "b/a.png"):
         stream.add(replace(detector.detect(png, score_threshold=0.3, clip=True), source=name))
     stream.end()

@@ -11,7 +11,7 @@ from ssd300.errors import DownloadError, ImageError
 from ssd300.images import live
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
-from ssd300.images.video_open import is_video, open_video, shown
+from ssd300.images.video_open import is_video, open_video, shown_name
 from video.clips import number_of, write_clip
 from video.servers import RtspServer, http_folder, http_live
 
@@ -202,7 +202,7 @@ def test_a_password_over_http(folder) -> None:
     ],
 )
 def test_names_hold_no_password(source, name) -> None:
-    assert shown(source) == name
+    assert shown_name(source) == name
 
 
 @pytest.mark.parametrize(

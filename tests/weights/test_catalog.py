@@ -6,7 +6,7 @@ import torch
 
 from ssd300.errors import DownloadError, ModelError
 from ssd300.weights import catalog
-from ssd300.weights.catalog import CatalogEntry, cache_folder, catalog_entries, load_state, resolve
+from ssd300.weights.catalog import CatalogEntry, cache_folder, catalog_entries, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint
 
 
@@ -55,7 +55,7 @@ def test_a_bundled_model_is_found(tmp_path, monkeypatch) -> None:
 def test_a_file_is_itself(checkpoint, state, metadata) -> None:
     assert resolve(checkpoint) == checkpoint
     assert resolve(str(checkpoint)) == checkpoint
-    read, description = load_state(str(checkpoint))
+    read, description = load_weights(str(checkpoint))
     assert (list(read), description) == (list(state), metadata)
 
 
@@ -70,7 +70,7 @@ def test_a_file_is_itself(checkpoint, state, metadata) -> None:
     ],
 )
 def test_an_unknown_model_is_an_error_with_the_nearest(name, words) -> None:
-    for read in (resolve, load_state):
+    for read in (resolve, load_weights):
         with pytest.raises(ModelError) as caught:
             read(name)
         assert words in str(caught.value)
@@ -96,7 +96,7 @@ def test_a_model_is_downloaded_once_and_its_sha256_recorded(published, server, o
     monkeypatch.setenv("SSD300_OFFLINE", "1")
     assert resolve("cells-net") == path
     assert len(server.requests) == 1
-    assert load_state(path)[1].backbone == "resnet18"
+    assert load_weights(path)[1].backbone == "resnet18"
 
 
 def test_a_cached_file_that_changed_is_refused(published, server) -> None:

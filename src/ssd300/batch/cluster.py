@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ssd300 import __version__
-from ssd300.batch.folder import Job, Run
+from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.local import SHOWN, Tally, detect_listed
 from ssd300.batch.rows import SCHEMA, table_of
@@ -181,7 +181,7 @@ def _count(tally: Tally, table: Any) -> None:
 class Worker:
     """A detector in a process of the cluster; it is called with the list of a part and returns its rows."""
 
-    def __init__(self, shipped: Any, name: str, threads: int, job: Job, version: str) -> None:
+    def __init__(self, shipped: Any, name: str, threads: int, job: BatchJob, version: str) -> None:
         import ray
 
         if version != __version__:

@@ -51,7 +51,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """What it takes to do a part, here or on another machine.
 
     base: the folder that relative paths start from. ahead: whether pictures come over the network.
@@ -67,7 +67,7 @@ class Run:
     """A job with its folder and its list of pictures."""
 
     folder: "Folder"
-    job: Job
+    job: BatchJob
     pictures: int
 
     @cached_property
@@ -119,7 +119,7 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
     facts = {"base": os.getcwd(), "ahead": ahead, "pictures": count}
     text = {"layout_version": LAYOUT_VERSION, "ssd300": version, **facts, "request": asdict(request)}
     folder.write(RUN, json.dumps(text, indent=1).encode())
-    return Run(folder, Job(request, os.getcwd(), ahead), count)
+    return Run(folder, BatchJob(request, os.getcwd(), ahead), count)
 
 
 def resume(folder: "Folder", request: Request) -> Run:
@@ -135,7 +135,7 @@ def resume(folder: "Folder", request: Request) -> Run:
             "repeat the command of that run with --resume, or choose a new --out"
         )
     folder.sweep()
-    return Run(folder, Job(request, values["base"], values["ahead"]), values["pictures"])
+    return Run(folder, BatchJob(request, values["base"], values["ahead"]), values["pictures"])
 
 
 class Folder:

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ssd300.batch.folder import Job, Run
+from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.reading import sources_of
 from ssd300.batch.rows import table_of
@@ -58,7 +58,7 @@ def run_local(run: Run, detector: Detector, tally: Tally, progress: Callable[[in
 
 
 def detect_listed(
-    detector: Detector, pictures: Iterable[Listed], job: Job
+    detector: Detector, pictures: Iterable[Listed], job: BatchJob
 ) -> Generator[Detections | Failure, None, None]:
     """The result of each listed picture, in their order; none of them keeps its picture in memory."""
     sources = sources_of(pictures, base=job.base, column=job.request.column, ahead=job.ahead)

@@ -13,7 +13,7 @@ from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
 from ssd300.images.source import Source, read_bytes
 from ssd300.pipeline import in_order
 
-READERS = 32  # files of the network that are read at once: they take some 50 ms each and no CPU
+_READERS = 32  # files of the network that are read at once: they take some 50 ms each and no CPU
 _ROWS = 16  # pictures of a Parquet file that are in memory at once
 
 
@@ -23,13 +23,13 @@ def sources_of(pictures: Iterable[Listed], *, base: str, column: str | None, ahe
     Args:
         base: the folder that relative paths start from.
         column: of Parquet files, as in `list_pictures`.
-        ahead: read addresses ahead, `READERS` at once; else the detector's threads read them.
+        ahead: read addresses ahead, `_READERS` at once; else the detector's threads read them.
 
     What cannot be read is a source too, one that raises its error when it is opened. Memory holds a bounded number of
     pictures.
     """
     named = _named(pictures, base, column)
-    return in_order(_fetched, named, READERS) if ahead else named
+    return in_order(_fetched, named, _READERS) if ahead else named
 
 
 def needs_reading_ahead(place: bytes) -> bool:

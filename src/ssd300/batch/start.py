@@ -13,7 +13,7 @@ from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
 from ssd300.files import sha256_of
 from ssd300.images.source import Tell
-from ssd300.runtime.choice import choose
+from ssd300.runtime.choice import choose_model_file
 from ssd300.weights.catalog import resolve
 
 PART_ROWS = 1000
@@ -55,7 +55,7 @@ def open_run(
 
 def model_files(path: Path, precision: str) -> list[Path]:
     """The files that a model is loaded from: its own, that of its INT8 form, and the numbers of a graph."""
-    files = {path} if path.suffix.lower() == ".onnx" else {path, choose(path, precision).path}
+    files = {path} if path.suffix.lower() == ".onnx" else {path, choose_model_file(path, precision).path}
     numbers = {file.with_suffix(".bin") for file in files if file.suffix.lower() == ".xml"}
     return sorted(files | {file for file in numbers if file.exists()})
 

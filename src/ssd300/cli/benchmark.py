@@ -55,7 +55,7 @@ def benchmark(
         raise unknown_name("--what", what, _WARMUP)
     from ssd300.benchmark import detecting
     from ssd300.benchmark.measure import Budget
-    from ssd300.cli.benchmark_report import print_table, report, to_json
+    from ssd300.cli.benchmark_report import format_json, print_table, report
     from ssd300.detector import Detector
 
     measure = {"latency": detecting.latency, "throughput": detecting.throughput, "stages": detecting.stages}[what]
@@ -71,7 +71,7 @@ def benchmark(
         print("Interrupted: the measurement is not complete, so nothing is shown.", file=sys.stderr)
         raise typer.Exit(130) from None
     numbers = report(what, settings | {"warm-up calls": budget.warmup}, measured)
-    print(to_json(numbers)) if as_json else print_table(numbers)
+    print(format_json(numbers)) if as_json else print_table(numbers)
 
 
 def _settings(detector: "Detector", model: str) -> dict[str, Any]:

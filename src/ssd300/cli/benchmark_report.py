@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ssd300.benchmark.measure import Measured
-from ssd300.cli.doctor import examine
+from ssd300.cli.doctor import examine_machine
 
 _PIPED_WIDTH = 160  # characters where stdout is no terminal
 _COLUMNS = {  # key of a row -> heading, format
@@ -28,7 +28,7 @@ def report(what: str, settings: dict[str, Any], measured: Measured) -> dict[str,
 
     Call it after measuring: it imports OpenVINO. torch and onnxruntime are named where they took part.
     """
-    machine = examine()
+    machine = examine_machine()
     used = {
         "torch": "torch" in sys.modules,
         "onnxruntime": settings.get("runtime") == "onnx",
@@ -46,7 +46,7 @@ def report(what: str, settings: dict[str, Any], measured: Measured) -> dict[str,
     }
 
 
-def to_json(numbers: dict[str, Any]) -> str:
+def format_json(numbers: dict[str, Any]) -> str:
     return json.dumps(numbers, indent=2, ensure_ascii=False)
 
 

@@ -21,7 +21,7 @@ data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, con
 data.command()(autolabel)
 data.command()(rank)
 
-SHOWN = 10  # lines of a kind
+_SHOWN = 10  # lines of a kind
 PATH_HELP = "A file or folder of any layout of docs/data.md (COCO, YOLO, VOC, CVAT, ...)."
 DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
 InputFormat = Annotated[
@@ -113,10 +113,10 @@ def split(
     """
     from ssd300.data.load import load_dataset
     from ssd300.data.look import find_parts, write_split
-    from ssd300.data.parts import choose
+    from ssd300.data.parts import choose_parts
     from ssd300.data.split import split_dataset
 
-    part = choose(find_parts(path, input_format), path, None)[0]
+    part = choose_parts(find_parts(path, input_format), path, None)[0]
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
     paths = write_split(part, {"train": train, "val": held_out}, out)
     for dataset in (train, held_out):
@@ -199,19 +199,19 @@ def pack(
 
 def _list(what: str, lines: Sequence[str]) -> None:
     """The first few lines on stderr, and how many more there are."""
-    for line in lines[:SHOWN]:
+    for line in lines[:_SHOWN]:
         typer.echo(f"{what}: {printable(line)}", err=True)
-    if len(lines) > SHOWN:
-        typer.echo(f"{what}: {len(lines) - SHOWN} more", err=True)
+    if len(lines) > _SHOWN:
+        typer.echo(f"{what}: {len(lines) - _SHOWN} more", err=True)
 
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
     """Every split of a data set by name, or the one that is asked for."""
     from ssd300.data.load import load_parts
     from ssd300.data.look import find_parts
-    from ssd300.data.parts import choose, splits_of
+    from ssd300.data.parts import choose_parts, splits_of
 
-    chosen = choose(find_parts(path, format), path, split or "all")
+    chosen = choose_parts(find_parts(path, format), path, split or "all")
     return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
 
 

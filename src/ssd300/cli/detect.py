@@ -43,7 +43,7 @@ class Decode(StrEnum):
 
 
 @dataclass
-class Tally:
+class _Tally:
     """What became of the pictures so far."""
 
     total: int
@@ -116,19 +116,19 @@ def detect(
         raise ArgumentError(f"{'--crops' if crops else '--save-dir'} writes files and --no-save forbids it: drop one")
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
-    from ssd300.cli.saving import OutputFolder, refuse_used
+    from ssd300.cli.saving import OutputFolder, refuse_filled
     from ssd300.detector import Detector
     from ssd300.images.source import expand
     from ssd300.options import DetectOptions
     from ssd300.tiles import parse_tiles
 
-    refuse_used(save_dir)
+    refuse_filled(save_dir)
     detector = Detector.load(model, precision=precision, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=named(labels, detector.classes.names),
+        labels=chosen_labels(labels, detector.classes.names),
         decode=decode.value,
         agnostic_nms=agnostic_nms,
         clip=clip,
@@ -179,15 +179,15 @@ def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
         warnings.simplefilter("ignore", MissingLetters)
 
 
-def named(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
+def chosen_labels(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
     """What all --labels name; a class whose own name holds a comma may be given alone."""
     if labels is None:
         return None
     parts = [part.strip() for text in labels for part in ([text] if text in names else text.split(","))]
-    named = [part for part in parts if part]
-    if not named:
+    chosen_labels = [part for part in parts if part]
+    if not chosen_labels:
         raise ArgumentError("--labels names no class: give names or ids, such as --labels person,dog")
-    return named
+    return chosen_labels
 
 
 def _run(
@@ -198,18 +198,18 @@ def _run(
     folder: "OutputFolder | None",
     crops: bool,
     font: Path | None,
-) -> Tally:
+) -> _Tally:
     """Detect, write and save picture by picture; Ctrl-C ends it early, with valid output of what was done."""
     from ssd300.cli.progress import ProgressLine
-    from ssd300.cli.results import ResultStream, layout_of
+    from ssd300.cli.results import ResultStream, result_layout
     from ssd300.cli.saving import Rendered, render
 
     def drawn(found: "Detections") -> Rendered:
         return render(found, crops=crops, font=font) if folder else Rendered(found)
 
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    stream = ResultStream(layout_of(format.value, many=len(inputs) > 1, bold=bold), sys.stdout)
-    tally = Tally(len(inputs))
+    stream = ResultStream(result_layout(format.value, many=len(inputs) > 1, bold=bold), sys.stdout)
+    tally = _Tally(len(inputs))
     line = ProgressLine(len(inputs))
     started = time.perf_counter()
     try:
@@ -251,7 +251,7 @@ def _results(
 
 
 def _take(
-    result: "Rendered | Failure", tally: Tally, stream: "ResultStream", folder: "OutputFolder | None", *, yolo: bool
+    result: "Rendered | Failure", tally: _Tally, stream: "ResultStream", folder: "OutputFolder | None", *, yolo: bool
 ) -> None:
     """Write one result to stdout and its files to the folder; count it."""
     from ssd300.flow import Failure
@@ -269,7 +269,7 @@ def _take(
             tally.failures.append(str(error))
 
 
-def _report(tally: Tally, folder: "OutputFolder | None", seconds: float) -> None:
+def _report(tally: _Tally, folder: "OutputFolder | None", seconds: float) -> None:
     """Words at the end, on stderr: what was done, where the files are, what failed."""
     from ssd300.terminal import printable
 

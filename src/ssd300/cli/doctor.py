@@ -37,7 +37,7 @@ def doctor(
 
     Versions, CPU features, threads, runtimes, extras and cache folders: paste it into a bug report.
     """
-    report = examine()
+    report = examine_machine()
     if as_json:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
@@ -50,7 +50,7 @@ def doctor(
             typer.echo(f"  {name:<{wide}}  {value}".rstrip())
 
 
-def examine() -> dict[str, dict[str, Any]]:
+def examine_machine() -> dict[str, dict[str, Any]]:
     """Everything that the doctor knows: title -> name -> value."""
     openvino = _openvino()
     report = {

@@ -10,7 +10,7 @@ from ssd300.terminal import printable
 
 
 @dataclass(frozen=True)
-class Layout:
+class ResultLayout:
     """A text made of `first`, the pieces of every picture with `between` between them, and `last`."""
 
     pieces: Callable[[Detections], Iterable[str]]
@@ -22,7 +22,7 @@ class Layout:
 class ResultStream:
     """Results as they come: `add` each, then `end`; the text so far plus `last` is valid at any moment."""
 
-    def __init__(self, layout: Layout, stream: TextIO) -> None:
+    def __init__(self, layout: ResultLayout, stream: TextIO) -> None:
         self._layout = layout
         self._stream = stream
         self._between = ""
@@ -40,15 +40,15 @@ class ResultStream:
         self._stream.flush()
 
 
-def layout_of(name: str, *, many: bool, bold: bool) -> Layout:
+def result_layout(name: str, *, many: bool, bold: bool) -> ResultLayout:
     """The layout of a --format. `many`: more than one picture will come; `bold`: the terminal shows bold letters."""
     return {
-        "table": Layout(lambda found: [table(found, bold=bold)], between="\n"),
-        "json": Layout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
-        "jsonl": Layout(lambda found: [found.to_json() + "\n"]),
-        "csv": Layout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
-        "coco": Layout(CocoRows(), "[\n", ",\n", "\n]\n"),
-        "yolo": Layout(
+        "table": ResultLayout(lambda found: [table(found, bold=bold)], between="\n"),
+        "json": ResultLayout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
+        "jsonl": ResultLayout(lambda found: [found.to_json() + "\n"]),
+        "csv": ResultLayout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
+        "coco": ResultLayout(CocoRows(), "[\n", ",\n", "\n]\n"),
+        "yolo": ResultLayout(
             lambda found: [f"# {printable(found.source or '')}\n{found.to_yolo()}" if many else found.to_yolo()]
         ),
     }[name]

@@ -13,7 +13,7 @@ from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
 
-RUNS = Path("runs/detect")
+_RUNS = Path("runs/detect")
 _KEPT_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # others are saved as .jpg
 _LONGEST_NAME = 200  # bytes; file systems take 255, and extensions and numbers are still to come
 
@@ -50,7 +50,7 @@ def render(found: Detections, picture: Any = None, *, crops: bool, font: Path | 
     return Rendered(kept, extension, drawn, cut)
 
 
-def refuse_used(path: Path | None) -> None:
+def refuse_filled(path: Path | None) -> None:
     """Raise ArgumentError for a --save-dir that holds anything: this run's files would mix with others."""
     try:
         entry = next(path.iterdir(), None) if path else None
@@ -68,12 +68,12 @@ class OutputFolder:
 
     def __init__(self, path: Path | None) -> None:
         """`path`, new or empty; without it the next free number under runs/detect. ArgumentError if it cannot be."""
-        refuse_used(path)
+        refuse_filled(path)
         try:
             self.path = _next_run() if path is None else path
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            wanted = RUNS if path is None else path
+            wanted = _RUNS if path is None else path
             raise ArgumentError(
                 f"cannot make the folder {wanted} for the drawn pictures ({error.strerror}): "
                 f"choose another one with --save-dir, or draw none with --no-save"
@@ -157,15 +157,15 @@ def _write_new(path: Path, data: bytes) -> None:
 
 def _next_run() -> Path:
     """A new folder runs/detect/<n>: mkdir decides between several runs that start at once."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    number = 1 + max((int(p.name) for p in RUNS.iterdir() if p.name.isascii() and p.name.isdigit()), default=0)
+    _RUNS.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(p.name) for p in _RUNS.iterdir() if p.name.isascii() and p.name.isdigit()), default=0)
     while True:
         try:
-            (RUNS / str(number)).mkdir()
+            (_RUNS / str(number)).mkdir()
         except FileExistsError:
             number += 1
         else:
-            return RUNS / str(number)
+            return _RUNS / str(number)
 
 
 def _extension(found: Detections) -> str:

@@ -64,22 +64,22 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
-    from ssd300.cli.detect import named
-    from ssd300.cli.saving import refuse_used
-    from ssd300.cli.video import VideoTask, check_counting, run_video, sources_of
+    from ssd300.cli.detect import chosen_labels
+    from ssd300.cli.saving import refuse_filled
+    from ssd300.cli.video import VideoTask, check_counting, run_video, video_sources
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
     from ssd300.tiles import parse_tiles
 
-    refuse_used(save_dir)
-    given = sources_of(sources)
+    refuse_filled(save_dir)
+    given = video_sources(sources)
     check_counting(line or (), zone or ())
     detector = Detector.load(model, precision=precision, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=named(labels, detector.classes.names),
+        labels=chosen_labels(labels, detector.classes.names),
         clip=True,
         keep_pixels=True,
         tiles=None if tiles is None else parse_tiles(tiles),

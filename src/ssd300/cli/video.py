@@ -14,7 +14,7 @@ from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.flow import Failure
-from ssd300.images.video_open import is_camera, is_stream, is_video, shown
+from ssd300.images.video_open import is_camera, is_stream, is_video, shown_name
 from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import printable
 from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
@@ -24,7 +24,7 @@ from ssd300.video import FrameDetections
 if TYPE_CHECKING:
     import PIL.Image
 
-    from ssd300.cli.window import Window
+    from ssd300.cli.window import ResultWindow
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 
@@ -86,17 +86,17 @@ def videos_among(sources: Sequence[str]) -> list[str]:
 
     Raises ArgumentError where both are given.
     """
-    given = sources_of(sources)
+    given = video_sources(sources)
     moving = [source for source in given if is_video(source)]
     if moving and len(moving) < len(given):
         still = next(source for source in given if not is_video(source))
         raise ArgumentError(
-            f"videos and pictures in one call: {shown(moving[0])} and {shown(still)}; give them to two calls"
+            f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; give them to two calls"
         )
     return moving
 
 
-def sources_of(sources: Sequence[str]) -> list[str]:
+def video_sources(sources: Sequence[str]) -> list[str]:
     """The sources, those of list files one by one. Raises ArgumentError for a list that cannot be read."""
     return [one for source in sources for one in _listed(source)]
 
@@ -145,7 +145,9 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
 
 def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> _Stream:
     tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
-    stream = _Stream(shown(source), tracker, [_line(text) for text in task.lines], [_zone(text) for text in task.zones])
+    stream = _Stream(
+        shown_name(source), tracker, [_line(text) for text in task.lines], [_zone(text) for text in task.zones]
+    )
     if folder is not None:
         local = not (is_camera(source) or is_stream(source))
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
@@ -153,12 +155,12 @@ def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresh
     return stream
 
 
-def _window(task: VideoTask) -> "Window | None":
+def _window(task: VideoTask) -> "ResultWindow | None":
     if not task.show:
         return None
-    from ssd300.cli.window import Window
+    from ssd300.cli.window import ResultWindow
 
-    return Window("ssd300")
+    return ResultWindow("ssd300")
 
 
 class _Run:
@@ -170,7 +172,7 @@ class _Run:
         rows: RowWriter,
         folder: OutputFolder | None,
         streams: list[_Stream],
-        window: "Window | None",
+        window: "ResultWindow | None",
     ) -> None:
         self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
         self.frames, self.objects = 0, 0
@@ -200,7 +202,7 @@ class _Run:
     def _draw(self, stream: _Stream, answer: FrameDetections) -> None:
         import numpy as np
 
-        image = drawn(answer, stream.lines, stream.zones)
+        image = _draw_frame(answer, stream.lines, stream.zones)
         if stream.writer is not None:
             stream.writer.add(np.asarray(image), answer.time_s)
         if self.window is not None and not self.window.show(image, stream.name):
@@ -272,7 +274,7 @@ class _Run:
             self.window.close()
 
 
-def drawn(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> "PIL.Image.Image":
+def _draw_frame(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> "PIL.Image.Image":
     """The frame with its boxes: names and scores, or names and ids in a color of each track's own."""
     from ssd300 import draw
     from ssd300.tracking.drawing import draw_counts

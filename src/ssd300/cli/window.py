@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 
-class Window:
+class ResultWindow:
     """Shows one picture after the other. Raises ArgumentError where there is no display."""
 
     def __init__(self, title: str) -> None:

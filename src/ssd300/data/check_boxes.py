@@ -12,10 +12,10 @@ from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
 
 TINY = 8.0  # pixels at 300x300: a box whose longer side is less leaves a trace of one cell of the finest map
-SAME = 0.98  # IoU from which two boxes are one
+_SAME = 0.98  # IoU from which two boxes are one
 MATCH = 0.5  # IoU that training asks of a default box
 FEW = 10  # boxes; a class with fewer is rare
-ROWS = 512  # of boxes that are compared at once
+_ROWS = 512  # of boxes that are compared at once
 UNBALANCED = 100  # times more boxes of one class than of another
 
 
@@ -103,9 +103,9 @@ def box_notes(dataset: Dataset) -> Iterator[Note]:
 
 def _same_boxes(boxes_xyxy: Float32, real: Bool) -> Iterator[tuple[int, int]]:
     """(earlier, later) of boxes [M, 4] that are one; a later one is named once, with the first that it equals."""
-    for start in range(0, len(boxes_xyxy), ROWS):
-        later = np.arange(start, min(start + ROWS, len(boxes_xyxy)))
-        same = iou(boxes_xyxy[later], boxes_xyxy[: later[-1] + 1]) >= SAME  # [rows, all up to them]
+    for start in range(0, len(boxes_xyxy), _ROWS):
+        later = np.arange(start, min(start + _ROWS, len(boxes_xyxy)))
+        same = iou(boxes_xyxy[later], boxes_xyxy[: later[-1] + 1]) >= _SAME  # [rows, all up to them]
         same &= real[later][:, None] & real[None, : later[-1] + 1] & (np.arange(later[-1] + 1)[None] < later[:, None])
         for row in np.flatnonzero(same.any(axis=1)).tolist():
             yield int(same[row].argmax()), int(later[row])

@@ -22,7 +22,7 @@ from ssd300.files import new_folder
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.signatures import picture_format
 
-SAME = 1e-6  # pixels: next to an edge a float32 can be finer than fractions in double precision are
+_SAME = 1e-6  # pixels: next to an edge a float32 can be finer than fractions in double precision are
 EXTENSION_OF = {
     "JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "AVIF": ".avif", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
 }  # fmt: skip
@@ -119,7 +119,7 @@ def _equal(one: Picture, other: Picture) -> bool:
     fields = ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores")
     return (one.width, one.height) == (other.width, other.height) and all(
         len(one.annotations) == len(other.annotations)
-        and np.allclose(getattr(one.annotations, name), getattr(other.annotations, name), rtol=0, atol=SAME)
+        and np.allclose(getattr(one.annotations, name), getattr(other.annotations, name), rtol=0, atol=_SAME)
         for name in fields
     )
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssd300.data.dataset import Picture
 from ssd300.errors import DatasetError
-from ssd300.images.signatures import describe, picture_format
+from ssd300.images.signatures import describe_bytes, picture_format
 
 FIRST_BYTES = 4096
 
@@ -58,7 +58,7 @@ class Copier:
         with picture.path.open("rb") as file:
             first = file.read(FIRST_BYTES)
         if picture_format(first) is None:
-            raise DatasetError(f"{picture.path}: not copied: it is {describe(first)}")
+            raise DatasetError(f"{picture.path}: not copied: it is {describe_bytes(first)}")
 
 
 def new_files(paths: Sequence[Path]) -> list[Path]:

@@ -18,7 +18,7 @@ from ssd300.data.toolfiles import begins_with
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
-OUTLINES = ("polygon", "polyline", "points", "cuboid")
+_OUTLINES = ("polygon", "polyline", "points", "cuboid")
 
 
 def find(path: Path) -> list[Part]:
@@ -67,13 +67,13 @@ def _records(images: list[Element], file: Path) -> Iterator[Record]:
         things = [
             Thing(shape.get("label"), _box(shape), f"{shape.tag} {number}", dict(shape.attrib))
             for number, shape in enumerate(image, 1)
-            if shape.tag in ("box", "ellipse", *OUTLINES)
+            if shape.tag in ("box", "ellipse", *_OUTLINES)
         ]
         yield Record(image.get("name") or "", things, file, image.get("width"), image.get("height"))
 
 
 def _box(shape: Element) -> list[float] | None:
-    if shape.tag in OUTLINES:
+    if shape.tag in _OUTLINES:
         return box_around([point.split(",") for point in (shape.get("points") or "").split(";") if point.strip()])
     if shape.tag == "ellipse":
         return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))

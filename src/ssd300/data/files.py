@@ -19,10 +19,10 @@ CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin"}  # 
 
 def is_picture(path: Path) -> bool:
     """Whether the name says that it is a picture, and not what a system left beside one ("._cat.jpg")."""
-    return has_picture_extension(path.name) and not is_clutter(path.name)
+    return has_picture_extension(path.name) and not is_leftover(path.name)
 
 
-def is_clutter(name: str) -> bool:
+def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name is left by a system or an editor, not by the user."""
     return name.startswith(".") or name.casefold() in CLUTTER
 
@@ -33,11 +33,11 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else [name for name in folders if not is_clutter(name)]
+        folders[:] = [] if real in seen else [name for name in folders if not is_leftover(name)]
         if real in seen:
             continue
         seen.add(real)
-        paths = (Path(place, name) for name in names if not is_clutter(name))
+        paths = (Path(place, name) for name in names if not is_leftover(name))
         found += [path for path in paths if accept(path) and is_file(path)]
     return sorted(found)
 
@@ -45,7 +45,7 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
 def entries(folder: Path) -> list[Path]:
     """What lies in a folder, sorted, without clutter; nothing where it cannot be looked into."""
     with suppress(OSError):
-        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name))
+        return sorted(entry for entry in folder.iterdir() if not is_leftover(entry.name))
     return []
 
 

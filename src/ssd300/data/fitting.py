@@ -15,7 +15,7 @@ ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as COCO's, is c
 
 KEPT, CLIPPED, OUTSIDE, DEGENERATE, NOT_FINITE = range(5)
 Place = tuple[str, str, str]  # file, picture, annotation: where a box stands
-KINDS = {
+_KINDS = {
     CLIPPED: "box over the edge",
     OUTSIDE: "box outside",
     DEGENERATE: "degenerate box",
@@ -43,7 +43,7 @@ def fit_boxes(boxes_xyxy: Float64, width: Float64, height: Float64) -> tuple[Flo
     return fitted, verdicts
 
 
-def describe(box_xyxy: Float64, verdict: int, width: float, height: float) -> str:
+def describe_box(box_xyxy: Float64, verdict: int, width: float, height: float) -> str:
     """The words for one box that was not simply kept."""
     box = ", ".join(f"{value:g}" for value in box_xyxy.tolist())
     if verdict == NOT_FINITE:
@@ -68,9 +68,9 @@ def fit_with_notes(
     fitted, verdicts = fit_boxes(boxes_xyxy, sizes_wh[:, 0], sizes_wh[:, 1])
     for i in np.flatnonzero(verdicts != KEPT).tolist():
         verdict = int(verdicts[i])
-        words = describe(boxes_xyxy[i], verdict, *sizes_wh[i].tolist())
+        words = describe_box(boxes_xyxy[i], verdict, *sizes_wh[i].tolist())
         action: Action = "clipped" if verdict == CLIPPED else "refused"
-        notes.append(Note(KINDS[verdict], action, *places[i], words))
+        notes.append(Note(_KINDS[verdict], action, *places[i], words))
     return fitted, verdicts <= CLIPPED
 
 

@@ -13,7 +13,7 @@ from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
-LABELS, PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images")
+LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images")
 
 
 def find(path: Path) -> list[Part]:
@@ -42,7 +42,7 @@ def _label_files(folder: Path) -> list[Path]:
 
 def read(part: Part) -> Dataset:
     """One folder: a picture for every label file."""
-    pictures = child(part.source, *PICTURES) or part.source / PICTURES[0]
+    pictures = child(part.source, *_PICTURES) or part.source / _PICTURES[0]
     reader = RecordReader(part, part.source, PictureFinder([pictures]), stems=True)
     return reader.dataset(_records(_label_files(part.source), reader))
 

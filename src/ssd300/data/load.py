@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset, join
 from ssd300.data.look import find_parts, read_part
-from ssd300.data.parts import Part, choose, training_parts, validation_parts
+from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
 from ssd300.data.usable import raise_faults, usable_sets
 
 
@@ -23,7 +23,7 @@ def load_dataset(
     """
     if not isinstance(path, str | Path):
         return join([load_dataset(one, format=format, split=split) for one in path])
-    return load_parts(choose(find_parts(path, format), path, split), path)
+    return load_parts(choose_parts(find_parts(path, format), path, split), path)
 
 
 def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:

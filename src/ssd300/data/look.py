@@ -8,7 +8,7 @@ from ssd300.data.copying import Copier
 from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, entries, with_suffix
 from ssd300.data.parts import Part
-from ssd300.data.unread import named
+from ssd300.data.unread import describe_unread
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 
 
@@ -95,7 +95,7 @@ def _broken_json(path: Path) -> str:
 
 def _nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = named(path) or _broken_json(path)
+    hint = describe_unread(path) or _broken_json(path)
     if path.is_file():
         known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
         return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"

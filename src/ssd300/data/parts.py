@@ -94,7 +94,7 @@ def distinct(parts: Sequence[Part]) -> list[Part]:
     return [part for part in parts if part.split != "trainval" or "train" not in splits_of(parts)]
 
 
-def choose(parts: Sequence[Part], path: str | Path, split: str | None) -> list[Part]:
+def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> list[Part]:
     """The parts of the asked name: "train", "train+val", "all". Raises DatasetError naming those there are."""
     names = splits_of(parts)
     if split is None:

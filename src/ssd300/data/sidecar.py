@@ -20,7 +20,7 @@ from ssd300.files import write_whole
 from ssd300.labels import ClassList
 
 NAME = "ssd300.json"
-VERSION = 1
+_VERSION = 1
 
 
 @dataclass
@@ -39,8 +39,10 @@ class Sidecar:
             return cls(path)
         try:
             content = json.loads(read_text(path, "sidecar of the labels"))
-            if content["version"] != VERSION:
-                raise DatasetError(f"{path}: version {content['version']}, this ssd300 reads {VERSION}; upgrade ssd300")
+            if content["version"] != _VERSION:
+                raise DatasetError(
+                    f"{path}: version {content['version']}, this ssd300 reads {_VERSION}; upgrade ssd300"
+                )
             names, ids = content["class_names"], content["class_ids"]
             pictures = dict(content["pictures"])
             for entry in pictures.values():
@@ -64,7 +66,7 @@ class Sidecar:
 
     def write(self, classes: ClassList) -> None:
         content = {
-            "version": VERSION,
+            "version": _VERSION,
             "class_names": classes.names,
             "class_ids": classes.ids,
             "pictures": self.pictures,

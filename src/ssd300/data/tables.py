@@ -15,8 +15,8 @@ from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import begins_with, read_table
 from ssd300.data.values import flag, number
 
-CLASSES = "class-descriptions-boxable.csv"
-HEADS = {  # column -> what tables call it, in lower case
+_CLASSES = "class-descriptions-boxable.csv"
+_HEADS = {  # column -> what tables call it, in lower case
     "name": ("imageid", "image_id", "filename", "file_name", "image", "image_name", "path", "image_path"),
     "label": ("labelname", "class", "label", "class_name", "name", "category"),
     "left": ("xmin", "x_min", "x1", "left"),
@@ -54,7 +54,7 @@ def _columns(file: Path) -> dict[str, int]:
     except csv.Error:
         return {}
     head = [cell.strip().casefold() for cell in row]
-    columns = {what: head.index(name) for what, names in HEADS.items() for name in reversed(names) if name in head}
+    columns = {what: head.index(name) for what, names in _HEADS.items() for name in reversed(names) if name in head}
     if all(what in columns for what in NEEDED):
         return columns
     bare = len(row) == 6 and "." in row[0] and all(cell == "" or number(cell) is not None for cell in row[1:5])
@@ -102,7 +102,7 @@ def _records(rows: list[list[str]], columns: dict[str, int], file: Path, describ
 def _descriptions(folders: list[Path]) -> dict[str, str]:
     """Label code -> class name, where class-descriptions-boxable.csv lies beside the table."""
     for folder in folders:
-        file = child(folder, CLASSES, "class-descriptions.csv")
+        file = child(folder, _CLASSES, "class-descriptions.csv")
         if file:
             rows = read_table(file, "list of class names")
             return {row[0].strip(): row[1].strip() for row in rows if len(row) >= 2 and row[0] != "LabelName"}

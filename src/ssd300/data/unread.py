@@ -7,7 +7,7 @@ from ssd300.data.files import child, entries, folders_in, with_suffix
 from ssd300.data.toolfiles import begins_with, contains
 
 
-def named(path: Path) -> str:
+def describe_unread(path: Path) -> str:
     """What lies at a path and how to convert it, as a sentence; empty where it is not recognized."""
     for what, remedy, recognized in _KNOWN:
         if recognized(path):

@@ -17,14 +17,14 @@ from ssd300.data.toolfiles import begins_with, contains, read_json, read_table
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
-MOST_FILES = 50  # of a folder that are looked into
+_MOST_FILES = 50  # of a folder that are looked into
 FAVORITES = ("class", "label", "name", "type", "category", "object")
 
 
 def find(path: Path) -> list[Part]:
     """A .json or .csv itself, those of a folder, or one in each folder of a part."""
     files = [path] if not path.is_dir() else with_suffix(path, ".json", ".csv")
-    found = [file for file in files[:MOST_FILES] if _is_via(file)]
+    found = [file for file in files[:_MOST_FILES] if _is_via(file)]
     if not found and path.is_dir():
         inner = (file for folder in folders_in(path) for file in with_suffix(folder, ".json", ".csv"))
         found = [file for file in inner if _is_via(file)]

@@ -20,7 +20,7 @@ from ssd300.flow import Failure
 from ssd300.labels import ClassList
 from ssd300.tiles import Tiles
 
-SCORE_THRESHOLD, IOU_THRESHOLD, MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
+SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
 
 Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
@@ -91,7 +91,7 @@ def evaluate(
     *,
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
-    max_detections: int = MAX_DETECTIONS,
+    max_detections: int = _MAX_DETECTIONS,
     published: bool = False,
     decode: Literal["exact", "fast"] = "exact",
     tiles: Tiles | None = None,

@@ -11,11 +11,11 @@ import numpy as np
 from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError, ModelError, OutputError
 from ssd300.export.onnx import OnnxOptions, build_onnx, build_tail
-from ssd300.export.verify import SHARE, TOLERANCE, Selection, Verification, check_pictures, verify, verify_tail
+from ssd300.export.verify import SHARE, TOLERANCE, Selection, Verification, comparison_pictures, verify, verify_tail
 from ssd300.files import publish, refuse_special, replacing, sha256_of, unwritable
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_checkpoint, read_int8, write_checkpoint
 from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
@@ -26,7 +26,7 @@ AGAINST, AGAINST_INT8 = "OpenVINO in float32", "OpenVINO in INT8"
 
 def load_source(path: Path) -> tuple[State, ModelMetadata]:
     """State and metadata of a model to export; the metadata says which file it was. Raises ModelError."""
-    state, metadata = load_state(path)
+    state, metadata = load_weights(path)
     return state, replace(metadata, parent_sha256=sha256_of(path))
 
 
@@ -80,7 +80,7 @@ def export_onnx(
         return verify(
             our_runtime(state, metadata, int8).infer,
             load_onnx(temporary).infer,
-            check_pictures(pictures),
+            comparison_pictures(pictures),
             against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE[kind],
             share=SHARE[kind],
@@ -131,7 +131,7 @@ def export_openvino(
         result = verify(
             our_runtime(state, metadata, int8).infer,
             OpenVINORuntime(*read_graph(temporary), "f32").infer,
-            check_pictures(pictures),
+            comparison_pictures(pictures),
             against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )
@@ -176,7 +176,7 @@ def export_safetensors(
         result = verify(
             our_runtime(state, metadata).infer,
             our_runtime(*read_checkpoint(temporary)).infer,
-            check_pictures(pictures),
+            comparison_pictures(pictures),
             against=AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )

@@ -18,7 +18,7 @@ from ssd300.architecture import Architecture, architecture
 from ssd300.arrays import Float32, UInt8
 from ssd300.errors import MissingExtraError, ModelError
 from ssd300.priors import ANCHORS_PER_CELL, MAP_SIZES
-from ssd300.runtime.graph import MARGIN, OUTPUTS, build_graph
+from ssd300.runtime.graph import MARGIN, OUTPUTS, Node, build_graph
 from ssd300.weights.int8 import Int8, activation_names, convolution_sizes, head_names, with_exact_zero
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
@@ -27,7 +27,6 @@ _PICTURES_FOR_ERRORS = 4
 _ROOM = 1.25
 _LOGITS_THAT_COUNT = 20.0  # below the highest logit of the map: exp(-20) of its probability
 _CORRECTED = 1e-6  # a bias that moved by less was only rounded anew
-Node = Any  # openvino comes without types
 
 
 def import_nncf() -> Any:

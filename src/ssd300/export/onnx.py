@@ -15,7 +15,7 @@ from ssd300.architecture import architecture
 from ssd300.errors import ArgumentError
 from ssd300.export.onnx_graph import FIRST_OPSET, Dimension, Graph, Value
 from ssd300.export.onnx_network import Network
-from ssd300.export.onnx_tail import decode, select
+from ssd300.export.onnx_tail import add_decoding, add_selection
 from ssd300.postprocess import check_thresholds
 from ssd300.priors import IMAGE_SIZE, NUM_PRIORS
 from ssd300.weights.int8 import Int8
@@ -101,13 +101,13 @@ def _tail(graph: Graph, locs: str, logits: str, num_classes: int, options: OnnxO
     batch = options.batch
     unit = "xyxy in 0..1 of the picture's width and height, may reach outside"
     if not options.nms:
-        decode(graph, locs, logits, boxes_name="boxes")
+        add_decoding(graph, locs, logits, boxes_name="boxes")
         return [
             Value("boxes", np.float32, (batch, NUM_PRIORS, 4), unit),
             Value("probabilities", np.float32, (batch, num_classes, NUM_PRIORS), "row 0 is the background"),
         ]
-    boxes, probabilities = decode(graph, locs, logits, boxes_name="all_boxes")
-    count = select(
+    boxes, probabilities = add_decoding(graph, locs, logits, boxes_name="all_boxes")
+    count = add_selection(
         graph,
         boxes,
         probabilities,

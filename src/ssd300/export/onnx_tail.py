@@ -10,7 +10,7 @@ from ssd300.postprocess import TOP_PER_CLASS
 from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 
 
-def decode(graph: Graph, locs: str, logits: str, *, boxes_name: str) -> tuple[str, str]:
+def add_decoding(graph: Graph, locs: str, logits: str, *, boxes_name: str) -> tuple[str, str]:
     """locs [B, 4, P], logits [B, K, P] -> boxes [B, P, 4] as xyxy in the unit frame, probabilities [B, K, P]."""
     priors_cxcywh = default_boxes().T[None]  # [1, 4, P]
     centers = graph.constant("priors.centers", priors_cxcywh[:, :2])
@@ -31,7 +31,7 @@ def decode(graph: Graph, locs: str, logits: str, *, boxes_name: str) -> tuple[st
     return boxes, graph.node("Softmax", logits, name="probabilities", axis=1)
 
 
-def select(
+def add_selection(
     graph: Graph,
     boxes: str,
     probabilities: str,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ssd300.arrays import UInt8
 from ssd300.export.files import AGAINST, our_runtime
-from ssd300.export.verify import TOLERANCE, Verification, check_pictures, verify
+from ssd300.export.verify import TOLERANCE, Verification, comparison_pictures, verify
 from ssd300.files import replacing
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
@@ -67,7 +67,7 @@ def export_pt2(
         return verify(
             our_runtime(state, metadata).infer,
             lambda uint8: _run(loaded, uint8),
-            check_pictures(pictures),
+            comparison_pictures(pictures),
             against=AGAINST,
             tolerance=TOLERANCE["float32"],
         )

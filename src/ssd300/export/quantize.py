@@ -21,7 +21,7 @@ from ssd300.data.load import load_training, load_validation
 from ssd300.data.usable import usable_sets
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
-from ssd300.evaluate.run import Evaluation, compare, evaluate
+from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
 from ssd300.export.files import publish_graph, save_graph
 from ssd300.export.nncf_graph import calibrate, convolution_errors, import_nncf
 from ssd300.files import refuse_special, sha256_of
@@ -30,7 +30,7 @@ from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.catalog import load_state, resolve
+from ssd300.weights.catalog import load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint, write_int8
 from ssd300.weights.int8 import Int8, convolution_sizes
 from ssd300.weights.metadata import ModelMetadata
@@ -43,7 +43,6 @@ SUBSET, MAX_AP_DROP = 300, 0.003
 MOST_FLOAT = 0.5  # share of the convolutions that may stay float: with more, INT8 is hardly faster than bf16
 
 Say = Callable[[str], None]
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def quantize(
     data, val = _both_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
     import_nncf()  # a missing package is told before minutes of detecting
-    state, metadata = load_state(model)
+    state, metadata = load_weights(model)
     say(f"Measuring in float on {len(val)} pictures of {val.name}.")
     exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)
     if exact.metrics.ap < 0:

@@ -23,7 +23,7 @@ from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
-NAME = "ssd300"  # what clients call the model
+_NAME = "ssd300"  # what clients call the model
 MOST_PICTURES = 16  # that Triton puts into one call of a model with an open batch
 
 
@@ -50,7 +50,7 @@ def export_server(
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
             whole = Path(scratch) / "repository"
-            model = whole / NAME
+            model = whole / _NAME
             (model / "1").mkdir(parents=True)
             result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
             (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
@@ -74,7 +74,7 @@ def triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
     lines = [
         f"# SSD300 with {metadata.backbone}. RGB, the whole picture stretched to {IMAGE_SIZE}x{IMAGE_SIZE}, 0..255.",
         "# Boxes: left, top, right, bottom in 0..1 of the picture. labels.txt names the labels, from 0.",
-        f'name: "{NAME}"',
+        f'name: "{_NAME}"',
         'backend: "onnxruntime"',
         f"max_batch_size: {MOST_PICTURES if batched else 0}",
         _tensor("input", "pictures", "UINT8", picture),
@@ -93,4 +93,4 @@ def _tensor(role: str, name: str, kind: str, dims: list[int], more: str = "") ->
 
 def ovms_config() -> str:
     """The text of config.json. OVMS sees the folder as /models, as its documentation mounts it."""
-    return json.dumps({"model_config_list": [{"config": {"name": NAME, "base_path": f"/models/{NAME}"}}]}, indent=1)
+    return json.dumps({"model_config_list": [{"config": {"name": _NAME, "base_path": f"/models/{_NAME}"}}]}, indent=1)

@@ -9,8 +9,8 @@ from ssd300.images.fetch import is_offline
 from ssd300.weights.catalog import cache_folder
 from ssd300.weights.download import download, shown_progress
 
-VERSION = "1.30.0"
-ADDRESS = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
+_VERSION = "1.30.0"
+ADDRESS = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{_VERSION}.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 FETCH = "fetch"  # instead of a path
 
@@ -48,12 +48,12 @@ def read_web_runtime(given: str | Path | None) -> WebRuntime:
     ArgumentError with the remedy, DownloadError.
     """
     if given is None or str(given) == FETCH:
-        path = cache_folder() / "web" / f"onnxruntime-web-{VERSION}.tgz"
+        path = cache_folder() / "web" / f"onnxruntime-web-{_VERSION}.tgz"
         if not path.exists():
             if given is None:
                 raise ArgumentError(
                     "the page needs onnxruntime-web: --web-runtime fetch downloads it once (33 MB); "
-                    f"or run `npm pack onnxruntime-web@{VERSION}` and pass --web-runtime FILE.tgz"
+                    f"or run `npm pack onnxruntime-web@{_VERSION}` and pass --web-runtime FILE.tgz"
                 )
             _fetch(path)
         return _of_package(path)
@@ -83,7 +83,7 @@ def _of_package(path: Path) -> WebRuntime:
             return WebRuntime(*(_member(package, f"package/{name}") for name in (SCRIPT, WASM)))
     except (OSError, tarfile.TarError, KeyError, EOFError) as error:
         raise ArgumentError(
-            f"{path}: cannot be read ({error}); expected the file that `npm pack onnxruntime-web@{VERSION}` writes"
+            f"{path}: cannot be read ({error}); expected the file that `npm pack onnxruntime-web@{_VERSION}` writes"
         ) from error
 
 

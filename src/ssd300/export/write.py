@@ -14,7 +14,7 @@ from ssd300.labels import ClassList
 from ssd300.weights.catalog import resolve
 from ssd300.weights.checkpoint import read_int8
 
-EXTENSIONS = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "pt2": ".pt2", "html": ".html"}
+_EXTENSIONS = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "pt2": ".pt2", "html": ".html"}
 _FIXED = ("score_threshold", "iou_threshold", "max_detections")  # in a file that selects detections
 _OPTIONS = {  # format -> the options that have a meaning for it
     "onnx": ("nms", "dynamic_batch", "opset", "input", "half", *_FIXED, "int8"),
@@ -25,7 +25,7 @@ _OPTIONS = {  # format -> the options that have a meaning for it
     "triton": ("dynamic_batch", "half", "int8", *_FIXED),
     "ovms": ("half", "int8", *_FIXED),
 }
-FORMATS = tuple(_OPTIONS)
+_FORMATS = tuple(_OPTIONS)
 
 
 def export(
@@ -61,15 +61,15 @@ def export(
 
 def chosen_format(out: Path, format: str | None) -> str:
     """The format to write, by the extension of `out`. Raises ArgumentError where the two do not go together."""
-    if format is not None and format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
-    by_extension = next((name for name, extension in EXTENSIONS.items() if extension == out.suffix.lower()), None)
+    if format is not None and format not in _FORMATS:
+        raise unknown_name("format", format, _FORMATS)
+    by_extension = next((name for name, extension in _EXTENSIONS.items() if extension == out.suffix.lower()), None)
     if format in ("triton", "ovms"):
         if by_extension is not None:
             raise ArgumentError(f"--out is {out}: --format {format} writes a folder; give its name")
         return format
     if by_extension is None or format not in (None, by_extension):
-        expected = EXTENSIONS[format] if format else ", ".join(EXTENSIONS.values())
+        expected = _EXTENSIONS[format] if format else ", ".join(_EXTENSIONS.values())
         raise ArgumentError(f"--out is {out}: expected a name that ends in {expected}")
     return by_extension
 

@@ -28,7 +28,7 @@ from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.libtiff import quiet_libtiff
 from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow, reason
 from ssd300.images.orientation import jpeg_orientation, orient, orientation_of
-from ssd300.images.signatures import EXPECTED, describe, picture_format
+from ssd300.images.signatures import EXPECTED, describe_bytes, picture_format
 from ssd300.images.tiff import BrokenTIFFError
 from ssd300.images.tiff_picture import TIFFPicture, tiff_picture, unread_kind
 
@@ -128,7 +128,8 @@ def _format(data: bytes, name: str) -> str:
     kind = picture_format(data)
     if kind is None:
         raise ImageError(
-            f"{name}: {describe(data)}; expected {EXPECTED}. Save it as one of these, or pass a PIL picture or an array"
+            f"{name}: {describe_bytes(data)}; expected {EXPECTED}. Save it as one of these, or pass a PIL picture "
+            "or an array"
         )
     return kind
 

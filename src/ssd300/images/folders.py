@@ -8,14 +8,14 @@ from ssd300.images.extensions import is_clutter, is_picture_name, skipped_text
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundPictures:
     """What a directory or glob gives: the `paths` of its pictures, sorted; `skipped` says how many files are none."""
 
     paths: tuple[str, ...] = ()
     skipped: str = ""
 
 
-def pictures_of(path: str) -> Found:
+def pictures_of(path: str) -> FoundPictures:
     """The pictures of a directory or a glob; nothing for anything else, and for a directory that is locked.
 
     A directory gives its own files, not those of its sub-folders. A glob gives what it matches: all of it where it
@@ -26,14 +26,14 @@ def pictures_of(path: str) -> Found:
     if glob.has_magic(path) and not os.path.lexists(path):
         matches = [found for found in _matches(path) if not os.path.isdir(found)]
         ending = os.path.splitext(os.path.basename(path))[1]
-        return Found(tuple(matches)) if ending and not glob.has_magic(ending) else _sorted_out(matches)
-    return Found()
+        return FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sorted_out(matches)
+    return FoundPictures()
 
 
-def _sorted_out(paths: list[str]) -> Found:
+def _sorted_out(paths: list[str]) -> FoundPictures:
     names = [os.path.basename(path) for path in paths]
     pictures = sorted(path for path, name in zip(paths, names, strict=True) if is_picture_name(name))
-    return Found(tuple(pictures), skipped_text(names))
+    return FoundPictures(tuple(pictures), skipped_text(names))
 
 
 def _files_in(folder: str) -> list[str]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ssd300.errors import DownloadError, ImageError, SSD300Error
-from ssd300.images.video import Frame, FrameReader, Tell
-from ssd300.images.video_open import Opened, is_camera, open_video, require_av, shown
+from ssd300.images.source import Tell
+from ssd300.images.video import Frame, FrameReader
+from ssd300.images.video_open import Opened, is_camera, open_video, require_av, shown_name
 
 if TYPE_CHECKING:
     import av.video.frame
@@ -50,7 +51,7 @@ class LiveStream:
     def __init__(self, source: Any, *, every: int = 1, ready: threading.Condition | None = None) -> None:
         """`every`: only each frame whose number is a multiple of it is given. Raises MissingExtraError without PyAV."""
         require_av()
-        self.name = shown(source)
+        self.name = shown_name(source)
         self.counts = LiveCounts()
         self.error: SSD300Error | None = None  # why it ended, if not of itself
         self.ended = False  # nothing will come any more

@@ -1,6 +1,6 @@
 """Which kind of file some bytes are, by their first few: the seven formats that are read, and names for the others."""
 
-FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF")
+_FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF")
 EXPECTED = "a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
 
 _SIGNATURES = (
@@ -57,10 +57,10 @@ def picture_format(data: bytes) -> str | None:
     return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
 
 
-def describe(data: bytes) -> str:
+def describe_bytes(data: bytes) -> str:
     """What bytes that are none of FORMATS look like, for a message.
 
-    >>> describe(b"%PDF-1.7")
+    >>> describe_bytes(b"%PDF-1.7")
     'a PDF document'
     """
     for signature, what in _OTHERS:

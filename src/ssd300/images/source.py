@@ -24,11 +24,11 @@ from ssd300.images.addresses import foreign_fault, is_url, local_path
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
 from ssd300.images.extensions import EXTENSIONS
-from ssd300.images.folders import Found, pictures_of
+from ssd300.images.folders import FoundPictures, pictures_of
 from ssd300.images.modes import reason, upright_rgb
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
 
-KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
+_KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
 
 Tell = Callable[[str], None]
 
@@ -122,11 +122,11 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
         yield Source(value, name_of(value))
 
 
-def _found(text: str) -> Found:
+def _found(text: str) -> FoundPictures:
     try:
         return pictures_of(local_path(text))
     except ImageError:  # said when it is opened
-        return Found()
+        return FoundPictures()
 
 
 def open_source(
@@ -194,7 +194,7 @@ def read_bytes(value: Any, name: str, *, allow_private: bool | None = None) -> b
         return read_stream(value, name)
     if isinstance(value, Iterable) and not isinstance(value, dict):
         raise ImageError(f"{name}: several sources where one is expected; pass one of them, or all to detect_many")
-    raise ImageError(f"{name}: cannot be read as a picture; expected {KINDS}")
+    raise ImageError(f"{name}: cannot be read as a picture; expected {_KINDS}")
 
 
 def _read_path(path: Path, name: str) -> bytes:

@@ -36,7 +36,7 @@ class TIFFPicture:
         """RGB uint8 [H, W, 3] as stored. Raises ImageError, and what Pillow's readers raise."""
         if self.directory is None or self.layout is None:
             raise BrokenTIFFError("its numbers are not read")
-        return tiff_samples.read(self.directory, self.layout, name)
+        return tiff_samples.read_samples(self.directory, self.layout, name)
 
 
 def tiff_picture(data: bytes, name: str) -> TIFFPicture:

@@ -97,7 +97,7 @@ def is_needed(layout: Layout) -> bool:
     return layout.planar or layout.photometric == 0 or layout.is_packed or turned
 
 
-def read(directory: Directory, layout: Layout, name: str) -> UInt8:
+def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
     """RGB uint8 [H, W, 3], as stored. Raises ImageError, BrokenTIFFError, and what Pillow's readers raise."""
     colors = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
     wanted = min(layout.channels, colors + 1)

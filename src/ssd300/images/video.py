@@ -1,6 +1,6 @@
 """The frames of a video file, each exactly once and in order, as RGB arrays with their number and time."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,8 @@ import numpy as np
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError, ImageError
-from ssd300.images.video_open import Opened, is_camera, is_stream, open_video, shown
+from ssd300.images.source import Tell
+from ssd300.images.video_open import Opened, is_camera, is_stream, open_video, shown_name
 from ssd300.limits import FRAME_PIXELS
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import av.video.frame
     import av.video.stream
 
-Tell = Callable[[str], None]
+
 _MANY_PIXELS = 1280 * 720  # from here on a frame is decoded by several threads
 
 
@@ -96,7 +97,7 @@ def _between(found: Generator[Frame, None, None], start: float, end: float | Non
 
 def _file_frames(source: Any, every: int, tell: Tell | None) -> Generator[Frame, None, None]:
     with closing(open_video(source)) as opened:
-        reader = FrameReader(opened, shown(source))
+        reader = FrameReader(opened, shown_name(source))
         for index, time_s, raw in reader.raw_frames():
             if index % every == 0 and (rgb := reader.rgb(raw, index)) is not None:
                 yield Frame(index, time_s, rgb)

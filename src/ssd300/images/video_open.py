@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import av
     import av.container
 
-EXTENSIONS = (
+_EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
     ".ogv", ".mjpeg", ".mjpg", ".m3u8",
 )  # fmt: skip
@@ -78,7 +78,7 @@ def is_video(source: Any) -> bool:
     text = os.fsdecode(source)
     if is_stream(text) and not is_url(text):
         return True
-    return (text.split("?")[0].split("#")[0] if is_url(text) else text).lower().endswith(EXTENSIONS)
+    return (text.split("?")[0].split("#")[0] if is_url(text) else text).lower().endswith(_EXTENSIONS)
 
 
 def urlsplit_scheme(text: str) -> str:
@@ -86,10 +86,10 @@ def urlsplit_scheme(text: str) -> str:
     return text.partition("://")[0].lower() if "://" in text else ""
 
 
-def shown(source: Any) -> str:
+def shown_name(source: Any) -> str:
     """The name of a source in messages and results: an address without its password and secret parameters.
 
-    >>> shown("rtsp://admin:hunter2@cam.example:554/live?channel=1&token=abc")
+    >>> shown_name("rtsp://admin:hunter2@cam.example:554/live?channel=1&token=abc")
     'rtsp://cam.example:554/live?channel=1&token=***'
     """
     if is_camera(source):
@@ -122,7 +122,7 @@ def open_video(source: Any) -> Opened:
     require_av()
     import av
 
-    name = shown(source)
+    name = shown_name(source)
     try:
         if is_camera(source):
             return _open_camera(source)
@@ -166,12 +166,14 @@ def _open_camera(source: Any) -> Opened:
     if sys.platform == "darwin":
         return Opened(av.open(text, format="avfoundation", options={"framerate": "30"}), live=True)
     if not sys.platform.startswith("linux"):
-        raise ImageError(f"{shown(source)}: cameras are read on Linux and macOS; open a stream of it, such as rtsp://")
+        raise ImageError(
+            f"{shown_name(source)}: cameras are read on Linux and macOS; open a stream of it, such as rtsp://"
+        )
     device = text if text.startswith("/") else f"/dev/video{text}"
     if not os.path.exists(device):
-        raise ImageError(f"{shown(source)}: no such camera: there is no {device}; check that it is plugged in")
+        raise ImageError(f"{shown_name(source)}: no such camera: there is no {device}; check that it is plugged in")
     if not stat.S_ISCHR(os.stat(device).st_mode):
-        raise ImageError(f"{shown(source)}: {device} is not a camera")
+        raise ImageError(f"{shown_name(source)}: {device} is not a camera")
     return Opened(av.open(device, format="v4l2", timeout=SILENT_SECONDS), live=True)
 
 

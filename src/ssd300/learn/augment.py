@@ -58,7 +58,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Color:
+class ColorChange:
     """A change of color: `matrix` [3, 3] turns hue and scales saturation; then contrast about 128 and brightness."""
 
     matrix: Float64
@@ -77,7 +77,7 @@ class Plan:
     window_xyxy: Float32 = field(default_factory=lambda: np.array([0, 0, 1, 1], np.float32))
     place: tuple[int, int, int] | None = None
     flipped: bool = False
-    color: Color | None = None
+    color: ColorChange | None = None
 
 
 Draw = Callable[[Float32, np.random.Generator, int], Plan]
@@ -107,10 +107,10 @@ def modern(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
 
 
 DRAWS: dict[str, Draw] = {"none": plain, "published": published, "modern": modern}
-Augment = Callable[..., Sample]
+Augmentation = Callable[..., Sample]
 
 
-def augmentation(draw: Draw) -> Augment:
+def augmentation(draw: Draw) -> Augmentation:
     """A way to draw plans as a function (sample, rng, size) -> the sample that the network learns from."""
 
     def augment(sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
@@ -120,7 +120,7 @@ def augmentation(draw: Draw) -> Augment:
     return augment
 
 
-AUGMENTS: dict[str, Augment] = {name: augmentation(draw) for name, draw in DRAWS.items()}
+AUGMENTS: dict[str, Augmentation] = {name: augmentation(draw) for name, draw in DRAWS.items()}
 
 
 def moved(sample: Sample, plan: Plan, size: int) -> Sample:
@@ -202,13 +202,13 @@ def zoom_out(rng: np.random.Generator, size: int) -> tuple[int, int, int]:
     return left, top, side
 
 
-def draw_color(rng: np.random.Generator) -> Color:
+def draw_color(rng: np.random.Generator) -> ColorChange:
     """Saturation and hue as one linear map of RGB, then contrast and brightness, in the published ranges."""
     matrix = hue_saturation_matrix(rng.uniform(*HUE_DEGREES), rng.uniform(*SATURATION))
-    return Color(matrix, rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST))
+    return ColorChange(matrix, rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST))
 
 
-def colored(picture: UInt8, color: Color) -> UInt8:
+def colored(picture: UInt8, color: ColorChange) -> UInt8:
     """The picture in other colors; uint8 after the matrix and after the rest, as published."""
     levels = color.brightness * (128 + color.contrast * (np.arange(256) - 128.0))
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)

@@ -14,7 +14,7 @@ from ssd300.errors import ArgumentError, unknown_name
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.load import device_name
 
-PRECISIONS = ("auto", "f32", "bf16", "f16")
+TORCH_PRECISIONS = ("auto", "f32", "bf16", "f16")
 _MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures a second
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 GROWTH = 1.5  # of the memory after the first steps, at most
@@ -88,8 +88,8 @@ def checked_device(name: str) -> torch.device:
 
 def choose_precision(device: torch.device, precision: str) -> str:
     """Resolve "auto": bf16 where the hardware has it, else f16 on CUDA and f32 on a CPU."""
-    if precision not in PRECISIONS:
-        raise unknown_name("precision of torch", precision, PRECISIONS)
+    if precision not in TORCH_PRECISIONS:
+        raise unknown_name("precision of torch", precision, TORCH_PRECISIONS)
     if precision == "f16" and device.type == "cpu":
         raise ArgumentError("precision f16 is for CUDA: on a CPU use bf16 (where it has it) or f32")
     if precision != "auto":

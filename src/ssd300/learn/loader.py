@@ -58,7 +58,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Item:
+class TrainingItem:
     """One picture of a batch: its sample, its name, and its plan where the device is to carry that out."""
 
     sample: Sample
@@ -70,7 +70,7 @@ class Item:
 Key = tuple[int, int, int]  # epoch, index of the picture, pixels a side
 
 
-class TrainingPictures(TorchDataset[Item | SSD300Error]):
+class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
     """Item (epoch, index, size) -> a picture as that epoch sees it.
 
     A share of the pictures is replaced by pictures of nothing (`blanks.py`). A picture that cannot be read gives its
@@ -81,7 +81,7 @@ class TrainingPictures(TorchDataset[Item | SSD300Error]):
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         self.dataset, self.recipe = dataset, recipe
 
-    def __getitem__(self, key: Key) -> Item | SSD300Error:
+    def __getitem__(self, key: Key) -> TrainingItem | SSD300Error:
         epoch, index, size = key
         picture, recipe = self.dataset.pictures[index], self.recipe
         try:
@@ -92,12 +92,12 @@ class TrainingPictures(TorchDataset[Item | SSD300Error]):
         if recipe.blank_share:
             rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # apart from the draws of the augmentation
             if rng.random() < recipe.blank_share:
-                return Item(blank(sample, rng, size), name, size, Plan() if on_device else None)
+                return TrainingItem(blank(sample, rng, size), name, size, Plan() if on_device else None)
         plan = DRAWS[recipe.augment](sample.boxes_xyxy, np.random.default_rng([recipe.seed, epoch, index]), size)
         sample = moved(sample, plan, size)
         if on_device:
-            return Item(replace(sample, picture=fitted(sample.picture)), name, size, plan)
-        return Item(replace(sample, picture=pixels(sample.picture, plan, size)), name, size)
+            return TrainingItem(replace(sample, picture=fitted(sample.picture)), name, size, plan)
+        return TrainingItem(replace(sample, picture=pixels(sample.picture, plan, size)), name, size)
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
@@ -150,12 +150,12 @@ class EpochBatches:
             yield [(self.epoch, int(index), size) for index in order[places]]
 
 
-def collate(items: list[Item | SSD300Error]) -> Batch | SSD300Error:
+def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:
     """Stack the pictures; their boxes become one table. An error stays one."""
     for item in items:
         if isinstance(item, SSD300Error):
             return item
-    good = [item for item in items if isinstance(item, Item)]
+    good = [item for item in items if isinstance(item, TrainingItem)]
     truths, size = Truths.of([item.sample for item in good]), good[0].image_size
     names, arrays = [item.name for item in good], [item.sample.picture for item in good]
     plans = [item.plan for item in good if item.plan]

@@ -30,7 +30,7 @@ from ssd300.runtime.base import Runtime
 from ssd300.runtime.torch import TorchRuntime
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
-SAMPLES, COLUMNS, CELL = 8, 4, 360
+_SAMPLES, COLUMNS, CELL = 8, 4, 360
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is measured in batches, too
 
 
@@ -65,7 +65,7 @@ def draw_samples(
 
     True boxes in doubt (ignored, or below `min_score`) are not drawn.
     """
-    chosen = np.linspace(0, len(dataset) - 1, min(SAMPLES, len(dataset))).round().astype(int)
+    chosen = np.linspace(0, len(dataset) - 1, min(_SAMPLES, len(dataset))).round().astype(int)
     names = dict(zip(dataset.classes.ids, dataset.classes.names, strict=True))
     cells = []
     for i in chosen:

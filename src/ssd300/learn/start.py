@@ -21,8 +21,8 @@ from ssd300.learn.recipe import Recipe
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
 from ssd300.weights.published import is_backbone_file, read_backbone
+from ssd300.weights.state import State
 
-Arrays = dict[str, np.ndarray]
 SHOWN_NOTES = 20  # of a data set, in recipe.json
 
 
@@ -62,7 +62,7 @@ def starting_network(
     if is_backbone_file(path):
         network.load_state_dict(merged(network, read_backbone(path, backbone)))
         return network, Origin(f"the ImageNet trunk {path.name}", sha256_of(path))
-    state, metadata = catalog.load_state(path)
+    state, metadata = catalog.load_weights(path)
     if metadata.backbone != backbone:
         raise ModelError(
             f"{path}: its backbone is {metadata.backbone}, but {backbone} was asked for: "
@@ -85,7 +85,7 @@ def shared_words(kept: list[str], classes: ClassList) -> str:
     return f"{len(kept)} of {len(classes)} classes by name: {', '.join(kept)}"
 
 
-def merged(network: SSD300, arrays: Arrays) -> dict[str, Tensor]:
+def merged(network: SSD300, arrays: State) -> dict[str, Tensor]:
     """The network's state with some of its tensors replaced."""
     given = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
     return network.state_dict() | given
@@ -93,7 +93,7 @@ def merged(network: SSD300, arrays: Arrays) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def copy_head_rows(
-    network: SSD300, state: Arrays, old: ClassList, new: ClassList, background_prior: float = 0.0
+    network: SSD300, state: State, old: ClassList, new: ClassList, background_prior: float = 0.0
 ) -> list[str]:
     """Fill the class heads from a trained one; returns the names that are in both lists.
 

@@ -42,7 +42,7 @@ from ssd300.learn.run import (
 from ssd300.learn.start import check_counts, check_names, checked_limit, given_folder, starting_network, training_data
 from ssd300.runtime.torch import channel_scale, normalize
 
-RUNS = Path("runs/train")
+_RUNS = Path("runs/train")
 _scale = cache(channel_scale)
 
 
@@ -122,7 +122,7 @@ def train(
         position = learner.load(load_state(given_folder(out)), conditions)
     metadata = described(network, data, recipe, origin)
     if out is None:
-        out = new_folder(RUNS) if compute.rank == 0 else RUNS
+        out = new_folder(_RUNS) if compute.rank == 0 else _RUNS
     out, earlier = Path(out), position.wall
 
     pictures = TrainingPictures(data, recipe)
@@ -178,7 +178,7 @@ def train(
                         stops = compute.any(bool(stopped))
                     due = now - saved > 60 * checkpoint_minutes
                     if compute.rank == 0 and (due or stops):
-                        save(out, learner, position, losses)
+                        save_now(out, learner, position, losses)
                         saved = now
                     if stops:
                         if compute.rank == 0 and not (out / BEST).exists():
@@ -190,7 +190,7 @@ def train(
                         break
             except ReaderLostError as error:
                 if compute.rank == 0:
-                    save(out, learner, position, losses)
+                    save_now(out, learner, position, losses)
                 raise ReaderLostError(f"{error}; the state is saved: go on with --out {out} --resume") from error
 
             last = position.epoch + 1 == recipe.epochs or time_share >= 1
@@ -220,7 +220,7 @@ def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) ->
     return LOSSES[loss](locs, logits, batch.truths, batch.image_size)
 
 
-def save(out: Path, learner: Learner, position: Position, losses: LossMeter) -> None:
+def save_now(out: Path, learner: Learner, position: Position, losses: LossMeter) -> None:
     """Write the state of now; first it is made sure that it holds numbers."""
     position.epoch_losses = losses.look()
     save_state(out, learner.state(position))

@@ -37,7 +37,7 @@ class Runtime(Protocol):
         ...
 
 
-def check_pictures(pictures: Any) -> None:
+def check_batch(pictures: Any) -> None:
     """Raise ArgumentError unless these are uint8 [B, 300, 300, 3]."""
     if not isinstance(pictures, np.ndarray) or pictures.dtype != np.uint8 or pictures.shape[1:] != PICTURE_SHAPE:
         found = f"{pictures.dtype} {list(pictures.shape)}" if isinstance(pictures, np.ndarray) else type(pictures)

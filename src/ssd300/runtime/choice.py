@@ -22,7 +22,7 @@ class Choice:
     reason: str
 
 
-def choose(path: Path, precision: str) -> Choice:
+def choose_model_file(path: Path, precision: str) -> Choice:
     """What `precision` means for a model file on this CPU.
 
     "auto": INT8 if the file says how, or has a sibling that was made from this very file, and it passed its accuracy

@@ -16,7 +16,7 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
-from ssd300.runtime.base import Candidates, check_pictures, check_process
+from ssd300.runtime.base import Candidates, check_batch, check_process
 from ssd300.runtime.cpu import default_threads
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.onnx_file import HEADS, read_heads
@@ -70,7 +70,7 @@ class OnnxRuntime:
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`. A session may be called by any number of threads."""
         check_process(self._pid, "onnxruntime")
-        check_pictures(pictures)
+        check_batch(pictures)
         return [self._infer_one(picture[None], score_threshold) for picture in pictures]
 
     def _infer_one(self, pictures: UInt8, score_threshold: float) -> Candidates:

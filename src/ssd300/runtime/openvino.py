@@ -17,12 +17,12 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
-from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_pictures, check_process
+from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process
 from ssd300.runtime.blobs import blob_path, read_blob, source_key, write_blob
-from ssd300.runtime.choice import Choice, choose
+from ssd300.runtime.choice import Choice, choose_model_file
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
-from ssd300.weights.catalog import load_state
+from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
@@ -35,7 +35,7 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
 
     Raises ModelError for a file that cannot be used, ArgumentError for a precision that cannot be had.
     """
-    choice = choose(path, precision)
+    choice = choose_model_file(path, precision)
     if choice.precision == "int8":  # read and built only if its compiled form is not kept
         metadata, source = read_metadata(choice.path), source_key(choice.path)
         return OpenVINORuntime(
@@ -48,7 +48,7 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
 def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
     if choice.path.suffix.lower() == ".xml":
         return read_graph(choice.path)
-    state, metadata = load_state(choice.path)
+    state, metadata = load_weights(choice.path)
     return build_graph(state, metadata, read_int8(choice.path) if choice.precision == "int8" else None), metadata
 
 
@@ -138,7 +138,7 @@ class OpenVINORuntime:
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`. Each thread works with a request of its own; nothing returned is shared with it."""
         check_process(self._pid, "OpenVINO")
-        check_pictures(pictures)
+        check_batch(pictures)
         with self._request() as request:
             return [self._infer_one(request, picture, score_threshold) for picture in pictures]
 

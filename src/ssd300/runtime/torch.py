@@ -16,8 +16,8 @@ from ssd300.errors import ArgumentError
 from ssd300.learn.device import autocast, checked_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
 from ssd300.postprocess import candidates
-from ssd300.runtime.base import Candidates, check_pictures, check_process
-from ssd300.weights.catalog import load_state
+from ssd300.runtime.base import Candidates, check_batch, check_process
+from ssd300.weights.catalog import load_weights
 from ssd300.weights.metadata import ModelMetadata
 
 _IMPORTED_BY = os.getpid()
@@ -65,7 +65,7 @@ def load_torch(
     path: Path, *, precision: str = "auto", device: str = "cpu", threads: int | None = None
 ) -> "TorchRuntime":
     """The torch runtime of a .safetensors, .pt or .pth file. See `Detector.load` for the arguments."""
-    state, metadata = load_state(path)
+    state, metadata = load_weights(path)
     _set_threads(threads)
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
@@ -127,7 +127,7 @@ class TorchRuntime:
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
         """See `Runtime.infer`."""
         check_process(self._pid, "torch")
-        check_pictures(pictures)
+        check_batch(pictures)
         if len(pictures) == 0:
             return []
         with autocast(self.device, self.precision):

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from ssd300.serve.problem import busy
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 class Stopped(Exception):
@@ -21,11 +21,11 @@ class Stopped(Exception):
 
 
 @dataclass(eq=False)
-class Job(Generic[Result]):
+class Job(Generic[_Result]):
     """Work for one picture. `call(job)` runs in a thread; it may ask `job.check()` between two stages."""
 
-    call: Callable[["Job[Result]"], Result]
-    answer: asyncio.Future[Result]
+    call: Callable[["Job[_Result]"], _Result]
+    answer: asyncio.Future[_Result]
     arrived: float = field(default_factory=time.perf_counter)
     alone: bool = True  # whether nothing else was at work when it began
     waited: float = 0.0  # seconds in the queue
@@ -55,7 +55,7 @@ class Admission:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def submit_all(self, calls: list[Callable[[Job[Result]], Result]]) -> list[Job[Result]]:
+    def submit_all(self, calls: list[Callable[[Job[_Result]], _Result]]) -> list[Job[_Result]]:
         """A job for each call, or 429 if there are not places for all. An idle server takes any one request."""
         self._forget_gone()
         free = self.queue - self.waiting + self.threads - self.running
@@ -107,7 +107,7 @@ def _report(loop: asyncio.AbstractEventLoop, done: Callable[[Future[object]], No
             loop.call_soon_threadsafe(done, future)
 
 
-class Room:
+class PixelRoom:
     """A number of pixels that threads share: whoever does not fit waits. The largest single need always fits."""
 
     def __init__(self, pixels: int) -> None:

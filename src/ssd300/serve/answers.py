@@ -12,9 +12,9 @@ from ssd300.errors import ArgumentError
 from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.serve.problem import Problem
 
-JSON, ROWS, CSV, COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
+_JSON, _ROWS, CSV, _COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
 PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-MEDIA = (JSON, ROWS, CSV, COCO, *PICTURES)
+MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURES)
 
 
 def media_of(accept: str) -> str:
@@ -45,9 +45,9 @@ def _weight(parameters: list[str]) -> float:
 
 def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Response:
     """The answer as text. `many` pictures make a list in JSON; CSV, COCO and JSON lines are the same either way."""
-    if media == ROWS or (media == JSON and not many):
+    if media == _ROWS or (media == _JSON and not many):
         text = "".join(one.to_json() + "\n" for one in found)
-    elif media == JSON:
+    elif media == _JSON:
         text = "[\n" + ",\n".join(one.to_json() for one in found) + "\n]\n"
     elif media == CSV:
         text = ",".join(CSV_COLUMNS) + "\n" + "".join(one.to_csv(header=False) for one in found)
@@ -64,7 +64,7 @@ def _named(rows_of: CocoRows, found: Detections) -> list[str]:
         raise Problem(422, "COCO rows need the name of the picture: add ?source=NAME to the address") from error
 
 
-def drawn(found: Detections, media: str) -> bytes:
+def draw_answer(found: Detections, media: str) -> bytes:
     """The picture file with its boxes, drawn on the pixels that `found` keeps. Raises Problem 422 for one too large."""
     limit = {"image/jpeg": LONGEST_JPEG_SIDE, "image/webp": LONGEST_WEBP_SIDE}.get(media)
     if limit and max(found.image_size_hw) > limit:

@@ -67,7 +67,7 @@ async def read_body(request: Request, body: Body, settings: Settings) -> None:
 
 
 @dataclass(frozen=True)
-class Part:
+class FormPart:
     """One part of a form: the field's name, the file's name (None for a plain field) and its bytes."""
 
     name: str
@@ -91,7 +91,7 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     return found[0][0].strip().lower(), parameters
 
 
-def parts_of(data: bytearray, boundary: str, most: int) -> list[Part]:
+def parts_of(data: bytearray, boundary: str, most: int) -> list[FormPart]:
     """The parts of a multipart form in memory, in their order. Raises Problem 422."""
     reader = _PartReader(most)
     try:
@@ -109,7 +109,7 @@ class _PartReader:
     """Collects what the parser calls out."""
 
     def __init__(self, most: int) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[FormPart] = []
         self.ended = False
         self._most = most
         self._data = bytearray()
@@ -146,7 +146,7 @@ class _PartReader:
         kind, parameters = content_type(self._disposition)
         if kind != "form-data" or "name" not in parameters:
             raise Problem(422, "a part of the form has no name: expected Content-Disposition: form-data; name=...")
-        self.parts.append(Part(parameters["name"], parameters.get("filename"), bytes(self._data)))
+        self.parts.append(FormPart(parameters["name"], parameters.get("filename"), bytes(self._data)))
 
     def _finish(self) -> None:
         self.ended = True

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from ssd300.detections import Detections
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
-from ssd300.serve.admission import Admission, Job, Room
-from ssd300.serve.answers import PICTURES, drawn, media_of, text_answer
+from ssd300.serve.admission import Admission, Job, PixelRoom
+from ssd300.serve.answers import PICTURES, draw_answer, media_of, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models, Served, Work
@@ -19,7 +19,7 @@ from ssd300.serve.problem import Problem, busy
 from ssd300.serve.request import read_options, read_pictures, refuse_type
 from ssd300.serve.settings import Settings
 
-Answer = tuple[Detections, bytes]  # and the drawn picture, if it was asked for
+Answered = tuple[Detections, bytes]  # and the drawn picture, if it was asked for
 
 
 class Detecting:
@@ -30,7 +30,7 @@ class Detecting:
         threads = 2 * models.first.alone.threads  # as `detect_many`: half of them decode
         self.admission = Admission(threads, settings.queue)
         self.held = Held(settings.held_bytes)
-        self.room = Room(settings.max_pixels)
+        self.room = PixelRoom(settings.max_pixels)
         metrics.watch("ssd300_queue_pictures", "Pictures that wait.", lambda: self.admission.waiting)
         metrics.watch("ssd300_running_pictures", "Pictures at work.", lambda: self.admission.running)
         metrics.watch("ssd300_held_bytes", "Bytes of bodies in memory.", lambda: self.held.size)
@@ -63,14 +63,14 @@ class Detecting:
 
     async def answers(
         self, request: Request, served: Served, pictures: list[Source], options: DetectOptions, media: str = ""
-    ) -> list[Answer]:
+    ) -> list[Answered]:
         """The detections of each picture in order; with a picture's media type also the drawn picture."""
 
-        def call_of(source: Source) -> Callable[[Job[Answer]], Answer]:
+        def call_of(source: Source) -> Callable[[Job[Answered]], Answered]:
             work = Work(served, source, options, self.room, self.settings.max_pixels)
 
-            def call(job: Job[Answer]) -> Answer:
-                return work(job, lambda found: drawn(found, media) if media in PICTURES else b"")
+            def call(job: Job[Answered]) -> Answered:
+                return work(job, lambda found: draw_answer(found, media) if media in PICTURES else b"")
 
             return call
 
@@ -89,7 +89,7 @@ class Detecting:
         self._count(served, jobs, answers)
         return answers
 
-    def _count(self, served: Served, jobs: list[Job[Answer]], answers: list[Answer]) -> None:
+    def _count(self, served: Served, jobs: list[Job[Answered]], answers: list[Answered]) -> None:
         for job in jobs:
             self.metrics.stages.labels("wait").observe(job.waited)
             for stage, seconds in job.seconds.items():
@@ -98,7 +98,9 @@ class Detecting:
         self.metrics.objects.labels(served.name).inc(sum(len(found) for found, _ in answers))
 
 
-async def _unless_gone(receive: Callable[[], Awaitable[Any]], answers: "asyncio.Future[list[Answer]]") -> list[Answer]:
+async def _unless_gone(
+    receive: Callable[[], Awaitable[Any]], answers: "asyncio.Future[list[Answered]]"
+) -> list[Answered]:
     """The answers, or ClientDisconnect as soon as the client hangs up."""
     gone = asyncio.ensure_future(receive())  # after a body that was read whole, only a disconnect can come
     try:

@@ -25,8 +25,13 @@ from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.request import OPTIONS
 
-INPUT = "image"
-OUTPUTS = {"boxes": ("FP32", [-1, 4]), "scores": ("FP32", [-1]), "class_ids": ("INT64", [-1]), "names": ("BYTES", [-1])}
+_INPUT = "image"
+_OUTPUTS = {
+    "boxes": ("FP32", [-1, 4]),
+    "scores": ("FP32", [-1]),
+    "class_ids": ("INT64", [-1]),
+    "names": ("BYTES", [-1]),
+}
 HEADER = "inference-header-content-length"
 
 
@@ -67,8 +72,8 @@ def _metadata(served: Served) -> dict[str, Any]:
         "name": served.name,
         "versions": ["1"],
         "platform": f"ssd300_{served.alone.name}",
-        "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [1]}],
-        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in OUTPUTS.items()],
+        "inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [1]}],
+        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in _OUTPUTS.items()],
     }
 
 
@@ -125,12 +130,12 @@ def _options(parameters: Any) -> dict[str, Any]:
 def _picture(given: dict[str, Any], binary: bytes) -> Source:
     inputs = given.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise Problem(400, f'expected one input: {{"inputs": [{{"name": "{INPUT}", ...}}]}}')
+        raise Problem(400, f'expected one input: {{"inputs": [{{"name": "{_INPUT}", ...}}]}}')
     tensor = inputs[0]
     kind, parameters = tensor.get("datatype"), tensor.get("parameters", {})
     shape: Any = tensor.get("shape")
-    if tensor.get("name") != INPUT or kind not in ("BYTES", "UINT8") or not _is_shape(shape):
-        raise Problem(400, f"the input must be {INPUT!r}: BYTES [1], a picture file, or UINT8 [H, W, 3], RGB pixels")
+    if tensor.get("name") != _INPUT or kind not in ("BYTES", "UINT8") or not _is_shape(shape):
+        raise Problem(400, f"the input must be {_INPUT!r}: BYTES [1], a picture file, or UINT8 [H, W, 3], RGB pixels")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if size is not None and size != len(binary):
         raise Problem(400, f"binary_data_size is {str(size)[:40]}, but {len(binary)} bytes follow the JSON")
@@ -180,12 +185,12 @@ def _pixels(shape: list[int], data: Any) -> Source:
 
 def _asked_outputs(asked: Any) -> list[str]:
     """All outputs, or those that were asked for by name, in that order."""
-    names = list(OUTPUTS)
+    names = list(_OUTPUTS)
     if asked:
         given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
-        names = [name for name in given if isinstance(name, str) and name in OUTPUTS]
+        names = [name for name in given if isinstance(name, str) and name in _OUTPUTS]
         if not given or len(names) < len(given):
-            raise Problem(400, f"outputs must be a list of objects with a name of {', '.join(OUTPUTS)}")
+            raise Problem(400, f"outputs must be a list of objects with a name of {', '.join(_OUTPUTS)}")
     return names
 
 
@@ -197,5 +202,5 @@ def _outputs(found: Detections, names: list[str]) -> list[dict[str, Any]]:
         values = [row[keys[name]] for row in rows]
         shape = [len(rows), 4] if name == "boxes" else [len(rows)]
         flat = [side for box in values for side in box] if name == "boxes" else values
-        outputs.append({"name": name, "datatype": OUTPUTS[name][0], "shape": shape, "data": flat})
+        outputs.append({"name": name, "datatype": _OUTPUTS[name][0], "shape": shape, "data": flat})
     return outputs

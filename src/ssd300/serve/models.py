@@ -13,7 +13,7 @@ from ssd300.images.decode import header
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
-from ssd300.serve.admission import Job, Room
+from ssd300.serve.admission import Job, PixelRoom
 from ssd300.serve.problem import Problem
 
 After = TypeVar("After")
@@ -85,7 +85,7 @@ class Work:
     served: Served
     source: Source
     options: DetectOptions
-    room: Room
+    room: PixelRoom
     max_pixels: int
 
     def __call__(self, job: Job[Any], after: Callable[[Detections], After]) -> tuple[Detections, After]:

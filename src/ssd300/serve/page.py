@@ -12,7 +12,7 @@ from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "page"
-KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 POLICY = (
     "default-src 'none'; script-src 'self'{script}; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -35,7 +35,7 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         content = (FOLDER / name).read_bytes()
         if name == "index.html" and settings.private:
             content = re.sub(rb'data-private="no"', b'data-private="yes"', content)
-        kind = KINDS[Path(name).suffix]
+        kind = _KINDS[Path(name).suffix]
 
         async def send(_: Request) -> Response:
             return Response(content, media_type=kind, headers={**headers, "Cache-Control": "no-cache"})
@@ -57,7 +57,7 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
             content = found.models[models.named(request.query_params.get("model")).name]
         return Response(content, media_type=kinds[name], headers={**headers, "Cache-Control": "private, max-age=3600"})
 
-    names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
+    names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in _KINDS)
     return [
         file_route("/", "index.html"),
         *(file_route(f"/{name}", name) for name in names if name != "index.html"),

@@ -16,7 +16,7 @@ from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings
 
 FORMS = "multipart/form-data"
-JSON = "application/json"
+_JSON = "application/json"
 PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is what curl says by itself
 MAX_NAME = 255  # characters of a picture's name
 
@@ -73,7 +73,7 @@ async def read_pictures(request: Request, body: Body, settings: Settings) -> tup
     kind, parameters = content_type(request.headers.get("content-type", ""))
     if kind == FORMS:
         return _of_form(body, parameters.get("boundary", ""), settings), True
-    if kind == JSON:
+    if kind == _JSON:
         return await _of_addresses(bytes(body.data), settings)
     if kind in PLAIN or kind.startswith("image/"):
         data = bytes(body.data)
@@ -90,7 +90,7 @@ async def read_pictures(request: Request, body: Body, settings: Settings) -> tup
 def refuse_type(request: Request) -> None:
     """Raise Problem 415 for a body that cannot be a picture, before it is read."""
     kind, _ = content_type(request.headers.get("content-type", ""))
-    if kind not in (FORMS, JSON, *PLAIN) and not kind.startswith("image/"):
+    if kind not in (FORMS, _JSON, *PLAIN) and not kind.startswith("image/"):
         raise Problem(
             415, f"Content-Type is {kind[:80]!r}: expected image/..., multipart/form-data or application/json"
         )

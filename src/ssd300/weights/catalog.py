@@ -131,7 +131,7 @@ def resolve(
     return entry.path
 
 
-def load_state(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
+def load_weights(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
     """The state (float32, published keys) and metadata of a model file: .safetensors, or .pt/.pth as published.
 
     Raises ModelError: missing, of another kind, damaged, hostile, or not an SSD300.

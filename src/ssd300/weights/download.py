@@ -18,11 +18,11 @@ from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
 
 TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
 ANSWER_SECONDS = 120.0  # until the answer begins, redirects and all addresses of a name together
-TOTAL_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
-MAX_BYTES = 2**30  # no model file is larger
+_TOTAL_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
+_MAX_FILE_BYTES = 2**30  # no model file is larger
 PIECE_BYTES = 2**18
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so
+DownloadProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so
 
 
 def download(
@@ -31,7 +31,7 @@ def download(
     *,
     sha256_prefix: str = "",
     verify: Callable[[Path], object] | None = None,
-    progress: Progress | None = None,
+    progress: DownloadProgress | None = None,
 ) -> str:
     """Fetch `url` to `path`, which appears only when it is whole and right; returns its sha256.
 
@@ -73,11 +73,11 @@ def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Calla
         raise DownloadError(f"{url}: the file is not what it should be: {error}; try again later") from error
 
 
-def _fetch(url: str, part: Path, progress: Progress | None) -> None:
+def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
     """Complete the part file. Raises DownloadError; OSError when it cannot be written."""
     _remove_special(part)
     have = part.stat().st_size if part.exists() and _tag(part) else 0
-    deadline = time.monotonic() + TOTAL_SECONDS
+    deadline = time.monotonic() + _TOTAL_SECONDS
     try:
         response = _open(url, part, have)
     except urllib.error.HTTPError as error:
@@ -116,11 +116,11 @@ def _receive(
     part: Path,
     start: int,
     total: int | None,
-    progress: Progress | None,
+    progress: DownloadProgress | None,
     deadline: float,
 ) -> None:
-    if (total or 0) > MAX_BYTES:
-        raise DownloadError(f"{url}: {total:,} bytes, more than the {MAX_BYTES:,} that a model may have")
+    if (total or 0) > _MAX_FILE_BYTES:
+        raise DownloadError(f"{url}: {total:,} bytes, more than the {_MAX_FILE_BYTES:,} that a model may have")
     done = start
     with open(part, "ab" if start else "wb", opener=_without_following) as file:
         while True:
@@ -133,11 +133,11 @@ def _receive(
                 break
             file.write(piece)
             done += len(piece)
-            if done > MAX_BYTES:
-                raise DownloadError(f"{url}: more than the {MAX_BYTES:,} bytes that a model may have")
+            if done > _MAX_FILE_BYTES:
+                raise DownloadError(f"{url}: more than the {_MAX_FILE_BYTES:,} bytes that a model may have")
             if time.monotonic() > deadline:
                 file.flush()
-                raise _network_failed(url, part, TimeoutError(f"it took longer than {TOTAL_SECONDS:,.0f} seconds"))
+                raise _network_failed(url, part, TimeoutError(f"it took longer than {_TOTAL_SECONDS:,.0f} seconds"))
             if progress:
                 progress(done, total)
     if total is not None and done != total:
@@ -259,7 +259,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def shown_progress(name: str) -> Iterator[Progress | None]:
+def shown_progress(name: str) -> Iterator[DownloadProgress | None]:
     """A progress bar on stderr if that is a terminal, else nothing."""
     if not sys.stderr.isatty():
         yield None

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssd300.errors import ModelError
 
-MAX_BYTES = 64 * 2**20  # of one pickle; that of a ResNet-152 with its optimizer has 200,000
+MAX_PICKLE_BYTES = 64 * 2**20  # of one pickle; that of a ResNet-152 with its optimizer has 200,000
 MAX_OPCODES = 1_000_000  # the same file has 90,000
 MAX_DIMENSIONS = 8
 

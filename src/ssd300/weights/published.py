@@ -23,11 +23,11 @@ from ssd300.weights.state import (
     Shape,
     State,
     TensorSpec,
-    check_shapes,
+    check_tensor_shapes,
     checked,
     checked_tensor,
+    first_few,
     identify,
-    shown,
 )
 from ssd300.weights.torch_file import TorchFile, open_torch_file
 
@@ -70,7 +70,7 @@ def read_backbone(path: str | Path, backbone: str | None = None) -> State:
     expected = _trunk_shapes(found)
     missing_counters = {key: () for key in expected if key.endswith(COUNTER) and key not in names}
     given = {key: specs[name].shape for key, name in names.items()} | missing_counters
-    check_shapes(str(path), given, expected, f"torchvision's {found} (conv1 to layer3)")
+    check_tensor_shapes(str(path), given, expected, f"torchvision's {found} (conv1 to layer3)")
     if backbone not in (None, found):
         raise ModelError(f"{path}: its depth is {found}'s, but {backbone} was asked for; give a {backbone} file")
     arrays = _read_arrays(path, names.values())
@@ -118,7 +118,7 @@ def _opened_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, Store
         strange = [repr(key) for key, value in state.items() if not isinstance(value, StoredTensor)]
         if strange:
             raise ModelError(
-                f"{path}: {len(strange)} of {len(state)} entries are no tensors ({shown(strange)}), expected a "
+                f"{path}: {len(strange)} of {len(state)} entries are no tensors ({first_few(strange)}), expected a "
                 "state_dict; save it with torch.save({'model': model.state_dict()}, FILE)"
             )
         tensors = {_unwrapped(str(key)): tensor for key, tensor in state.items()}

@@ -14,7 +14,7 @@ from ssd300.errors import ModelError
 Shape = tuple[int, ...]
 State = dict[str, NDArray[Any]]  # published key -> float32 array; num_batches_tracked int64, shape ()
 COUNTER = "num_batches_tracked"
-SHOWN = 3  # keys named in a message
+_SHOWN = 3  # keys named in a message
 MAX_CLASSES = 65536
 
 
@@ -34,7 +34,7 @@ def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:
     nearest = min(BACKBONES, key=lambda b: len(architecture(b, 2).state_shapes().keys() ^ shapes.keys()))
     known = architecture(nearest, 2).state_shapes().keys()
     if len(known & shapes.keys()) < len(known) / 2:
-        examples = shown(map(repr, shapes)) if shapes else "none"
+        examples = first_few(map(repr, shapes)) if shapes else "none"
         raise ModelError(
             f"{source}: not an SSD300 model: found {len(shapes)} tensors ({examples}), expected the published keys "
             f"(feature_extractor.feature_extractor.0.weight, ..., conf.5.bias)"
@@ -48,24 +48,24 @@ def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:
 def check_network(source: str, shapes: Mapping[str, Shape], network: Architecture) -> None:
     """Raise ModelError unless keys and shapes are those of the network."""
     what = f"an SSD300 {network.backbone} with {network.num_classes} classes (background counted)"
-    check_shapes(source, shapes, network.state_shapes(), what)
+    check_tensor_shapes(source, shapes, network.state_shapes(), what)
 
 
-def check_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapping[str, Shape], what: str) -> None:
+def check_tensor_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapping[str, Shape], what: str) -> None:
     """Raise ModelError, saying what is missing, unexpected or of another shape, unless `shapes` equals `expected`."""
     missing = [key for key in expected if key not in shapes]
     unexpected = [key for key in shapes if key not in expected]
     wrong = [key for key in expected if key in shapes and tuple(shapes[key]) != expected[key]]
     faults = []
     if missing:
-        faults.append(f"{len(missing)} missing ({shown(missing)})")
+        faults.append(f"{len(missing)} missing ({first_few(missing)})")
     if unexpected:
         faults.append(
-            f"{len(unexpected)} unexpected ({shown(_with_hint(key, missing) for key in unexpected[: SHOWN + 1])})"
+            f"{len(unexpected)} unexpected ({first_few(_with_hint(key, missing) for key in unexpected[: _SHOWN + 1])})"
         )
     if wrong:
         sizes = (f"{key} is {list(shapes[key])}, expected {list(expected[key])}" for key in wrong)
-        faults.append(f"{len(wrong)} of another shape ({shown(sizes)})")
+        faults.append(f"{len(wrong)} of another shape ({first_few(sizes)})")
     if faults:
         raise ModelError(f"{source}: not {what}: of its tensors {'; '.join(faults)}; save the whole state_dict again")
 
@@ -99,10 +99,10 @@ def checked_tensor(source: str, key: str, value: NDArray[Any]) -> NDArray[Any]:
     return numbers
 
 
-def shown(words: Iterable[str]) -> str:
+def first_few(words: Iterable[str]) -> str:
     """The first few of some words, and whether there are more."""
     words = [word if len(word) <= 200 else word[:200] + "..." for word in words]
-    return ", ".join(words[:SHOWN]) + (", ..." if len(words) > SHOWN else "")
+    return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
 
 
 def _num_classes(source: str, shapes: Mapping[str, Shape]) -> int:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from ssd300.errors import ModelError
 from ssd300.weights.archive import read_directory, read_entry
-from ssd300.weights.pickled import MAX_BYTES, Storage, StoredTensor, read_pickle
+from ssd300.weights.pickled import MAX_PICKLE_BYTES, Storage, StoredTensor, read_pickle
 
-MAGIC = 0x1950A86A20F9469CFC6C
+TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 _PICKLE_NAME = re.compile(r"([^/]*)/data\.pkl")
 
@@ -117,15 +117,15 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
     if order is not None and (order.size > 16 or read_entry(file, order, source) != b"little"):
         raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
     entry = entries[f"{prefix}/data.pkl"]
-    if entry.size > MAX_BYTES:
-        raise _damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_BYTES:,} are read")
+    if entry.size > MAX_PICKLE_BYTES:
+        raise _damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_PICKLE_BYTES:,} are read")
     return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), _ZipPlaces(entries, prefix, source)
 
 
 def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPlaces]:
     file.seek(0)
-    head = io.BytesIO(file.read(min(size, MAX_BYTES)))
-    if read_pickle(head, source) != MAGIC:
+    head = io.BytesIO(file.read(min(size, MAX_PICKLE_BYTES)))
+    if read_pickle(head, source) != TORCH_MAGIC:
         raise ModelError(f"{source}: a pickle, but not one of torch.save; save the weights with torch.save")
     if read_pickle(head, source) != PROTOCOL:
         raise ModelError(f"{source}: an unknown version of torch's older layout; save it again with a newer torch")

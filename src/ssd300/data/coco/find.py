@@ -7,7 +7,7 @@ from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
 from ssd300.data.parts import Part, meaning, part_names, part_of_file
 from ssd300.errors import DatasetError
 
-MOST_FILES = 200  # of a folder that are looked into; where there is one a picture, they are not COCO's
+_MOST_FILES = 200  # of a folder that are looked into; where there is one a picture, they are not COCO's
 ANNOTATION_FOLDERS = ("annotations", "labels")
 
 
@@ -18,7 +18,7 @@ def find(path: Path) -> list[Part]:
             [Part("coco", part_of_file(path, path), path)] if path.suffix.lower() == ".json" and is_coco(path) else []
         )
     for files in _layouts(path):
-        found = [file for file in files[:MOST_FILES] if is_coco(file)]
+        found = [file for file in files[:_MOST_FILES] if is_coco(file)]
         if found:
             names = part_names([part_of_file(file, path) for file in found])
             unique = [

@@ -27,7 +27,7 @@ from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, JSON_BYTES
 
 KEYS = ("images", "annotations", "categories")
-USED = {
+_USED = {
     "images": {"id", "file_name", "width", "height", "source_id"},
     "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
     "categories": {"id", "name"},
@@ -70,7 +70,7 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
     for key in content:
         if key not in KEYS:
             reader.note("field not used", "noted", "", "", f"{key!r} of the file is not used")
-    for what, used in USED.items():
+    for what, used in _USED.items():
         others = Counter(
             key for record in content[what] if isinstance(record, dict) for key in record if key not in used
         )

@@ -30,9 +30,9 @@ from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
-PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs")
+_PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
-USED = {"name", "bndbox", "difficult"}
+_USED = {"name", "bndbox", "difficult"}
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class _Reader:
         self.notes: list[Note] = []
         self.unused: Counter[str] = Counter()
         self.known: set[Path] = set()
-        inner = [found for name in PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
-        self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in PICTURE_FOLDERS[:2])]))
+        inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+        self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in _PICTURE_FOLDERS[:2])]))
         self._finders: dict[Path, PictureFinder] = {}
 
     def note(self, kind: str, action: Any, file: Path, picture: str, annotation: str, words: str) -> None:
@@ -180,7 +180,7 @@ class _Reader:
             return None
 
     def _object(self, thing: Element, xml: Path, picture: str, place: str) -> _Object | None:
-        self.unused.update(child.tag for child in thing if child.tag not in USED)
+        self.unused.update(child.tag for child in thing if child.tag not in _USED)
         name = class_name(thing.findtext("name"))
         if name is None:
             self.note("unknown class id", "fault", xml, picture, place, "the object has no <name>")

@@ -17,11 +17,11 @@ from ssd300.data.files import AnyCase
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 OUTLINE = (-0.1, 1.1)  # where the points of an outline may lie, in fractions
 HIGHEST_FRACTION = 2.0  # a number above this is no fraction: the boxes were written in pixels
-SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
+SCORE, _OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
 
 
 @dataclass(frozen=True)
-class Line:
+class LabelLine:
     """One line of a label file: the class's index and the numbers after it."""
 
     index: float
@@ -50,7 +50,7 @@ def find_labels(picture: Path, any_case: AnyCase) -> Path | None:
     return None
 
 
-def kind_of_lines(lines: Sequence[Line], keypoints: int) -> dict[int, str]:
+def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:
     """What the lines of each length are: number of values -> SCORE, OUTLINES, KEYPOINTS or TRACKS.
 
     Decided from all lines of a set, because one line alone can be several of these. Lengths that are none are missing.
@@ -83,7 +83,7 @@ def _kind(values: Float64, keypoints: int) -> str | None:
         return KEYPOINTS
     if length % 2:
         return None
-    return KEYPOINTS if count > 2 and _points_within(values) else OUTLINES
+    return KEYPOINTS if count > 2 and _points_within(values) else _OUTLINES
 
 
 def _points_within(values: Float64) -> bool:
@@ -109,7 +109,7 @@ def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], flo
                 f"the score, the last number, is {score:g}; want 0 to 1 (of rotated boxes write the four corners "
                 "instead of an angle)"
             )
-    if kind == OUTLINES:
+    if kind == _OUTLINES:
         points = np.array(values).reshape(-1, 2)
         if max(values) <= HIGHEST_FRACTION and not (OUTLINE[0] <= points.min() and points.max() <= OUTLINE[1]):
             return f"{len(values) + 1} numbers that are no outline: its points lie outside the picture"

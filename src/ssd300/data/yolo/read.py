@@ -15,7 +15,7 @@ import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
 from ssd300.data.files import AnyCase, PictureFinder, folder_name, is_picture, lines_of, picture_size, read_text, walk
-from ssd300.data.fitting import fit_picture
+from ssd300.data.fitting import Place, fit_picture
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import suspicion
@@ -24,7 +24,7 @@ from ssd300.data.yolo.labels import (
     HIGHEST_FRACTION,
     KEYPOINTS,
     TRACKS,
-    Line,
+    LabelLine,
     box_of_line,
     find_labels,
     kind_of_lines,
@@ -36,7 +36,6 @@ from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE
 
 NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"}
-Place = tuple[str, str, str]
 
 
 def read(part: Part) -> Dataset:
@@ -128,7 +127,7 @@ class _Labelled:
     size_wh: tuple[int, int]
     labels: Path
     name: str
-    lines: list[tuple[Place, Line]]
+    lines: list[tuple[Place, LabelLine]]
 
 
 @dataclass
@@ -164,7 +163,7 @@ class _Reader:
         self.seen[labels] = name
         return _Labelled(path, size, labels, name, list(self._lines(labels, name)))
 
-    def _lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, Line]]:
+    def _lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, LabelLine]]:
         try:
             text = read_text(labels, "label file")
         except DatasetError as error:
@@ -186,7 +185,7 @@ class _Reader:
                 )
                 self.note("unknown class id", "fault", place, words)
                 continue
-            yield place, Line(int(index), values)
+            yield place, LabelLine(int(index), values)
 
     def pictures(self, labeled: list[_Labelled]) -> Iterator[Picture]:
         """The pictures with their boxes, once all lines of the part are known."""

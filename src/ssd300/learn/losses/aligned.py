@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ssd300.learn.losses.truths import Boxes, Priors, Truths, area, intersection, pair_iou, priors_on, weighted_entropy
+from ssd300.learn.losses.truths import (
+    Boxes,
+    Priors,
+    Truths,
+    box_areas,
+    intersection,
+    pair_iou,
+    priors_on,
+    weighted_entropy,
+)
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
 CANDIDATES = 13  # priors a true box may have at most
@@ -47,16 +56,16 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
     offsets = locs.float().transpose(1, 2)  # [B, P, 4]
     with torch.no_grad():
         log_p = logits.log_softmax(1, dtype=torch.float32)  # [B, K, P]
-        pairs = assign(decode(offsets, priors.cxcywh), log_p, boxes, priors)
+        pairs = assign_priors(decode_offsets(offsets, priors.cxcywh), log_p, boxes, priors)
         total = pairs.quality.sum().clamp(min=1)
         index, weight = _class_targets(log_p, pairs, boxes.labels, truths.left_out(priors))
-    predicted_xyxy = decode(offsets[pairs.picture, pairs.prior], priors.cxcywh[pairs.prior])  # [A, 4]
+    predicted_xyxy = decode_offsets(offsets[pairs.picture, pairs.prior], priors.cxcywh[pairs.prior])  # [A, 4]
     distance = 1 - generalised_iou(predicted_xyxy, boxes.xyxy[pairs.box])
     box_loss = BOX_WEIGHT * (distance * pairs.quality).sum() / total
     return box_loss, weighted_entropy(logits, log_p, index, weight / total)
 
 
-def decode(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
+def decode_offsets(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
     """offsets [..., P, 4] from priors [P, 4] -> boxes_xyxy [..., P, 4] in the unit frame."""
     center = priors_cxcywh[:, :2] + offsets[..., :2] * XY_VARIANCE * priors_cxcywh[:, 2:]
     # Bounded at e**4 times the prior, so that a wild first step cannot overflow.
@@ -67,13 +76,13 @@ def decode(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
 def generalised_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """IoU less the share of the common hull that neither box covers, -1..1, of boxes [A, 4] with boxes [A, 4]."""
     inter = intersection(a_xyxy, b_xyxy)
-    union = (area(a_xyxy) + area(b_xyxy) - inter).clamp(min=1e-9)
+    union = (box_areas(a_xyxy) + box_areas(b_xyxy) - inter).clamp(min=1e-9)
     hull = torch.maximum(a_xyxy[:, 2:], b_xyxy[:, 2:]) - torch.minimum(a_xyxy[:, :2], b_xyxy[:, :2])
     hull_area = hull.prod(-1).clamp(min=1e-9)
     return inter / union - (hull_area - union) / hull_area
 
 
-def assign(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Priors) -> Assigned:
+def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Priors) -> Assigned:
     """Choose the priors that learn each true box of a batch.
 
     Args:

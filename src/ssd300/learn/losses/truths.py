@@ -16,7 +16,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from ssd300.learn.augment import Sample
 from ssd300.priors import IMAGE_SIZE, default_boxes, default_boxes_xyxy
 
-ROWS = 16  # each kind of row is padded to a multiple of this
+PADDED_ROWS = 16  # each kind of row is padded to a multiple of this
 LEFT_OUT = 0.5  # IoU with a doubtful box, or share inside a crowd, above which a prior is no negative
 
 
@@ -76,7 +76,7 @@ class Truths:
             over = pair_iou(doubtful.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT  # [D, P]
             hits.index_add_(0, doubtful.pictures, over.float())
         if len(crowds):
-            inside = intersection(crowds.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT * area(priors.xyxy)  # [C, P]
+            inside = intersection(crowds.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT * box_areas(priors.xyxy)  # [C, P]
             hits.index_add_(0, crowds.pictures, inside.float())
         return hits > 0
 
@@ -87,7 +87,7 @@ class Truths:
 
 def _padded(rows: np.ndarray) -> np.ndarray:
     """The rows, and rows of zeros up to the next multiple of ROWS; none stay none."""
-    return np.pad(rows, ((0, -len(rows) % ROWS), (0, 0)))
+    return np.pad(rows, ((0, -len(rows) % PADDED_ROWS), (0, 0)))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def priors_on(device: torch.device, image_size: int = IMAGE_SIZE) -> Priors:
     return Priors(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
-def area(boxes_xyxy: Tensor) -> Tensor:
+def box_areas(boxes_xyxy: Tensor) -> Tensor:
     """Area [...] of boxes [..., 4]; 0 for a box turned inside out."""
     x1, y1, x2, y2 = boxes_xyxy.unbind(-1)
     return (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
@@ -125,7 +125,7 @@ def intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 def pair_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """IoU of boxes [..., 4] with boxes [..., 4], broadcast; 0 for a pair without any area."""
     inter = intersection(a_xyxy, b_xyxy)
-    return inter / (area(a_xyxy) + area(b_xyxy) - inter).clamp_(min=1e-9)
+    return inter / (box_areas(a_xyxy) + box_areas(b_xyxy) - inter).clamp_(min=1e-9)
 
 
 def weighted_entropy(logits: Tensor, log_p: Tensor, index: Tensor, weight: Tensor) -> Tensor:
