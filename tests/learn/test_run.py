@@ -12,14 +12,14 @@ from learn.short_runs import TINY, results
 from ssd300.errors import ArgumentError, OutputError, TrainingError
 from ssd300.learn.device import resident_bytes
 from ssd300.learn.recipe import RECIPES
-from ssd300.learn.run import LOCK, load_state, locked, new_folder, save_state
+from ssd300.learn.run import LOCK, load_state, locked, numbered_folder, save_state
 from ssd300.learn.train import train
 
 STATE = {name: {} for name in ("network", "optimizer", "scaler", "averaged", "progress", "recipe")}
 
 
 def test_new_folders_are_numbered(tmp_path):
-    assert [new_folder(tmp_path / "runs").name for _ in range(3)] == ["1", "2", "3"]
+    assert [numbered_folder(tmp_path / "runs").name for _ in range(3)] == ["1", "2", "3"]
 
 
 def test_a_folder_is_held_by_one_process(tmp_path):

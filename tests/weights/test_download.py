@@ -132,7 +132,7 @@ def test_a_web_page_is_refused(tmp_path, server) -> None:
 
 @pytest.mark.parametrize("claims_length", [True, False])
 def test_a_file_too_large_is_refused(tmp_path, server, claims_length, monkeypatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(module, "MAX_MODEL_BYTES", 1_000_000)
     server.claims_length = claims_length
     with pytest.raises(DownloadError, match=r"than the 1,000,000 that a model|than the 1,000,000 bytes that a model"):
         download(server.url, tmp_path / "m.pt")
@@ -283,7 +283,7 @@ def test_an_endless_100_continue_ends(tmp_path, monkeypatch) -> None:
 
 
 def test_a_body_that_drips_ends_and_is_continued(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "TOTAL_SECONDS", 0.4)
+    monkeypatch.setattr(module, "DOWNLOAD_SECONDS", 0.4)
 
     def drip(connection) -> None:
         with suppress(OSError), connection:

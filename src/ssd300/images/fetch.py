@@ -21,7 +21,7 @@ from ssd300 import limits
 from ssd300.errors import DownloadError
 
 SOCKET_SECONDS = 10.0  # to connect, and between two pieces of the answer
-_TOTAL_SECONDS = limits.FETCH_SECONDS
+TOTAL_SECONDS = limits.FETCH_SECONDS
 MAX_REDIRECTS = 5
 MAX_BYTES = limits.FETCHED_BYTES
 
@@ -53,7 +53,7 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     if is_offline():
         raise DownloadError(f"{url}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
     private = _switched_on("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
-    deadline = time.monotonic() + _TOTAL_SECONDS
+    deadline = time.monotonic() + TOTAL_SECONDS
     target = url
     for _ in range(MAX_REDIRECTS + 1):
         try:
@@ -75,7 +75,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
     """
     if is_offline():
         raise DownloadError("not opened, SSD300_OFFLINE is set")
-    target, deadline = url, time.monotonic() + _TOTAL_SECONDS
+    target, deadline = url, time.monotonic() + TOTAL_SECONDS
     try:
         for _ in range(MAX_REDIRECTS + 1):
             connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"), deadline)
@@ -165,7 +165,7 @@ def _too_large(found: str) -> _Refused:
 
 
 def _too_slow() -> _Refused:
-    return _Refused(f"took longer than {_TOTAL_SECONDS:g} seconds; download it and pass its path")
+    return _Refused(f"took longer than {TOTAL_SECONDS:g} seconds; download it and pass its path")
 
 
 @contextmanager

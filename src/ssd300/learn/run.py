@@ -72,7 +72,7 @@ class Position:
         return 0.0 if limit is None else self.wall / max(limit - self.measuring, 1e-9)
 
 
-def new_folder(parent: Path) -> Path:
+def numbered_folder(parent: Path) -> Path:
     """Make parent/1, parent/2, ...: the first that does not exist yet. Two calls never get the same."""
     for number in count(1):
         folder = parent / str(number)

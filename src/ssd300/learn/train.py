@@ -32,7 +32,7 @@ from ssd300.learn.run import (
     Position,
     load_state,
     locked,
-    new_folder,
+    numbered_folder,
     refuse_used,
     remove_unfinished,
     save_state,
@@ -122,7 +122,7 @@ def train(
         position = learner.load(load_state(given_folder(out)), conditions)
     metadata = described(network, data, recipe, origin)
     if out is None:
-        out = new_folder(_RUNS) if compute.rank == 0 else _RUNS
+        out = numbered_folder(_RUNS) if compute.rank == 0 else _RUNS
     out, earlier = Path(out), position.wall
 
     pictures = TrainingPictures(data, recipe)

@@ -18,8 +18,8 @@ from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
 
 TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
 ANSWER_SECONDS = 120.0  # until the answer begins, redirects and all addresses of a name together
-_TOTAL_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
-_MAX_FILE_BYTES = 2**30  # no model file is larger
+DOWNLOAD_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
+MAX_MODEL_BYTES = 2**30  # no model file is larger
 PIECE_BYTES = 2**18
 
 DownloadProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so
@@ -77,7 +77,7 @@ def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
     """Complete the part file. Raises DownloadError; OSError when it cannot be written."""
     _remove_special(part)
     have = part.stat().st_size if part.exists() and _tag(part) else 0
-    deadline = time.monotonic() + _TOTAL_SECONDS
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
     try:
         response = _open(url, part, have)
     except urllib.error.HTTPError as error:
@@ -119,8 +119,8 @@ def _receive(
     progress: DownloadProgress | None,
     deadline: float,
 ) -> None:
-    if (total or 0) > _MAX_FILE_BYTES:
-        raise DownloadError(f"{url}: {total:,} bytes, more than the {_MAX_FILE_BYTES:,} that a model may have")
+    if (total or 0) > MAX_MODEL_BYTES:
+        raise DownloadError(f"{url}: {total:,} bytes, more than the {MAX_MODEL_BYTES:,} that a model may have")
     done = start
     with open(part, "ab" if start else "wb", opener=_without_following) as file:
         while True:
@@ -133,11 +133,11 @@ def _receive(
                 break
             file.write(piece)
             done += len(piece)
-            if done > _MAX_FILE_BYTES:
-                raise DownloadError(f"{url}: more than the {_MAX_FILE_BYTES:,} bytes that a model may have")
+            if done > MAX_MODEL_BYTES:
+                raise DownloadError(f"{url}: more than the {MAX_MODEL_BYTES:,} bytes that a model may have")
             if time.monotonic() > deadline:
                 file.flush()
-                raise _network_failed(url, part, TimeoutError(f"it took longer than {_TOTAL_SECONDS:,.0f} seconds"))
+                raise _network_failed(url, part, TimeoutError(f"it took longer than {DOWNLOAD_SECONDS:,.0f} seconds"))
             if progress:
                 progress(done, total)
     if total is not None and done != total:
