@@ -109,10 +109,9 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
         return export_html(state, metadata, out, runtime, pictures=pictures, **given)
     if format == "pt2":
         try:
-            import torch  # noqa: F401
-        except ImportError as error:
+            from ssd300.export.pt2 import export_pt2
+        except ModuleNotFoundError as error:  # of torch
             raise MissingExtraError("`ssd300 export --format pt2`", "train") from error
-        from ssd300.export.pt2 import export_pt2
 
         return export_pt2(state, metadata, out, pictures=pictures, **given)
     from ssd300.export.servers import export_server
