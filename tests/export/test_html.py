@@ -65,7 +65,11 @@ def test_the_runtime_from_a_package_and_a_folder(tmp_path) -> None:
     assert read_web_runtime(tmp_path / "a.tgz") == read_web_runtime(str(tmp_path)) == RUNTIME
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", package({}), package({SCRIPT: b""})])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"rubbish", package({}), package({SCRIPT: b""})],
+    ids=["empty", "rubbish", "empty package", "empty script"],
+)
 def test_a_file_that_is_not_the_package(tmp_path, content) -> None:
     (tmp_path / "a.tgz").write_bytes(content)
     with pytest.raises(ArgumentError, match="npm pack onnxruntime-web@"):

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.options import (
+    Decode,
+    Iou,
+    JpegDecode,
+    Model,
+    Precision,
+    chosen_labels,
+    labels_option,
+    max_option,
+    score_option,
+)
 from ssd300.errors import ArgumentError
 
 if TYPE_CHECKING:
     from ssd300.batch.folder import Run
     from ssd300.batch.local import Tally
-    from ssd300.detector import Detector
 
 
 class Engine(StrEnum):
@@ -21,13 +31,6 @@ class Engine(StrEnum):
 
     local = "local"
     ray = "ray"
-
-
-class Decode(StrEnum):
-    """How JPEGs are decoded."""
-
-    exact = "exact"
-    fast = "fast"
 
 
 def batch(
@@ -48,22 +51,16 @@ def batch(
     recursive: Annotated[bool, typer.Option("--recursive", help="Folders with their sub-folders.")] = False,
     column: Annotated[str | None, typer.Option(help="Of .parquet sources: the column of paths or pictures.")] = None,
     part_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Pictures a file.")] = 1000,
-    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
-    score_threshold: Annotated[
-        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Write objects above this score.")
-    ] = 0.4,
-    iou_threshold: Annotated[
-        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
-    ] = 0.5,
-    max_detections: Annotated[int, typer.Option(min=1, help="Objects a picture at most.")] = 200,
-    labels: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Write these classes only: person,dog")
-    ] = None,
+    model: Model = "default",
+    precision: Precision = "auto",
+    score_threshold: Annotated[float, score_option("Write objects above this score.")] = 0.4,
+    iou_threshold: Iou = 0.5,
+    max_detections: Annotated[int, max_option("Objects a picture at most.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Write these classes only, by name or id: person,dog")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads, with ray of each worker.  [default: all; ray: at most 4]")
     ] = None,
-    decode: Annotated[Decode, typer.Option(help="fast decodes large JPEGs at reduced scale.")] = Decode.exact,
+    decode: JpegDecode = Decode.exact,
 ) -> None:
     """Find the objects in very many pictures and write them as Parquet, one row a picture.
 
@@ -76,15 +73,17 @@ def batch(
     import ssd300.batch  # noqa: F401, says what is not installed before anything is loaded
     from ssd300.batch.local import run_local
     from ssd300.batch.start import load_detector, open_run
+    from ssd300.options import DetectOptions
 
     detector = load_detector(model, precision, threads)
-    options = {
+    options: dict[str, Any] = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
-        "labels": _known_labels(detector, labels),
+        "labels": chosen_labels(labels, detector.classes.names),
         "decode": decode.value,
     }
+    DetectOptions(**options).rows(detector.classes)  # an unknown label is an error now
     run = open_run(
         sources,
         out,
@@ -103,12 +102,6 @@ def batch(
         code = _on_ray(run, model, address, workers, threads)
     typer.echo(out)
     raise typer.Exit(code)
-
-
-def _known_labels(detector: "Detector", labels: list[str] | None) -> list[str] | None:
-    names = [name.strip() for text in labels or () for name in text.split(",") if name.strip()]
-    detector.classes.positions_of_names(names)
-    return names or None
 
 
 def _on_ray(run: "Run", model: str, address: str | None, workers: int | None, threads: int | None) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.options import Json, Model, Runtime, Threads, score_option
 from ssd300.errors import ArgumentError, unknown_name
 
 if TYPE_CHECKING:
@@ -19,20 +20,16 @@ _SCRIPTS = {"cold-start": "cold_start.py", "train-step": "train_step.py", "loade
 
 def benchmark(
     what: Annotated[str, typer.Option(help=f"{', '.join(_WARMUP)}.")] = "latency",
-    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
+    model: Model = "default",
+    runtime: Runtime = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8; for torch also f16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, or for torch also cuda.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]", show_default=False)
-    ] = None,
+    threads: Threads = None,
     images: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Pictures: directory, glob or file.  [default: generated pictures]"),
     ] = None,
-    score_threshold: Annotated[
-        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Least score of a detection.")
-    ] = 0.4,
+    score_threshold: Annotated[float, score_option("Least score of a detection.")] = 0.4,
     seconds: Annotated[float, typer.Option(min=0.1, help="Approximate duration of the measurement.")] = 10.0,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Number of calls to measure instead of a duration.")
@@ -40,7 +37,7 @@ def benchmark(
     warmup: Annotated[
         int | None, typer.Option(min=0, help="Calls before that do not count.  [default: 5 to 8]", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Measure how fast pictures are detected on this machine.
 

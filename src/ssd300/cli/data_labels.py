@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.options import Model, chosen_labels, labels_option, score_option
+
 if TYPE_CHECKING:
     from ssd300.detector import Failure
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture files, directories or globs.")]
-Model = Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")]
 
 
 def autolabel(
     sources: Sources,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The new COCO JSON file.")],
     model: Model = "default",
-    conf: Annotated[float, typer.Option(min=0, max=1, help="Keep detections with a higher score.")] = 0.3,
-    labels: Annotated[list[str] | None, typer.Option(help="Only these classes, separated by commas.")] = None,
+    score_threshold: Annotated[float, score_option("Keep detections above this score.")] = 0.3,
+    labels: Annotated[list[str] | None, labels_option("Only these classes, by name or id: person,dog")] = None,
 ) -> None:
     """Write a model's detections as a data set to correct.
 
@@ -34,9 +35,10 @@ def autolabel(
     from ssd300.options import DetectOptions
 
     new_files([out])
-    names = [name.strip() for text in labels or [] for name in text.split(",") if name.strip()]
-    options = DetectOptions(score_threshold=conf, labels=names or None)
-    dataset, failures = label(Detector(model), sources, options)
+    detector = Detector(model)
+    options = DetectOptions(score_threshold=score_threshold, labels=chosen_labels(labels, detector.classes.names))
+    options.rows(detector.classes)
+    dataset, failures = label(detector, sources, options)
     if not len(dataset):
         raise ImageError(f"nothing to label: {failures[0].error}" if failures else "nothing to label: no pictures")
     places = [Path(os.path.relpath(picture.path, out.parent)).as_posix() for picture in dataset.pictures]

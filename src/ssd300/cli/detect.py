@@ -12,6 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.options import (
+    Decode,
+    Iou,
+    JpegDecode,
+    Model,
+    Overlap,
+    Precision,
+    Threads,
+    TileGrid,
+    chosen_labels,
+    labels_option,
+    max_option,
+    save_dir_option,
+    score_option,
+)
 from ssd300.errors import ArgumentError, DownloadError, ImageError, SSD300Error
 
 if TYPE_CHECKING:
@@ -33,13 +48,6 @@ class Format(StrEnum):
     csv = "csv"
     coco = "coco"
     yolo = "yolo"
-
-
-class Decode(StrEnum):
-    """How JPEGs are decoded."""
-
-    exact = "exact"
-    fast = "fast"
 
 
 @dataclass
@@ -68,40 +76,27 @@ def detect(
             help="Pictures (files, directories, globs, addresses, - for stdin) or videos (files, cameras, streams).",
         ),
     ],
-    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
-    score_threshold: Annotated[
-        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Show objects above this score.")
-    ] = 0.4,
-    iou_threshold: Annotated[
-        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
-    ] = 0.5,
-    max_detections: Annotated[int, typer.Option(min=1, help="Objects a picture at most.")] = 200,
-    labels: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Show these classes only, by name or id: person,dog")
-    ] = None,
+    model: Model = "default",
+    precision: Precision = "auto",
+    score_threshold: Annotated[float, score_option("Show objects above this score.")] = 0.4,
+    iou_threshold: Iou = 0.5,
+    max_detections: Annotated[int, max_option("Objects a picture at most.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Show these classes only, by name or id: person,dog")] = None,
     agnostic_nms: Annotated[
         bool, typer.Option("--agnostic-nms", help="Keep one box where boxes of several classes overlap.")
     ] = False,
     clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Cut boxes to the picture.")] = True,
     format: Annotated[Format, typer.Option("--format", help="What stdout gets.")] = Format.table,
-    save_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For the drawn pictures.  [default: runs/detect/<next number>]")
-    ] = None,
+    save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no file at all.")] = True,
     crops: Annotated[bool, typer.Option("--crops", help="Write every object as a picture of its own, too.")] = False,
     font: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Font for the names.  [default: one that has their letters]")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
-    decode: Annotated[
-        Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
-    ] = Decode.exact,
-    tiles: Annotated[
-        str | None,
-        typer.Option(metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
-    ] = None,
-    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
+    threads: Threads = None,
+    decode: JpegDecode = Decode.exact,
+    tiles: TileGrid = None,
+    overlap: Overlap = 0.2,
     every: Annotated[int, typer.Option(min=1, help="Videos: look at every so many frames.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
@@ -177,17 +172,6 @@ def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
     if missing := missing_letters(names, font):
         _say(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
         warnings.simplefilter("ignore", MissingLetters)
-
-
-def chosen_labels(labels: list[str] | None, names: tuple[str, ...]) -> list[str] | None:
-    """What all --labels name; a class whose own name holds a comma may be given alone."""
-    if labels is None:
-        return None
-    parts = [part.strip() for text in labels for part in ([text] if text in names else text.split(","))]
-    chosen_labels = [part for part in parts if part]
-    if not chosen_labels:
-        raise ArgumentError("--labels names no class: give names or ids, such as --labels person,dog")
-    return chosen_labels
 
 
 def _run(

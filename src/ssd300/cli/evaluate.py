@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.detect import Decode
+from ssd300.cli.options import (
+    Decode,
+    Iou,
+    JpegDecode,
+    Model,
+    Overlap,
+    Precision,
+    Runtime,
+    Threads,
+    TileGrid,
+    max_option,
+    score_option,
+)
 
 if TYPE_CHECKING:
     from ssd300.detector import Detector
@@ -19,28 +31,22 @@ def evaluate(
         list[str],
         typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; several are joined."),
     ],
-    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
+    model: Model = "default",
     split: Annotated[str | None, typer.Option(help="The part of the data set: train, val, test, all.")] = None,
     format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: found by looking]")] = None,
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
+    runtime: Runtime = "auto",
+    precision: Precision = "auto",
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
-    score_threshold: Annotated[
-        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="Count detections above this score.")
-    ] = 0.05,
-    iou_threshold: Annotated[
-        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
-    ] = 0.5,
-    max_detections: Annotated[int, typer.Option(min=1, help="Detections a picture at most.")] = 200,
+    threads: Threads = None,
+    score_threshold: Annotated[float, score_option("Count detections above this score.")] = 0.05,
+    iou_threshold: Iou = 0.5,
+    max_detections: Annotated[int, max_option("Detections a picture at most.")] = 200,
     published: Annotated[
         bool, typer.Option("--published", help="Leave pictures without boxes out, as the published code does.")
     ] = False,
-    decode: Annotated[
-        Decode, typer.Option(help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
-    ] = Decode.exact,
-    tiles: Annotated[str | None, typer.Option(metavar="auto|N|WxH", help="Look at the pictures in tiles, too.")] = None,
-    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
+    decode: JpegDecode = Decode.exact,
+    tiles: TileGrid = None,
+    overlap: Overlap = 0.2,
     tracks: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the truth, a MOT file.")
     ] = None,

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.options import IOU_NAMES, MAX_NAMES, SCORE_NAMES
+
 
 class ExportFormat(StrEnum):
     onnx = "onnx"
@@ -53,13 +55,13 @@ def export(
         str | None, typer.Option(metavar="NAME,...|FILE", help="safetensors: class names, or a file with one a line.")
     ] = None,
     score_threshold: Annotated[
-        float | None, typer.Option("--score-threshold", "--conf", help="onnx with NMS, fixed in it.  [default: 0.05]")
+        float | None, typer.Option(*SCORE_NAMES, help="onnx with NMS, fixed in it.  [default: 0.05]")
     ] = None,
     iou_threshold: Annotated[
-        float | None, typer.Option("--iou-threshold", "--iou", help="onnx with NMS, fixed in it.  [default: 0.5]")
+        float | None, typer.Option(*IOU_NAMES, help="onnx with NMS, fixed in it.  [default: 0.5]")
     ] = None,
     max_detections: Annotated[
-        int | None, typer.Option(help="onnx with NMS: places for detections.  [default: 200]")
+        int | None, typer.Option(*MAX_NAMES, help="onnx with NMS: places for detections.  [default: 200]")
     ] = None,
     web_runtime: Annotated[
         str | None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.options import Json
+
 if TYPE_CHECKING:
     from ssd300.weights.facts import FileFacts
 
@@ -15,7 +17,7 @@ _NAMES_SHOWN = 12
 
 def info(
     model: Annotated[str, typer.Argument(metavar="FILE", help="A model file, or a name that `ssd300 models` lists.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a model file says about itself.
 

@@ -2,15 +2,17 @@
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ssd300.cli.options import Json
 
 if TYPE_CHECKING:
     from ssd300.weights.catalog import CatalogEntry
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
+def models(as_json: Json = False) -> None:
     """List the models that have a name.
 
     They are bundled, cached or downloadable.

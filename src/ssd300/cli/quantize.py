@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.options import Threads
+
 if TYPE_CHECKING:
     from ssd300.export.quantize import Quantization
 
@@ -23,7 +25,7 @@ def quantize(
     max_ap_drop: Annotated[
         float, typer.Option(min=0, max=1, help="AP that may be lost; layers stay float as needed to hold it.")
     ] = 0.003,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+    threads: Threads = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="[default: the model itself; beside a .pt]")
     ] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.options import Precision, Threads
 from ssd300.errors import ArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="A model and its name; may be repeated, the first one is the default."),
     ] = None,
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+    precision: Precision = "auto",
+    threads: Threads = None,
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="Bytes of one request at most.")] = "32M",
     max_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture at most.")] = 50_000_000,
     queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait; more are refused with 429.")] = 64,

@@ -6,6 +6,19 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.options import (
+    Iou,
+    Model,
+    Overlap,
+    Precision,
+    Threads,
+    TileGrid,
+    chosen_labels,
+    labels_option,
+    max_option,
+    save_dir_option,
+    score_option,
+)
 from ssd300.errors import ArgumentError
 
 
@@ -23,18 +36,12 @@ def track(
         list[str],
         typer.Argument(metavar="SOURCE", help="Videos, camera numbers, stream addresses, or a .txt list of them."),
     ],
-    model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a model file.")] = "default",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = "auto",
-    score_threshold: Annotated[
-        float, typer.Option("--score-threshold", "--conf", min=0, max=1, help="A track starts above this score.")
-    ] = 0.4,
-    iou_threshold: Annotated[
-        float, typer.Option("--iou-threshold", "--iou", min=0, max=1, help="Boxes of a class overlap less than this.")
-    ] = 0.5,
-    max_detections: Annotated[int, typer.Option(min=1, help="Objects a frame at most.")] = 200,
-    labels: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Follow these classes only, by name or id: person,dog")
-    ] = None,
+    model: Model = "default",
+    precision: Precision = "auto",
+    score_threshold: Annotated[float, score_option("A track starts above this score.")] = 0.4,
+    iou_threshold: Iou = 0.5,
+    max_detections: Annotated[int, max_option("Objects a frame at most.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Follow these classes only, by name or id: person,dog")] = None,
     lost_seconds: Annotated[float, typer.Option(min=0, help="An object out of sight for so long keeps its id.")] = 1.0,
     line: Annotated[
         list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count who crosses this line, in and out.")
@@ -42,19 +49,14 @@ def track(
     zone: Annotated[
         list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count who is in this polygon, and how long.")
     ] = None,
-    tiles: Annotated[
-        str | None,
-        typer.Option(metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
-    ] = None,
-    overlap: Annotated[float, typer.Option(min=0, max=0.8, help="Part of a tile that the next one shows, too.")] = 0.2,
+    tiles: TileGrid = None,
+    overlap: Overlap = 0.2,
     every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
     format: Annotated[TrackFormat, typer.Option("--format", help="What stdout gets.")] = TrackFormat.table,
-    save_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For the drawn videos.  [default: runs/detect/<next number>]")
-    ] = None,
+    save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no file at all.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: all that are allowed]")] = None,
+    threads: Threads = None,
 ) -> None:
     """Follow the objects in videos, and count them.
 
@@ -64,7 +66,6 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
-    from ssd300.cli.detect import chosen_labels
     from ssd300.cli.saving import refuse_filled
     from ssd300.cli.video import VideoTask, check_counting, run_video, video_sources
     from ssd300.detector import Detector

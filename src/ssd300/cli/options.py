@@ -1,0 +1,74 @@
+"""Options that several verbs have: their names, limits and help are declared here, once.
+
+A verb writes `model: Model = "default"`. Where the help is not the same in all verbs, a function takes it.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ssd300.errors import ArgumentError
+
+# The first name is ours; the others are those of other packages.
+SCORE_NAMES = ("--score-threshold", "--conf")
+IOU_NAMES = ("--iou-threshold", "--iou")
+MAX_NAMES = ("--max-detections",)
+
+
+class Decode(StrEnum):
+    """How JPEGs are decoded."""
+
+    exact = "exact"
+    fast = "fast"
+
+
+def score_option(help: str) -> Any:
+    """A score from 0 to 1."""
+    return typer.Option(*SCORE_NAMES, min=0, max=1, help=help)
+
+
+def max_option(help: str) -> Any:
+    """A largest number of objects."""
+    return typer.Option(*MAX_NAMES, min=1, help=help)
+
+
+def labels_option(help: str) -> Any:
+    """Class names, which `chosen_labels` reads."""
+    return typer.Option("--labels", metavar="NAME,...", help=help)
+
+
+def save_dir_option(things: str) -> Any:
+    """The folder of drawn things."""
+    return typer.Option(
+        "--save-dir", metavar="DIR", help=f"For the drawn {things}.  [default: runs/detect/<next number>]"
+    )
+
+
+Model = Annotated[str, typer.Option("--model", help="A name that `ssd300 models` lists, or a model file.")]
+Runtime = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnx or torch.")]
+Precision = Annotated[str, typer.Option("--precision", help="auto, f32, bf16 or int8.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.  [default: all that are allowed]")]
+Iou = Annotated[float, typer.Option(*IOU_NAMES, min=0, max=1, help="Boxes of a class overlap less than this.")]
+JpegDecode = Annotated[
+    Decode, typer.Option("--decode", help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
+]
+TileGrid = Annotated[
+    str | None,
+    typer.Option("--tiles", metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
+]
+Overlap = Annotated[
+    float, typer.Option("--overlap", min=0, max=0.8, help="Part of a tile that the next one shows, too.")
+]
+Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def chosen_labels(labels: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
+    """What all --labels name, or None without any; a known name that holds a comma may be given alone."""
+    if labels is None:
+        return None
+    parts = [part.strip() for text in labels for part in ([text] if text in known else text.split(","))]
+    found = [part for part in parts if part]
+    if not found:
+        raise ArgumentError("--labels names no class: give names or ids, such as --labels person,dog")
+    return found
