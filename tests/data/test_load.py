@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ssd300.data.load import load_dataset, load_train_val
+from ssd300.data.load import load_dataset, load_train_val, load_training, load_validation
 from ssd300.data.look import find_parts
 from ssd300.data.pack import pack_dataset
 from ssd300.errors import ArgumentError, DatasetError
@@ -126,3 +126,16 @@ def test_several_training_sets_with_one_validation_split(
     train, val = load_train_val([two_splits, voc])
     assert len(train) == 8
     assert val.name == "coco/val"
+
+
+def test_the_part_to_learn_from_and_the_part_to_measure_on(coco: Path) -> None:
+    """Of several parts each takes its own; of one part both take it, boxes or not."""
+    for use in (load_training, load_validation):
+        assert use(coco).num_boxes == 4
+    shutil.copy(coco / "annotations.json", coco / "train.json")
+    (coco / "annotations.json").rename(coco / "val.json")
+    assert (load_training(coco).name, load_validation(coco).name) == ("coco/train", "coco/val")
+    assert len(load_training([coco / "train.json", coco / "val.json"])) == 4
+    (coco / "train.json").rename(coco / "test.json")
+    with pytest.raises(DatasetError, match="none is called train"):
+        load_training(coco)

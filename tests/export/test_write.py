@@ -1,0 +1,56 @@
+"""`ssd300.export` and `ssd300.quantize` from Python take what the commands take."""
+
+import pytest
+
+import ssd300
+from ssd300.errors import ArgumentError
+from ssd300.export.write import chosen_format
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "format"),
+    [
+        ("m.onnx", None, "onnx"),
+        ("m.XML", None, "openvino"),
+        ("m.html", "html", "html"),
+        ("models", "triton", "triton"),
+        ("models", "ovms", "ovms"),
+    ],
+)
+def test_the_extension_names_the_format(name, given, format, tmp_path):
+    assert chosen_format(tmp_path / name, given) == format
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("models", {}, "expected a name that ends in .onnx"),
+        ("m.onnx", {"format": "onyx"}, "did you mean 'onnx'"),
+        ("m.onnx", {"format": "openvino"}, "expected a name that ends in .xml"),
+        ("m.onnx", {"format": "ovms"}, "--format ovms writes a folder"),
+        ("m.onnx", {"opsett": 18}, "did you mean 'opset'"),
+        ("m.xml", {"opset": 18}, "--opset is for onnx, not for openvino"),
+        ("m.xml", {"int8": False, "nms": True}, "--nms is for onnx, not for openvino"),
+        ("m.onnx", {"nms": False, "iou_threshold": 0.3}, "--iou-threshold is fixed in a file that selects"),
+        ("m.onnx", {"half": None, "classes": ["a"]}, "--classes is for safetensors"),
+    ],
+)
+def test_what_does_not_go_together_is_said(name, options, words, seeded_checkpoint, tmp_path):
+    with pytest.raises(ArgumentError) as raised:
+        ssd300.export(seeded_checkpoint, tmp_path / name, **options)
+    assert words in str(raised.value)
+
+
+def test_classes_as_a_list(seeded_checkpoint, tmp_path):
+    ssd300.export(seeded_checkpoint, tmp_path / "m.safetensors", classes=["a", "b, c", "d", "e"], half=None)
+    assert ssd300.Detector.load(tmp_path / "m.safetensors").classes.names == ("a", "b, c", "d", "e")
+
+
+def test_quantize_needs_pictures_to_measure_on(seeded_checkpoint, found_again):
+    pictures = ssd300.load_dataset(found_again / "train.json")
+    with pytest.raises(ArgumentError, match="data is a Dataset: give val too"):
+        ssd300.quantize(seeded_checkpoint, pictures)
+    with pytest.raises(ArgumentError, match="--data and --val are the same"):
+        ssd300.quantize(str(seeded_checkpoint), found_again, found_again / ".." / found_again.name)
+    with pytest.raises(ArgumentError, match="share 8 pictures"):  # of the folder the part to learn from is taken
+        ssd300.quantize(seeded_checkpoint, [found_again], found_again / "train.json")
