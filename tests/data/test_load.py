@@ -135,7 +135,7 @@ def test_the_part_to_learn_from_and_the_part_to_measure_on(coco: Path) -> None:
     shutil.copy(coco / "annotations.json", coco / "train.json")
     (coco / "annotations.json").rename(coco / "val.json")
     assert (load_training(coco).name, load_validation(coco).name) == ("coco/train", "coco/val")
-    assert len(load_training([coco / "train.json", coco / "val.json"])) == 4
+    assert load_training([coco / "train.json", coco / "val.json"]).num_boxes == 8
     (coco / "train.json").rename(coco / "test.json")
     with pytest.raises(DatasetError, match="none is called train"):
         load_training(coco)
