@@ -14,7 +14,7 @@ from ssd300.learn.device import FreedMemory, choose_compute, keep_freed_memory, 
 from ssd300.learn.learner import make_learner
 from ssd300.learn.loader import TrainingPictures, collate
 from ssd300.learn.recipe import resolve_recipe
-from ssd300.learn.start import starting_network
+from ssd300.learn.start import make_starting_network
 from ssd300.learn.train import forward_loss
 
 EVERY = 20  # steps between two looks, as `ssd300 train` has it
@@ -30,7 +30,7 @@ def main() -> None:
     keep_freed_memory()
     dataset = load_dataset(options.data)
     recipe = resolve_recipe("modern", batch_size=options.batch_size)
-    network, _ = starting_network("resnet18", dataset.classes, None, recipe.background_prior)
+    network, _ = make_starting_network("resnet18", dataset.classes, None, recipe.background_prior)
     compute = choose_compute("cpu")
     learner, memory, given_back = make_learner(network, recipe, compute), FreedMemory(), 0
     pictures = TrainingPictures(dataset, recipe)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssd300.benchmark.pictures import synthetic_jpegs
+from ssd300.benchmark.pictures import write_jpegs
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
@@ -22,7 +22,7 @@ from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_o
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
-from ssd300.learn.train import for_steps, forward_loss
+from ssd300.learn.train import forward_loss, prepare_for_steps
 from training import dataset_of
 
 WARMUP = 3
@@ -97,7 +97,7 @@ def rates(backbone: str, recipe: Recipe, compute: Compute, dataset: Dataset, wor
     """One line of the table: rates of step, loader and both, share of the peak, share of the criterion."""
     torch.manual_seed(0)
     learner = make_learner(SSD300(backbone, len(dataset.classes) + 1), recipe, compute)
-    model = for_steps(learner.network, compute, compiled)
+    model = prepare_for_steps(learner.network, compute, compiled)
     learner.start_learning()
     batches = EpochBatches(len(dataset), recipe.batch_size, recipe.seed)
     loader = make_loader(TrainingPictures(dataset, recipe), batches, workers, pin=compute.device.type == "cuda")
@@ -129,7 +129,7 @@ def print_rates(device: str, backbones: list[str], recipe: Recipe, data: str | N
     compute = choose_compute(device)
     workers = compute.reading_processes() if workers is None else workers
     with tempfile.TemporaryDirectory() as folder:
-        dataset = load_dataset(data) if data else dataset_of(synthetic_jpegs(Path(folder)))
+        dataset = load_dataset(data) if data else dataset_of(write_jpegs(Path(folder)))
         print(f"{compute.device}, {compute.precision}, {torch.get_num_threads()} threads, {workers} reading processes")
         print("| network | batch | step, pictures/s | loader | both | share of bf16 peak | criterion |")
         print("|---|---|---|---|---|---|---|")

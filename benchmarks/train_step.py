@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from ssd300.benchmark.measure import Budget
-from ssd300.benchmark.pictures import synthetic_jpegs
+from ssd300.benchmark.pictures import write_jpegs
 from ssd300.learn.recipe import Recipe, resolve_recipe
 
 
@@ -63,7 +63,7 @@ def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:
 
     with tempfile.TemporaryDirectory() as folder:
         budget = Budget(0, -(-pictures // recipe.batch_size), warmup=1)
-        return loader(synthetic_jpegs(Path(folder)), recipe, budget).rows[0].timing.rate
+        return loader(write_jpegs(Path(folder)), recipe, budget).rows[0].timing.rate
 
 
 def measured_ms(kind: str, options: argparse.Namespace, backbone: str) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
-from ssd300.learn.recipe import RECIPES, Recipe, limits
+from ssd300.learn.recipe import RECIPES, Recipe, describe_limits
 
 START, END = "<!-- settings: written by `python docs/settings.py`, held by a test -->\n", "<!-- end of settings -->\n"
 DOCUMENT = Path(__file__).with_name("training.md")
@@ -15,7 +15,7 @@ def table() -> str:
     for f in fields(Recipe):
         values = [shown(getattr(recipe, f.name)) for recipe in RECIPES.values()]
         cells = [values[0], *("" if value == values[0] else value for value in values[1:])]
-        takes = "" if f.type is bool else limits(f.type, f.metadata["low"], f.metadata["high"])
+        takes = "" if f.type is bool else describe_limits(f.type, f.metadata["low"], f.metadata["high"])
         option = f"`--{f.name.replace('_', '-')}`"
         lines.append(f"| {' | '.join([option, f.metadata['effect'], takes, *cells])} |")
     return "\n".join(lines) + "\n"

@@ -128,7 +128,7 @@ def test_palette_is_told_apart_with_any_color_vision(vision) -> None:
 
 @pytest.mark.parametrize("color", draw.PALETTE)
 def test_letters_contrast_with_their_label(color) -> None:
-    a, b = sorted([draw.luminance(color), draw.luminance(draw.ink_on(color))])
+    a, b = sorted([draw.luminance(color), draw.luminance(draw.choose_ink(color))])
     assert (b + 0.05) / (a + 0.05) >= 4.5  # WCAG's bar for text
 
 
@@ -136,7 +136,7 @@ def test_letters_contrast_with_their_label(color) -> None:
 def labels(monkeypatch):
     """The rectangles of the labels that are placed."""
     places = []
-    place = draw._place
+    place = draw._place_label
 
     def recording(*arguments):
         places.append(place(*arguments))
@@ -246,16 +246,16 @@ def test_a_format_that_cannot_hold_the_picture_says_so(tmp_path, ending, side) -
 
 
 def test_colors_of_nothing_and_of_equal_keys() -> None:
-    assert draw.colors_of([]) == []
-    assert draw.colors_of([5, "cat", 5]) == [draw.color_of(5), draw.color_of("cat"), draw.color_of(5)]
+    assert draw.choose_colors([]) == []
+    assert draw.choose_colors([5, "cat", 5]) == [draw.color_of(5), draw.color_of("cat"), draw.color_of(5)]
 
 
 @pytest.mark.parametrize("count", [2, 8, 9, 24, 40, 80])
 def test_classes_of_one_picture_differ(count) -> None:
     keys = list(COCO.ids[:count])
-    colors = draw.colors_of(keys)
+    colors = draw.choose_colors(keys)
     assert len(set(colors)) == count
-    assert draw.colors_of(keys[::-1]) == colors[::-1]
+    assert draw.choose_colors(keys[::-1]) == colors[::-1]
     assert colors[0] == draw.color_of(keys[0])
 
 
@@ -279,7 +279,7 @@ def test_the_longest_part_that_fits_is_kept(room) -> None:
     font, text = font_for("", 20), "a traffic light, far away"
     fits = [text[:n].rstrip() + "…" for n in range(2, len(text)) if font.getlength(text[:n].rstrip() + "…") <= room]
     expected = text if font.getlength(text) <= room else max(fits, key=len, default="")
-    assert draw._fitted(text, font, room) == expected
+    assert draw._shorten(text, font, room) == expected
 
 
 def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:

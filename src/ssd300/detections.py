@@ -14,7 +14,7 @@ from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import ClassList
-from ssd300.result import check_shapes, check_values, frozen, rows_of
+from ssd300.result import check_shapes, check_values, freeze_array, rows_of
 
 if TYPE_CHECKING:
     import pandas
@@ -69,13 +69,13 @@ class Detections:
     picture: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        boxes = frozen("boxes_xyxy", self.boxes_xyxy, np.float32)
+        boxes = freeze_array("boxes_xyxy", self.boxes_xyxy, np.float32)
         others = {
-            "scores": frozen("scores", self.scores, np.float32),
-            "class_ids": frozen("class_ids", self.class_ids, np.int64),
+            "scores": freeze_array("scores", self.scores, np.float32),
+            "class_ids": freeze_array("class_ids", self.class_ids, np.int64),
         }
         if self.track_ids is not None:
-            others["track_ids"] = frozen("track_ids", self.track_ids, np.int64)
+            others["track_ids"] = freeze_array("track_ids", self.track_ids, np.int64)
         check_shapes(boxes, others)
         check_values(boxes, others["scores"])
         unknown = sorted(set(others["class_ids"].tolist()) - self.classes.position_of_id.keys())
@@ -223,10 +223,10 @@ class Detections:
         return formats.to_supervision(self)
 
     def crop(self, picture: Any = None) -> list[UInt8]:
-        """The N pieces uint8 [h, w, 3] of the picture, see `draw.crop` and `draw.pixels_of`."""
+        """The N pieces uint8 [h, w, 3] of the picture, see `draw.crop` and `draw.load_pixels`."""
         from ssd300 import draw
 
-        return draw.crop(draw.pixels_of(self, picture), self.boxes_xyxy)
+        return draw.crop(draw.load_pixels(self, picture), self.boxes_xyxy)
 
     def draw(self, picture: Any = None, *, font: str | Path | None = None) -> "PIL.Image.Image":
         """A copy of the picture with boxes and names on it.
@@ -236,7 +236,7 @@ class Detections:
         """
         from ssd300 import draw
 
-        return draw.draw_detections(draw.pixels_of(self, picture), self, font=font)
+        return draw.draw_detections(draw.load_pixels(self, picture), self, font=font)
 
     def show(self) -> None:
         """Open the drawn picture in the system's viewer."""

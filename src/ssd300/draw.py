@@ -63,8 +63,8 @@ def draw_boxes(
     Line width and letters follow the picture's size. A caption stays inside the picture and off other captions where
     there is room; it is cut short, then left out, where the picture is too small for it. An empty caption draws none.
     Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` have equal colors, different ones
-    different colors, and nearly always those of `color_of` (see `colors_of`). `font` is a font file for captions; else
-    the package's own is used, or one of this system that has the letters.
+    different colors, and nearly always those of `color_of` (see `choose_colors`). `font` is a font file for captions;
+    else the package's own is used, or one of this system that has the letters.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -77,7 +77,7 @@ def draw_boxes(
         image = image.copy()
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
-    colors = colors_of([color_keys[i] for i in visible])
+    colors = choose_colors([color_keys[i] for i in visible])
     pen = ImageDraw.Draw(image)
     for i, color in reversed(list(zip(visible, colors, strict=True))):  # the most important last, on top
         _draw_frame(pen, image.size, cut[i], color)
@@ -86,7 +86,7 @@ def draw_boxes(
     return image
 
 
-def colors_of(keys: Sequence[int | str]) -> list[Color]:
+def choose_colors(keys: Sequence[int | str]) -> list[Color]:
     """The color of each of the keys of one picture. Equal keys have equal colors, different ones different colors.
 
     A key has its own color, that of `color_of`, unless a smaller key of the picture has taken it; then it has the next
@@ -122,7 +122,7 @@ def color_of(key: int | str) -> Color:
     return PALETTE[number % len(PALETTE)]
 
 
-def ink_on(color: Color) -> Color:
+def choose_ink(color: Color) -> Color:
     """Black or white, whichever contrasts more with the color (WCAG relative luminance)."""
     light = luminance(color)
     return BLACK if (light + 0.05) / 0.05 > 1.05 / (light + 0.05) else WHITE
@@ -142,7 +142,7 @@ def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
     return [rgb[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def pixels_of(detections: Found, picture: Any = None) -> UInt8:
+def load_pixels(detections: Found, picture: Any = None) -> UInt8:
     """The pixels, RGB uint8 [H, W, 3], that the detections belong to.
 
     Of `picture` if it is given (whatever `detect` takes), else of the one that they hold, else of the file `source`.
@@ -213,7 +213,7 @@ def _draw_frame(pen: ImageDraw.ImageDraw, size: tuple[int, int], box_xyxy: Float
     outline = max(1, line // 3)
     if min(right - left, bottom - top) > 4 * (line + outline):
         inner = line + outline
-        pen.rectangle((left, top, right - 1, bottom - 1), outline=ink_on(color), width=inner)
+        pen.rectangle((left, top, right - 1, bottom - 1), outline=choose_ink(color), width=inner)
     pen.rectangle((left, top, right - 1, bottom - 1), outline=color, width=line)
 
 
@@ -238,14 +238,14 @@ def _draw_labels(
         font = font_for(text, letters, given)
         ascent, descent = font.getmetrics()
         height = ascent + descent
-        text = _fitted(text, font, room - 2 * pad)
+        text = _shorten(text, font, room - 2 * pad)
         if not text:
             continue
         width = math.ceil(font.getlength(text)) + 2 * pad
-        place = _place(box, (width, height), size, placed, small_xyxy)
+        place = _place_label(box, (width, height), size, placed, small_xyxy)
         placed.append(place)
         pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
-        pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=ink_on(color), anchor="ls")
+        pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=choose_ink(color), anchor="ls")
 
 
 def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
@@ -253,7 +253,7 @@ def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
     return font_for("", max(_letter_size(size), SMALLEST_LETTERS))
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+def _shorten(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
     """The text, cut short with an ellipsis where there is no room; empty if two letters do not fit."""
     if font.getlength(text) <= room:
         return text
@@ -266,7 +266,7 @@ def _fitted(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
     return short(first_too_long - 1) if first_too_long > 2 else ""
 
 
-def _place(
+def _place_label(
     box_xyxy: Float32, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle], small_xyxy: Float32
 ) -> Rectangle:
     """Where the label goes: near its box, off all labels placed, and if it can be off all small boxes too."""

@@ -158,7 +158,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
         whole, *parts = found
     if not parts:
         return whole
-    return _merged(whole, parts, windows, options)
+    return _merge_tiles(whole, parts, windows, options)
 
 
 def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
@@ -166,7 +166,9 @@ def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
     return Prepared(resize_to_network(rgb[top:bottom, left:right]), (bottom - top, right - left), name)
 
 
-def _merged(whole: Detections, parts: list[Detections], windows: list[Window], options: DetectOptions) -> Detections:
+def _merge_tiles(
+    whole: Detections, parts: list[Detections], windows: list[Window], options: DetectOptions
+) -> Detections:
     """One answer of those of the whole picture and of its tiles."""
     placed = [
         found.boxes_xyxy + np.array([left, top, left, top], np.float32)
@@ -257,7 +259,7 @@ def _in_batches(
                 yield one
 
 
-def without_pixels(found: Detections) -> Detections:
+def drop_pixels(found: Detections) -> Detections:
     """The same answer without its picture, for keeping many answers."""
     return found if found.picture is None else replace(found, picture=None)
 

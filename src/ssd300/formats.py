@@ -202,7 +202,7 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
         else:
             from ssd300 import draw
 
-            draw.save_picture(draw.draw_detections(draw.pixels_of(detections, picture), detections), path)
+            draw.save_picture(draw.draw_detections(draw.load_pixels(detections, picture), detections), path)
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
 

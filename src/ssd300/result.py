@@ -36,7 +36,7 @@ class Found(Protocol):
     def __len__(self) -> int: ...
 
 
-def frozen(name: str, values: Any, dtype: type) -> NDArray[Any]:
+def freeze_array(name: str, values: Any, dtype: type) -> NDArray[Any]:
     """A read-only copy of the array; ids given as fractions are refused rather than cut."""
     array = np.asarray(values)
     kinds = "iu" if dtype is np.int64 else "iuf"

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.benchmark.detecting import STAGES, latency, stages, throughput
+from ssd300.benchmark.detecting import STAGES, measure_latency, measure_stages, measure_throughput
 from ssd300.benchmark.measure import Budget
-from ssd300.benchmark.pictures import found_pictures, synthetic_jpegs
+from ssd300.benchmark.pictures import find_pictures, write_jpegs
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ImageError
 
@@ -19,30 +19,30 @@ def detector(seeded_checkpoint) -> Detector:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    return synthetic_jpegs(tmp_path_factory.mktemp("made"), 2)
+    return write_jpegs(tmp_path_factory.mktemp("made"), 2)
 
 
 def test_no_pictures_is_an_error_or_nothing(detector, tmp_path) -> None:
-    assert synthetic_jpegs(tmp_path, 0) == []
-    for measure in (latency, throughput, stages):
+    assert write_jpegs(tmp_path, 0) == []
+    for measure in (measure_latency, measure_throughput, measure_stages):
         with pytest.raises(ArgumentError, match="no pictures"):
             measure(detector, [], Budget(0), 0.4)
     with pytest.raises(ImageError, match="an empty directory"):
-        found_pictures(tmp_path)
+        find_pictures(tmp_path)
 
 
 def test_made_pictures_are_the_same_each_time_and_differ(pictures, tmp_path) -> None:
-    again = synthetic_jpegs(tmp_path, 3)
+    again = write_jpegs(tmp_path, 3)
     assert [path.read_bytes() for path in again[:2]] == [path.read_bytes() for path in pictures]
     assert len({path.read_bytes() for path in again}) == 3
     with Image.open(again[0]) as picture:
         assert picture.size == (640, 480)
-    assert found_pictures(tmp_path) == again
-    assert found_pictures(again[1]) == [again[1]]
+    assert find_pictures(tmp_path) == again
+    assert find_pictures(again[1]) == [again[1]]
 
 
 def test_latency(detector, pictures) -> None:
-    measured = latency(detector, pictures, Budget(0, 3, warmup=1), 0.3)
+    measured = measure_latency(detector, pictures, Budget(0, 3, warmup=1), 0.3)
     (row,) = measured.rows
     assert len(row.timing.seconds) == 3
     expected = [len(detector.detect(path, score_threshold=0.3)) for path in (*pictures, pictures[0])]
@@ -50,7 +50,7 @@ def test_latency(detector, pictures) -> None:
 
 
 def test_throughput_is_a_share_of_the_network_alone(detector, pictures) -> None:
-    measured = throughput(detector, pictures, Budget(0, 5, warmup=0), 0.4)
+    measured = measure_throughput(detector, pictures, Budget(0, 5, warmup=0), 0.4)
     ours, alone = measured.rows
     assert len(ours.timing.seconds) == len(alone.timing.seconds) == 5
     assert measured.facts == {"pictures detected in": 5}
@@ -58,7 +58,7 @@ def test_throughput_is_a_share_of_the_network_alone(detector, pictures) -> None:
 
 
 def test_stages_add_up_to_the_whole(detector, pictures) -> None:
-    rows = {row.name: row for row in stages(detector, pictures, Budget(0, 3, warmup=1), 0.4).rows}
+    rows = {row.name: row for row in measure_stages(detector, pictures, Budget(0, 3, warmup=1), 0.4).rows}
     assert list(rows) == [*STAGES, "all but the network", "file to Detections"]
     assert sum(rows[name].share for name in STAGES) == pytest.approx(1)
     assert rows["all but the network"].share == pytest.approx(1 - rows["network"].share)
@@ -72,7 +72,7 @@ def test_the_stages_are_those_of_detect(detector, pictures, monkeypatch) -> None
     """What is timed in parts finds the same objects as a path given to `detect`."""
     found, detect = [], Detector.detect
     monkeypatch.setattr(Detector, "detect", lambda *a, **k: found.append(detect(*a, **k)) or found[-1])
-    stages(detector, pictures, Budget(0, 2), 0.3)
+    measure_stages(detector, pictures, Budget(0, 2), 0.3)
     for ours, path in zip(found, pictures, strict=True):
         expected = detect(detector, path, score_threshold=0.3)
         assert np.array_equal(ours.boxes_xyxy, expected.boxes_xyxy)

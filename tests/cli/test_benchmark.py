@@ -99,7 +99,7 @@ def test_an_interrupt_shows_nothing(run, monkeypatch) -> None:
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ssd300.benchmark.detecting.latency", interrupted)
+    monkeypatch.setattr("ssd300.benchmark.detecting.measure_latency", interrupted)
     code, out, err = run()
     assert (code, out) == (130, "")
     assert "Interrupted" in err

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.evaluate.gallery import MOST_BYTES, thumbnail
-from ssd300.evaluate.notes import counted
+from ssd300.evaluate.gallery import MOST_BYTES, draw_thumbnail
+from ssd300.evaluate.notes import format_count
 from ssd300.evaluate.report import report_numbers, write_report
 from ssd300.evaluate.run import evaluate
 from ssd300.labels import ClassList
@@ -187,18 +187,18 @@ def test_few_and_many_classes(make, tmp_path, classes):
     text = write_report(evaluation, tmp_path).read_text(encoding="utf-8")
     assert text.count("<tr>") > classes
     assert ("20 classes with most boxes" in text) == (classes > 20)
-    counted = [c for c, boxes in zip(data.classes.names, evaluation.metrics.boxes_of_class, strict=True) if boxes]
-    assert re.findall(r'<g id="class-\d+">\s*<title>([^<]*)</title>', text) == counted  # the curves' names
+    measured = [c for c, boxes in zip(data.classes.names, evaluation.metrics.boxes_of_class, strict=True) if boxes]
+    assert re.findall(r'<g id="class-\d+">\s*<title>([^<]*)</title>', text) == measured  # the curves' names
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 boxes"), (1, "1 box"), (2, "2 boxes"), (12345, "12,345 boxes")])
 def test_counted(number, words):
-    assert counted(number, "box", "boxes") == words
+    assert format_count(number, "box", "boxes") == words
 
 
 def test_thumbnail_keeps_the_shape(evaluation):
     from ssd300.evaluate.diagnosis import picture_errors
 
-    url = thumbnail(evaluation, picture_errors(evaluation.dataset, evaluation.results, 0, 0.5))
+    url = draw_thumbnail(evaluation, picture_errors(evaluation.dataset, evaluation.results, 0, 0.5))
     image = Image.open(BytesIO(base64.b64decode(url.split(",")[1])))
     assert image.width / image.height == pytest.approx(640 / 480, rel=0.02)

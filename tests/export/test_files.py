@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ssd300.errors import OutputError
-from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source, our_runtime
-from ssd300.export.verify import comparison_pictures
+from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source, make_reference
+from ssd300.export.verify import make_comparison_pictures
 from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_checkpoint, read_metadata
 
@@ -22,9 +22,9 @@ def test_openvino(half, seeded_model, tmp_path):
     assert (result.probabilities == 0) is not half
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["m.bin", "m.xml"]
     assert read_metadata(tmp_path / "m.xml") == metadata
-    pictures = comparison_pictures()[:1]
+    pictures = make_comparison_pictures()[:1]
     [(boxes_xyxy, _)] = load_openvino(tmp_path / "m.xml", precision="f32").infer(pictures)
-    [(expected, _)] = our_runtime(state, metadata).infer(pictures)
+    [(expected, _)] = make_reference(state, metadata).infer(pictures)
     np.testing.assert_allclose(boxes_xyxy, expected, atol=2e-2 if half else 0)
 
 
@@ -51,7 +51,7 @@ def test_pt2(dynamic_batch, seeded_model, tmp_path):
     extra = {METADATA_FILE: ""}
     program = torch.export.load(io.BytesIO((tmp_path / "m.pt2").read_bytes()), extra_files=extra).module()
     assert json.loads(extra[METADATA_FILE]) == json.loads(metadata.to_json())
-    pictures = torch.from_numpy(comparison_pictures()[: 2 if dynamic_batch else 1])
+    pictures = torch.from_numpy(make_comparison_pictures()[: 2 if dynamic_batch else 1])
     boxes, probabilities = program(pictures)
     assert boxes.shape == (len(pictures), 8732, 4)
     assert probabilities.shape == (len(pictures), 5, 8732)

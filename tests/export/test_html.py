@@ -11,7 +11,7 @@ import pytest
 
 from ssd300.errors import ArgumentError, DownloadError
 from ssd300.export import web_runtime
-from ssd300.export.html import page
+from ssd300.export.html import make_page
 from ssd300.export.web_runtime import SCRIPT, WASM, WebRuntime, read_web_runtime
 from ssd300.labels import ClassList
 from ssd300.weights.metadata import ModelMetadata
@@ -31,7 +31,7 @@ def package(files: dict[str, bytes]) -> bytes:
 
 
 def test_the_page_has_everything_and_names_no_address() -> None:
-    html = page(b"model", METADATA, RUNTIME)
+    html = make_page(b"model", METADATA, RUNTIME)
     for name, content in (("model", b"model"), ("runtime", RUNTIME.script), ("wasm", RUNTIME.wasm)):
         [text] = re.findall(rf'<script type="text/plain" id="ssd300-{name}">([^<]*)</script>', html)
         assert gzip.decompress(base64.b64decode(text)) == content
@@ -40,7 +40,7 @@ def test_the_page_has_everything_and_names_no_address() -> None:
 
 
 def test_the_policy_allows_exactly_the_page_s_scripts() -> None:
-    html = page(b"model", METADATA, RUNTIME)
+    html = make_page(b"model", METADATA, RUNTIME)
     scripts = re.findall(r"<script>(.*?)</script>", html, re.S)
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     [policy] = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
@@ -51,7 +51,7 @@ def test_the_policy_allows_exactly_the_page_s_scripts() -> None:
 
 
 def test_names_cannot_leave_their_place() -> None:
-    html = page(b"model", METADATA, RUNTIME)
+    html = make_page(b"model", METADATA, RUNTIME)
     assert "\\u003c/script>" in html
     assert html.count("-->") == 1
 

@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.export.files import export_onnx, our_runtime
+from ssd300.export.files import export_onnx, make_reference
 from ssd300.export.onnx import EXPORT_KEY, OnnxOptions, build_onnx
-from ssd300.export.verify import comparison_pictures, count_equal
+from ssd300.export.verify import count_equal, make_comparison_pictures
 from ssd300.postprocess import select
 from ssd300.weights.checkpoint import read_metadata
 
@@ -19,7 +19,7 @@ STANDARD = ("", "ai.onnx")
 
 @pytest.fixture(scope="module")
 def pictures():
-    return comparison_pictures()[:3]  # blocks, noise, and in a clone a photograph
+    return make_comparison_pictures()[:3]  # blocks, noise, and in a clone a photograph
 
 
 def outputs_of(model, fed):
@@ -42,7 +42,7 @@ def test_detections_equal_ours(backbone, seeded_model, pictures):
     model = build_onnx(state, metadata, OnnxOptions(dynamic_batch=True))
     boxes, scores, labels, number = outputs_of(model, pictures)
     assert number.sum() > 50
-    ours = our_runtime(state, metadata).infer(pictures)
+    ours = make_reference(state, metadata).infer(pictures)
     for i, (candidates, n) in enumerate(zip(ours, number, strict=True)):
         found = boxes[i, :n], labels[i, :n].astype(np.int64) + 1, scores[i, :n]
         expected = select(*candidates)

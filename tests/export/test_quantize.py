@@ -18,9 +18,9 @@ from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.export import quantize as module
 from ssd300.export.files import export_onnx, export_openvino
-from ssd300.export.nncf_graph import calibrate, convolution_errors, quantize_graph
+from ssd300.export.nncf_graph import calibrate, measure_convolution_errors, quantize_graph
 from ssd300.export.onnx import OnnxOptions
-from ssd300.export.quantize import calibration_pictures, quantize
+from ssd300.export.quantize import quantize, read_calibration_pictures
 from ssd300.files import sha256_of
 from ssd300.images.resize import load_for_network
 from ssd300.runtime.choice import choose_model_file
@@ -93,7 +93,7 @@ def test_the_graph_is_the_one_that_nncf_makes(done, model, train):
     """The same activations rounded to the same levels, so that sums and all convolutions stay in 8 bits."""
     state, metadata = read_checkpoint(model)
     graph = build_graph(state, metadata)
-    theirs = quantize_graph(graph, calibration_pictures(train, 8, 0))
+    theirs = quantize_graph(graph, read_calibration_pictures(train, 8, 0))
     ours = build_graph(state, metadata, read_int8(model))
     assert rounded(ours) == rounded(theirs)
     assert len(rounded(ours)) == len(read_int8(model).ranges) - 12  # those of the heads are for ONNX
@@ -214,19 +214,19 @@ def test_pictures_without_boxes_cannot_measure(model, train, val, tmp_path):
 
 
 def test_the_calibration_pictures_are_drawn_with_the_seed(train):
-    some, same, other = (calibration_pictures(train, 3, seed) for seed in (0, 0, 1))
+    some, same, other = (read_calibration_pictures(train, 3, seed) for seed in (0, 0, 1))
     assert some.shape == (3, 300, 300, 3)
     assert (some == same).all()
     assert (some != other).any()
-    assert calibration_pictures(train, 300, 0).shape == (8, 300, 300, 3)
+    assert read_calibration_pictures(train, 300, 0).shape == (8, 300, 300, 3)
 
 
 @pytest.mark.slow
 def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
     """The worst layers first, and those that stay float are so in the file."""
-    (state, metadata), pictures = load_weights(model), calibration_pictures(train, 4, 0)
+    (state, metadata), pictures = load_weights(model), read_calibration_pictures(train, 4, 0)
     int8 = calibrate(state, metadata, pictures)
-    errors = convolution_errors(state, metadata, int8, pictures)
+    errors = measure_convolution_errors(state, metadata, int8, pictures)
     assert len(errors) == 31
     assert all(0 < error < 0.1 for error in errors.values())
     worst = sorted(errors, key=errors.get)[-2:]

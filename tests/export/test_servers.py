@@ -11,8 +11,8 @@ import pytest
 from ssd300.errors import OutputError
 from ssd300.export.files import OnnxDetections
 from ssd300.export.onnx import OnnxOptions
-from ssd300.export.servers import MOST_PICTURES, export_server, triton_config
-from ssd300.export.verify import comparison_pictures
+from ssd300.export.servers import MOST_PICTURES, export_server, make_triton_config
+from ssd300.export.verify import make_comparison_pictures
 
 KINDS = {"UINT8": onnx.TensorProto.UINT8, "FP32": onnx.TensorProto.FLOAT, "INT32": onnx.TensorProto.INT32}
 TENSOR = (
@@ -35,7 +35,7 @@ def test_triton_is_told_what_the_file_takes_and_gives(options, seeded_model, tmp
     export_server(state, metadata, tmp_path / "r", "triton", options)
     graph = onnx.load(tmp_path / "r" / "ssd300" / "1" / "model.onnx").graph
     text = (tmp_path / "r" / "ssd300" / "config.pbtxt").read_text()
-    assert text == triton_config(metadata, options)
+    assert text == make_triton_config(metadata, options)
     told = tensors(text)
     assert f"max_batch_size: {MOST_PICTURES if options.dynamic_batch else 0}\n" in text
     for role, values in (("input", graph.input), ("output", graph.output)):
@@ -56,7 +56,7 @@ def test_openvino_answers_as_onnxruntime_does(seeded_model, tmp_path) -> None:
     path = tmp_path / "models" / "ssd300" / "1" / "model.onnx"
     ours = OnnxDetections(path.read_bytes())
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for picture in comparison_pictures()[:2]:
+    for picture in make_comparison_pictures()[:2]:
         boxes_xyxy, labels, scores = ours.detect(picture)
         found = compiled({"pictures": picture[None]})
         [number] = found["num_detections"]

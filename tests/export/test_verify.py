@@ -5,7 +5,7 @@ import pytest
 
 from ssd300.errors import ModelError
 from ssd300.export import files
-from ssd300.export.verify import comparison_pictures, count_equal, verify, verify_tail
+from ssd300.export.verify import count_equal, make_comparison_pictures, verify, verify_tail
 from ssd300.postprocess import decode
 
 PICTURES = np.zeros((2, 300, 300, 3), np.uint8)
@@ -63,7 +63,7 @@ def test_check_pictures_are_repeatable(tmp_path):
     from PIL import Image
 
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
-    first, second = comparison_pictures(), comparison_pictures([tmp_path / "red.png"])
+    first, second = make_comparison_pictures(), make_comparison_pictures([tmp_path / "red.png"])
     assert first.dtype == np.uint8
     assert first.shape[1:] == (300, 300, 3)
     np.testing.assert_array_equal(first, second[:-1])
@@ -77,8 +77,8 @@ def test_a_refused_export_leaves_nothing(name, seeded_model, tmp_path, monkeypat
     path.write_text("what was there")
     others = dict(state)
     others["loc.0.bias"] = state["loc.0.bias"] + 1
-    ours = files.our_runtime(others, metadata)
-    good = files.our_runtime
+    ours = files.make_reference(others, metadata)
+    good = files.make_reference
     calls = iter([ours])  # the first runtime made is the reference
     monkeypatch.setattr(files, "our_runtime", lambda *given: next(calls, None) or good(*given))
     export = {"onnx": files.export_onnx, "xml": files.export_openvino, "safetensors": files.export_safetensors}

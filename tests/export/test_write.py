@@ -4,7 +4,7 @@ import pytest
 
 import ssd300
 from ssd300.errors import ArgumentError
-from ssd300.export.write import chosen_format
+from ssd300.export.write import choose_format
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from ssd300.export.write import chosen_format
     ],
 )
 def test_the_extension_names_the_format(name, given, format, tmp_path):
-    assert chosen_format(tmp_path / name, given) == format
+    assert choose_format(tmp_path / name, given) == format
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_flip_is_drawn_half_the_time():
 
 
 def colored(picture, seed):
-    return augment.colored(picture, augment.draw_color(np.random.default_rng(seed)))
+    return augment.recolor(picture, augment.draw_color(np.random.default_rng(seed)))
 
 
 def test_color_ranges_are_the_published_ones():
@@ -152,6 +152,6 @@ def test_saturation_scales_color_and_keeps_brightness(saturation):
 
 def test_crowds_follow_the_window_though_their_center_is_outside():
     sample = sample_of([[0.0, 0.0, 0.9, 0.9], [0.6, 0.6, 0.8, 0.8]], crowd=[0])
-    out = augment.moved(sample, augment.Plan(np.array([0.5, 0.5, 1, 1], np.float32)), 300)
+    out = augment.move_boxes(sample, augment.Plan(np.array([0.5, 0.5, 1, 1], np.float32)), 300)
     np.testing.assert_allclose(out.boxes_xyxy, [[0, 0, 0.8, 0.8], [0.2, 0.2, 0.6, 0.6]], atol=1e-6)
     assert out.crowd.tolist() == [True, False]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssd300.learn.augment import DRAWS, Plan, pixels
-from ssd300.learn.augment_batch import MOST_PIXELS, augment_batch, fitted, packed, stacked
+from ssd300.learn.augment import DRAWS, Plan, apply_plan
+from ssd300.learn.augment_batch import MOST_PIXELS, augment_batch, limit_size, pack_plans, stack_padded
 from ssd300.learn.loader import TrainingPictures, collate
 from ssd300.learn.recipe import resolve_recipe
 
@@ -24,8 +24,8 @@ def pictures_of(count, seed=0):
 
 
 def on_device(pictures, plans, size=300):
-    numbers = packed(plans, [p.shape[:2] for p in pictures], size)
-    return augment_batch(torch.from_numpy(stacked(pictures)), torch.from_numpy(numbers), size).numpy()
+    numbers = pack_plans(plans, [p.shape[:2] for p in pictures], size)
+    return augment_batch(torch.from_numpy(stack_padded(pictures)), torch.from_numpy(numbers), size).numpy()
 
 
 def test_a_plan_that_changes_nothing():
@@ -41,7 +41,7 @@ def test_pixels_equal_the_loader_s(name, size):
     boxes = np.array([[0.2, 0.2, 0.8, 0.8]], np.float32)
     plans = [DRAWS[name](boxes, rng, size) for _ in pictures]
     ours = on_device(pictures, plans, size).astype(float)
-    theirs = np.stack([pixels(rgb, plan, size) for rgb, plan in zip(pictures, plans, strict=True)]).astype(float)
+    theirs = np.stack([apply_plan(rgb, plan, size) for rgb, plan in zip(pictures, plans, strict=True)]).astype(float)
     assert np.abs(ours - theirs).mean() < 0.5
     assert np.abs(ours - theirs).max() <= 4
     for statistic in (np.mean, np.std):
@@ -49,7 +49,7 @@ def test_pixels_equal_the_loader_s(name, size):
 
 
 def test_large_pictures_are_made_smaller_first():
-    assert fitted(np.zeros((1300, 700, 3), np.uint8)).shape == (MOST_PIXELS, 345, 3)
+    assert limit_size(np.zeros((1300, 700, 3), np.uint8)).shape == (MOST_PIXELS, 345, 3)
 
 
 def test_batches_of_both_ways_teach_the_same(squares):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from learn.test_augment import sample_of
-from ssd300.learn.blanks import MAKERS, blank
+from ssd300.learn.blanks import MAKERS, make_blank
 from ssd300.learn.loader import TrainingPictures
 from ssd300.learn.recipe import resolve_recipe
 
@@ -13,7 +13,7 @@ from ssd300.learn.recipe import resolve_recipe
 @pytest.mark.parametrize("size", [192, 300])
 def test_a_blank_has_no_boxes(boxes, size):
     for seed in range(12):
-        out = blank(sample_of(boxes, fill=90), np.random.default_rng(seed), size)
+        out = make_blank(sample_of(boxes, fill=90), np.random.default_rng(seed), size)
         assert out.picture.shape == (size, size, 3)
         assert out.picture.dtype == np.uint8
         assert len(out.boxes_xyxy) == len(out.labels) == len(out.crowd) == 0

@@ -9,11 +9,11 @@ from ssd300.learn.augment import Sample
 from ssd300.learn.losses import LOSSES, Truths
 from ssd300.learn.losses.aligned import assign_priors, generalised_iou
 from ssd300.learn.losses.multibox import IGNORED, match, matched_loss, multibox_loss
-from ssd300.learn.losses.truths import pair_iou, priors_on
+from ssd300.learn.losses.truths import get_priors, pair_iou
 from ssd300.priors import default_boxes, default_boxes_xyxy, num_priors
 
 NO_BOXES = np.zeros((0, 4), np.float32)
-PRIORS = priors_on(torch.device("cpu"))
+PRIORS = get_priors(torch.device("cpu"))
 ORACLES = {"multibox": per_picture.PublishedCriterion(), "aligned": per_picture.AlignedCriterion()}
 
 

@@ -12,7 +12,7 @@ from learn.short_runs import TINY, results
 from ssd300.errors import ArgumentError, OutputError, TrainingError
 from ssd300.learn.device import resident_bytes
 from ssd300.learn.recipe import RECIPES
-from ssd300.learn.run import LOCK, load_state, locked, numbered_folder, save_state
+from ssd300.learn.run import LOCK, load_state, lock_folder, numbered_folder, save_state
 from ssd300.learn.train import train
 
 STATE = {name: {} for name in ("network", "optimizer", "scaler", "averaged", "progress", "recipe")}
@@ -30,15 +30,15 @@ def test_a_folder_is_held_by_one_process(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "mine\n"
-        with pytest.raises(TrainingError, match="another process trains in"), locked(tmp_path / "run"):
+        with pytest.raises(TrainingError, match="another process trains in"), lock_folder(tmp_path / "run"):
             pass
         other.kill()
-    with locked(tmp_path / "run"):  # a killed process leaves no lock
+    with lock_folder(tmp_path / "run"):  # a killed process leaves no lock
         assert (tmp_path / "run" / LOCK).exists()
 
 
 def test_two_runs_never_share_a_folder(squares, tmp_path):
-    with locked(tmp_path / "run"), pytest.raises(TrainingError, match="another process trains in"):
+    with lock_folder(tmp_path / "run"), pytest.raises(TrainingError, match="another process trains in"):
         train(squares, out=tmp_path / "run", epochs=1, **TINY)
     assert os.listdir(tmp_path / "run") == [LOCK]
 

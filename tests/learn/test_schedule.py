@@ -3,7 +3,7 @@
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.learn.display import duration
+from ssd300.learn.display import format_duration
 from ssd300.learn.recipe import image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.run import Position
 from ssd300.priors import map_sizes, num_priors
@@ -66,4 +66,4 @@ def test_smaller_pictures_skip_the_last_maps(size, maps):
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (89, "89 s"), (3599, "1 h 00 min"), (7300, "2 h 02 min")])
 def test_durations(seconds, words):
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words

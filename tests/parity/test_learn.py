@@ -6,7 +6,7 @@ import torch
 
 from ssd300.learn.learner import parameter_groups
 from ssd300.learn.losses.multibox import match, matched_loss
-from ssd300.learn.losses.truths import Boxes, priors_on
+from ssd300.learn.losses.truths import Boxes, get_priors
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import learning_rate, resolve_recipe
 from ssd300.priors import default_boxes
@@ -22,7 +22,7 @@ LOSS_CASES = [
 BACKBONES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
-PRIORS = priors_on(torch.device("cpu"))
+PRIORS = get_priors(torch.device("cpu"))
 
 
 def matched_one(boxes_xyxy, labels, iou_threshold=0.5):

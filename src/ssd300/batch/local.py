@@ -11,7 +11,7 @@ from ssd300.batch.reading import sources_of
 from ssd300.batch.rows import table_of
 from ssd300.detections import Detections
 from ssd300.detector import Detector
-from ssd300.flow import Failure, without_pixels
+from ssd300.flow import Failure, drop_pixels
 from ssd300.options import DetectOptions
 
 SHOWN = 10  # failures whose message is kept for the report
@@ -62,4 +62,4 @@ def detect_listed(
 ) -> Generator[Detections | Failure, None, None]:
     """The result of each listed picture, in their order; none of them keeps its picture in memory."""
     sources = sources_of(pictures, base=job.base, column=job.request.column, ahead=job.ahead)
-    return detector.map(without_pixels, sources, DetectOptions(**job.request.options), on_error="yield")
+    return detector.map(drop_pixels, sources, DetectOptions(**job.request.options), on_error="yield")

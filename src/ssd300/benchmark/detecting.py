@@ -26,7 +26,7 @@ _PREPARED = 64  # pictures at 300x300 that are kept for the network alone
 _SCRATCH_BYTES = 16 * 2**20
 
 
-def latency(detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float) -> Measured:
+def measure_latency(detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float) -> Measured:
     """File path to `Detections`, one picture at a time. Raises ArgumentError without pictures."""
     _require(pictures)
     for path in islice(cycle(pictures), budget.warmup):
@@ -41,7 +41,9 @@ def latency(detector: Detector, pictures: Sequence[Path], budget: Budget, score_
     return Measured((row,), facts={"objects a picture": objects / len(seconds)}, peak_mib=peak_memory_mib())
 
 
-def throughput(detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float) -> Measured:
+def measure_throughput(
+    detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float
+) -> Measured:
     """`detect_many`, against the network alone in the same runtime with as many pictures in flight.
 
     A call is a round of pictures and its time that of one of them; the share is that of the second rate which the
@@ -83,7 +85,7 @@ def _round(side: Callable[[Iterable[int]], Iterable[Any]], budget: Budget) -> tu
     return time.perf_counter() - start, count
 
 
-def stages(detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float) -> Measured:
+def measure_stages(detector: Detector, pictures: Sequence[Path], budget: Budget, score_threshold: float) -> Measured:
     """Where the time of one picture goes: wall time, core time and share of each stage, one picture at a time.
 
     Core time is that of this thread; for the network, which computes in threads of its own, that of the process.

@@ -11,7 +11,7 @@ SYNTHETIC = "synthetic 640x480 JPEGs, seed 0"
 _WIDTH, _HEIGHT = 640, 480
 
 
-def synthetic_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
+def write_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
     """`count` different JPEG files of 640x480 in `folder`: smooth shapes with some texture, as large as photographs."""
     paths = []
     for number in range(count):
@@ -27,7 +27,7 @@ def synthetic_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
     return paths
 
 
-def found_pictures(images: Path) -> list[Path]:
+def find_pictures(images: Path) -> list[Path]:
     """The picture files of a directory or glob, sorted, or the one file. Raises ImageError where there is none."""
     sources = list(expand(str(images)))
     read_bytes(sources[0].value, sources[0].name)  # says what is wrong with a path that gave no pictures

@@ -55,7 +55,11 @@ def benchmark(
     from ssd300.cli.benchmark_report import format_json, print_table, report
     from ssd300.detector import Detector
 
-    measure = {"latency": detecting.latency, "throughput": detecting.throughput, "stages": detecting.stages}[what]
+    measure = {
+        "latency": detecting.measure_latency,
+        "throughput": detecting.measure_throughput,
+        "stages": detecting.measure_stages,
+    }[what]
     budget = Budget(seconds, repeats, _WARMUP[what] if warmup is None else warmup)
     amount = f"{repeats} calls" if repeats else f"{seconds:g} s"
     print(f"Measuring {what} for {amount}; let the machine do nothing else meanwhile.", file=sys.stderr)
@@ -87,12 +91,12 @@ def _pictures(images: Path | None) -> Iterator[tuple[list[Path], str]]:
     """The picture files, and what they are in words; generated ones last as long as the context."""
     from tempfile import TemporaryDirectory
 
-    from ssd300.benchmark.pictures import SYNTHETIC, found_pictures, synthetic_jpegs
+    from ssd300.benchmark.pictures import SYNTHETIC, find_pictures, write_jpegs
 
     if images:
-        paths = found_pictures(images)
+        paths = find_pictures(images)
         yield paths, f"{len(paths)} of {images}"
         return
     with TemporaryDirectory() as folder:
-        paths = synthetic_jpegs(Path(folder))
+        paths = write_jpegs(Path(folder))
         yield paths, f"{len(paths)} {SYNTHETIC}"

@@ -123,10 +123,10 @@ def _print_table(evaluation: "Evaluation") -> None:
 
 def _explain(evaluation: "Evaluation", page: Path | None) -> None:
     """What has to be known before the numbers are believed, and where the report is: words, on stderr."""
-    from ssd300.evaluate.notes import warnings_of
+    from ssd300.evaluate.notes import list_warnings
     from ssd300.evaluate.report import report_numbers
 
-    for words in warnings_of(report_numbers(evaluation)):
+    for words in list_warnings(report_numbers(evaluation)):
         print(f"Note: {words}", file=sys.stderr)
     for failure in evaluation.failures.values():
         print(f"  {failure.error}", file=sys.stderr)

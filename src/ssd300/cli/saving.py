@@ -32,11 +32,11 @@ class Rendered:
 def render(found: Detections, picture: Any = None, *, crops: bool, font: Path | None = None) -> Rendered:
     """Draw one picture's detections, and cut them out if wanted. Made to run in the threads that detect.
 
-    `picture` as `draw.pixels_of` takes it, `font` as `draw.draw_boxes`. The answer refers to no pixels.
+    `picture` as `draw.load_pixels` takes it, `font` as `draw.draw_boxes`. The answer refers to no pixels.
     """
     kept = replace(found, picture=None)
     try:
-        rgb = draw.pixels_of(found, picture)
+        rgb = draw.load_pixels(found, picture)
         extension = _extension(found)
         drawn = draw.encode_picture(draw.draw_detections(rgb, found, font=font), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []

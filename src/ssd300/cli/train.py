@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from ssd300.errors import MissingExtraError
-from ssd300.learn.recipe import Recipe, limits
+from ssd300.learn.recipe import Recipe, describe_limits
 
 
 def train(
@@ -105,7 +105,7 @@ def _setting_option(setting: "Field[Any]") -> inspect.Parameter:
     kind: Any = setting.type
     name, effect = setting.name, setting.metadata["effect"]
     if kind is not bool:
-        effect = f"{effect}  [{limits(kind, setting.metadata['low'], setting.metadata['high'])}]"
+        effect = f"{effect}  [{describe_limits(kind, setting.metadata['low'], setting.metadata['high'])}]"
     if get_origin(kind) is Literal:
         kind = str
     if get_origin(kind) is tuple:

@@ -96,7 +96,7 @@ def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetr
     Raises ArgumentError where the counts differ or a class id is not one of the data set's,
     MissingExtraError without the extra `eval`.
     """
-    return metrics_of(dataset, results, score(dataset, results))
+    return compute_metrics(dataset, results, score(dataset, results))
 
 
 def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
@@ -131,13 +131,13 @@ def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
     return np.asarray(annotations.crowd | annotations.ignore, bool)
 
 
-def metrics_of(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
+def compute_metrics(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
     """The numbers of a run of `score` on the same data set and results."""
     precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
     order = [scorer.params.cat_ids.index(class_id) for class_id in dataset.classes.ids]
     precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
     counted = [p.annotations.class_ids[~counts_as_crowd(p.annotations)] for p in dataset.pictures]
-    counted_ids = _joined(counted, np.int64, ())
+    counted_ids = _concatenate(counted, np.int64, ())
     return CocoMetrics(
         stats=_twelve_numbers(precision, recall),
         classes=dataset.classes,
@@ -173,11 +173,11 @@ def _ground_truth(hotcoco: Any, dataset: Dataset) -> Any:
         [{"id": int(n), "width": p.width, "height": p.height} for n, p in zip(numbers, pictures, strict=True)],
         [{"id": i, "name": name} for i, name in zip(dataset.classes.ids, dataset.classes.names, strict=True)],
         np.repeat(numbers, counts),
-        _joined([p.annotations.class_ids for p in pictures], np.int64, ()),
-        xyxy_to_xywh(_joined([p.annotations.boxes_xyxy for p in pictures], np.float64, (4,))),
+        _concatenate([p.annotations.class_ids for p in pictures], np.int64, ()),
+        xyxy_to_xywh(_concatenate([p.annotations.boxes_xyxy for p in pictures], np.float64, (4,))),
         ids=np.arange(1, sum(counts) + 1),
-        area=_joined([p.annotations.area for p in pictures], np.float64, ()),
-        iscrowd=_joined([counts_as_crowd(p.annotations) for p in pictures], np.bool_, ()),
+        area=_concatenate([p.annotations.area for p in pictures], np.float64, ()),
+        iscrowd=_concatenate([counts_as_crowd(p.annotations) for p in pictures], np.bool_, ()),
     )
 
 
@@ -188,7 +188,7 @@ def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
             f"one result per picture is needed, empty or not: {dataset.name} has {len(dataset.pictures)} pictures, "
             f"{len(results)} results were given"
         )
-    class_ids = _joined([r.class_ids for r in results], np.int64, ())
+    class_ids = _concatenate([r.class_ids for r in results], np.int64, ())
     numbers = np.repeat(image_numbers(dataset), [len(r.class_ids) for r in results])
     unknown = ~np.isin(class_ids, np.asarray(dataset.classes.ids, np.int64))
     if unknown.any():
@@ -197,11 +197,11 @@ def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
             f"a result has class id {class_ids[at]}, which is none of the {len(dataset.classes)} of {dataset.name}: "
             f"results must carry the data set's ids; match a model's classes by name first (`evaluate` does)"
         )
-    boxes_xywh = xyxy_to_xywh(_joined([r.boxes_xyxy for r in results], np.float64, (4,)))
-    scores = _joined([r.scores for r in results], np.float64, ())
+    boxes_xywh = xyxy_to_xywh(_concatenate([r.boxes_xyxy for r in results], np.float64, (4,)))
+    scores = _concatenate([r.scores for r in results], np.float64, ())
     return np.column_stack([numbers, boxes_xywh, scores, class_ids]).astype(np.float64)
 
 
-def _joined(arrays: Sequence[NDArray[Any]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
+def _concatenate(arrays: Sequence[NDArray[Any]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
     """All arrays end to end in one dtype; zero rows of the given shape where there are none."""
     return np.concatenate([np.zeros((0, *shape), dtype), *(np.asarray(a).astype(dtype) for a in arrays)])

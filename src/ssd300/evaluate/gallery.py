@@ -18,7 +18,7 @@ RIGHT, WRONG, MISSED = 2, 5, 1  # places in draw's palette: green, vermilion, or
 LEGEND = {"right": PALETTE[RIGHT], "wrong": PALETTE[WRONG], "missed": PALETTE[MISSED]}
 
 
-def thumbnail(evaluation: Evaluation, errors: PictureErrors) -> str | None:
+def draw_thumbnail(evaluation: Evaluation, errors: PictureErrors) -> str | None:
     """The picture with its errors as a data URL of at most 40 KB; None where it cannot be read any more."""
     picture = evaluation.dataset.pictures[errors.position]
     try:

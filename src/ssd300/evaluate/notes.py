@@ -3,26 +3,26 @@
 from typing import Any
 
 
-def warnings_of(numbers: dict[str, Any]) -> list[str]:
+def list_warnings(numbers: dict[str, Any]) -> list[str]:
     """One sentence for each thing that the numbers of `report_numbers` hide."""
     data, told = numbers["dataset"], []
     if numbers["failures"]:
         told.append(
-            f"{counted(len(numbers['failures']), 'picture')} could not be read and counted as if nothing was found in "
-            f"it. First: {numbers['failures'][0]['error']}"
+            f"{format_count(len(numbers['failures']), 'picture')} could not be read and counted as if nothing was "
+            f"found in it. First: {numbers['failures'][0]['error']}"
         )
     if numbers["classes_only_in_data"]:
         told.append(f"The model does not know and never finds: {', '.join(numbers['classes_only_in_data'])}.")
     if numbers["detections_of_other_classes"]:
         told.append(
-            f"{counted(numbers['detections_of_other_classes'], 'detection')} of classes that the data set does not "
-            f"have (it lacks {len(numbers['classes_only_in_model'])} of the model's) did not count."
+            f"{format_count(numbers['detections_of_other_classes'], 'detection')} of classes that the data set "
+            f"does not have (it lacks {len(numbers['classes_only_in_model'])} of the model's) did not count."
         )
     if data["crowd_boxes"] or data["ignored_boxes"]:
         told.append(
-            f"{counted(data['crowd_boxes'], 'crowd box', 'crowd boxes')} and "
-            f"{counted(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be found any number of times or "
-            f"never; neither counts."
+            f"{format_count(data['crowd_boxes'], 'crowd box', 'crowd boxes')} and "
+            f"{format_count(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be found any number of times "
+            f"or never; neither counts."
         )
     if data["clipped_boxes"] or data["refused_boxes"]:
         told.append(
@@ -30,10 +30,12 @@ def warnings_of(numbers: dict[str, Any]) -> list[str]:
             f"and left out (`ssd300 data check` lists them)."
         )
     if data["pictures_left_out"]:
-        told.append(f"Left out by the published mode: {counted(data['pictures_left_out'], 'picture')} without boxes.")
+        told.append(
+            f"Left out by the published mode: {format_count(data['pictures_left_out'], 'picture')} without boxes."
+        )
     return told
 
 
-def counted(number: int, one: str, many: str | None = None) -> str:
+def format_count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: "1 picture", "1,200 pictures"."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -8,8 +8,8 @@ from typing import Any
 from ssd300.evaluate import figures
 from ssd300.evaluate.coco import STAT_NAMES, STAT_WORDS
 from ssd300.evaluate.diagnosis import Diagnosis
-from ssd300.evaluate.gallery import LEGEND, thumbnail
-from ssd300.evaluate.notes import counted, warnings_of
+from ssd300.evaluate.gallery import LEGEND, draw_thumbnail
+from ssd300.evaluate.notes import format_count, list_warnings
 from ssd300.evaluate.run import Evaluation
 
 ERROR_WORDS = {
@@ -91,14 +91,15 @@ def _head(numbers: dict[str, Any]) -> str:
     (ap, ap_low, ap_high), (ap50, low, high) = (
         (_number(numbers["metrics"][name]), *map(_number, numbers["interval"][name])) for name in ("AP", "AP50")
     )
-    pictures = f"{counted(data['pictures'], 'picture')} of {escape(data['name'])}"
-    warnings = "".join(f"<li>{escape(text)}</li>" for text in warnings_of(numbers))
+    pictures = f"{format_count(data['pictures'], 'picture')} of {escape(data['name'])}"
+    warnings = "".join(f"<li>{escape(text)}</li>" for text in list_warnings(numbers))
     return (
         f"<h1>ssd300 evaluate</h1>\n"
         f'<p class="answer">AP {ap} <small>95 % interval {ap_low} to {ap_high}</small><br>'
         f"AP50 {ap50} <small>{low} to {high}</small></p>\n"
-        f"<p>on {pictures}: {counted(data['boxes'], 'box', 'boxes')} that count, "
-        f"{counted(data['classes'], 'class', 'classes')}, {counted(numbers['detections'], 'detection')}.</p>\n"
+        f"<p>on {pictures}: {format_count(data['boxes'], 'box', 'boxes')} that count, "
+        f"{format_count(data['classes'], 'class', 'classes')}, "
+        f"{format_count(numbers['detections'], 'detection')}.</p>\n"
         f'<p class="soft">The intervals show how far the numbers would move with other pictures of the kind (the '
         f"pictures drawn again with replacement, {numbers['interval']['resamples']:,} times). Where classes have "
         f"few boxes AP is biased upwards: compare it only with results on the same pictures.</p>\n"
@@ -163,7 +164,7 @@ def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     key = "".join(f'<b style="background: rgb{color}"></b>{name}' for name, color in LEGEND.items())
     shown = []
     for errors in diagnosis.worst:
-        url = thumbnail(evaluation, errors)
+        url = draw_thumbnail(evaluation, errors)
         name = escape(evaluation.dataset.pictures[errors.position].file_name)
         counts = f"{len(errors.wrong)} wrong, {len(errors.missed)} missed, {len(errors.right)} right"
         image = f'<img src="{url}" alt="{name}" loading="lazy">' if url else "<p>cannot be read</p>"

@@ -103,7 +103,7 @@ def _class_rows(evaluation: Evaluation, diagnosis: Diagnosis | None) -> list[dic
         for row, curve in zip(told, diagnosis.curves, strict=True):
             row["best_threshold"] = _best(curve)
         for k, row in enumerate(told):
-            row["precision_at_recall"] = _rounded(metrics.precision[0, :, k])
+            row["precision_at_recall"] = _round(metrics.precision[0, :, k])
     return told
 
 
@@ -112,9 +112,9 @@ def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str
     metrics = evaluation.metrics
     counted = metrics.precision[:, :, metrics.boxes_of_class > 0]  # [10, 101, K]
     return {
-        "recall_points": _rounded(RECALL_POINTS),  # of every precision_at_recall; those of the classes are at IoU 0.5
+        "recall_points": _round(RECALL_POINTS),  # of every precision_at_recall; those of the classes are at IoU 0.5
         "mean_precision_at_recall": {
-            f"{iou:.2f}": _rounded(precision.mean(axis=1)) if precision.size else []
+            f"{iou:.2f}": _round(precision.mean(axis=1)) if precision.size else []
             for iou, precision in zip(IOU_THRESHOLDS, counted, strict=True)
         },
         "best_threshold": _best(diagnosis.overall),
@@ -146,7 +146,7 @@ def _bounds(interval: Interval) -> list[float | None]:
     return [_number(interval.low), _number(interval.high)]
 
 
-def _rounded(values: NDArray[np.float64]) -> list[float | None]:
+def _round(values: NDArray[np.float64]) -> list[float | None]:
     return [_number(round(value, 4)) for value in values.tolist()]
 
 

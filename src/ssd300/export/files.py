@@ -11,7 +11,15 @@ import numpy as np
 from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError, ModelError, OutputError
 from ssd300.export.onnx import OnnxOptions, build_onnx, build_tail
-from ssd300.export.verify import SHARE, TOLERANCE, Selection, Verification, comparison_pictures, verify, verify_tail
+from ssd300.export.verify import (
+    SHARE,
+    TOLERANCE,
+    Selection,
+    Verification,
+    make_comparison_pictures,
+    verify,
+    verify_tail,
+)
 from ssd300.files import publish, refuse_special, replacing, sha256_of, unwritable
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
@@ -38,7 +46,7 @@ def load_int8(path: Path) -> Int8:
     return int8
 
 
-def our_runtime(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> OpenVINORuntime:
+def make_reference(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> OpenVINORuntime:
     """What exports are compared with."""
     return OpenVINORuntime(build_graph(state, metadata, int8), metadata, "f32")
 
@@ -78,9 +86,9 @@ def export_onnx(
             )
         inside = OnnxDetections(temporary.read_bytes()) if options.nms else None
         return verify(
-            our_runtime(state, metadata, int8).infer,
+            make_reference(state, metadata, int8).infer,
             load_onnx(temporary).infer,
-            comparison_pictures(pictures),
+            make_comparison_pictures(pictures),
             against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE[kind],
             share=SHARE[kind],
@@ -129,9 +137,9 @@ def export_openvino(
         temporary = Path(folder) / path.name
         save_graph(build_graph(state, metadata, int8), temporary, half=half)
         result = verify(
-            our_runtime(state, metadata, int8).infer,
+            make_reference(state, metadata, int8).infer,
             OpenVINORuntime(*read_graph(temporary), "f32").infer,
-            comparison_pictures(pictures),
+            make_comparison_pictures(pictures),
             against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )
@@ -174,9 +182,9 @@ def export_safetensors(
         temporary = Path(folder) / path.name
         write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32", int8=int8)
         result = verify(
-            our_runtime(state, metadata).infer,
-            our_runtime(*read_checkpoint(temporary)).infer,
-            comparison_pictures(pictures),
+            make_reference(state, metadata).infer,
+            make_reference(*read_checkpoint(temporary)).infer,
+            make_comparison_pictures(pictures),
             against=AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )

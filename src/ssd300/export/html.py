@@ -22,7 +22,7 @@ from ssd300.weights.state import State
 PAGE = Path(__file__).parents[1] / "page"
 
 
-def browser_model(
+def make_browser_model(
     state: State, metadata: ModelMetadata, *, half: bool, pictures: Iterable[Any] = ()
 ) -> tuple[bytes, Verification]:
     """The ONNX file that the page's script runs, compared with the original; all default boxes leave its graph."""
@@ -42,12 +42,12 @@ def export_html(
     pictures: Iterable[Any] = (),
 ) -> Verification:
     """Write the page. half: weights stored as float16, which makes it smaller. Raises ModelError, MissingExtraError."""
-    model, verification = browser_model(state, metadata, half=half, pictures=pictures)
-    write_whole(path, page(model, metadata, runtime).encode())
+    model, verification = make_browser_model(state, metadata, half=half, pictures=pictures)
+    write_whole(path, make_page(model, metadata, runtime).encode())
     return verification
 
 
-def page(model: bytes, metadata: ModelMetadata, runtime: WebRuntime) -> str:
+def make_page(model: bytes, metadata: ModelMetadata, runtime: WebRuntime) -> str:
     """The page around an ONNX file without NMS. Its policy names its scripts by their hashes and no address at all."""
     html = (PAGE / "index.html").read_text(encoding="utf-8")
     style = (PAGE / "page.css").read_text(encoding="utf-8")

@@ -92,7 +92,7 @@ def calibrate(state: State, metadata: ModelMetadata, pictures: UInt8) -> Int8:
     return Int8.from_json(Int8(ranges, biases).to_json(), network, "the calibration")
 
 
-def convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictures: UInt8) -> dict[str, float]:
+def measure_convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictures: UInt8) -> dict[str, float]:
     """How far `outputs` moves when one convolution alone is in INT8: |moved - exact| / |exact|, by its name.
 
     Measured on the first few pictures: a graph is compiled for each convolution, which takes seconds in all.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ssd300.arrays import UInt8
-from ssd300.export.files import AGAINST, our_runtime
-from ssd300.export.verify import TOLERANCE, Verification, comparison_pictures, verify
+from ssd300.export.files import AGAINST, make_reference
+from ssd300.export.verify import TOLERANCE, Verification, make_comparison_pictures, verify
 from ssd300.files import replacing
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
@@ -65,9 +65,9 @@ def export_pt2(
         temporary.write_bytes(packed.getvalue())
         loaded = torch.export.load(io.BytesIO(temporary.read_bytes())).module()
         return verify(
-            our_runtime(state, metadata).infer,
+            make_reference(state, metadata).infer,
             lambda uint8: _run(loaded, uint8),
-            comparison_pictures(pictures),
+            make_comparison_pictures(pictures),
             against=AGAINST,
             tolerance=TOLERANCE["float32"],
         )

@@ -23,7 +23,7 @@ from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
 from ssd300.export.files import publish_graph, save_graph
-from ssd300.export.nncf_graph import calibrate, convolution_errors, import_nncf
+from ssd300.export.nncf_graph import calibrate, import_nncf, measure_convolution_errors
 from ssd300.files import refuse_special, sha256_of
 from ssd300.flow import prepare
 from ssd300.options import DetectOptions
@@ -96,8 +96,8 @@ def quantize(
     MissingExtraError; ModelError where the model cannot be used, or loses too much, and then nothing is written.
     """
     model = resolve(os.fspath(model), detector=True)
-    out = _place(model) if out is None else Path(out)
-    data, val = _both_sets(data, val, seed)
+    out = _choose_place(model) if out is None else Path(out)
+    data, val = _load_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
     import_nncf()  # a missing package is told before minutes of detecting
     state, metadata = load_weights(model)
@@ -105,10 +105,10 @@ def quantize(
     exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)
     if exact.metrics.ap < 0:
         raise DatasetError(f"{val.name} has no boxes to measure AP with: give --val pictures with boxes of the classes")
-    pictures = calibration_pictures(data, subset, seed)
+    pictures = read_calibration_pictures(data, subset, seed)
     say(f"Calibrating on {len(pictures)} pictures of {data.name}.")
     layers = len(convolution_sizes(architecture(metadata.backbone, metadata.num_classes)))
-    for int8 in _attempts(state, metadata, pictures, layers):
+    for int8 in _try_with_fewer_layers(state, metadata, pictures, layers):
         say(f"Measuring in INT8, {len(int8.kept_float)} of {layers} layers in float.")
         rounded = _measure(build_graph(state, metadata, int8), metadata, val, threads, progress)
         drop = exact.metrics.ap - rounded.metrics.ap
@@ -122,13 +122,13 @@ def quantize(
             "more pictures of the kind that the model will see, or allow more with --max-ap-drop"
         )
     calibration = {"dataset": data.name, "pictures": len(pictures), "seed": seed}
-    described = _described(metadata, exact, rounded, int8.kept_float, calibration, max_ap_drop)
+    described = _describe(metadata, exact, rounded, int8.kept_float, calibration, max_ap_drop)
     _write(model, state, described, int8, rounded, out)
     difference = compare(exact, rounded)
     return Quantization(out, exact, rounded, difference, layers, int8.kept_float, len(pictures))
 
 
-def _both_sets(
+def _load_sets(
     data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
 ) -> tuple[Dataset, Dataset]:
     """The pictures to calibrate on, whose boxes are not used, and those to measure on."""
@@ -148,11 +148,11 @@ def _both_sets(
     )
 
 
-def _attempts(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:
+def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:
     """More and more layers in float: none, the one that hurts most, then twice as many each time."""
     int8 = calibrate(state, metadata, pictures)
     yield int8
-    errors = convolution_errors(state, metadata, int8, pictures)
+    errors = measure_convolution_errors(state, metadata, int8, pictures)
     worst = sorted(errors, key=lambda name: (-errors[name], name))
     number = 1
     while number <= MOST_FLOAT * layers:
@@ -160,12 +160,12 @@ def _attempts(state: State, metadata: ModelMetadata, pictures: UInt8, layers: in
         number *= 2
 
 
-def _place(model: Path) -> Path:
+def _choose_place(model: Path) -> Path:
     """Where the INT8 form of a model belongs: into the model itself if that can hold it."""
     return model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
 
 
-def calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
+def read_calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
     """`subset` pictures of a data set, drawn with a seed, as the network sees them [N, 300, 300, 3]."""
     drawn = np.random.default_rng(seed).permutation(len(data))[:subset]
     return np.stack([prepare(data.pictures[i], DetectOptions()).pixels for i in sorted(drawn.tolist())])
@@ -206,7 +206,7 @@ def _measure(
     return evaluate(Detector(runtime), val, progress=progress)
 
 
-def _described(
+def _describe(
     metadata: ModelMetadata,
     exact: Evaluation,
     rounded: Evaluation,

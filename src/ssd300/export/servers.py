@@ -55,16 +55,16 @@ def export_server(
             result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
             (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
             if server == "triton":
-                (model / "config.pbtxt").write_text(triton_config(metadata, options), "utf-8")
+                (model / "config.pbtxt").write_text(make_triton_config(metadata, options), "utf-8")
             else:
-                (whole / "config.json").write_text(ovms_config(), "utf-8")
+                (whole / "config.json").write_text(make_ovms_config(), "utf-8")
             os.replace(whole, folder)
     except OSError as error:
         raise unwritable(folder, error) from error
     return result
 
 
-def triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
+def make_triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
     """The text of config.pbtxt: Triton's `ModelConfig`. With an open batch the first dimension is Triton's own."""
     count, batched = options.max_detections, options.dynamic_batch
     first = [] if batched else [1]
@@ -91,6 +91,6 @@ def _tensor(role: str, name: str, kind: str, dims: list[int], more: str = "") ->
     return f'{role} [ {{ name: "{name}" data_type: TYPE_{kind} dims: {dims}{more} }} ]'
 
 
-def ovms_config() -> str:
+def make_ovms_config() -> str:
     """The text of config.json. OVMS sees the folder as /models, as its documentation mounts it."""
     return json.dumps({"model_config_list": [{"config": {"name": _NAME, "base_path": f"/models/{_NAME}"}}]}, indent=1)

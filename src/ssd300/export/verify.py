@@ -50,7 +50,7 @@ class Verification:
         )
 
 
-def comparison_pictures(more: Iterable[Any] = ()) -> UInt8:
+def make_comparison_pictures(more: Iterable[Any] = ()) -> UInt8:
     """Pictures [B, 300, 300, 3] to compare on: seeded blocks and noise, the photographs of a clone, and `more`."""
     draw = np.random.default_rng(20061)
     blocks = draw.integers(0, 256, (12, 12, 3)).repeat(25, 0).repeat(25, 1)

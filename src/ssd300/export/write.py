@@ -50,7 +50,7 @@ def export(
     Raises ArgumentError, ModelError, OutputError, DownloadError, MissingExtraError.
     """
     out = Path(out)
-    format = chosen_format(out, format)
+    format = choose_format(out, format)
     given = {name: value for name, value in options.items() if value is not None}
     _check(format, given)
     source = resolve(model, detector=True)
@@ -59,7 +59,7 @@ def export(
     return _write(format, source, out, given, pictures)
 
 
-def chosen_format(out: Path, format: str | None) -> str:
+def choose_format(out: Path, format: str | None) -> str:
     """The format to write, by the extension of `out`. Raises ArgumentError where the two do not go together."""
     if format is not None and format not in _FORMATS:
         raise unknown_name("format", format, _FORMATS)
@@ -93,7 +93,7 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
     state, metadata = load_source(source)
     if format == "safetensors":
         if classes := given.pop("classes", None):
-            metadata = replace(metadata, classes=_renamed(source, metadata.classes, classes))
+            metadata = replace(metadata, classes=_rename_classes(source, metadata.classes, classes))
         int8 = read_int8(source) if source.suffix.lower() == ".safetensors" else None
         return export_safetensors(state, metadata, out, int8=int8, pictures=pictures, **given)
     int8 = load_int8(source) if given.pop("int8", False) else None
@@ -119,7 +119,7 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
     return export_server(state, metadata, out, format, OnnxOptions(**given), int8=int8, pictures=pictures)
 
 
-def _renamed(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
+def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
     """Other names for the same classes: a list, or as text names with commas between or a file with one per line."""
     names = _class_names(given) if isinstance(given, str) else list(given)
     if len(names) != len(classes):

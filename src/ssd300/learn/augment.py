@@ -115,7 +115,7 @@ def augmentation(draw: Draw) -> Augmentation:
 
     def augment(sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
         plan = draw(sample.boxes_xyxy, rng, size)
-        return replace(moved(sample, plan, size), picture=pixels(sample.picture, plan, size))
+        return replace(move_boxes(sample, plan, size), picture=apply_plan(sample.picture, plan, size))
 
     return augment
 
@@ -123,7 +123,7 @@ def augmentation(draw: Draw) -> Augmentation:
 AUGMENTS: dict[str, Augmentation] = {name: augmentation(draw) for name, draw in DRAWS.items()}
 
 
-def moved(sample: Sample, plan: Plan, size: int) -> Sample:
+def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:
     """The sample with its boxes where the plan takes them: those with their center outside the window go.
 
     The picture stays as it is.
@@ -145,7 +145,7 @@ def moved(sample: Sample, plan: Plan, size: int) -> Sample:
     return sample.with_boxes(seen, boxes_xyxy)
 
 
-def pixels(rgb: UInt8, plan: Plan, size: int) -> UInt8:
+def apply_plan(rgb: UInt8, plan: Plan, size: int) -> UInt8:
     """The picture [H, W, 3] as the plan shows it, [size, size, 3]."""
     height, width = rgb.shape[:2]
     window = tuple((plan.window_xyxy * np.array([width, height, width, height], np.float32)).tolist())
@@ -157,7 +157,7 @@ def pixels(rgb: UInt8, plan: Plan, size: int) -> UInt8:
         out = resize_to_network(rgb, size=size, window_xyxy=window)
     if plan.flipped:
         out = np.ascontiguousarray(out[:, ::-1])
-    return colored(out, plan.color) if plan.color else out
+    return recolor(out, plan.color) if plan.color else out
 
 
 def crop_window(boxes_xyxy: Float32, rng: np.random.Generator, *, every_box: bool) -> Float32:
@@ -208,7 +208,7 @@ def draw_color(rng: np.random.Generator) -> ColorChange:
     return ColorChange(matrix, rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST))
 
 
-def colored(picture: UInt8, color: ColorChange) -> UInt8:
+def recolor(picture: UInt8, color: ColorChange) -> UInt8:
     """The picture in other colors; uint8 after the matrix and after the rest, as published."""
     levels = color.brightness * (128 + color.contrast * (np.arange(256) - 128.0))
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)

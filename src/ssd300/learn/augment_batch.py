@@ -19,7 +19,7 @@ MOST_PIXELS = 640  # a side of what is sent to the device; larger pictures are m
 STEP = 64  # sides of a batch are padded to a multiple of this
 
 
-def fitted(rgb: UInt8) -> UInt8:
+def limit_size(rgb: UInt8) -> UInt8:
     """The picture with no side above MOST_PIXELS."""
     longer = max(rgb.shape[:2])
     if longer <= MOST_PIXELS:
@@ -28,7 +28,7 @@ def fitted(rgb: UInt8) -> UInt8:
     return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def stacked(pictures: Sequence[UInt8]) -> UInt8:
+def stack_padded(pictures: Sequence[UInt8]) -> UInt8:
     """Pictures of different sizes in the upper left corners of one array [B, H, W, 3]."""
     height, width = (-(-max(p.shape[axis] for p in pictures) // STEP) * STEP for axis in (0, 1))
     out = np.zeros((len(pictures), height, width, 3), np.uint8)
@@ -37,7 +37,7 @@ def stacked(pictures: Sequence[UInt8]) -> UInt8:
     return out
 
 
-def packed(plans: Sequence[Plan], sizes_hw: Sequence[tuple[int, int]], size: int) -> Float32:
+def pack_plans(plans: Sequence[Plan], sizes_hw: Sequence[tuple[int, int]], size: int) -> Float32:
     """Plans as numbers [B, 21]: window xyxy and size (w, h) in pixels, place, flipped, matrix, brightness, contrast."""
     rows = []
     for plan, (height, width) in zip(plans, sizes_hw, strict=True):

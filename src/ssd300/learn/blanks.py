@@ -13,7 +13,7 @@ Maker = Callable[[UInt8, np.random.Generator], Float64]
 _EDGES = (0, 16, 20, 64, 128, 200, 235, 255)  # black, white, the grays of video signals and of empty frames
 
 
-def blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
+def make_blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
     """A picture [size, size, 3] without any object, one of MAKERS by chance; blurred frames are made of `sample`."""
     make = MAKERS[rng.integers(len(MAKERS))]
     small = np.asarray(Image.fromarray(sample.picture).resize((size, size)))
@@ -38,7 +38,7 @@ def gradient(rgb: UInt8, rng: np.random.Generator) -> Float64:
     else:
         way = np.hypot(x - rng.random(), y - rng.random()) / rng.uniform(0.3, 1.4)
     way = (way - way.min()) / max(float(np.ptp(way)), 1e-9)
-    return _mixed(way, rng)
+    return _mix(way, rng)
 
 
 def noise(rgb: UInt8, rng: np.random.Generator) -> Float64:
@@ -61,7 +61,7 @@ def texture(rgb: UInt8, rng: np.random.Generator) -> Float64:
         way = np.maximum(way, np.sin(waves[1] * (np.sin(angle) * x - np.cos(angle) * y)))
     if rng.random() < 0.5:
         way = np.sign(way)
-    return _mixed((way + 1) / 2, rng)
+    return _mix((way + 1) / 2, rng)
 
 
 def blurred(rgb: UInt8, rng: np.random.Generator) -> Float64:
@@ -84,7 +84,7 @@ def _grid(rgb: UInt8) -> tuple[Float64, Float64]:
     return x, y
 
 
-def _mixed(way: Float64, rng: np.random.Generator) -> Float64:
+def _mix(way: Float64, rng: np.random.Generator) -> Float64:
     """Two colors by their share [H, W] -> [H, W, 3]."""
     one, other = rng.uniform(0, 255, (2, 3))
     return np.asarray(one + (other - one) * way[..., None])

@@ -68,7 +68,7 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device_name(device)
     if kind == "cuda":
         kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    chosen = checked_device(kind)
+    chosen = check_device(kind)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -78,7 +78,7 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
 
 
-def checked_device(name: str) -> torch.device:
+def check_device(name: str) -> torch.device:
     """The device of this name, as `device_name` spells it. Raises ArgumentError where it is not there."""
     device = torch.device(device_name(name))
     if device.type == "cuda" and not torch.cuda.is_available():

@@ -81,7 +81,7 @@ class Display:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
         self.task = self.bar.add_task("training", total=1.0, words="")
-        self.board: Any = _board(out) if shown and tensorboard else None
+        self.board: Any = _open_board(out) if shown and tensorboard else None
         self.last_line = -LINE_SECONDS
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class Display:
         box, label = losses.recent.values()
         words = (
             f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s, "
-            f"{duration(left)} left"
+            f"{format_duration(left)} left"
         )
         done = max(position.step / total, min(1.0, position.time_share(limit)))
         self.bar.update(self.task, completed=done, words=words, description=f"epoch {position.epoch + 1}/{self.epochs}")
@@ -138,10 +138,10 @@ class Display:
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time in words.
 
-    >>> duration(40), duration(725), duration(3900)
+    >>> format_duration(40), duration(725), duration(3900)
     ('40 s', '12 min', '1 h 05 min')
     """
     if seconds < 90:
@@ -150,7 +150,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _board(out: Path) -> Any:
+def _open_board(out: Path) -> Any:
     """A writer of TensorBoard's files, without TensorFlow or TensorBoard."""
     try:
         from tensorboardX import SummaryWriter

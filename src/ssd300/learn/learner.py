@@ -133,7 +133,7 @@ class Learner:
         return position
 
 
-def conditions_of(
+def describe_conditions(
     network: SSD300, origin: Origin, data: Dataset, val: Dataset | None, pictures_per_step: int
 ) -> dict[str, str]:
     """What a run's steps and numbers depend on beside the recipe, in words."""

@@ -20,9 +20,9 @@ from torch.utils.data import Dataset as TorchDataset
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.errors import SSD300Error, TrainingError
 from ssd300.labels import ClassList
-from ssd300.learn.augment import DRAWS, Plan, Sample, moved, pixels
-from ssd300.learn.augment_batch import augment_batch, fitted, packed, stacked
-from ssd300.learn.blanks import blank
+from ssd300.learn.augment import DRAWS, Plan, Sample, apply_plan, move_boxes
+from ssd300.learn.augment_batch import augment_batch, limit_size, pack_plans, stack_padded
+from ssd300.learn.blanks import make_blank
 from ssd300.learn.losses import Truths
 from ssd300.learn.recipe import Recipe
 from ssd300.priors import IMAGE_SIZE
@@ -92,12 +92,12 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
         if recipe.blank_share:
             rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # apart from the draws of the augmentation
             if rng.random() < recipe.blank_share:
-                return TrainingItem(blank(sample, rng, size), name, size, Plan() if on_device else None)
+                return TrainingItem(make_blank(sample, rng, size), name, size, Plan() if on_device else None)
         plan = DRAWS[recipe.augment](sample.boxes_xyxy, np.random.default_rng([recipe.seed, epoch, index]), size)
-        sample = moved(sample, plan, size)
+        sample = move_boxes(sample, plan, size)
         if on_device:
-            return TrainingItem(replace(sample, picture=fitted(sample.picture)), name, size, plan)
-        return TrainingItem(replace(sample, picture=pixels(sample.picture, plan, size)), name, size)
+            return TrainingItem(replace(sample, picture=limit_size(sample.picture)), name, size, plan)
+        return TrainingItem(replace(sample, picture=apply_plan(sample.picture, plan, size)), name, size)
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
@@ -161,8 +161,8 @@ def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:
     plans = [item.plan for item in good if item.plan]
     if not plans:
         return Batch(torch.from_numpy(np.stack(arrays)), truths, names, size)
-    numbers = packed(plans, [array.shape[:2] for array in arrays], size)
-    return Batch(torch.from_numpy(stacked(arrays)), truths, names, size, torch.from_numpy(numbers))
+    numbers = pack_plans(plans, [array.shape[:2] for array in arrays], size)
+    return Batch(torch.from_numpy(stack_padded(arrays)), truths, names, size, torch.from_numpy(numbers))
 
 
 class ReaderLostError(TrainingError):

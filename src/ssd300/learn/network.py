@@ -165,7 +165,7 @@ def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) 
     cells = live.nonzero(as_tuple=True)  # image, row, column: [L] each
     grad_cells = torch.cat([grad.permute(0, 2, 3, 1)[cells] for grad in grads], 1)  # [L, O]
     # Filled up with cells whose gradient is zero: memory of a new size at every step would be taken beside the old.
-    extra = _filled(len(grad_cells)) - len(grad_cells)
+    extra = _round_up(len(grad_cells)) - len(grad_cells)
     cells, grad_cells = tuple(F.pad(index, (0, extra)) for index in cells), F.pad(grad_cells, (0, 0, 0, extra))
     rows = _neighbors(cells, height, width, k)  # [L * k * k] of x as [B * F * F, C]
     matrix = kernel.permute(0, 2, 3, 1).reshape(out_channels, -1)  # [O, k * k * C]
@@ -180,7 +180,7 @@ def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) 
     return grad_x.reshape(batch, height, width, channels).permute(0, 3, 1, 2), grad_kernel, grad_cells.sum(0)
 
 
-def _filled(count: int) -> int:
+def _round_up(count: int) -> int:
     """The next of a few sizes: at most an eighth more, and a multiple of 64.
 
     >>> [_filled(n) for n in (0, 1, 64, 1000, 1025)]

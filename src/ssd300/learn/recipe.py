@@ -19,10 +19,10 @@ def setting(default: Any, effect: str, low: float | None = None, high: float | N
     return field(default=default, metadata={"effect": effect, "low": low, "high": high})
 
 
-def limits(kind: Any, low: float | None, high: float | None) -> str:
+def describe_limits(kind: Any, low: float | None, high: float | None) -> str:
     """The values that a setting takes, in words.
 
-    >>> limits(int, 1, None)
+    >>> describe_limits(int, 1, None)
     '1 or more'
     """
     if get_origin(kind) is Literal:
@@ -48,7 +48,7 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
             or (high is not None and not number <= high)
         ):
             words = {bool: "", int: "a whole number, "}.get(kind, "a number, ")
-            raise ArgumentError(f"{name} is {value!r}: expected {words}{limits(kind, low, high)}")
+            raise ArgumentError(f"{name} is {value!r}: expected {words}{describe_limits(kind, low, high)}")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.run import BEST, Position, write_results
-from ssd300.learn.start import Origin, noted
+from ssd300.learn.start import Origin, summarize_notes
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.torch import TorchRuntime
@@ -143,7 +143,7 @@ def write_best(out: Path, learner: Learner, position: Position, metadata: ModelM
     write_checkpoint(out / BEST, arrays, replace(metadata, training=(metadata.training or {}) | done))
 
 
-def described(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
+def describe_model(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
     """What `best.safetensors` says of itself."""
     training: dict[str, Any] = {"data": data.name, "start": origin.words, "recipe": recipe.to_dict()}
     if origin.licence:
@@ -151,7 +151,7 @@ def described(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) ->
     return ModelMetadata(network.backbone, data.classes, training=training, parent_sha256=origin.sha256)
 
 
-def all_settings(
+def collect_settings(
     recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: Origin, compute: Compute
 ) -> dict[str, Any]:
     """What recipe.json says."""
@@ -162,7 +162,7 @@ def all_settings(
         "start": origin.words,
         "data": data.summary(),
         "val": val.summary() if val else None,
-        "notes": {"data": noted(data), "val": noted(val)},
+        "notes": {"data": summarize_notes(data), "val": summarize_notes(val)},
         "device": str(compute.device),
         "precision": compute.precision,
         "processes": compute.world,

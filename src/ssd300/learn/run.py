@@ -87,7 +87,7 @@ def numbered_folder(parent: Path) -> Path:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Make the folder and hold it for this process. Raises TrainingError where another one trains in it."""
     path = folder / LOCK
     try:

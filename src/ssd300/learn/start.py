@@ -35,7 +35,7 @@ class Origin:
     licence: str | None = None
 
 
-def starting_network(
+def make_starting_network(
     backbone: str, classes: ClassList, start: str | Path | None, background_prior: float = 0.0
 ) -> tuple[SSD300, Origin]:
     """A network with its first weights, and where they came from.
@@ -60,7 +60,7 @@ def starting_network(
         return network, Origin("random weights")
     path = catalog.resolve(f"imagenet-{backbone}" if start == "imagenet" else start)
     if is_backbone_file(path):
-        network.load_state_dict(merged(network, read_backbone(path, backbone)))
+        network.load_state_dict(replace_tensors(network, read_backbone(path, backbone)))
         return network, Origin(f"the ImageNet trunk {path.name}", sha256_of(path))
     state, metadata = catalog.load_weights(path)
     if metadata.backbone != backbone:
@@ -70,14 +70,14 @@ def starting_network(
         )
     kept = copy_head_rows(network, state, metadata.classes, classes, background_prior)
     trunk = {k: v for k, v in state.items() if not k.startswith("conf.")}
-    network.load_state_dict(merged(network, trunk))
-    return network, Origin(f"{path.name} ({shared_words(kept, classes)})", sha256_of(path), metadata.licence)
+    network.load_state_dict(replace_tensors(network, trunk))
+    return network, Origin(f"{path.name} ({describe_shared(kept, classes)})", sha256_of(path), metadata.licence)
 
 
-def shared_words(kept: list[str], classes: ClassList) -> str:
+def describe_shared(kept: list[str], classes: ClassList) -> str:
     """Which class rows were copied.
 
-    >>> shared_words(["cat"], ClassList.from_names(["cat", "zorp"]))
+    >>> describe_shared(["cat"], ClassList.from_names(["cat", "zorp"]))
     '1 of 2 classes by name: cat'
     """
     if not kept or len(kept) == len(classes):
@@ -85,7 +85,7 @@ def shared_words(kept: list[str], classes: ClassList) -> str:
     return f"{len(kept)} of {len(classes)} classes by name: {', '.join(kept)}"
 
 
-def merged(network: SSD300, arrays: State) -> dict[str, Tensor]:
+def replace_tensors(network: SSD300, arrays: State) -> dict[str, Tensor]:
     """The network's state with some of its tensors replaced."""
     given = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in arrays.items()}
     return network.state_dict() | given
@@ -137,7 +137,7 @@ def prior_margin(probability: float, classes: int) -> float:
     return float(np.log(probability / (1 - probability) * classes))
 
 
-def training_data(
+def load_training_sets(
     data: Dataset | str | Path | Sequence[str | Path],
     val: Dataset | str | Path | None,
     seed: int,
@@ -174,14 +174,14 @@ def check_counts(least: int, **counts: int) -> None:
             raise ArgumentError(f"{name} is {value}: expected {least} or more")
 
 
-def checked_limit(minutes: float | None) -> float | None:
+def limit_in_seconds(minutes: float | None) -> float | None:
     """The time limit in seconds."""
     if minutes is not None and not minutes > 0:
         raise ArgumentError(f"time_limit is {minutes}: expected minutes, more than 0")
     return None if minutes is None else 60 * minutes
 
 
-def given_folder(out: str | Path | None) -> Path:
+def folder_to_resume(out: str | Path | None) -> Path:
     """The folder of the run to resume."""
     if out is None:
         raise ArgumentError("resume needs out: the folder of the run to go on with")
@@ -198,7 +198,7 @@ def check_usable(data: Dataset, val: Dataset | None) -> None:
         raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
 
 
-def noted(dataset: Dataset | None) -> dict[str, Any]:
+def summarize_notes(dataset: Dataset | None) -> dict[str, Any]:
     """What reading a data set met: how many cases of each kind, and the first ones in words."""
     notes = dataset.notes if dataset else ()
     counts = Counter(f"{note.kind} ({note.action})" for note in notes)

@@ -21,17 +21,17 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
-from ssd300.learn.learner import Learner, conditions_of, make_learner
+from ssd300.learn.learner import Learner, describe_conditions, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
-from ssd300.learn.report import all_settings, described, draw_curves, finish_epoch, write_best
+from ssd300.learn.report import collect_settings, describe_model, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
     Position,
     load_state,
-    locked,
+    lock_folder,
     numbered_folder,
     refuse_used,
     remove_unfinished,
@@ -39,7 +39,14 @@ from ssd300.learn.run import (
     stop_signals,
     write_recipe,
 )
-from ssd300.learn.start import check_counts, check_names, checked_limit, given_folder, starting_network, training_data
+from ssd300.learn.start import (
+    check_counts,
+    check_names,
+    folder_to_resume,
+    limit_in_seconds,
+    load_training_sets,
+    make_starting_network,
+)
 from ssd300.runtime.torch import channel_scale, normalize
 
 _RUNS = Path("runs/train")
@@ -98,17 +105,17 @@ def train(
     began = time.monotonic()
     check_counts(0, workers=workers or 0, patience=patience)
     check_counts(1, validate_every=validate_every, log_every=log_every)
-    limit = checked_limit(time_limit)
+    limit = limit_in_seconds(time_limit)
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
-    data, val, said = training_data(data, val, recipe.seed, allow_lost=allow_lost)
+    data, val, said = load_training_sets(data, val, recipe.seed, allow_lost=allow_lost)
     if not resume and out is not None:
         refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
 
-    network, origin = starting_network(backbone, data.classes, start, recipe.background_prior)
+    network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
     learner = make_learner(network, recipe, compute)
     batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
@@ -116,11 +123,11 @@ def train(
         recipe, run_share(recipe, epoch * steps_per_epoch + step // recipe.accumulate, steps_per_epoch, time_share)
     )
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
-    conditions = conditions_of(network, origin, data, val, pictures_per_step)
+    conditions = describe_conditions(network, origin, data, val, pictures_per_step)
     position = Position(conditions=conditions)
     if resume:
-        position = learner.load(load_state(given_folder(out)), conditions)
-    metadata = described(network, data, recipe, origin)
+        position = learner.load(load_state(folder_to_resume(out)), conditions)
+    metadata = describe_model(network, data, recipe, origin)
     if out is None:
         out = numbered_folder(_RUNS) if compute.rank == 0 else _RUNS
     out, earlier = Path(out), position.wall
@@ -128,14 +135,14 @@ def train(
     pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
     loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
-    model = for_steps(network, compute, compiled)
+    model = prepare_for_steps(network, compute, compiled)
     if compute.world > 1:
         model = DistributedDataParallel(model)
         model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
 
     memory, time_share = FreedMemory(), position.time_share(limit)
     with (
-        locked(out) if compute.rank == 0 else nullcontext(),
+        lock_folder(out) if compute.rank == 0 else nullcontext(),
         stop_signals() as stopped,
         Display(recipe.epochs, steps_per_epoch, out, shown=compute.rank == 0, tensorboard=tensorboard) as show,
     ):
@@ -143,7 +150,7 @@ def train(
             remove_unfinished(out)
         elif compute.rank == 0:
             refuse_used(out)
-            write_recipe(out, all_settings(recipe, data, val, backbone, origin, compute) | {"said": said})
+            write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": said})
         for sentence in said:
             show.note(sentence)
         show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
@@ -154,7 +161,7 @@ def train(
             losses = show.start_epoch(position, compute)
             tick = saved = time.monotonic()
             try:
-                for group in in_groups(batches_of(loader), recipe.accumulate):
+                for group in group_batches(batches_of(loader), recipe.accumulate):
                     lr = learning_rate(recipe, position.step, steps_per_epoch, pictures_per_step, time_share)
                     for batch in group:
                         waits = compute.world > 1 and batch is not group[-1]  # gradients meet at a step's last batch
@@ -226,7 +233,7 @@ def save_now(out: Path, learner: Learner, position: Position, losses: LossMeter)
     save_state(out, learner.state(position))
 
 
-def for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
+def prepare_for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
     """The network as the steps call it: itself, or compiled for a GPU."""
     if not compiled:
         return network
@@ -236,7 +243,7 @@ def for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
     return network
 
 
-def in_groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+def group_batches(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """Lists of `size` batches; the last may be shorter."""
     while group := list(islice(batches, size)):
         yield group

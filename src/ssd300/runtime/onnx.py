@@ -75,7 +75,7 @@ class OnnxRuntime:
 
     def _infer_one(self, pictures: UInt8, score_threshold: float) -> Candidates:
         fed = pictures if self._uint8 else pictures.transpose(0, 3, 1, 2) / np.float32(255)
-        with _explained("onnxruntime cannot run the model"):
+        with _explain_errors("onnxruntime cannot run the model"):
             locs, logits = self._session.run(HEADS, {self._input: np.ascontiguousarray(fed)})
         expected = [(1, 4, NUM_PRIORS), (1, self.metadata.num_classes, NUM_PRIORS)]
         if [locs.shape, logits.shape] != expected:
@@ -101,12 +101,12 @@ def open_session(model: bytes, threads: int) -> Any:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # its errors are raised too; stderr is the user's
-    with _explained("onnxruntime cannot load the model"):
+    with _explain_errors("onnxruntime cannot load the model"):
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explain_errors(what: str) -> Iterator[None]:
     """onnxruntime's exceptions, which share no base class of their own, as ModelError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 

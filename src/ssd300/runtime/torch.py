@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ssd300.architecture import MEAN, STD
 from ssd300.arrays import UInt8
 from ssd300.errors import ArgumentError
-from ssd300.learn.device import autocast, checked_device, choose_precision
+from ssd300.learn.device import autocast, check_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
 from ssd300.postprocess import candidates
 from ssd300.runtime.base import Candidates, check_batch, check_process
@@ -80,9 +80,9 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _usable(name: str) -> torch.device:
+def _check_usable(name: str) -> torch.device:
     """A device on which this torch can compute. Raises ArgumentError."""
-    device = checked_device(name)
+    device = check_device(name)
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
@@ -117,7 +117,7 @@ class TorchRuntime:
         self._pid = os.getpid()
         _set_threads(threads)
         self.metadata, self.threads = metadata, torch.get_num_threads()
-        self.device = _usable(device)
+        self.device = _check_usable(device)
         self.precision = choose_precision(self.device, precision)
         self.reason = f"the fastest of this {self.device.type}" if precision == "auto" else "as asked for"
         self.batch_size = GPU_BATCH if self.device.type != "cpu" else 1

@@ -15,9 +15,9 @@ from ssd300.learn.losses.truths import (
     Priors,
     Truths,
     box_areas,
+    get_priors,
     intersection,
     pair_iou,
-    priors_on,
     weighted_entropy,
 )
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
@@ -52,7 +52,7 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
     prediction, times (total variation distance of the two) ** 1.5: a prior that is right already counts little, and a
     background prior that is surer than 1 - EASY not at all.
     """
-    priors, boxes = priors_on(locs.device, image_size), truths.objects
+    priors, boxes = get_priors(locs.device, image_size), truths.objects
     offsets = locs.float().transpose(1, 2)  # [B, P, 4]
     with torch.no_grad():
         log_p = logits.log_softmax(1, dtype=torch.float32)  # [B, K, P]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssd300.learn.losses.truths import Boxes, Priors, Truths, pair_iou, priors_on, weighted_entropy
+from ssd300.learn.losses.truths import Boxes, Priors, Truths, get_priors, pair_iou, weighted_entropy
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
 IGNORED = -1  # the label of a prior that is neither object nor background
@@ -16,7 +16,7 @@ NEGATIVES_PER_POSITIVE = 3
 
 def multibox_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int = IMAGE_SIZE) -> tuple[Tensor, Tensor]:
     """(box loss, class loss) of locs [B, 4, P] and logits [B, K, P]."""
-    priors = priors_on(locs.device, image_size)
+    priors = get_priors(locs.device, image_size)
     with torch.no_grad():
         boxes_cxcywh, labels = match(truths.objects, truths.pictures, priors)
         labels = torch.where((labels == 0) & truths.left_out(priors), IGNORED, labels)

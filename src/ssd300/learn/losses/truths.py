@@ -53,7 +53,7 @@ class Truths:
         rows = np.concatenate(parts) if parts else np.zeros((0, 6), np.float32)
         doubtful = np.concatenate([s.doubtful for s in samples]) if parts else np.zeros(0, bool)
         crowd = np.concatenate([s.crowd for s in samples]) if parts else np.zeros(0, bool)
-        kinds = [_padded(rows[mask]) for mask in (~doubtful & ~crowd, doubtful, crowd)]
+        kinds = [_pad(rows[mask]) for mask in (~doubtful & ~crowd, doubtful, crowd)]
         objects, doubts, crowds = (len(kind) for kind in kinds)
         return cls(torch.from_numpy(np.concatenate(kinds)), (objects, doubts, crowds), len(samples))
 
@@ -85,7 +85,7 @@ class Truths:
         return Boxes(rows[:, :4], rows[:, 4].long(), rows[:, 5].long())
 
 
-def _padded(rows: np.ndarray) -> np.ndarray:
+def _pad(rows: np.ndarray) -> np.ndarray:
     """The rows, and rows of zeros up to the next multiple of ROWS; none stay none."""
     return np.pad(rows, ((0, -len(rows) % PADDED_ROWS), (0, 0)))
 
@@ -102,7 +102,7 @@ class Priors:
 
 
 @lru_cache(maxsize=16)
-def priors_on(device: torch.device, image_size: int = IMAGE_SIZE) -> Priors:
+def get_priors(device: torch.device, image_size: int = IMAGE_SIZE) -> Priors:
     """The default boxes of pictures of `image_size` pixels a side."""
     arrays = default_boxes(image_size), default_boxes_xyxy(image_size)
     return Priors(*(torch.from_numpy(array).to(device) for array in arrays))
