@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError
+from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError, flow
 from ssd300.boxes import clip, iou
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.evaluate.run import evaluate
 from ssd300.flow import finish, prepare
+from ssd300.images import decode as decode_module
+from ssd300.images import resize
+from ssd300.images.budget import PixelBudget
 from ssd300.labels import COCO
 from ssd300.options import DetectKeywords, DetectOptions
 from ssd300.weights.metadata import ModelMetadata
@@ -257,3 +260,24 @@ def test_a_detector_says_what_it_is() -> None:
     with pytest.raises(ArgumentError, match="expected the name of a model, its file or a Runtime, got int"):
         Detector(5)
     assert isinstance(Detector(FakeRuntime(1)).detect(plain(0)), Detections)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_pixels_that_are_kept_count_as_in_flight_until_they_are_drawn(batch_size, tmp_path, monkeypatch) -> None:
+    """Side by side they are held within the budget; what waits for a batch is small, or read again."""
+    budget = PixelBudget(1)
+    for module in (decode_module, resize, flow):
+        monkeypatch.setattr(module, "IN_FLIGHT", budget)
+    monkeypatch.setattr(flow, "WAITING_PIXELS", 60 * 80)
+    for name, size_hw in (("small", (60, 80)), ("large", (61, 80))):
+        Image.fromarray(plain(1, size_hw)).save(tmp_path / f"{name}.png")
+    sources = [tmp_path / "small.png", tmp_path / "large.png", (tmp_path / "large.png").read_bytes()] * 3
+
+    def seen(found):
+        assert found.draw().size == (80, found.image_size_hw[0])
+        return budget.taken, isinstance(found.picture, np.ndarray)
+
+    answers = list(Detector(FakeRuntime(batch_size)).map(seen, sources, keep_pixels=True))
+    one_by_one = [(60 * 80, True), (61 * 80, True), (61 * 80, True)]
+    assert answers == (one_by_one if batch_size == 1 else [(0, True), (0, False), (0, False)]) * 3
+    assert budget.taken == 0

@@ -9,7 +9,7 @@ finish(candidates, ...)  -> Detections in pixels of the original picture
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from typing import Any, Literal, TypeVar
@@ -21,10 +21,12 @@ from ssd300.arrays import UInt8
 from ssd300.detections import Detections
 from ssd300.errors import DatasetError, DownloadError, ImageError, ModelError, SSD300Error
 from ssd300.images.arrays import is_tensor
+from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import DecodeMode
 from ssd300.images.resize import load_for_network, resize_to_network
 from ssd300.images.source import Source, name_of, read_bytes, read_picture
 from ssd300.labels import ClassList
+from ssd300.limits import WAITING_PIXELS
 from ssd300.options import DetectOptions
 from ssd300.pipeline import in_order
 from ssd300.postprocess import select
@@ -214,13 +216,15 @@ def detect_each(
 
     def one(numbered: tuple[int, Any]) -> Answer | Failure:
         number, source = numbered
-        try:
-            found = detect_one(runtime_of(number), source, options)
-        except SOURCE_ERRORS as error:
-            if on_error == "raise":
-                raise
-            return Failure(name_of(source), error)
-        return call(found)
+        # Pixels that are held through the network and the call count as in flight until then.
+        with IN_FLIGHT.share() if options.keep_pixels or options.tiles else nullcontext():
+            try:
+                found = detect_one(runtime_of(number), source, options)
+            except SOURCE_ERRORS as error:
+                if on_error == "raise":
+                    raise
+                return Failure(name_of(source), error)
+            return call(found)
 
     yield from in_order(one, zip(count(), sources), 2 * runtime.threads)
 
@@ -237,7 +241,8 @@ def _in_batches(
 
     def read(source: Any) -> Prepared | Failure:
         try:
-            return prepare(source, options)
+            with IN_FLIGHT.share():
+                return _without_large(prepare(source, options), source, options)
         except SOURCE_ERRORS as error:
             return Failure(name_of(source), error)
 
@@ -262,6 +267,15 @@ def _in_batches(
 def drop_pixels(found: Detections) -> Detections:
     """The same answer without its picture, for keeping many answers."""
     return found if found.picture is None else replace(found, picture=None)
+
+
+def _without_large(prepared: Prepared, source: Any, options: DetectOptions) -> Prepared:
+    """Pixels that wait for a batch are small, or read a second time: a batch of large pictures fills any memory."""
+    height, width = prepared.size_hw
+    value = source.value if isinstance(source, Source) else source
+    if not options.keep_pixels or height * width <= WAITING_PIXELS or _gives_bytes_once(value):
+        return prepared
+    return replace(prepared, picture=_in_memory(value, prepared.name, options.color))
 
 
 def _groups(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Prepared | Failure]]:

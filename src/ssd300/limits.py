@@ -3,6 +3,7 @@
 # Pictures
 PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
 PIXELS_A_CPU = 2**24  # decoded at once; PIXELS where that is more
+WAITING_PIXELS = 2**21  # of a picture that waits for a batch with its pixels; larger ones are read again
 PICTURE_BYTES = 2**30  # of a file or stream
 TIFF_NUMBERS = 2**29  # bytes of the numbers of a TIFF that NumPy reads
 FETCHED_BYTES = 2**26  # of a picture from an address

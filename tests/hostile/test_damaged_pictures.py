@@ -1,10 +1,12 @@
 """Pictures with random damage: each ends in an array or an ImageError."""
 
+import io
 import os
 import random
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ from PIL import Image
 
 from hostile.pictures import encoded, patched
 from images.raw_tiff import tiff
+from images.test_jpeg_lossless import lossless
 from ssd300.errors import ImageError, SSD300Error
-from ssd300.images import header, open_source
+from ssd300.images import decode_image, header, open_source
 
 SEEDS = [
     ("JPEG", "RGB", {}), ("JPEG", "L", {}), ("JPEG", "RGB", {"progressive": True}), ("JPEG", "CMYK", {}),
@@ -40,7 +43,16 @@ def seeds() -> list[bytes]:
     exif[0x0112] = 6
     with_exif = ("JPEG", "PNG", "WebP", "TIFF", "AVIF")
     found = [encoded(kind, mode, **({"exif": exif} if kind in with_exif else {}), **more) for kind, mode, more in SEEDS]
-    return found + [numbers(*one) for one in TIFFS]
+    return [*found, *(numbers(*one) for one in TIFFS), lossless(b"RGB", 604), lossless(b"\x01", 40), large_jpeg()]
+
+
+def large_jpeg() -> bytes:
+    """One that decode="fast" reads at reduced scale."""
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)).resize((608, 604)).save(
+        stream, "JPEG"
+    )
+    return stream.getvalue()
 
 
 def numbers(options: dict, dtype: str, order: str) -> bytes:
@@ -87,6 +99,9 @@ def survive(seeds: list[bytes], numbers: range) -> tuple[int, int]:
     for number in numbers:
         data = mutate(seeds, number)
         try:
+            if data[:2] == b"\xff\xd8":
+                with suppress(ImageError):
+                    decode_image(data, name="fast", decode="fast")
             rgb = open_source(data)
         except SSD300Error as error:
             name = str(error).split(": ")[0]
@@ -115,9 +130,9 @@ def test_many_more_damaged_pictures_end_in_an_array_or_an_error_soon_and_in_litt
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     before, slowest = memory("VmRSS"), 0.0
     for start in range(2000, 2000 + many, 10):
-        started = time.monotonic()
+        started = time.process_time()  # not the clock: others use the machine, too
         survive(seeds, range(start, start + 10))
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
     assert slowest < 10
     assert memory("VmHWM") - before < 2 * 2**20
 

@@ -196,6 +196,7 @@ def test_camera_raw_is_refused_by_name(kind):
         (np.zeros((9, 9, 3), np.uint8), {"tags": {259: [34934]}}, "in JPEG XR compression"),
         (np.zeros((9, 9, 3), np.uint8), {"tags": {259: [12345]}}, "in an unknown (12345) compression"),
         (np.zeros((9, 9), np.uint16), {"tags": {339: [5], 258: [32]}}, "1 band of 32 complex bits"),
+        (np.zeros((4, 8, 3), np.uint8), {"photometric": 6, "tags": {257: [8], 278: [8], 530: [2, 2]}}, "bits (YCbCr)"),
         (np.zeros((9, 9), np.uint16), {"photometric": 3}, "1 band of 16 bits (photometric 3)"),
         (np.zeros((9, 9), np.uint8), {"bits": 12, "tags": {259: [7], 258: [12]}}, "12 bits (photometric 1) in JPEG"),
     ],

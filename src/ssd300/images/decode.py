@@ -155,6 +155,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     height, width = size
     _check_size(ImageHeader("JPEG", width, height, 1), name)
     IN_FLIGHT.take(height * width)
+    fast = fast and not jpeg.may_be_lossless(data)
     factor = next((f for f in (8, 4, 2) if fast and min(size) >= 300 * f), 1)
     try:
         rgb: UInt8 = simplejpeg.decode_jpeg(

@@ -17,6 +17,11 @@ _SEQUENTIAL = (0xC0, 0xC1)
 _SCAN, _END = 0xDA, 0xD9
 
 
+def may_be_lossless(data: bytes) -> bool:
+    """Whether a lossless frame may begin anywhere. libjpeg-turbo crashes where it decodes one at a reduced scale."""
+    return b"\xff\xc3" in data or b"\xff\xcb" in data  # the two that it reads; no segment can hide one
+
+
 def tidied(data: bytes) -> tuple[bytes, bool]:
     """The first picture of a file alone: its segments and scans, nothing between and behind them, and an end marker.
 
@@ -42,13 +47,16 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
     that has no end marker (`closed`) of its own.
     """
     parts = list(_parts(tidy))
+    lossless = may_be_lossless(tidy)
     wanted = next((_components(tidy[start:end]) for marker, start, end in parts if marker in _FRAMES), set())
-    scanned: set[int] = set().union(*(_scanned(tidy[start:end]) for marker, start, end in parts if marker == _SCAN))
+    scans = [tidy[start:end] for marker, start, end in parts if marker == _SCAN]
+    scanned: set[int] = set().union(*(_scanned(scan, lossless=lossless) for scan in scans))
     if not wanted <= scanned:
         return True
-    colors = "CMYK" if len(wanted) == 4 else "GRAY"
+    colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
+    scale = {} if lossless else {"min_height": 1, "min_width": 1, "min_factor": 8}
     try:  # at an eighth of its size: all of the scan is read, little memory is taken
-        simplejpeg.decode_jpeg(tidy, colors, min_height=1, min_width=1, min_factor=8)
+        simplejpeg.decode_jpeg(tidy, colors, **scale)
     except (ValueError, KeyError) as error:
         message = str(error)
         return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)
@@ -126,7 +134,7 @@ def _components(frame: bytes) -> set[int]:
     return set(frame[10 : 10 + 3 * frame[9] : 3]) if len(frame) > 9 else set()
 
 
-def _scanned(scan: bytes) -> set[int]:
-    """The ids of the components whose coarse values (DC) a scan holds; the scan begins at its marker."""
+def _scanned(scan: bytes, *, lossless: bool) -> set[int]:
+    """The ids of the components whose coarse values (DC) a scan holds, or all values; the scan begins at its marker."""
     ids = scan[5 : 5 + 2 * scan[4] : 2]
-    return set(ids) if scan[5 + 2 * len(ids) : 6 + 2 * len(ids)] == b"\0" else set()
+    return set(ids) if lossless or scan[5 + 2 * len(ids) : 6 + 2 * len(ids)] == b"\0" else set()

@@ -51,8 +51,17 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
         return TIFFPicture(data)
     # Bands without colors: Pillow takes the first for gray if they lie in planes, and refuses them else.
     bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
-    needed = bands or (layout is not None and tiff_samples.is_needed(layout))
+    needed = bands or _is_subsampled(directory) or (layout is not None and tiff_samples.is_needed(layout))
     return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))
+
+
+def _is_subsampled(directory: Directory) -> bool:
+    """Whether colors that are stored at half size lie there unpacked: Pillow would take them for full size."""
+    if directory.number(tiff.PHOTOMETRIC) != 6 or directory.number(tiff.COMPRESSION, 1) != 1:
+        return False
+    stored = sum(directory.numbers(tiff.STRIP_COUNTS) or directory.numbers(tiff.TILE_COUNTS))
+    full = 3 * directory.number(tiff.WIDTH) * directory.number(tiff.HEIGHT)  # what some write without saying so
+    return directory.numbers(tiff.SUBSAMPLING)[:2] != (1, 1) and stored < full
 
 
 def unread_kind(data: bytes) -> str | None:
@@ -68,7 +77,8 @@ def unread_kind(data: bytes) -> str | None:
             return None
         bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
         compression = directory.number(tiff.COMPRESSION)
-        rare = compression == 50001 or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
+        ycbcr = directory.number(tiff.PHOTOMETRIC) == 6 and compression in tiff_samples.COMPRESSIONS
+        rare = compression == 50001 or ycbcr or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
         if not bands and not rare and _is_known_to_pillow(tiff.beginning_with(directory)):
             return None
     except BrokenTIFFError:
@@ -100,4 +110,6 @@ def _describe(directory: Directory) -> str:
     else:
         packed = f" in {names.get(compression, f'an unknown ({compression})')} compression"
     bands = "1 band" if channels == 1 else f"{channels} bands"
-    return f"a TIFF of {bands} of {bits}{kind} bits (photometric {directory.number(tiff.PHOTOMETRIC)}){packed}"
+    photometric = directory.number(tiff.PHOTOMETRIC)
+    colors = "YCbCr" if photometric == 6 else f"photometric {photometric}"
+    return f"a TIFF of {bands} of {bits}{kind} bits ({colors}){packed}"
