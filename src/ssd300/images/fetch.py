@@ -20,9 +20,9 @@ from urllib.parse import quote, urljoin, urlsplit
 from ssd300 import limits
 from ssd300.errors import DownloadError
 
-SOCKET_SECONDS = 10.0  # to connect, and between two pieces of the answer
+SOCKET_SECONDS = limits.FETCH_SILENCE
 TOTAL_SECONDS = limits.FETCH_SECONDS
-MAX_REDIRECTS = 5
+MAX_REDIRECTS = limits.REDIRECTS
 MAX_BYTES = limits.FETCHED_BYTES
 
 _REDIRECTS = (301, 302, 303, 307, 308)

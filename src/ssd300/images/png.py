@@ -7,8 +7,10 @@ in either. Orientation, the only thing that is wanted of them, is looked for her
 import zlib
 from collections.abc import Iterator
 
+from ssd300 import limits
+
 _SIGNATURE_BYTES = 8
-_MAX_TEXT = 2**24  # bytes of one text once unpacked: enough for metadata, not for a bomb
+_MAX_TEXT = limits.PNG_TEXT
 
 
 def pixels_only(data: bytes) -> bytes:

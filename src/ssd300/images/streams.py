@@ -11,7 +11,7 @@ from ssd300.errors import ImageError
 from ssd300.images.modes import reason
 
 MAX_FILE_BYTES = limits.PICTURE_BYTES
-WAIT_SECONDS = 30.0  # for the first piece of a pipe, and between two pieces
+WAIT_SECONDS = limits.PIPE_SECONDS
 
 _PIECE_BYTES = 2**20
 

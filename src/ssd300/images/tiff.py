@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd300 import limits
+
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-_MAX_DIRECTORIES = 64
-_MAX_VALUES = 2**24
+_MAX_DIRECTORIES = limits.TIFF_DIRECTORIES
+_MAX_VALUES = limits.TIFF_VALUES
 
 # Tags
 NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+from ssd300 import limits
 from ssd300.errors import DownloadError, ImageError, MissingExtraError
 from ssd300.images.addresses import is_url, local_path
 
@@ -22,7 +23,7 @@ _EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
     ".ogv", ".mjpeg", ".mjpg", ".m3u8",
 )  # fmt: skip
-SILENT_SECONDS = 10.0  # a stream that sends nothing for so long counts as cut
+SILENT_SECONDS = limits.STREAM_SILENCE
 
 _STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 _SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)

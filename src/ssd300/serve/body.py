@@ -9,10 +9,11 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
+from ssd300 import limits
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
-MAX_PART_HEAD = 4096  # bytes of the headers of one part
+MAX_PART_HEAD = limits.PART_HEAD
 
 
 class Held:

@@ -11,9 +11,11 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 8.0  # for the head of a request, from when the connection is free for it
-READING_SECONDS = 8.0  # in which a client must take READING_BYTES of an answer that waits for it
-READING_BYTES = 64 * 2**10
+from ssd300 import limits
+
+HEAD_SECONDS = limits.HEAD_SECONDS
+READING_SECONDS = limits.READING_SECONDS
+READING_BYTES = limits.READING_BYTES
 SMALL_CHUNK = 256  # bytes; a body may have 1,000 chunks below this, and then one in 16
 FREE_CHUNKS = 1000
 

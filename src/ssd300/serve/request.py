@@ -9,6 +9,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from ssd300 import limits
 from ssd300.errors import unknown_name
 from ssd300.images.source import Source
 from ssd300.serve.body import Body, content_type, parts_of
@@ -18,7 +19,7 @@ from ssd300.serve.settings import Settings
 FORMS = "multipart/form-data"
 _JSON = "application/json"
 PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is what curl says by itself
-MAX_NAME = 255  # characters of a picture's name
+MAX_NAME = limits.PICTURE_NAME
 
 
 def _number(text: str) -> float:

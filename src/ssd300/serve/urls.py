@@ -3,12 +3,13 @@
 import asyncio
 import threading
 
+from ssd300 import limits
 from ssd300.errors import DownloadError
 from ssd300.images.fetch import fetch
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
-MOST = 8  # fetched at one time, of all requests together
+MOST = limits.FETCHED_AT_ONCE
 
 _places = threading.BoundedSemaphore(MOST)
 

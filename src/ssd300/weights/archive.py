@@ -9,9 +9,10 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ssd300 import limits
 from ssd300.errors import ModelError
 
-MAX_DIRECTORY = 16 * 2**20  # bytes; a ResNet-152 with its optimizer has 200,000
+MAX_DIRECTORY = limits.ZIP_DIRECTORY
 _END = struct.Struct("<4s4H2LH")  # end of central directory
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")

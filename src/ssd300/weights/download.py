@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from ssd300 import limits
 from ssd300.errors import DownloadError, ModelError, OutputError
 from ssd300.files import publish, refuse_special, sha256_of
 from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
 
-TIMEOUT_SECONDS = 30.0  # to connect, and between two pieces of the answer
-ANSWER_SECONDS = 120.0  # until the answer begins, redirects and all addresses of a name together
-DOWNLOAD_SECONDS = 6 * 3600.0  # 1 GiB at 50 kB/s
-MAX_MODEL_BYTES = 2**30  # no model file is larger
+TIMEOUT_SECONDS = limits.DOWNLOAD_SILENCE
+ANSWER_SECONDS = limits.DOWNLOAD_ANSWER
+DOWNLOAD_SECONDS = limits.DOWNLOAD_SECONDS
+MAX_MODEL_BYTES = limits.DOWNLOADED_BYTES
 PIECE_BYTES = 2**18
 
 DownloadProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ssd300 import limits
 from ssd300.errors import ModelError
 
-MAX_PICKLE_BYTES = 64 * 2**20  # of one pickle; that of a ResNet-152 with its optimizer has 200,000
-MAX_OPCODES = 1_000_000  # the same file has 90,000
-MAX_DIMENSIONS = 8
+MAX_PICKLE_BYTES = limits.PICKLE_BYTES
+MAX_OPCODES = limits.PICKLE_OPCODES
+MAX_DIMENSIONS = limits.PICKLE_DIMENSIONS
 
 ELEMENTS = {  # storage class in torch -> numpy type; bfloat16 is read as its upper 16 bits
     "FloatStorage": "<f4",

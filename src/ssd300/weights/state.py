@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssd300 import limits
 from ssd300.architecture import BACKBONES, Architecture, architecture
 from ssd300.errors import ModelError
 
@@ -15,7 +16,7 @@ Shape = tuple[int, ...]
 State = dict[str, NDArray[Any]]  # published key -> float32 array; num_batches_tracked int64, shape ()
 COUNTER = "num_batches_tracked"
 _SHOWN = 3  # keys named in a message
-MAX_CLASSES = 65536
+MAX_CLASSES = limits.PLAIN_CLASSES
 
 
 @dataclass(frozen=True)
