@@ -1,16 +1,18 @@
 """Video: rate beside the network alone, core time of decoding by codec, memory of long runs, age of live answers.
 
-PYTHONPATH=src:tests python benchmarks/streams.py decode | rate | memory [FRAMES] | age [SECONDS]
+PYTHONPATH=src:tests python benchmarks/streams.py decode | rate [PRECISION] | memory [FRAMES] | age [SECONDS]
 """
 
 import os
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
 
+from beside import shares
 from ssd300.detector import Detector
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
@@ -45,22 +47,15 @@ def decode(folder: Path) -> None:
         print(f"{codec:<12}{(time.process_time() - began) / count * 1e3:6.2f} core-ms a frame ({count} frames)")
 
 
-def rate(folder: Path) -> None:
-    """Frames a second of a file of 600 frames, as a part of the network's rate on prepared pictures."""
-    from ssd300.pipeline import in_order
-
-    path = textured(folder / "clip.mp4", 600, "libx264")
-    detector = Detector.load()
-    runtime, batch = detector.runtime.for_throughput(), np.zeros((1, 300, 300, 3), np.uint8)
-    for _ in range(2):  # the first round warms up
-        began = time.perf_counter()
-        for _ in in_order(lambda _: runtime.infer(batch, 0.4), range(600), 2 * runtime.threads):
-            pass
-        alone = 600 / (time.perf_counter() - began)
-        began = time.perf_counter()
-        count = sum(1 for _ in detector.detect_video(path))
-        moving = count / (time.perf_counter() - began)
-    print(f"network alone {alone:.1f} frames/s, video {moving:.1f} frames/s: {moving / alone:.3f} of it")
+def rate(folder: Path, precision: str) -> None:
+    """Frames a second of a file of 600 frames, as a share of the network's rate on prepared pictures."""
+    count = 600 if precision == "int8" else 100
+    path = textured(folder / "clip.mp4", count, "libx264")
+    detector = Detector.load(precision=precision)
+    alone, video, share = shares(
+        detector.runtime.for_throughput(), count, lambda: deque(detector.detect_video(path), maxlen=0)
+    )
+    print(f"{precision}: network alone {alone:.1f} frames/s, video {video:.1f} frames/s, share {share:.3f}")
 
 
 def memory(folder: Path, count: int) -> None:
@@ -115,7 +110,7 @@ def main() -> None:
         if mode == "decode":
             decode(folder)
         elif mode == "rate":
-            rate(folder)
+            rate(folder, rest[0] if rest else "int8")
         elif mode == "memory":
             memory(folder, int(rest[0]) if rest else 10_000)
         else:

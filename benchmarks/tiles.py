@@ -1,7 +1,7 @@
 """Tiles: what they gain on a data set, their rate beside the network alone, and their memory on a very large picture.
 
 python benchmarks/tiles.py ap DATA [TILES]     AP by size with and without tiles; AP_small with a paired 95 % interval
-python benchmarks/tiles.py rate                pictures of 1800x1200 with tiles=3: share of the network-only rate
+python benchmarks/tiles.py rate [PRECISION]    pictures of 1800x1200 with tiles=3: share of the network-only rate
 python benchmarks/tiles.py memory              79 megapixels: memory beyond the decoded array
 """
 
@@ -9,12 +9,13 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from beside import shares
 from ssd300.data.load import load_dataset
 from ssd300.detector import Detector
 from ssd300.evaluate.coco import STAT_NAMES, coco_metrics
@@ -51,25 +52,17 @@ def resampled(first: Evaluation, second: Evaluation) -> Iterator[np.ndarray]:
         yield two - one
 
 
-def rate() -> None:
+def rate(precision: str) -> None:
     """Tiled pictures a second, times the views of each, beside the network's rate on prepared pictures."""
-    from ssd300.pipeline import in_order
-
-    detector = Detector.load()
+    detector = Detector.load(precision=precision)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8).repeat(30, 0).repeat(30, 1)
     views = 1 + len(tile_windows(picture.shape[:2], 3, 0.2))
-    runtime = detector.runtime.for_throughput()
-    batch = np.zeros((1, 300, 300, 3), np.uint8)
-    for _ in range(2):  # the first round warms up
-        began = time.perf_counter()
-        for _ in in_order(lambda _: runtime.infer(batch, 0.4), range(40 * views), 2 * runtime.threads):
-            pass
-        alone = 40 * views / (time.perf_counter() - began)
-        began = time.perf_counter()
-        for _ in detector.detect_many([picture] * 40, tiles=3):
-            pass
-        tiled = 40 * views / (time.perf_counter() - began)
-    print(f"network alone {alone:.1f} views/s, tiled {tiled:.1f} views/s: {tiled / alone:.3f} of it")
+    alone, tiled, share = shares(
+        detector.runtime.for_throughput(), 20 * views, lambda: deque(detector.detect_many([picture] * 20, tiles=3))
+    )
+    print(
+        f"{detector.runtime.precision}: network alone {alone:.1f} views/s, tiled {tiled:.1f} views/s, share {share:.3f}"
+    )
 
 
 def memory() -> None:
@@ -105,7 +98,7 @@ def main() -> None:
     if mode == "ap":
         ap(rest[0], rest[1] if len(rest) > 1 else "2")
     elif mode == "rate":
-        rate()
+        rate(rest[0] if rest else "int8")
     else:
         memory()
 

@@ -35,6 +35,7 @@ from ssd300.tiles import Views, Window, cut_sides, merge, tile_windows
 
 Answer = TypeVar("Answer")
 SOURCE_ERRORS = (ImageError, DownloadError, DatasetError)  # of one picture: a batch may go on after it
+_LEAST_VIEWS = 5  # of a picture in tiles: two by two, and the whole
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,13 @@ def detect_each(
 ) -> Generator[Answer | Failure, None, None]:
     """`call(found)` for each of many pictures, in order; memory stays bounded however slow the consumer is.
 
-    runtime_of: the runtime for the picture of that number, 0 for the first.
+    runtime_of: the runtime for the view of that number, 0 for the first; tiles make several views of a picture.
     call: is given each answer, on CPUs in the thread that made it.
     on_error: a source that cannot be read raises in its turn, or gives a `Failure` and the rest goes on.
     batch_size: pictures a call of the network; None takes what the runtime prefers, 1 works side by side.
     """
     runtime = runtime_of(0)
+    views = 1 if options.tiles is None else _LEAST_VIEWS
     size = runtime.batch_size if batch_size is None else batch_size
     if size > 1 and options.tiles is None:
         yield from _in_batches(runtime, sources, options, call, on_error, size)
@@ -219,7 +221,7 @@ def detect_each(
         # Pixels that are held through the network and the call count as in flight until then.
         with IN_FLIGHT.share() if options.keep_pixels or options.tiles else nullcontext():
             try:
-                found = detect_one(runtime_of(number), source, options)
+                found = detect_one(runtime_of(number * views), source, options)
             except SOURCE_ERRORS as error:
                 if on_error == "raise":
                     raise
