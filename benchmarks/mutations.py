@@ -24,7 +24,7 @@ from types import CodeType
 ROOT = Path(__file__).parents[1]
 TESTS = {
     "postprocess.py": ["test_postprocess.py", "parity/test_decode.py"],
-    "boxes.py": ["test_postprocess.py", "evaluate/test_matches.py", "parity/test_evaluate.py"],
+    "boxes.py": ["test_boxes.py", "test_postprocess.py"],
     "priors.py": ["parity/test_reference_core.py", "learn/test_schedule.py"],
     "learn/losses/truths.py": ["learn/test_losses.py", "parity/test_learn.py"],
     "learn/losses/multibox.py": ["parity/test_learn.py", "learn/test_losses.py"],

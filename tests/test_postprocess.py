@@ -134,6 +134,14 @@ def test_candidates_errs_on_the_side_of_keeping(threshold, below, kept):
     assert np.array_equal(boxes_xyxy, decode_boxes(np.zeros((4, NUM_PRIORS), np.float32))[7 : 7 + kept])
 
 
+def test_candidates_keeps_all_priors_without_a_threshold():
+    """Also those whose probability of an object is next to nothing."""
+    locs, logits = np.zeros((4, NUM_PRIORS), np.float32), np.zeros((3, NUM_PRIORS), np.float32)
+    logits[0] = 80
+    boxes_xyxy, probabilities = candidates(locs, logits, logits[1:].max(0) - logits[0])
+    assert (boxes_xyxy.shape, probabilities.shape) == ((NUM_PRIORS, 4), (3, NUM_PRIORS))
+
+
 def test_inputs_are_never_changed():
     draw = np.random.default_rng(0)
     locs, logits = draw.normal(0, 1, (4, NUM_PRIORS)), draw.normal(0, 2, (4, NUM_PRIORS))

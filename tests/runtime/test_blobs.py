@@ -75,10 +75,10 @@ def test_blobs_that_are_not_whole_are_not_read(tmp_path):
 
 
 def test_the_one_used_longest_ago_makes_room(tmp_path):
-    for i in range(blobs.KEPT + 2):
+    for i in range(blobs.KEPT_BLOBS + 2):
         blobs.write_blob(tmp_path / f"{i}.blob", b"x")
         os.utime(tmp_path / f"{i}.blob", (i, i))
-    assert len(list(tmp_path.iterdir())) == blobs.KEPT
+    assert len(list(tmp_path.iterdir())) == blobs.KEPT_BLOBS
     assert not (tmp_path / "0.blob").exists()
 
 

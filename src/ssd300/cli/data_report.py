@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ssd300.data.check import LEVELS, Report
+from ssd300.data.check import FAULT_LEVELS, Report
 from ssd300.data.kinds import KINDS
 from ssd300.terminal import printable
 
@@ -24,7 +24,7 @@ def print_report(report: Report) -> None:
         console.print(f"{_safe(split)}: {_safe(_classes(totals.boxes_per_class))}", soft_wrap=True)
     if report.cases:
         console.print(_cases(report))
-    counts = [(level, report.number(level)) for level in LEVELS]
+    counts = [(level, report.number(level)) for level in FAULT_LEVELS]
     words = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts)
     console.print(words if report.cases else "Nothing found: the data set is sound.")
     for sentence in report.said:

@@ -18,7 +18,7 @@ from ssd300.data.usable import arrange, parts_not_used, raise_faults
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
 
-LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+FAULT_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -229,4 +229,4 @@ def _totals(dataset: Dataset, part: Part) -> Totals:
 
 def _by_gravity(notes: Sequence[Note]) -> list[Note]:
     order = {kind: position for position, kind in enumerate(KINDS)}
-    return sorted(notes, key=lambda note: (LEVELS.index(KINDS[note.kind].level), order[note.kind]))
+    return sorted(notes, key=lambda note: (FAULT_LEVELS.index(KINDS[note.kind].level), order[note.kind]))

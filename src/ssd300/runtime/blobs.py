@@ -19,7 +19,7 @@ from ssd300.files import sha256_of, write_whole
 from ssd300.runtime.cpu import cpu_flags, isa_cap
 from ssd300.weights.catalog import NO_FOLDER, cache_folder
 
-KEPT = 16  # blobs; the one used longest ago goes first
+KEPT_BLOBS = 16  # blobs; the one used longest ago goes first
 _DIGEST_BYTES = 32
 _log = logging.getLogger("ssd300")
 
@@ -59,7 +59,7 @@ def write_blob(path: Path, exported: bytes) -> None:
         return
     with suppress(OSError):  # other processes make room too
         blobs = sorted(path.parent.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)
-        for blob in blobs[:-KEPT]:
+        for blob in blobs[:-KEPT_BLOBS]:
             blob.unlink(missing_ok=True)
 
 

@@ -13,8 +13,8 @@ from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.serve.problem import Problem
 
 _JSON, _ROWS, CSV, _COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
-PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
-MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURES)
+PICTURE_MEDIA = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURE_MEDIA)
 
 
 def media_of(accept: str) -> str:
@@ -72,5 +72,5 @@ def draw_answer(found: Detections, media: str) -> bytes:
     picture: Image.Image = found.draw()
     options = {"image/jpeg": {"quality": 90, "subsampling": 0}, "image/webp": {"quality": 90}}.get(media, {})
     stream = io.BytesIO()
-    picture.save(stream, PICTURES[media], **options)
+    picture.save(stream, PICTURE_MEDIA[media], **options)
     return stream.getvalue()

@@ -11,7 +11,7 @@ from ssd300.detections import Detections
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.serve.admission import Admission, Job, PixelRoom
-from ssd300.serve.answers import PICTURES, draw_answer, media_of, text_answer
+from ssd300.serve.answers import PICTURE_MEDIA, draw_answer, media_of, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models, Served, Work
@@ -39,18 +39,18 @@ class Detecting:
         """Everything that the head alone can decide comes before the body is read."""
         media = media_of(request.headers.get("accept", ""))
         served = self.models.named(request.query_params.get("model"))
-        options = served.options(read_options(request.query_params) | {"keep_pixels": media in PICTURES})
+        options = served.options(read_options(request.query_params) | {"keep_pixels": media in PICTURE_MEDIA})
         refuse_type(request)
         body = Body(self.held)
         try:
             await self.read(request, body)
             pictures, many = await read_pictures(request, body, self.settings)
-            if media in PICTURES and len(pictures) > 1:
+            if media in PICTURE_MEDIA and len(pictures) > 1:
                 raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or ask for JSON")
             answers = await self.answers(request, served, pictures, options, media)
         finally:
             body.release()
-        if media in PICTURES:
+        if media in PICTURE_MEDIA:
             return Response(answers[0][1], media_type=media)
         return text_answer([found for found, _ in answers], media, many=many)
 
@@ -70,7 +70,7 @@ class Detecting:
             work = Work(served, source, options, self.room, self.settings.max_pixels)
 
             def call(job: Job[Answered]) -> Answered:
-                return work(job, lambda found: draw_answer(found, media) if media in PICTURES else b"")
+                return work(job, lambda found: draw_answer(found, media) if media in PICTURE_MEDIA else b"")
 
             return call
 

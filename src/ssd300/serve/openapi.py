@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from ssd300 import __version__
-from ssd300.serve.answers import MEDIA, PICTURES
+from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
 from ssd300.serve.settings import Settings
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -97,7 +97,7 @@ def _refusals() -> dict[str, Any]:
 
 def _detect() -> dict[str, Any]:
     answers: dict[str, Any] = {
-        media: {"schema": _FILE if media in PICTURES else _TEXT} for media in MEDIA if media != "application/json"
+        media: {"schema": _FILE if media in PICTURE_MEDIA else _TEXT} for media in MEDIA if media != "application/json"
     }
     answers["application/json"] = {
         "schema": {"oneOf": [_schema("Found"), {"type": "array", "items": _schema("Found")}]}

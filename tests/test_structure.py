@@ -1,0 +1,62 @@
+"""What ARCHITECTURE promises of the whole package: no import circle, and one meaning for each public name."""
+
+import ast
+from collections import defaultdict
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import ssd300
+
+ROOT = Path(ssd300.__file__).parent
+FILES = {
+    ".".join(("ssd300", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): ast.parse(
+        path.read_text("utf-8")
+    )
+    for path in ROOT.rglob("*.py")
+}
+# One function of each format of data and of pictures, called through its module.
+OF_EACH_FORMAT = {"find", "read", "write", "write_split", "unread_kind"}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """The package's modules that are imported when the module is; what only type checkers read does not count."""
+    found: set[str] = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{name.name}" for name in node.names} & FILES.keys()
+            found |= inside or {node.module} & FILES.keys()
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names} & FILES.keys()
+        elif (
+            not isinstance(node, ast.FunctionDef)
+            and "TYPE_CHECKING" not in ast.unparse(getattr(node, "test", node))[:20]
+        ):
+            found |= imported(node)
+    return found
+
+
+def public_names(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_no_import_circle() -> None:
+    graph = {name: imported(tree) - {name} for name, tree in FILES.items()}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    assert order.index("ssd300.errors") < order.index("ssd300.flow") < order.index("ssd300.learn.train")
+
+
+def test_every_public_name_has_one_meaning() -> None:
+    """Commands in cli/ are named as the functions that they call."""
+    homes = defaultdict(set)
+    for module, tree in FILES.items():
+        if not module.startswith(("ssd300.cli", "ssd300.frozen")):
+            for name in public_names(tree) - OF_EACH_FORMAT - {"sys"}:
+                homes[name].add(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
