@@ -180,7 +180,7 @@ def test_float16_and_int8_exclude_each_other(done, model, tmp_path):
 
 def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(model, train, val, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST_FLOAT", 0)
-    monkeypatch.setattr(module, "convolution_errors", lambda *_: {})  # not needed where no layer may stay float
+    monkeypatch.setattr(module, "measure_convolution_errors", lambda *_: {})  # not needed where no layer may stay float
     with pytest.raises(ModelError, match=r"INT8 loses 0\.\d+ AP on .*, allowed is 0, even with 0 of 31 layers"):
         quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0, threads=1)
     assert not any(tmp_path.iterdir())

@@ -80,7 +80,7 @@ def test_a_refused_export_leaves_nothing(name, seeded_model, tmp_path, monkeypat
     ours = files.make_reference(others, metadata)
     good = files.make_reference
     calls = iter([ours])  # the first runtime made is the reference
-    monkeypatch.setattr(files, "our_runtime", lambda *given: next(calls, None) or good(*given))
+    monkeypatch.setattr(files, "make_reference", lambda *given: next(calls, None) or good(*given))
     export = {"onnx": files.export_onnx, "xml": files.export_openvino, "safetensors": files.export_safetensors}
     with pytest.raises(ModelError, match="answers differently"):
         export[name.rpartition(".")[2]](state, metadata, path)

@@ -83,7 +83,7 @@ def train(
             validation split or a fifth drawn with the seed; if it is a `Dataset`, nothing: the last weights are kept.
         out: the folder of the run; made if it does not exist. None: runs/train/1, 2, ..., the first that is free.
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
-        backbone, start: see `start.starting_network`.
+        backbone, start: see `start.make_starting_network`.
         resume: go on with the run in `out`, to the last bit as if it had not stopped (on a CPU, same threads).
         device, precision: see `device.choose_compute`.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
