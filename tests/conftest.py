@@ -4,6 +4,8 @@ import importlib.util
 import ipaddress
 import json
 import socket
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +44,25 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", checked_resolve)
 
 
+@pytest.fixture(scope="session")
+def new_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Makes cache folders. `mktemp` alone would look through those of all tests before, for each test anew."""
+    root, numbers = tmp_path_factory.mktemp("caches"), count()
+
+    def make() -> Path:
+        folder = root / str(next(numbers))
+        folder.mkdir()
+        return folder
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def own_cache(monkeypatch: pytest.MonkeyPatch, new_cache: Callable[[], Path]) -> Path:
     """A cache folder that no other test and no user shares; SSD300_* settings of the developer are dropped."""
-    for name in ("SSD300_OFFLINE", "SSD300_ALLOW_PRIVATE_URLS"):
+    for name in ("SSD300_OFFLINE", "SSD300_ALLOW_PRIVATE_URLS", "SSD300_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path_factory.mktemp("cache")
+    folder = new_cache()
     monkeypatch.setenv("SSD300_CACHE", str(folder))
     return folder
 

@@ -1,14 +1,15 @@
-"""`ssd300 data` through the real command, in a subprocess."""
+"""`ssd300 data` through its command line."""
 
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from command import ssd300
 
 
 @pytest.fixture
@@ -32,8 +33,7 @@ def pets(tmp_path) -> Path:
 @pytest.fixture
 def data(tmp_path):
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ssd300", "data", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+        return ssd300("data", *arguments, cwd=tmp_path)
 
     return run
 

@@ -1,4 +1,4 @@
-"""`ssd300 evaluate` through the real command, in a subprocess, with a small seeded model."""
+"""`ssd300 evaluate` through its command line, with a small seeded model."""
 
 import json
 import os
@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-COMMAND = [sys.executable, "-m", "ssd300", "evaluate"]
+from command import ssd300
+
 SIZES = {"one.png": (90, 120), "two.png": (60, 200), "empty.png": (80, 80)}  # height, width
 
 
@@ -41,9 +42,9 @@ def write_json(path: Path, names: list[str]) -> Path:
 
 @pytest.fixture
 def evaluate(seeded_checkpoint):
-    def run(*arguments: str | Path, **options) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND, "--model", str(seeded_checkpoint), "--threads", "1", "--precision", "f32"]
-        return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        options = ("--model", seeded_checkpoint, "--threads", 1, "--precision", "f32")
+        return ssd300("evaluate", *options, *arguments)
 
     return run
 
@@ -106,12 +107,16 @@ def test_another_set_of_classes(evaluate, data) -> None:
 @pytest.mark.parametrize(
     ("package", "arguments"), [("hotcoco", []), ("matplotlib", ["--report", "out"])], ids=["hotcoco", "matplotlib"]
 )
-def test_without_the_extra(evaluate, data, tmp_path, package, arguments) -> None:
+def test_without_the_extra(data, tmp_path, package, arguments) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / f"blocked/{package}.py").write_text(f"raise ImportError('no {package}')")
 
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "blocked")}
-    result = evaluate("--data", data, *arguments, cwd=tmp_path, env=environment)
+    # In front of what PYTHONPATH holds already, which may be this very package.
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "blocked"), os.environ.get("PYTHONPATH", "")])
+    }
+    command = [sys.executable, "-m", "ssd300", "evaluate", "--data", str(data), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (result.returncode, result.stdout) == (2, "")
     assert "pip install '.[eval]' in a clone of ssd300" in result.stderr
     assert not (tmp_path / "out").exists()

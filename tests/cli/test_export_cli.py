@@ -1,14 +1,12 @@
-"""`ssd300 export` through the real command."""
-
-import subprocess
-import sys
+"""`ssd300 export` through its command line."""
 
 import pytest
 
+from command import ssd300
+
 
 def run(*arguments):
-    command = [sys.executable, "-m", "ssd300", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+    return ssd300("export", *arguments)
 
 
 @pytest.mark.parametrize(

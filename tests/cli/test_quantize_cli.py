@@ -1,4 +1,4 @@
-"""`ssd300 quantize` through the real command."""
+"""`ssd300 quantize` through its command line; one run is a process of its own, whose home stays empty."""
 
 import os
 import shutil
@@ -7,13 +7,8 @@ import sys
 
 import pytest
 
+from command import ssd300
 from ssd300.weights.checkpoint import read_int8
-
-
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "ssd300", *map(str, arguments)]
-    variables = {**os.environ, **{name: str(value) for name, value in environment.items()}}
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, env=variables)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +22,9 @@ def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_a
     home = tmp_path / "home"
     home.mkdir()
     out = tmp_path / "other.safetensors"
-    first = run("quantize", "--model", model, *data, *settings, "--threads", 1, "--out", out, HOME=home)
+    options = ["--model", model, *data, *settings, "--threads", 1, "--out", out]
+    command = [sys.executable, "-m", "ssd300", "quantize", *map(str, options)]
+    first = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HOME": str(home)})
     assert first.returncode == 0, first.stderr
     lines = first.stdout.splitlines()
     assert lines[0].split() == ["float", "INT8", "lost"]
@@ -36,12 +33,12 @@ def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_a
     assert "Calibrating on 2 pictures" in first.stderr
     assert not any(home.rglob("*"))  # where telemetry keeps its identifier of the user
 
-    second = run("quantize", "--model", model, "--data", found_again, *settings)  # its splits are the same two
+    second = ssd300("quantize", "--model", model, "--data", found_again, *settings)  # its splits are the same two
     assert second.returncode == 0, second.stderr
     assert second.stdout.endswith(f"{model}\n")
     assert read_int8(model).to_json() == read_int8(out).to_json()
 
-    shown = run("info", model)
+    shown = ssd300("info", model)
     assert shown.returncode == 0, shown.stderr
     assert "training quantization" in shown.stdout
 
@@ -58,7 +55,7 @@ def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_a
 )
 def test_what_does_not_go_together_is_said(options, words, model, found_again, tmp_path):
     given = [option if option.startswith("--") else found_again / option for option in options]
-    result = run("quantize", "--model", model, *given)
+    result = ssd300("quantize", "--model", model, *given)
     assert result.returncode == 2
     assert words in result.stderr
     assert result.stdout == ""

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from command import ssd300
 from video.clips import write_clip
 from video.servers import RtspServer
 
@@ -26,9 +27,7 @@ def clip(tmp_path_factory):
 @pytest.fixture
 def run(seeded_checkpoint, tmp_path):
     def call(verb: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        options = ["--model", str(seeded_checkpoint), "--conf", "0.3"]
-        command = [sys.executable, "-m", "ssd300", verb, *map(str, arguments), *options]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+        return ssd300(verb, *arguments, "--model", seeded_checkpoint, "--conf", "0.3", cwd=tmp_path)
 
     return call
 

@@ -1,21 +1,16 @@
-"""`ssd300 models`, `ssd300 info` and `ssd300 weights convert`, through the real command."""
+"""`ssd300 models`, `ssd300 info` and `ssd300 weights convert`, through the command line."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
+from command import ssd300
 from ssd300.architecture import architecture
 from ssd300.labels import ClassList
 from ssd300.weights.catalog import catalog_entries, load_weights
 from ssd300.weights.checkpoint import ModelMetadata, sha256_of, write_checkpoint
-
-
-def ssd300(*arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "ssd300", *map(str, arguments)], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

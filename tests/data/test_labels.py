@@ -3,12 +3,12 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from command import ssd300
 from ssd300.data.load import load_dataset
 from ssd300.data.rank import uncertainty
 from ssd300.detections import Detections
@@ -31,8 +31,7 @@ def test_uncertainty(scores: list[float], value: float) -> None:
 
 
 def data(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ssd300", "data", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return ssd300("data", *arguments)
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """What README.md and the pages for users show works: Python blocks are run, commands go through the command line."""
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from command import ssd300
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "docs/detect.md", "docs/migrate.md", "docs/install.md", "docs/model-file.md")
@@ -65,8 +65,7 @@ def test_the_hub_block_runs_on_a_checkpoint_in_the_cache(clone, own_cache, capsy
 
 @pytest.mark.parametrize("command", [c for c in commands() if runs_as_written(c)])
 def test_commands_run(command, clone) -> None:
-    words = [sys.executable, "-m", *shlex.split(command, comments=True)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = ssd300(*shlex.split(command, comments=True)[1:])
     assert done.returncode == 0, done.stderr
     assert done.stdout
 
@@ -75,10 +74,7 @@ def test_commands_run(command, clone) -> None:
 def test_longer_commands_name_verbs_and_options_that_exist(command) -> None:
     words = shlex.split(command, comments=True)[1:]
     verb = words[: 2 if words[0] in ("data", "weights") else 1]
-    environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "ssd300", *verb, "--help"], capture_output=True, text=True, timeout=120, env=environment
-    )
+    done = ssd300(*verb, "--help", COLUMNS="200", NO_COLOR="1")
     assert done.returncode == 0, done.stderr
     for option in (word for word in words if word.startswith("--")):
         assert re.search(rf"{option}\b", done.stdout), f"{' '.join(verb)} --help does not know {option}"
