@@ -1,4 +1,4 @@
-"""The command line in this process: what `python -m ssd300` answers, without the second that a process needs to start."""
+"""The command line in this process: it answers as `python -m ssd300` does, without the second of a process's start."""
 
 import contextlib
 import io
@@ -31,12 +31,8 @@ def ssd300(
     command = ["ssd300", *map(str, arguments)]
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
     with _restored(), pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        for name, value in {
-            "argv": command,
-            "stdin": io.TextIOWrapper(io.BytesIO(stdin)),
-            "stdout": out,
-            "stderr": err,
-        }.items():
+        streams = {"stdin": io.TextIOWrapper(io.BytesIO(stdin)), "stdout": out, "stderr": err}
+        for name, value in {"argv": command, **streams}.items():
             patch.setattr(sys, name, value)
         patch.setattr(Detector, "load", _load_once)
         os.environ.update(environment)

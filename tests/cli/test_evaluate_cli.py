@@ -111,10 +111,8 @@ def test_without_the_extra(data, tmp_path, package, arguments) -> None:
     (tmp_path / "blocked").mkdir()
     (tmp_path / f"blocked/{package}.py").write_text(f"raise ImportError('no {package}')")
 
-    # In front of what PYTHONPATH holds already, which may be this very package.
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(tmp_path / "blocked"), os.environ.get("PYTHONPATH", "")])
-    }
+    folders = [str(tmp_path / "blocked"), *filter(None, [os.environ.get("PYTHONPATH")])]  # which may hold this package
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
     command = [sys.executable, "-m", "ssd300", "evaluate", "--data", str(data), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (result.returncode, result.stdout) == (2, "")

@@ -1,5 +1,7 @@
 """A data set small enough to train on within a test."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +12,17 @@ from ssd300.labels import ClassList
 
 @pytest.fixture
 def squares(tmp_path) -> Dataset:
-    """Eight pictures with a bright square of class 4, or (the first) without boxes."""
+    """Eight pictures with a bright square of class 4, or (the first) without boxes; a test may change the files."""
+    return make_squares(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def same_squares(tmp_path_factory) -> Dataset:
+    """The same pictures for all tests, not to be changed."""
+    return make_squares(tmp_path_factory.mktemp("squares"))
+
+
+def make_squares(folder: Path) -> Dataset:
     pictures = []
     for i in range(8):
         rng = np.random.default_rng(i)
@@ -20,7 +32,7 @@ def squares(tmp_path) -> Dataset:
         if i:
             rgb[y : y + side, x : x + side] = (250, 200, 40)
             truth = Annotations.of([[x, y, x + side, y + side]], np.array([4]))
-        path = tmp_path / f"square{i}.png"
+        path = folder / f"square{i}.png"
         Image.fromarray(rgb).save(path)
         pictures.append(Picture(path, i, 128, 96, truth, path.name))
     return Dataset("squares", ClassList(("circle", "square"), (2, 4)), tuple(pictures))

@@ -25,26 +25,42 @@ def test_nothing_to_resume(squares, tmp_path):
         train(squares, out=tmp_path / "run", resume=True, **TINY)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 4])
-def test_resume_is_bit_equal(squares, tmp_path, monkeypatch, steps):
+@pytest.fixture(scope="module")
+def whole(same_squares, tmp_path_factory):
+    """The folder of a run of two epochs that was never stopped."""
+    return train(same_squares, out=tmp_path_factory.mktemp("whole") / "run", epochs=2, **TINY)
+
+
+@pytest.fixture(scope="module")
+def stopped(same_squares, tmp_path_factory):
+    """The folder of a run of two epochs that was stopped in its first step; tests only try to go on with it."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        stopped_after(1, patch, same_squares, out, epochs=2, **TINY)
+    return out
+
+
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("steps", [pytest.param(1, marks=SLOW), 2, 3, pytest.param(4, marks=SLOW)])
+def test_resume_is_bit_equal(same_squares, whole, tmp_path, monkeypatch, steps):
     """Stopped and resumed = never stopped, in weights and results, also at the last step of an epoch (2, 4)."""
-    whole = train(squares, out=tmp_path / "whole", epochs=2, **TINY)
-    stopped_after(steps, monkeypatch, squares, tmp_path / "parts", epochs=2, **TINY)
-    parts = train(squares, out=tmp_path / "parts", epochs=2, resume=True, **TINY)
+    stopped_after(steps, monkeypatch, same_squares, tmp_path / "parts", epochs=2, **TINY)
+    parts = train(same_squares, out=tmp_path / "parts", epochs=2, resume=True, **TINY)
     assert states_equal(whole, parts)
     for one, two in zip(results(whole), results(parts), strict=True):
         assert {k: v for k, v in one.items() if k != "seconds"} == {k: v for k, v in two.items() if k != "seconds"}
 
 
-def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
-    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
-    other_order = replace(squares, classes=ClassList(("square", "circle"), (4, 2)))
+def test_resume_refuses_other_data(same_squares, stopped):
+    other_order = replace(same_squares, classes=ClassList(("square", "circle"), (4, 2)))
     for other, words in (
-        (squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' asked for"),
+        (same_squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' asked for"),
         (other_order, "classes: 'circle, square' there, 'square, circle' asked for"),
     ):
         with pytest.raises(TrainingError, match=words):
-            train(other, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+            train(other, out=stopped, epochs=2, resume=True, **TINY)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +70,9 @@ def test_resume_refuses_other_data(squares, tmp_path, monkeypatch):
         ({"start": "default"}, "start: 'random weights' there, 'default.safetensors"),
     ],
 )
-def test_resume_refuses_another_start(squares, tmp_path, monkeypatch, other, words):
-    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
+def test_resume_refuses_another_start(same_squares, stopped, other, words):
     with pytest.raises(TrainingError, match=words):
-        train(squares, out=tmp_path / "run", epochs=2, resume=True, **(TINY | other))
+        train(same_squares, out=stopped, epochs=2, resume=True, **(TINY | other))
 
 
 def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
@@ -67,28 +82,25 @@ def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
         train(squares, squares.subset([0, 1]), out=tmp_path / "run", epochs=2, resume=True, **TINY)
 
 
-def test_a_run_stopped_in_its_first_epoch_leaves_a_model(squares, tmp_path, monkeypatch):
-    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
-    _, metadata = read_checkpoint(tmp_path / "run" / "best.safetensors")
+def test_a_run_stopped_in_its_first_epoch_leaves_a_model(stopped):
+    _, metadata = read_checkpoint(stopped / "best.safetensors")
     assert metadata.metric is None
     assert metadata.training["epochs_done"] == 0
 
 
-def test_resume_refuses_another_number_of_processes(squares, tmp_path, monkeypatch):
+def test_resume_refuses_another_number_of_processes(same_squares, stopped, monkeypatch):
     """A step of two processes is another one: pictures would be left out."""
-    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
     two = Compute(torch.device("cpu"), "f32", 0, 2)
     monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
     with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' asked for"):
-        train(squares, out=tmp_path / "run", epochs=2, resume=True, **TINY)
+        train(same_squares, out=stopped, epochs=2, resume=True, **TINY)
 
 
-def test_a_folder_with_a_run_takes_no_other(squares, tmp_path, monkeypatch):
-    stopped_after(1, monkeypatch, squares, tmp_path / "run", epochs=2, **TINY)
-    before = (tmp_path / "run" / "last.pt").read_bytes()
+def test_a_folder_with_a_run_takes_no_other(same_squares, stopped):
+    before = (stopped / "last.pt").read_bytes()
     with pytest.raises(TrainingError, match=r"holds a run already: go on with it \(--resume\)"):
-        train(squares, out=tmp_path / "run", epochs=2, **TINY)
-    assert (tmp_path / "run" / "last.pt").read_bytes() == before
+        train(same_squares, out=stopped, epochs=2, **TINY)
+    assert (stopped / "last.pt").read_bytes() == before
 
 
 def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
@@ -102,7 +114,7 @@ def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=SLOW), signal.SIGINT])
 def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, number):
     """As `timeout` and a terminal's Ctrl-C send it: to the processes that load pictures as well."""
     out = tmp_path / "run"
@@ -122,7 +134,6 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
     assert load_state(out)["progress"]["step"] > 0
 
 
-def test_resume_refuses_other_settings(squares, tmp_path):
-    train(squares, out=tmp_path / "run", epochs=1, **TINY)
+def test_resume_refuses_other_settings(same_squares, stopped):
     with pytest.raises(TrainingError, match=r"lr: 0\.0012 there, 0\.5 asked for"):
-        train(squares, out=tmp_path / "run", epochs=1, resume=True, lr=0.5, **TINY)
+        train(same_squares, out=stopped, epochs=2, resume=True, lr=0.5, **TINY)
