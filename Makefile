@@ -1,12 +1,17 @@
 # demo: find objects in the pictures of examples/images/   test, check: what .ci/run calls
-# All of it needs Python 3.11+ and make, nothing else. Settings: make test PYTHON=python3.12 TORCH=torch==2.12.0
+# All of it needs Python 3.11+ and make, nothing else. Settings: make test PYTHON=python3.12 TORCH=torch==2.12.0 WORKERS=2
 # For a torch without CUDA, name PyTorch's CPU index in PIP_EXTRA_INDEX_URL.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+WORKERS ?= auto
+MOTO ?= moto[server]==5.2.5
 
 PY := .venv/bin/python
 # By module, not by .venv/bin/NAME: no recipe then depends on a script's first line, which cannot hold a long path.
+# A file goes to one process, so that what its tests share is made once.
+PYTEST := $(PY) -m pytest
+PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -17,7 +22,7 @@ help:
 	@echo "make demo       install the base package into .venv (no torch), detect in examples/images/"
 	@echo "make check      ruff, codespell, mypy, import-linter"
 	@echo "make test       the test suite, minutes"
-	@echo "make test-slow  the tests marked slow"
+	@echo "make test-slow  the tests marked slow, an hour or more; the tests of the page need npm and chromium"
 	@echo "make docs       build the documentation site into site/"
 	@echo "make docs-serve show it while you write"
 	@echo "make format     let ruff format the code"
@@ -39,6 +44,16 @@ help:
 	$(PIP) -e ".[dev]"
 	@touch $@ .venv/base
 
+.venv/slow: .venv/dev
+	$(PIP) -e ".[dev,ray]"
+	@touch $@
+
+# A stand-in for S3, in an environment of its own: it needs other versions than ours.
+.venv/moto: .venv/made
+	$(PYTHON) -m venv .venv/moto
+	.venv/moto/bin/python -m pip install --quiet --disable-pip-version-check "$(MOTO)"
+	@touch $@
+
 .venv/docs: .venv/made pyproject.toml constraints.txt
 	$(PIP) -e ".[docs]"
 	@touch $@
@@ -48,10 +63,12 @@ demo: .venv/base
 	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
 
 test: .venv/dev
-	$(PY) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow" -q $(PARALLEL)
 
-test-slow: .venv/dev
-	$(PY) -m pytest -m slow
+# One test at a time: many of them measure memory or time.
+test-slow: .venv/slow .venv/moto $(if $(shell command -v npm),tests/page/node_modules)
+	@command -v npm chromium || echo "without npm and chromium the tests of the page skip: apt-get install npm chromium"
+	SSD300_S3_SERVER="$(CURDIR)/.venv/moto/bin/moto_server" $(PYTEST) -m slow
 
 # What the page's tests need besides a chromium that is installed: axe and onnxruntime-web.
 tests/page/node_modules: tests/page/package.json

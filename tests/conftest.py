@@ -3,6 +3,7 @@
 import importlib.util
 import ipaddress
 import json
+import os
 import socket
 from collections.abc import Callable
 from itertools import count
@@ -10,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each, or they hinder one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def _check_loopback(host: Any) -> None:
