@@ -9,10 +9,10 @@ MOTO ?= moto[server]==5.2.5
 
 PY := .venv/bin/python
 # By module, not by .venv/bin/NAME: no recipe then depends on a script's first line, which cannot hold a long path.
-# A file goes to one process, so that what its tests share is made once.
-PYTEST := $(PY) -m pytest
-PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(PY) -m pytest
+# A file goes to one process, so that what its tests share is made once.
+PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format docs docs-serve release clean
@@ -49,7 +49,7 @@ help:
 	@touch $@
 
 # A stand-in for S3, in an environment of its own: it needs other versions than ours.
-.venv/moto: .venv/made
+.venv/moto/made: .venv/made
 	$(PYTHON) -m venv .venv/moto
 	.venv/moto/bin/python -m pip install --quiet --disable-pip-version-check "$(MOTO)"
 	@touch $@
@@ -66,7 +66,7 @@ test: .venv/dev
 	$(PYTEST) -m "not slow" -q $(PARALLEL)
 
 # One test at a time: many of them measure memory or time.
-test-slow: .venv/slow .venv/moto $(if $(shell command -v npm),tests/page/node_modules)
+test-slow: .venv/slow .venv/moto/made $(if $(shell command -v npm),tests/page/node_modules)
 	@command -v npm chromium || echo "without npm and chromium the tests of the page skip: apt-get install npm chromium"
 	SSD300_S3_SERVER="$(CURDIR)/.venv/moto/bin/moto_server" $(PYTEST) -m slow
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each, or they hinder one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
