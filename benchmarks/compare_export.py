@@ -1,0 +1,68 @@
+"""Write the detectors of other packages as ONNX files with random weights, for `compare.py --other FOLDER`.
+
+Run it with the Python of an environment that has them: `pip install ultralytics` (AGPL-3.0), `pip install rfdetr onnx`
+(Apache-2.0). Each package's own command exports, from the definition that it ships; nothing is downloaded.
+
+    python benchmarks/compare_export.py FOLDER
+"""
+
+import json
+import shutil
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def installed_mib(package: str) -> float:
+    """Size of a package and of all that it needs without extras, as installed here."""
+    seen: set[str] = set()
+    waiting, size = [package], 0
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        size += sum(path.stat().st_size for file in found.files or () if (path := Path(str(file.locate()))).is_file())
+        for line in found.requires or ():
+            words, _, marker = line.partition(";")
+            if "extra" not in marker:
+                waiting.append(words.split("[")[0].split("(")[0].strip(" <>=!~.,0123456789").strip())
+    return size / 2**20
+
+
+def yolo(folder: Path) -> None:
+    from ultralytics import YOLO
+
+    for name in ("yolo11n", "yolo26n"):
+        for side in (320, 640):
+            written = YOLO(f"{name}.yaml").export(format="onnx", imgsz=side)
+            shutil.move(written, folder / f"{name}-{side}.onnx")
+
+
+def rfdetr(folder: Path) -> None:
+    from rfdetr import RFDETRNano
+
+    RFDETRNano(pretrain_weights=None, device="cpu").export(output_dir=str(folder))
+    (folder / "rfdetr-nano.onnx").rename(folder / "rfdetr-nano-384.onnx")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    packages = {}
+    for package, export in (("ultralytics", yolo), ("rfdetr", rfdetr)):
+        if find_spec(package) is None:
+            print(f"{package} is not installed: left out", file=sys.stderr)
+            continue
+        export(folder)
+        packages[package] = {"version": metadata.version(package), "installed_mib": round(installed_mib(package))}
+    (folder / "packages.json").write_text(json.dumps(packages, indent=1))
+
+
+if __name__ == "__main__":
+    main()
