@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssd300 import colors as palette
 from ssd300 import draw, lettering
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError
@@ -70,7 +71,7 @@ def test_a_box_without_pixels_in_the_picture_is_not_drawn(box) -> None:
 def test_the_frame_lies_on_the_box_in_the_color_of_the_class() -> None:
     drawn = np.asarray(draw.draw_boxes(ground(200, 100), [[40, 30, 160, 90]], [""], [17]))
     for y, x in [(30, 100), (89, 100), (60, 40), (60, 159)]:
-        assert tuple(drawn[y, x]) == draw.color_of(17)
+        assert tuple(drawn[y, x]) == palette.color_of(17)
     outside = drawn.copy()
     outside[30:90, 40:160] = GREY
     assert (outside == GREY).all()
@@ -78,12 +79,12 @@ def test_the_frame_lies_on_the_box_in_the_color_of_the_class() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-@pytest.mark.parametrize("key", range(len(draw.PALETTE)))
+@pytest.mark.parametrize("key", range(len(palette.PALETTE)))
 def test_frames_stand_out_from_any_ground(value, key) -> None:
     drawn = np.asarray(draw.draw_boxes(ground(300, 300, value), [[40, 40, 260, 260]], [""], [key]))
     column = {tuple(int(v) for v in pixel) for pixel in drawn[40:60, 150]}
-    light = draw.luminance((value,) * 3)
-    contrasts = [(max(light, other) + 0.05) / (min(light, other) + 0.05) for other in map(draw.luminance, column)]
+    light = palette.luminance((value,) * 3)
+    contrasts = [(max(light, other) + 0.05) / (min(light, other) + 0.05) for other in map(palette.luminance, column)]
     assert max(contrasts) >= 3  # WCAG's bar for graphics
 
 
@@ -95,11 +96,11 @@ def test_line_and_letters_follow_the_picture() -> None:
 
 
 def test_colors_are_steady_and_never_depend_on_neighbors() -> None:
-    assert draw.color_of("cat") == draw.color_of("cat")
-    assert draw.color_of(1) == draw.color_of(np.int64(1))
+    assert palette.color_of("cat") == palette.color_of("cat")
+    assert palette.color_of(1) == palette.color_of(np.int64(1))
     alone = draw.draw_boxes(ground(200, 100), [[100, 50, 190, 90]], [""], [5])
     together = draw.draw_boxes(ground(200, 100), [[100, 50, 190, 90], [2, 2, 30, 30]], ["", ""], [5, 6])
-    assert alone.getpixel((150, 50)) == together.getpixel((150, 50)) == draw.color_of(5)
+    assert alone.getpixel((150, 50)) == together.getpixel((150, 50)) == palette.color_of(5)
 
 
 COLOUR_VISION = {  # Machado et al. 2009, complete loss of one kind of cone, linear RGB
@@ -120,15 +121,15 @@ def lab(linear: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("vision", COLOUR_VISION)
 def test_palette_is_told_apart_with_any_color_vision(vision) -> None:
-    colors = np.array(draw.PALETTE) / 255
+    colors = np.array(palette.PALETTE) / 255
     linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
     seen = [lab(COLOUR_VISION[vision] @ color) for color in linear]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 12  # 2.3 is just noticeable
 
 
-@pytest.mark.parametrize("color", draw.PALETTE)
+@pytest.mark.parametrize("color", palette.PALETTE)
 def test_letters_contrast_with_their_label(color) -> None:
-    a, b = sorted([draw.luminance(color), draw.luminance(draw.choose_ink(color))])
+    a, b = sorted([palette.luminance(color), palette.luminance(palette.choose_ink(color))])
     assert (b + 0.05) / (a + 0.05) >= 4.5  # WCAG's bar for text
 
 
@@ -136,7 +137,7 @@ def test_letters_contrast_with_their_label(color) -> None:
 def labels(monkeypatch):
     """The rectangles of the labels that are placed."""
     places = []
-    place = draw._place_label
+    place = draw._place
 
     def recording(*arguments):
         places.append(place(*arguments))
@@ -235,7 +236,7 @@ def test_drawn_pictures_are_saved(tmp_path, ending) -> None:
     found([[40, 30, 160, 90]]).save(path, ground(200, 100))
     with Image.open(path) as image:
         assert image.size == (200, 100)
-        near = np.abs(np.array(image.convert("RGB").getpixel((100, 30)), int) - draw.color_of(1))
+        near = np.abs(np.array(image.convert("RGB").getpixel((100, 30)), int) - palette.color_of(1))
     assert near.max() < (80 if ending == ".webp" else 40)  # WebP halves the resolution of color
 
 
@@ -246,25 +247,25 @@ def test_a_format_that_cannot_hold_the_picture_says_so(tmp_path, ending, side) -
 
 
 def test_colors_of_nothing_and_of_equal_keys() -> None:
-    assert draw.choose_colors([]) == []
-    assert draw.choose_colors([5, "cat", 5]) == [draw.color_of(5), draw.color_of("cat"), draw.color_of(5)]
+    assert palette.choose_colors([]) == []
+    assert palette.choose_colors([5, "cat", 5]) == [palette.color_of(5), palette.color_of("cat"), palette.color_of(5)]
 
 
 @pytest.mark.parametrize("count", [2, 8, 9, 24, 40, 80])
 def test_classes_of_one_picture_differ(count) -> None:
     keys = list(COCO.ids[:count])
-    colors = draw.choose_colors(keys)
+    colors = palette.choose_colors(keys)
     assert len(set(colors)) == count
-    assert draw.choose_colors(keys[::-1]) == colors[::-1]
-    assert colors[0] == draw.color_of(keys[0])
+    assert palette.choose_colors(keys[::-1]) == colors[::-1]
+    assert colors[0] == palette.color_of(keys[0])
 
 
 def test_two_classes_of_one_color_are_drawn_in_two() -> None:
     boxes = [[10, 10, 90, 90], [110, 10, 190, 90]]
     image = draw.draw_boxes(ground(200, 100), boxes, ["", ""], [1, 9])
-    assert draw.color_of(1) == draw.color_of(9)
-    assert image.getpixel((50, 89)) == draw.color_of(1)
-    assert image.getpixel((150, 89)) not in (draw.color_of(1), (GREY,) * 3)
+    assert palette.color_of(1) == palette.color_of(9)
+    assert image.getpixel((50, 89)) == palette.color_of(1)
+    assert image.getpixel((150, 89)) not in (palette.color_of(1), (GREY,) * 3)
 
 
 @pytest.mark.timeout(20)

@@ -3,9 +3,9 @@
 import io
 import math
 import unicodedata
-import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ssd300.arrays import Float32, UInt8
 from ssd300.boxes import area, clip, iou
+from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.lettering import font_for
 from ssd300.result import Found
 
-Color = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
-# Okabe and Ito's colors without black, and Tol's wine: told apart with any of the three kinds of color blindness.
-PALETTE: tuple[Color, ...] = (
-    (86, 180, 233),  # sky blue
-    (230, 159, 0),  # orange
-    (0, 158, 115),  # bluish green
-    (240, 228, 66),  # yellow
-    (204, 121, 167),  # reddish purple
-    (213, 94, 0),  # vermilion
-    (0, 114, 178),  # blue
-    (136, 34, 85),  # wine
-)
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 SMALLEST_LETTERS = 9  # pixels; smaller ones cannot be read
 LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
@@ -41,13 +29,30 @@ _NEAR_SPOTS = 8  # those that touch the label's own box
 _LONGEST_CAPTION = 1000  # letters that are looked at; no label has room for more
 
 
-def draw_detections(picture: UInt8 | Image.Image, detections: Found, *, font: str | Path | None = None) -> Image.Image:
+@dataclass(frozen=True)
+class DrawStyle:
+    """How detections are drawn: the font file, names and scores or not, a line's pixels (None: by the picture)."""
+
+    font: str | Path | None = None
+    names: bool = True
+    scores: bool = True
+    line_width: int | None = None
+
+    def caption(self, name: str, score: float) -> str:
+        return " ".join([name] * self.names + [f"{score:.2f}"] * self.scores)
+
+
+def draw_detections(
+    picture: UInt8 | Image.Image, detections: Found, *, font: str | Path | None = None, style: DrawStyle | None = None
+) -> Image.Image:
     """A copy of the picture with every detection's box, name and score; the color belongs to the class id.
 
-    `font` as for `draw_boxes`.
+    `font` as for `draw_boxes`; `style` says more, and its font holds then.
     """
-    captions = [f"{name} {score:.2f}" for name, score in zip(detections.names, detections.scores, strict=True)]
-    return draw_boxes(picture, detections.boxes_xyxy, captions, detections.class_ids.tolist(), font=font)
+    style = style or DrawStyle(font)
+    captions = [style.caption(name, score) for name, score in zip(detections.names, detections.scores, strict=True)]
+    keys = detections.class_ids.tolist()
+    return draw_boxes(picture, detections.boxes_xyxy, captions, keys, font=style.font, line_width=style.line_width)
 
 
 def draw_boxes(
@@ -57,14 +62,15 @@ def draw_boxes(
     color_keys: Sequence[int | str],
     *,
     font: str | Path | None = None,
+    line_width: int | None = None,
 ) -> Image.Image:
     """A copy of the picture (RGB uint8 [H, W, 3] or PIL) with N boxes, pixels [N, 4], the most important first.
 
-    Line width and letters follow the picture's size. A caption stays inside the picture and off other captions where
-    there is room; it is cut short, then left out, where the picture is too small for it. An empty caption draws none.
-    Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` have equal colors, different ones
-    different colors, and nearly always those of `color_of` (see `choose_colors`). `font` is a font file for captions;
-    else the package's own is used, or one of this system that has the letters.
+    Line width, unless given, and letters follow the picture's size. A caption stays inside the picture and off other
+    captions where there is room; it is cut short, then left out, where the picture is too small for it. An empty
+    caption draws none. Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` have equal
+    colors, different ones different colors, and nearly always those of `color_of` (see `choose_colors`). `font` is a
+    font file for captions; else the package's own is used, or one of this system that has the letters.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -80,58 +86,10 @@ def draw_boxes(
     colors = choose_colors([color_keys[i] for i in visible])
     pen = ImageDraw.Draw(image)
     for i, color in reversed(list(zip(visible, colors, strict=True))):  # the most important last, on top
-        _draw_frame(pen, image.size, cut[i], color)
+        _draw_frame(pen, line_width or _line_width(image.size), cut[i], color)
     path = None if font is None else Path(font)
     _draw_labels(pen, image.size, cut[visible], [captions[i] for i in visible], colors, path)
     return image
-
-
-def choose_colors(keys: Sequence[int | str]) -> list[Color]:
-    """The color of each of the keys of one picture. Equal keys have equal colors, different ones different colors.
-
-    A key has its own color, that of `color_of`, unless a smaller key of the picture has taken it; then it has the next
-    free one. After the palette come darker and lighter shades of it.
-    """
-    free = [*PALETTE, *(_shade(color, 0.62) for color in PALETTE), *(_shade(color, 1.35) for color in PALETTE)]
-    chosen: dict[int | str, Color] = {}
-    for key in sorted(set(keys), key=lambda key: (isinstance(key, str), key)):
-        own = color_of(key)
-        if own not in free:
-            start = PALETTE.index(own) if len(free) > 2 * len(PALETTE) else 0
-            own = next((c for c in (*PALETTE[start:], *PALETTE) if c in free), free[0] if free else _random_color(key))
-        if own in free:
-            free.remove(own)
-        chosen[key] = own
-    return [chosen[key] for key in keys]
-
-
-def _shade(color: Color, factor: float) -> Color:
-    """The color darker (factor below 1), or lighter."""
-    red, green, blue = (round(v * factor) if factor < 1 else round(255 - (255 - v) / factor / 1.3) for v in color)
-    return red, green, blue
-
-
-def _random_color(key: int | str) -> Color:
-    number = zlib.crc32(f"color {key}".encode())
-    return number & 255, number >> 8 & 255, number >> 16 & 255
-
-
-def color_of(key: int | str) -> Color:
-    """The color of a class id or name: the same in every picture and every run."""
-    number = zlib.crc32(key.encode()) if isinstance(key, str) else int(key)
-    return PALETTE[number % len(PALETTE)]
-
-
-def choose_ink(color: Color) -> Color:
-    """Black or white, whichever contrasts more with the color (WCAG relative luminance)."""
-    light = luminance(color)
-    return BLACK if (light + 0.05) / 0.05 > 1.05 / (light + 0.05) else WHITE
-
-
-def luminance(color: Color) -> float:
-    """Relative luminance 0..1 of an sRGB color, as WCAG defines it."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in color)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
@@ -205,11 +163,11 @@ def _letter_size(size: tuple[int, int]) -> int:
     return min(max(10, round(math.sqrt(size[0] * size[1]) / 42)), min(size) // 8)
 
 
-def _draw_frame(pen: ImageDraw.ImageDraw, size: tuple[int, int], box_xyxy: Float32, color: Color) -> None:
+def _draw_frame(pen: ImageDraw.ImageDraw, width: int, box_xyxy: Float32, color: Color) -> None:
     """The box as a line of the color inside a hairline of the opposite brightness, so that it shows on any ground."""
     left, top = (int(v) for v in np.floor(box_xyxy[:2]))
     right, bottom = (int(v) for v in np.ceil(box_xyxy[2:]))
-    line = min(_line_width(size), max(1, min(right - left, bottom - top) // 6))  # a tiny box must not fill up
+    line = min(width, max(1, min(right - left, bottom - top) // 6))  # a tiny box must not fill up
     outline = max(1, line // 3)
     if min(right - left, bottom - top) > 4 * (line + outline):
         inner = line + outline

@@ -42,8 +42,8 @@ def to_dict(detections: Found) -> dict[str, Any]:
     rows = zip(
         detections.names,
         detections.class_ids.tolist(),
-        _short(detections.scores),
-        _short(detections.boxes_xyxy),
+        shortest(detections.scores),
+        shortest(detections.boxes_xyxy),
         _tracks(detections),
         strict=True,
     )
@@ -75,8 +75,8 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
     file_name = {"file_name": detections.source} if detections.source else {}
     rows = zip(
         detections.class_ids.tolist(),
-        _short(xyxy_to_xywh(detections.boxes_xyxy)),
-        _short(detections.scores),
+        shortest(xyxy_to_xywh(detections.boxes_xyxy)),
+        shortest(detections.scores),
         _tracks(detections),
         strict=True,
     )
@@ -145,7 +145,7 @@ def to_yolo(detections: Found, *, scores: bool = True) -> str:
     boxes_cxcywh = np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
     lines = []
     for position, box, score in zip(
-        detections.positions.tolist(), _short(boxes_cxcywh), _short(detections.scores), strict=True
+        detections.positions.tolist(), shortest(boxes_cxcywh), shortest(detections.scores), strict=True
     ):
         if box[2] > 0 and box[3] > 0:
             lines.append(" ".join(map(_decimal, [position, *box, score] if scores else [position, *box])))
@@ -213,9 +213,9 @@ def _tracks(detections: Found) -> list[dict[str, int]]:
     return [{}] * len(detections) if tracks is None else [{TRACK: number} for number in tracks.tolist()]
 
 
-def _short(values: Float32) -> Any:
+def shortest(values: Float32) -> Any:
     """Nested lists of floats, each the shortest decimal that reads back as the same float32."""
-    return [_short(row) for row in values] if values.ndim > 1 else [float(str(value)) for value in values]
+    return [shortest(row) for row in values] if values.ndim > 1 else [float(str(value)) for value in values]
 
 
 def _decimal(value: float) -> str:

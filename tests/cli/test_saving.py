@@ -27,7 +27,7 @@ def found(source: str | None, boxes=((10, 10, 50, 60),)) -> Detections:
 
 
 def save(folder: OutputFolder, result: Detections, picture=PICTURE, *, crops=False, yolo=False) -> None:
-    folder.write(render(result, picture, crops=crops), yolo=yolo)
+    folder.write(render(result, picture, crops=crops), {"yolo"} if yolo else ())
 
 
 def files(folder: Path) -> list[str]:
@@ -174,4 +174,4 @@ def test_what_cannot_be_drawn_is_a_fault_of_its_picture() -> None:
     rendered = render(found("gone.jpg"), crops=False)
     assert len(rendered.found) == 1
     with pytest.raises(ArgumentError, match="pass picture="):
-        OutputFolder(Path("out")).write(rendered, yolo=False)
+        OutputFolder(Path("out")).write(rendered)

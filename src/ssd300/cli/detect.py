@@ -1,14 +1,10 @@
 """`ssd300 detect`: find the objects in pictures, write what was found, and draw it."""
 
 import os
-import sys
-import time
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -27,16 +23,7 @@ from ssd300.cli.options import (
     save_dir_option,
     score_option,
 )
-from ssd300.errors import ArgumentError, DownloadError, ImageError, SSD300Error
-
-if TYPE_CHECKING:
-    from ssd300.cli.results import ResultStream
-    from ssd300.cli.saving import OutputFolder, Rendered
-    from ssd300.detections import Detections
-    from ssd300.detector import Detector
-    from ssd300.flow import Failure
-    from ssd300.images.source import Source
-    from ssd300.options import DetectOptions
+from ssd300.errors import ArgumentError
 
 
 class Format(StrEnum):
@@ -48,24 +35,10 @@ class Format(StrEnum):
     csv = "csv"
     coco = "coco"
     yolo = "yolo"
-
-
-@dataclass
-class _Tally:
-    """What became of the pictures so far."""
-
-    total: int
-    pictures: int = 0
-    objects: int = 0
-    failures: list[str] = field(default_factory=list)
-    interrupted: bool = False
-
-    def exit_code(self) -> int:
-        if self.interrupted:
-            return 130
-        if self.failures:
-            return 1 if self.pictures else 2
-        return 0
+    cvat = "cvat"
+    fiftyone = "fiftyone"
+    labelme = "labelme"
+    labelstudio = "labelstudio"
 
 
 def detect(
@@ -89,10 +62,25 @@ def detect(
     format: Annotated[Format, typer.Option("--format", help="What stdout gets.")] = Format.table,
     save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no file at all.")] = True,
-    crops: Annotated[bool, typer.Option("--crops", help="Write every object as a picture of its own, too.")] = False,
+    project: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="With --name: drawn pictures go to DIR/NAME.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="With --project; NAME-2 if it is used.")] = None,
+    crops: Annotated[
+        bool, typer.Option("--crops", "--save-crop", help="Write every object as a picture of its own, too.")
+    ] = False,
+    save_txt: Annotated[bool, typer.Option("--save-txt", help="Write YOLO labels beside the pictures, too.")] = False,
     font: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Font for the names.  [default: one that has their letters]")
     ] = None,
+    line_width: Annotated[int | None, typer.Option(min=1, help="Pixels of a line.  [default: by the picture]")] = None,
+    hide_labels: Annotated[bool, typer.Option("--hide-labels", help="Draw boxes without names.")] = False,
+    hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw names without scores.")] = False,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Also the pictures in the folders of a directory.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, and no words but failures.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
@@ -107,18 +95,21 @@ def detect(
 
     Exit code: 0 all done, 1 some pictures failed (listed at the end), 2 nothing could be done, 130 interrupted.
     """
-    if not save and (crops or save_dir):
-        raise ArgumentError(f"{'--crops' if crops else '--save-dir'} writes files and --no-save forbids it: drop one")
+    save_dir = named_folder(save_dir, project, name)
+    wanted = {"--crops": crops, "--save-txt": save_txt, "--save-dir": save_dir is not None}
+    if not save and (asked := [option for option, on in wanted.items() if on]):
+        raise ArgumentError(f"{asked[0]} writes files and --no-save forbids it: drop one")
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
-    from ssd300.cli.saving import OutputFolder, refuse_filled
+    from ssd300.cli.detect_pictures import Output, run_pictures
+    from ssd300.cli.saving import refuse_filled
     from ssd300.detector import Detector
-    from ssd300.images.source import expand
+    from ssd300.draw import DrawStyle
     from ssd300.options import DetectOptions
     from ssd300.tiles import parse_tiles
 
     refuse_filled(save_dir)
-    detector = Detector.load(model, precision=precision, threads=threads)
+    detector = Detector.load(model, precision=precision, device=device, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
@@ -136,17 +127,42 @@ def detect(
         from ssd300.cli.video import VideoTask, run_video, videos_among
 
         if videos := videos_among(sources):
-            if crops:
-                raise ArgumentError("--crops cuts objects out of pictures, not out of videos: drop it")
+            for_pictures = {
+                "--crops": crops,
+                "--save-txt": save_txt,
+                "--line-width": line_width,
+                "--hide-labels": hide_labels,
+                "--hide-conf": hide_conf,
+                "--recursive": recursive,
+                "--quiet": quiet,
+            }
+            if asked := [option for option, on in for_pictures.items() if on]:
+                raise ArgumentError(f"{asked[0]} is for pictures, and these are videos: drop it")
             task = VideoTask(format.value, save, save_dir, every, show)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
         raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")
+    style = DrawStyle(font, not hide_labels, not hide_labels and not hide_conf, line_width)
     if save:
         _check_letters(detector.classes.names, font)
-    inputs = list(expand(sources, tell=_say))
-    tally = _run(detector, inputs, options, format, OutputFolder(save_dir) if save else None, crops, font)
-    raise typer.Exit(tally.exit_code())
+    if recursive:
+        sources = [os.path.join(one, "**", "*") if os.path.isdir(one) else one for one in sources]
+    output = Output(format.value, save, save_dir, style, crops, save_txt, quiet)
+    raise typer.Exit(run_pictures(detector, sources, options, output))
+
+
+def named_folder(save_dir: Path | None, project: Path | None, name: str | None) -> Path | None:
+    """--save-dir, or what --project and --name say in its place: the first of NAME, NAME-2, ... that is not used."""
+    if project is None and name is None:
+        return save_dir
+    if save_dir is not None:
+        raise ArgumentError("--save-dir names the whole folder, as --project and --name do: give one of both")
+    folder = (project or Path("runs/detect")) / (name or "detect")
+    wanted, number = folder, 1
+    while folder.is_dir() and any(folder.iterdir()):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
 
 
 def may_be_video(source: str) -> bool:
@@ -156,119 +172,14 @@ def may_be_video(source: str) -> bool:
     return is_video(source) or source.lower().endswith(".txt")
 
 
-def _say(text: str) -> None:
-    from ssd300.terminal import printable
-
-    print(f"ssd300: {printable(text)}", file=sys.stderr)
-
-
 def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
     """Say once which letters of the names cannot be drawn; a --font that is none is an error now."""
     import warnings
 
+    from ssd300.cli.detect_pictures import say
     from ssd300.lettering import MissingLetters, font_for, missing_letters
 
     font_for("", 16, font)
     if missing := missing_letters(names, font):
-        _say(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
+        say(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
         warnings.simplefilter("ignore", MissingLetters)
-
-
-def _run(
-    detector: "Detector",
-    inputs: list["Source"],
-    options: "DetectOptions",
-    format: Format,
-    folder: "OutputFolder | None",
-    crops: bool,
-    font: Path | None,
-) -> _Tally:
-    """Detect, write and save picture by picture; Ctrl-C ends it early, with valid output of what was done."""
-    from ssd300.cli.progress import ProgressLine
-    from ssd300.cli.results import ResultStream, result_layout
-    from ssd300.cli.saving import Rendered, render
-
-    def drawn(found: "Detections") -> Rendered:
-        return render(found, crops=crops, font=font) if folder else Rendered(found)
-
-    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    stream = ResultStream(result_layout(format.value, many=len(inputs) > 1, bold=bold), sys.stdout)
-    tally = _Tally(len(inputs))
-    line = ProgressLine(len(inputs))
-    started = time.perf_counter()
-    try:
-        with closing(_results(detector, inputs, options, drawn)) as results:
-            line.show(0)
-            for result in results:
-                line.clear()
-                _take(result, tally, stream, folder, yolo=format is Format.yolo)
-                line.show(tally.pictures + len(tally.failures))
-    except KeyboardInterrupt:
-        tally.interrupted = True
-    except SSD300Error:  # not of one picture: of the model
-        stream.end()
-        raise
-    finally:
-        line.clear()
-        if folder:
-            folder.remove_if_empty()
-    stream.end()
-    _report(tally, folder, time.perf_counter() - started)
-    return tally
-
-
-def _results(
-    detector: "Detector", inputs: list["Source"], options: "DetectOptions", call: Callable[["Detections"], "Rendered"]
-) -> Generator["Rendered | Failure", None, None]:
-    """One result per input, in order. A single picture takes the direct path, which starts no threads."""
-    from ssd300.flow import Failure
-
-    if len(inputs) > 1:
-        yield from detector.map(call, inputs, options, on_error="yield")
-        return
-    try:
-        found = detector.detect(inputs[0], options)
-    except (ImageError, DownloadError) as error:
-        yield Failure(inputs[0].name, error)
-    else:
-        yield call(found)
-
-
-def _take(
-    result: "Rendered | Failure", tally: _Tally, stream: "ResultStream", folder: "OutputFolder | None", *, yolo: bool
-) -> None:
-    """Write one result to stdout and its files to the folder; count it."""
-    from ssd300.flow import Failure
-
-    if isinstance(result, Failure):
-        tally.failures.append(str(result.error))
-        return
-    stream.add(result.found)
-    tally.pictures += 1
-    tally.objects += len(result.found)
-    if folder:
-        try:
-            folder.write(result, yolo=yolo)
-        except SSD300Error as error:
-            tally.failures.append(str(error))
-
-
-def _report(tally: _Tally, folder: "OutputFolder | None", seconds: float) -> None:
-    """Words at the end, on stderr: what was done, where the files are, what failed."""
-    from ssd300.terminal import printable
-
-    words = []
-    if tally.interrupted:
-        words.append(f"Interrupted: {tally.pictures} of {tally.total} pictures done.")
-    elif tally.pictures > 1:
-        rate = f"{tally.pictures / seconds:.1f} pictures/s"
-        words.append(f"{tally.pictures} pictures, {tally.objects} objects in {seconds:.1f} s ({rate}).")
-    if folder and folder.saved:
-        words.append(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}")
-    if tally.failures and tally.total == 1:
-        words.append(f"ssd300: {printable(tally.failures[0])}")
-    elif tally.failures:
-        words.append(f"{len(tally.failures)} of {tally.total} inputs failed:")
-        words += [f"  {printable(failure)}" for failure in tally.failures]
-    for line in words:
-        print(line, file=sys.stderr)

@@ -23,6 +23,7 @@ from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.evaluate import evaluate
 from ssd300.cli.export import export
+from ssd300.cli.hints import HintedCommand
 from ssd300.cli.info import info
 from ssd300.cli.models import models
 from ssd300.cli.quantize import quantize
@@ -35,25 +36,24 @@ from ssd300.terminal import escape_for_json, printable
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(batch)
-app.command()(benchmark)
-app.command()(detect)
+app.command(cls=HintedCommand)(batch)
+app.command(cls=HintedCommand)(benchmark)
+app.command(cls=HintedCommand)(detect)
 app.command()(doctor)
-app.command()(evaluate)
-app.command()(export)
+app.command(cls=HintedCommand)(evaluate)
+app.command(cls=HintedCommand)(export)
 app.command()(info)
 app.command()(models)
-app.command()(quantize)
+app.command(cls=HintedCommand)(quantize)
 app.command()(serve)
-app.command()(track)
-app.command()(train)
-app.command("predict", hidden=True)(detect)  # the names of these verbs in other packages
-app.command("val", hidden=True)(evaluate)
+app.command(cls=HintedCommand)(track)
+app.command(cls=HintedCommand)(train)
+app.command("predict", hidden=True, cls=HintedCommand)(detect)  # the names of these verbs in other packages
+app.command("val", hidden=True, cls=HintedCommand)(evaluate)
 app.add_typer(data, name="data")
 app.add_typer(weights, name="weights")
 

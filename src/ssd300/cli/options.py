@@ -13,7 +13,8 @@ from ssd300.errors import ArgumentError
 # The first name is ours; the others are those of other packages.
 SCORE_NAMES = ("--score-threshold", "--conf")
 IOU_NAMES = ("--iou-threshold", "--iou")
-MAX_NAMES = ("--max-detections",)
+MAX_NAMES = ("--max-detections", "--max-det")
+LABEL_NAMES = ("--labels", "--classes")
 
 
 class Decode(StrEnum):
@@ -35,7 +36,7 @@ def max_option(help: str) -> Any:
 
 def labels_option(help: str) -> Any:
     """Class names, which `chosen_labels` reads."""
-    return typer.Option("--labels", metavar="NAME,...", help=help)
+    return typer.Option(*LABEL_NAMES, metavar="NAME,...", help=help)
 
 
 def save_dir_option(things: str) -> Any:

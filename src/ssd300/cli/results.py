@@ -1,11 +1,13 @@
 """How `ssd300 detect` writes its results to stdout: one `Layout` per --format, picture by picture."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
 from ssd300.detections import Detections
 from ssd300.formats import CSV_COLUMNS, CocoRows
+from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
 from ssd300.terminal import printable
 
 
@@ -48,10 +50,18 @@ def result_layout(name: str, *, many: bool, bold: bool) -> ResultLayout:
         "jsonl": ResultLayout(lambda found: [found.to_json() + "\n"]),
         "csv": ResultLayout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
         "coco": ResultLayout(CocoRows(), "[\n", ",\n", "\n]\n"),
+        "labelme": ResultLayout(lambda found: [_json(to_labelme(found)) + "\n"]),
+        "labelstudio": ResultLayout(lambda found: [_json(to_label_studio(found))], "[\n", ",\n", "\n]\n"),
+        "fiftyone": ResultLayout(FiftyOneRows(), '{"labels": {\n', ",\n", "\n}}\n"),
+        "cvat": ResultLayout(CvatImages(), CVAT_FIRST, "", CVAT_LAST),
         "yolo": ResultLayout(
             lambda found: [f"# {printable(found.source or '')}\n{found.to_yolo()}" if many else found.to_yolo()]
         ),
     }[name]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def table(found: Detections, *, bold: bool = False) -> str:

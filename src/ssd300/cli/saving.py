@@ -1,7 +1,10 @@
 """Where `ssd300 detect` puts its files: drawn pictures, crops, YOLO labels. No file that exists is ever replaced."""
 
 import csv
+import json
+import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from PIL import Image
 from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.label_tools import to_labelme
 
 _RUNS = Path("runs/detect")
 _KEPT_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # others are saved as .jpg
@@ -29,16 +33,16 @@ class Rendered:
     fault: SSD300Error | None = None
 
 
-def render(found: Detections, picture: Any = None, *, crops: bool, font: Path | None = None) -> Rendered:
+def render(found: Detections, picture: Any = None, *, crops: bool, style: draw.DrawStyle | None = None) -> Rendered:
     """Draw one picture's detections, and cut them out if wanted. Made to run in the threads that detect.
 
-    `picture` as `draw.load_pixels` takes it, `font` as `draw.draw_boxes`. The answer refers to no pixels.
+    `picture` as `draw.load_pixels` takes it, `style` as `draw.draw_detections`. The answer refers to no pixels.
     """
     kept = replace(found, picture=None)
     try:
         rgb = draw.load_pixels(found, picture)
         extension = _extension(found)
-        drawn = draw.encode_picture(draw.draw_detections(rgb, found, font=font), extension)
+        drawn = draw.encode_picture(draw.draw_detections(rgb, found, style=style), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
         cut = [
             (one.name, number, draw.encode_picture(Image.fromarray(piece), ".jpg"))
@@ -82,8 +86,11 @@ class OutputFolder:
         self.saved = 0
         self.last = self.path  # the newest drawn picture
 
-    def write(self, rendered: Rendered, *, yolo: bool) -> None:
-        """Write the files of one answer, labels too if wanted. Raises SSD300Error that names the source."""
+    def write(self, rendered: Rendered, labels: Collection[str] = ()) -> None:
+        """Write the files of one answer, and its labels if yolo or labelme is among `labels`.
+
+        Raises SSD300Error that names the source.
+        """
         if rendered.fault:
             raise rendered.fault
         found = rendered.found
@@ -93,8 +100,10 @@ class OutputFolder:
                 folder = self.path / "crops" / _safe(label)
                 folder.mkdir(parents=True, exist_ok=True)
                 _write_new(folder / f"{name}_{number}.jpg", jpeg)
-            if yolo:
+            if "yolo" in labels:
                 self._write_labels(name, drawn, found)
+            if "labelme" in labels:
+                self._write_labelme(name, found)
         except OSError as error:
             raise SSD300Error(f"{found.source}: detected, but not saved in {self.path}: {error.strerror}") from error
         self.saved += 1
@@ -131,6 +140,15 @@ class OutputFolder:
         with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
             row = (f"labels/{name}.txt", drawn.name, found.source or "")
             csv.writer(table, lineterminator="\n").writerow(row)
+
+    def _write_labelme(self, name: str, found: Detections) -> None:
+        """A file of labelme, which names the picture by its path from there."""
+        folder = self.path / "labelme"
+        folder.mkdir(exist_ok=True)
+        source = Path(found.source or "")
+        picture = os.path.relpath(source, folder) if source.is_file() else None
+        text = json.dumps(to_labelme(found, picture), ensure_ascii=False, indent=1)
+        _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 
     def _free_name(self, source: str) -> str:
         """The source's bare file name, once: case does not count, because not every file system minds it."""

@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from ssd300.arrays import Float32
-from ssd300.draw import PALETTE, draw_boxes
+from ssd300.colors import PALETTE
+from ssd300.draw import draw_boxes
 from ssd300.errors import SSD300Error
 from ssd300.evaluate.diagnosis import PictureErrors
 from ssd300.evaluate.run import Evaluation

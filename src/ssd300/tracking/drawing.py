@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from ssd300.draw import BLACK, WHITE, label_font
+from ssd300.colors import BLACK, WHITE
+from ssd300.draw import label_font
 from ssd300.tracking.counting import Line, Point, Zone
 
 _LINE_COLOR = (255, 214, 0)

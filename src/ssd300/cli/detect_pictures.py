@@ -1,0 +1,154 @@
+"""How `ssd300 detect` goes through pictures: results to stdout, files to a folder, a tally at the end."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ssd300.cli.progress import ProgressLine
+from ssd300.cli.results import ResultLayout, ResultStream, result_layout
+from ssd300.cli.saving import OutputFolder, Rendered, render
+from ssd300.draw import DrawStyle
+from ssd300.errors import DownloadError, ImageError, SSD300Error
+from ssd300.flow import Failure
+from ssd300.images.source import expand
+from ssd300.terminal import printable
+
+if TYPE_CHECKING:
+    from ssd300.detections import Detections
+    from ssd300.detector import Detector
+    from ssd300.images.source import Source
+    from ssd300.options import DetectOptions
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results of pictures go: a --format to stdout; with `save` drawn pictures, crops and labels to files."""
+
+    format: str
+    save: bool
+    save_dir: Path | None
+    style: DrawStyle
+    crops: bool = False
+    save_txt: bool = False
+    quiet: bool = False
+
+
+@dataclass
+class Tally:
+    """What became of the pictures so far."""
+
+    total: int
+    pictures: int = 0
+    objects: int = 0
+    failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def exit_code(self) -> int:
+        if self.interrupted:
+            return 130
+        if self.failures:
+            return 1 if self.pictures else 2
+        return 0
+
+
+def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptions", output: Output) -> int:
+    """Detect, write and save picture by picture, and give the exit code.
+
+    Ctrl-C ends it early, with valid output of what was done.
+    """
+    inputs = list(expand(sources, tell=(lambda text: None) if output.quiet else say))
+    folder = OutputFolder(output.save_dir) if output.save else None
+
+    def drawn(found: "Detections") -> Rendered:
+        return render(found, crops=output.crops, style=output.style) if folder else Rendered(found)
+
+    stream = _stream(output, len(inputs))
+    tally, line = Tally(len(inputs)), ProgressLine(0 if output.quiet else len(inputs))
+    labels = {"yolo"} if output.save_txt else set()
+    started = time.perf_counter()
+    try:
+        with closing(_results(detector, inputs, options, drawn)) as results:
+            line.show(0)
+            for result in results:
+                line.clear()
+                _take(result, tally, stream, folder, labels | {output.format})
+                line.show(tally.pictures + len(tally.failures))
+    except KeyboardInterrupt:
+        tally.interrupted = True
+    except SSD300Error:  # not of one picture: of the model
+        stream.end()
+        raise
+    finally:
+        line.clear()
+        if folder:
+            folder.remove_if_empty()
+    stream.end()
+    _report(tally, folder, time.perf_counter() - started, quiet=output.quiet)
+    return tally.exit_code()
+
+
+def _stream(output: Output, count: int) -> ResultStream:
+    if output.quiet and output.format == "table":
+        return ResultStream(ResultLayout(lambda found: []), sys.stdout)
+    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return ResultStream(result_layout(output.format, many=count > 1, bold=bold), sys.stdout)
+
+
+def say(text: str) -> None:
+    print(f"ssd300: {printable(text)}", file=sys.stderr)
+
+
+def _results(
+    detector: "Detector", inputs: list["Source"], options: "DetectOptions", call: Callable[["Detections"], "Rendered"]
+) -> Generator["Rendered | Failure", None, None]:
+    """One result per input, in order. A single picture takes the direct path, which starts no threads."""
+    if len(inputs) > 1:
+        yield from detector.map(call, inputs, options, on_error="yield")
+        return
+    try:
+        found = detector.detect(inputs[0], options)
+    except (ImageError, DownloadError) as error:
+        yield Failure(inputs[0].name, error)
+    else:
+        yield call(found)
+
+
+def _take(
+    result: Rendered | Failure, tally: Tally, stream: ResultStream, folder: OutputFolder | None, labels: set[str]
+) -> None:
+    """Write one result to stdout and its files to the folder; count it."""
+    if isinstance(result, Failure):
+        tally.failures.append(str(result.error))
+        return
+    stream.add(result.found)
+    tally.pictures += 1
+    tally.objects += len(result.found)
+    if folder:
+        try:
+            folder.write(result, labels)
+        except SSD300Error as error:
+            tally.failures.append(str(error))
+
+
+def _report(tally: Tally, folder: OutputFolder | None, seconds: float, *, quiet: bool) -> None:
+    """Words at the end, on stderr: what was done, where the files are, what failed."""
+    words: list[str] = []
+    if tally.interrupted:
+        words.append(f"Interrupted: {tally.pictures} of {tally.total} pictures done.")
+    elif tally.pictures > 1 and not quiet:
+        rate = f"{tally.pictures / seconds:.1f} pictures/s"
+        words.append(f"{tally.pictures} pictures, {tally.objects} objects in {seconds:.1f} s ({rate}).")
+    if folder and folder.saved and not quiet:
+        words.append(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}")
+    if tally.failures and tally.total == 1:
+        words.append(f"ssd300: {printable(tally.failures[0])}")
+    elif tally.failures:
+        words.append(f"{len(tally.failures)} of {tally.total} inputs failed:")
+        words += [f"  {printable(failure)}" for failure in tally.failures]
+    for line in words:
+        print(line, file=sys.stderr)

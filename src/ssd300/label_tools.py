@@ -1,0 +1,137 @@
+"""Detections as predictions for labeling tools: labelme, Label Studio, FiftyOne and CVAT.
+
+Boxes are cut to the picture; one that lies wholly outside is left out.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from ssd300.boxes import clip
+from ssd300.formats import shortest
+from ssd300.result import Found
+
+CVAT_FIRST = '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
+CVAT_LAST = "</annotations>\n"
+
+
+def _boxes(found: Found) -> Iterator[tuple[str, float, tuple[float, float, float, float]]]:
+    """(name, score, box_xyxy) of each object that is in the picture, in pixels of it."""
+    height, width = found.image_size_hw
+    boxes_xyxy = shortest(clip(found.boxes_xyxy, width, height))
+    for name, score, (left, top, right, bottom) in zip(found.names, shortest(found.scores), boxes_xyxy, strict=True):
+        if left < right and top < bottom:
+            yield name, score, (left, top, right, bottom)
+
+
+def to_labelme(found: Found, picture: str | None = None) -> dict[str, Any]:
+    """A file of labelme: rectangles with their scores in `description`. `picture` is its path from that file."""
+    height, width = found.image_size_hw
+    shapes: list[dict[str, Any]] = [
+        {
+            "label": name,
+            "points": [[left, top], [right, bottom]],
+            "group_id": None,
+            "description": f"score {score}",
+            "shape_type": "rectangle",
+            "flags": {},
+        }
+        for name, score, (left, top, right, bottom) in _boxes(found)
+    ]
+    return {
+        "version": "5.0.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": picture or found.source or "",
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+
+
+def to_label_studio(found: Found, image: str | None = None) -> dict[str, Any]:
+    """A task of Label Studio with one prediction, for `<RectangleLabels name="label" toName="image">`.
+
+    `image` is the address under which Label Studio finds the picture, else the source stands there.
+    """
+    height, width = found.image_size_hw
+    results = [
+        {
+            "id": f"box{number}",
+            "type": "rectanglelabels",
+            "from_name": "label",
+            "to_name": "image",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "score": score,
+            "value": {
+                "x": 100 * left / width,
+                "y": 100 * top / height,
+                "width": 100 * (right - left) / width,
+                "height": 100 * (bottom - top) / height,
+                "rotation": 0,
+                "rectanglelabels": [name],
+            },
+        }
+        for number, (name, score, (left, top, right, bottom)) in enumerate(_boxes(found), 1)
+    ]
+    prediction = {"model_version": "ssd300", "result": results}
+    return {"data": {"image": image or found.source or ""}, "predictions": [prediction]}
+
+
+def to_fiftyone(found: Found) -> list[dict[str, Any]]:
+    """The objects of a picture as FiftyOne's detections: boxes are left, top, width, height in the unit frame."""
+    height, width = found.image_size_hw
+    return [
+        {
+            "label": name,
+            "bounding_box": [left / width, top / height, (right - left) / width, (bottom - top) / height],
+            "confidence": score,
+        }
+        for name, score, (left, top, right, bottom) in _boxes(found)
+    ]
+
+
+class FiftyOneRows:
+    """The `labels` of a FiftyOneImageDetectionDataset, picture by picture, under the file's name without its ending.
+
+    A name that another picture has taken gets -2, -3, ... appended.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, found: Found) -> list[str]:
+        wanted = name = Path(found.source or "picture").stem
+        number = 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        self._taken.add(name)
+        return [f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(to_fiftyone(found), ensure_ascii=False)}"]
+
+
+class CvatImages:
+    """The <image> elements of CVAT for images 1.1, numbered from 0; the score of a box is an attribute of it."""
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def __call__(self, found: Found) -> list[str]:
+        height, width = found.image_size_hw
+        name = quoteattr(_xml(found.source or "picture"))
+        lines = [f'<image id="{self._number}" name={name} width="{width}" height="{height}">']
+        for label, score, (left, top, right, bottom) in _boxes(found):
+            sides = f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"'
+            lines.append(f'<box label={quoteattr(_xml(label))} source="auto" occluded="0" {sides} z_order="0">')
+            lines.append(f'<attribute name="score">{escape(str(score))}</attribute></box>')
+        self._number += 1
+        return ["\n".join([*lines, "</image>\n"])]
+
+
+def _xml(text: str) -> str:
+    """The text without what XML cannot hold: control characters, halves of pairs."""
+    return "".join(c if (c >= " " or c in "\t\n\r") and not "\ud800" <= c <= "\udfff" else "?" for c in text)

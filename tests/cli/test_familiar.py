@@ -1,0 +1,107 @@
+"""Options under the names that other packages give them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from ssd300.cli.hints import ANSWERS
+from ssd300.cli.main import app
+from ssd300.errors import ArgumentError
+
+RUN = CliRunner()
+
+
+@pytest.fixture
+def detect(tmp_path, monkeypatch, seeded_checkpoint):
+    """Run detect in a folder with in/a.png and in/deep/b.png."""
+    monkeypatch.chdir(tmp_path)
+    Path("in/deep").mkdir(parents=True)
+    for name in ("in/a.png", "in/deep/b.png"):
+        Image.new("RGB", (90, 60), (200, 30, 30)).save(name)
+
+    def run(*arguments: str):
+        given = ["predict", *arguments, "--model", str(seeded_checkpoint), "--threads", "1"]
+        return RUN.invoke(app, given, catch_exceptions=True)
+
+    return run
+
+
+def files() -> list[str]:
+    return sorted(path.as_posix() for path in Path().rglob("*") if path.is_file() and path.parts[0] != "in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), ["runs/detect/1/a.png"]),
+        (("--name", "mine"), ["runs/detect/mine/a.png"]),
+        (("--project", "p", "--name", "mine"), ["p/mine/a.png"]),
+        (("--name", "n", "--save-txt"), [f"runs/detect/n/{x}" for x in ("a.png", "classes.txt", "labels/a.txt")]),
+        (("--name", "n", "--format", "labelme"), ["runs/detect/n/a.png", "runs/detect/n/labelme/a.json"]),
+        (("--name", "n", "-r"), ["runs/detect/n/a.png", "runs/detect/n/b.png"]),
+    ],
+)
+def test_files_go_where_familiar_options_say(detect, arguments, expected) -> None:
+    assert detect("in", "--conf", "0.99", "--classes", "dog", "--max-det", "3", *arguments).exit_code == 0
+    assert [name for name in files() if not name.endswith("sources.csv")] == expected
+
+
+def test_a_name_that_is_used_gets_a_number(detect) -> None:
+    for _ in range(2):
+        assert detect("in", "--name", "n", "--conf", "0.99").exit_code == 0
+    assert files() == ["runs/detect/n-2/a.png", "runs/detect/n/a.png"]
+
+
+def test_quiet_prints_failures_alone(detect) -> None:
+    answer = detect("in", "-q")
+    assert (answer.exit_code, answer.output) == (0, "")
+    Path("in/z.png").write_text("no picture")
+    answer = detect("in", "-q")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert "z.png" in answer.stderr
+    assert len(json.loads(detect("in/a.png", "-q", "--format", "json").stdout)) == 1
+
+
+def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
+    Image.new("RGB", (500, 400), (200, 30, 30)).save("in/a.png")
+    pictures = set()
+    for n, more in enumerate(((), ("--hide-conf",), ("--hide-labels",), ("--hide-labels", "--line-width", "9"))):
+        assert detect("in", "--conf", "0", "--max-det", "1", "--name", f"n{n}", *more).exit_code == 0
+        pictures.add(Path(f"runs/detect/n{n}/a.png").read_bytes())
+    assert len(pictures) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("in", "--weights", "x.pt"), "use --model"),
+        (("in", "--imgsz=640"), "300x300"),
+        (("in", "--exist-ok"), "never mix"),
+        (("source=in",), "give pictures"),
+        (("in", "conf=0.3"), "written --conf 0.3 here"),
+        (("in", "--no-save", "--save-txt"), "--no-save forbids"),
+        (("in", "--save-dir", "x", "--name", "y"), "give one of both"),
+    ],
+)
+def test_foreign_options_are_answered(detect, arguments, words) -> None:
+    answer = detect(*arguments)
+    assert isinstance(answer.exception, ArgumentError)
+    assert words in str(answer.exception)
+
+
+@pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch"])
+def test_every_option_that_an_answer_names_exists(verb) -> None:
+    options = set()
+    for name in ("detect", "track", "train", "evaluate", "export", "quantize", "batch"):
+        options |= set(RUN.invoke(app, [name, "--help"], env={"COLUMNS": "300"}).stdout.replace(",", " ").split())
+    named = {word.strip(".;,") for text in ANSWERS.values() for word in text.split() if word.startswith("--")}
+    assert named - options == {"--debug"}  # of the command, before the verb
+    assert RUN.invoke(app, [verb, "--world-size", "2"]).exit_code != 0
+
+
+def test_a_value_that_looks_foreign_after_two_dashes_is_a_file(detect) -> None:
+    Image.new("RGB", (90, 60)).save("source=x.png")
+    assert detect("--no-save", "--conf", "0.99", "./source=x.png").exit_code == 0
