@@ -12,10 +12,10 @@ def run(*arguments):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("m.onnx", ["--no-nms", "--dynamic-batch", "--opset", "19", "--half"]),
+        pytest.param("m.onnx", ["--no-nms", "--dynamic-batch", "--opset", "19", "--half"], marks=pytest.mark.slow),
         ("m.onnx", ["--conf", "0.3", "--iou", "0.4", "--max-detections", "10", "--input", "float"]),
         ("m.xml", ["--half"]),
-        ("m.safetensors", ["--format", "safetensors", "--half"]),
+        pytest.param("m.safetensors", ["--format", "safetensors", "--half"], marks=pytest.mark.slow),
         ("m.safetensors", ["--classes", "a,b,c,d"]),
         pytest.param("m.pt2", ["--dynamic-batch"], marks=pytest.mark.slow),
     ],

@@ -128,6 +128,7 @@ def test_convert_writes_the_same_state(folder, tmp_path) -> None:
     assert metadata.parent_sha256 == sha256_of(folder / "a.pt")
 
 
+@pytest.mark.slow
 def test_convert_to_half_keeps_the_metadata(folder, tmp_path) -> None:
     out = tmp_path / "half.safetensors"
     assert ssd300("weights", "convert", folder / "a.safetensors", out, "--half").returncode == 0
@@ -136,7 +137,7 @@ def test_convert_to_half_keeps_the_metadata(folder, tmp_path) -> None:
     assert (metadata.name, metadata.classes.ids, metadata.metric["AP"]) == ("pets", (3, 8), 0.25)
 
 
-@pytest.mark.parametrize("given", ["names", "file"])
+@pytest.mark.parametrize("given", ["names", pytest.param("file", marks=pytest.mark.slow)])
 def test_convert_with_class_names(folder, tmp_path, given) -> None:
     (tmp_path / "names.txt").write_text("Löwe\n\n big cat \n", "utf-8")
     names = "Löwe, big cat" if given == "names" else tmp_path / "names.txt"
@@ -165,6 +166,7 @@ def test_convert_refuses(folder, tmp_path, source, out, options, words) -> None:
     assert (tmp_path / "there.safetensors").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_convert_replaces_a_file_by_force(folder, tmp_path) -> None:
     (tmp_path / "b.safetensors").write_bytes(b"mine")
     result = ssd300("weights", "convert", folder / "a.pt", tmp_path / "b.safetensors", "--force")

@@ -51,6 +51,13 @@ def done(model, train, val):
     return quantize(model, train, val, max_ap_drop=0.2, threads=1)
 
 
+@pytest.fixture
+def calibrated(done, model, monkeypatch):
+    """The calibration of `done` once more, for tests of what becomes of it."""
+    int8 = read_int8(model)
+    monkeypatch.setattr(module, "calibrate", lambda *_: int8)
+
+
 def test_the_model_itself_says_how_and_keeps_its_numbers(done, model, train, val, seeded_checkpoint):
     assert done.path == model
     assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"]
@@ -119,7 +126,7 @@ def outputs(graph, picture):
     return request.get_tensor("outputs").data.copy()
 
 
-def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(seeded_checkpoint, train, val, tmp_path):
+def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(calibrated, seeded_checkpoint, train, val, tmp_path):
     import torch
 
     state, metadata = read_checkpoint(seeded_checkpoint)
@@ -132,7 +139,7 @@ def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(seeded_checkpoin
     assert "m.int8.safetensors was made from another file" in choose_model_file(path, "auto").reason
 
 
-def test_an_openvino_file_as_before(model, train, val, tmp_path):
+def test_an_openvino_file_as_before(calibrated, model, train, val, tmp_path):
     out = quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0.2, threads=1).path
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
     metadata, precision = read_metadata(out), examine(out).precision
@@ -178,7 +185,9 @@ def test_float16_and_int8_exclude_each_other(done, model, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(model, train, val, tmp_path, monkeypatch):
+def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(
+    calibrated, model, train, val, tmp_path, monkeypatch
+):
     monkeypatch.setattr(module, "MOST_FLOAT", 0)
     monkeypatch.setattr(module, "measure_convolution_errors", lambda *_: {})  # not needed where no layer may stay float
     with pytest.raises(ModelError, match=r"INT8 loses 0\.\d+ AP on .*, allowed is 0, even with 0 of 31 layers"):

@@ -100,7 +100,16 @@ def seeded_network(seeded, backbone, num_classes=81):
     return network
 
 
-@pytest.mark.parametrize("name", [*BACKBONES, "resnet18_4classes", "resnet18_train"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet50",
+        "resnet18_4classes",
+        "resnet18_train",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet34", "resnet101", "resnet152")),
+    ],
+)
 def test_forward_equals_published(name, seeded, reference_json, reference_npz):
     case, arrays = reference_json("forward")[name], reference_npz(f"forward_{name}")
     network = seeded_network(seeded, case["backbone"], case["classes"]).train(case["train_mode"])
