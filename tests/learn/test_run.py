@@ -24,8 +24,8 @@ def test_new_folders_are_numbered(tmp_path):
 
 def test_a_folder_is_held_by_one_process(tmp_path):
     code = (
-        "import sys, pathlib; from ssd300.learn.run import locked\n"
-        "with locked(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+        "import sys, pathlib; from ssd300.learn.run import lock_folder\n"
+        "with lock_folder(pathlib.Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
