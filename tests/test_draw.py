@@ -143,7 +143,7 @@ def labels(monkeypatch):
         places.append(place(*arguments))
         return places[-1]
 
-    monkeypatch.setattr(draw, "_place", recording)
+    monkeypatch.setattr(draw, "_place_label", recording)
     return places
 
 
@@ -171,6 +171,18 @@ def test_labels_do_not_overlap_where_there_is_room(layout, labels) -> None:
     assert len(labels) == count
     for a, b in itertools.combinations(labels, 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def test_a_label_that_would_hide_a_more_important_one_is_left_out(labels) -> None:
+    count = 40
+    draw.draw_boxes(ground(100, 75), [[20, 20, 60, 50]] * count, ["person 0.99"] * count, [1] * count)
+    assert len(labels) == count
+    assert None in labels
+    shown = [place for place in labels if place]
+    assert labels[0] == shown[0]
+    assert len(shown) > 2
+    for a, b in itertools.combinations(shown, 2):
+        assert draw.iou(np.array([a], np.float32), np.array([b], np.float32)).item() <= 0.04
 
 
 @pytest.mark.parametrize("size", [(71, 600), (600, 71), (1, 1)])

@@ -26,6 +26,7 @@ LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
 _WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is cut short
 _NEAR_SPOTS = 8  # those that touch the label's own box
+_MOST_HIDDEN = 0.04  # IoU of two labels, a sliver of letters' room
 _LONGEST_CAPTION = 1000  # letters that are looked at; no label has room for more
 
 
@@ -201,6 +202,8 @@ def _draw_labels(
             continue
         width = math.ceil(font.getlength(text)) + 2 * pad
         place = _place_label(box, (width, height), size, placed, small_xyxy)
+        if place is None:
+            continue
         placed.append(place)
         pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
         pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=choose_ink(color), anchor="ls")
@@ -226,14 +229,19 @@ def _shorten(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
 
 def _place_label(
     box_xyxy: Float32, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle], small_xyxy: Float32
-) -> Rectangle:
-    """Where the label goes: near its box, off all labels placed, and if it can be off all small boxes too."""
+) -> Rectangle | None:
+    """Where the label goes: near its box, off all labels placed, and if it can be off all small boxes too.
+
+    None where it could only hide a good part of a more important label: then two would be unreadable.
+    """
     spots = np.array(list(_spots(box_xyxy.tolist(), label, size)), np.float32)  # [S, 4], best first
     crowded = iou(spots, np.array(placed, np.float32).reshape(-1, 4)).sum(1)
     hiding = iou(spots[:_NEAR_SPOTS], small_xyxy).sum(1)
     free = np.flatnonzero(crowded == 0)
     clear = np.flatnonzero((crowded[:_NEAR_SPOTS] == 0) & (hiding == 0))
-    choice = clear[0] if len(clear) else free[0] if len(free) else crowded.argmin()
+    choice = clear[0] if len(clear) else free[0] if len(free) else int(crowded.argmin())
+    if crowded[choice] > _MOST_HIDDEN:
+        return None
     left, top, right, bottom = (int(v) for v in spots[choice])
     return left, top, right, bottom
 
