@@ -42,6 +42,8 @@ def public_names(tree: ast.Module) -> set[str]:
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if isinstance(node.value, ast.Attribute) and node.value.attr == ast.unparse(targets[0]):
+                continue  # DOWNLOAD_SECONDS = limits.DOWNLOAD_SECONDS is the same thing
             names |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
     return {name for name in names if not name.startswith("_")}
 

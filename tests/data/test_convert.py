@@ -13,11 +13,11 @@ from ssd300.data.convert import convert_dataset, new_names
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts
-from ssd300.data.numbers import shortest
 from ssd300.data.pack import pack_dataset
 from ssd300.data.sidecar import NAME
 from ssd300.data.yolo import to_fractions, to_pixels
 from ssd300.errors import ArgumentError, DatasetError, ImageError
+from ssd300.formats import shortest
 from ssd300.labels import ClassList
 
 FORMATS = ("coco", "yolo", "voc")

@@ -5,16 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.arrays import Float32, Float64
-
-
-def shortest(values: Float32) -> list[float]:
-    """Python floats that print short and are the given float32 [N] to the last bit when read back.
-
-    >>> shortest(np.array([368.53], np.float32))
-    [368.53]
-    """
-    return [float(str(value)) for value in values]
+from ssd300.arrays import Float64
 
 
 def rounded(values: Float64, reads_back: Callable[[Float64], NDArray[np.bool_]], digits: tuple[int, ...]) -> Float64:

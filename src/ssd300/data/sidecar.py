@@ -14,9 +14,9 @@ import numpy as np
 
 from ssd300.data.dataset import Annotations, Picture
 from ssd300.data.files import read_text
-from ssd300.data.numbers import shortest
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
+from ssd300.formats import shortest
 from ssd300.labels import ClassList
 
 NAME = "ssd300.json"

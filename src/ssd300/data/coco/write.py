@@ -13,9 +13,10 @@ from ssd300.data.coco.entries import known_id, picture_id
 from ssd300.data.coco.read import parse
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
-from ssd300.data.numbers import rounded, shortest
+from ssd300.data.numbers import rounded
 from ssd300.data.parts import PARTS, Part
 from ssd300.files import write_whole
+from ssd300.formats import shortest
 
 SIZE_DIGITS = (0, 1, 2, 3, 4, 6, 8, 10)  # after the point, tried in turn: widths and heights
 

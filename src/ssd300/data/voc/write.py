@@ -6,12 +6,12 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 from ssd300.data.coco.write import write_split as write_coco_split
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
-from ssd300.data.numbers import shortest
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc.find import annotation_folder
 from ssd300.data.voc.read import EDGES
 from ssd300.files import write_whole
+from ssd300.formats import shortest
 from ssd300.labels import ClassList
 
 
