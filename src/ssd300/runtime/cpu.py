@@ -9,9 +9,13 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def default_threads() -> int:
     """CPUs of the affinity mask, cut to the cgroup's quota (a container with 2 of 64 cores says 2), at least 1."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota()
-    return cpus if quota is None else max(1, min(cpus, round(quota)))
+    return allowed_cpus() if quota is None else max(1, min(allowed_cpus(), round(quota)))
+
+
+def allowed_cpus() -> int:
+    """CPUs of the affinity mask."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cgroup_quota(root: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> float | None:

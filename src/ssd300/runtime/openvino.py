@@ -20,7 +20,7 @@ from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process
 from ssd300.runtime.blobs import blob_path, read_blob, source_key, write_blob
 from ssd300.runtime.choice import Choice, choose_model_file
-from ssd300.runtime.cpu import default_threads
+from ssd300.runtime.cpu import allowed_cpus, default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata
@@ -188,6 +188,9 @@ def _compile(
         "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
+        # OpenVINO ties its threads to the first cores it may use, in every process to the same ones: two processes of
+        # one thread shared a core while another was idle. Only one that takes all cores for one picture gains by it.
+        "ENABLE_CPU_PINNING": not throughput and threads >= allowed_cpus(),
     }
     place = blob_path(source, settings, _core().get_property("CPU", "FULL_DEVICE_NAME")) if source else None
     if place and (exported := read_blob(place)):
