@@ -137,7 +137,7 @@ def test_letters_contrast_with_their_label(color) -> None:
 def labels(monkeypatch):
     """The rectangles of the labels that are placed."""
     places = []
-    place = draw._place
+    place = draw._place_label
 
     def recording(*arguments):
         places.append(place(*arguments))

@@ -100,7 +100,7 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
         (("detect", "97", "--no-save"), "camera 97: no such camera"),
         (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
         (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
-        (("detect", "a.mp4", "--crops"), "--crops cuts objects out of pictures"),
+        (("detect", "a.mp4", "--crops"), "--crops is for pictures, and these are videos"),
         (("detect", "a.jpg", "--every", "2", "--no-save"), "--every is for videos"),
         (("track", "a.mp4", "--line", "1,2,3", "--no-save"), "--line 1,2,3: expected X1,Y1,X2,Y2"),
         (("track", "a.mp4", "--line", "1,2,3,x", "--no-save"), "--line 1,2,3,x: expected"),

@@ -141,7 +141,7 @@ class Display:
 def format_duration(seconds: float) -> str:
     """A time in words.
 
-    >>> format_duration(40), duration(725), duration(3900)
+    >>> format_duration(40), format_duration(725), format_duration(3900)
     ('40 s', '12 min', '1 h 05 min')
     """
     if seconds < 90:

@@ -183,7 +183,7 @@ def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) 
 def _round_up(count: int) -> int:
     """The next of a few sizes: at most an eighth more, and a multiple of 64.
 
-    >>> [_filled(n) for n in (0, 1, 64, 1000, 1025)]
+    >>> [_round_up(n) for n in (0, 1, 64, 1000, 1025)]
     [0, 64, 64, 1024, 1152]
     """
     step = max(64, 1 << max(0, count.bit_length() - 4))
