@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ class Client:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             chunked = "Transfer-Encoding" in (headers or {})
-            connection.request(method, path, body, headers or {}, encode_chunked=chunked)
+            with suppress(BrokenPipeError, ConnectionResetError):  # an answer may come before the whole body is sent
+                connection.request(method, path, body, headers or {}, encode_chunked=chunked)
             return Answer(connection.getresponse())
         finally:
             connection.close()
