@@ -15,7 +15,7 @@ PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format docs docs-serve release clean
+.PHONY: help demo test test-slow check format docs docs-serve release audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make docs-serve show it while you write"
 	@echo "make format     let ruff format the code"
 	@echo "make release    wheel and sdist of the last commit in dist/, built twice and equal"
+	@echo "make audit      ask PyPI for known vulnerabilities of the pinned packages"
 	@echo "make clean      remove .venv and caches"
 
 # The stamps lie inside .venv, so that they go with it.
@@ -95,8 +96,13 @@ docs-serve: .venv/docs
 	$(PY) -m zensical serve
 
 release: .venv/made
-	$(PIP) build hatchling
+	$(PIP) build hatchling cyclonedx-bom
 	$(PY) .ci/release.py
+
+# Known holes of what the wheel brings along, from the public database of PyPI.
+audit: .venv/base
+	$(PIP) pip-audit
+	$(PY) -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:
 	rm -rf site .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

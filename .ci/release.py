@@ -1,6 +1,11 @@
-"""`make release`: wheel and sdist of the last commit, built twice; dist/ appears only if both are equal to the byte."""
+"""`make release`: wheel and sdist of the last commit, built twice; dist/ appears only if both are equal to the byte.
+
+Beside them: SHA256SUMS, CONTENTS.txt (the wheel's files) and sbom.json (CycloneDX), the packages that the wheel brings
+into an empty environment, checked against what pip installed there.
+"""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -40,6 +45,22 @@ def check_wheel(wheel: Path) -> list[str]:
     return names
 
 
+def bill_of_materials(wheel: Path, folder: Path) -> str:
+    """The SBOM of the wheel and what it depends on, as installed under the pins of constraints.txt."""
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)], check=True)
+    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", str(python)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run([*pip, "list", "--format", "json"], check=True, capture_output=True, text=True).stdout
+    installed = {(one["name"].lower(), one["version"]) for one in json.loads(listed)}
+    found = {(one["name"].lower(), one["version"]) for one in json.loads(text)["components"]}
+    if found != installed:
+        sys.exit(f"the SBOM is not what is installed: {sorted(found ^ installed)}")
+    return text.replace(wheel.as_uri(), wheel.name)
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         first, second = (build(Path(scratch) / name) for name in ("first", "second"))
@@ -49,13 +70,15 @@ def main() -> None:
                 sys.exit(f"{name}: two builds of one commit differ")
         [wheel] = [path for name, path in first.items() if name.endswith(".whl")]
         names = check_wheel(wheel)
+        materials = bill_of_materials(wheel, Path(scratch) / "installed")
         shutil.rmtree(DIST, ignore_errors=True)
         DIST.mkdir()
         for path in first.values():
             shutil.copy(path, DIST)
     (DIST / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
     (DIST / "CONTENTS.txt").write_text("".join(f"{name}\n" for name in names))
-    print(f"{DIST}: {', '.join(sums)}, equal in two builds; {len(names)} files in the wheel (CONTENTS.txt)")
+    (DIST / "sbom.json").write_text(materials)
+    print(f"{DIST}: {', '.join(sums)}, equal in two builds; {len(names)} files in the wheel (CONTENTS.txt); sbom.json")
 
 
 if __name__ == "__main__":
