@@ -1,13 +1,21 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ssd300.data.load import load_dataset, load_train_val, load_training, load_validation
+from ssd300.data.dataset import Dataset
+from ssd300.data.load import load_dataset, load_training, load_validation
 from ssd300.data.look import find_parts
 from ssd300.data.pack import pack_dataset
+from ssd300.data.usable import usable_sets
 from ssd300.errors import ArgumentError, DatasetError
+
+
+def load_train_val(*paths: Any, **options: Any) -> tuple[Dataset, Dataset]:
+    found = usable_sets(*paths, **options)
+    return found.train, found.val
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Any data set, whatever its format, as one `Dataset`; and a training and a validation set from what is given."""
+"""Any data set, whatever its format, as one `Dataset`: all of it, the part to learn from, or the part to measure on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from ssd300.data.dataset import Dataset, join
 from ssd300.data.look import find_parts, read_part
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
-from ssd300.data.usable import raise_faults, usable_sets
+from ssd300.data.usable import raise_faults
 
 
 def load_dataset(
@@ -44,16 +44,3 @@ def load_training(path: str | Path | Sequence[str | Path]) -> Dataset:
 def load_validation(path: str | Path) -> Dataset:
     """The part to measure on of what lies at a path: val, or the only one."""
     return load_parts(validation_parts(find_parts(path, None), path, alone=True), path)
-
-
-def load_train_val(
-    path: str | Path | Sequence[str | Path],
-    val: str | Path | None = None,
-    *,
-    format: str | None = None,
-    share: float = 0.2,
-    seed: int = 0,
-) -> tuple[Dataset, Dataset]:
-    """The training and the validation set of `usable_sets`, which takes more and says more."""
-    sets = usable_sets(path, val, format=format, share=share, seed=seed)
-    return sets.train, sets.val
