@@ -5,6 +5,7 @@
 FROM python:3.13-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE CHANGELOG.md hubconf.py ./
+COPY .ci/metadata.py .ci/metadata.py
 COPY src src
 RUN python -m venv /opt/ssd300 \
  && /opt/ssd300/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[serve]'

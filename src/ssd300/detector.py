@@ -147,7 +147,8 @@ class Detector:
 
         Args:
             every: look only at frames whose number is a multiple of it.
-            start, end: look only at frames from and before these times, in seconds.
+            start: look only at frames from this time on, in seconds.
+            end: look only at frames before this time, in seconds.
             on_error: a source that cannot be read raises, or gives a `Failure` and the others go on.
             tell: is called with a line about damaged frames.
 

@@ -83,9 +83,11 @@ def train(
             validation split or a fifth drawn with the seed; if it is a `Dataset`, nothing: the last weights are kept.
         out: the folder of the run; made if it does not exist. None: runs/train/1, 2, ..., the first that is free.
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
-        backbone, start: see `start.make_starting_network`.
+        backbone: the trunk of the network, see `start.make_starting_network`.
+        start: the first weights, see `start.make_starting_network`.
         resume: go on with the run in `out`, to the last bit as if it had not stopped (on a CPU, same threads).
-        device, precision: see `device.choose_compute`.
+        device: see `device.choose_compute`.
+        precision: see `device.choose_compute`.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
             as many as there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch.
