@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from ssd300.boxes import iou
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
 from ssd300.images.resize import resize_to_network
@@ -114,6 +117,33 @@ def test_classes_may_suppress_one_another() -> None:
     given = views((LEFT, 0.9, 1, "", 0), (LEFT, 0.8, 2, "", 0))
     assert len(merge(given, 0.5)[0]) == 2
     assert merge(given, 0.5, agnostic=True)[2].tolist() == [1]
+
+
+def test_whole_boxes_of_many_tiles_are_suppressed_as_those_of_one_picture() -> None:
+    """More boxes than are compared at a time, beside the plain rule: the best stays, what overlaps it goes."""
+    draw = np.random.default_rng(2)
+    corners = draw.uniform(0, 300, (500, 2))
+    boxes = np.hstack([corners, corners + draw.uniform(5, 60, (500, 2))]).astype(np.float32)
+    scores = draw.permutation(500).astype(np.float32) / 500
+    kept: list[int] = []
+    for row in np.argsort(-scores):
+        if not kept or iou(boxes[row][None], boxes[kept]).max() < 0.3:
+            kept.append(int(row))
+    found = merge(Views(boxes, scores, np.ones(500, np.int64), np.zeros((500, 4), bool), np.arange(500) % 9), 0.3)
+    assert found[0].tolist() == boxes[kept].tolist()
+
+
+def test_pieces_of_many_tiles_fill_no_memory() -> None:
+    """A row of 10,000 tiles of 100 pixels, in each a piece that goes on in the next: one object of the whole row."""
+    left = np.arange(10_000, dtype=np.float32) * 80
+    boxes = np.stack([left, left * 0, left + 100, left * 0 + 50], 1)
+    cut = np.tile([True, False, True, False], (10_000, 1))
+    cut[0, 0] = cut[-1, 2] = False
+    tracemalloc.start()
+    views = Views(boxes, left / 1e6, np.ones(10_000, np.int64), cut, np.arange(10_000))
+    assert merge(views, 0.5)[0].tolist() == [[0, 0, 800_020, 50]]
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
 
 
 def test_the_picture_s_edge_is_no_seam() -> None:

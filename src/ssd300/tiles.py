@@ -7,7 +7,7 @@ picture, which is looked at as one more tile.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ AUTO_SIDE, AUTO_MOST = 600, 8  # pixels of an automatic tile, at least; tiles in
 _AT_SEAM = 0.02  # of a tile's side: a box that ends so near to a seam is cut by it
 _INSIDE = 0.5  # part of a cut piece inside a whole box, from which on it belongs to that box
 _SAME_SPAN = 0.5  # overlap along a seam, from which on the pieces on both sides are one object
+_ROWS = 64  # boxes compared with the others at a time: memory stays bounded however many the tiles show
 
 
 @dataclass(frozen=True)
@@ -152,29 +153,44 @@ def _merge_class(views: Views, iou_threshold: float) -> Views:
     piece = np.asarray(views.cut.any(1))
     whole = _best(views[~piece], iou_threshold)
     pieces = views[piece]
-    inside = _part_inside(pieces.boxes_xyxy, whole.boxes_xyxy)
-    pieces = pieces[np.asarray(~(inside >= _INSIDE).any(1))]
+    held = _related(pieces, whole, _lies_in)
+    pieces = pieces[np.array([len(rows) == 0 for rows in held], bool)]
     joined = _joined(pieces)
-    everything = [*_fields(whole)], [*_fields(joined)]
-    both = Views(*(np.concatenate(pair) for pair in zip(*everything, strict=True)))
+    both = Views(*(np.concatenate(pair) for pair in zip(vars(whole).values(), vars(joined).values(), strict=True)))
     return _best(both, iou_threshold)
 
 
 def _best(views: Views, iou_threshold: float) -> Views:
     """Greedy suppression, best score first; boxes that do not overlap stay."""
+
+    def clash(some: Views, others: Views) -> Bool:
+        overlap = iou(some.boxes_xyxy, others.boxes_xyxy)
+        return np.asarray((overlap >= iou_threshold) & (overlap > 0))
+
     views = views[np.argsort(-views.scores, kind="stable")]
-    overlap = iou(views.boxes_xyxy, views.boxes_xyxy)
-    clash = (overlap >= iou_threshold) & (overlap > 0)
     alive = np.ones(len(views.scores), bool)
-    for row in range(len(alive)):
+    for row, clashing in enumerate(_related(views, views, clash)):
         if alive[row]:
-            alive[row + 1 :] &= ~clash[row, row + 1 :]
+            alive[clashing[clashing > row]] = False
     return views[alive]
+
+
+def _related(some: Views, others: Views, relation: Callable[[Views, Views], Bool]) -> list[Int64]:
+    """For each box of `some` the rows of `others` for which `relation` [S, O] holds, which needs boxes that touch."""
+    found = [np.zeros(0, np.int64)] * len(some.scores)
+    order = np.argsort(some.boxes_xyxy[:, 0], kind="stable")
+    for rows in np.split(order, range(_ROWS, len(order), _ROWS)):
+        block = some[rows]
+        left, right = block.boxes_xyxy[:, 0].min(initial=np.inf), block.boxes_xyxy[:, 2].max(initial=-np.inf)
+        near = np.flatnonzero((others.boxes_xyxy[:, 0] <= right) & (others.boxes_xyxy[:, 2] >= left))
+        for row, holds in zip(rows.tolist(), relation(block, others[near]), strict=True):
+            found[row] = near[holds]
+    return found
 
 
 def _joined(pieces: Views) -> Views:
     """Pieces of one class that are one object, as one box each."""
-    groups = list(_connected(_belong(pieces)))
+    groups = list(_connected(_related(pieces, pieces, _are_one)))
     boxes, scores, labels = [], [], []
     for rows in groups:
         part = pieces.boxes_xyxy[rows]
@@ -192,46 +208,45 @@ def _joined(pieces: Views) -> Views:
     )
 
 
-def _belong(pieces: Views) -> Bool:
-    """Which pairs of pieces [N, N] are one object: they continue each other across a seam, or one holds the other."""
-    boxes = pieces.boxes_xyxy
-    apart = pieces.tile[:, None] != pieces.tile[None, :]
-    holds = _part_inside(boxes, boxes)
-    one = np.maximum(holds, holds.T) >= _INSIDE
-    for low, high, first, second in ((0, 2, 1, 3), (1, 3, 0, 2)):  # seams that stand, then seams that lie
-        facing = pieces.cut[:, None, high] & pieces.cut[None, :, low]
-        meet = (boxes[:, None, high] >= boxes[None, :, low]) & (boxes[:, None, low] <= boxes[None, :, low])
-        shared = np.minimum(boxes[:, None, second], boxes[None, :, second]) - np.maximum(
-            boxes[:, None, first], boxes[None, :, first]
+def _are_one(some: Views, others: Views) -> Bool:
+    """Which pieces are of one object: they continue each other across a seam, or one holds the other. bool [S, O]."""
+    one = _lies_in(some, others) | _lies_in(others, some).T | _continue(some, others) | _continue(others, some).T
+    return np.asarray(one & (some.tile[:, None] != others.tile[None, :]))
+
+
+def _continue(low: Views, high: Views) -> Bool:
+    """Which pieces of `low` [L] go on in which of `high` [H], to the right or below a seam: bool [L, H]."""
+    ahead, behind = low.boxes_xyxy, high.boxes_xyxy
+    across = np.zeros((len(ahead), len(behind)), bool)
+    for start, end, first, second in ((0, 2, 1, 3), (1, 3, 0, 2)):  # seams that stand, then seams that lie
+        facing = low.cut[:, None, end] & high.cut[None, :, start]
+        meet = (ahead[:, None, end] >= behind[None, :, start]) & (ahead[:, None, start] <= behind[None, :, start])
+        shared = np.minimum(ahead[:, None, second], behind[None, :, second]) - np.maximum(
+            ahead[:, None, first], behind[None, :, first]
         )
-        spans = boxes[:, second] - boxes[:, first]
-        alike = shared >= _SAME_SPAN * np.maximum(spans[:, None], spans[None, :])
-        across = facing & meet & alike
-        one |= across | across.T
-    return np.asarray(one & apart)
+        spans = ahead[:, second] - ahead[:, first], behind[:, second] - behind[:, first]
+        across |= facing & meet & (shared >= _SAME_SPAN * np.maximum(spans[0][:, None], spans[1][None, :]))
+    return across
 
 
-def _connected(pairs: Bool) -> Iterator[list[int]]:
-    """The groups of rows that pairs [N, N] connect."""
-    left = set(range(len(pairs)))
+def _connected(partners: Sequence[Int64]) -> Iterator[list[int]]:
+    """The groups of rows that are connected, each row by the list of its partners."""
+    left = set(range(len(partners)))
     while left:
         group, waiting = [], [left.pop()]
         while waiting:
             row = waiting.pop()
             group.append(row)
-            new = [other for other in np.flatnonzero(pairs[row]).tolist() if other in left]
+            new = [other for other in partners[row].tolist() if other in left]
             left.difference_update(new)
             waiting += new
         yield sorted(group)
 
 
-def _part_inside(boxes_xyxy: Float32, others_xyxy: Float32) -> Float32:
-    """Which part of each box [N, 4] lies in each of the others [M, 4]: [N, M]."""
-    low = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
-    high = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+def _lies_in(some: Views, others: Views) -> Bool:
+    """Which boxes lie mostly in which of the others: bool [S, O]."""
+    inner, outer = some.boxes_xyxy, others.boxes_xyxy
+    low = np.maximum(inner[:, None, :2], outer[None, :, :2])
+    high = np.minimum(inner[:, None, 2:], outer[None, :, 2:])
     shared = np.maximum(high - low, 0).prod(2)
-    return np.asarray(shared / np.maximum(area(boxes_xyxy), np.float32(1e-6))[:, None])
-
-
-def _fields(views: Views) -> Iterator[np.ndarray]:
-    return iter((views.boxes_xyxy, views.scores, views.labels, views.cut, views.tile))
+    return np.asarray(shared / np.maximum(area(inner), np.float32(1e-6))[:, None] >= _INSIDE)

@@ -163,3 +163,17 @@ def test_detections_without_tracks_are_refused() -> None:
         Line((0, 0), (1, 1)).update(found)
     with pytest.raises(ArgumentError, match=r"Tracker\.update"):
         Zone(SQUARE).update(found, 0.0)
+
+
+def test_a_camera_that_never_stops_fills_no_memory(monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.tracking.counting.REMEMBERED", 3)
+    line, zone = Line((0, 50), (100, 50)), Zone([(0, 0), (100, 0), (100, 100), (0, 100)])
+    for track in range(1, 11):  # each comes in, stays a second or two, crosses and is gone
+        for second, y in enumerate((20, 35, 80)):
+            found = tracked((50, y), ids=[track])
+            line.update(found)
+            zone.update(found, 10 * track + second)
+    zone.update(tracked(), 200)
+    assert line.totals()["in"] == 10
+    assert zone.totals() == {"now": 0, "ever": 10, "by_class": {"person": 10}, "mean_dwell_s": 2, "longest_dwell_s": 2}
+    assert len(zone.dwell_s) == len(line._tracks) == 3

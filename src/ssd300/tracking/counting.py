@@ -15,6 +15,8 @@ ANCHORS = ("bottom", "center", "top")  # the point of a box that is followed, in
 Point = tuple[float, float]
 Track = tuple[str, int]  # class name and id: each class has ids of its own
 
+REMEMBERED = 10_000  # tracks of which lines and zones know each by itself: a camera that never stops fills no memory
+
 
 @dataclass
 class _Crossing:
@@ -58,7 +60,10 @@ class Line:
         """Take the tracked detections of the next frame into account. Raises ArgumentError without track_ids."""
         for track, point, height in _anchors(detections, self.anchor):
             margin = height / 20 if self.margin is None else self.margin
-            self._follow(track, self._tracks.setdefault(track, _Crossing()), point, margin)
+            known = self._tracks[track] = self._tracks.pop(track, _Crossing())  # the newest come last
+            self._follow(track, known, point, margin)
+        while len(self._tracks) > REMEMBERED:
+            del self._tracks[next(iter(self._tracks))]
 
     def _follow(self, track: Track, known: _Crossing, point: Point, margin: float) -> None:
         before, now = known.point and self._distance(known.point), self._distance(point)
@@ -107,7 +112,9 @@ class Zone:
     polygon: Sequence[Point]
     anchor: str = "bottom"
     now: set[Track] = field(default_factory=set)
-    dwell_s: dict[Track, float] = field(default_factory=dict)  # of every track that was ever inside
+    dwell_s: dict[Track, float] = field(default_factory=dict)  # of the newest REMEMBERED tracks that were ever inside
+    _before: Counter[str] = field(default_factory=Counter, repr=False)  # older tracks, by class name
+    _before_s: tuple[float, float] = field(default=(0.0, 0.0), repr=False)  # the sum of their times, and the longest
     _time: float | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,18 +130,28 @@ class Zone:
         elapsed = 0.0 if self._time is None else time_s - self._time
         for track in inside:
             stayed = elapsed if track in self.now else 0.0
-            self.dwell_s[track] = self.dwell_s.get(track, 0.0) + stayed
+            self.dwell_s[track] = self.dwell_s.pop(track, 0.0) + stayed  # the newest come last
         self.now, self._time = inside, time_s
+        while len(self.dwell_s) > REMEMBERED:
+            track = next(iter(self.dwell_s))
+            stayed, (total, longest) = self.dwell_s.pop(track), self._before_s
+            self._before[track[0]] += 1
+            self._before_s = total + stayed, max(longest, stayed)
+
+    @property
+    def ever(self) -> int:
+        """How many tracks were ever inside."""
+        return self._before.total() + len(self.dwell_s)
 
     def totals(self) -> dict[str, object]:
         """The counts so far, as plain values: inside now, ever inside (also by class), dwell times in seconds."""
-        times = list(self.dwell_s.values())
+        total, longest = self._before_s
         return {
             "now": len(self.now),
-            "ever": len(times),
-            "by_class": dict(sorted(Counter(name for name, _ in self.dwell_s).items())),
-            "mean_dwell_s": round(sum(times) / max(len(times), 1), 3),
-            "longest_dwell_s": round(max(times, default=0.0), 3),
+            "ever": self.ever,
+            "by_class": dict(sorted((self._before + Counter(name for name, _ in self.dwell_s)).items())),
+            "mean_dwell_s": round((total + sum(self.dwell_s.values())) / max(self.ever, 1), 3),
+            "longest_dwell_s": round(max([longest, *self.dwell_s.values()]), 3),
         }
 
 

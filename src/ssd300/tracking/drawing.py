@@ -20,7 +20,7 @@ def draw_counts(image: Image.Image, lines: Sequence[Line], zones: Sequence[Zone]
         polygon = [(x, y) for x, y in zone.polygon]
         pen.line([*polygon, polygon[0]], fill=BLACK, width=width + 2)
         pen.line([*polygon, polygon[0]], fill=_ZONE_COLOR, width=width)
-        _write(pen, image.size, polygon[0], f"now {len(zone.now)}  ever {len(zone.dwell_s)}", _ZONE_COLOR)
+        _write(pen, image.size, polygon[0], f"now {len(zone.now)}  ever {zone.ever}", _ZONE_COLOR)
     for line in lines:
         pen.line([line.start, line.end], fill=BLACK, width=width + 2)
         pen.line([line.start, line.end], fill=_LINE_COLOR, width=width)
