@@ -27,14 +27,11 @@ def replacing(path: Path) -> Iterator[Path]:
             disk is full.
     """
     refuse_special(path)
-    with temporary_beside(path) as temporary:
+    with temporary_beside(path) as temporary, _faults_of(path):
         permissions = temporary.stat().st_mode & 0o777
-        try:
-            yield temporary
-            temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
-            publish(temporary, path)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        yield temporary
+        temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
+        publish(temporary, path)
 
 
 @contextmanager
@@ -45,10 +42,8 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(_temporary_name(path))
     try:
-        try:
+        with _faults_of(path):
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except OSError as error:
-            raise unwritable(path, error) from error
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
@@ -58,24 +53,44 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path` to be filled; on leaving it gets the name `path`, new or an empty folder.
 
-    After an error nothing is left. Raises OutputError where it cannot be made. The umask decides its permissions.
+    After an error nothing is left. Raises OutputError where it cannot be made or filled. The umask decides its
+    permissions.
     """
-    temporary = path.with_name(_temporary_name(path))
-    try:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.mkdir()
-        except OSError as error:
-            raise unwritable(path, error) from error
+    with _faults_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_beside(path) as temporary:
         yield temporary
-        try:
-            if path.exists():  # Windows renames onto no folder, not even an empty one
-                path.rmdir()
-            temporary.replace(path)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        if path.exists():  # Windows renames onto no folder, not even an empty one
+            path.rmdir()
+        temporary.replace(path)
+
+
+@contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, for files that are moved from there when whole; it is removed on leaving.
+
+    Raises OutputError where it cannot be made or filled.
+    """
+    folder = path.with_name(_temporary_name(path))
+    try:
+        with _faults_of(path):
+            folder.mkdir()
+            yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
+    """Faults of writing within, those of temporary files too, as OutputErrors that name `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error) from error
+    except OutputError as error:
+        if isinstance(error.__cause__, OSError):
+            raise unwritable(path, error.__cause__) from error
+        raise
 
 
 def _temporary_name(path: Path) -> str:
@@ -106,10 +121,8 @@ def write_whole(path: Path, content: bytes) -> None:
     >>> target.read_bytes()
     b'whole'
     """
-    try:
+    with _faults_of(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(path, error) from error
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 

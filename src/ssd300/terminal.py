@@ -1,6 +1,7 @@
 """Text from outside (file names, class names, network answers) made safe for a terminal."""
 
 import json
+from typing import TextIO
 
 
 def printable(text: str) -> str:
@@ -10,6 +11,22 @@ def printable(text: str) -> str:
     a\x1b[2Jb\nc
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_shown(text: str, stream: TextIO) -> str:
+    r"""Rows of JSON or CSV as `stream` gets them: as they are in a file or pipe; on a terminal nothing in them acts.
+
+    What is not printable becomes an escape that JSON reads back; line breaks stay.
+
+    >>> import io
+    >>> class Terminal(io.StringIO):
+    ...     isatty = lambda self: True
+    >>> print(as_shown('["a\x9b2J"]', Terminal()))
+    ["a\u009b2J"]
+    """
+    if not stream.isatty():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def escape_for_json(error: UnicodeError) -> tuple[str, int]:

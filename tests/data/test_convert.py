@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ssd300.data.look import find_parts
 from ssd300.data.pack import pack_dataset
 from ssd300.data.sidecar import NAME
 from ssd300.data.yolo import to_fractions, to_pixels
-from ssd300.errors import ArgumentError, DatasetError, ImageError
+from ssd300.errors import ArgumentError, DatasetError, ImageError, OutputError
 from ssd300.formats import shortest
 from ssd300.labels import ClassList
 
@@ -201,6 +202,19 @@ def test_fractions_read_back_to_the_same_float32(units: Any, width: int, height:
 @given(arrays.arrays(np.float32, 8, elements=st.floats(-1e6, 1e6, width=32)))
 def test_shortest_numbers_read_back_to_the_same_float32(values: Any) -> None:
     assert np.array_equal(np.array(shortest(values), np.float64).astype(np.float32), values)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+@pytest.mark.parametrize("link", [True, False])  # the labels alone are written, or pictures first
+def test_a_full_disk_is_said_and_nothing_half_is_left(coco: Path, tmp_path: Path, format: str, link: bool) -> None:
+    from full_disk import files_of_at_most
+
+    pictures = load_dataset(coco)
+    with files_of_at_most(10), pytest.raises(OutputError) as raised:
+        convert_dataset({"all": pictures}, tmp_path / "out", format, link=link)
+    assert str(raised.value) == f"{tmp_path / 'out'}: cannot be written: File too large; choose another folder"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["coco"]
 
 
 def test_a_picture_that_cannot_be_read_is_no_silent_loss(coco: Path, tmp_path: Path) -> None:

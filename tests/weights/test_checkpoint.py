@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from ssd300.errors import ArgumentError, ModelError, OutputError, SSD300Error
@@ -63,12 +64,19 @@ def test_float16_halves_the_file_and_keeps_batch_norms(tmp_path, checkpoint, sta
     np.testing.assert_array_equal(read["conf.3.bias"], big["conf.3.bias"])
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, state, metadata, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(error, tmp_path, state, metadata, monkeypatch) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"old")
 
     def full_disk(*_args, **_options):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr("ssd300.weights.checkpoint.save_file", full_disk)
     with pytest.raises(OutputError, match=r"x\.safetensors: cannot be written: No space left on device"):

@@ -20,6 +20,7 @@ from ssd300.cli.options import (
     score_option,
 )
 from ssd300.errors import ArgumentError
+from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.batch.folder import Run
@@ -93,7 +94,7 @@ def batch(
         column=column,
         part_rows=part_rows,
         again=resume,
-        tell=lambda line: print(line, file=sys.stderr),
+        tell=lambda line: print(printable(line), file=sys.stderr),
         options=options,
     )
     if engine is Engine.local:
@@ -144,8 +145,6 @@ def _watched(run: "Run", work: Callable[["Tally", Callable[[int], None]], Any]) 
 
 
 def _report(tally: "Tally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:
-    from ssd300.terminal import printable
-
     done = tally.pictures + tally.failures
     start = tally.start_seconds or 0.0
     after = f" after a start of {start:.1f} s" if start else ""

@@ -10,7 +10,7 @@ import typer
 
 from ssd300.cli.data_labels import autolabel, rank
 from ssd300.errors import ArgumentError
-from ssd300.terminal import printable
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
@@ -54,7 +54,7 @@ def check(
     if cases is not None:
         report.write_cases(cases)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=1, ensure_ascii=False))
+        typer.echo(as_shown(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), sys.stdout))
     else:
         print_report(report)
     if cases is not None:

@@ -20,6 +20,7 @@ from ssd300.cli.options import (
     max_option,
     score_option,
 )
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.detector import Detector
@@ -98,7 +99,8 @@ def evaluate(
     about = {"file": model, **_about(detector)}
     if as_json:
         diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
-        print(json.dumps(report_numbers(evaluation, diagnosis, model=about), indent=1, ensure_ascii=False))
+        numbers = report_numbers(evaluation, diagnosis, model=about)
+        print(as_shown(json.dumps(numbers, indent=1, ensure_ascii=False), sys.stdout))
     else:
         _print_table(evaluation)
     _explain(evaluation, write_report(evaluation, report, model=about) if report else None)
@@ -116,7 +118,7 @@ def _about(detector: "Detector") -> dict[str, Any]:
 def _print_table(evaluation: "Evaluation") -> None:
     from ssd300.evaluate.coco import STAT_NAMES, STAT_WORDS
 
-    print(evaluation)
+    print(printable(str(evaluation)))
     for name, words, value in zip(STAT_NAMES, STAT_WORDS, evaluation.metrics.stats.tolist(), strict=True):
         print(f"  {name:<10} {'–' if value < 0 else f'{value:.3f}':>5}   {words}")
 
@@ -127,9 +129,9 @@ def _explain(evaluation: "Evaluation", page: Path | None) -> None:
     from ssd300.evaluate.report import report_numbers
 
     for words in list_warnings(report_numbers(evaluation)):
-        print(f"Note: {words}", file=sys.stderr)
+        print(f"Note: {printable(words)}", file=sys.stderr)
     for failure in evaluation.failures.values():
-        print(f"  {failure.error}", file=sys.stderr)
+        print(f"  {printable(str(failure.error))}", file=sys.stderr)
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
     print(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).", file=sys.stderr)
     if page:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,11 +24,15 @@ def info(
 
     Classes, training, metric, licence, precision, sha256.
     """
+    from ssd300.terminal import as_shown
     from ssd300.weights.catalog import resolve
     from ssd300.weights.facts import examine
 
     facts = examine(resolve(model))
-    typer.echo(json.dumps(_report(facts), indent=2, ensure_ascii=False) if as_json else _words(facts))
+    if as_json:
+        typer.echo(as_shown(json.dumps(_report(facts), indent=2, ensure_ascii=False), sys.stdout))
+    else:
+        typer.echo(_words(facts))
 
 
 def _report(facts: "FileFacts") -> dict[str, Any]:
@@ -69,7 +74,7 @@ def _words(facts: "FileFacts") -> str:
             "licence": metadata.licence,
             "parent": metadata.parent_sha256,
         } | {f"training {key}": value for key, value in (metadata.training or {}).items()}
-    lines = {key: value for key, value in lines.items() if value not in (None, "")}
+    lines = {printable(key): value for key, value in lines.items() if value not in (None, "")}
     width = max(map(len, lines)) + 2
     columns = shutil.get_terminal_size().columns  # 80 where there is no terminal
     return "\n".join(_folded(f"{key:<{width}}", printable(_plain(value)), columns) for key, value in lines.items())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssd300.cli.options import Threads
+from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.export.quantize import Quantization
@@ -50,7 +51,7 @@ def quantize(
 
     def say(words: str) -> None:
         line.clear()
-        typer.echo(words, err=True)
+        typer.echo(printable(words), err=True)
 
     try:
         done = run(
@@ -61,7 +62,7 @@ def quantize(
         line.clear()
     _print(done)
     for failure in done.int8.failures.values():
-        typer.echo(f"  {failure.error}", err=True)
+        typer.echo(f"  {printable(str(failure.error))}", err=True)
     raise typer.Exit(1 if done.int8.failures else 0)
 
 

@@ -8,17 +8,21 @@ from typing import TextIO
 from ssd300.detections import Detections
 from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
-from ssd300.terminal import printable
+from ssd300.terminal import as_shown, printable
 
 
 @dataclass(frozen=True)
 class ResultLayout:
-    """A text made of `first`, the pieces of every picture with `between` between them, and `last`."""
+    """A text made of `first`, the pieces of every picture with `between` between them, and `last`.
+
+    `printable`: the pieces hold no name as it came.
+    """
 
     pieces: Callable[[Detections], Iterable[str]]
     first: str = ""
     between: str = ""
     last: str = ""
+    printable: bool = False
 
 
 class ResultStream:
@@ -33,6 +37,7 @@ class ResultStream:
     def add(self, found: Detections) -> None:
         text = self._layout.between.join(self._layout.pieces(found))
         if text:
+            text = text if self._layout.printable else as_shown(text, self._stream)
             self._stream.write(self._between + text)  # one write, so that an interrupt cannot part the two
             self._between = self._layout.between
         self._stream.flush()
@@ -45,7 +50,7 @@ class ResultStream:
 def result_layout(name: str, *, many: bool, bold: bool) -> ResultLayout:
     """The layout of a --format. `many`: more than one picture will come; `bold`: the terminal shows bold letters."""
     return {
-        "table": ResultLayout(lambda found: [table(found, bold=bold)], between="\n"),
+        "table": ResultLayout(lambda found: [table(found, bold=bold)], between="\n", printable=True),
         "json": ResultLayout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
         "jsonl": ResultLayout(lambda found: [found.to_json() + "\n"]),
         "csv": ResultLayout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),

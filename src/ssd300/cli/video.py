@@ -16,7 +16,7 @@ from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.video_open import is_camera, is_stream, is_video, shown_name
 from ssd300.images.video_write import VideoWriter
-from ssd300.terminal import printable
+from ssd300.terminal import as_shown, printable
 from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
 from ssd300.tracking.counting import Line, Zone
 from ssd300.video import FrameDetections
@@ -193,7 +193,7 @@ class _Run:
         self.frames += 1
         self.objects += len(answer.detections)
         self._clear()
-        sys.stdout.write(self.rows.row(answer))
+        sys.stdout.write(as_shown(self.rows.row(answer), sys.stdout))
         sys.stdout.flush()
         if stream.writer is not None or self.window is not None:
             self._draw(stream, answer)
@@ -241,7 +241,8 @@ class _Run:
         if self._counters:
             sys.stderr.write("\r\033[K")
         if self.task.tracked:
-            print(totals, file=sys.stdout if self.task.format == "jsonl" else sys.stderr)
+            stream = sys.stdout if self.task.format == "jsonl" else sys.stderr
+            print(as_shown(totals, stream), file=stream)
         seconds = time.perf_counter() - self._started
         words = (
             f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({self.frames / seconds:.1f} frames/s)."

@@ -68,5 +68,5 @@ def csv_rows(answer: FrameDetections) -> str:
 def table_row(answer: FrameDetections) -> str:
     """One line: the source, the frame's number and time, and how many objects of each class there are."""
     counts = Counter(answer.detections.names)
-    found = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "nothing found"
+    found = ", ".join(f"{count} {printable(name)}" for name, count in counts.most_common()) or "nothing found"
     return f"{printable(answer.source)}  frame {answer.frame}  {answer.time_s:.2f} s  {found}\n"

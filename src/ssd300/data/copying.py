@@ -1,5 +1,6 @@
 """Pictures into a new data set: copied or linked, only from inside the data folder, and only what is a picture."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ class Copier:
                 else:
                     shutil.copyfile(picture.path, path)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise  # whoever makes the folder says it of the whole
             verb = "linked" if self.link else "copied"
             raise DatasetError(f"{picture.path}: cannot be {verb} to {path}: {error.strerror or error}") from error
         self.done += 1

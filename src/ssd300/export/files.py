@@ -1,6 +1,5 @@
 """Writing exported files: each is verified under a temporary name and then moved into place."""
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from ssd300.export.verify import (
     verify,
     verify_tail,
 )
-from ssd300.files import publish, refuse_special, replacing, sha256_of, unwritable
+from ssd300.files import publish, refuse_special, replacing, scratch_beside, sha256_of
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
 from ssd300.weights.catalog import load_weights
@@ -133,8 +132,9 @@ def export_openvino(
     check_half(half, int8)
     for name in (path, path.with_suffix(".bin")):
         refuse_special(name)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=_folder(path)) as folder:
-        temporary = Path(folder) / path.name
+    check_folder(path)
+    with scratch_beside(path) as folder:
+        temporary = folder / path.name
         save_graph(build_graph(state, metadata, int8), temporary, half=half)
         result = verify(
             make_reference(state, metadata, int8).infer,
@@ -148,23 +148,24 @@ def export_openvino(
 
 
 def save_graph(model: Any, path: Path, *, half: bool = False) -> None:
-    """An OpenVINO model as .xml and .bin. Raises ModelError if that fails."""
+    """An OpenVINO model as .xml and .bin. Raises OSError where the disk takes no more, else ModelError."""
     import openvino
 
     try:
         openvino.save_model(model, path, compress_to_fp16=half)
     except RuntimeError as error:
+        path.with_suffix(".probe").write_bytes(bytes(2**20))  # OpenVINO keeps the system's reason to itself
         raise ModelError(f"{path}: OpenVINO cannot write it: {str(error).splitlines()[0]}") from error
 
 
 def publish_graph(temporary: Path, path: Path) -> None:
-    """Move a pair .xml and .bin into place. Stopped half-way, it leaves no .xml rather than one of another .bin."""
-    try:
-        path.unlink(missing_ok=True)
-        publish(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
-        publish(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+    """Move a pair .xml and .bin into place. Stopped half-way, it leaves no .xml rather than one of another .bin.
+
+    Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    publish(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
+    publish(temporary, path)
 
 
 def export_safetensors(
@@ -178,8 +179,9 @@ def export_safetensors(
 ) -> Verification:
     """Write our own model file, float32 or float16; int8 is kept in it. Raises ModelError, OutputError."""
     refuse_special(path)
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=_folder(path)) as folder:
-        temporary = Path(folder) / path.name
+    check_folder(path)
+    with scratch_beside(path) as folder:
+        temporary = folder / path.name
         write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32", int8=int8)
         result = verify(
             make_reference(state, metadata).infer,
@@ -188,10 +190,7 @@ def export_safetensors(
             against=AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )
-        try:
-            publish(temporary, path)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        publish(temporary, path)
     return result
 
 
@@ -201,7 +200,7 @@ def check_half(half: bool, int8: Int8 | None) -> None:
         raise ArgumentError("half stores float weights as float16, and int8 stores no float weights: choose one")
 
 
-def _folder(path: Path) -> Path:
+def check_folder(path: Path) -> None:
+    """Raise OutputError where the folder of `path` is missing."""
     if not path.parent.is_dir():
         raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
-    return path.parent

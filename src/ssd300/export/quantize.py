@@ -5,7 +5,6 @@ weights, pictures -> ranges and biases -> INT8 graph -> AP of both on the same p
 """
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -24,7 +23,7 @@ from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
 from ssd300.export.files import publish_graph, save_graph
 from ssd300.export.nncf_graph import calibrate, import_nncf, measure_convolution_errors
-from ssd300.files import refuse_special, sha256_of
+from ssd300.files import refuse_special, scratch_beside, sha256_of
 from ssd300.flow import prepare
 from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
@@ -248,8 +247,8 @@ def _write_graph(state: State, metadata: ModelMetadata, int8: Int8, rounded: Eva
         "dataset": rounded.dataset.name,
         "pictures": len(rounded.dataset),
     }
-    with tempfile.TemporaryDirectory(prefix=f".{out.stem}.", dir=out.parent) as folder:
-        temporary = Path(folder) / out.name
+    with scratch_beside(out) as folder:
+        temporary = folder / out.name
         save_graph(build_graph(state, replace(metadata, metric=metric), int8), temporary)
         read_graph(temporary)
         publish_graph(temporary, out)

@@ -7,8 +7,6 @@ FOLDER/ssd300/1/model.onnx         version 1, with the rule of selection inside
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from ssd300.errors import OutputError
 from ssd300.export.files import export_onnx
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import Verification
-from ssd300.files import unwritable
+from ssd300.files import new_folder
 from ssd300.priors import IMAGE_SIZE
 from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
@@ -46,21 +44,15 @@ def export_server(
     options = options or OnnxOptions()
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise OutputError(f"{folder}: is there already; a model repository takes a new or an empty folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-            whole = Path(scratch) / "repository"
-            model = whole / _NAME
-            (model / "1").mkdir(parents=True)
-            result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
-            (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
-            if server == "triton":
-                (model / "config.pbtxt").write_text(make_triton_config(metadata, options), "utf-8")
-            else:
-                (whole / "config.json").write_text(make_ovms_config(), "utf-8")
-            os.replace(whole, folder)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    with new_folder(folder) as whole:
+        model = whole / _NAME
+        (model / "1").mkdir(parents=True)
+        result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
+        (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
+        if server == "triton":
+            (model / "config.pbtxt").write_text(make_triton_config(metadata, options), "utf-8")
+        else:
+            (whole / "config.json").write_text(make_ovms_config(), "utf-8")
     return result
 
 

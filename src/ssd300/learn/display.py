@@ -18,6 +18,7 @@ from torch import Tensor
 from ssd300.errors import MissingExtraError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.run import Position
+from ssd300.terminal import printable
 
 LINE_SECONDS = 10.0  # between two lines of the log, at least
 
@@ -96,7 +97,7 @@ class Display:
             self.board.close()
 
     def note(self, words: str) -> None:
-        self.console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
 
     def start_epoch(self, position: Position, compute: Compute) -> LossMeter:
         self.first = replace(position)

@@ -1,5 +1,7 @@
 """The model file of ssd300: safetensors with the published keys, and `ModelMetadata` as JSON in its header."""
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,7 +111,7 @@ def write_checkpoint(
                     tensors[key] = tensors[key].astype(np.float16)
     header = {METADATA_KEY: metadata.to_json()} | ({INT8_KEY: int8.to_json()} if int8 else {})
     with replacing(Path(path)) as temporary:
-        save_file({key: np.asarray(value, order="C") for key, value in tensors.items()}, temporary, metadata=header)
+        _save({key: np.asarray(value, order="C") for key, value in tensors.items()}, temporary, header)
 
 
 def write_int8(source: Path, path: Path, metadata: ModelMetadata, int8: Int8) -> None:
@@ -121,7 +123,17 @@ def write_int8(source: Path, path: Path, metadata: ModelMetadata, int8: Int8) ->
         tensors = {key: file.get_tensor(key) for key in specs}
     header = {METADATA_KEY: metadata.to_json(), INT8_KEY: int8.to_json()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        _save(tensors, temporary, header)
+
+
+def _save(tensors: dict[str, NDArray[Any]], path: Path, header: dict[str, str]) -> None:
+    """Write a safetensors file. Raises OSError where the disk takes no more: safetensors has it in its words alone."""
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as error:
+        if not (number := re.search(r"\(os error (\d+)\)", str(error))):
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 @contextmanager

@@ -1,0 +1,35 @@
+"""A disk that takes no more: each kind of export says so, of the name that was asked for, and what was there stays."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import ssd300
+from ssd300.errors import OutputError
+
+if sys.platform == "win32":
+    pytest.skip("limits of POSIX", allow_module_level=True)
+
+from full_disk import files_of_at_most
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [("m.onnx", None), ("m.xml", None), ("m.safetensors", None), ("repository", "triton"), ("x" * 243 + ".xml", None)],
+)
+def test_it_is_said_and_what_was_there_stays(name, format, seeded_checkpoint, tmp_path):
+    out = tmp_path / name
+    if format is None:
+        out.write_bytes(b"old")
+    if out.suffix == ".xml":
+        out.with_suffix(".bin").write_bytes(b"numbers of the old")
+    before = contents(tmp_path)
+    with files_of_at_most(200_000), pytest.raises(OutputError) as raised:
+        ssd300.export(seeded_checkpoint, out, format=format)
+    assert str(raised.value) == f"{out}: cannot be written: File too large; choose another folder"
+    assert contents(tmp_path) == before
