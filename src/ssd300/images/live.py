@@ -1,10 +1,12 @@
 """Cameras and streams: a thread reads each, and at most one frame waits to be taken.
 
 Whoever looks takes the newest frame; an older one that nobody took is dropped and counted, so that answers are never
-older than the newest frame plus the time they take. A cut connection is opened again, after growing pauses. An http(s)
-address that is a file of known length is no live stream: its frames are all given, and wait to be taken.
+older than the newest frame plus the time they take. Where even decoding is too slow for a stream, frames are passed
+over up to a key frame, so that it never falls far behind. A cut connection is opened again, after growing pauses. An
+http(s) address that is a file of known length is no live stream: its frames are all given, and wait to be taken.
 """
 
+import math
 import threading
 import time
 from collections.abc import Generator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_TRIES = 3  # to open a stream that never gave a frame
 RECONNECT_SECONDS = 300.0  # for so long a stream that gave frames before is tried again
+LONGEST_DELAY = 1.0  # seconds that decoding may fall behind a stream
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
 _CLOSE_SECONDS = 1.5  # that closing waits for the thread; FFmpeg may hold it for SILENT_SECONDS, then it ends by itself
 
@@ -140,9 +143,15 @@ class LiveStream:
                 return True
             reader = FrameReader(opened, self.name)
             paced = _Pace() if opened.live and "hls" in opened.container.format.name else None
-            base, damaged = self.counts.received + self.counts.damaged, self.counts.damaged
+            delay = _Delay() if opened.live and paced is None else None
+            base, damaged, passed = self.counts.received + self.counts.damaged, self.counts.damaged, 0
             for index, time_s, raw in reader.raw_frames():
                 self.counts.damaged = damaged + reader.damage.count
+                self.counts.received += reader.passed - passed
+                self.counts.dropped += reader.passed - passed
+                passed = reader.passed
+                if delay is not None and delay.is_long(time_s, key_frame=bool(raw.key_frame)):
+                    reader.pass_over()
                 if paced is not None:
                     self._stop.wait(paced.seconds_until(time_s))
                 if self._stop.is_set():
@@ -169,6 +178,34 @@ class LiveStream:
                 self.counts.dropped += 1
             self._waiting = _Waiting(index, now - self._began if self.live else time_s, now, raw, reader)
             self._ready.notify_all()
+
+
+class _Delay:
+    """Tells when decoding has fallen behind a stream whose frames have times.
+
+    A frame is late by how far its time lies behind the clock, beside the least that this ever was. Where packets that
+    are passed over come no faster than they would be shown, nothing waits: then clocks differ or times jump, and the
+    measure starts anew.
+    """
+
+    def __init__(self) -> None:
+        self._least = math.inf  # of the clock minus the time of a frame
+        self._passing: tuple[float, float] | None = None  # clock, and time of the frame, when passing over began
+
+    def is_long(self, time_s: float, *, key_frame: bool) -> bool:
+        """Call it with each frame that was decoded; whether to pass over all before the next key frame."""
+        now = time.monotonic()
+        self._least = min(self._least, now - time_s)
+        if now - time_s - self._least <= LONGEST_DELAY:
+            self._passing = None
+            return False
+        if self._passing is not None:
+            began, began_at = self._passing
+            if not key_frame or time_s - began_at < 2 * (now - began):
+                self._least, self._passing = now - time_s, None
+                return False
+        self._passing = now, time_s
+        return True
 
 
 class _Pace:

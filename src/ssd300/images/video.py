@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _MANY_PIXELS = 1280 * 720  # from here on a frame is decoded by several threads
+_MOST_PASSED = 300  # packets that are passed over in search of a key frame: some streams have one at their start only
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +122,8 @@ class FrameReader:
         self._reformatter = VideoReformatter()
         self.damage = Damage(name)
         self.found = 0
+        self.passed = 0  # packets, each a frame, that were not decoded because of `pass_over`
+        self._passing = 0  # packets that may still be passed over
         self._cut = False
         context = self._stream.codec_context
         if context is None:
@@ -139,10 +142,17 @@ class FrameReader:
                 f"make the video smaller first"
             )
 
+    def pass_over(self) -> None:
+        """Decode nothing before the next key frame."""
+        self._passing = _MOST_PASSED
+        if self._stream.codec_context is not None:
+            self._stream.codec_context.flush_buffers()
+
     def raw_frames(self) -> Iterator[tuple[int, float, "av.video.frame.VideoFrame"]]:
         """(number, seconds, frame) of each frame that can be decoded. Raises ImageError if there is none.
 
-        A number stands for a place in the video: damaged frames have theirs. Seconds grow from frame to frame.
+        A number stands for a place in the video: frames that are damaged or passed over have theirs. Seconds grow from
+        frame to frame.
         """
         import av
 
@@ -151,7 +161,9 @@ class FrameReader:
         offset = (self._container.start_time or 0) / 1_000_000
         last = -step
         for index, raw in enumerate(self._decoded()):
-            if raw is None or raw.is_corrupt:
+            if raw == "passed":
+                self.passed += 1
+            elif isinstance(raw, str) or raw.is_corrupt:
                 self.damage.add(index)
             else:
                 try:
@@ -166,8 +178,8 @@ class FrameReader:
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
             raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
 
-    def _decoded(self) -> Iterator["av.video.frame.VideoFrame | None"]:
-        """Frames in the order they are shown; None for one that cannot be decoded."""
+    def _decoded(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'passed']"]:
+        """Frames in the order they are shown, or why there is none."""
         import av
 
         packets = self._container.demux(self._stream)
@@ -177,10 +189,15 @@ class FrameReader:
             except (av.FFmpegError, ValueError):
                 self._cut = True
                 packet = None
+            if self._passing and packet is not None and packet.size and not packet.is_keyframe:
+                self._passing -= 1
+                yield "passed"
+                continue
+            self._passing = 0
             try:
                 found = self._stream.decode(packet) if packet is not None else self._flushed()
             except (av.FFmpegError, ValueError, EOFError):
-                yield None
+                yield "damaged"
                 found = []
             yield from found
             if packet is None:
