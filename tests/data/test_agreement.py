@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.test_formats import pictures, write
+from data.sets import pictures, write
 from ssd300.data.check import check_dataset
 from ssd300.data.usable import usable_sets
 from ssd300.errors import SSD300Error

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.test_field_faults import coco, darknet, voc, yolo
-from data.test_formats import LABELME, TABLES, createml, kitti, via, via_table
+from data.sets import coco, darknet, voc, yolo
+from data.test_kitti_createml_via import createml, kitti, via, via_table
+from data.test_labelme import LABELME
+from data.test_tables import TABLES
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset

@@ -110,8 +110,14 @@ class AnyCase:
         """The file itself, or the one that differs from it in letter case only; None where there is none."""
         if is_file(path):
             return path
-        found = self._entry(path)
+        found = self.path(path)
         return found if found and is_file(found) else None
+
+    def path(self, path: Path) -> Path | None:
+        """The file or folder itself, or the one that differs from it in letter case only; None where there is none."""
+        with suppress(OSError, ValueError):  # longer than the disk allows; with a zero byte
+            return path if path.exists() else self._entry(path)
+        return None
 
     def _entry(self, path: Path) -> Path | None:
         if path.name in ("", ".."):

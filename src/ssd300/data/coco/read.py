@@ -238,7 +238,7 @@ def picture_folders(annotation_file: Path) -> list[Path]:
     folder, stem = annotation_file.parent, annotation_file.stem
     stems = [stem]
     for prefix in ("instances_", "annotations_", "person_keypoints_"):
-        stems += [stem.removeprefix(prefix)] if stem.startswith(prefix) else []
+        stems += [stem[len(prefix) :]] if stem.lower().startswith(prefix) else []
     bases = [folder, data_folder(annotation_file)]
     folders = [folder]
     for base in dict.fromkeys(bases):

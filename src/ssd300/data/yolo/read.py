@@ -66,10 +66,10 @@ def read(part: Part) -> Dataset:
 
 def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
     """(picture, where it was listed: a folder or a .txt) of every picture of a part."""
-    path = described.file
+    path, any_case = described.file, AnyCase()
     for entry in described.entries[split]:
         tried = _candidates(described, entry.replace("\\", "/"))
-        found = next((place for place in tried if place.exists()), None)
+        found = next(filter(None, map(any_case.path, tried)), None)
         if found is None:
             places = ", ".join(map(str, tried))
             raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")

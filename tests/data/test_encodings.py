@@ -1,0 +1,95 @@
+"""Encodings of XML, damaged annotation files, and file names that are not UTF-8."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from data.sets import TRUTH, coco, coco_content, found, voc, voc_text, write, yolo
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.errors import DatasetError
+
+ENCODINGS = [
+    "gb2312", "GBK", "gb18030", "Big5", "Shift_JIS", "EUC-JP", "EUC-KR", "utf-16", "UTF-8", "windows-1251", "latin-1",
+]  # fmt: skip
+
+
+WORDS = {
+    "Big5": "圓",
+    "windows-1251": "кот",
+    "latin-1": "chat é",
+    "EUC-KR": "고양이",
+    "Shift_JIS": "猫",
+    "EUC-JP": "猫",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_xml_is_decoded_as_it_declares(tmp_path: Path, encoding: str) -> None:
+    name = WORDS.get(encoding, "圆")
+    voc(tmp_path)
+    text = voc_text("a", [(name, (4, 6, 24, 36))], head=f'<?xml version="1.0" encoding="{encoding}"?>\n')
+    (tmp_path / "Annotations/a.xml").write_bytes(text.encode(encoding))
+    assert found(load_dataset(tmp_path))["a"] == [(name, (4, 6, 24, 36))]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'<?xml version="1.0" encoding="ANSI"?><annotation>\xff</annotation>',
+        b'<?xml version="1.0" encoding="utf-8"?><annotation>\xff</annotation>',
+        b'<?xml version="1.0" encoding="gb2312"?><annotation>\xff\xff</annotation>',
+        b'<?xml version="1.0" encoding="\xff"?><annotation/>',
+        b'<?xml version="1.0" encoding=""?><annotation>\xff</annotation>',
+        b'<?xml version="1.0" encoding="hex"?><annotation>\xff</annotation>',
+        b'<?xml version="1.0" encoding="idna"?><annotation>\xff</annotation>',
+        b"<annotation>\xff</annotation>",
+        b"\xff\xfe<\x00",
+        b"\x00" * 40,
+        b"",
+        b"<annotation " + b"a" * 2**21 + b"='1'/>",
+        b"<annotation a='" + b"b" * 2**21 + b"'/>",
+        b"<a>" * 20_000,
+    ],
+    ids=lambda data: data[:50],
+)
+def test_one_bad_xml_file_is_a_case_and_hides_no_other(tmp_path: Path, data: bytes) -> None:
+    voc(tmp_path)
+    (tmp_path / "Annotations/a.xml").write_bytes(data)
+    write(tmp_path / "Annotations/b.xml", voc_text("b", [("cat", (1, 2, 3, "x"))]))  # type: ignore[list-item]
+    report = check_dataset(tmp_path)
+    faults = {(Path(case.file).name, case.kind) for case in report.cases if case.action == "fault"}
+    assert faults == {("a.xml", "malformed XML"), ("b.xml", "malformed box")}
+    assert report.totals["all"].kept == 1
+
+
+def test_ansi_that_is_plain_text_is_read(tmp_path: Path) -> None:
+    voc(tmp_path, head='<?xml version="1.0" encoding="ANSI"?>')
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+def test_file_names_that_are_not_utf_8(tmp_path: Path, format: str) -> None:
+    name = os.fsdecode(b"b\xe9b\xe9")
+    {"coco": coco, "yolo": yolo, "voc": voc}[format](tmp_path)
+    for path in [*tmp_path.rglob("a.jpg"), *tmp_path.rglob("a.txt"), *tmp_path.rglob("a.xml")]:
+        path.rename(path.with_stem(name))
+    if format == "coco":
+        content = json.loads((tmp_path / "annotations.json").read_text())
+        content["images"][0]["file_name"] = f"{name}.jpg"
+        (tmp_path / "annotations.json").write_text(json.dumps(content))
+    report = check_dataset(tmp_path)
+    assert report.usable, report.reason
+    report.write_cases(tmp_path / "cases.csv")
+    json.dumps(report.to_dict(), ensure_ascii=True).encode()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_cut_annotation_file_says_where(tmp_path: Path, share: float) -> None:
+    text = json.dumps(coco_content())
+    write(tmp_path / "annotations.json", text[: int(len(text) * share)])
+    for path in (tmp_path, tmp_path / "annotations.json"):
+        with pytest.raises(DatasetError, match=r"annotations\.json, line 1, column \d+: not valid JSON"):
+            load_dataset(path)

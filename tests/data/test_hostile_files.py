@@ -1,0 +1,91 @@
+"""Devices, pipes and links that lead in circles where a data set has files."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.sets import coco, stems, voc, write, yolo
+from data.test_hostile_convert import convert
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts
+from ssd300.errors import DatasetError, OutputError, SSD300Error
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "link to a device", "folder", "socket"])
+@pytest.mark.parametrize(
+    "name",
+    ["data.yaml", "annotations.json", "list.txt", "labels/a.txt", "images/a.jpg", "Annotations/a.xml", "ssd300.json",
+     "classes.txt", "obj.data", "annotations.xml", "boxes.csv", "set.pack", "a.json"],
+)  # fmt: skip
+def test_only_regular_files_are_read(tmp_path: Path, name: str, kind: str) -> None:
+    {"Annotations/a.xml": voc, "annotations.json": coco}.get(name, yolo)(tmp_path)
+    if name == "list.txt":
+        write(tmp_path / "data.yaml", "train: list.txt\nnames: [cat, dog]\n")
+    path = tmp_path / name
+    path.unlink(missing_ok=True)
+    special(path, kind)
+    start = time.monotonic()
+    try:
+        check_dataset(tmp_path)
+        check_dataset(path)
+    except SSD300Error:
+        pass
+    assert time.monotonic() - start < 10
+    assert os.path.lexists(path)
+
+
+def special(path: Path, kind: str) -> None:
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "link to a device":
+        path.with_name("link").symlink_to("/dev/zero")
+        path.symlink_to(path.with_name("link"))
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as one:
+            os.chdir(path.parent)
+            one.bind(path.name)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
+@pytest.mark.parametrize("what", ["cases", "split", "convert"])
+def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) -> None:
+    from ssd300.data.look import write_split
+    from ssd300.data.split import split_dataset
+
+    root = coco(tmp_path / "set")
+    target = tmp_path / "out" / "train.json"
+    target.parent.mkdir()
+    special(target, kind)
+    before = target.lstat()
+    train, val = split_dataset(load_dataset(root))
+    writers: dict[str, Callable[[], object]] = {
+        "cases": lambda: check_dataset(root).write_cases(target),
+        "split": lambda: write_split(find_parts(root)[0], {"train": train, "val": val}, target.parent),
+        "convert": lambda: convert(root, target, "coco"),
+    }
+    with pytest.raises((OutputError, DatasetError)):
+        writers[what]()
+    assert (target.lstat().st_mode, target.lstat().st_ino) == (before.st_mode, before.st_ino)
+
+
+# links that lead in circles
+
+
+@pytest.mark.parametrize("make", [yolo, voc])
+def test_folders_linked_in_circles_end(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    make(tmp_path)
+    for folder in [path for path in tmp_path.iterdir() if path.is_dir()]:
+        (folder / "loop").symlink_to(folder)
+        (folder / "up").symlink_to(tmp_path)
+        (folder / "self").symlink_to(folder / "self")
+    assert {"a", "b", "c"} <= stems(load_dataset(tmp_path))

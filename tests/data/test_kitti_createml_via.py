@@ -1,0 +1,157 @@
+"""KITTI, CreateML and VIA, in every way of writing them."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.sets import TRUTH, Boxes, append, found, pictures, write
+from ssd300.data.load import load_dataset
+
+
+def kitti(root: Path, labels: str = "label_2", images: str = "image_2", suffix: str = ".png", more: str = "") -> None:
+    for stem, things in TRUTH.items():
+        lines = [f"{label} 0.00 0 -1.57 {' '.join(map(str, box))} 1 1 1 1 1 1 0{more}" for label, box in things]
+        write(root / labels / f"{stem}.txt", "\n".join(lines) + "\n")
+    pictures(root / images, suffix)
+
+
+DONT_CARE = "DontCare -1 -1 -10 1 1 9 9 -1 -1 -1 -1 -1 -1 -1"
+KITTI: dict[str, Callable[[Path], object]] = {
+    "training": lambda root: kitti(root / "training"),
+    "Training": lambda root: kitti(root / "Training"),
+    "the folder itself": kitti,
+    "jpeg": lambda root: kitti(root, suffix=".jpg"),
+    "labels, images": lambda root: kitti(root, "labels", "images"),
+    "label, image": lambda root: kitti(root, "label", "image"),
+    "upper-case folders": lambda root: kitti(root, "Label_2", "Image_2"),
+    "scores": lambda root: kitti(root, more=" 0.5"),
+    "scores that are none": lambda root: kitti(root, more=" 73.2"),
+    "DontCare": lambda root: [kitti(root), append(root / "label_2/a.txt", DONT_CARE)],
+    "calibration beside": lambda root: [kitti(root), write(root / "calib/a.txt", "P0: 1 2 3")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", KITTI)
+def test_kitti(tmp_path: Path, way: str) -> None:
+    KITTI[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+# CreateML
+
+
+def createml(root: Path, file: str = "_annotations.createml.json", place: str = ".", **spelled: str) -> None:
+    image, annotations = spelled.get("image", "image"), spelled.get("annotations", "annotations")
+    content = []
+    for stem, things in TRUTH.items():
+        boxes = [
+            {
+                "label": label,
+                "coordinates": {"x": (x1 + x2) / 2, "y": (y1 + y2) / 2, "width": x2 - x1, "height": y2 - y1},
+            }
+            for label, (x1, y1, x2, y2) in things
+        ]
+        content.append({image: spelled.get("name", "{}.jpg").format(stem), annotations: boxes})
+    write(root / file, content)
+    pictures(root / place)
+
+
+CREATEML: dict[str, Callable[[Path], object]] = {
+    "roboflow": lambda root: createml(root, "train/_annotations.createml.json", "train"),
+    "Train": lambda root: createml(root, "Train/_annotations.createml.json", "Train"),
+    "beside": createml,
+    "annotations.json": lambda root: createml(root, "annotations.json"),
+    "upper-case": lambda root: createml(root, "ANNOTATIONS.JSON"),
+    "images": lambda root: createml(root, "annotations.json", "images"),
+    "folders": lambda root: createml(root, "annotations.json", "images", name="images/{}.jpg"),
+    "backslashes": lambda root: createml(root, "annotations.json", "images", name="images\\{}.jpg"),
+    "another machine": lambda root: createml(root, "annotations.json", name="/Users/me/{}.jpg"),
+    "imagefilename": lambda root: createml(root, image="imagefilename", annotations="annotation"),
+    "upper-case names": lambda root: createml(root, name="{}.JPG"),
+}
+
+
+@pytest.mark.parametrize("way", CREATEML)
+def test_createml(tmp_path: Path, way: str) -> None:
+    CREATEML[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+# VIA
+
+
+def via_regions(kind: str, things: Boxes, attribute: Any = "class") -> list[dict[str, Any]]:
+    regions = []
+    for label, (x1, y1, x2, y2) in things:
+        shape: dict[str, Any] = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+        if kind == "polygon":
+            shape = {"name": "polygon", "all_points_x": [x1, x2, x2], "all_points_y": [y1, y1, y2]}
+        if kind == "ellipse":
+            shape = {"name": kind, "cx": (x1 + x2) / 2, "cy": (y1 + y2) / 2, "rx": (x2 - x1) / 2, "ry": (y2 - y1) / 2}
+        attributes = attribute(label) if callable(attribute) else {attribute: label}
+        regions.append({"shape_attributes": shape, "region_attributes": attributes})
+    return regions
+
+
+def via(
+    root: Path,
+    kind: str = "rect",
+    project: bool = False,
+    as_dict: bool = False,
+    attribute: Any = "class",
+    place: str = ".",
+) -> None:
+    entries = {}
+    for stem, things in TRUTH.items():
+        regions: Any = via_regions(kind, things, attribute)
+        regions = {str(n): region for n, region in enumerate(regions)} if as_dict else regions
+        entries[f"{stem}.jpg99"] = {"filename": f"{stem}.jpg", "size": 99, "regions": regions, "file_attributes": {}}
+    write(root / "via.json", {"_via_settings": {}, "_via_img_metadata": entries} if project else entries)
+    pictures(root / place)
+
+
+def via_table(root: Path) -> None:
+    with (root / "via.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(
+            [
+                "filename",
+                "file_size",
+                "file_attributes",
+                "region_count",
+                "region_id",
+                "region_shape_attributes",
+                "region_attributes",
+            ]
+        )
+        for stem, things in TRUTH.items():
+            for n, region in enumerate(via_regions("rect", things)):
+                shape, attributes = json.dumps(region["shape_attributes"]), json.dumps(region["region_attributes"])
+                rows.writerow([f"{stem}.jpg", 99, "{}", len(things), n, shape, attributes])
+    pictures(root)
+
+
+VIA: dict[str, Callable[[Path], object]] = {
+    "regions": via,
+    "project": lambda root: via(root, project=True),
+    "version 1": lambda root: via(root, as_dict=True),
+    "polygons": lambda root: via(root, "polygon"),
+    "ellipses": lambda root: via(root, "ellipse"),
+    "label": lambda root: via(root, attribute="label"),
+    "Type": lambda root: via(root, attribute="Type"),
+    "own attribute": lambda root: via(root, attribute="animal"),
+    "check box": lambda root: via(root, attribute=lambda label: {"animal": {label: True}}),
+    "two attributes": lambda root: via(root, attribute=lambda label: {"age": "old", "class": label}),
+    "images": lambda root: via(root, place="images"),
+    "table": via_table,
+}
+
+
+@pytest.mark.parametrize("way", VIA)
+def test_via(tmp_path: Path, way: str) -> None:
+    VIA[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH

@@ -1,0 +1,134 @@
+"""Lines of YOLO labels with more numbers than a box, labels that are lost, and the places where labels lie."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.sets import SIZE, TRUTH, coco, coco_content, found, line, write, yolo
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.usable import usable_sets
+from ssd300.errors import DatasetError
+
+
+def keypoints(count: int, dims: int, box: tuple[float, ...]) -> str:
+    x1, y1, x2, y2 = (value / side for value, side in zip(box, (*SIZE, *SIZE), strict=True))
+    points = [(x1 + (x2 - x1) * t, y1 + (y2 - y1) * t) for t in np.linspace(0.1, 0.9, count)]
+    return "".join(f" {x} {y}" + (" 2" if dims == 3 else "") for x, y in points)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("count", [3, 5, 8, 17])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_of_key_points_the_first_four_numbers_count(tmp_path: Path, declared: bool, count: int, dims: int) -> None:
+    yolo(tmp_path, "train: images\nnames: [cat, dog]\n" + f"kpt_shape: [{count}, {dims}]\n" * declared)
+    for stem, things in TRUTH.items():
+        text = "".join(line(label, box, keypoints(count, dims, box)) for label, box in things)
+        write(tmp_path / f"labels/{stem}.txt", text)
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert [note.words for note in dataset.notes] == [
+        "4 of 4 lines have key points after the box; only the box is used"
+    ]
+
+
+@pytest.mark.parametrize("more", [" 0.9 1", " 0.5 7", " 1.0 0", " 7", " 12", " 0.25 300"])
+def test_of_tracker_output_the_box_counts(tmp_path: Path, more: str) -> None:
+    yolo(tmp_path, more=more)
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert ["track ids" in note.words for note in dataset.notes] == [True]
+
+
+@pytest.mark.parametrize("points", [3, 4, 5, 8, 12, 40])
+def test_outlines_are_read_as_such(tmp_path: Path, points: int) -> None:
+    yolo(tmp_path)
+    for stem, things in TRUTH.items():
+        lines = []
+        for label, box in things:
+            x1, y1, x2, y2 = (value / side for value, side in zip(box, (*SIZE, *SIZE), strict=True))
+            ring = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)][: max(3, min(points, 4))]
+            ring += [((x1 + x2) / 2, y2)] * (points - len(ring))
+            lines.append(f"{('cat', 'dog').index(label)} {' '.join(f'{x} {y}' for x, y in ring)}\n")
+        write(tmp_path / f"labels/{stem}.txt", "".join(lines))
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize("more", [" 0.1 0.2 5 9", " -3 -3", " 1.57", " -0.5", " 0.5 0.5 0.5"])
+def test_numbers_that_are_nothing_are_faults(tmp_path: Path, more: str) -> None:
+    yolo(tmp_path, more=more)
+    with pytest.raises(DatasetError, match=r"labels/a\.txt"):
+        load_dataset(tmp_path)
+
+
+# Labels that are lost
+
+
+def test_a_set_without_any_box_is_refused_by_both(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    shutil.rmtree(tmp_path / "labels")
+    with pytest.raises(DatasetError, match=r"none of the 3 pictures has a box: 3 have no label file.*tried"):
+        usable_sets(tmp_path)
+    assert not check_dataset(tmp_path).usable
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("images", "labels"), ("JPEGImages", "labels"), ("JPEGImages/train", "labels/train"), ("imgs", "labels"),
+        ("photos", "photos"), ("photos", "labels"), ("train/images", "train/labels"), ("images/train", "labels/train"),
+        ("Images", "Labels"), ("IMAGES", "LABELS"), ("photos", "photos/labels"), ("image", "labels"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("suffix", [".txt", ".TXT"])
+def test_labels_are_found_in_every_usual_place(tmp_path: Path, images: str, labels: str, suffix: str) -> None:
+    yolo(tmp_path, f"train: {images}\nnames: [cat, dog]\n", images, labels, suffix=suffix)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(("lost", "usable"), [(0, True), (1, True), (2, False), (3, False), (4, False)])
+def test_more_than_a_third_of_lost_boxes_stops(tmp_path: Path, lost: int, usable: bool) -> None:
+    content = coco_content()
+    for annotation in content["annotations"][:lost]:
+        annotation["bbox"] = [300, 200, 9, 9]
+    coco(tmp_path, content)
+    report = check_dataset(tmp_path)
+    assert report.usable == usable
+    assert report.totals["all"].refused == lost
+    if usable:
+        sets = usable_sets(tmp_path)
+        assert sum(note.action == "refused" for one in (sets.train, sets.val) for note in one.notes) == lost
+        return
+    with pytest.raises(DatasetError, match=rf"{lost} of 4 boxes were left out|all {lost} boxes were left out"):
+        usable_sets(tmp_path)
+    if lost < 4:
+        assert usable_sets(tmp_path, allow_lost=True).train.num_boxes >= 1
+
+
+# The same picture twice
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("same", ["entry", "copy"])
+def test_equal_files_are_kept_together(tmp_path: Path, seed: int, same: str) -> None:
+    content = coco_content()
+    coco(tmp_path, content)
+    for image in list(content["images"]):
+        name = image["file_name"] if same == "entry" else f"again-{image['file_name']}"
+        shutil.copyfile(tmp_path / image["file_name"], tmp_path / f"again-{image['file_name']}")
+        content["images"].append({**image, "id": image["id"] + 100, "file_name": name})
+    write(tmp_path / "annotations.json", content)
+    sets = usable_sets(tmp_path, seed=seed, share=0.4)
+    assert not {p.path.name.removeprefix("again-") for p in sets.train.pictures} & {
+        p.path.name.removeprefix("again-") for p in sets.val.pictures
+    }
+    assert any("3 pictures are there more than once" in words for words in sets.said)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "Classes.txt", "labels.txt", "obj.names", "README.txt", "notes.txt"])
+def test_lists_of_classes_among_labels_are_no_labels(tmp_path: Path, name: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "labels" / name, "cat\ndog\n")
+    assert found(load_dataset(tmp_path)) == TRUTH

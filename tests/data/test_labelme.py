@@ -1,0 +1,100 @@
+"""labelme's JSON files, in every way of writing and placing them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.sets import TRUTH, found, pictures, write
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.usable import usable_sets
+
+
+def labelme(stem: str, kind: str = "rectangle", **changes: Any) -> dict[str, Any]:
+    shapes = []
+    for label, (x1, y1, x2, y2) in TRUTH[stem]:
+        points = [[x1, y1], [x2, y1], [x2, y2], [x1, y2]] if kind == "polygon" else [[x1, y1], [x2, y2]]
+        shapes.append({"label": label, "points": points, "group_id": None, "shape_type": kind, "flags": {}})
+    content = {"version": "5.0.1", "flags": {}, "shapes": shapes, "imagePath": f"{stem}.jpg", "imageData": None}
+    return content | {"imageHeight": 48, "imageWidth": 64} | changes
+
+
+LABELME: dict[str, Callable[[Path], object]] = {
+    "beside": lambda root: [pictures(root), *(write(root / f"{s}.json", labelme(s)) for s in TRUTH)],
+    "polygons": lambda root: [pictures(root), *(write(root / f"{s}.json", labelme(s, "polygon")) for s in TRUTH)],
+    "upper-case": lambda root: [pictures(root), *(write(root / f"{s}.JSON", labelme(s)) for s in TRUTH)],
+    "in annotations": lambda root: [
+        pictures(root / "images"),
+        *(write(root / f"annotations/{s}.json", labelme(s)) for s in TRUTH),
+    ],
+    "relative path": lambda root: [
+        pictures(root / "images"),
+        *(write(root / f"annotations/{s}.json", labelme(s, imagePath=f"../images/{s}.jpg")) for s in TRUTH),
+    ],
+    "windows path": lambda root: [
+        pictures(root / "images"),
+        *(write(root / f"annotations/{s}.json", labelme(s, imagePath=f"..\\images\\{s}.jpg")) for s in TRUTH),
+    ],
+    "another machine": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s, imagePath=f"C:\\photos\\{s}.jpg")) for s in TRUTH),
+    ],
+    "without sizes": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s, imageWidth=None, imageHeight=None)) for s in TRUTH),
+    ],
+    "sizes as text": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s, imageWidth="64", imageHeight="48")) for s in TRUTH),
+    ],
+    "corners swapped": lambda root: [pictures(root), *(write(root / f"{s}.json", swapped(labelme(s))) for s in TRUTH)],
+    "points left out": lambda root: [pictures(root), *(write(root / f"{s}.json", pointed(labelme(s))) for s in TRUTH)],
+    "AppleDouble": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s)) for s in TRUTH),
+        write(root / "._a.json", "\x00\x05"),
+    ],
+}
+
+
+def swapped(content: dict[str, Any]) -> dict[str, Any]:
+    for shape in content["shapes"]:
+        shape["points"].reverse()
+    return content
+
+
+def pointed(content: dict[str, Any]) -> dict[str, Any]:
+    content["shapes"].append({"label": "nose", "points": [[1, 1]], "shape_type": "point"})
+    return content
+
+
+@pytest.mark.parametrize("way", LABELME)
+def test_labelme(tmp_path: Path, way: str) -> None:
+    LABELME[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_labelme_in_folders_of_parts_and_circles(tmp_path: Path) -> None:
+    for split, stem in (("Train", "a"), ("Val", "b")):
+        pictures(tmp_path / split, names=stem)
+        write(tmp_path / split / f"{stem}.json", labelme(stem))
+    circle = {"label": "cat", "points": [[20, 20], [23, 24]], "shape_type": "circle"}
+    write(tmp_path / "Train" / "a.json", labelme("a", shapes=[circle]))
+    sets = usable_sets(tmp_path)
+    assert found(sets.train) == {"a": [("cat", (15, 15, 25, 25))]}
+    assert found(sets.val) == {"b": TRUTH["b"]}
+
+
+@pytest.mark.parametrize(
+    "shapes", ["x", [5], [{"label": "cat", "points": [[1, "y"]]}], [{"label": None, "points": []}]]
+)
+def test_a_faulty_labelme_file_is_a_case_of_its_own(tmp_path: Path, shapes: Any) -> None:
+    pictures(tmp_path)
+    for stem in TRUTH:
+        write(tmp_path / f"{stem}.json", labelme(stem))
+    write(tmp_path / "a.json", labelme("a", shapes=shapes))
+    report = check_dataset(tmp_path)
+    assert {Path(case.file).name for case in report.cases if case.action == "fault"} == {"a.json"}
+    assert report.totals["all"].pictures >= 2

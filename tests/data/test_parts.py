@@ -1,0 +1,133 @@
+"""Which part is trained and which is measured on: the same names in every format."""
+
+from pathlib import Path
+
+import pytest
+
+from data.sets import coco, stems, voc, write, yolo
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.parts import meaning, part_names
+from ssd300.data.usable import usable_sets
+from ssd300.errors import DatasetError
+
+
+@pytest.mark.parametrize(
+    ("name", "means"),
+    [
+        ("", None), ("train", "train"), ("Train", "train"), ("TRAINING", "train"), ("train2017", "train"),
+        ("instances_train2017", "train"), ("trainval", "trainval"), ("train_val", "trainval"), ("val", "val"),
+        ("Valid", "val"), ("validation", "val"), ("dev", "val"), ("instances_val2014", "val"), ("test", "test"),
+        ("Testing", "test"), ("summer", None), ("strain", None), ("train_and_test", None), ("devices", None),
+    ],
+)  # fmt: skip
+def test_what_the_name_of_a_part_means(name: str, means: str | None) -> None:
+    assert meaning(name) == means
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        ([], []),
+        (["Train", "Validation"], ["train", "val"]),
+        (["train", "training"], ["train", "training"]),
+        (["valid", "dev"], ["valid", "dev"]),
+        (["summer", "winter"], ["summer", "winter"]),
+    ],
+)
+def test_of_two_names_of_one_meaning_only_the_exact_one_counts(names: list[str], parts: list[str]) -> None:
+    assert part_names(names) == parts
+
+
+TRAIN = ["train", "Train", "TRAIN", "training", "Training", "trainval", "TrainVal"]
+VAL = ["val", "Val", "valid", "Valid", "validation", "VALIDATION", "dev"]
+
+
+def parts_in(format: str, root: Path, train: str, val: str) -> None:
+    """A set of a format with the parts a, b (by the name `train`) and c (by the name `val`)."""
+    if format == "coco":
+        for part, names in ((train, "ab"), (val, "c")):
+            coco(root / part, names=names)
+            (root / part / "annotations.json").rename(root / f"{part}.json")
+    elif format == "yolo":
+        for part, names in ((train, "ab"), (val, "c")):
+            yolo(root, f"{train}: images/{train}\n{val}: images/{val}\nnames: [cat, dog]\n",
+                 f"images/{part}", f"labels/{part}", names=names)  # fmt: skip
+    elif format == "voc lists":
+        voc(root)
+        write(root / f"ImageSets/Main/{train}.txt", "a\nb\n")
+        write(root / f"ImageSets/Main/{val}.txt", "c\n")
+    else:
+        for part, names in ((train, "ab"), (val, "c")):
+            voc(root / part, ".", ".", names=names)
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
+@pytest.mark.parametrize(("train", "val"), [*((name, "val") for name in TRAIN), *(("train", name) for name in VAL)])
+def test_parts_have_the_same_names_in_every_format(tmp_path: Path, format: str, train: str, val: str) -> None:
+    parts_in(format, tmp_path, train, val)
+    sets = usable_sets(tmp_path)
+    assert (stems(sets.train), stems(sets.val)) == ({"a", "b"}, {"c"})
+    assert check_dataset(tmp_path).usable
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
+@pytest.mark.parametrize("other", ["test", "Test", "testing"])
+def test_the_test_part_is_never_trained_or_measured_on(tmp_path: Path, format: str, other: str) -> None:
+    parts_in(format, tmp_path, "trainval", other)
+    sets = usable_sets(tmp_path)
+    assert stems(sets.train) | stems(sets.val) == {"a", "b"}
+    assert sets.said == (f"{tmp_path}: not used for training: test",)
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
+@pytest.mark.parametrize(("one", "other"), [("test", "val"), ("validation", "test"), ("dev", "Testing")])
+def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format: str, one: str, other: str) -> None:
+    parts_in(format, tmp_path, one, other)
+    with pytest.raises(DatasetError, match=r"has the splits test, val.*none is called train"):
+        usable_sets(tmp_path)
+    report = check_dataset(tmp_path)
+    assert not report.usable
+    assert "none is called train" in report.reason
+
+
+@pytest.mark.parametrize("format", ["coco", "voc folders"])
+def test_parts_of_other_names_are_listed(tmp_path: Path, format: str) -> None:
+    parts_in(format, tmp_path, "summer", "winter")
+    with pytest.raises(DatasetError, match=r"has the splits summer, winter.*none is called train"):
+        usable_sets(tmp_path)
+
+
+def test_a_file_that_the_user_names_is_trained_on_whatever_it_is_called(tmp_path: Path) -> None:
+    parts_in("coco", tmp_path, "train", "val")
+    assert stems(load_dataset(tmp_path / "val.json")) == {"c"}
+    assert stems(usable_sets(tmp_path / "val.json", tmp_path / "train.json").train) == {"c"}
+
+
+def test_keys_and_lists_that_are_not_used_are_named(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: images\nminitrain: images\nnames: [cat, dog]\n")
+    assert "'minitrain' of the file is not used" in [note.words for note in load_dataset(tmp_path).notes]
+    root = voc(tmp_path / "voc")
+    for name in ("train", "val", "odd", "cat_train"):
+        write(root / f"ImageSets/Main/{name}.txt", "a\n")
+    words = [note.words for note in load_dataset(root, split="train").notes]
+    assert "the list odd.txt is not used" in words
+    assert not any("cat_train" in one for one in words)
+
+
+@pytest.mark.parametrize("years", [["VOC2007"], ["VOC2007", "VOC2012"], ["VOC2007", "VOC2008", "VOC2012"]])
+@pytest.mark.parametrize("devkit", ["", "VOCdevkit"])
+def test_a_devkit_of_years_is_one_set(tmp_path: Path, years: list[str], devkit: str) -> None:
+    for year, stem in zip(years, "abc", strict=False):
+        root = voc(tmp_path / devkit / year, names=stem)
+        write(root / "ImageSets/Main/trainval.txt", f"{stem}\n")
+    if len(years) > 1:
+        sets = usable_sets(tmp_path)
+        assert stems(sets.train) | stems(sets.val) == set("abc"[: len(years)])
+    assert len(load_dataset(tmp_path)) == len(years)
+    assert check_dataset(tmp_path).totals["trainval"].pictures == len(years)
+
+
+def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
+    assert any("3 pictures of" in words and "are trained on, too" in words for words in usable_sets(tmp_path).said)

@@ -1,0 +1,93 @@
+"""Clutter, letter case, backslashes, and paths as other systems and machines write them."""
+
+from pathlib import Path
+
+import pytest
+
+from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, write, yolo
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+
+CLUTTER = ["._a.jpg", ".ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg", ".DS_Store", "Thumbs.db",
+           ".hidden.png", "__MACOSX/._a.jpg", ".thumbs/a.jpg", "desktop.ini"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLUTTER)
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+def test_clutter_beside_pictures_and_labels_is_passed_over(tmp_path: Path, name: str, format: str) -> None:
+    {"coco": coco, "yolo": yolo, "voc": voc}[format](tmp_path)
+    for folder in {path.parent for path in tmp_path.rglob("a.*")}:
+        for suffix in ("", ".txt", ".xml", ".json") if name[0] in "._@" else ("",):
+            write(folder / (name + suffix), "junk")
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert dataset.notes == ()
+    assert not [case for case in check_dataset(tmp_path).cases if case.kind == "picture not listed"]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".XML", ".Xml"])
+@pytest.mark.parametrize(
+    ("annotations", "images"),
+    [
+        ("Annotations", "JPEGImages"), ("annotations", "images"), ("ANNOTATIONS", "IMAGES"), ("Annotations", "Images"),
+        ("annotations", "jpegimages"), ("xmls", "images"), (".", "."), ("annotations/xmls", "images"),
+    ],
+)  # fmt: skip
+def test_letter_case_does_not_matter_in_voc(tmp_path: Path, annotations: str, images: str, suffix: str) -> None:
+    voc(tmp_path, annotations, images, suffix)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(
+    ("yaml", "images"),
+    [
+        ("train: images\\train\nnames: [cat, dog]\n", "images/train"),
+        ("path: sub\\set\ntrain: images\nnames: [cat, dog]\n", "sub/set/images"),
+        ("train: list.txt\nnames: [cat, dog]\n", "images/train"),
+        ("Train: images\nNames: [cat, dog]\n", "images"),
+        ("TRAIN: images\nNC: 2\nnames: [cat, dog]\n", "images"),
+        ("train: images\nval:\ntest: ~\nnames: [cat, dog]\n", "images"),
+        ("train: /somewhere/else/images\nnames: [cat, dog]\n", "images"),
+        ("train: ../../images\nnames: [cat, dog]\n", "images"),
+        ("train: data/images\nnames: [cat, dog]\n", "images"),
+        ("path: C:\\Users\\me\ntrain: images\nnames: [cat, dog]\n", "images"),
+    ],
+)
+def test_paths_in_a_yaml_as_other_systems_write_them(tmp_path: Path, yaml: str, images: str) -> None:
+    yolo(tmp_path, yaml, images, images.replace("images", "labels"))
+    write(tmp_path / "list.txt", "images\\train\\a.jpg\r\ndata/images/train/b.jpg\r\n/home/me/images/train/c.JPG\r\n")
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize("places", ["data/", "", "./", "../data/", "C:\\x\\"])
+@pytest.mark.parametrize("listed", ["data/obj_train_data/{}.jpg", "obj_train_data/{}.jpg", "obj_train_data\\{}.jpg"])
+def test_cvat_yolo_1_1(tmp_path: Path, places: str, listed: str) -> None:
+    darknet(tmp_path, listed, places)
+    assert found(load_dataset(tmp_path)) == found(load_dataset(tmp_path / "obj.data")) == TRUTH
+
+
+@pytest.mark.parametrize("place", ["", "labels/"])
+@pytest.mark.parametrize("images", ["images", "images/train"])
+def test_label_studio_yolo(tmp_path: Path, place: str, images: str) -> None:
+    yolo(tmp_path, images=images, labels=images.replace("images", "labels"))
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / f"{place}classes.txt", "cat\ndog\n")
+    write(tmp_path / "notes.json", {"categories": [], "info": {}})
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "images/{}.jpg", "images\\{}.jpg", "./images/{}.jpg", "/data/upload/1/{}.jpg", "C:\\me\\{}.jpg", "{}.JPG",
+        "/data/local-files/?d=images/{}.jpg", "file:///home/me/images/{}.jpg", "https://host.example/x/{}.jpg",
+        "/home/me/pics/{}.jpg", "../images/{}.jpg", "IMAGES/{}.jpg", "s3://bucket/images/{}.jpg",
+    ],
+)  # fmt: skip
+def test_picture_names_of_label_studio_and_other_machines_in_coco(tmp_path: Path, name: str) -> None:
+    content = coco_content()
+    for image in content["images"]:
+        image["file_name"] = name.format(image["file_name"][0])
+    pictures(tmp_path / "images")
+    write(tmp_path / "result.json", content)
+    assert found(load_dataset(tmp_path)) == TRUTH

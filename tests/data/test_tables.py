@@ -1,0 +1,95 @@
+"""Boxes in CSV tables: Open Images, Roboflow, RetinaNet."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.sets import TRUTH, found, fractions, pictures, write
+from ssd300.data.load import load_dataset
+
+OPEN_IMAGES = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
+)
+
+
+def open_images(root: Path, place: str = "train", name: str = "train-annotations-bbox.csv") -> None:
+    lines = [OPEN_IMAGES]
+    for stem, things in TRUTH.items():
+        for label, box in things:
+            x1, y1, x2, y2 = fractions(box)
+            lines.append(f"{stem},xclick,/m/{label},1,{x1},{x2},{y1},{y2},0,0,0,0,0")
+    write(root / name, "\n".join(lines) + "\n")
+    write(root / Path(name).parent / "class-descriptions-boxable.csv", "/m/cat,cat\n/m/dog,dog\n")
+    pictures(root / place)
+
+
+def table(root: Path, columns: str, place: str = ".", name: str = "annotations.csv", end: str = "\n") -> None:
+    lines = [columns]
+    for stem, things in TRUTH.items():
+        for label, (x1, y1, x2, y2) in things:
+            known = {"xmin": x1, "ymin": y1, "xmax": x2, "ymax": y2, "x1": x1, "y1": y1, "x2": x2, "y2": y2}
+            known |= {"width": 64, "height": 48, "class": label, "label": label, "labelname": label, "x_min": x1}
+            known |= {"y_min": y1, "x_max": x2, "y_max": y2, "index": 3}
+            lines.append(",".join(str(known.get(c.strip().lower(), f"{stem}.jpg")) for c in columns.split(",")))
+    write(root / name, end.join(lines) + end)
+    pictures(root / place)
+
+
+def bare(root: Path, folder: str = "") -> None:
+    lines = [
+        f"{folder}{stem}.jpg,{','.join(map(str, box))},{label}"
+        for stem, things in TRUTH.items()
+        for label, box in things
+    ]
+    write(root / "annotations.csv", "\n".join(lines))
+    pictures(root / folder)
+
+
+TABLES: dict[str, Callable[[Path], object]] = {
+    "open images": open_images,
+    "open images, flat": lambda root: open_images(root, "."),
+    "open images, images/": lambda root: open_images(root, "images"),
+    "open images, images/train": lambda root: open_images(root, "images/train"),
+    "open images, data": lambda root: open_images(root, "data"),
+    "open images, annotations/": lambda root: open_images(
+        root, "train", "annotations/oidv6-train-annotations-bbox.csv"
+    ),
+    "tensorflow": lambda root: table(root, "filename,width,height,class,xmin,ymin,xmax,ymax"),
+    "roboflow": lambda root: table(
+        root, "filename,width,height,class,xmin,ymin,xmax,ymax", "train", "train/_annotations.csv"
+    ),
+    "without sizes": lambda root: table(root, "image,xmin,ymin,xmax,ymax,label"),
+    "x1": lambda root: table(root, "image_path,x1,y1,x2,y2,class"),
+    "x_min": lambda root: table(root, "image_name,x_min,y_min,x_max,y_max,label"),
+    "other columns": lambda root: table(root, "index,filename,class,xmin,ymin,xmax,ymax"),
+    "upper-case": lambda root: table(root, "Filename,Class,XMin,YMin,XMax,YMax", name="LABELS.CSV"),
+    "spaces": lambda root: table(root, "filename, class, xmin, ymin, xmax, ymax"),
+    "byte order mark": lambda root: table(root, "\ufefffilename,class,xmin,ymin,xmax,ymax"),
+    "windows lines": lambda root: table(root, "filename,class,xmin,ymin,xmax,ymax", end="\r\n"),
+    "retinanet": bare,
+    "retinanet, folders": lambda root: bare(root, "images/"),
+}
+
+
+@pytest.mark.parametrize("way", TABLES)
+def test_tables(tmp_path: Path, way: str) -> None:
+    TABLES[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_rows_without_a_box_are_pictures_without_objects(tmp_path: Path) -> None:
+    bare(tmp_path)
+    with (tmp_path / "annotations.csv").open("a", newline="") as file:
+        file.write("\n")
+        csv.writer(file).writerow(["d.jpg", "", "", "", "", ""])
+    pictures(tmp_path, names="abcd")
+    assert found(load_dataset(tmp_path)) == {**TRUTH, "d": []}
+
+
+def test_open_images_groups_are_crowds(tmp_path: Path) -> None:
+    open_images(tmp_path)
+    path = tmp_path / "train-annotations-bbox.csv"
+    path.write_text(path.read_text().replace(",0,0,0,0,0", ",0,0,1,0,0", 1))
+    assert load_dataset(tmp_path).pictures[0].annotations.crowd.tolist() == [True, False]

@@ -1,0 +1,143 @@
+"""Streams that are refused, silent or secret, and cameras."""
+
+import time
+
+import av
+import pytest
+
+from ssd300.errors import DownloadError, ImageError
+from ssd300.images import live
+from ssd300.images.live import LiveStream
+from ssd300.images.video import frames
+from ssd300.images.video_open import is_video, open_video, shown_name
+from video.servers import RtspServer, http_folder, http_live
+
+
+@pytest.fixture(autouse=True)
+def private_addresses(monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+
+
+def test_a_password_over_http(folder) -> None:
+    data = (folder / "clip.ts").read_bytes()
+    with http_live(data, password="Basic bWU6aHVudGVyMg==") as (address, _):
+        with_password = address.replace("//", "//me:hunter2@")
+        opened = open_video(f"{with_password}/live")
+        opened.close()
+        with pytest.raises(DownloadError, match="401") as error:
+            open_video(f"{address.replace('//', '//me:secret1@')}/live")
+    assert "secret1" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("clip.mp4", "clip.mp4"),
+        (0, "camera 0"),
+        ("rtsp://a:b@host/x", "rtsp://host/x"),
+        ("rtsp://a:b@c@host:554/x", "rtsp://host:554/x"),
+        ("rtsp://host/x?user=admin&password=b&channel=1", "rtsp://host/x?user=admin&password=***&channel=1"),
+        ("http://a:b@[::1/x", "http://..."),
+    ],
+)
+def test_names_hold_no_password(source, name) -> None:
+    assert shown_name(source) == name
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rtsp://u:hunter2@127.0.0.1:9/x",
+        "http://u:hunter2@127.0.0.1:9/x?token=hunter2",
+        "rtmp://u:hunter2@127.0.0.1:9/x",
+    ],
+)
+def test_refused_connections_are_named_without_the_password(source, monkeypatch) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9/x") as error:
+        list(frames(source))
+    chain, now = "", error.value
+    while now is not None:
+        chain, now = chain + str(now), now.__cause__
+    assert "hunter2" not in chain
+
+
+def test_private_addresses_are_refused_unless_allowed(monkeypatch) -> None:
+    monkeypatch.delenv("SSD300_ALLOW_PRIVATE_URLS")
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    for source in ("rtsp://127.0.0.1:9/x", "http://127.0.0.1:9/x.m3u8"):
+        with pytest.raises(DownloadError, match="private network"):
+            list(frames(source))
+
+
+def test_offline_opens_nothing(monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    for source in ("rtsp://127.0.0.1:9/x", "http://127.0.0.1:9/x.ts"):
+        with pytest.raises(DownloadError, match="SSD300_OFFLINE"):
+            list(frames(source))
+
+
+def test_garbage_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    with http_live(b"no video " * 5000) as (address, _), pytest.raises(DownloadError, match="not with video"):
+        list(frames(f"{address}/live.ts"))
+
+
+def test_a_playlist_may_not_name_files_of_this_machine(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{folder}/live0.ts\n#EXT-X-ENDLIST\n"
+    (tmp_path / "bad.m3u8").write_text(text)
+    with http_folder(tmp_path) as address, pytest.raises((DownloadError, ImageError)):
+        list(frames(f"{address}/bad.m3u8"))
+
+
+@pytest.mark.parametrize("kind", ["deaf", "mute"])
+def test_a_stream_that_never_answers_is_refused(folder, monkeypatch, kind) -> None:
+    monkeypatch.setattr("ssd300.images.video_open.SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    with RtspServer(folder / "clip.mp4", **{kind: True}) as server:
+        began = time.monotonic()
+        with pytest.raises((DownloadError, ImageError), match=f"rtsp://{server.address}/x"):
+            list(frames(f"rtsp://{server.address}/x"))
+        assert time.monotonic() - began < 15
+
+
+def test_closing_while_a_stream_does_not_answer_takes_no_time(folder) -> None:
+    with RtspServer(folder / "clip.mp4", deaf=True) as server:
+        stream = LiveStream(f"rtsp://{server.address}/x")
+        stream.start()
+        time.sleep(0.3)
+        began = time.monotonic()
+        stream.close()
+        assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("source", [97, "98", "/dev/video99"])
+def test_a_missing_camera_is_named(source) -> None:
+    with pytest.raises(ImageError, match="no such camera"):
+        list(frames(source))
+
+
+def test_a_camera_that_is_taken_is_named(monkeypatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise av.error.OSError(16, "Device or resource busy", "/dev/null")
+
+    monkeypatch.setattr("av.open", busy)
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("ssd300.images.video_open.stat.S_ISCHR", lambda mode: True)
+    monkeypatch.setattr("ssd300.images.video_open.os.stat", lambda path: type("Status", (), {"st_mode": 0}))
+    with pytest.raises(ImageError, match="camera 0: the camera is taken by another program"):
+        open_video(0)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", False), ("a.jpg", False), ("a.gif", False), ("a.MP4", True), ("0", True), (0, True), ("rtsp://a/b", True),
+        ("http://a/b.jpg", False), ("http://a/b.m3u8?x=1", True), ("http://a/b", False),
+        ("-", False), ("/dev/video3", True),
+    ],
+)  # fmt: skip
+def test_what_is_taken_for_a_video(source, expected) -> None:
+    assert is_video(source) is expected
