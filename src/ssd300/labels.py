@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ssd300.arrays import Int64
+from ssd300.digits import whole_number
 from ssd300.errors import ArgumentError, unknown_name
 
 
@@ -68,11 +69,11 @@ class ClassList:
             folded = [name.casefold() for name in self.names]
             if folded.count(label.casefold()) == 1:
                 return folded.index(label.casefold())
-        number = int(label) if isinstance(label, int) or (label.isascii() and label.isdigit()) else None
+        number = label if isinstance(label, int) else whole_number(label)
         if number is not None and number in self.position_of_id:
             return self.position_of_id[number]
         kind, known = ("class name", self.names) if number is None else ("class id", tuple(map(str, self.ids)))
-        raise unknown_name(kind, str(label), known)
+        raise unknown_name(kind, str(label)[:80], known)
 
     def positions_of_names(self, names: Sequence[str]) -> list[int]:
         """Positions of names in this list; an unknown one is an error that suggests the nearest."""

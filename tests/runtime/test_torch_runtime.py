@@ -49,6 +49,7 @@ def test_folded_network_is_the_same_function():
     ("device", "precision", "message"),
     [
         ("gpu9", "auto", "device is 'gpu9': expected cpu, cuda"),
+        ("cpu:" + "9" * 5000, "auto", "expected cpu, cuda"),
         ("cpu", "f16", "precision f16 is for CUDA"),
         ("cpu", "f64", "unknown precision of torch 'f64'"),
     ],

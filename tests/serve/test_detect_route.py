@@ -116,6 +116,8 @@ REFUSED = [
     ("?max_detections=0", b"", {}, 422, "max_detections must be a whole number"),
     ("?max_detections=1&max_detections=2", b"", {}, 422, "given twice"),
     ("?labels=persan", b"", {}, 422, "did you mean 'person'"),
+    (f"?labels={'9' * 5000}", b"", {}, 422, "unknown class name '999"),
+    (f"?max_detections={'9' * 5000}", b"", {}, 422, "expected a whole number"),
     ("?decode=quick", b"", {}, 422, "decode"),
     ("?model=/etc/passwd", b"", {}, 404, "unknown model"),
     ("", b"", {"Accept": "audio/ogg"}, 406, "Accept is 'audio/ogg'"),

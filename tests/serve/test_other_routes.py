@@ -141,6 +141,12 @@ def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
     assert (answer.status, list(answer.json)) == (400, ["error"])
 
 
+@pytest.mark.parametrize("length", ["", "-1", "3", "9" * 5000])
+def test_kserve_refuses_a_json_part_that_is_longer_than_the_body(client, length) -> None:
+    answer = client.ask("POST", "/v2/models/seeded/infer", b"{}", {"Inference-Header-Content-Length": length})
+    assert (answer.status, "expected at most the body's 2 bytes" in answer.data.decode()) == (400, True)
+
+
 @pytest.mark.parametrize(
     "parameters", [{"score_threshold": "high"}, {"labels": 7}, {"labels": [7]}, {"decode": []}, []]
 )

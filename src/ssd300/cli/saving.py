@@ -14,6 +14,7 @@ from PIL import Image
 
 from ssd300 import draw
 from ssd300.detections import Detections
+from ssd300.digits import whole_number
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.label_tools import to_labelme
 
@@ -176,7 +177,7 @@ def _write_new(path: Path, data: bytes) -> None:
 def _next_run() -> Path:
     """A new folder runs/detect/<n>: mkdir decides between several runs that start at once."""
     _RUNS.mkdir(parents=True, exist_ok=True)
-    number = 1 + max((int(p.name) for p in _RUNS.iterdir() if p.name.isascii() and p.name.isdigit()), default=0)
+    number = 1 + max((whole_number(p.name) or 0 for p in _RUNS.iterdir()), default=0)
     while True:
         try:
             (_RUNS / str(number)).mkdir()

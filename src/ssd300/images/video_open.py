@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from ssd300 import limits
+from ssd300.digits import whole_number
 from ssd300.errors import DownloadError, ImageError, MissingExtraError
 from ssd300.images.addresses import is_url, local_path
 
@@ -54,7 +55,7 @@ def is_camera(source: Any) -> bool:
     if isinstance(source, int) and not isinstance(source, bool):
         return source >= 0
     text = os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
-    return (text.isascii() and text.isdigit() and not os.path.exists(text)) or bool(_CAMERA.fullmatch(text))
+    return (whole_number(text) is not None and not os.path.exists(text)) or bool(_CAMERA.fullmatch(text))
 
 
 def is_stream(source: Any) -> bool:

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ssd300.digits import whole_number
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
 from ssd300.runtime.base import Runtime
 
@@ -24,7 +25,7 @@ LOADERS = {
 }
 
 
-_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(?::(\d+))?")
+_DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(?::([0-9]{1,4}))?")
 
 
 def device_name(device: Any) -> str:
@@ -36,7 +37,7 @@ def device_name(device: Any) -> str:
     ('cpu', 'cuda:1', 'cuda:0', 'cpu')
     """
     text = "cpu" if device is None else str(device).strip().lower()
-    text = f"cuda:{text}" if text.isascii() and text.isdigit() else text
+    text = text if whole_number(text) is None else f"cuda:{text}"
     match = None if isinstance(device, bool) else _DEVICE.fullmatch(text)
     if match is None or (match[1] == "cpu" and int(match[2] or 0)):
         raise ArgumentError(f"device is {device!r}: expected cpu, cuda, cuda:1 or mps")

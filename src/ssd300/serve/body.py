@@ -10,6 +10,7 @@ from python_multipart.multipart import MultipartParser
 from starlette.requests import Request
 
 from ssd300 import limits
+from ssd300.digits import whole_number
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
@@ -54,7 +55,8 @@ async def read_body(request: Request, body: Body, settings: Settings) -> None:
     if coding not in ("", "identity"):
         raise Problem(415, f"Content-Encoding is {coding!r}: send the body as it is, pictures are compressed already")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > settings.max_body:
+    size = whole_number(declared)
+    if declared.isdigit() and (size is None or size > settings.max_body):
         raise too_large(settings.max_body)
     try:
         async with asyncio.timeout(settings.timeout):

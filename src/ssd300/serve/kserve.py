@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from ssd300 import __version__
 from ssd300.detections import Detections
+from ssd300.digits import whole_number
 from ssd300.images.source import Source
 from ssd300.serve.body import Body
 from ssd300.serve.detecting import Detecting
@@ -99,9 +100,10 @@ def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
     """The JSON and the binary data behind it."""
     if length is None:
         return data, b""
-    if not (length.isascii() and length.isdigit() and int(length) <= len(data)):
+    size = whole_number(length)
+    if size is None or size > len(data):
         raise Problem(400, f"{HEADER} is {length[:40]!r}: expected at most the body's {len(data)} bytes")
-    return data[: int(length)], data[int(length) :]
+    return data[:size], data[size:]
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

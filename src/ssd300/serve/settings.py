@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ssd300.digits import whole_number
 from ssd300.errors import ArgumentError
 from ssd300.images.decode import MAX_PIXELS
 
@@ -61,10 +62,10 @@ def size_in_bytes(text: str) -> int:
     """
     cleaned = text.strip().upper().removesuffix("B").removesuffix("I")
     unit = cleaned[-1:] if cleaned[-1:] in "KMG" else ""
-    digits = cleaned.removesuffix(unit)
-    if not (digits.isascii() and digits.isdigit()):
+    number = whole_number(cleaned.removesuffix(unit))
+    if number is None:
         raise ArgumentError(f"{text!r} is not a size: expected a whole number with K, M or G, such as 32M")
-    return int(digits) * UNITS[unit]
+    return number * UNITS[unit]
 
 
 def read_keys(path: Path) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ssd300 import limits
+from ssd300.digits import whole_number
 from ssd300.errors import DownloadError, ModelError, OutputError
 from ssd300.files import publish, refuse_special, sha256_of
 from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
@@ -153,19 +154,14 @@ def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
 def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
     """(first byte that comes, bytes of the whole file if known)."""
     if response.status != 206:
-        return 0, _number(response.headers.get("Content-Length", ""))
+        return 0, whole_number(response.headers.get("Content-Length", ""))
     unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = extent.partition("/")
-    whole = _number(total)
+    whole = whole_number(total)
     if unit != "bytes" or not have or span.split("-")[0] != str(have) or whole is None:
         _discard(part)
         raise DownloadError(f"{url}: the server sent another part than was asked for; run it again")
     return have, whole
-
-
-def _number(text: str) -> int | None:
-    """The number that a header holds; None for anything else (a server may say anything)."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _validator(part: Path) -> Path:

@@ -1,0 +1,14 @@
+"""Whole numbers in text that comes from outside."""
+
+_MOST_DIGITS = 18  # fits 64 bits; int() itself raises ValueError from 4,301 digits on
+
+
+def whole_number(text: str) -> int | None:
+    """The number that ASCII digits spell, at most 18 of them; None for any other text.
+
+    int() also takes signs, spaces, underscores and the digits of other scripts.
+
+    >>> whole_number(""), whole_number("007"), whole_number("-1"), whole_number("٣"), whole_number("9" * 19)
+    (None, 7, None, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
