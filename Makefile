@@ -15,7 +15,7 @@ PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format docs docs-serve release audit clean
+.PHONY: help demo test test-slow test-oldest check format docs docs-serve notebooks release audit clean
 .DELETE_ON_ERROR:
 
 help:
@@ -23,8 +23,10 @@ help:
 	@echo "make check      ruff, codespell, mypy, import-linter"
 	@echo "make test       the test suite, minutes"
 	@echo "make test-slow  the tests marked slow, an hour or more; the tests of the page need npm and chromium"
+	@echo "make test-oldest  the test suite with the lowest versions that are allowed"
 	@echo "make docs       build the documentation site into site/"
 	@echo "make docs-serve show it while you write"
+	@echo "make notebooks  execute notebooks/*.py and keep them with their outputs, minutes"
 	@echo "make format     let ruff format the code"
 	@echo "make release    wheel and sdist of the last commit in dist/, built twice and equal"
 	@echo "make audit      ask PyPI for known vulnerabilities of the pinned packages"
@@ -66,6 +68,17 @@ demo: .venv/base
 test: .venv/dev
 	$(PYTEST) -m "not slow" -q $(PARALLEL)
 
+# Against the lowest versions that pyproject.toml allows, in an environment of its own; for the lowest Python, too,
+# `make test-oldest PYTHON=python3.11`. For a torch without CUDA set UV_TORCH_BACKEND=cpu.
+.venv-oldest/made: .venv/made pyproject.toml
+	$(PIP) uv
+	$(PY) -m uv venv --quiet --clear --python $(PYTHON) .venv-oldest
+	$(PY) -m uv pip install --quiet --python .venv-oldest --resolution lowest-direct -e ".[dev]"
+	@touch $@
+
+test-oldest: .venv-oldest/made
+	.venv-oldest/bin/python -m pytest -m "not slow" -q $(PARALLEL)
+
 # One test at a time: many of them measure memory or time.
 test-slow: .venv/slow .venv/moto/made $(if $(shell command -v npm),tests/page/node_modules)
 	@command -v npm chromium || echo "without npm and chromium the tests of the page skip: apt-get install npm chromium"
@@ -89,11 +102,16 @@ format: .venv/dev
 
 docs: .venv/docs
 	$(PY) docs/reference.py
+	$(PY) docs/notebooks.py
 	$(PY) -m zensical build --strict --clean
 
 docs-serve: .venv/docs
 	$(PY) docs/reference.py
+	$(PY) docs/notebooks.py
 	$(PY) -m zensical serve
+
+notebooks: .venv/dev
+	$(PY) notebooks/build.py
 
 release: .venv/made
 	$(PIP) build hatchling cyclonedx-bom
@@ -105,4 +123,4 @@ audit: .venv/base
 	$(PY) -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:
-	rm -rf site .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf site .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,11 +5,11 @@ import numpy as np
 from ssd300.detections import Detections
 from ssd300.labels import COCO
 
-GREY = 128
+GRAY = 128
 NONE = np.zeros((0, 4), np.float32)
 
 
-def ground(width: int, height: int, value: int = GREY) -> np.ndarray:
+def ground(width: int, height: int, value: int = GRAY) -> np.ndarray:
     return np.full((height, width, 3), value, np.uint8)
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from drawing import GREY, ground
+from drawing import GRAY, ground
 from ssd300 import colors as palette
 from ssd300 import draw
 from ssd300.labels import COCO
@@ -70,4 +70,4 @@ def test_two_classes_of_one_color_are_drawn_in_two() -> None:
     image = draw.draw_boxes(ground(200, 100), boxes, ["", ""], [1, 9])
     assert palette.color_of(1) == palette.color_of(9)
     assert image.getpixel((50, 89)) == palette.color_of(1)
-    assert image.getpixel((150, 89)) not in (palette.color_of(1), (GREY,) * 3)
+    assert image.getpixel((150, 89)) not in (palette.color_of(1), (GRAY,) * 3)

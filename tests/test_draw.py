@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from drawing import GREY, NONE, found, ground
+from drawing import GRAY, NONE, found, ground
 from ssd300 import colors as palette
 from ssd300 import draw
 from ssd300.detections import Detections
@@ -24,7 +24,7 @@ def test_nothing_found_leaves_the_picture_as_it_is() -> None:
 def test_the_given_picture_is_not_changed(make) -> None:
     picture = make(ground(200, 100))
     drawn = draw.draw_boxes(picture, [[10, 20, 90, 80]], ["cat 0.9"], [1])
-    assert np.asarray(picture).min() == np.asarray(picture).max() == GREY
+    assert np.asarray(picture).min() == np.asarray(picture).max() == GRAY
     assert np.asarray(drawn).min() != np.asarray(drawn).max()
 
 
@@ -59,9 +59,9 @@ def test_the_frame_lies_on_the_box_in_the_color_of_the_class() -> None:
     for y, x in [(30, 100), (89, 100), (60, 40), (60, 159)]:
         assert tuple(drawn[y, x]) == palette.color_of(17)
     outside = drawn.copy()
-    outside[30:90, 40:160] = GREY
-    assert (outside == GREY).all()
-    assert (drawn[40:80, 50:150] == GREY).all()  # the object itself stays free
+    outside[30:90, 40:160] = GRAY
+    assert (outside == GRAY).all()
+    assert (drawn[40:80, 50:150] == GRAY).all()  # the object itself stays free
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

@@ -26,7 +26,7 @@ DOWNLOAD_SILENCE = 30.0  # seconds to connect, and between two pieces of the ans
 
 # Video
 FRAME_PIXELS = 2**26  # 67 megapixels: twice 8k
-STREAM_SILENCE = 10.0  # seconds; a stream that sends nothing for so long counts as cut
+STREAM_SILENCE = 10.0  # seconds; a stream that sends nothing for this long counts as cut
 
 # Data sets
 CLASSES = 20_000

@@ -8,7 +8,8 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 CLICKS = 2
-WRITTEN_BY_MAKE = {"reference/cli.md"}
+NOTEBOOKS = sorted((DOCS.parent / "notebooks").glob("*.ipynb"))
+WRITTEN_BY_MAKE = {"reference/cli.md", *(f"notebooks/{path.stem}.md" for path in NOTEBOOKS)}
 TASKS = (  # what a new user wants, the page that answers, and words of the answer
     ("install it", "install.md", "pip install ."),
     ("find objects in my pictures", "detect.md", "ssd300 detect"),

@@ -147,7 +147,7 @@ class Truth:
 
 
 def pair_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    """IoU and generalised IoU of boxes [..., 4] with boxes [..., 4], broadcast."""
+    """IoU and generalized IoU of boxes [..., 4] with boxes [..., 4], broadcast."""
     low, high = torch.maximum(a_xyxy[..., :2], b_xyxy[..., :2]), torch.minimum(a_xyxy[..., 2:], b_xyxy[..., 2:])
     inter = (high - low).clamp(min=0).prod(-1)
     area_a, area_b = ((x[..., 2:] - x[..., :2]).clamp(min=0).prod(-1) for x in (a_xyxy, b_xyxy))

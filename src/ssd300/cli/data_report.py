@@ -11,7 +11,7 @@ from ssd300.data.kinds import KINDS
 from ssd300.terminal import printable
 
 PIPED_WIDTH = 160  # characters where stdout is no terminal
-COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
+COLORS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 SHOWN_CLASSES = 12
 
 
@@ -62,5 +62,5 @@ def _cases(report: Report) -> Table:
     for kind, count in report.counts().items():
         level = KINDS[kind].level
         example = next(case for case in report.cases if case.kind == kind)
-        table.add_row(f"[{COLOURS[level]}]{level}[/]", kind, str(count), _safe(str(example)), _safe(KINDS[kind].remedy))
+        table.add_row(f"[{COLORS[level]}]{level}[/]", kind, str(count), _safe(str(example)), _safe(KINDS[kind].remedy))
     return table

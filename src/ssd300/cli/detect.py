@@ -85,7 +85,7 @@ def detect(
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
     overlap: Overlap = 0.2,
-    every: Annotated[int, typer.Option(min=1, help="Videos: look at every so many frames.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Videos: look at every N-th frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:

@@ -42,7 +42,7 @@ def track(
     iou_threshold: Iou = 0.5,
     max_detections: Annotated[int, max_option("Objects a frame at most.")] = 200,
     labels: Annotated[list[str] | None, labels_option("Follow these classes only, by name or id: person,dog")] = None,
-    lost_seconds: Annotated[float, typer.Option(min=0, help="An object out of sight for so long keeps its id.")] = 1.0,
+    lost_seconds: Annotated[float, typer.Option(min=0, help="Seconds that an object out of sight keeps its id.")] = 1.0,
     line: Annotated[
         list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count who crosses this line, in and out.")
     ] = None,
@@ -51,7 +51,7 @@ def track(
     ] = None,
     tiles: TileGrid = None,
     overlap: Overlap = 0.2,
-    every: Annotated[int, typer.Option(min=1, help="Look at every so many frames.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Look at every N-th frame.")] = 1,
     format: Annotated[TrackFormat, typer.Option("--format", help="What stdout gets.")] = TrackFormat.table,
     save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no file at all.")] = True,

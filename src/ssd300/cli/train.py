@@ -47,7 +47,7 @@ def train(
         typer.Option(metavar="MINUTES", help="Wall time of the run; the rate falls to its end in time."),
     ] = None,
     patience: Annotated[
-        int, typer.Option(min=0, help="End after so many validations without a better AP; 0 never does.")
+        int, typer.Option(min=0, help="End after this number of validations without a better AP; 0: never.")
     ] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files there, too.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the network first (CUDA).")] = False,

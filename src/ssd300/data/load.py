@@ -19,7 +19,7 @@ def load_dataset(
 
     Boxes that reach a little outside are clipped, those beyond the tolerance left out; `Dataset.notes` lists each, and
     `Dataset.summary()` counts them. Anything else that is wrong (an unknown id, a missing picture, a malformed line)
-    raises DatasetError with file, picture and annotation: nothing is dropped unsaid.
+    raises DatasetError with file, picture and annotation: whatever is dropped is reported.
     """
     if not isinstance(path, str | Path):
         return join([load_dataset(one, format=format, split=split) for one in path])

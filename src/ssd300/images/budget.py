@@ -44,7 +44,7 @@ class PixelBudget:
                     self._changed.notify_all()
 
     def take(self, pixels: int) -> None:
-        """Wait until so many pixels fit; nothing outside of `share`. A thread that holds some never waits for more."""
+        """Wait until these pixels fit; nothing outside of `share`. A thread that holds some never waits for more."""
         if not getattr(self._own, "inside", False):
             return
         ticket = object()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import av.video.frame
 
 FIRST_TRIES = 3  # to open a stream that never gave a frame
-RECONNECT_SECONDS = 300.0  # for so long a stream that gave frames before is tried again
+RECONNECT_SECONDS = 300.0  # how long a stream that gave frames before is tried again
 LONGEST_DELAY = 1.0  # seconds that decoding may fall behind a stream
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
 _CLOSE_SECONDS = 1.5  # that closing waits for the thread; FFmpeg may hold it for SILENT_SECONDS, then it ends by itself

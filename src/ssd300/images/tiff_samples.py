@@ -1,7 +1,7 @@
 """TIFF pictures of numbers that Pillow has no mode for, or mixes up: by NumPy, from bytes that libtiff unpacks.
 
 Any number of channels of 8 to 64 bits, in one plane or several, in strips or tiles. The decoder is given the file with
-another directory, which calls it a gray picture of 8 bits that is so many times wider: what comes out are the bytes.
+another directory, which calls it a gray picture of 8 bits, wider by the number of bands: what comes out are the bytes.
 """
 
 import io

@@ -69,7 +69,7 @@ def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
 
 
 def check_graph(path: Path, model: ov.Model, num_classes: int) -> None:
-    """Raise ModelError unless the graph's ports are those of an SSD300 of so many classes, and its values bounded."""
+    """Raise ModelError unless the graph's ports are those of an SSD300 with `num_classes`, and its values bounded."""
     outputs = {name for output in model.outputs for name in output.get_names()}
     if not {OUTPUTS, MARGIN} <= outputs:
         raise ModelError(

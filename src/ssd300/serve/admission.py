@@ -40,7 +40,7 @@ class Job(Generic[_Result]):
 class Admission:
     """Jobs are begun in the order of their arrival, `threads` at a time. All methods belong to the event loop's thread.
 
-    `queue` jobs may wait; `submit_all` refuses more with 429. Cancelling the future of a job takes it out of the
+    `queue` jobs may wait; `submit_all` refuses more with 429. Canceling the future of a job takes it out of the
     queue, or stops it at its next `check`.
     """
 

@@ -2,7 +2,7 @@
 is the quality of the predicted box. The network and its outputs are exactly those of the published loss.
 
 Assignment: task alignment (TOOD, Feng et al. 2021, section 3.2). Class loss: quality focal (GFL, Li et al. 2020,
-section 3.1) carried over to softmax. Box loss: generalised IoU (Rezatofighi et al. 2019).
+section 3.1) carried over to softmax. Box loss: generalized IoU (Rezatofighi et al. 2019).
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
         total = pairs.quality.sum().clamp(min=1)
         index, weight = _class_targets(log_p, pairs, boxes.labels, truths.left_out(priors))
     predicted_xyxy = decode_offsets(offsets[pairs.picture, pairs.prior], priors.cxcywh[pairs.prior])  # [A, 4]
-    distance = 1 - generalised_iou(predicted_xyxy, boxes.xyxy[pairs.box])
+    distance = 1 - generalized_iou(predicted_xyxy, boxes.xyxy[pairs.box])
     box_loss = BOX_WEIGHT * (distance * pairs.quality).sum() / total
     return box_loss, weighted_entropy(logits, log_p, index, weight / total)
 
@@ -73,7 +73,7 @@ def decode_offsets(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
     return torch.cat([center - half, center + half], -1)
 
 
-def generalised_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+def generalized_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """IoU less the share of the common hull that neither box covers, -1..1, of boxes [A, 4] with boxes [A, 4]."""
     inter = intersection(a_xyxy, b_xyxy)
     union = (box_areas(a_xyxy) + box_areas(b_xyxy) - inter).clamp(min=1e-9)

@@ -3,8 +3,10 @@
 # The steps of the published tutorial, on a clone of this repository: load the network and its helpers, prepare
 # pictures, run, decode, pick what is surer than 0.40, draw. It needs `pip install '.[train]'`, and no GPU.
 #
-# The helpers cut the center of a picture and scale it to [-1, 1], as published. Weights trained with `ssd300 train`
-# expect the whole picture, normalized as in training: use `ssd300.Detector` for them.
+# The weights here are the bundled ones, so that nothing is downloaded. With `CHECKPOINT = None` they are the published
+# ones (ResNet-50), which are downloaded once. The helpers cut the center of a picture and scale it to [-1, 1], as
+# published; the bundled weights were trained on whole pictures with another normalization and find a little less
+# this way. `ssd300.Detector` prepares pictures as each model expects.
 
 # %%
 from pathlib import Path
@@ -13,8 +15,7 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import Rectangle
 
-BACKBONE = "resnet50"
-CHECKPOINT = None  # the published weights, downloaded once; or a file: .pt as published, .safetensors
+CHECKPOINT = "default"  # the bundled weights; None: the published ones; or a file: .pt as published, .safetensors
 repository = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "hubconf.py").exists())
 pictures = sorted((repository / "examples" / "images").glob("*.jpg"))
 
@@ -23,9 +24,9 @@ pictures = sorted((repository / "examples" / "images").glob("*.jpg"))
 
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"
-ssd_model = torch.hub.load(str(repository), "nvidia_ssd", source="local", backbone=BACKBONE, checkpoint=CHECKPOINT)
+ssd_model = torch.hub.load(str(repository), "nvidia_ssd", source="local", checkpoint=CHECKPOINT)
 utils = torch.hub.load(str(repository), "nvidia_ssd_processing_utils", source="local")
-ssd_model.to(device).eval()
+ssd_model = ssd_model.to(device).eval()
 
 # %% [markdown]
 # ## Pictures
