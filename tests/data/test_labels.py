@@ -80,3 +80,62 @@ def test_rank_lists_every_picture_most_uncertain_first(folder: Path) -> None:
     values = [float(row[1]) for row in rows[1:]]
     assert values == sorted(values, reverse=True)
     assert len(data("rank", folder, "--count", 1).stdout.splitlines()) == 2
+
+
+def labeled(folder: Path, *boxes: tuple[str, tuple[int, int, int, int]]) -> Path:
+    """A COCO set of the astronaut with these (class, xywh)."""
+    names = sorted({name for name, _ in boxes}) or ["badge"]
+    content = {
+        "images": [{"id": 1, "file_name": "new pictures/astronaut.jpg", "width": 512, "height": 512}],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, 1)],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1 + names.index(name), "bbox": box, "area": box[2] * box[3]}
+            for i, (name, box) in enumerate(boxes, 1)
+        ],
+    }
+    path = folder / "mine.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+BADGE, PERSON = (90, 320, 60, 60), (9, 7, 427, 505)  # xywh; the model finds the person there
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([], ["person"]),
+        ([("badge", BADGE)], ["badge", "person"]),
+        ([("badge", BADGE), ("Person", (0, 0, 50, 50))], ["badge", "person"]),  # one class in another letter case
+        ([("astronaut", PERSON)], ["astronaut"]),  # the model's box is of an object that a person named
+    ],
+)
+def test_a_model_adds_its_other_classes_to_a_person_s(folder: Path, tmp_path: Path, boxes, expected) -> None:
+    out = tmp_path / "both.json"
+    result = data("autolabel", "--add-to", labeled(tmp_path, *boxes), "--out", out, "--conf", "0.45")
+    assert (result.returncode, result.stdout) == (0, f"{out}\n"), result.stderr
+    dataset = load_dataset(out)
+    [picture] = dataset.pictures
+    found = picture.annotations
+    assert [dataset.classes.name_of_id(i) for i in found.class_ids] == expected
+    assert found.scores[: len(boxes)].tolist() == [1] * len(boxes)
+    assert (found.scores[len(boxes) :] < 1).all()
+    assert dataset.classes.names[:80] == COCO.names
+    assert len(dataset.classes) == 80 + sum(name in ("badge", "astronaut") for name, _ in boxes or [("badge", BADGE)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "one of the two"),
+        (["new pictures", "--add-to", "mine.json"], "one of the two"),
+        (["--add-to", "mine.json", "--labels", "person"], "nothing to add"),
+    ],
+)
+def test_what_autolabel_refuses(folder: Path, tmp_path: Path, monkeypatch, arguments, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    labeled(tmp_path, ("person", PERSON))
+    result = data("autolabel", *arguments, "--out", "both.json")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert not (tmp_path / "both.json").exists()

@@ -15,35 +15,52 @@ Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture
 
 
 def autolabel(
-    sources: Sources,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The new COCO JSON file.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Picture files, directories or globs.")
+    ] = None,
+    add_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="Instead of SOURCE: a labeled set, whose boxes stay; the model adds its other classes."
+        ),
+    ] = None,
     model: Model = "default",
     score_threshold: Annotated[float, score_option("Keep detections above this score.")] = 0.3,
     labels: Annotated[list[str] | None, labels_option("Only these classes, by name or id: person,dog")] = None,
 ) -> None:
-    """Write a model's detections as a data set to correct.
+    """Write a model's detections as a data set to correct, or beside your own boxes.
 
     The file is COCO JSON with the score of each box; pictures stay where they are.
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """
+    from ssd300.data.autolabel import add_boxes
     from ssd300.data.autolabel import autolabel as label
     from ssd300.data.coco.write import write_coco
     from ssd300.data.copying import new_files
+    from ssd300.data.load import load_training
     from ssd300.detector import Detector
-    from ssd300.errors import ImageError
+    from ssd300.errors import ArgumentError, ImageError
     from ssd300.options import DetectOptions
 
+    if bool(sources) == (add_to is not None):
+        raise ArgumentError("give pictures, or with --add-to DATA a labeled data set: one of the two")
     new_files([out])
+    labeled = None if add_to is None else load_training(add_to)
     detector = Detector(model)
     options = DetectOptions(score_threshold=score_threshold, labels=chosen_labels(labels, detector.classes.names))
     options.rows(detector.classes)
-    dataset, failures = label(detector, sources, options)
+    if labeled is None:
+        dataset, failures = label(detector, sources or [], options)
+    else:
+        dataset, failures = add_boxes(detector, labeled, options)
     if not len(dataset):
         raise ImageError(f"nothing to label: {failures[0].error}" if failures else "nothing to label: no pictures")
     places = [Path(os.path.relpath(picture.path, out.parent)).as_posix() for picture in dataset.pictures]
     write_coco(out, dataset, places)
-    typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes", err=True)
+    added = "" if labeled is None else f", {dataset.num_boxes - labeled.num_boxes} of them by the model"
+    typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes{added}", err=True)
     typer.echo(out)
     _end(failures)
 

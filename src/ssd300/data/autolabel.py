@@ -1,15 +1,20 @@
-"""Boxes of a model as a data set that a person corrects: labeling starts from something."""
+"""Boxes of a model as a data set that a person corrects, or beside those that a person drew."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ssd300.boxes import iou
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.detections import Detections
 from ssd300.detector import Detector, Failure
 from ssd300.errors import ArgumentError
+from ssd300.labels import ClassList
 from ssd300.options import DetectOptions
+
+_SAME_OBJECT = 0.5  # IoU with a box that a person drew, from which on a model's box is of the same object
 
 
 def autolabel(detector: Detector, sources: Iterable[str], options: DetectOptions) -> tuple[Dataset, list[Failure]]:
@@ -39,3 +44,53 @@ def _labeled(found: Detections, image_id: int) -> Picture:
     height, width = found.image_size_hw
     annotations = Annotations.of(found.boxes_xyxy, found.class_ids, scores=found.scores)
     return Picture(path, image_id, width, height, annotations, path.name)
+
+
+def add_boxes(detector: Detector, dataset: Dataset, options: DetectOptions) -> tuple[Dataset, list[Failure]]:
+    """The data set with the model's other classes: a model that is trained on it need not forget them.
+
+    People's boxes stay as they are. Of the model's boxes those are added, with their scores, whose class the data set
+    does not have and that overlap no box of a person by an IoU of 0.5 or more. Class names are equal in any letter
+    case; the model's spelling and ids stay, new classes come after them. Pictures that cannot be read stay without
+    the model's boxes and are returned as failures, too. Raises ArgumentError if no class is left to add.
+    """
+    own = [_spelled(name, detector.classes) for name in dataset.classes.names]
+    dataset = replace(dataset, classes=ClassList(tuple(own), dataset.classes.ids))
+    rows = options.rows(detector.classes)
+    known = detector.classes.names if rows is None else [detector.classes.names[row - 1] for row in rows[1:].tolist()]
+    added = [name for name in known if name not in own]
+    if not added:
+        raise ArgumentError("the data set has every class of the model: there is nothing to add; see --model, --labels")
+    new = [name for name in own if name not in detector.classes.names]
+    after = max(detector.classes.ids, default=0) + 1
+    classes = ClassList((*detector.classes.names, *new), (*detector.classes.ids, *range(after, after + len(new))))
+    dataset = dataset.with_classes(classes)
+    results = detector.detect_many(dataset.pictures, options, on_error="yield", clip=True, labels=added)
+    pictures: list[Picture] = []
+    failures: list[Failure] = []
+    for picture, found in zip(dataset.pictures, results, strict=True):
+        if isinstance(found, Failure):
+            failures.append(found)
+            pictures.append(picture)
+        else:
+            pictures.append(replace(picture, annotations=_beside(picture.annotations, found)))
+    return replace(dataset, name=f"{dataset.name}+autolabel", classes=classes, pictures=tuple(pictures)), failures
+
+
+def _spelled(name: str, classes: ClassList) -> str:
+    """The name as the class list spells it, where it has it."""
+    return next((known for known in classes.names if known.casefold() == name.casefold()), name)
+
+
+def _beside(annotations: Annotations, found: Detections) -> Annotations:
+    """A person's annotations, and the detections of other objects."""
+    sides = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]  # [N, 2]
+    overlap = iou(found.boxes_xyxy, annotations.boxes_xyxy)  # [N, M]
+    found = found[np.asarray((sides > 0).all(1) & (overlap < _SAME_OBJECT).all(1))]
+    other = Annotations.of(found.boxes_xyxy, found.class_ids, scores=found.scores)
+    return Annotations(
+        *(
+            np.concatenate([getattr(annotations, name), getattr(other, name)])
+            for name in Annotations.__dataclass_fields__
+        )
+    )
