@@ -49,7 +49,7 @@ def cold_start(measured: dict[str, list[str]], budget: Budget) -> Measured:
         for command in measured.values():
             run_once(command)
     runs: dict[str, list[tuple[float, float | None]]] = {name: [] for name in measured}
-    for _ in budget.counted():
+    for _ in budget.iterate():
         for name, command in measured.items():
             runs[name].append(run_once(command))
     timings = {

@@ -67,7 +67,7 @@ def train_step(
 
     for _ in range(budget.warmup):
         marks()
-    parts = np.diff(np.array([marks() for _ in budget.counted()]))  # [n, 3] seconds
+    parts = np.diff(np.array([marks() for _ in budget.iterate()]))  # [n, 3] seconds
     total = parts.sum()
     rows = [
         Row(name, Timing(tuple(column.tolist()), pictures=0), float(column.sum() / total))
@@ -104,7 +104,7 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
     for _ in islice(stream, max(budget.warmup, workers)):  # every worker has started
         pass
     seconds, start = [], time.perf_counter()
-    for _ in budget.counted():
+    for _ in budget.iterate():
         next(stream)
         now = time.perf_counter()
         seconds.append(now - start)

@@ -177,7 +177,9 @@ def test_save_exports_by_the_ending(tmp_path, ending, found) -> None:
 
 @pytest.mark.parametrize("name", ["x", "x.tiff", "x.jpg.zip"])
 def test_save_names_the_known_endings(tmp_path, name) -> None:
-    with pytest.raises(ArgumentError, match=r"the ending must be one of .jpg, .jpeg, .png, .webp, .json, .csv, .txt"):
+    with pytest.raises(
+        ArgumentError, match=r"the extension must be one of .jpg, .jpeg, .png, .webp, .json, .csv, .txt"
+    ):
         TWO.save(tmp_path / name)
 
 

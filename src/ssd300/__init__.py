@@ -85,7 +85,7 @@ def __getattr__(name: str) -> Any:
         from ssd300.errors import MissingExtraError
 
         raise MissingExtraError(f"ssd300.{name}", "train") from error
-    globals()[name] = value  # so that this function is asked once a name
+    globals()[name] = value  # so that Python calls this function only once per name
     return value
 
 

@@ -1,4 +1,4 @@
-"""The entry point of `ssd300` and `python -m ssd300`. It imports nothing heavy before Ctrl-C is cared for."""
+"""The entry point of `ssd300` and `python -m ssd300`. It handles Ctrl-C before it imports anything heavy."""
 
 import os
 import sys
@@ -13,16 +13,16 @@ def main() -> None:
         run()
     except KeyboardInterrupt as stop:
         print("Interrupted.", file=sys.stderr)
-        # Not sys.exit: after an interrupted import the interpreter may fail to shut down in order.
+        # Not sys.exit: after an interrupted import the interpreter may fail to shut down cleanly.
         sys.stderr.flush()
         os._exit(stop.args[0] if stop.args else 130)
 
 
 def open_closed_streams() -> None:
-    """Give closed standard streams (`>&-`) a null device.
+    """Open the null device in place of closed standard streams (`>&-`).
 
     Otherwise the next file that is opened would take their number, and Python would print errors to stdout. Stdout
-    gets one that cannot be written, so that results that go nowhere are an error.
+    gets one that is read-only, so that results that would be lost are an error.
     """
     for number, mode, name in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
         try:

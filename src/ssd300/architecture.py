@@ -5,7 +5,7 @@ Both builders read it: `learn/network.py` (torch) and `runtime/openvino.py` (num
     picture [B, 3, 300, 300]
       -> stem (7x7, stride 2; max-pool) -> stages 0 1 2 of residual blocks -> map 0 [38x38]
       -> five extra blocks (1x1 then 3x3)                          -> maps 1..5 [19x19 .. 1x1]
-    each map -> one location head (4 numbers an anchor) and one class head (K numbers an anchor)
+    each map -> one location head (4 offsets per anchor) and one class head (K logits per anchor)
 
 The trunk is torchvision's ResNet without its last stage; the first block of stage 2 has stride 1, so it stays at 38x38.
 """

@@ -1,4 +1,4 @@
-"""The types of arrays. Shapes stand beside each array where it is made or taken."""
+"""Array types. Comments state the shapes where arrays are created or passed."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Boxes as float arrays [..., 4]: formats, IoU, clipping. Nothing here knows the network."""
+"""Boxes as float arrays [..., 4]: formats, IoU, clipping. Nothing here depends on the network."""
 
 from typing import TypeVar
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from ssd300.arrays import Float32, Float64
 
-Floats = TypeVar("Floats", Float32, Float64)  # the answer has the type of the boxes given
+Floats = TypeVar("Floats", Float32, Float64)  # the result has the dtype of the input
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: Floats) -> Floats:
@@ -44,7 +44,7 @@ def area(boxes_xyxy: Floats) -> Floats:
 
 
 def clip(boxes_xyxy: Float32, width: float, height: float) -> Float32:
-    """Boxes [N, 4] cut to the frame 0..width, 0..height."""
+    """Boxes [N, 4] clipped to 0..width, 0..height."""
     limit = np.array([width, height, width, height], boxes_xyxy.dtype)
     return np.asarray(np.clip(boxes_xyxy, 0, limit))
 
@@ -52,7 +52,7 @@ def clip(boxes_xyxy: Float32, width: float, height: float) -> Float32:
 def iou(a_xyxy: Floats, b_xyxy: Floats) -> Floats:
     """Intersection over union of every box of a [M, 4] with every box of b [N, 4] -> [M, N].
 
-    Plain inter / (a + b - inter): no epsilon and no +1, as published. A pair without any area gives 0.
+    Plain inter / (a + b - inter): no epsilon and no +1, as published. Two boxes without area give 0.
 
     >>> iou(np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)).shape
     (0, 3)

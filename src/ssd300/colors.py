@@ -1,11 +1,11 @@
-"""One steady color for each class, told apart by eyes of every kind."""
+"""One fixed color per class, distinguishable with every kind of color blindness."""
 
 import zlib
 from collections.abc import Sequence
 
 Color = tuple[int, int, int]
 
-# Okabe and Ito's colors without black, and Tol's wine: told apart with any of the three kinds of color blindness.
+# Okabe and Ito's colors without black, and Tol's wine: distinguishable with all three kinds of color blindness.
 PALETTE: tuple[Color, ...] = (
     (86, 180, 233),  # sky blue
     (230, 159, 0),  # orange
@@ -20,10 +20,10 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def choose_colors(keys: Sequence[int | str]) -> list[Color]:
-    """The color of each of the keys of one picture. Equal keys have equal colors, different ones different colors.
+    """The colors for the keys of one picture. Equal keys get equal colors, different keys different colors.
 
-    A key has its own color, that of `color_of`, unless a smaller key of the picture has taken it; then it has the next
-    free one. After the palette come darker and lighter shades of it.
+    A key gets its own color, that of `color_of`, unless a smaller key of the picture uses it; then it gets the next
+    free one. When the palette is used up, darker and lighter shades of it follow.
     """
     free = [*PALETTE, *(_shade(color, 0.62) for color in PALETTE), *(_shade(color, 1.35) for color in PALETTE)]
     chosen: dict[int | str, Color] = {}

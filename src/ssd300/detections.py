@@ -1,4 +1,4 @@
-"""What was found in one picture: a small frozen dataclass of arrays. Exporters are functions in `formats.py`."""
+"""The objects detected in one picture: a frozen dataclass of arrays. Exporters are functions in `formats.py`."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -26,8 +26,8 @@ Index = slice | list[int] | list[bool] | NDArray[np.integer] | NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Detection:
-    """One object: its box in pixels of the original picture, its score, the model's id and name of its class, and the
-    number of its track if it was followed."""
+    """One object: its box in pixels of the original picture, its score, the model's id and name of its class, and its
+    track id if it was tracked."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float
@@ -45,13 +45,12 @@ class Detections:
     class_ids      int64 [N], ids of `classes` (COCO: 1..90 with gaps)
     classes        the class list of the model
     image_size_hw  (height, width) of the original picture
-    source         the path or URL of the picture, or a word for what it was; None if not known
-    track_ids      int64 [N], the same number for the same object in every frame of a video; None if not followed
-    picture        what `draw` and `crop` work on: a picture in memory, as it was given; None: `source` is read again.
-                   It is neither copied, compared nor pickled; `replace(found, picture=None)` lets go of it
+    source         the path or URL of the picture, or a description such as "<array>"; None if not known
+    track_ids      int64 [N], the same id for the same object in every frame of a video; None if not tracked
+    picture        the input of `draw` and `crop`: a picture in memory, as it was passed; None: `source` is read again.
+                   It is not copied, compared or pickled; `replace(found, picture=None)` releases it
 
-    The arrays are copies that cannot be written to. Wrong shapes, not finite numbers and unknown ids raise
-    ArgumentError.
+    The arrays are read-only copies. Wrong shapes, numbers that are not finite and unknown ids raise ArgumentError.
 
     >>> from ssd300.labels import COCO
     >>> found = Detections([[10, 20, 30, 60], [0, 0, 5, 5]], [0.9, 0.5], [17, 1], COCO, (480, 640))
@@ -90,13 +89,13 @@ class Detections:
 
     @classmethod
     def empty(cls, classes: ClassList, image_size_hw: tuple[int, int], source: str | None = None) -> "Detections":
-        """Nothing found: the same shapes and dtypes with N = 0."""
+        """No objects: the same shapes and dtypes with N = 0."""
         boxes, none = np.zeros((0, 4), np.float32), np.zeros(0)
         return cls(boxes, none.astype(np.float32), none.astype(np.int64), classes, image_size_hw, source)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], classes: ClassList) -> "Detections":
-        """What `to_dict` wrote, as Detections again; `classes` is the class list of the model that made it."""
+        """Detections from the output of `to_dict`; `classes` is the class list of the model that made it."""
         rows = data["detections"]
         tracks = [row["track_id"] for row in rows if "track_id" in row]
         return cls(
@@ -115,7 +114,7 @@ class Detections:
         return xyxy_to_xywh(self.boxes_xyxy)
 
     def clipped(self) -> "Detections":
-        """The same objects with their boxes cut to the picture; one wholly outside keeps an empty box at its edge."""
+        """The same objects with boxes clipped to the picture; one outside of it becomes an empty box at its edge."""
         height, width = self.image_size_hw
         return replace(self, boxes_xyxy=clip(self.boxes_xyxy, width, height))
 
@@ -223,7 +222,7 @@ class Detections:
         return formats.to_supervision(self)
 
     def crop(self, picture: Any = None) -> list[UInt8]:
-        """The N pieces uint8 [h, w, 3] of the picture, see `draw.crop` and `draw.load_pixels`."""
+        """The N crops uint8 [h, w, 3] of the picture, see `draw.crop` and `draw.load_pixels`."""
         from ssd300 import draw
 
         return draw.crop(draw.load_pixels(self, picture), self.boxes_xyxy)
@@ -231,8 +230,8 @@ class Detections:
     def draw(self, picture: Any = None, *, font: str | Path | None = None) -> "PIL.Image.Image":
         """A copy of the picture with boxes and names on it.
 
-        Without `picture` it is the one that was detected in: held in memory, or read again from the file `source`.
-        `font` is a font file for the names, for letters that neither the package's font nor the system's have.
+        Without `picture`, the picture of the detection is used: from memory, or read again from the file `source`.
+        `font` is a font file for names with characters that neither the package's font nor the system's fonts have.
         """
         from ssd300 import draw
 
@@ -243,7 +242,7 @@ class Detections:
         self.draw().show()
 
     def _repr_png_(self) -> bytes | None:
-        """The drawn picture, which notebooks show; None where the picture cannot be read any more."""
+        """The drawn picture, which notebooks show; None if the picture can no longer be read."""
         try:
             drawn = self.draw()
         except SSD300Error:
@@ -253,7 +252,7 @@ class Detections:
         return png.getvalue()
 
     def save(self, path: str | Path, picture: Any = None) -> None:
-        """Write to a file whose ending says what: a drawn picture (.jpg .png .webp), .json, .csv or .txt (YOLO)."""
+        """Write a file, by its extension: a drawn picture (.jpg .png .webp), .json, .csv or .txt (YOLO)."""
         from ssd300 import formats
 
         formats.save(self, Path(path), picture)

@@ -1,4 +1,4 @@
-"""A loaded model. The steps that it takes each picture through are in `flow.py`, their options in `options.py`."""
+"""A loaded model. The steps of a detection are in `flow.py`, their options in `options.py`."""
 
 import os
 import threading
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "Failure"]
 
-_SHORT_LIST = 16  # pictures; for more it pays to set the runtime up for throughput, which takes some 0.2 s
+_SHORT_LIST = 16  # pictures; for more it pays to set up the runtime for throughput, which takes about 0.2 s
 
 
 class Detector:
-    """A model that is loaded and ready; any number of threads may use one at once.
+    """A loaded model; any number of threads may use one at the same time.
 
     It pickles as the arguments it was loaded with. A process forked after loading must load its own.
 
@@ -45,7 +45,7 @@ class Detector:
         device: Any = "cpu",
         threads: int | None = None,
     ) -> None:
-        """As `Detector.load`; `model` may also be a `Runtime` that is ready, which needs no other argument."""
+        """As `Detector.load`; `model` may also be a `Runtime`; then no other argument is needed."""
         self._throughput: Runtime | None = None
         self._preparing = threading.Lock()
         self._loaded_with: dict[str, Any] | None = None
@@ -70,12 +70,12 @@ class Detector:
         device: Any = "cpu",
         threads: int | None = None,
     ) -> "Detector":
-        """Load a model once, detect often.
+        """Load a model.
 
         Args:
             model: a name that `ssd300 models` lists, or a file: .safetensors, .pt or .pth as published, .xml, .onnx.
             runtime: "auto" takes OpenVINO, or onnxruntime for .onnx, or torch for another device than the CPU.
-            precision: "auto" takes the fastest that holds the accuracy on this CPU, "f32" the exact one.
+            precision: "auto" takes the fastest one that keeps the accuracy on this CPU, "f32" the exact one.
             device: "cpu", or a device of torch such as "cuda".
             threads: CPU threads; None takes the CPUs that this process may use.
 
@@ -85,12 +85,12 @@ class Detector:
 
     @property
     def metadata(self) -> ModelMetadata:
-        """What the model file says of itself."""
+        """The metadata of the model file."""
         return self.runtime.metadata
 
     @property
     def classes(self) -> ClassList:
-        """The names and ids that the model knows."""
+        """The class names and ids of the model."""
         return self.runtime.metadata.classes
 
     def detect(
@@ -101,13 +101,13 @@ class Detector:
         `source` is a path, an http(s) address, "-" for stdin, bytes, a binary file object, a PIL picture, a numpy array
         [H, W] or [H, W, 3], a torch tensor, or a picture of a data set. Options: see `DetectOptions`.
 
-        The answer refers to a picture that was given in memory, so that it can draw: it copies no pixels, and what is
-        drawn is what the array holds by then.
+        The result refers to a picture that was passed in memory, so that it can be drawn. No pixels are copied: if
+        the array changes, so does the drawing.
 
         Raises ImageError or DownloadError for the source, DatasetError for a data set's picture whose size is not that
         of its annotations, ArgumentError for the rest.
         """
-        checked = self._checked(options, changes)
+        checked = self._check_options(options, changes)
         if checked.tiles is not None:
             return detect_tiled(self._runtime_of, source, checked, 2 * self.runtime.threads)
         return detect_one(self.runtime, source, checked)
@@ -122,11 +122,11 @@ class Detector:
     ) -> Generator[Detections | Failure, None, None]:
         """The objects in each of many pictures, in the order of `sources`: a list, an iterator, a directory or a glob.
 
-        Pictures are read ahead in threads, so do not change an array before its result has come. The answers are those
-        of `detect`. A source that cannot be read raises its error in its turn, or with on_error="yield" gives a
-        `Failure` and the rest goes on. Close the iterator to stop early.
+        Pictures are read ahead in threads, so do not change an array before its result has been yielded. The results
+        are those of `detect`. A source that cannot be read raises its error when its turn comes; with
+        on_error="yield" it yields a `Failure` and the others continue. Close the iterator to stop early.
         """
-        return self.map(_itself, sources, options, on_error=on_error, **changes)
+        return self.map(_identity, sources, options, on_error=on_error, **changes)
 
     def detect_video(
         self,
@@ -143,14 +143,14 @@ class Detector:
         """The objects in each frame of a video file, a camera (its number) or a stream's address, or of several.
 
         Files give every frame once, in order. Cameras and streams give the newest frame; older ones are dropped and
-        counted. Each answer is that of `detect` for the frame's pixels. Close the iterator to stop.
+        counted. Each result is that of `detect` for the frame's pixels. Close the iterator to stop.
 
         Args:
-            every: look only at frames whose number is a multiple of it.
-            start: look only at frames from this time on, in seconds.
-            end: look only at frames before this time, in seconds.
-            on_error: a source that cannot be read raises, or gives a `Failure` and the others go on.
-            tell: is called with a line about damaged frames.
+            every: use only frames whose number is a multiple of it.
+            start: use only frames from this time on, in seconds.
+            end: use only frames before this time, in seconds.
+            on_error: a source that cannot be read raises, or yields a `Failure` and the others continue.
+            tell: called with a message about damaged frames.
 
         Raises ImageError, DownloadError, ArgumentError, MissingExtraError (without the extra `video`).
         """
@@ -158,7 +158,7 @@ class Detector:
         from ssd300.images.video_open import require_av
         from ssd300.video import VideoOptions, detect_video
 
-        checked = self._checked(options, changes)
+        checked = self._check_options(options, changes)
         if on_error not in ("raise", "yield"):
             raise unknown_name("on_error", on_error, ("raise", "yield"))
         check_range(every, start, end)
@@ -175,24 +175,24 @@ class Detector:
         on_error: Literal["raise", "yield"] = "raise",
         **changes: Unpack[DetectKeywords],
     ) -> Generator[Answer | Failure, None, None]:
-        """As `detect_many`, and yields `call(found)`: work that follows a detection, such as drawing, in its thread.
+        """As `detect_many`, but yields `call(found)`: work on a result, such as drawing, in the thread that detected.
 
-        With keep_pixels=True `found.picture` holds the decoded pixels meanwhile; results that do not refer to them keep
-        memory bounded. An exception of `call` is raised in its turn.
+        With keep_pixels=True `found.picture` holds the decoded pixels during the call; memory stays bounded if the
+        results do not refer to them. An exception of `call` is raised when its turn comes.
         """
-        checked = self._checked(options, changes)
+        checked = self._check_options(options, changes)
         if on_error not in ("raise", "yield"):
             raise unknown_name("on_error", on_error, ("raise", "yield"))
         return detect_each(self._runtime_of, expand(sources), checked, call, on_error=on_error)
 
-    def _checked(self, options: DetectOptions | None, changes: DetectKeywords) -> DetectOptions:
+    def _check_options(self, options: DetectOptions | None, changes: DetectKeywords) -> DetectOptions:
         """The options of a call, checked before the first picture is read."""
         checked = DetectOptions(**changes) if options is None else replace(options, **changes) if changes else options
         checked.rows(self.classes)
         return checked
 
     def _runtime_of(self, number: int) -> Runtime:
-        """The runtime for a picture of a list, by its place in it."""
+        """The runtime for a picture of a list, by its position in the list."""
         if number < _SHORT_LIST:
             return self.runtime
         with self._preparing:
@@ -213,7 +213,7 @@ class Detector:
         return _load, (self._loaded_with,)
 
 
-def _itself(found: Detections) -> Detections:
+def _identity(found: Detections) -> Detections:
     return found
 
 

@@ -1,4 +1,4 @@
-"""Boxes and names on a picture, with Pillow: readable on any ground, one steady color per class."""
+"""Draw boxes and names on a picture with Pillow: legible on any background, one fixed color per class."""
 
 import io
 import math
@@ -21,18 +21,18 @@ from ssd300.result import Found
 
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
-SMALLEST_LETTERS = 9  # pixels; smaller ones cannot be read
+SMALLEST_LETTERS = 9  # pixels; smaller ones are not legible
 LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
-_WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is cut short
+_WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is truncated
 _NEAR_SPOTS = 8  # those that touch the label's own box
-_MOST_HIDDEN = 0.04  # IoU of two labels, a sliver of letters' room
-_LONGEST_CAPTION = 1000  # letters that are looked at; no label has room for more
+_MOST_HIDDEN = 0.04  # IoU of two labels, a margin around the letters
+_LONGEST_CAPTION = 1000  # characters that are used; no label has room for more
 
 
 @dataclass(frozen=True)
 class DrawStyle:
-    """How detections are drawn: the font file, names and scores or not, a line's pixels (None: by the picture)."""
+    """How detections are drawn: font file, with names, with scores, line width in pixels (None: by picture size)."""
 
     font: str | Path | None = None
     names: bool = True
@@ -48,7 +48,7 @@ def draw_detections(
 ) -> Image.Image:
     """A copy of the picture with every detection's box, name and score; the color belongs to the class id.
 
-    `font` as for `draw_boxes`; `style` says more, and its font holds then.
+    `font` as for `draw_boxes`; with `style`, the font of the style is used.
     """
     style = style or DrawStyle(font)
     captions = [style.caption(name, score) for name, score in zip(detections.names, detections.scores, strict=True)]
@@ -67,11 +67,11 @@ def draw_boxes(
 ) -> Image.Image:
     """A copy of the picture (RGB uint8 [H, W, 3] or PIL) with N boxes, pixels [N, 4], the most important first.
 
-    Line width, unless given, and letters follow the picture's size. A caption stays inside the picture and off other
-    captions where there is room; it is cut short, then left out, where the picture is too small for it. An empty
-    caption draws none. Boxes are cut to the picture; one wholly outside is not drawn. Equal `color_keys` have equal
-    colors, different ones different colors, and nearly always those of `color_of` (see `choose_colors`). `font` is a
-    font file for captions; else the package's own is used, or one of this system that has the letters.
+    Line width, unless given, and letter size follow the picture's size. A caption stays inside the picture and does
+    not overlap other captions if there is room; where the picture is too small it is truncated, then left out. An
+    empty caption is not drawn. Boxes are clipped to the picture; one outside of it is not drawn. Equal `color_keys`
+    get equal colors, different keys different colors, nearly always those of `color_of` (see `choose_colors`). `font`
+    is a font file for captions; by default the package's own font, or one of the system's that has the characters.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -94,7 +94,7 @@ def draw_boxes(
 
 
 def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
-    """A copy uint8 [h, w, 3] of every pixel that a box touches, box by box; h or w is 0 for a box wholly outside."""
+    """A copy uint8 [h, w, 3] of every pixel that a box touches, box by box; h or w is 0 for a box outside of it."""
     height, width = rgb.shape[:2]
     cut = clip(boxes_xyxy, width, height)
     low, high = np.floor(cut[:, :2]).astype(int), np.ceil(cut[:, 2:]).astype(int)
@@ -102,11 +102,11 @@ def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
 
 
 def load_pixels(detections: Found, picture: Any = None) -> UInt8:
-    """The pixels, RGB uint8 [H, W, 3], that the detections belong to.
+    """The pixels, RGB uint8 [H, W, 3], of the picture that the detections belong to.
 
-    Of `picture` if it is given (whatever `detect` takes), else of the one that they hold, else of the file `source`.
+    From `picture` if given (anything that `detect` takes), else from the picture that they hold, else from the file
 
-    ArgumentError if there is no picture to take, or if its size is not the detections' size.
+    `source`. Raises ArgumentError if there is no picture, or if its size is not the detections' size.
     """
     from ssd300.images.source import open_source
 
@@ -123,12 +123,12 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
 
 
 def save_picture(image: Image.Image, path: Path) -> None:
-    """Write by the file's extension, see `encode_picture`. Raises OSError where it cannot be written."""
+    """Write in the format of the file's extension, see `encode_picture`. Raises OSError if it cannot be written."""
     path.write_bytes(encode_picture(image, path.suffix, path))
 
 
 def encode_picture(image: Image.Image, extension: str, name: str | Path = "the picture") -> bytes:
-    """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error of a picture too large for its format.
+    """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error about a picture too large for it.
 
     JPEG keeps full color resolution, so that thin colored lines stay sharp.
     """
@@ -160,15 +160,15 @@ def _line_width(size: tuple[int, int]) -> int:
 
 
 def _letter_size(size: tuple[int, int]) -> int:
-    """Letters grow with the picture; on one of less than 72 pixels they would hide it: too small to be drawn then."""
+    """In proportion to the picture; below 72 pixels letters would hide it, and the result is too small to be drawn."""
     return min(max(10, round(math.sqrt(size[0] * size[1]) / 42)), min(size) // 8)
 
 
 def _draw_frame(pen: ImageDraw.ImageDraw, width: int, box_xyxy: Float32, color: Color) -> None:
-    """The box as a line of the color inside a hairline of the opposite brightness, so that it shows on any ground."""
+    """A line of the color between hairlines of the opposite brightness, visible on any background."""
     left, top = (int(v) for v in np.floor(box_xyxy[:2]))
     right, bottom = (int(v) for v in np.ceil(box_xyxy[2:]))
-    line = min(width, max(1, min(right - left, bottom - top) // 6))  # a tiny box must not fill up
+    line = min(width, max(1, min(right - left, bottom - top) // 6))  # a tiny box must not be filled by its line
     outline = max(1, line // 3)
     if min(right - left, bottom - top) > 4 * (line + outline):
         inner = line + outline
@@ -210,31 +210,33 @@ def _draw_labels(
 
 
 def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
-    """The letters of captions on a picture of (width, height)."""
+    """The font of captions on a picture of (width, height)."""
     return font_for("", max(_letter_size(size), SMALLEST_LETTERS))
 
 
 def _shorten(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """The text, cut short with an ellipsis where there is no room; empty if two letters do not fit."""
+    """The text, truncated with an ellipsis where there is no room; empty if two characters do not fit."""
     if font.getlength(text) <= room:
         return text
 
-    def short(length: int) -> str:
+    def truncate(length: int) -> str:
         return text[:length].rstrip() + "…"
 
-    # The longest that fits, by bisection: the width grows with the number of letters.
-    first_too_long = bisect_left(range(2, len(text)), True, key=lambda length: font.getlength(short(length)) > room) + 2
-    return short(first_too_long - 1) if first_too_long > 2 else ""
+    # The longest that fits, by bisection: the width grows with the number of characters.
+    first_too_long = (
+        bisect_left(range(2, len(text)), True, key=lambda length: font.getlength(truncate(length)) > room) + 2
+    )
+    return truncate(first_too_long - 1) if first_too_long > 2 else ""
 
 
 def _place_label(
     box_xyxy: Float32, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle], small_xyxy: Float32
 ) -> Rectangle | None:
-    """Where the label goes: near its box, off all labels placed, and if it can be off all small boxes too.
+    """The position of a label: near its box, not over labels placed before, and if possible not over small boxes.
 
-    None where it could only hide a good part of a more important label: then two would be unreadable.
+    None where every position covers much of a more important label, because then both would be illegible.
     """
-    spots = np.array(list(_spots(box_xyxy.tolist(), label, size)), np.float32)  # [S, 4], best first
+    spots = np.array(list(_label_positions(box_xyxy.tolist(), label, size)), np.float32)  # [S, 4], best first
     crowded = iou(spots, np.array(placed, np.float32).reshape(-1, 4)).sum(1)
     hiding = iou(spots[:_NEAR_SPOTS], small_xyxy).sum(1)
     free = np.flatnonzero(crowded == 0)
@@ -246,8 +248,8 @@ def _place_label(
     return left, top, right, bottom
 
 
-def _spots(box: list[float], label: tuple[int, int], size: tuple[int, int]) -> Iterator[Rectangle]:
-    """Places of a label in the picture, best first: on the box, in its top, under it, then down and up its sides."""
+def _label_positions(box: list[float], label: tuple[int, int], size: tuple[int, int]) -> Iterator[Rectangle]:
+    """Positions of a label, best first: above the box, inside its top, below it, then along its sides."""
     (width, height), (x1, y1, x2, y2) = label, box
     above, below = math.floor(y1) - height, math.ceil(y2)
     columns = (math.floor(x1), math.ceil(x2) - width)

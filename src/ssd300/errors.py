@@ -1,13 +1,13 @@
 """The errors of ssd300. Every message names what was given, what was found, what was expected and the remedy.
 
-SSD300Error                      catch this one to catch them all
+SSD300Error                      base of all
 ├── ArgumentError (ValueError)   a wrong argument: unknown name, value out of range
 ├── ImageError                   a picture or source that cannot be read
 ├── ModelError                   a model or checkpoint file that cannot be used
-├── DatasetError                 a data set with a fault, or none found
+├── DatasetError                 a data set with an error, or none found
 ├── DownloadError                the network failed, or is forbidden (offline)
 ├── OutputError                  a file or folder that cannot be written
-├── TrainingError                training cannot start or go on
+├── TrainingError                training cannot start or continue
 └── MissingExtraError (ImportError)   an optional part is not installed
 """
 
@@ -32,7 +32,7 @@ class ModelError(SSD300Error):
 
 
 class DatasetError(SSD300Error):
-    """A data set with a fault, or none found."""
+    """A data set with an error, or none found."""
 
 
 class DownloadError(SSD300Error):
@@ -44,7 +44,7 @@ class OutputError(SSD300Error):
 
 
 class TrainingError(SSD300Error):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class MissingExtraError(SSD300Error, ImportError):
@@ -57,7 +57,7 @@ class MissingExtraError(SSD300Error, ImportError):
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
-    """The error for a name that is not known, with the nearest known one suggested.
+    """The error for an unknown name; it suggests the nearest known one.
 
     >>> print(unknown_name("backbone", "resnet81", ["resnet18", "resnet34"]))
     unknown backbone 'resnet81': did you mean 'resnet18'? Known: resnet18, resnet34

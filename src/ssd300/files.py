@@ -1,4 +1,4 @@
-"""Writing a file so that it appears under its name only when it is whole, and the sha256 of a file's bytes."""
+"""Write files atomically: a file appears under its name only when it is complete. Also the sha256 of a file."""
 
 import errno
 import hashlib
@@ -17,17 +17,16 @@ _LONGEST_STEM = 100  # bytes of a temporary name, which must stay within the 255
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path` for the caller to write; on leaving, its bytes are on the disk as `path`.
+    """Yield a temporary file name beside `path` to write to; on exit its bytes are on disk as `path`.
 
-    After an error nothing is left: neither the temporary file nor a change of `path`. A kill between any two steps
+    After an error the temporary file is removed and `path` is unchanged. A process killed between any two steps
     leaves the old `path` or the new one. The permissions are those of any new file (the umask decides).
 
     Raises:
-        OutputError: `path` is something other than a regular file or a new name, its folder cannot be written, or the
-            disk is full.
+        OutputError: `path` exists and is not a regular file, its folder cannot be written, or the disk is full.
     """
     refuse_special(path)
-    with temporary_beside(path) as temporary, _faults_of(path):
+    with temporary_beside(path) as temporary, _name_in_errors(path):
         permissions = temporary.stat().st_mode & 0o777
         yield temporary
         temporary.chmod(permissions)  # some writers replace the file by one that only its owner can read
@@ -36,13 +35,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """Yield a new, empty file in the folder of `path`; on leaving it is removed, unless it was renamed.
+    """Yield a new, empty file in the folder of `path`; on exit it is removed, unless it was renamed.
 
-    Raises OutputError where it cannot be made. The umask decides its permissions.
+    Raises OutputError if it cannot be created. The umask decides its permissions.
     """
     temporary = path.with_name(_temporary_name(path))
     try:
-        with _faults_of(path):
+        with _name_in_errors(path):
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
     finally:
@@ -51,12 +50,12 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` to be filled; on leaving it gets the name `path`, new or an empty folder.
+    """Yield a temporary folder beside `path`; on exit it is renamed to `path`, which must be new or an empty folder.
 
-    After an error nothing is left. Raises OutputError where it cannot be made or filled. The umask decides its
+    After an error it is removed. Raises OutputError if it cannot be created or filled. The umask decides its
     permissions.
     """
-    with _faults_of(path):
+    with _name_in_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_beside(path) as temporary:
         yield temporary
@@ -67,13 +66,13 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`, for files that are moved from there when whole; it is removed on leaving.
+    """Yield a new folder beside `path` for files that are moved when complete; it is removed on exit.
 
-    Raises OutputError where it cannot be made or filled.
+    Raises OutputError if it cannot be created or filled.
     """
     folder = path.with_name(_temporary_name(path))
     try:
-        with _faults_of(path):
+        with _name_in_errors(path):
             folder.mkdir()
             yield folder
     finally:
@@ -81,8 +80,8 @@ def scratch_beside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _faults_of(path: Path) -> Iterator[None]:
-    """Faults of writing within, those of temporary files too, as OutputErrors that name `path`."""
+def _name_in_errors(path: Path) -> Iterator[None]:
+    """Convert errors of writing, also of temporary files, to OutputErrors that name `path`."""
     try:
         yield
     except OSError as error:
@@ -113,7 +112,7 @@ def publish(temporary: Path, path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is whole, and the folders above it. Raises OutputError.
+    """Write a file atomically, and create the folders above it. Raises OutputError.
 
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "new" / "notes.txt"
@@ -121,16 +120,16 @@ def write_whole(path: Path, content: bytes) -> None:
     >>> target.read_bytes()
     b'whole'
     """
-    with _faults_of(path):
+    with _name_in_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def refuse_special(path: Path) -> None:
-    """Raise OutputError unless `path` is a regular file or a new name.
+    """Raise OutputError if `path` exists and is not a regular file.
 
-    Renaming over a device node, a FIFO, a socket or a link would replace it by a file. Call it before any work.
+    Renaming over a device node, a FIFO, a socket or a link would replace it by a file. Call this before any work.
     """
     try:
         mode = path.lstat().st_mode

@@ -1,6 +1,6 @@
-"""The three steps that every detection takes. Nothing else makes `Detections` of a picture.
+"""The three steps of every detection. Nothing else creates `Detections` from a picture.
 
-prepare(source, options) -> Prepared   uint8 [300, 300, 3], and what is needed to go back to the original picture
+prepare(source, options) -> Prepared   uint8 [300, 300, 3], and what maps back to the original picture
 runtime.infer(pixels)    -> candidates boxes in the unit frame and probabilities
 finish(candidates, ...)  -> Detections in pixels of the original picture
 
@@ -40,7 +40,7 @@ _LEAST_VIEWS = 5  # of a picture in tiles: two by two, and the whole
 
 @dataclass(frozen=True)
 class Failure:
-    """A source that gave no picture: its name, and the error that says why and what to do."""
+    """A source that could not be read: its name, and the error with the cause and the remedy."""
 
     source: str
     error: SSD300Error
@@ -48,12 +48,12 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One picture as the network sees it.
+    """One picture, resized for the network.
 
     pixels   uint8 RGB [300, 300, 3], a new array
     size_hw  (height, width) of the original picture after EXIF orientation
-    name     what messages and results call it
-    picture  what can be drawn on: the original's pixels, or a source in memory; None where the name is the way back
+    name     its name in messages and results
+    picture  the original's pixels, or a source in memory, to draw on; None where the source is read again by its name
     """
 
     pixels: UInt8
@@ -64,7 +64,7 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """An array or tensor whose channels are in another order than RGB: a source like any other."""
+    """An array or tensor with another channel order than RGB, as a source."""
 
     value: Any
     name: str
@@ -79,8 +79,8 @@ class _Frame:
 def prepare(source: Any, options: DetectOptions) -> Prepared:
     """Read and resize one picture. Safe in any number of threads.
 
-    `source` is what `Detector.detect` takes. Raises ImageError or DownloadError where it cannot be read, DatasetError
-    where a data set's picture has another size than its annotations.
+    `source` is what `Detector.detect` takes. Raises ImageError or DownloadError if it cannot be read, DatasetError
+    if a data set's picture has another size than its annotations say.
     """
     name = name_of(source)
     value = source.value if isinstance(source, Source) else source
@@ -90,14 +90,14 @@ def prepare(source: Any, options: DetectOptions) -> Prepared:
     if _gives_bytes_once(value):
         value = read_bytes(value, name)
     rgb, size_hw = read_picture(Source(value, name), color=options.color, decode=options.decode)
-    # decode="fast" may have read fewer pixels than there are: then the source is the way back.
+    # decode="fast" may have decoded at reduced size: then the source is read again for drawing.
     whole = rgb.shape[:2] == size_hw
     picture = rgb if whole else _in_memory(value, name, options.color)
     return Prepared(resize_to_network(rgb), size_hw, name, picture)
 
 
 def finish(candidates: Candidates, prepared: Prepared, options: DetectOptions, classes: ClassList) -> Detections:
-    """Select from the candidates of one picture, as `Runtime.infer` gave them, and go back to its original pixels.
+    """Select from the candidates of one picture, as returned by `Runtime.infer`, and scale to its original pixels.
 
     `classes` are the model's. Raises ModelError for outputs that are not finite.
     """
@@ -136,9 +136,9 @@ def detect_one(runtime: Runtime, source: Any, options: DetectOptions) -> Detecti
 
 
 def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: DetectOptions, threads: int) -> Detections:
-    """One picture in tiles, which `threads` take through the three steps; `tiles.merge` makes one answer of theirs.
+    """Detect in tiles of one picture, in `threads` threads, and merge the results with `tiles.merge`.
 
-    The pixels are decoded once, and tiles are views of them. A picture that one tile holds is looked at as without.
+    The pixels are decoded once; tiles are views of them. A picture that fits into one tile is not tiled.
     """
     plain = replace(options, tiles=None)
     value = source.value if isinstance(source, Source) else source
@@ -148,7 +148,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
         prepared = replace(prepared, picture=_in_memory(value, prepared.name, options.color))
     windows = tile_windows(prepared.size_hw, options.tiles, options.overlap) if options.tiles is not None else []
 
-    def look(numbered: tuple[int, Window | None]) -> Detections:
+    def detect_view(numbered: tuple[int, Window | None]) -> Detections:
         number, window = numbered
         view = prepared if window is None else _tile(rgb, window, prepared.name)
         runtime = runtime_of(number)
@@ -157,7 +157,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
             candidates, view, plain if window is None else replace(plain, clip=True), runtime.metadata.classes
         )
 
-    with closing(in_order(look, enumerate([None, *windows]), threads)) as found:
+    with closing(in_order(detect_view, enumerate([None, *windows]), threads)) as found:
         whole, *parts = found
     if not parts:
         return whole
@@ -172,7 +172,7 @@ def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
 def _merge_tiles(
     whole: Detections, parts: list[Detections], windows: list[Window], options: DetectOptions
 ) -> Detections:
-    """One answer of those of the whole picture and of its tiles."""
+    """Merge the results of the whole picture and of its tiles."""
     placed = [
         found.boxes_xyxy + np.array([left, top, left, top], np.float32)
         for found, (left, top, _, _) in zip(parts, windows, strict=True)
@@ -202,12 +202,12 @@ def detect_each(
     on_error: Literal["raise", "yield"] = "raise",
     batch_size: int | None = None,
 ) -> Generator[Answer | Failure, None, None]:
-    """`call(found)` for each of many pictures, in order; memory stays bounded however slow the consumer is.
+    """`call(found)` for each of many pictures, in order; memory stays bounded even if the consumer is slow.
 
-    runtime_of: the runtime for the view of that number, 0 for the first; tiles make several views of a picture.
-    call: is given each answer, on CPUs in the thread that made it.
-    on_error: a source that cannot be read raises in its turn, or gives a `Failure` and the rest goes on.
-    batch_size: pictures a call of the network; None takes what the runtime prefers, 1 works side by side.
+    runtime_of: returns the runtime for view number n, from 0; a picture in tiles has several views.
+    call: receives each result, on CPUs in the thread that computed it.
+    on_error: a source that cannot be read raises when its turn comes, or yields a `Failure` and the others continue.
+    batch_size: pictures per call of the network; None takes the runtime's preference, 1 runs calls in parallel.
     """
     runtime = runtime_of(0)
     views = 1 if options.tiles is None else _LEAST_VIEWS
@@ -216,9 +216,9 @@ def detect_each(
         yield from _in_batches(runtime, sources, options, call, on_error, size)
         return
 
-    def one(numbered: tuple[int, Any]) -> Answer | Failure:
+    def detect_item(numbered: tuple[int, Any]) -> Answer | Failure:
         number, source = numbered
-        # Pixels that are held through the network and the call count as in flight until then.
+        # Pixels that are kept until after the call count against the budget until then.
         with IN_FLIGHT.share() if options.keep_pixels or options.tiles else nullcontext():
             try:
                 found = detect_one(runtime_of(number * views), source, options)
@@ -228,7 +228,7 @@ def detect_each(
                 return Failure(name_of(source), error)
             return call(found)
 
-    yield from in_order(one, zip(count(), sources), 2 * runtime.threads)
+    yield from in_order(detect_item, zip(count(), sources), 2 * runtime.threads)
 
 
 def _in_batches(
@@ -239,7 +239,7 @@ def _in_batches(
     on_error: Literal["raise", "yield"],
     size: int,
 ) -> Generator[Answer | Failure, None, None]:
-    """Pictures are read in threads, up to two batches ahead; one thread keeps the network busy; selection is here."""
+    """Read pictures in threads, up to two batches ahead; run the network in one thread; select in this one."""
 
     def read(source: Any) -> Prepared | Failure:
         try:
@@ -249,30 +249,32 @@ def _in_batches(
             return Failure(name_of(source), error)
 
     def infer(group: list[Prepared | Failure]) -> list[tuple[Prepared, Candidates] | Failure]:
-        pixels = [one.pixels for one in group if isinstance(one, Prepared)]
+        pixels = [detect_item.pixels for detect_item in group if isinstance(detect_item, Prepared)]
         found = iter(runtime.infer(np.stack(pixels), options.score_threshold) if pixels else [])
-        return [one if isinstance(one, Failure) else (one, next(found)) for one in group]
+        return [
+            detect_item if isinstance(detect_item, Failure) else (detect_item, next(found)) for detect_item in group
+        ]
 
     with (
         closing(in_order(read, sources, runtime.threads, ahead=2 * size)) as prepared,
         closing(in_order(infer, _groups(prepared, size), 1)) as answered,
     ):
-        for one in chain.from_iterable(answered):
-            if not isinstance(one, Failure):
-                yield call(finish(one[1], one[0], options, runtime.metadata.classes))
+        for detect_item in chain.from_iterable(answered):
+            if not isinstance(detect_item, Failure):
+                yield call(finish(detect_item[1], detect_item[0], options, runtime.metadata.classes))
             elif on_error == "raise":
-                raise one.error
+                raise detect_item.error
             else:
-                yield one
+                yield detect_item
 
 
 def drop_pixels(found: Detections) -> Detections:
-    """The same answer without its picture, for keeping many answers."""
+    """The same detections without the picture, to keep many of them in memory."""
     return found if found.picture is None else replace(found, picture=None)
 
 
 def _without_large(prepared: Prepared, source: Any, options: DetectOptions) -> Prepared:
-    """Pixels that wait for a batch are small, or read a second time: a batch of large pictures fills any memory."""
+    """Drop the pixels of a large picture, which is read again later: a batch of them could fill the memory."""
     height, width = prepared.size_hw
     value = source.value if isinstance(source, Source) else source
     if not options.keep_pixels or height * width <= WAITING_PIXELS or _gives_bytes_once(value):
@@ -287,14 +289,14 @@ def _groups(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Pre
 
 
 def _gives_bytes_once(value: Any) -> bool:
-    """Whether a source can or should be read one time only: standard input, an address, a file object."""
+    """Whether a source can or should be read only once: standard input, a URL, a file object."""
     if isinstance(value, str):
         return value == "-" or "://" in value
     return hasattr(value, "read") and not hasattr(value, "read_pixels") and not isinstance(value, os.PathLike)
 
 
 def _in_memory(value: Any, name: str, color: str) -> Any:
-    """A source that can be read again from memory, or None. No pixels are copied."""
+    """The value, as a source that can be read again from memory, or None. No pixels are copied."""
     if isinstance(value, str | os.PathLike) or _gives_bytes_once(value):
         return None
     ordered = color == "rgb" or not (isinstance(value, np.ndarray) or is_tensor(value))

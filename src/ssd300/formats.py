@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 CSV_COLUMNS = ("source", "width", "height", "class_id", "name", "score", "left", "top", "right", "bottom")
 TRACK = "track_id"
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+PICTURE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def to_dict(detections: Found) -> dict[str, Any]:
-    """Only plain Python values: source, image size, and a list of objects in their order.
+    """Plain Python values: source, image size, and the list of objects in order.
 
-    Objects have a `track_id` where they were followed.
+    Objects have a `track_id` if they were tracked.
 
     >>> from ssd300.detections import Detections
     >>> from ssd300.labels import COCO
@@ -66,9 +66,9 @@ def to_json(detections: Found, *, indent: int | None = None) -> str:
 def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[str, Any]]:
     """Rows of a COCO results file: image_id, category_id (the model's id), bbox (left, top, width, height), score.
 
-    Without `image_id` it is the picture's file name without its extension, as a number if it is one (000000397133.jpg).
-    Two pictures can have the same: give ids of your own then. Rows also have `file_name`, the source, where it is
-    known, and `track_id` where objects were followed.
+    `image_id` defaults to the picture's file name without its extension, as an integer if it is one
+    (000000397133.jpg). Two pictures may share it: pass ids then. Rows also have `file_name`, the source, if it is
+    known, and `track_id` if objects were tracked.
     """
     if image_id is None:
         image_id = image_id_of(detections.source)
@@ -87,7 +87,7 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
 
 
 def image_id_of(source: str | None) -> int | str:
-    """COCO's convention for the id of a picture: the number in its file name, else the bare file name."""
+    """COCO's convention for the id of a picture: the number in its file name, else the file name's stem."""
     if not source or source.startswith(("<array", "<tensor", "<PIL")) or re.fullmatch(r"<\d+ bytes>", source):
         found = f"their source is {source}" if source else "they have no source"
         raise ArgumentError(f"COCO rows need an image_id, and {found}, which names no picture: pass one")
@@ -96,9 +96,9 @@ def image_id_of(source: str | None) -> int | str:
 
 
 class CocoRows:
-    """COCO rows of one picture after the other, no two pictures under one image_id.
+    """COCO rows of one picture after the other; every picture gets its own image_id.
 
-    An id that another picture has taken (a/7.jpg and b/007.png are both 7) is written as text with a number: "7-2".
+    An id that is already in use (a/7.jpg and b/007.png are both 7) becomes text with a suffix: "7-2".
     """
 
     def __init__(self) -> None:
@@ -115,9 +115,9 @@ class CocoRows:
 
 
 def to_csv(detections: Found, *, header: bool = True) -> str:
-    """One line per object under CSV_COLUMNS; box sides in pixels. Nothing found: the header alone.
+    """One line per object under CSV_COLUMNS; coordinates in pixels. Without objects: only the header.
 
-    Objects that were followed have one more column, `track_id`.
+    Tracked objects have one more column, `track_id`.
     """
     text = io.StringIO()
     words = "".join((detections.source or "", *detections.names))
@@ -134,10 +134,10 @@ def to_csv(detections: Found, *, header: bool = True) -> str:
 
 
 def to_yolo(detections: Found, *, scores: bool = True) -> str:
-    """YOLO txt: `class cx cy width height [score]`, a line per object. Nothing found: empty text.
+    """YOLO txt: `class cx cy width height [score]`, one line per object. Without objects: empty text.
 
-    The class is the 0-based position in the class list. Boxes are cut to the picture and divided by its size; one that
-    lies wholly outside has no line.
+    The class is the 0-based position in the class list. Boxes are clipped to the picture and divided by its size; one
+    outside of it has no line.
     """
     height, width = detections.image_size_hw
     frame = np.array([width, height, width, height])
@@ -153,7 +153,7 @@ def to_yolo(detections: Found, *, scores: bool = True) -> str:
 
 
 def to_pandas(detections: Found) -> "pandas.DataFrame":
-    """A data frame with CSV_COLUMNS; float32 score and sides, int64 ids and sizes, also when nothing was found."""
+    """A data frame with CSV_COLUMNS; float32 scores and coordinates, int64 ids and sizes, also without objects."""
     try:
         import pandas
     except ImportError as error:
@@ -189,12 +189,12 @@ def to_supervision(detections: Found) -> "supervision.Detections":
 
 
 def save(detections: Found, path: Path, picture: Any = None) -> None:
-    """Write by the file's ending: PICTURE_ENDINGS draw, .json, .csv and .txt export. ArgumentError if it cannot be."""
+    """Write in the format of the file's extension: a drawn picture, .json, .csv or .txt. Raises ArgumentError."""
     ending = path.suffix.lower()
     writers: dict[str, Callable[[Found], str]] = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
-    if ending not in writers and ending not in PICTURE_ENDINGS:
-        known = ", ".join((*PICTURE_ENDINGS, *writers))
-        raise ArgumentError(f"cannot save detections as {path.name!r}: the ending must be one of {known}")
+    if ending not in writers and ending not in PICTURE_EXTENSIONS:
+        known = ", ".join((*PICTURE_EXTENSIONS, *writers))
+        raise ArgumentError(f"cannot save detections as {path.name!r}: the extension must be one of {known}")
     refuse_special(path)
     try:
         if ending in writers:
@@ -208,7 +208,7 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
 
 
 def _tracks(detections: Found) -> list[dict[str, int]]:
-    """What a row has besides, for each object: the number of its track, or nothing."""
+    """The additional field of each object's row: its track id, or nothing."""
     tracks = detections.track_ids
     return [{}] * len(detections) if tracks is None else [{TRACK: number} for number in tracks.tolist()]
 
@@ -219,5 +219,5 @@ def shortest(values: Float32) -> Any:
 
 
 def _decimal(value: float) -> str:
-    """A number without an exponent, as simple readers of text expect."""
+    """A number without an exponent, as simple text parsers expect."""
     return str(value) if isinstance(value, int) else np.format_float_positional(np.float32(value), trim="-")

@@ -1,8 +1,8 @@
 """The published torch.hub interface: `nvidia_ssd` and the helpers of `nvidia_ssd_processing_utils`.
 
 Same names, arguments, results and order as published, on any device, from any picture; `docs/compatibility.md` lists
-where the published answer is not kept. The helpers prepare a picture as published: short side to 300, center cut, range
-[-1, 1]. Everything else in ssd300 stretches the picture to 300x300 and normalizes as training does.
+the differences. The helpers prepare a picture as published: short side to 300, center crop, range
+[-1, 1]. Everything else in ssd300 stretches the picture to 300x300 and normalizes as in training.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ def nvidia_ssd(
 
     Args:
         pretrained: load the published weights, downloaded once, or `checkpoint` if that is given.
-        model_math: "fp32", or "fp16" to halve all but the batch norms.
+        model_math: "fp32", or "fp16" for half precision except in batch norms.
         force_reload: download again.
-        backbone, num_classes: of the network, background counted; None takes what `checkpoint` holds, else resnet50 and
-            81, which alone the published weights exist for.
+        backbone, num_classes: of the network, background included; None takes those of `checkpoint`, else resnet50
+            and 81, the only combination with published weights.
         checkpoint: a file to load, .safetensors of ssd300 or .pt in the published layout, or the name of a model that
             `ssd300 models` lists, such as "default".
 
@@ -67,18 +67,18 @@ def nvidia_ssd(
                 f"published weights exist for resnet50 with 81 classes only, not for {asked[0]} with {asked[1]}; "
                 "pass checkpoint=FILE, or pretrained=False for random weights"
             )
-        checkpoint = _published(force_reload)
+        checkpoint = _fetch_published(force_reload)
     if checkpoint is None:
         network = _new_network(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
     else:
-        network = _loaded(checkpoint, backbone, num_classes)
+        network = _load_network(checkpoint, backbone, num_classes)
     if model_math == "fp16":
         _halve(network)
     return network
 
 
 def nvidia_ssd_processing_utils() -> "Processing":
-    """The helpers that prepare pictures and read the network's answer."""
+    """The helpers that prepare pictures and decode the network's output."""
     return Processing()
 
 
@@ -92,7 +92,7 @@ class Processing:
 
     @staticmethod
     def rescale(img: ArrayLike, input_height: int, input_width: int) -> FloatArray:
-        """The picture [H, W, 3], its aspect kept, just large enough to cover height x width; integers become 0..1."""
+        """Resize [H, W, 3], aspect kept, to the smallest size that covers height x width; integers become 0..1."""
         picture = _as_float(img)
         return _resample(picture, _covering_size(picture, input_height, input_width))
 
@@ -111,17 +111,17 @@ class Processing:
 
     @staticmethod
     def prepare_input(img_uri: Any) -> NDArray[np.float64]:
-        """A picture, as `load_image` takes it -> [300, 300, 3] in [-1, 1]: loaded, rescaled, cut and normalized."""
+        """A picture, as `load_image` takes it -> [300, 300, 3] in [-1, 1]: loaded, rescaled, cropped and normalized."""
         picture = Processing.load_image(img_uri)
         size_hw = _covering_size(picture, IMAGE_SIZE, IMAGE_SIZE)
         starts = [_cut_start(size, IMAGE_SIZE) for size in size_hw]
-        # Only the central cut is computed: a thin picture, rescaled whole, would not fit into memory.
+        # Only the center crop is computed: a very elongated picture, rescaled whole, would not fit into memory.
         cut = _resample(picture, size_hw, [slice(start, start + IMAGE_SIZE) for start in starts])
         return np.asarray(Processing.normalize(cut), np.float64)
 
     @staticmethod
     def prepare_tensor(inputs: Sequence[ArrayLike], fp16: bool = False) -> "Tensor":
-        """N prepared pictures [300, 300, 3] -> tensor [N, 3, 300, 300], float32 or float16, on CUDA where there is."""
+        """N prepared pictures [300, 300, 3] -> tensor [N, 3, 300, 300], float32 or float16, on CUDA if available."""
         torch = _torch("nvidia_ssd_processing_utils().prepare_tensor")
         pictures = np.zeros((len(inputs), IMAGE_SIZE, IMAGE_SIZE, 3), np.float16 if fp16 else np.float32)
         for place, picture in zip(pictures, inputs, strict=True):
@@ -171,8 +171,8 @@ def _new_network(backbone: str, num_classes: int) -> "SSD300":
     return SSD300(backbone, num_classes)
 
 
-def _published(force_reload: bool) -> Path:
-    """The published checkpoint, downloaded if need be. Raises DownloadError, ModelError."""
+def _fetch_published(force_reload: bool) -> Path:
+    """The published checkpoint, downloaded if necessary. Raises DownloadError, ModelError."""
     try:
         return catalog.resolve(PUBLISHED_MODEL, force=force_reload)
     except DownloadError as error:
@@ -181,15 +181,15 @@ def _published(force_reload: bool) -> Path:
         ) from error
 
 
-def _loaded(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
-    """The network in a file or of a name. Raises ModelError if it is another than the one asked for."""
+def _load_network(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
+    """Load a network by file or name. Raises ModelError if it is not the one requested."""
     torch = _torch("nvidia_ssd")
     state, metadata = catalog.load_weights(catalog.resolve(checkpoint, detector=True))
     found = metadata.backbone, metadata.num_classes
     asked = backbone or found[0], found[1] if num_classes is None else num_classes
     if found != asked:
         raise ModelError(
-            f"{checkpoint}: holds {found[0]} with {found[1]} classes, background counted, but the network asked for is "
+            f"{checkpoint}: holds {found[0]} with {found[1]} classes, background included; the network requested is "
             f"{asked[0]} with {asked[1]}; pass backbone={found[0]!r}, num_classes={found[1]}, or leave both out"
         )
     network = _new_network(*found)
@@ -222,7 +222,7 @@ def _as_float(img: ArrayLike) -> FloatArray:
 
 
 def _covering_size(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) with the picture's aspect whose shorter side fits; the longer is truncated, as published."""
+    """(rows, columns) in the picture's aspect whose shorter side fits; the longer one is rounded down, as published."""
     aspect = picture.shape[1] / float(picture.shape[0])
     if aspect > 1:
         return height, int(aspect * height)
@@ -236,10 +236,11 @@ def _cut_start(size: int, cut: int) -> int:
 def _resample(
     picture: FloatArray, size_hw: tuple[int, int], window: Sequence[slice] = (slice(None), slice(None))
 ) -> FloatArray:
-    """The picture [H, W, ...] at another size, or the window of rows and columns of the result.
+    """Resize a picture [H, W, ...]; with a window, compute only those rows and columns of the result.
 
-    A Gaussian against aliasing where a side shrinks, then linear interpolation: what the published helpers get from
-    scikit-image's `resize` with its defaults, to rounding. Both are linear and go axis by axis, so they are one sum.
+    A Gaussian against aliasing where a side shrinks, then linear interpolation: equal, up to rounding, to
+    scikit-image's `resize` with its defaults, as in the published helpers. Both are linear and separable, so each axis
+    takes one weighted sum.
     """
     rows_done = _resample_rows(picture, size_hw[0], window[0])
     columns_done = _resample_rows(rows_done.swapaxes(0, 1), size_hw[1], window[1])
@@ -248,18 +249,18 @@ def _resample(
 
 def _resample_rows(picture: FloatArray, new_size: int, window: slice) -> NDArray[np.float64]:
     """[H, ...] -> the window of [new_size, ...]."""
-    pixels, weights = _taps(picture.shape[0], new_size, window)
+    pixels, weights = _filter_weights(picture.shape[0], new_size, window)
     flat = picture.reshape(len(picture), -1)
     resized = np.empty((len(pixels), flat.shape[1]))
     for row, (used, shares) in enumerate(zip(pixels, weights, strict=True)):
         first = used.min()
-        # Mirroring can use a pixel more than once; bincount adds up its shares.
+        # Mirroring can use a pixel more than once; bincount adds up its weights.
         resized[row] = np.bincount(used - first, shares) @ flat[first : used.max() + 1]
     return resized.reshape(len(resized), *picture.shape[1:])
 
 
-def _taps(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each new position of the window: the old positions that it is made of [M, T], and their shares [M, T]."""
+def _filter_weights(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each new position of the window: the source positions [M, T] and their weights [M, T]."""
     factor = size / new_size
     centers = (np.arange(new_size)[window] + 0.5) * factor - 0.5
     low = np.floor(centers).astype(np.int64)
@@ -270,13 +271,13 @@ def _taps(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], N
     kernel /= kernel.sum()
     pixels, weights = [], []
     for neighbor, share in ((low, low + 1 - centers), (low + 1, centers - low)):
-        # Mirrored twice, as published: what interpolation reads beyond the border, then what the Gaussian does.
-        pixels.append(_mirror(_mirror(neighbor, size)[:, None] + offsets, size))
+        # Mirrored twice, as published: positions that interpolation reads beyond the border, then the Gaussian's.
+        pixels.append(_mirror_indices(_mirror_indices(neighbor, size)[:, None] + offsets, size))
         weights.append(share[:, None] * kernel)
     return np.concatenate(pixels, 1), np.concatenate(weights, 1)
 
 
-def _mirror(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _mirror_indices(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Indices beyond 0..size-1 reflected about the centers of the border pixels: d c b | a b c d | c b a."""
     if size == 1:
         return np.zeros_like(index)

@@ -1,6 +1,6 @@
 """Detections as predictions for labeling tools: labelme, Label Studio, FiftyOne and CVAT.
 
-Boxes are cut to the picture; one that lies wholly outside is left out.
+Boxes are clipped to the picture; one outside of it is left out.
 """
 
 import json
@@ -18,7 +18,7 @@ CVAT_LAST = "</annotations>\n"
 
 
 def _boxes(found: Found) -> Iterator[tuple[str, float, tuple[float, float, float, float]]]:
-    """(name, score, box_xyxy) of each object that is in the picture, in pixels of it."""
+    """(name, score, box_xyxy in pixels) of each object inside the picture."""
     height, width = found.image_size_hw
     boxes_xyxy = shortest(clip(found.boxes_xyxy, width, height))
     for name, score, (left, top, right, bottom) in zip(found.names, shortest(found.scores), boxes_xyxy, strict=True):
@@ -27,7 +27,7 @@ def _boxes(found: Found) -> Iterator[tuple[str, float, tuple[float, float, float
 
 
 def to_labelme(found: Found, picture: str | None = None) -> dict[str, Any]:
-    """A file of labelme: rectangles with their scores in `description`. `picture` is its path from that file."""
+    """A labelme file: rectangles with their scores in `description`. `picture` is its path, relative to the file."""
     height, width = found.image_size_hw
     shapes: list[dict[str, Any]] = [
         {
@@ -52,9 +52,9 @@ def to_labelme(found: Found, picture: str | None = None) -> dict[str, Any]:
 
 
 def to_label_studio(found: Found, image: str | None = None) -> dict[str, Any]:
-    """A task of Label Studio with one prediction, for `<RectangleLabels name="label" toName="image">`.
+    """A Label Studio task with one prediction, for `<RectangleLabels name="label" toName="image">`.
 
-    `image` is the address under which Label Studio finds the picture, else the source stands there.
+    `image` is the URL under which Label Studio finds the picture; it defaults to the source.
     """
     height, width = found.image_size_hw
     results = [
@@ -96,9 +96,9 @@ def to_fiftyone(found: Found) -> list[dict[str, Any]]:
 
 
 class FiftyOneRows:
-    """The `labels` of a FiftyOneImageDetectionDataset, picture by picture, under the file's name without its ending.
+    """The `labels` of a FiftyOneImageDetectionDataset, picture by picture, under the file's name without its extension.
 
-    A name that another picture has taken gets -2, -3, ... appended.
+    A name that is already in use gets -2, -3, ... appended.
     """
 
     def __init__(self) -> None:
@@ -133,5 +133,5 @@ class CvatImages:
 
 
 def _xml(text: str) -> str:
-    """The text without what XML cannot hold: control characters, halves of pairs."""
+    """The text with characters that XML forbids (control characters, lone surrogates) replaced by "?"."""
     return "".join(c if (c >= " " or c in "\t\n\r") and not "\ud800" <= c <= "\udfff" else "?" for c in text)

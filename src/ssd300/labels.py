@@ -1,4 +1,4 @@
-"""Class lists: the class names of a model, with the user's own ids. Background is internal and never listed."""
+"""Class lists: the class names of a model, with the user's ids. The background is internal and never listed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -57,8 +57,8 @@ class ClassList:
     def position_of(self, label: str | int) -> int:
         """The position of a class name, in any letter case, or of an id (17 or "17").
 
-        A name as it is written comes before another letter case, and names come before ids. Raises ArgumentError, with
-        the nearest name, for what is not in the list.
+        An exact match comes before another letter case, and names come before ids. Raises ArgumentError, which
+        suggests the nearest name, if the label is not in the list.
 
         >>> ClassList(("cat", "Dog"), (7, 9)).position_of("dog"), ClassList(("cat", "Dog"), (7, 9)).position_of("7")
         (1, 0)
@@ -76,7 +76,7 @@ class ClassList:
         raise unknown_name(kind, str(label)[:80], known)
 
     def positions_of_names(self, names: Sequence[str]) -> list[int]:
-        """Positions of names in this list; an unknown one is an error that suggests the nearest."""
+        """Positions of names in this list. Raises ArgumentError with the nearest name for an unknown one."""
         for name in names:
             if name not in self.position_of_name:
                 raise unknown_name("class name", name, self.names)

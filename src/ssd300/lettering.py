@@ -1,4 +1,4 @@
-"""Which font draws a caption: one that is given, the package's own, or one of this system that has the letters."""
+"""Choose the font of a caption: the given one, the package's own, or one of the system's that has the characters."""
 
 import os
 import sys
@@ -13,26 +13,26 @@ from PIL import ImageFont, features
 from ssd300.errors import ArgumentError
 
 OWN = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
-_MOST_FONTS = 2000  # of a system that are looked at
+_MOST_FONTS = 2000  # of a system that are examined
 _FIRST = ("notosanscjk", "notosans", "dejavusans", "arialuni", "msyh", "malgun", "meiryo", "pingfang", "droidsans")
-_NOWHERE = "\U0010fffe"  # no character: every font draws its sign for missing glyphs
+_NOWHERE = "\U0010fffe"  # not a character: every font draws its glyph for missing characters
 _PROBE = 16  # pixels, for finding out whether a font has a glyph
 
 
 class MissingLetters(UserWarning):
-    """No font was found for some letters of a caption: they are drawn as empty squares."""
+    """No font was found for some characters of a caption: they are drawn as empty squares."""
 
 
 def font_for(text: str, letters: int, given: Path | None = None) -> ImageFont.FreeTypeFont:
-    """The font for a text at a size of `letters` pixels. Warns once for letters that no font has.
+    """The font for a text at a size of `letters` pixels. Warns once about characters that no font has.
 
-    `given` comes first, then the package's own, then the system's. Raises ArgumentError for a file that is no font.
+    `given` is tried first, then the package's own, then the system's. Raises ArgumentError if `given` is not a font.
     """
     return _load(_choose(_visible(text), given), letters)
 
 
 def missing_letters(texts: Iterable[str], given: Path | None = None) -> str:
-    """The letters of these texts that no font has, in order."""
+    """The characters of these texts that no font has, sorted."""
     missing: set[str] = set()
     for text in texts:
         wanted = _visible(text)
@@ -63,7 +63,7 @@ def _warn(missing: frozenset[str]) -> None:
 
 @lru_cache(maxsize=4096)
 def _best(wanted: frozenset[str], given: Path | None) -> Path:
-    """The first font that has all of the letters, or the one that has most of them."""
+    """The first font that has all of the characters, or the one that has most of them."""
     best, most = given or OWN, -1
     for path in (*([given] if given else []), OWN):
         if len(found := _glyphs(path, wanted)) > most:
@@ -83,7 +83,7 @@ def _best(wanted: frozenset[str], given: Path | None) -> Path:
 
 
 def _glyphs(path: Path, wanted: frozenset[str]) -> frozenset[str]:
-    """Those of the letters that a font has."""
+    """Those of the characters that a font has."""
     font = _load(path, _PROBE)
     empty = _picture(font, _NOWHERE)
     return frozenset(c for c in wanted if _picture(font, c) != empty)
@@ -96,7 +96,7 @@ def _picture(font: ImageFont.FreeTypeFont, text: str) -> tuple[tuple[int, int], 
 
 @lru_cache(maxsize=64)
 def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
-    """Arabic, Thai and the scripts of India need Raqm, which joins and stacks letters, where Pillow has it."""
+    """Load with Raqm if Pillow has it: Arabic, Thai and the scripts of India need its shaping."""
     raqm = path != OWN and features.check("raqm")
     engine = ImageFont.Layout.RAQM if raqm else ImageFont.Layout.BASIC
     try:
@@ -107,7 +107,7 @@ def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def _system_fonts() -> tuple[Path, ...]:
-    """Font files of this system, those first that have many letters."""
+    """Font files of this system, those with many characters first."""
     if sys.platform == "win32":
         folders = [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
     elif sys.platform == "darwin":

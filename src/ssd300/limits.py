@@ -1,6 +1,6 @@
-"""What is read at most, in one table. Beyond a limit stands an error that names it, never a hang or a full memory.
+"""All limits on input, in one table. Exceeding a limit is an error that names it, never a hang or exhausted memory.
 
-SECURITY.md has the same table in words; a test holds the two together.
+SECURITY.md has the same table in words; a test compares them.
 """
 
 # Pictures

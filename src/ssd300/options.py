@@ -1,4 +1,4 @@
-"""What a detection can be asked to do: one frozen list of options, checked when it is made."""
+"""The options of a detection: one frozen dataclass, checked when it is created."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Label = str | int  # a class name in any letter case, or a class id
 
 
 class DetectKeywords(TypedDict, total=False):
-    """The fields of `DetectOptions` as keyword arguments of `Detector.detect` and its kin."""
+    """The fields of `DetectOptions` as keyword arguments of `Detector.detect` and similar methods."""
 
     score_threshold: float
     iou_threshold: float
@@ -33,19 +33,19 @@ class DetectKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class DetectOptions:
-    """How one picture, or every picture of a call, is read and what is selected from it.
+    """How the pictures of a call are read and which objects are selected.
 
     score_threshold  objects must score above this, 0 to 1
     iou_threshold    boxes of a class overlap less than this, 0 to 1; boxes that do not overlap are always kept
-    max_detections   at most this many are kept, best first, after `labels`
+    max_detections   at most this many objects are kept, best first, after `labels`
     labels           classes to look for: names in any letter case, or ids; None looks for all
     color            channel order of arrays and tensors: "rgb", or "bgr" for OpenCV frames
     decode           "exact", or "fast": large JPEGs are read at reduced scale, which moves boxes slightly
-    agnostic_nms     boxes of different classes suppress one another, too (the published rule has no such thing)
-    clip             cut boxes to the picture (published boxes may reach outside)
-    keep_pixels      keep the decoded pixels in the answer, so that drawing and cropping do not read the source again
-    tiles            look at large pictures in tiles, too: "auto", N for N by N, or (width, height) in pixels
-    overlap          the part of a tile that the next one shows, too, 0 to 0.8
+    agnostic_nms     NMS across classes; the published rule applies it within each class
+    clip             clip boxes to the picture (published boxes may reach outside)
+    keep_pixels      keep the decoded pixels in the result, so that drawing and cropping do not read the source again
+    tiles            also detect in tiles of large pictures: "auto", N for N by N, or (width, height) in pixels
+    overlap          the fraction of a tile that adjacent tiles share, 0 to 0.8
 
     Raises ArgumentError for a value that is unknown or out of range.
     """
@@ -78,7 +78,7 @@ class DetectOptions:
             object.__setattr__(self, "labels", _as_labels(self.labels))
 
     def rows(self, classes: ClassList) -> Int64 | None:
-        """The rows of the probabilities (K, n) to look at, background first; None for all.
+        """The rows of the probabilities (K, n) to select from, background first; None for all.
 
         Raises ArgumentError for a label that is not one of the classes.
         """

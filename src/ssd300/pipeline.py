@@ -1,4 +1,4 @@
-"""The same flow overlapped for many pictures: several threads at once, results in order, memory bounded."""
+"""The flow for many pictures in parallel: several threads, results in order, bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -13,16 +13,13 @@ Result = TypeVar("Result")
 def in_order(
     call: Callable[[Item], Result], items: Iterable[Item], threads: int, *, ahead: int | None = None
 ) -> Generator[Result, None, None]:
-    """`call(item)` of every item, up to `threads` of them at a time, yielded in the order of the items.
+    """Yield `call(item)` for every item, in the order of the items, with up to `threads` calls at a time.
 
-    Each thread takes a picture through the whole flow. Decoding, resizing and the network all let other threads run,
-    so while some pictures are in the network others are read or selected from: no stage waits for another, and
-    nothing is queued between stages.
-
-    At most `ahead` items (2 * threads if not given) are taken ahead of the result that is waited for, so memory stays
-    bounded however slow the consumer. The items are iterated in the consumer's thread. An exception of `call` is raised
-    in its turn. When the generator is closed, or Ctrl-C arrives, nothing new is begun and the calls under way are
-    waited for.
+    Each thread takes a picture through the whole flow. Decoding, resizing and the network release the GIL, so pictures
+    are read and selected from while others are in the network, without queues between the stages.
+    At most `ahead` items (2 * threads if not given) are taken ahead of the next result, so memory stays bounded even if
+    the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
+    turn comes. When the generator is closed, or on Ctrl-C, no new call begins and the running ones are waited for.
     """
     source = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")

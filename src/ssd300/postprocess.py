@@ -18,7 +18,7 @@ from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 
 TOP_PER_CLASS = 200  # fixed in the published code, before NMS
 
-_BLOCK = 400  # candidates that meet in one table where classes do not count
+_BLOCK = 400  # candidates in one table of class-agnostic NMS
 _PRIORS_CXCYWH = default_boxes()
 
 
@@ -83,11 +83,11 @@ def decode(
 def candidates(
     locs: Float32, logits: Float32, margin: Float32, score_threshold: float = 0.0
 ) -> tuple[Float32, Float32]:
-    """Raw outputs of one picture -> boxes_xyxy [n, 4] and probabilities (K, n) of the priors that may matter.
+    """Raw outputs of one picture -> boxes_xyxy [n, 4] and probabilities (K, n) of the priors that may be selected.
 
     `margin` (P,) is the best logit of an object minus the logit of the background. A probability is at most
     sigmoid(its logit - the background's), so a prior with a low margin needs no softmax. In a real picture this leaves
-    a few dozen of the 8732 priors, in their order; at score_threshold 0 all are left. Raises ModelError for NaN.
+    a few dozen of the 8732 priors, in order; at score_threshold 0 it keeps all. Raises ModelError for NaN.
     """
     _refuse_nan(margin)
     if score_threshold <= 0:
@@ -128,7 +128,7 @@ def select(
 
     Returns boxes_xyxy float32 [N, 4] in the unit frame, labels int64 [N] in 1..K-1 and scores float32 [N], descending;
     N = 0 keeps these shapes. A prior may appear under several labels, unless `agnostic`: then boxes of different
-    classes suppress one another, too. Raises ModelError where probabilities are NaN.
+    classes suppress one another. Raises ModelError if probabilities are NaN.
     """
     check_thresholds(score_threshold, iou_threshold, max_detections)
     boxes_xyxy, probabilities = np.asarray(boxes_xyxy, np.float32), np.asarray(probabilities, np.float32)
@@ -167,13 +167,13 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
     """Which of the candidates [N], sorted by class and best first, survive greedy NMS within their class.
 
     All classes at once: C classes of at most M candidates make tables [C, M]. Greedy NMS is the only solution of
-    "kept = overlaps no kept candidate before it". Repeating that rule from "all kept" is right for the first n
-    candidates after n rounds; the chains of overlaps being short, a handful of rounds settles it.
+    "kept = overlaps no kept candidate before it". Applied repeatedly, starting from "all kept", the rule is right for
+    the first n candidates after n rounds. Chains of overlaps are short, so a few rounds suffice.
     """
     if len(classes) == 0:
         return np.zeros(0, bool)
     row = np.cumsum(rank == 0) - 1
-    boxes = np.zeros((row[-1] + 1, rank.max() + 1, 4), np.float32)  # [C, M, 4]; empty places lose to nobody
+    boxes = np.zeros((row[-1] + 1, rank.max() + 1, 4), np.float32)  # [C, M, 4]; empty boxes overlap nothing
     boxes[row, rank] = boxes_xyxy
     drops = _drops(boxes, iou_threshold).astype(np.float32)  # [C, M, M]
     kept = np.ones(boxes.shape[:2], np.float32)
@@ -185,9 +185,9 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
 
 
 def _nms_of_all(boxes_xyxy: Float32, iou_threshold: float, most: int) -> Int64:
-    """Greedy NMS of boxes [N, 4], best first, without regard to classes: the rows of the first `most` that are kept.
+    """Class-agnostic greedy NMS of boxes [N, 4], best first: the rows of the first `most` that are kept.
 
-    Block by block, so that tables stay small: what was kept so far comes first in the next table and is kept again.
+    Block by block, so that tables stay small: boxes kept so far come first in the next table and are kept again.
     """
     kept = np.zeros(0, np.int64)
     for start in range(0, len(boxes_xyxy), _BLOCK):
@@ -200,9 +200,9 @@ def _nms_of_all(boxes_xyxy: Float32, iou_threshold: float, most: int) -> Int64:
 
 
 def _drops(boxes: Float32, iou_threshold: float) -> NDArray[np.bool_]:
-    """[C, M, 4] -> [C, M, M]: does candidate i drop the later candidate j? Unless IoU < threshold, so also if NaN.
+    """[C, M, 4] -> [C, M, M]: whether candidate i suppresses the later candidate j: unless IoU < threshold, so also
 
-    Boxes that do not overlap never drop one another: the lowest threshold is the smallest number above 0.
+    if NaN. Boxes that do not overlap never suppress one another: the lowest threshold is the smallest float above 0.
     """
     threshold = max(np.float32(iou_threshold), np.finfo(np.float32).smallest_subnormal)
     low, high = boxes[..., :2], boxes[..., 2:]

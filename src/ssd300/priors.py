@@ -12,7 +12,7 @@ from ssd300.boxes import cxcywh_to_xyxy
 IMAGE_SIZE = 300
 MAP_SIZES = (38, 19, 10, 5, 3, 1)
 STEPS = (8, 16, 32, 64, 100, 300)  # pixels between the centers of a map
-_HALVED_MAPS = 4  # each of these has half the cells of the one before; the others lose a cell at each border
+_HALVED_MAPS = 4  # each of these has half the cells of the one before; the others lose one cell at each border
 SCALES = (21, 45, 99, 153, 207, 261, 315)  # pixels; one more than maps
 ASPECT_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
 ANCHORS_PER_CELL = tuple(2 + 2 * len(ratios) for ratios in ASPECT_RATIOS)  # 4 6 6 6 4 4
@@ -31,7 +31,7 @@ def anchor_sizes(map_index: int) -> list[tuple[float, float]]:
 
 
 def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
-    """Cells a side of the feature maps of a square picture; the last maps may be missing where it is small.
+    """Cells per side of the feature maps of a square picture; small pictures have fewer maps.
 
     >>> map_sizes(300), map_sizes(192)
     ((38, 19, 10, 5, 3, 1), (24, 12, 6, 3, 1))
@@ -45,7 +45,7 @@ def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
 
 
 def num_priors(image_size: int = IMAGE_SIZE) -> int:
-    """How many default boxes a square picture of this many pixels a side has: 8732 at 300."""
+    """The number of default boxes of a square picture with this side in pixels: 8732 at 300."""
     return sum(anchors * cells**2 for anchors, cells in zip(ANCHORS_PER_CELL, map_sizes(image_size), strict=False))
 
 
@@ -66,7 +66,7 @@ def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
 def default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     """The default boxes [8732, 4] as cxcywh in the unit frame; order: map, anchor, row, column (column fastest).
 
-    Pictures of another size, which training may begin with, have boxes of the same size in pixels.
+    For pictures of other sizes, which training may begin with, the boxes have the same sizes in pixels.
 
     >>> default_boxes().shape
     (8732, 4)

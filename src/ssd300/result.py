@@ -1,4 +1,4 @@
-"""What was found in one picture, as exporters and drawing take it, and the checks of its arrays."""
+"""The protocol of a result, for exporters and drawing, and the checks of its arrays."""
 
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from ssd300.labels import ClassList
 
 
 class Found(Protocol):
-    """The N objects of one picture. `Detections` says what each field holds."""
+    """The N objects of one picture. `Detections` documents the fields."""
 
     @property
     def boxes_xyxy(self) -> Float32: ...  # [N, 4]
@@ -37,7 +37,7 @@ class Found(Protocol):
 
 
 def freeze_array(name: str, values: Any, dtype: type) -> NDArray[Any]:
-    """A read-only copy of the array; ids given as fractions are refused rather than cut."""
+    """A read-only copy of the array; ids with fractions are an error rather than truncated."""
     array = np.asarray(values)
     kinds = "iu" if dtype is np.int64 else "iuf"
     if array.size and array.dtype.kind not in kinds:
@@ -60,7 +60,7 @@ def check_shapes(boxes: Float32, others: dict[str, NDArray[Any]]) -> None:
 
 
 def check_values(boxes: Float32, scores: Float32) -> None:
-    """Raise ArgumentError unless all numbers are finite and no box is turned over."""
+    """Raise ArgumentError unless all numbers are finite and no box is inverted."""
     if not np.isfinite(boxes).all():
         raise ArgumentError("boxes_xyxy must be finite, got NaN or infinity")
     if (boxes[:, :2] > boxes[:, 2:]).any():
@@ -71,7 +71,7 @@ def check_values(boxes: Float32, scores: Float32) -> None:
 
 
 def rows_of(index: Any, count: int) -> Int64:
-    """Mask [N] or indices -> rows; a wrong shape, dtype or range says so."""
+    """Mask [N] or indices -> rows. Raises ArgumentError or IndexError for a wrong shape, dtype or range."""
     array = np.asarray(index)
     if array.size == 0 and array.dtype != bool:
         return np.zeros(0, np.int64)

@@ -1,11 +1,11 @@
-"""Text from outside (file names, class names, network answers) made safe for a terminal."""
+"""Make untrusted text (file names, class names, network responses) safe for a terminal."""
 
 import json
 from typing import TextIO
 
 
 def printable(text: str) -> str:
-    r"""The text with every character that is not printable (escape sequences, line breaks) as its escape.
+    r"""The text with unprintable characters (escape sequences, line breaks) escaped.
 
     >>> print(printable("a\x1b[2Jb\nc"))
     a\x1b[2Jb\nc
@@ -30,7 +30,7 @@ def as_shown(text: str, stream: TextIO) -> str:
 
 
 def escape_for_json(error: UnicodeError) -> tuple[str, int]:
-    r"""An error handler for `codecs.register_error`: what an encoding lacks becomes an escape that JSON reads back.
+    r"""An error handler for `codecs.register_error` that writes characters missing in an encoding as JSON escapes.
 
     >>> import codecs
     >>> codecs.register_error("json", escape_for_json)

@@ -1,8 +1,8 @@
-"""Large pictures in tiles: where the tiles lie, and how what they show becomes one list of objects.
+"""Large pictures in tiles: the positions of the tiles, and how their detections are merged.
 
-The network sees 300x300 pixels, so a small object in a large picture vanishes. Tiles overlap, so that an object smaller
-than the overlap is whole in one of them; larger ones are cut by seams and put together again, or are found in the whole
-picture, which is looked at as one more tile.
+The network sees 300x300 pixels, so small objects in a large picture are missed. Tiles overlap, so that an object
+smaller than the overlap is whole in one of them. Larger ones are cut by seams and their pieces are merged, or they are
+found in the whole picture, which counts as one more tile.
 """
 
 import math
@@ -19,22 +19,22 @@ from ssd300.errors import ArgumentError
 Tiles = str | int | tuple[int, int]
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
-AUTO_SIDE, AUTO_MOST = 600, 8  # pixels of an automatic tile, at least; tiles in a row, at most
-_AT_SEAM = 0.02  # of a tile's side: a box that ends so near to a seam is cut by it
-_INSIDE = 0.5  # part of a cut piece inside a whole box, from which on it belongs to that box
-_SAME_SPAN = 0.5  # overlap along a seam, from which on the pieces on both sides are one object
-_ROWS = 64  # boxes compared with the others at a time: memory stays bounded however many the tiles show
+AUTO_SIDE, AUTO_MOST = 600, 8  # least side of an automatic tile in pixels; most tiles per row
+_AT_SEAM = 0.02  # of a tile's side: a box that ends this close to a seam is cut by it
+_INSIDE = 0.5  # fraction of a piece inside a whole box from which it belongs to that box
+_SAME_SPAN = 0.5  # overlap along a seam from which the pieces on both sides are one object
+_ROWS = 64  # boxes compared with the others at a time, to bound the memory
 
 
 @dataclass(frozen=True)
 class Views:
-    """What N boxes are and where they come from.
+    """N boxes and the tiles that they come from.
 
     boxes_xyxy  float32 [N, 4], pixels of the whole picture
     scores      float32 [N]
-    labels      int64 [N]: any number that is equal for equal classes
+    labels      int64 [N], equal for equal classes
     cut         bool [N, 4]: whether the box ends at a seam on its left, top, right, bottom
-    tile        int64 [N]: which tile showed it; -1 for the whole picture
+    tile        int64 [N]: the tile it was found in; -1 for the whole picture
     """
 
     boxes_xyxy: Float32
@@ -75,10 +75,10 @@ def check_tiles(tiles: object, overlap: object) -> None:
 
 
 def tile_windows(size_hw: tuple[int, int], tiles: Tiles, overlap: float) -> list[Window]:
-    """The tiles of a picture, row by row, all of one size and evenly spaced; none if one tile would hold it all.
+    """The tiles of a picture, row by row, of equal size and evenly spaced; none if one tile would cover it.
 
-    `tiles`: "auto" for tiles of AUTO_SIDE pixels, of which AUTO_MOST in a row at most; N for N by N; or (width, height)
-    in pixels. `overlap` is the least part of a tile that the next one shows too.
+    `tiles`: "auto" for tiles of at least AUTO_SIDE pixels, at most AUTO_MOST per row; N for N by N; or (width, height)
+    in pixels. `overlap` is the least fraction of a tile that adjacent tiles share.
 
     >>> tile_windows((480, 640), 2, 0.2)
     [(0, 0, 356, 267), (284, 0, 640, 267), (0, 213, 356, 480), (284, 213, 640, 480)]
@@ -107,17 +107,17 @@ def _side_of(length: int, count: int, overlap: float) -> float:
 
 
 def _count(length: int, side: int, overlap: float) -> int:
-    """How many tiles of `side` cover `length` with at least the overlap."""
+    """The number of tiles of `side` that cover `length` with at least the overlap."""
     return 1 if side >= length else math.ceil((length - side * overlap) / (side * (1 - overlap)) - 1e-9)
 
 
 def _starts(length: int, side: int, count: int) -> list[int]:
-    """Where the tiles begin: the first at 0, the last ends at `length`; equal ones are one."""
+    """The starts of the tiles: the first is 0, the last tile ends at `length`; without duplicates."""
     return sorted({round(i * (length - side) / max(count - 1, 1)) for i in range(count)})
 
 
 def cut_sides(boxes_xyxy: Float32, window: Window, size_hw: tuple[int, int]) -> Bool:
-    """Which sides of boxes [N, 4], in pixels of the picture, end at a seam: bool [N, 4]. The picture's edge is none."""
+    """Which sides of boxes [N, 4], in pixels of the picture, end at a seam: bool [N, 4]. Its edges are not seams."""
     left, top, right, bottom = window
     across, down = _AT_SEAM * (right - left), _AT_SEAM * (bottom - top)
     return np.stack(
@@ -132,11 +132,11 @@ def cut_sides(boxes_xyxy: Float32, window: Window, size_hw: tuple[int, int]) -> 
 
 
 def merge(views: Views, iou_threshold: float, *, agnostic: bool = False) -> tuple[Float32, Float32, Int64]:
-    """The boxes [M, 4], scores and labels of the objects that the tiles and the whole picture show, best first.
+    """Merge views into the boxes [M, 4], scores and labels of distinct objects, best first.
 
-    Of whole boxes of a class that overlap by `iou_threshold` or more the best one stays, as within a picture. A piece
-    that ends at a seam is dropped where it lies mostly in a whole box of its class. Pieces that continue each other
-    across a seam become one box with the best score.
+    Whole boxes go through NMS with `iou_threshold` within their class. A piece that ends at a seam is dropped where it
+    lies mostly in a whole box of its class. Pieces that continue each other across a seam become one box with the best
+    score.
     """
     groups = np.zeros_like(views.labels) if agnostic else views.labels
     kept = []
@@ -151,17 +151,17 @@ def merge(views: Views, iou_threshold: float, *, agnostic: bool = False) -> tupl
 
 def _merge_class(views: Views, iou_threshold: float) -> Views:
     piece = np.asarray(views.cut.any(1))
-    whole = _best(views[~piece], iou_threshold)
+    whole = _suppress(views[~piece], iou_threshold)
     pieces = views[piece]
-    held = _related(pieces, whole, _lies_in)
+    held = _find_related(pieces, whole, _lies_in)
     pieces = pieces[np.array([len(rows) == 0 for rows in held], bool)]
-    joined = _joined(pieces)
+    joined = _join_pieces(pieces)
     both = Views(*(np.concatenate(pair) for pair in zip(vars(whole).values(), vars(joined).values(), strict=True)))
-    return _best(both, iou_threshold)
+    return _suppress(both, iou_threshold)
 
 
-def _best(views: Views, iou_threshold: float) -> Views:
-    """Greedy suppression, best score first; boxes that do not overlap stay."""
+def _suppress(views: Views, iou_threshold: float) -> Views:
+    """Greedy NMS, best score first; boxes that do not overlap are kept."""
 
     def clash(some: Views, others: Views) -> Bool:
         overlap = iou(some.boxes_xyxy, others.boxes_xyxy)
@@ -169,14 +169,14 @@ def _best(views: Views, iou_threshold: float) -> Views:
 
     views = views[np.argsort(-views.scores, kind="stable")]
     alive = np.ones(len(views.scores), bool)
-    for row, clashing in enumerate(_related(views, views, clash)):
+    for row, clashing in enumerate(_find_related(views, views, clash)):
         if alive[row]:
             alive[clashing[clashing > row]] = False
     return views[alive]
 
 
-def _related(some: Views, others: Views, relation: Callable[[Views, Views], Bool]) -> list[Int64]:
-    """For each box of `some` the rows of `others` for which `relation` [S, O] holds, which needs boxes that touch."""
+def _find_related(some: Views, others: Views, relation: Callable[[Views, Views], Bool]) -> list[Int64]:
+    """For each box of `some` the rows of `others` for which `relation` [S, O] holds, which implies that they touch."""
     found = [np.zeros(0, np.int64)] * len(some.scores)
     order = np.argsort(some.boxes_xyxy[:, 0], kind="stable")
     for rows in np.split(order, range(_ROWS, len(order), _ROWS)):
@@ -188,9 +188,9 @@ def _related(some: Views, others: Views, relation: Callable[[Views, Views], Bool
     return found
 
 
-def _joined(pieces: Views) -> Views:
-    """Pieces of one class that are one object, as one box each."""
-    groups = list(_connected(_related(pieces, pieces, _are_one)))
+def _join_pieces(pieces: Views) -> Views:
+    """Merge the pieces of each object of one class into one box."""
+    groups = list(_connect(_find_related(pieces, pieces, _are_one)))
     boxes, scores, labels = [], [], []
     for rows in groups:
         part = pieces.boxes_xyxy[rows]
@@ -209,16 +209,16 @@ def _joined(pieces: Views) -> Views:
 
 
 def _are_one(some: Views, others: Views) -> Bool:
-    """Which pieces are of one object: they continue each other across a seam, or one holds the other. bool [S, O]."""
+    """Which pieces are one object: continued across a seam, or one contained in the other. bool [S, O]."""
     one = _lies_in(some, others) | _lies_in(others, some).T | _continue(some, others) | _continue(others, some).T
     return np.asarray(one & (some.tile[:, None] != others.tile[None, :]))
 
 
 def _continue(low: Views, high: Views) -> Bool:
-    """Which pieces of `low` [L] go on in which of `high` [H], to the right or below a seam: bool [L, H]."""
+    """Which pieces of `low` [L] continue in which of `high` [H], to the right of or below a seam: bool [L, H]."""
     ahead, behind = low.boxes_xyxy, high.boxes_xyxy
     across = np.zeros((len(ahead), len(behind)), bool)
-    for start, end, first, second in ((0, 2, 1, 3), (1, 3, 0, 2)):  # seams that stand, then seams that lie
+    for start, end, first, second in ((0, 2, 1, 3), (1, 3, 0, 2)):  # vertical seams, then horizontal ones
         facing = low.cut[:, None, end] & high.cut[None, :, start]
         meet = (ahead[:, None, end] >= behind[None, :, start]) & (ahead[:, None, start] <= behind[None, :, start])
         shared = np.minimum(ahead[:, None, second], behind[None, :, second]) - np.maximum(
@@ -229,8 +229,8 @@ def _continue(low: Views, high: Views) -> Bool:
     return across
 
 
-def _connected(partners: Sequence[Int64]) -> Iterator[list[int]]:
-    """The groups of rows that are connected, each row by the list of its partners."""
+def _connect(partners: Sequence[Int64]) -> Iterator[list[int]]:
+    """The groups of connected rows, from the list of partners of each row."""
     left = set(range(len(partners)))
     while left:
         group, waiting = [], [left.pop()]

@@ -18,20 +18,20 @@ from ssd300.images.video_open import is_camera, is_stream, shown_name
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 
-_LOOK_SECONDS = 1.0  # between two looks at streams of which none has a frame
+_LOOK_SECONDS = 1.0  # between two polls of streams of which none has a frame
 
 
 @dataclass(frozen=True, eq=False)
 class FrameDetections:
     """The objects of one frame.
 
-    stream      which of the sources, from 0
+    stream      the index of the source
     source      its name, without a password
     frame       number of the frame in the source, from 0
     time_s      files: its time in the video; cameras and streams: since the first frame came, in seconds
-    detections  the objects; its `picture` holds the frame's pixels for as long as you keep it
+    detections  the objects; its `picture` holds the frame's pixels
     age_s       cameras and streams: how long before this answer the frame came; None for files
-    dropped     cameras and streams: frames so far that were skipped for newer ones
+    dropped     cameras and streams: number of frames skipped so far for newer ones
     """
 
     stream: int
@@ -45,7 +45,7 @@ class FrameDetections:
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Which frames of each source are looked at; see `images.video.frames`."""
+    """Which frames of each source are used; see `images.video.frames`."""
 
     every: int = 1
     start: float | None = None
@@ -60,7 +60,7 @@ Answers = Generator[FrameDetections | Failure, None, None]
 def detect_video(
     runtime_of: Callable[[int], Runtime], sources: Iterable[Any], options: DetectOptions, video: VideoOptions
 ) -> Answers:
-    """`Detector.detect_video`, for sources and options that were checked."""
+    """`Detector.detect_video`, for checked sources and options."""
     given = list(sources)
     if any(is_camera(source) or is_stream(source) for source in given):
         yield from _detect_live(runtime_of(0), given, options, video)
@@ -72,7 +72,7 @@ def detect_video(
 def _detect_file(
     runtime_of: Callable[[int], Runtime], number: int, source: Any, options: DetectOptions, video: VideoOptions
 ) -> Answers:
-    """Frames are decoded here while others are in the network; the answers come in order."""
+    """Decode frames in this thread while others are in the network; results come in order."""
     name = shown_name(source)
     begun: deque[tuple[int, float]] = deque()
 
@@ -84,7 +84,7 @@ def _detect_file(
     try:
         with (
             closing(frames(source, every=video.every, start=video.start, end=video.end, tell=video.tell)) as found,
-            closing(detect_each(runtime_of, pictures(found), options, _itself)) as answers,
+            closing(detect_each(runtime_of, pictures(found), options, _identity)) as answers,
         ):
             for answer in answers:
                 if isinstance(answer, Failure):  # never: frames are arrays
@@ -96,12 +96,12 @@ def _detect_file(
         yield Failure(name, error)
 
 
-def _itself(found: Detections) -> Detections:
+def _identity(found: Detections) -> Detections:
     return found
 
 
 class _Feed(Protocol):
-    """What is read in turn: a `LiveStream`, or a file."""
+    """A source that is polled: a `LiveStream`, or a file."""
 
     ended: bool
     error: SSD300Error | None
@@ -113,7 +113,7 @@ class _Feed(Protocol):
 
 
 class _FileFeed:
-    """A file beside streams: its next frame is always there."""
+    """A file among streams: its next frame is always available."""
 
     def __init__(self, source: Any, video: VideoOptions) -> None:
         self.name, self.ended = shown_name(source), False
@@ -137,7 +137,7 @@ class _FileFeed:
 
 
 def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, video: VideoOptions) -> Answers:
-    """The streams that have a frame, in turn, one frame each: none waits for another that is slow."""
+    """Poll the streams in turn and take one frame of each that has one: a slow one does not delay the others."""
     ready = threading.Condition()
     feeds: list[Any] = []
     try:
@@ -157,13 +157,13 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
                 if taken is not None and not _is_over(taken[0], video.end):
                     waiting.append((number, feed))
                     if taken[0].time_s >= (video.start or 0):
-                        yield _answer(runtime, number, feed, taken, options)
+                        yield _make_result(runtime, number, feed, taken, options)
                 elif taken is not None:
                     feed.close()
                 elif not feed.ended or feed.has_frame():
                     waiting.append((number, feed))
                 else:
-                    yield from _farewell(feed, video)
+                    yield from _report_end(feed, video)
     finally:
         for feed in feeds:
             feed.close()
@@ -173,7 +173,7 @@ def _is_over(frame: Frame, end: float | None) -> bool:
     return end is not None and frame.time_s >= end
 
 
-def _answer(
+def _make_result(
     runtime: Runtime, number: int, feed: _Feed, taken: tuple[Frame, float], options: DetectOptions
 ) -> FrameDetections:
     frame, arrived = taken
@@ -184,8 +184,8 @@ def _answer(
     return FrameDetections(number, feed.name, frame.index, frame.time_s, found, age_s, feed.counts.dropped)
 
 
-def _farewell(feed: _Feed, video: VideoOptions) -> Iterator[Failure]:
-    """What is to be said of a source that ended."""
+def _report_end(feed: _Feed, video: VideoOptions) -> Iterator[Failure]:
+    """Report the failures and damaged frames of a source that ended."""
     if feed.error is not None:
         if video.on_error == "raise":
             raise feed.error

@@ -45,16 +45,16 @@ def test_a_row_of_nothing_says_none() -> None:
     ],
 )
 def test_budget_of_calls(budget, share, calls) -> None:
-    assert list(budget.counted(share)) == list(range(calls))
+    assert list(budget.iterate(share)) == list(range(calls))
 
 
 def test_budget_of_seconds_begins_with_the_first_call(monkeypatch) -> None:
     now = [100.0]
     monkeypatch.setattr("ssd300.benchmark.measure.time.perf_counter", lambda: now[0])
-    counted = Budget(10).counted(0.5)
+    iterate = Budget(10).iterate(0.5)
     now[0] = 200.0
     calls = 0
-    for _ in counted:
+    for _ in iterate:
         calls += 1
         now[0] += 2
     assert calls == 3  # 0, 2 and 4 of 5 seconds had passed

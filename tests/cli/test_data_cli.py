@@ -54,7 +54,7 @@ def test_an_empty_folder_is_no_data_set(data, tmp_path) -> None:
 def test_check_of_a_sound_set(data, pets, tmp_path) -> None:
     result = data("check", "pets", "--strict")
     assert (result.returncode, result.stderr) == (0, "")
-    assert "Nothing found: the data set is sound." in result.stdout
+    assert "No problems found." in result.stdout
     assert "of your boxes match no default box at IoU 0.5" in result.stdout
     assert not (tmp_path / "data-check.csv").exists()
 

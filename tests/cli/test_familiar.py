@@ -79,11 +79,11 @@ def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
     [
         (("in", "--weights", "x.pt"), "use --model"),
         (("in", "--imgsz=640"), "300x300"),
-        (("in", "--exist-ok"), "never mix"),
+        (("in", "--exist-ok"), "are not mixed"),
         (("source=in",), "give pictures"),
         (("in", "conf=0.3"), "written --conf 0.3 here"),
         (("in", "--no-save", "--save-txt"), "--no-save forbids"),
-        (("in", "--save-dir", "x", "--name", "y"), "give one of both"),
+        (("in", "--save-dir", "x", "--name", "y"), "give one or the other"),
     ],
 )
 def test_foreign_options_are_answered(detect, arguments, words) -> None:

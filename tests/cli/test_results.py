@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssd300.cli.results import ResultStream, printable, result_layout, table
+from ssd300.cli.results import ResultStream, format_table, printable, result_layout
 from ssd300.detections import Detections
 from ssd300.labels import COCO
 
@@ -83,16 +83,16 @@ def test_every_picture_is_flushed_as_it_comes(name) -> None:
 
 
 def test_tables() -> None:
-    assert table(EMPTY) == "none.jpg  20x10  nothing found\n"
-    assert table(TWO) == (
+    assert format_table(EMPTY) == "none.jpg  20x10  nothing found\n"
+    assert format_table(TWO) == (
         "b/é.jpg  20x10  2 objects\n"
         "  name    score   left    top  right bottom\n"
         "  person   0.90      1      2      3      5\n"
         "  dog      0.50      0      0      1      1\n"
     )
     assert written("table", ONE, EMPTY).split("\n\n")[1] == "none.jpg  20x10  nothing found\n"
-    assert "\033[1m" not in table(ONE)
-    assert table(ONE, bold=True).startswith("\033[1m7.jpg")
+    assert "\033[1m" not in format_table(ONE)
+    assert format_table(ONE, bold=True).startswith("\033[1m7.jpg")
 
 
 @pytest.mark.parametrize(

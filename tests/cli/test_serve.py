@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from serving import picture_file
-from ssd300.cli.serve import names_of
+from ssd300.cli.serve import parse_models
 
 COMMAND = [sys.executable, "-m", "ssd300", "serve", "--port", "0", "--threads", "2"]
 
@@ -128,9 +128,9 @@ def test_without_the_extra_the_remedy_is_named() -> None:
     ],
 )
 def test_names_of_models(given, names) -> None:
-    assert names_of(given) == names
+    assert parse_models(given) == names
 
 
 def test_a_name_given_twice() -> None:
     with pytest.raises(ValueError, match="given twice"):
-        names_of(["a=1", "a=2"])
+        parse_models(["a=1", "a=2"])

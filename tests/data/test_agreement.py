@@ -149,7 +149,7 @@ def agree(root: Path, seed: int) -> bool:
     usable, why, totals = what_train_takes(root)
     assert report.usable == usable, (seed, what, report.reason, why)
     if not usable:
-        assert report.number("error") or "none is called train" in report.reason, (seed, what, report.reason)
+        assert report.number("error") or "none is named train" in report.reason, (seed, what, report.reason)
         return False
     used = [name for name in report.totals if name in ("train", "val")]
     counted = [report.totals[name] for name in used]

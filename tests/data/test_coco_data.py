@@ -92,8 +92,8 @@ def test_a_missing_picture_lists_every_path_tried(coco: Path) -> None:
     [
         ("category_id", 8, r"category_id 8 is not the id of any category \(known: 7, 90\)"),
         ("image_id", 11, "image_id 11 is not the id of any entry"),
-        ("bbox", [1, 2, 3], r"bbox is \[1, 2, 3\]; want four numbers"),
-        ("bbox", "1 2 3 4", 'bbox is "1 2 3 4"; want four numbers'),
+        ("bbox", [1, 2, 3], r"bbox is \[1, 2, 3\]; expected four numbers"),
+        ("bbox", "1 2 3 4", 'bbox is "1 2 3 4"; expected four numbers'),
         ("area", "large", "area is"),
         ("score", float("nan"), "score is nan"),
     ],

@@ -137,6 +137,6 @@ def test_what_does_not_read_back_is_not_left(tmp_path: Path, monkeypatch: pytest
         "write_labels",
         lambda path, picture, classes: write(path, "0 0.5 0.5 0.1 0.1\n"),
     )
-    with pytest.raises(DatasetError, match="would read back otherwise"):
+    with pytest.raises(DatasetError, match="would read back differently"):
         convert(tmp_path / "set", tmp_path / "out", "yolo")
     assert [entry.name for entry in tmp_path.iterdir()] == ["set"]

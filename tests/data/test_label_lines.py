@@ -124,7 +124,7 @@ def test_equal_files_are_kept_together(tmp_path: Path, seed: int, same: str) -> 
     assert not {p.path.name.removeprefix("again-") for p in sets.train.pictures} & {
         p.path.name.removeprefix("again-") for p in sets.val.pictures
     }
-    assert any("3 pictures are there more than once" in words for words in sets.said)
+    assert any("3 pictures are duplicates" in words for words in sets.said)
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "Classes.txt", "labels.txt", "obj.names", "README.txt", "notes.txt"])

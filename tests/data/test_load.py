@@ -145,5 +145,5 @@ def test_the_part_to_learn_from_and_the_part_to_measure_on(coco: Path) -> None:
     assert (load_training(coco).name, load_validation(coco).name) == ("coco/train", "coco/val")
     assert load_training([coco / "train.json", coco / "val.json"]).num_boxes == 8
     (coco / "train.json").rename(coco / "test.json")
-    with pytest.raises(DatasetError, match="none is called train"):
+    with pytest.raises(DatasetError, match="none is named train"):
         load_training(coco)

@@ -66,8 +66,8 @@ def test_categories_of_one_name_are_resolved_where_that_is_safe(
     [
         ([CAT, {"id": 2, "name": "cat"}], "boxes use the ids 1, 2"),
         ([CAT, DOG, {"id": 1, "name": "cow"}], "the id 1 is given twice"),
-        ([CAT, {"id": 2, "name": 1.5}], "want an integer `id` and a text `name`"),
-        ([CAT, {"id": 2, "name": ""}], "want an integer `id` and a text `name`"),
+        ([CAT, {"id": 2, "name": 1.5}], "expected an integer `id` and a text `name`"),
+        ([CAT, {"id": 2, "name": ""}], "expected an integer `id` and a text `name`"),
         ([CAT, {"id": 2, "name": 1e300}], "1e\\+300"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from data.sets import coco, stems, voc, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.parts import meaning, part_names
+from ssd300.data.parts import parse_part, part_names
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 
@@ -22,7 +22,7 @@ from ssd300.errors import DatasetError
     ],
 )  # fmt: skip
 def test_what_the_name_of_a_part_means(name: str, means: str | None) -> None:
-    assert meaning(name) == means
+    assert parse_part(name) == means
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,17 @@ def test_the_test_part_is_never_trained_or_measured_on(tmp_path: Path, format: s
 @pytest.mark.parametrize(("one", "other"), [("test", "val"), ("validation", "test"), ("dev", "Testing")])
 def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format: str, one: str, other: str) -> None:
     parts_in(format, tmp_path, one, other)
-    with pytest.raises(DatasetError, match=r"has the splits test, val.*none is called train"):
+    with pytest.raises(DatasetError, match=r"has the splits test, val.*none is named train"):
         usable_sets(tmp_path)
     report = check_dataset(tmp_path)
     assert not report.usable
-    assert "none is called train" in report.reason
+    assert "none is named train" in report.reason
 
 
 @pytest.mark.parametrize("format", ["coco", "voc folders"])
 def test_parts_of_other_names_are_listed(tmp_path: Path, format: str) -> None:
     parts_in(format, tmp_path, "summer", "winter")
-    with pytest.raises(DatasetError, match=r"has the splits summer, winter.*none is called train"):
+    with pytest.raises(DatasetError, match=r"has the splits summer, winter.*none is named train"):
         usable_sets(tmp_path)
 
 
@@ -130,4 +130,6 @@ def test_a_devkit_of_years_is_one_set(tmp_path: Path, years: list[str], devkit: 
 
 def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:
     yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
-    assert any("3 pictures of" in words and "are trained on, too" in words for words in usable_sets(tmp_path).said)
+    assert any(
+        "3 pictures of" in words and "are also in the training set" in words for words in usable_sets(tmp_path).said
+    )

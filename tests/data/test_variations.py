@@ -13,7 +13,7 @@ import pytest
 from data.sets import TRUTH, coco, coco_content, darknet, found, line, pictures, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.suspicion import WAYS, corners, suspected
+from ssd300.data.suspicion import WAYS, describe_mismatch, to_corners
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 
@@ -35,7 +35,7 @@ def boxes_as(way: str, seed: int, fractions: bool) -> tuple[Any, Any]:
         "xywh": np.concatenate([first, second - first], axis=1),
         "cxcywh": np.concatenate([(first + second) / 2, second - first], axis=1),
     }[way]
-    assert np.allclose(corners(written, way), xyxy, atol=1e-6)
+    assert np.allclose(to_corners(written, way), xyxy, atol=1e-6)
     return written, np.ones_like(sizes) if fractions else sizes
 
 
@@ -44,7 +44,7 @@ def boxes_as(way: str, seed: int, fractions: bool) -> tuple[Any, Any]:
 @pytest.mark.parametrize("written", WAYS)
 def test_a_way_of_writing_boxes_is_suspected_and_the_right_one_never(written: str, read: str, fractions: bool) -> None:
     for seed in range(50):
-        words = suspected(*_as_read(written, seed, fractions, read))
+        words = describe_mismatch(*_as_read(written, seed, fractions, read))
         if written == read:
             assert words is None, seed
         else:
@@ -61,7 +61,7 @@ def _as_read(written: str, seed: int, fractions: bool, read: str) -> tuple[Any, 
 def test_fractions_where_pixels_are_expected(way: str) -> None:
     for seed in range(20):
         boxes, _ = boxes_as(way, seed, fractions=True)
-        words = suspected(boxes, "xywh", np.full((len(boxes), 2), 640.0))
+        words = describe_mismatch(boxes, "xywh", np.full((len(boxes), 2), 640.0))
         number = f"all {len(boxes)} boxes have numbers between 0 and 1"
         assert words == f"{number}: fractions of the picture where pixels are expected"
 
@@ -139,7 +139,7 @@ def test_names_of_categories_of_any_type(tmp_path: Path, name: Any, read: str | 
     if read is not None:
         assert load_dataset(tmp_path).classes.names == (read, "dog")
         return
-    with pytest.raises(DatasetError, match="want an integer `id` and a text `name`"):
+    with pytest.raises(DatasetError, match="expected an integer `id` and a text `name`"):
         load_dataset(tmp_path)
     assert not check_dataset(tmp_path).usable
 

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from ssd300.data.load import load_dataset
-from ssd300.data.view import contact_sheet, draw_sheets, view_of
+from ssd300.data.view import contact_sheet, draw_sheets, make_view
 
 
 def test_no_pictures(coco: Path, tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_captions_tell_flags_and_scores(edit_coco: Any) -> None:
         content["annotations"][1].update(ignore=1, score=0.25)
 
     dataset = load_dataset(edit_coco(flag))
-    assert view_of(dataset, dataset.pictures[0]).captions == ("cat (crowd)", "dog 0.25 (ignore)")
+    assert make_view(dataset, dataset.pictures[0]).captions == ("cat (crowd)", "dog 0.25 (ignore)")
 
 
 def test_each_picture_is_followed_by_its_augmented_self(coco: Path, tmp_path: Path) -> None:

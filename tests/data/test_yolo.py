@@ -35,7 +35,7 @@ def test_outlines_become_their_enclosing_boxes_and_a_sixth_number_is_a_score(yol
 @pytest.mark.parametrize("score", ["nan", "-7", "1.5", "inf"])
 def test_a_score_is_a_share(yolo: Path, score: str) -> None:
     (yolo / "labels/train/a.txt").write_text(f"0 0.5 0.5 0.5 0.5 {score}\n")
-    with pytest.raises(DatasetError, match=r"the score, the last number, is .*; want 0 to 1"):
+    with pytest.raises(DatasetError, match=r"the score, the last number, is .*; expected 0 to 1"):
         load_dataset(yolo)
 
 
@@ -97,7 +97,7 @@ def test_a_missing_folder_lists_every_path_tried(yolo: Path) -> None:
     [
         ("2 0.5 0.5 0.5 0.5", "class index 2 is out of range; `names` has 2 classes"),
         ("0.5 0.5 0.5 0.5 0.5", "class index 0.5 is out of range"),
-        ("0 0.5 0.5 0.5", "4 numbers; want"),
+        ("0 0.5 0.5 0.5", "4 numbers; expected"),
         ("0 0.5 0.5 0.5 x", "not a row of numbers"),
         ("0 32 24 20 10", "far above 1"),
     ],

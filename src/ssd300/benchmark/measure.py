@@ -1,4 +1,4 @@
-"""What every measurement is made of: how long it goes on, the times, and the rows of a report."""
+"""The parts of a measurement: its duration, the times, and the rows of a report."""
 
 import sys
 import time
@@ -13,47 +13,47 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to measure: `repeats` calls, or for `seconds` if that is None. `warmup` calls before do not count."""
+    """How long to measure: `repeats` calls, or `seconds` if that is None, after `warmup` uncounted calls."""
 
     seconds: float
     repeats: int | None = None
     warmup: int = 0
 
-    def counted(self, share: float = 1.0) -> Iterator[int]:
-        """0, 1, 2, ... for as many calls as a share of the budget allows, at least one. The first starts the clock.
+    def iterate(self, share: float = 1.0) -> Iterator[int]:
+        """Yield 0, 1, 2, ... while a share of the budget lasts, at least once. The first call starts the clock.
 
-        >>> list(Budget(seconds=9, repeats=3).counted())
+        >>> list(Budget(seconds=9, repeats=3).iterate())
         [0, 1, 2]
         """
         start, number = time.perf_counter(), 0
-        while number == 0 or self._goes_on(number, time.perf_counter() - start, share):
+        while number == 0 or self._continues(number, time.perf_counter() - start, share):
             yield number
             number += 1
 
-    def _goes_on(self, number: int, elapsed: float, share: float) -> bool:
+    def _continues(self, number: int, elapsed: float, share: float) -> bool:
         return elapsed < self.seconds * share if self.repeats is None else number < ceil(self.repeats * share)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Wall seconds of equal calls, each of which takes `pictures` pictures (0: it has none)."""
+    """Wall seconds of equal calls, each with `pictures` pictures (0: none)."""
 
     seconds: tuple[float, ...]
     pictures: int = 1
 
     @property
     def median_ms(self) -> float | None:
-        """Of a call; None where nothing was measured."""
+        """The median of a call; None if nothing was measured."""
         return self._quantile_ms(0.5)
 
     @property
     def p95_ms(self) -> float | None:
-        """What 95 % of the calls stay below, between two calls by proportion; None where nothing was measured."""
+        """The 95th percentile, interpolated; None if nothing was measured."""
         return self._quantile_ms(0.95)
 
     @property
     def rate(self) -> float | None:
-        """Pictures a second over all calls together, slow ones included; None where there were none."""
+        """Pictures per second over all calls, slow ones included; None without pictures."""
         total = sum(self.seconds)
         return self.pictures * len(self.seconds) / total if self.pictures and total else None
 
@@ -63,10 +63,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a report. What does not apply is None.
+    """One line of a report; fields that do not apply are None.
 
-    `share` is a part of what the report says (1 is all of it), `core_ms` CPU time a call in milliseconds of one core,
-    `peak_mib` the most memory of a process of its own.
+    `share` is relative to what the report names, `core_ms` is CPU time per call in milliseconds of one core,
+    `peak_mib` the peak memory of a separate process.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measured:
-    """The rows of one measurement, what their shares are of, what else was found, and the peak memory of all of it."""
+    """The rows of one measurement, what their shares refer to, other facts, and the overall peak memory."""
 
     rows: tuple[Row, ...]
     share_of: str | None = None
@@ -99,9 +99,9 @@ class Measured:
 
 
 def peak_memory_mib() -> float | None:
-    """The most memory that this process has held at once, in MiB; None where the system does not tell (Windows)."""
+    """The peak memory of this process in MiB; None where the system does not report it (Windows)."""
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would count what held this process before it became Python
+    if status.exists():  # ru_maxrss would include the process image before exec
         return next(int(line.split()[1]) / 2**10 for line in status.read_text().splitlines() if "VmHWM" in line)
     try:
         import resource
@@ -111,5 +111,5 @@ def peak_memory_mib() -> float | None:
 
 
 def maxrss_unit() -> int:
-    """How many of the units of `ru_maxrss` are one MiB: Apple counts bytes, others KiB."""
+    """Units of `ru_maxrss` per MiB: Apple counts bytes, others KiB."""
     return 2**20 if sys.platform == "darwin" else 2**10

@@ -1,4 +1,4 @@
-"""The pictures to measure with: the user's files, or generated ones that are the same everywhere."""
+"""The pictures to measure with: the user's files, or generated ones that are identical everywhere."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 640, 480
 
 
 def write_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
-    """`count` different JPEG files of 640x480 in `folder`: smooth shapes with some texture, as large as photographs."""
+    """Write `count` different JPEGs of 640x480 to `folder`: textured shapes, with file sizes as of photographs."""
     paths = []
     for number in range(count):
         draw = np.random.default_rng([seed, number])
@@ -28,7 +28,7 @@ def write_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
 
 
 def find_pictures(images: Path) -> list[Path]:
-    """The picture files of a directory or glob, sorted, or the one file. Raises ImageError where there is none."""
+    """The picture files of a directory or glob, sorted, or the one file. Raises ImageError if there is none."""
     sources = list(expand(str(images)))
-    read_bytes(sources[0].value, sources[0].name)  # says what is wrong with a path that gave no pictures
+    read_bytes(sources[0].value, sources[0].name)  # raises the error for a path without pictures
     return [Path(source.value) for source in sources]

@@ -1,4 +1,4 @@
-"""`ssd300 batch`: the objects of very many pictures, as Parquet, on this machine or on a Ray cluster."""
+"""`ssd300 batch`: detect in very many pictures and write Parquet, on this machine or on a Ray cluster."""
 
 import sys
 import time
@@ -14,10 +14,10 @@ from ssd300.cli.options import (
     JpegDecode,
     Model,
     Precision,
-    chosen_labels,
     labels_option,
     max_option,
     score_option,
+    split_labels,
 )
 from ssd300.errors import ArgumentError
 from ssd300.terminal import printable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Engine(StrEnum):
-    """What runs the batch."""
+    """Where the batch runs."""
 
     local = "local"
     ray = "ray"
@@ -45,33 +45,33 @@ def batch(
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the Parquet files; may be in an object store.")],
     engine: Annotated[Engine, typer.Option(help="local: this machine. ray: a Ray cluster.")] = Engine.local,
     address: Annotated[
-        str | None, typer.Option(help="ray: of the cluster; auto for the one of this machine.  [default: start one]")
+        str | None, typer.Option(help="ray: address of the cluster; auto finds this machine's.  [default: start one]")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: processes on the cluster.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that --out holds.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Folders with their sub-folders.")] = False,
-    column: Annotated[str | None, typer.Option(help="Of .parquet sources: the column of paths or pictures.")] = None,
-    part_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Pictures a file.")] = 1000,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Include sub-folders.")] = False,
+    column: Annotated[str | None, typer.Option(help="Column of paths or pictures in .parquet sources.")] = None,
+    part_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Pictures per file.")] = 1000,
     model: Model = "default",
     precision: Precision = "auto",
     score_threshold: Annotated[float, score_option("Write objects above this score.")] = 0.4,
     iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Objects a picture at most.")] = 200,
-    labels: Annotated[list[str] | None, labels_option("Write these classes only, by name or id: person,dog")] = None,
+    max_detections: Annotated[int, max_option("Most objects per picture.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Write only these classes, by name or id: person,dog")] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads, with ray of each worker.  [default: all; ray: at most 4]")
+        int | None, typer.Option(min=1, help="CPU threads; ray: per worker.  [default: all; ray: at most 4]")
     ] = None,
     decode: JpegDecode = Decode.exact,
 ) -> None:
-    """Find the objects in very many pictures and write them as Parquet, one row a picture.
+    """Find the objects in very many pictures and write them as Parquet, one row per picture.
 
-    A picture that cannot be read is a row with its error. A run that was stopped goes on with --resume.
+    A picture that cannot be read is a row with its error. --resume continues a run that was stopped.
 
     Exit code: 0 all done, 1 some pictures failed (their rows have an error), 2 nothing could be done, 130 interrupted.
     """
     if engine is Engine.local and (workers or address):
         raise ArgumentError(f"--{'workers' if workers else 'address'} is for --engine ray: add it or leave this out")
-    import ssd300.batch  # noqa: F401, says what is not installed before anything is loaded
+    import ssd300.batch  # noqa: F401, reports missing packages before anything is loaded
     from ssd300.batch.local import run_local
     from ssd300.batch.start import load_detector, open_run
     from ssd300.options import DetectOptions
@@ -81,7 +81,7 @@ def batch(
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
-        "labels": chosen_labels(labels, detector.classes.names),
+        "labels": split_labels(labels, detector.classes.names),
         "decode": decode.value,
     }
     DetectOptions(**options).rows(detector.classes)  # an unknown label is an error now
@@ -98,7 +98,7 @@ def batch(
         options=options,
     )
     if engine is Engine.local:
-        code = _watched(run, lambda tally, progress: run_local(run, detector, tally, progress))
+        code = _run_with_progress(run, lambda tally, progress: run_local(run, detector, tally, progress))
     else:
         code = _on_ray(run, model, address, workers, threads)
     typer.echo(out)
@@ -113,14 +113,14 @@ def _on_ray(run: "Run", model: str, address: str | None, workers: int | None, th
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         pool = plan_pool(nodes, workers, threads)
         print(f"Ray: {pool.workers} workers with {pool.threads} CPUs each on {len(nodes)} machines.", file=sys.stderr)
-        return _watched(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
+        return _run_with_progress(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
     finally:
         if ours:
             ray.shutdown()
 
 
-def _watched(run: "Run", work: Callable[["Tally", Callable[[int], None]], Any]) -> int:
-    """Do the work with a progress line, report what became of it, and return the exit code."""
+def _run_with_progress(run: "Run", work: Callable[["Tally", Callable[[int], None]], Any]) -> int:
+    """Run the work with a progress line, print a summary, and return the exit code."""
     from ssd300.batch.local import Tally
     from ssd300.cli.progress import ProgressLine
 
@@ -152,7 +152,7 @@ def _report(tally: "Tally", total: int, left: int, seconds: float, *, interrupte
     words = [f"{done} pictures, {tally.objects} objects in {seconds:.1f} s ({rate:.1f} pictures/s{after})."]
     if interrupted or left:
         reason = "Interrupted" if interrupted else "Their workers died"
-        words.append(f"{reason}: {left} of {total} pictures are not written yet; go on with --resume.")
+        words.append(f"{reason}: {left} of {total} pictures are not written yet; continue with --resume.")
     if tally.failures:
         words.append(f"Failed: {tally.failures} of them; their rows have an `error`:")
         words += [f"  {printable(message)}" for message in tally.messages]

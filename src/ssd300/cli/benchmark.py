@@ -1,4 +1,4 @@
-"""`ssd300 benchmark`: how fast it is on this machine."""
+"""`ssd300 benchmark`: measure speed on this machine."""
 
 import sys
 from collections.abc import Iterator
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.options import Json, Model, Runtime, Threads, score_option
-from ssd300.errors import ArgumentError, unknown_name
+from ssd300.errors import unknown_name
 
 if TYPE_CHECKING:
     from ssd300.detector import Detector
 
 _WARMUP = {"latency": 5, "throughput": 8, "stages": 5}
-_SCRIPTS = {"cold-start": "cold_start.py", "train-step": "train_step.py", "loader": "train_step.py"}
 
 
 def benchmark(
@@ -29,25 +28,22 @@ def benchmark(
         Path | None,
         typer.Option(metavar="PATH", help="Pictures: directory, glob or file.  [default: generated pictures]"),
     ] = None,
-    score_threshold: Annotated[float, score_option("Least score of a detection.")] = 0.4,
+    score_threshold: Annotated[float, score_option("Lowest score of a detection.")] = 0.4,
     seconds: Annotated[float, typer.Option(min=0.1, help="Approximate duration of the measurement.")] = 10.0,
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Number of calls to measure instead of a duration.")
     ] = None,
     warmup: Annotated[
-        int | None, typer.Option(min=0, help="Calls before that do not count.  [default: 5 to 8]", show_default=False)
+        int | None, typer.Option(min=0, help="Uncounted calls at the beginning.  [default: 5 to 8]", show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure how fast pictures are detected on this machine.
+    """Measure the speed of detection on this machine.
 
-    Median, 95th percentile, pictures a second and memory.
-
-    latency: a file to its detections, one at a time. throughput: many files, overlapped, and what share of the
-    network's own rate that is. stages: where the time of a picture goes.
+    Median, 95th percentile, pictures per second and memory.
+    latency: from a file to its detections, one at a time. throughput: many files in parallel, and the ratio to the
+    rate of the network alone. stages: the time of each stage of a picture.
     """
-    if what in _SCRIPTS:
-        raise ArgumentError(f"--what {what} is a script now: python benchmarks/{_SCRIPTS[what]}, in a clone of ssd300")
     if what not in _WARMUP:
         raise unknown_name("--what", what, _WARMUP)
     from ssd300.benchmark import detecting
@@ -62,14 +58,14 @@ def benchmark(
     }[what]
     budget = Budget(seconds, repeats, _WARMUP[what] if warmup is None else warmup)
     amount = f"{repeats} calls" if repeats else f"{seconds:g} s"
-    print(f"Measuring {what} for {amount}; let the machine do nothing else meanwhile.", file=sys.stderr)
+    print(f"Measuring {what} for {amount}; keep the machine idle meanwhile.", file=sys.stderr)
     try:
         detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
         with _pictures(images) as (paths, words):
             settings = _settings(detector, model) | {"score threshold": score_threshold, "pictures": words}
             measured = measure(detector, paths, budget, score_threshold)
     except KeyboardInterrupt:
-        print("Interrupted: the measurement is not complete, so nothing is shown.", file=sys.stderr)
+        print("Interrupted: the measurement is incomplete, so no result is printed.", file=sys.stderr)
         raise typer.Exit(130) from None
     numbers = report(what, settings | {"warm-up calls": budget.warmup}, measured)
     print(format_json(numbers)) if as_json else print_table(numbers)
@@ -88,7 +84,7 @@ def _settings(detector: "Detector", model: str) -> dict[str, Any]:
 
 @contextmanager
 def _pictures(images: Path | None) -> Iterator[tuple[list[Path], str]]:
-    """The picture files, and what they are in words; generated ones last as long as the context."""
+    """The picture files, and a description of them; generated ones exist as long as the context."""
     from tempfile import TemporaryDirectory
 
     from ssd300.benchmark.pictures import SYNTHETIC, find_pictures, write_jpegs

@@ -1,4 +1,4 @@
-"""What `ssd300 benchmark` shows: one dict, as JSON or as a table with the facts below it."""
+"""The report of `ssd300 benchmark`: one dict, as JSON or as a table followed by the settings."""
 
 import json
 import sys
@@ -24,9 +24,9 @@ _COLUMNS = {  # key of a row -> heading, format
 
 
 def report(what: str, settings: dict[str, Any], measured: Measured) -> dict[str, Any]:
-    """All of it: what was measured, how, the rows, and the machine as `ssd300 doctor` sees it.
+    """What was measured, the settings, the rows, and the machine as reported by `ssd300 doctor`.
 
-    Call it after measuring: it imports OpenVINO. torch and onnxruntime are named where they took part.
+    Call it after measuring: it imports OpenVINO. The versions of torch and onnxruntime appear if they were used.
     """
     machine = examine_machine()
     used = {
@@ -51,7 +51,7 @@ def format_json(numbers: dict[str, Any]) -> str:
 
 
 def print_table(numbers: dict[str, Any]) -> None:
-    """The rows as a table, without columns in which nothing stands, then everything else line by line."""
+    """Print the rows as a table, without empty columns, then everything else line by line."""
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
     rows = numbers["rows"]
     shown = [key for key in _COLUMNS if any(row[key] is not None for row in rows)]

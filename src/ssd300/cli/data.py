@@ -21,11 +21,11 @@ data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, con
 data.command()(autolabel)
 data.command()(rank)
 
-_SHOWN = 10  # lines of a kind
+_SHOWN = 10  # lines per kind
 PATH_HELP = "A file or folder of any layout of docs/data.md (COCO, YOLO, VOC, CVAT, ...)."
 DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
 InputFormat = Annotated[
-    str | None, typer.Option("--input-format", help="coco, yolo, voc, cvat, labelme, ...  [default: found by looking]")
+    str | None, typer.Option("--input-format", help="coco, yolo, voc, cvat, labelme, ...  [default: detected]")
 ]
 Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (train, val, ...), or all.")]
 
@@ -33,15 +33,15 @@ Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (trai
 @data.command()
 def check(
     path: DataPath,
-    val: Annotated[Path | None, typer.Option(help="A validation set that lies elsewhere.")] = None,
+    val: Annotated[Path | None, typer.Option(help="A validation set in another place.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write the whole report to stdout as JSON.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings, too, make the exit code 1.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
     cases: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every case to this CSV file.")] = None,
     input_format: InputFormat = None,
 ) -> None:
-    """Find what is wrong or doubtful in a data set.
+    """Find errors and suspicious cases in a data set.
 
-    In its files, pictures, boxes and classes.
+    Files, pictures, boxes and classes are checked.
 
     Exit code: 0 no errors, 1 errors found (with --strict: or warnings), 2 no data set could be found.
     """
@@ -69,7 +69,7 @@ def convert(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The new folder.")],
     to: Annotated[str, typer.Option("--format", "--to", help="coco, yolo or voc.")],
     split: Split = None,
-    link: Annotated[bool, typer.Option("--link", help="Hard links of the pictures instead of copies.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="Hard-link pictures instead of copying.")] = False,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Also copy pictures that lie outside the data folder.")
     ] = False,
@@ -77,7 +77,7 @@ def convert(
 ) -> None:
     """Write a data set in another format, pictures included.
 
-    What was written is read back and compared. All parts are converted, or the one that --split names.
+    The output is read back and compared. All parts are converted, or the one that --split names.
     """
     from ssd300.data.convert import convert_dataset
 
@@ -90,8 +90,8 @@ def convert(
     progress.end()
     for dataset in splits.values():
         typer.echo(printable(dataset.summary()), err=True)
-    _list("not taken along", done.lost)
-    _list("renamed", [f"{old} -> {new}" for old, new in done.renamed])
+    _print_lines("not converted", done.lost)
+    _print_lines("renamed", [f"{old} -> {new}" for old, new in done.renamed])
     typer.echo(f"{done.pictures} pictures and {done.boxes} boxes written", err=True)
     typer.echo(out)
 
@@ -106,7 +106,7 @@ def split(
 ) -> None:
     """Draw a validation set and write the two lists.
 
-    It is stratified by class; no picture is copied, and equal files stay together.
+    The split is stratified by class; pictures are not copied, and identical files stay together.
 
     YOLO: data.yaml, train.txt and val.txt; VOC with its own folder as --out: ImageSets/Main; else COCO: train.json and
     val.json.
@@ -130,18 +130,18 @@ def view(
     path: DataPath,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the sheets.")] = Path("data-view"),
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Pictures to draw, chosen with the seed.")] = 24,
-    augment: Annotated[str, typer.Option(help="Show each picture augmented, too: none, published or modern.")] = "none",
+    augment: Annotated[str, typer.Option(help="Also show each picture augmented: none, published or modern.")] = "none",
     labels: Annotated[
         list[str] | None, typer.Option(metavar="NAME,...", help="Only pictures with one of these classes.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    tile: Annotated[int, typer.Option(min=32, max=2000, help="Pixels of a picture's side on the sheet.")] = 300,
+    tile: Annotated[int, typer.Option(min=32, max=2000, help="Side of a picture on the sheet, in pixels.")] = 300,
     split: Split = None,
     input_format: InputFormat = None,
 ) -> None:
     """Draw contact sheets of pictures with their boxes.
 
-    PNG files; with --augment before and after augmentation.
+    PNG files; with --augment, each picture before and after augmentation.
     """
     import numpy as np
 
@@ -149,9 +149,9 @@ def view(
     from ssd300.data.view import draw_sheets
 
     dataset = load_dataset(path, format=input_format, split=split)
-    chosen = _with_classes(dataset, labels)
+    chosen = _find_with_classes(dataset, labels)
     positions = np.random.default_rng(seed).permutation(chosen)[:number].tolist()
-    augmenting = _augmenting(augment) if augment != "none" else None
+    augmenting = _make_augment(augment) if augment != "none" else None
     for sheet in draw_sheets(dataset, out, sorted(positions), augment=augmenting, tile=tile, seed=seed):
         typer.echo(sheet)
 
@@ -159,20 +159,20 @@ def view(
 @data.command()
 def pack(
     path: DataPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, by custom NAME.pack.")],
-    max_side: Annotated[int, typer.Option(min=1, help="Larger pictures are shrunk to this many pixels.")] = 368,
-    jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG pictures inside.")] = 92,
-    raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, nothing to decode.")] = False,
-    original: Annotated[bool, typer.Option("--original", help="The picture files as they are, in full size.")] = False,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, usually NAME.pack.")],
+    max_side: Annotated[int, typer.Option(min=1, help="Shrink larger pictures to this many pixels.")] = 368,
+    jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of the JPEG pictures inside.")] = 92,
+    raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, but no decoding.")] = False,
+    original: Annotated[bool, typer.Option("--original", help="Keep the picture files unchanged.")] = False,
     piece_mb: Annotated[
-        float | None, typer.Option("--piece-mb", min=0.1, help="Largest size of a piece in megabytes.")
+        float | None, typer.Option("--piece-mb", min=0.1, help="Split into pieces of this many megabytes.")
     ] = None,
     split: Split = None,
     input_format: InputFormat = None,
 ) -> None:
     """Pack pictures and boxes into one file.
 
-    In pieces it travels to another machine.
+    Pieces are easier to copy to another machine.
     """
     from ssd300.data.load import load_dataset
     from ssd300.data.pack import pack_dataset
@@ -197,8 +197,8 @@ def pack(
         typer.echo(written)
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
-    """The first few lines on stderr, and how many more there are."""
+def _print_lines(what: str, lines: Sequence[str]) -> None:
+    """Print the first few lines to stderr, and the number of further ones."""
     for line in lines[:_SHOWN]:
         typer.echo(f"{what}: {printable(line)}", err=True)
     if len(lines) > _SHOWN:
@@ -206,7 +206,7 @@ def _list(what: str, lines: Sequence[str]) -> None:
 
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
-    """Every split of a data set by name, or the one that is asked for."""
+    """Every split of a data set by name, or only the requested one."""
     from ssd300.data.load import load_parts
     from ssd300.data.look import find_parts
     from ssd300.data.parts import choose_parts, splits_of
@@ -215,8 +215,8 @@ def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str
     return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
 
 
-def _with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:
-    """Positions of the pictures that hold one of the named classes; all without names."""
+def _find_with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:
+    """Positions of the pictures with at least one of the named classes; all without names."""
     if not labels:
         return list(range(len(dataset)))
     names = [name.strip() for text in labels for name in text.split(",") if name.strip()]
@@ -224,8 +224,8 @@ def _with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:
     return [i for i, p in enumerate(dataset.pictures) if ids & set(p.annotations.class_ids.tolist())]
 
 
-def _augmenting(name: str) -> "Augment":
-    """The augmentation of training as `draw_sheets` calls it: boxes carry their positions through as labels."""
+def _make_augment(name: str) -> "Augment":
+    """The augmentation of training, for `draw_sheets`: the labels are positions, to identify the boxes afterwards."""
     import numpy as np
 
     from ssd300.errors import unknown_name
@@ -243,7 +243,7 @@ def _augmenting(name: str) -> "Augment":
 
 
 class _Progress:
-    """The progress line of one or several runs over pictures, one after the other."""
+    """The progress line of one or several passes over pictures."""
 
     def __init__(self) -> None:
         self._name: str | None = None

@@ -1,4 +1,4 @@
-"""`ssd300 data autolabel` and `ssd300 data rank`: what a model can do for those who label pictures."""
+"""`ssd300 data autolabel` and `ssd300 data rank`: help with labeling from a model."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssd300.cli.options import Model, chosen_labels, labels_option, score_option
+from ssd300.cli.options import Model, labels_option, score_option, split_labels
 
 if TYPE_CHECKING:
     from ssd300.detector import Failure
@@ -31,7 +31,7 @@ def autolabel(
 ) -> None:
     """Write a model's detections as a data set to correct, or beside your own boxes.
 
-    The file is COCO JSON with the score of each box; pictures stay where they are.
+    The file is COCO JSON with the score of each box; pictures are not copied.
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """
@@ -49,7 +49,7 @@ def autolabel(
     new_files([out])
     labeled = None if add_to is None else load_training(add_to)
     detector = Detector(model)
-    options = DetectOptions(score_threshold=score_threshold, labels=chosen_labels(labels, detector.classes.names))
+    options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
     options.rows(detector.classes)
     if labeled is None:
         dataset, failures = label(detector, sources or [], options)
@@ -62,7 +62,7 @@ def autolabel(
     added = "" if labeled is None else f", {dataset.num_boxes - labeled.num_boxes} of them by the model"
     typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes{added}", err=True)
     typer.echo(out)
-    _end(failures)
+    _finish(failures)
 
 
 def rank(
@@ -70,7 +70,7 @@ def rank(
     model: Model = "default",
     count: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.  [default: all]")] = None,
 ) -> None:
-    """List pictures by how much labeling them would teach.
+    """Rank pictures by how useful labeling them would be.
 
     CSV on stdout, the most uncertain picture first: source, uncertainty, detections.
 
@@ -94,10 +94,10 @@ def rank(
     for one in ranked[:count]:
         writer.writerow([one.source, f"{one.uncertainty:.4f}", one.detections])
     sys.stdout.write(as_shown(text.getvalue(), sys.stdout))
-    _end(failures)
+    _finish(failures)
 
 
-def _end(failures: "list[Failure]") -> None:
+def _finish(failures: "list[Failure]") -> None:
     from ssd300.terminal import printable
 
     for failure in failures:

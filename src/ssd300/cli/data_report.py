@@ -16,40 +16,40 @@ SHOWN_CLASSES = 12
 
 
 def print_report(report: Report) -> None:
-    """Totals per split, classes, then one line for each kind of case with its number, an example and the remedy."""
+    """Print totals per split, classes, and one line per kind of case: count, an example and the fix."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     console.print(_totals(report))
     for split, totals in report.totals.items():
-        console.print(f"{_safe(split)}: {_safe(totals.shapes.sentence())}", soft_wrap=True)
-        console.print(f"{_safe(split)}: {_safe(_classes(totals.boxes_per_class))}", soft_wrap=True)
+        console.print(f"{_escape(split)}: {_escape(totals.shapes.sentence())}", soft_wrap=True)
+        console.print(f"{_escape(split)}: {_escape(_classes(totals.boxes_per_class))}", soft_wrap=True)
     if report.cases:
         console.print(_cases(report))
     counts = [(level, report.number(level)) for level in FAULT_LEVELS]
     words = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts)
-    console.print(words if report.cases else "Nothing found: the data set is sound.")
+    console.print(words if report.cases else "No problems found.")
     for sentence in report.said:
-        console.print(_safe(sentence), soft_wrap=True)
+        console.print(_escape(sentence), soft_wrap=True)
     verdict = "would take it" if report.usable else f"would stop: {report.reason}"
-    console.print(f"`ssd300 train` {_safe(verdict)}", soft_wrap=True)
+    console.print(f"`ssd300 train` {_escape(verdict)}", soft_wrap=True)
 
 
-def _safe(text: str) -> str:
-    """Text from a data set as it may stand in a table: no markup, no escape sequences."""
+def _escape(text: str) -> str:
+    """Escape text from a data set for a table: no markup, no escape sequences."""
     return escape("\n".join(printable(line) for line in text.split("\n")))
 
 
 def _totals(report: Report) -> Table:
-    table = Table("split", "format", title=_safe(report.path), title_justify="left")
+    table = Table("split", "format", title=_escape(report.path), title_justify="left")
     for column in ("pictures", "without boxes", "classes", "boxes kept", "clipped", "refused"):
         table.add_column(column, justify="right")
     for split, t in report.totals.items():
         numbers = (t.pictures, t.without_boxes, len(t.boxes_per_class), t.kept, t.clipped, t.refused)
-        table.add_row(_safe(split), t.format, *map(str, numbers))
+        table.add_row(_escape(split), t.format, *map(str, numbers))
     return table
 
 
 def _classes(counts: dict[str, int]) -> str:
-    """The classes with most boxes, and how many more there are."""
+    """The classes with most boxes, and the number of further ones."""
     ordered = sorted(counts.items(), key=lambda pair: -pair[1])
     words = ", ".join(f"{name} {count}" for name, count in ordered[:SHOWN_CLASSES])
     more = len(ordered) - SHOWN_CLASSES
@@ -57,10 +57,12 @@ def _classes(counts: dict[str, int]) -> str:
 
 
 def _cases(report: Report) -> Table:
-    table = Table("level", "kind", "cases", "for example", "what to do", show_lines=True)
+    table = Table("level", "kind", "cases", "example", "fix", show_lines=True)
     table.columns[2].justify = "right"
     for kind, count in report.counts().items():
         level = KINDS[kind].level
         example = next(case for case in report.cases if case.kind == kind)
-        table.add_row(f"[{COLORS[level]}]{level}[/]", kind, str(count), _safe(str(example)), _safe(KINDS[kind].remedy))
+        table.add_row(
+            f"[{COLORS[level]}]{level}[/]", kind, str(count), _escape(str(example)), _escape(KINDS[kind].remedy)
+        )
     return table

@@ -1,4 +1,4 @@
-"""`ssd300 detect`: find the objects in pictures, write what was found, and draw it."""
+"""`ssd300 detect`: find the objects in pictures, print them, and draw them."""
 
 import os
 from dataclasses import replace
@@ -17,17 +17,17 @@ from ssd300.cli.options import (
     Precision,
     Threads,
     TileGrid,
-    chosen_labels,
     labels_option,
     max_option,
     save_dir_option,
     score_option,
+    split_labels,
 )
 from ssd300.errors import ArgumentError
 
 
 class Format(StrEnum):
-    """What stdout gets."""
+    """The output on stdout."""
 
     table = "table"
     json = "json"
@@ -53,39 +53,37 @@ def detect(
     precision: Precision = "auto",
     score_threshold: Annotated[float, score_option("Show objects above this score.")] = 0.4,
     iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Objects a picture at most.")] = 200,
-    labels: Annotated[list[str] | None, labels_option("Show these classes only, by name or id: person,dog")] = None,
-    agnostic_nms: Annotated[
-        bool, typer.Option("--agnostic-nms", help="Keep one box where boxes of several classes overlap.")
-    ] = False,
-    clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Cut boxes to the picture.")] = True,
-    format: Annotated[Format, typer.Option("--format", help="What stdout gets.")] = Format.table,
+    max_detections: Annotated[int, max_option("Most objects per picture.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Show only these classes, by name or id: person,dog")] = None,
+    agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
+    clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Clip boxes to the picture.")] = True,
+    format: Annotated[Format, typer.Option("--format", help="Output on stdout.")] = Format.table,
     save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
-    save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no file at all.")] = True,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no files.")] = True,
     project: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --name: drawn pictures go to DIR/NAME.")
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="With --project; NAME-2 if it is used.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="With --project; NAME-2 if it exists.")] = None,
     crops: Annotated[
-        bool, typer.Option("--crops", "--save-crop", help="Write every object as a picture of its own, too.")
+        bool, typer.Option("--crops", "--save-crop", help="Also write every object as a picture.")
     ] = False,
-    save_txt: Annotated[bool, typer.Option("--save-txt", help="Write YOLO labels beside the pictures, too.")] = False,
+    save_txt: Annotated[bool, typer.Option("--save-txt", help="Also write YOLO labels.")] = False,
     font: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Font for the names.  [default: one that has their letters]")
+        Path | None, typer.Option(metavar="FILE", help="Font of the names.  [default: one with their characters]")
     ] = None,
-    line_width: Annotated[int | None, typer.Option(min=1, help="Pixels of a line.  [default: by the picture]")] = None,
+    line_width: Annotated[
+        int | None, typer.Option(min=1, help="Line width in pixels.  [default: by picture size]")
+    ] = None,
     hide_labels: Annotated[bool, typer.Option("--hide-labels", help="Draw boxes without names.")] = False,
     hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw names without scores.")] = False,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Also the pictures in the folders of a directory.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No table, and no words but failures.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Include sub-folders of a directory.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no table, and no messages but failures.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
     overlap: Overlap = 0.2,
-    every: Annotated[int, typer.Option(min=1, help="Videos: look at every N-th frame.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:
@@ -95,7 +93,7 @@ def detect(
 
     Exit code: 0 all done, 1 some pictures failed (listed at the end), 2 nothing could be done, 130 interrupted.
     """
-    save_dir = named_folder(save_dir, project, name)
+    save_dir = choose_folder(save_dir, project, name)
     wanted = {"--crops": crops, "--save-txt": save_txt, "--save-dir": save_dir is not None}
     if not save and (asked := [option for option, on in wanted.items() if on]):
         raise ArgumentError(f"{asked[0]} writes files and --no-save forbids it: drop one")
@@ -114,7 +112,7 @@ def detect(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=chosen_labels(labels, detector.classes.names),
+        labels=split_labels(labels, detector.classes.names),
         decode=decode.value,
         agnostic_nms=agnostic_nms,
         clip=clip,
@@ -122,11 +120,11 @@ def detect(
         tiles=None if tiles is None else parse_tiles(tiles),
         overlap=overlap,
     )
-    options.rows(detector.classes)  # an unknown label is an error now, not after the first picture
+    options.rows(detector.classes)  # report an unknown label before the first picture
     if any(may_be_video(source) for source in sources):
-        from ssd300.cli.video import VideoTask, run_video, videos_among
+        from ssd300.cli.video import VideoTask, run_video, select_videos
 
-        if videos := videos_among(sources):
+        if videos := select_videos(sources):
             for_pictures = {
                 "--crops": crops,
                 "--save-txt": save_txt,
@@ -151,12 +149,12 @@ def detect(
     raise typer.Exit(run_pictures(detector, sources, options, output))
 
 
-def named_folder(save_dir: Path | None, project: Path | None, name: str | None) -> Path | None:
-    """--save-dir, or what --project and --name say in its place: the first of NAME, NAME-2, ... that is not used."""
+def choose_folder(save_dir: Path | None, project: Path | None, name: str | None) -> Path | None:
+    """--save-dir, or the folder of --project and --name: the first of NAME, NAME-2, ... that does not exist."""
     if project is None and name is None:
         return save_dir
     if save_dir is not None:
-        raise ArgumentError("--save-dir names the whole folder, as --project and --name do: give one of both")
+        raise ArgumentError("--save-dir names the folder, and so do --project and --name: give one or the other")
     folder = (project or Path("runs/detect")) / (name or "detect")
     wanted, number = folder, 1
     while folder.is_dir() and any(folder.iterdir()):
@@ -166,20 +164,20 @@ def named_folder(save_dir: Path | None, project: Path | None, name: str | None) 
 
 
 def may_be_video(source: str) -> bool:
-    """Whether a source is a video, or a list that may name some."""
+    """Whether a source is a video, or a list that may contain videos."""
     from ssd300.images.video_open import is_video
 
     return is_video(source) or source.lower().endswith(".txt")
 
 
 def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
-    """Say once which letters of the names cannot be drawn; a --font that is none is an error now."""
+    """Report which characters of the names cannot be drawn. Raises ArgumentError if --font is not a font."""
     import warnings
 
-    from ssd300.cli.detect_pictures import say
+    from ssd300.cli.detect_pictures import print_message
     from ssd300.lettering import MissingLetters, font_for, missing_letters
 
     font_for("", 16, font)
     if missing := missing_letters(names, font):
-        say(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
+        print_message(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
         warnings.simplefilter("ignore", MissingLetters)

@@ -1,4 +1,4 @@
-"""How `ssd300 detect` goes through pictures: results to stdout, files to a folder, a tally at the end."""
+"""`ssd300 detect` for pictures: results to stdout, files to a folder, a summary at the end."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the results of pictures go: a --format to stdout; with `save` drawn pictures, crops and labels to files."""
+    """The outputs of a run: a --format on stdout; with `save` also files: drawn pictures, crops and labels."""
 
     format: str
     save: bool
@@ -40,7 +40,7 @@ class Output:
 
 @dataclass
 class Tally:
-    """What became of the pictures so far."""
+    """The counts so far."""
 
     total: int
     pictures: int = 0
@@ -57,14 +57,14 @@ class Tally:
 
 
 def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptions", output: Output) -> int:
-    """Detect, write and save picture by picture, and give the exit code.
+    """Detect, write and save picture by picture; return the exit code.
 
-    Ctrl-C ends it early, with valid output of what was done.
+    After Ctrl-C the output so far is valid.
     """
-    inputs = list(expand(sources, tell=(lambda text: None) if output.quiet else say))
+    inputs = list(expand(sources, tell=(lambda text: None) if output.quiet else print_message))
     folder = OutputFolder(output.save_dir) if output.save else None
 
-    def drawn(found: "Detections") -> Rendered:
+    def render_result(found: "Detections") -> Rendered:
         return render(found, crops=output.crops, style=output.style) if folder else Rendered(found)
 
     stream = _stream(output, len(inputs))
@@ -72,15 +72,15 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
     labels = {"yolo"} if output.save_txt else set()
     started = time.perf_counter()
     try:
-        with closing(_results(detector, inputs, options, drawn)) as results:
+        with closing(_detect_all(detector, inputs, options, render_result)) as results:
             line.show(0)
             for result in results:
                 line.clear()
-                _take(result, tally, stream, folder, labels | {output.format})
+                _write_result(result, tally, stream, folder, labels | {output.format})
                 line.show(tally.pictures + len(tally.failures))
     except KeyboardInterrupt:
         tally.interrupted = True
-    except SSD300Error:  # not of one picture: of the model
+    except SSD300Error:  # an error of the model, not of one picture
         stream.end()
         raise
     finally:
@@ -99,14 +99,14 @@ def _stream(output: Output, count: int) -> ResultStream:
     return ResultStream(result_layout(output.format, many=count > 1, bold=bold), sys.stdout)
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     print(f"ssd300: {printable(text)}", file=sys.stderr)
 
 
-def _results(
+def _detect_all(
     detector: "Detector", inputs: list["Source"], options: "DetectOptions", call: Callable[["Detections"], "Rendered"]
 ) -> Generator["Rendered | Failure", None, None]:
-    """One result per input, in order. A single picture takes the direct path, which starts no threads."""
+    """One result per input, in order. A single picture is detected directly, without threads."""
     if len(inputs) > 1:
         yield from detector.map(call, inputs, options, on_error="yield")
         return
@@ -118,10 +118,10 @@ def _results(
         yield call(found)
 
 
-def _take(
+def _write_result(
     result: Rendered | Failure, tally: Tally, stream: ResultStream, folder: OutputFolder | None, labels: set[str]
 ) -> None:
-    """Write one result to stdout and its files to the folder; count it."""
+    """Write one result to stdout and its files to the folder; update the counts."""
     if isinstance(result, Failure):
         tally.failures.append(str(result.error))
         return
@@ -136,7 +136,7 @@ def _take(
 
 
 def _report(tally: Tally, folder: OutputFolder | None, seconds: float, *, quiet: bool) -> None:
-    """Words at the end, on stderr: what was done, where the files are, what failed."""
+    """Print the summary to stderr: counts, the folder of the files, failures."""
     words: list[str] = []
     if tally.interrupted:
         words.append(f"Interrupted: {tally.pictures} of {tally.total} pictures done.")

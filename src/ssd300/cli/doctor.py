@@ -1,4 +1,4 @@
-"""`ssd300 doctor`: what this machine and this installation can do, in words or JSON."""
+"""`ssd300 doctor`: describe this machine and this installation, as text or JSON."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SETTINGS = (
     "OMP_NUM_THREADS",
     "NO_COLOR",
 )
-_FLAGS = {  # what we call it -> the flags of /proc/cpuinfo, any of which means it
+_FLAGS = {  # feature -> flags of /proc/cpuinfo, any of which implies it
     "AVX2": ("avx2",),
     "AVX-512": ("avx512f",),
     "VNNI": ("avx512_vnni", "avx_vnni"),
@@ -33,9 +33,9 @@ _FLAGS = {  # what we call it -> the flags of /proc/cpuinfo, any of which means 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs and bug reports.")] = False,
 ) -> None:
-    """Show what this machine and installation can do.
+    """Show what this machine and installation support.
 
-    Versions, CPU features, threads, runtimes, extras and cache folders: paste it into a bug report.
+    Versions, CPU features, threads, runtimes, extras and cache folders: include it in a bug report.
     """
     report = examine_machine()
     if as_json:
@@ -51,7 +51,7 @@ def doctor(
 
 
 def examine_machine() -> dict[str, dict[str, Any]]:
-    """Everything that the doctor knows: title -> name -> value."""
+    """The whole report: title -> name -> value."""
     openvino = _openvino()
     report = {
         "versions": _versions(),
@@ -66,12 +66,12 @@ def examine_machine() -> dict[str, dict[str, Any]]:
 
 
 def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """What would make this machine detect, or detect faster; empty where all is well."""
+    """Advice on making detection work, or faster; empty if there is none."""
     cpu, threads, advice = report["cpu"], report["threads"], {}
     if report["runtimes"]["openvino"].startswith("broken"):
-        advice["openvino"] = "nothing is detected without it: pip install --force-reinstall openvino"
+        advice["openvino"] = "detection needs it: pip install --force-reinstall openvino"
     if "capped to" in cpu:
-        advice["ONEDNN_MAX_CPU_ISA"] = "unset it, unless you mean to measure a weaker CPU: it slows the network down"
+        advice["ONEDNN_MAX_CPU_ISA"] = "unset it, unless you want to simulate a weaker CPU: it slows down the network"
     if cpu.get("VNNI") == "no":
         advice["precision"] = "this CPU has no VNNI: INT8 is faster than float32 here, but by less than on newer CPUs"
     if threads["CPUs this process may use"] < threads["CPUs of the machine"]:
@@ -93,7 +93,7 @@ def _versions() -> dict[str, str]:
 
 
 def _installed(package: str) -> str:
-    """Its version, without importing it."""
+    """The version of a package, without importing it."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -101,7 +101,7 @@ def _installed(package: str) -> str:
 
 
 def _requirements() -> Iterator[tuple[str, str | None]]:
-    """(package, extra or None) of all that ssd300's own metadata asks for; an extra inside an extra is ssd300[x]."""
+    """(package, extra or None) of all requirements in ssd300's metadata; an extra inside an extra is ssd300[x]."""
     try:
         lines = metadata.requires("ssd300") or []
     except metadata.PackageNotFoundError:  # run from a clone that was never installed
@@ -137,7 +137,7 @@ def _leaves(extra: str, packages: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _openvino() -> dict[str, Any]:
-    """Whether OpenVINO loads, and what it says of the CPU."""
+    """Whether OpenVINO loads, and its name and capabilities of the CPU."""
     import ssd300.runtime  # noqa: F401  # keeps OpenVINO's telemetry from loading
 
     try:
@@ -152,7 +152,7 @@ def _openvino() -> dict[str, Any]:
 
 
 def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
-    """Name and features: by /proc/cpuinfo on Linux, elsewhere what OpenVINO tells."""
+    """Name and features: from /proc/cpuinfo on Linux, elsewhere from OpenVINO."""
     from ssd300.runtime.cpu import cpu_flags, isa_cap
 
     facts = {"name": openvino["name"], "machine": platform.machine()}
@@ -166,7 +166,7 @@ def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
 
 
 def _threads() -> dict[str, Any]:
-    """The threads that detection takes by default, and what limits them."""
+    """The number of threads that detection uses by default, and its limits."""
     from ssd300.runtime.cpu import cgroup_quota, default_threads
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -180,7 +180,7 @@ def _threads() -> dict[str, Any]:
 
 
 def _caches() -> dict[str, str]:
-    """Cache folders with the size of what lies in them."""
+    """Cache folders with the size of their contents."""
     from ssd300.weights.catalog import cache_folder
 
     folder = cache_folder()
@@ -193,7 +193,7 @@ def _caches() -> dict[str, str]:
 
 def _size(folder: Path, but: Path | None = None) -> str:
     if not folder.is_dir():
-        return "not there yet"
+        return "does not exist yet"
     paths = [path for path in folder.rglob("*") if not (but and path.is_relative_to(but))]
     files = [path.stat().st_size for path in paths if path.is_file()]
     return f"{len(files)} files, {sum(files) / 2**20:.1f} MiB"

@@ -1,4 +1,4 @@
-"""`ssd300 evaluate`: the COCO numbers of a model on a data set, with an interval, and a report of where AP is lost."""
+"""`ssd300 evaluate`: the COCO metrics of a model on a data set, with an interval, and a report on lost AP."""
 
 import json
 import sys
@@ -30,33 +30,34 @@ if TYPE_CHECKING:
 def evaluate(
     data: Annotated[
         list[str],
-        typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; several are joined."),
+        typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; may be repeated."),
     ],
     model: Model = "default",
     split: Annotated[str | None, typer.Option(help="The part of the data set: train, val, test, all.")] = None,
-    format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: found by looking]")] = None,
+    format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: detected]")] = None,
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
     score_threshold: Annotated[float, score_option("Count detections above this score.")] = 0.05,
     iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Detections a picture at most.")] = 200,
+    max_detections: Annotated[int, max_option("Most detections per picture.")] = 200,
     published: Annotated[
-        bool, typer.Option("--published", help="Leave pictures without boxes out, as the published code does.")
+        bool, typer.Option("--published", help="Leave out pictures without boxes, as the published code does.")
     ] = False,
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
     overlap: Overlap = 0.2,
     tracks: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the truth, a MOT file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the ground truth, a MOT file."),
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write report.html and report.json here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON on stdout.")] = False,
 ) -> None:
-    """Measure a model's COCO AP on a data set.
+    """Measure a model's COCO AP (also called mAP) on a data set.
 
-    Twelve of them; AP and AP50 with a 95 % interval.
+    The twelve COCO metrics; AP and AP50 with a 95 % interval.
 
     Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
     """
@@ -74,7 +75,7 @@ def evaluate(
     from ssd300.tiles import parse_tiles
 
     if report:
-        figures.require_matplotlib()  # told before an hour of detecting, not after
+        figures.require_matplotlib()  # an error before an hour of detection, not after
     dataset = load_dataset(data[0] if len(data) == 1 else data, format=format, split=split)
     detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
     line = ProgressLine(len(dataset))
@@ -93,7 +94,7 @@ def evaluate(
         )
     except KeyboardInterrupt:
         line.clear()
-        print("Interrupted: a part of the pictures gives no AP, so nothing is written.", file=sys.stderr)
+        print("Interrupted: AP needs all pictures, so nothing is written.", file=sys.stderr)
         raise typer.Exit(130) from None
     line.clear()
     about = {"file": model, **_about(detector)}
@@ -108,7 +109,7 @@ def evaluate(
 
 
 def _about(detector: "Detector") -> dict[str, Any]:
-    """What the model file says of itself, and what ran it."""
+    """The metadata of the model and the runtime."""
     metadata: dict[str, Any] = json.loads(detector.metadata.to_json())
     metadata["classes"] = len(metadata["classes"])
     ran = {"runtime": detector.runtime.name, "precision": detector.runtime.precision}
@@ -124,7 +125,7 @@ def _print_table(evaluation: "Evaluation") -> None:
 
 
 def _explain(evaluation: "Evaluation", page: Path | None) -> None:
-    """What has to be known before the numbers are believed, and where the report is: words, on stderr."""
+    """Print warnings about the numbers, failures and the path of the report to stderr."""
     from ssd300.evaluate.notes import list_warnings
     from ssd300.evaluate.report import report_numbers
 

@@ -1,4 +1,4 @@
-"""`ssd300 export`: a model as a file for others, verified before it is moved into place."""
+"""`ssd300 export`: write a model for other programs, verified before it is moved into place."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -26,21 +26,19 @@ class Input(StrEnum):
 
 def export(
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Ends in .onnx, .xml, .safetensors, .pt2, .html; or a folder.")
+        Path, typer.Option(metavar="FILE", help="A file .onnx, .xml, .safetensors, .pt2 or .html; or a folder.")
     ],
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     format: Annotated[
-        ExportFormat | None, typer.Option(help="What to write.  [default: by the ending of --out]")
+        ExportFormat | None, typer.Option(help="What to write.  [default: by the extension of --out]")
     ] = None,
     nms: Annotated[
         bool | None, typer.Option("--nms/--no-nms", help="onnx: select detections inside the file.  [default: nms]")
     ] = None,
     dynamic_batch: Annotated[
-        bool | None, typer.Option("--dynamic-batch", help="onnx, pt2: any number of pictures at once, else one.")
+        bool | None, typer.Option("--dynamic-batch", help="onnx, pt2: any batch size instead of 1.")
     ] = None,
-    opset: Annotated[
-        int | None, typer.Option(help="onnx: version of the operators, 17 or newer.  [default: 17]")
-    ] = None,
+    opset: Annotated[int | None, typer.Option(help="onnx: opset version, 17 or newer.  [default: 17]")] = None,
     input: Annotated[
         Input | None,
         typer.Option(help="onnx: uint8 [B,300,300,3] 0..255, or float [B,3,300,300] 0..1.  [default: uint8]"),
@@ -49,33 +47,33 @@ def export(
         bool | None, typer.Option("--half", help="onnx, openvino, safetensors, html: store weights as float16.")
     ] = None,
     int8: Annotated[
-        bool | None, typer.Option("--int8", help="onnx, openvino: in INT8, for a model that `ssd300 quantize` wrote.")
+        bool | None, typer.Option("--int8", help="onnx, openvino: INT8, for a model written by `ssd300 quantize`.")
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(metavar="NAME,...|FILE", help="safetensors: class names, or a file with one a line.")
+        str | None, typer.Option(metavar="NAME,...|FILE", help="safetensors: class names, or a file with one per line.")
     ] = None,
     score_threshold: Annotated[
-        float | None, typer.Option(*SCORE_NAMES, help="onnx with NMS, fixed in it.  [default: 0.05]")
+        float | None, typer.Option(*SCORE_NAMES, help="onnx with NMS: constant in the file.  [default: 0.05]")
     ] = None,
     iou_threshold: Annotated[
-        float | None, typer.Option(*IOU_NAMES, help="onnx with NMS, fixed in it.  [default: 0.5]")
+        float | None, typer.Option(*IOU_NAMES, help="onnx with NMS: constant in the file.  [default: 0.5]")
     ] = None,
     max_detections: Annotated[
-        int | None, typer.Option(*MAX_NAMES, help="onnx with NMS: places for detections.  [default: 200]")
+        int | None, typer.Option(*MAX_NAMES, help="onnx with NMS: most detections.  [default: 200]")
     ] = None,
     web_runtime: Annotated[
         str | None,
         typer.Option(metavar="PATH|fetch", help="html: onnxruntime-web, as `npm pack` writes it; fetch downloads it."),
     ] = None,
     picture: Annotated[
-        list[str] | None, typer.Option(metavar="PATH", help="Verify on this picture too; may be repeated.")
+        list[str] | None, typer.Option(metavar="PATH", help="Also verify on this picture; may be repeated.")
     ] = None,
 ) -> None:
     """Write a model for other programs.
 
-    ONNX, OpenVINO, safetensors or torch.export, with its metadata inside; html is a page that detects by itself.
+    ONNX, OpenVINO, safetensors or torch.export, with the metadata inside; html is a page that detects in the browser.
 
-    The file is run and compared with the original before it appears; one that answers differently is refused.
+    The file is run and compared with the original before it is moved into place; if the results differ, it is not.
     """
     from ssd300.export.write import export as write
 

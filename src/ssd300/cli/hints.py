@@ -1,15 +1,15 @@
-"""Options of other packages, answered with ours."""
+"""Answers to options of other packages and to former options: what to use instead."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer.core
 
 from ssd300.errors import ArgumentError
 
-_NONE = "there is nothing of that kind here: drop it"
-_SIZE = "pictures are stretched to 300x300, the network's size; --tiles looks closer at large ones"
+_NONE = "ssd300 has no such option: drop it"
+_SIZE = "pictures are stretched to 300x300, the network's size; --tiles finds small objects in large ones"
 ANSWERS = {
     "source": "give pictures and videos without an option's name: ssd300 detect PICTURES",
     "input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
@@ -27,22 +27,22 @@ ANSWERS = {
     "half": "use --precision bf16 or int8",
     "fp16": "use --precision bf16 or int8",
     "amp": "use --precision bf16",
-    "int8": "use --precision int8; `ssd300 quantize` makes the model ready for it",
+    "int8": "use --precision int8; `ssd300 quantize` prepares the model",
     "nosave": "use --no-save",
-    "exist-ok": "the files of a run never mix with others: give a new --name, or none for the next number",
+    "exist-ok": "the files of a run are not mixed with others: give a new --name, or none for the next number",
     "save-conf": "labels always hold the scores: drop it",
     "save-json": "use --format json, or --json where numbers are printed",
     "view-img": "use --show, for videos",
     "vid-stride": "use --every",
     "stream-buffer": _NONE,
     "visualize": _NONE,
-    "augment": "detection looks at a picture once; --tiles looks closer",
+    "augment": "there is no test-time augmentation; --tiles finds small objects",
     "dnn": _NONE,
     "show-labels": "names are drawn unless --hide-labels is given",
     "show-conf": "scores are drawn unless --hide-conf is given",
     "line-thickness": "use --line-width",
     "batch": "use --batch-size in training; detection needs none",
-    "batch-size": "detection takes pictures side by side by itself: drop it",
+    "batch-size": "detection runs pictures in parallel by itself: drop it",
     "lr0": "use --lr",
     "learning-rate": "use --lr",
     "lrf": "use --lr-floor",
@@ -64,19 +64,41 @@ ANSWERS = {
     "verbose": "use --debug, before the verb",
     "world-size": "start several processes with torchrun",
 }
+_STEP = "python benchmarks/train_step.py --{0}, in a clone of ssd300"
+FORMER = {  # verb -> former option, without a value or with a former one -> where it is now
+    "benchmark": {
+        "what=cold-start": "python benchmarks/cold_start.py, in a clone of ssd300",
+        "what=train-step": "python benchmarks/train_step.py, in a clone of ssd300",
+        "what=loader": "python benchmarks/train_step.py, in a clone of ssd300",
+    }
+    | {name: _STEP.format(name) for name in ("backbone", "recipe", "batch-size", "workers")},
+}
 
 
 class HintedCommand(typer.core.TyperCommand):
-    """A verb that knows what its options are called elsewhere."""
+    """A verb that recognizes its options by their names in other packages."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        refuse_former(args, FORMER.get(self.name or "", {}))
         refuse_foreign(args, own)
         return super().parse_args(ctx, args)
 
 
+def refuse_former(arguments: Sequence[str], former: Mapping[str, str]) -> None:
+    """Raise ArgumentError for `--batch-size 8`, `--what=loader` and the like that `former` names, with the answer."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        if argument == "--":
+            return
+        option, _, value = argument.removeprefix("--").partition("=")
+        option = option.replace("_", "-")
+        for name in (option, f"{option}={value or following}"):
+            if argument.startswith("--") and name in former:
+                raise ArgumentError(f"--{name.replace('=', ' ')} is a script now: {former[name]}")
+
+
 def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
-    """Raise ArgumentError for `--weights x`, `weights=x` and their kin, unless the verb has that option itself."""
+    """Raise ArgumentError for `--weights x`, `weights=x` and the like, unless the verb has that option itself."""
     for argument in arguments:
         if argument == "--":
             return

@@ -1,4 +1,4 @@
-"""`ssd300 info`: what a model file is."""
+"""`ssd300 info`: describe a model file."""
 
 import json
 import shutil
@@ -20,9 +20,9 @@ def info(
     model: Annotated[str, typer.Argument(metavar="FILE", help="A model file, or a name that `ssd300 models` lists.")],
     as_json: Json = False,
 ) -> None:
-    """Show what a model file says about itself.
+    """Show the metadata of a model file.
 
-    Classes, training, metric, licence, precision, sha256.
+    Classes, training, metric, license, precision, sha256.
     """
     from ssd300.terminal import as_shown
     from ssd300.weights.catalog import resolve
@@ -32,7 +32,7 @@ def info(
     if as_json:
         typer.echo(as_shown(json.dumps(_report(facts), indent=2, ensure_ascii=False), sys.stdout))
     else:
-        typer.echo(_words(facts))
+        typer.echo(_format_text(facts))
 
 
 def _report(facts: "FileFacts") -> dict[str, Any]:
@@ -48,8 +48,8 @@ def _report(facts: "FileFacts") -> dict[str, Any]:
     }
 
 
-def _words(facts: "FileFacts") -> str:
-    from ssd300.cli.models import metric_in_words
+def _format_text(facts: "FileFacts") -> str:
+    from ssd300.cli.models import describe_metric
     from ssd300.terminal import printable
 
     total = sum(facts.precision.values())
@@ -70,26 +70,26 @@ def _words(facts: "FileFacts") -> str:
             "name": metadata.name,
             "backbone": metadata.backbone,
             "classes": ", ".join(names[:_NAMES_SHOWN]) + more,
-            "metric": metric_in_words(metadata.metric),
+            "metric": describe_metric(metadata.metric),
             "licence": metadata.licence,
             "parent": metadata.parent_sha256,
         } | {f"training {key}": value for key, value in (metadata.training or {}).items()}
     lines = {printable(key): value for key, value in lines.items() if value not in (None, "")}
     width = max(map(len, lines)) + 2
     columns = shutil.get_terminal_size().columns  # 80 where there is no terminal
-    return "\n".join(_folded(f"{key:<{width}}", printable(_plain(value)), columns) for key, value in lines.items())
+    return "\n".join(_wrap(f"{key:<{width}}", printable(_format_value(value)), columns) for key, value in lines.items())
 
 
-def _plain(value: Any) -> str:
-    """A value of the metadata without JSON's marks."""
+def _format_value(value: Any) -> str:
+    """A value of the metadata without JSON's punctuation."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {_format_value(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return " ".join(map(_plain, value))
+        return " ".join(map(_format_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _folded(key: str, text: str, columns: int) -> str:
-    """The text beside its key, on as many lines as it needs; a word that is too long keeps its line."""
+def _wrap(key: str, text: str, columns: int) -> str:
+    """Wrap the text beside its key; a word that is too long stays on one line."""
     lines = textwrap.wrap(text, max(columns - len(key), 20), break_long_words=False, break_on_hyphens=False)
     return "\n".join((key if i == 0 else " " * len(key)) + line for i, line in enumerate(lines or [""]))

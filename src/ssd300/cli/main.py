@@ -1,6 +1,6 @@
-"""The command line: one file per verb. At its top a verb's file imports only typer, the errors and what Python brings.
+"""The command line: one file per verb. At module level a verb's file imports only typer, the errors and the standard
 
-Results go to stdout, words to stderr. Exit codes: 0 all done, 1 some inputs failed, 2 nothing could be done,
+library. Results go to stdout, messages to stderr. Exit codes: 0 all done, 1 some inputs failed, 2 nothing was done,
 130 interrupted, 143 terminated.
 """
 
@@ -86,9 +86,9 @@ def common(
 
 
 def run() -> None:
-    """Run the verb: every error ends here, as words on stderr and an exit code.
+    """Run the verb; turn every error into a message on stderr and an exit code.
 
-    Raises KeyboardInterrupt(exit code) where a signal came outside of a verb's own work.
+    Raises KeyboardInterrupt(exit code) if a signal arrived outside of a verb's own work.
     """
     _set_encodings()
     stops = _note_stops()
@@ -114,7 +114,7 @@ def _run_verb(stops: list[int]) -> None:
         _explain(f"{error.filename or 'the results'}: cannot be read or written ({error.strerror or error})", error)
         _drop_unwritten()
     except Exception as error:
-        if stops:  # Ctrl-C inside an import comes out as whatever that package makes of it
+        if stops:  # packages may turn Ctrl-C during their import into any exception
             raise KeyboardInterrupt from error
         hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
         _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
@@ -122,7 +122,7 @@ def _run_verb(stops: list[int]) -> None:
 
 
 def _set_encodings() -> None:
-    """Results are UTF-8 in files and pipes; what a terminal cannot show it gets as escapes that JSON reads back."""
+    """Set UTF-8 for files and pipes; characters that a terminal cannot show become JSON escapes."""
     codecs.register_error(escape_for_json.__name__, escape_for_json)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -132,9 +132,9 @@ def _set_encodings() -> None:
 
 
 def _note_stops() -> list[int]:
-    """Let a request to end, or a terminal that closes, raise KeyboardInterrupt as Ctrl-C does: what is begun goes.
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed.
 
-    The list returned holds the signals that came. A signal that is ignored, as by nohup, stays so.
+    The list returned collects the signals received. A signal that is ignored, as by nohup, stays ignored.
     """
     came: list[int] = []
 
@@ -152,7 +152,7 @@ def _note_stops() -> list[int]:
 
 
 def _drop_unwritten() -> None:
-    """Send what stdout still holds nowhere, if it cannot be written: the interpreter would try once more at its end."""
+    """Discard buffered output that cannot be written: the interpreter would try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:

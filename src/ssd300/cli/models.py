@@ -1,4 +1,4 @@
-"""`ssd300 models`: which models have a name, and where they are."""
+"""`ssd300 models`: list the models that have a name, and where they are."""
 
 import json
 import textwrap
@@ -17,7 +17,7 @@ def models(as_json: Json = False) -> None:
 
     They are bundled, cached or downloadable.
 
-    Nothing is downloaded here: a model is fetched when its name is given to a verb.
+    This verb downloads nothing: a model is downloaded when its name is given to another verb.
     """
     from ssd300.weights.catalog import cache_folder, catalog_entries
 
@@ -45,23 +45,23 @@ def _row(entry: "CatalogEntry") -> dict[str, Any]:
         "path": str(entry.path),
         "url": entry.url,
     }
-    return row | (_own_words(entry) if entry.state == "bundled" else {})
+    return row | (_read_metric(entry) if entry.state == "bundled" else {})
 
 
-def _own_words(entry: "CatalogEntry") -> dict[str, Any]:
-    """Metric and licence as the bundled file itself says."""
+def _read_metric(entry: "CatalogEntry") -> dict[str, Any]:
+    """Metric and license from the metadata of the bundled file."""
     from ssd300.weights.checkpoint import read_metadata
 
     metadata = read_metadata(entry.path)
-    return {"metric": metric_in_words(metadata.metric), "licence": metadata.licence}
+    return {"metric": describe_metric(metadata.metric), "licence": metadata.licence}
 
 
-def metric_in_words(metric: dict[str, Any] | None) -> str:
-    """One line about a measured model.
+def describe_metric(metric: dict[str, Any] | None) -> str:
+    """One line about the metric of a model.
 
-    >>> metric_in_words({"AP": 0.1234, "AP50": 0.25, "interval": [0.1, 0.15], "dataset": "coco_dev", "pictures": 500})
+    >>> describe_metric({"AP": 0.1234, "AP50": 0.25, "interval": [0.1, 0.15], "dataset": "coco_dev", "pictures": 500})
     'AP 0.123 (0.100 to 0.150), AP50 0.250 on 500 pictures of coco_dev'
-    >>> metric_in_words(None)
+    >>> describe_metric(None)
     'not known'
     """
     if not metric:

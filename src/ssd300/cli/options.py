@@ -1,6 +1,6 @@
-"""Options that several verbs have: their names, limits and help are declared here, once.
+"""Options that several verbs share: their names, limits and help, declared once.
 
-A verb writes `model: Model = "default"`. Where the help is not the same in all verbs, a function takes it.
+A verb writes `model: Model = "default"`. Where the help differs between verbs, a function takes it.
 """
 
 from enum import StrEnum
@@ -30,17 +30,17 @@ def score_option(help: str) -> Any:
 
 
 def max_option(help: str) -> Any:
-    """A largest number of objects."""
+    """The largest number of objects."""
     return typer.Option(*MAX_NAMES, min=1, help=help)
 
 
 def labels_option(help: str) -> Any:
-    """Class names, which `chosen_labels` reads."""
+    """Class names, which `split_labels` reads."""
     return typer.Option(*LABEL_NAMES, metavar="NAME,...", help=help)
 
 
 def save_dir_option(things: str) -> Any:
-    """The folder of drawn things."""
+    """The folder of drawn pictures or videos."""
     return typer.Option(
         "--save-dir", metavar="DIR", help=f"For the drawn {things}.  [default: runs/detect/<next number>]"
     )
@@ -49,23 +49,25 @@ def save_dir_option(things: str) -> Any:
 Model = Annotated[str, typer.Option("--model", help="A name that `ssd300 models` lists, or a model file.")]
 Runtime = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnx or torch.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, f32, bf16 or int8.")]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.  [default: all that are allowed]")]
-Iou = Annotated[float, typer.Option(*IOU_NAMES, min=0, max=1, help="Boxes of a class overlap less than this.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads.  [default: all that the process may use]")
+]
+Iou = Annotated[float, typer.Option(*IOU_NAMES, min=0, max=1, help="NMS threshold within a class.")]
 JpegDecode = Annotated[
-    Decode, typer.Option("--decode", help="fast decodes large JPEGs at reduced scale: quicker, boxes move slightly.")
+    Decode, typer.Option("--decode", help="fast decodes large JPEGs at reduced scale: boxes move slightly.")
 ]
 TileGrid = Annotated[
     str | None,
-    typer.Option("--tiles", metavar="auto|N|WxH", help="Look at large pictures in tiles, too: finds small objects."),
+    typer.Option("--tiles", metavar="auto|N|WxH", help="Also detect in tiles of large pictures: finds small objects."),
 ]
 Overlap = Annotated[
-    float, typer.Option("--overlap", min=0, max=0.8, help="Part of a tile that the next one shows, too.")
+    float, typer.Option("--overlap", min=0, max=0.8, help="Fraction of a tile that adjacent tiles share.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
-def chosen_labels(labels: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
-    """What all --labels name, or None without any; a known name that holds a comma may be given alone."""
+def split_labels(labels: list[str] | None, known: tuple[str, ...]) -> list[str] | None:
+    """The labels of all --labels, or None without any; a known name with a comma may be given alone."""
     if labels is None:
         return None
     parts = [part.strip() for text in labels for part in ([text] if text in known else text.split(","))]

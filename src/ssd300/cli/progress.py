@@ -1,17 +1,17 @@
-"""A progress line on stderr that makes way for results on stdout, which may be the same terminal."""
+"""A progress line on stderr that is erased before results go to stdout, which may be the same terminal."""
 
 import sys
 import time
 
-MANY = 10  # pictures from which on the line is shown
+MANY = 10  # the line is shown for at least this many pictures
 _SECONDS_BETWEEN = 0.1
 _ERASE = "\r\033[K"
 
 
 class ProgressLine:
-    """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and where stderr is no terminal.
+    """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and if stderr is not a terminal.
 
-    A line of our own, because those of libraries print what comes between through their own formatting, or to stderr.
+    Not from a library, because those print other output through their own formatting, or to stderr.
     """
 
     def __init__(self, total: int = 0) -> None:
@@ -21,14 +21,14 @@ class ProgressLine:
         self._visible = False
 
     def clear(self) -> None:
-        """Make way: call it before anything else is written."""
+        """Erase the line: call it before anything else is written."""
         if self._visible:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
             self._visible = False
 
     def show(self, done: int, total: int | None = None) -> None:
-        """Draw the line with `done` pictures, of another `total` where it is given, unless it was just drawn."""
+        """Draw the line with `done` pictures, and another `total` if given, unless it was drawn very recently."""
         now = time.perf_counter()
         self._total = self._total if total is None else total
         shown = self._total >= MANY and sys.stderr.isatty()

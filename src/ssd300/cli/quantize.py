@@ -1,4 +1,4 @@
-"""`ssd300 quantize`: let a model run in INT8, if that holds the accuracy."""
+"""`ssd300 quantize`: prepare a model for INT8, if that keeps the accuracy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,27 +18,25 @@ def quantize(
     ],
     val: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Other pictures, to measure both models on.  [default: as in `train`]"),
+        typer.Option(metavar="PATH", help="Pictures to measure both models on.  [default: as in `train`]"),
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     subset: Annotated[int, typer.Option(min=1, help="Pictures of --data to calibrate on.")] = 300,
-    seed: Annotated[int, typer.Option(help="Of the draw of these pictures, and of a fifth for --val.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for drawing these pictures, and a fifth for --val.")] = 0,
     max_ap_drop: Annotated[
-        float, typer.Option(min=0, max=1, help="AP that may be lost; layers stay float as needed to hold it.")
+        float, typer.Option(min=0, max=1, help="Largest loss of AP; layers stay float as needed to meet it.")
     ] = 0.003,
     threads: Threads = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="[default: the model itself; beside a .pt]")
     ] = None,
 ) -> None:
-    """Let a model run in INT8, if it is as accurate.
+    """Prepare a model for INT8, if it stays as accurate.
 
-    INT8 is faster; the model is measured both ways on --val.
-
-    The file then holds what INT8 needs beside its unchanged float weights, and "auto" precision uses it.
-
-    Of a data set with the splits train and val, --data takes train and --val takes val; without --val they are both
-    taken from --data, as `ssd300 train` does it: its own splits, or a fifth drawn with the seed.
+    INT8 is faster; the model is measured in float and INT8 on --val.
+    The ranges for INT8 are stored beside the unchanged float weights, and "auto" precision uses them.
+    Of a data set with the splits train and val, --data takes train and --val takes val; without --val both are taken
+    from --data, as in `ssd300 train`: its own splits, or a fifth drawn with the seed.
 
     Exit code: 0 written, 1 written but some pictures of --val could not be read (they count as empty), 2 not written.
     """
@@ -46,17 +44,19 @@ def quantize(
     from ssd300.export.quantize import quantize as run
 
     if out is not None and out.suffix.lower() == ".xml":
-        typer.echo("Note: an .xml holds INT8 alone; soon only `ssd300 export --int8` writes it.", err=True)
+        typer.echo(
+            "Note: an .xml holds only INT8; in the next version only `ssd300 export --int8` writes it.", err=True
+        )
     line = ProgressLine()
 
-    def say(words: str) -> None:
+    def print_message(words: str) -> None:
         line.clear()
         typer.echo(printable(words), err=True)
 
     try:
         done = run(
-            model, data, val, out, subset=subset, seed=seed, max_ap_drop=max_ap_drop, threads=threads, say=say,
-            progress=line.show,
+            model, data, val, out, subset=subset, seed=seed, max_ap_drop=max_ap_drop, threads=threads,
+            say=print_message, progress=line.show,
         )  # fmt: skip
     finally:
         line.clear()
@@ -67,7 +67,7 @@ def quantize(
 
 
 def _print(done: "Quantization") -> None:
-    """The 12 numbers side by side and the file on stdout, the rest on stderr."""
+    """Print the 12 metrics side by side and the file to stdout, the rest to stderr."""
     from ssd300.evaluate.coco import STAT_NAMES, STAT_WORDS
 
     pairs = zip(done.float32.metrics.stats.tolist(), done.int8.metrics.stats.tolist(), strict=True)
@@ -80,7 +80,7 @@ def _print(done: "Quantization") -> None:
     typer.echo(f"AP, INT8 minus float, with its 95 % interval: {done.difference.ap}")
     if done.kept_float:
         number = f"{len(done.kept_float)} of {done.convolutions}"
-        typer.echo(f"In float stay {number} layers: {', '.join(done.kept_float)}", err=True)
+        typer.echo(f"{number} layers stay float: {', '.join(done.kept_float)}", err=True)
     if done.float32.metrics.ap == 0:
-        typer.echo("Note: the float model finds nothing on --val, so the comparison says nothing.", err=True)
+        typer.echo("Note: the float model finds nothing on --val, so the comparison means nothing.", err=True)
     typer.echo(done.path)

@@ -1,4 +1,4 @@
-"""How `ssd300 detect` writes its results to stdout: one `Layout` per --format, picture by picture."""
+"""The results of `ssd300 detect` on stdout: one `ResultLayout` per --format, picture by picture."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -13,9 +13,9 @@ from ssd300.terminal import as_shown, printable
 
 @dataclass(frozen=True)
 class ResultLayout:
-    """A text made of `first`, the pieces of every picture with `between` between them, and `last`.
+    """A document: `first`, the pieces of every picture separated by `between`, and `last`.
 
-    `printable`: the pieces hold no name as it came.
+    `printable`: names in the pieces are escaped already.
     """
 
     pieces: Callable[[Detections], Iterable[str]]
@@ -26,7 +26,7 @@ class ResultLayout:
 
 
 class ResultStream:
-    """Results as they come: `add` each, then `end`; the text so far plus `last` is valid at any moment."""
+    """Writes results one by one: `add` each, then `end`; the text so far plus `last` is valid at any moment."""
 
     def __init__(self, layout: ResultLayout, stream: TextIO) -> None:
         self._layout = layout
@@ -38,7 +38,7 @@ class ResultStream:
         text = self._layout.between.join(self._layout.pieces(found))
         if text:
             text = text if self._layout.printable else as_shown(text, self._stream)
-            self._stream.write(self._between + text)  # one write, so that an interrupt cannot part the two
+            self._stream.write(self._between + text)  # one write, so that an interrupt cannot separate the two
             self._between = self._layout.between
         self._stream.flush()
 
@@ -48,15 +48,15 @@ class ResultStream:
 
 
 def result_layout(name: str, *, many: bool, bold: bool) -> ResultLayout:
-    """The layout of a --format. `many`: more than one picture will come; `bold`: the terminal shows bold letters."""
+    """The layout of a --format. `many`: there is more than one picture; `bold`: the terminal can show bold text."""
     return {
-        "table": ResultLayout(lambda found: [table(found, bold=bold)], between="\n", printable=True),
+        "table": ResultLayout(lambda found: [format_table(found, bold=bold)], between="\n", printable=True),
         "json": ResultLayout(lambda found: [found.to_json()], "[\n", ",\n", "\n]\n"),
         "jsonl": ResultLayout(lambda found: [found.to_json() + "\n"]),
         "csv": ResultLayout(lambda found: [found.to_csv(header=False)], ",".join(CSV_COLUMNS) + "\n"),
         "coco": ResultLayout(CocoRows(), "[\n", ",\n", "\n]\n"),
-        "labelme": ResultLayout(lambda found: [_json(to_labelme(found)) + "\n"]),
-        "labelstudio": ResultLayout(lambda found: [_json(to_label_studio(found))], "[\n", ",\n", "\n]\n"),
+        "labelme": ResultLayout(lambda found: [_dump(to_labelme(found)) + "\n"]),
+        "labelstudio": ResultLayout(lambda found: [_dump(to_label_studio(found))], "[\n", ",\n", "\n]\n"),
         "fiftyone": ResultLayout(FiftyOneRows(), '{"labels": {\n', ",\n", "\n}}\n"),
         "cvat": ResultLayout(CvatImages(), CVAT_FIRST, "", CVAT_LAST),
         "yolo": ResultLayout(
@@ -65,12 +65,12 @@ def result_layout(name: str, *, many: bool, bold: bool) -> ResultLayout:
     }[name]
 
 
-def _json(value: object) -> str:
+def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def table(found: Detections, *, bold: bool = False) -> str:
-    """The picture's name and size, and a line per object: name, score, box in whole pixels."""
+def format_table(found: Detections, *, bold: bool = False) -> str:
+    """The picture's name and size, and one line per object: name, score, box in whole pixels."""
     height, width = found.image_size_hw
     count = "nothing found" if not len(found) else "1 object" if len(found) == 1 else f"{len(found)} objects"
     title = f"{printable(found.source or 'picture')}  {width}x{height}  {count}"

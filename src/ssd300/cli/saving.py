@@ -1,4 +1,4 @@
-"""Where `ssd300 detect` puts its files: drawn pictures, crops, YOLO labels. No file that exists is ever replaced."""
+"""The output files of `ssd300 detect`: drawn pictures, crops, YOLO labels. Existing files are never replaced."""
 
 import csv
 import json
@@ -20,12 +20,12 @@ from ssd300.label_tools import to_labelme
 
 _RUNS = Path("runs/detect")
 _KEPT_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")  # others are saved as .jpg
-_LONGEST_NAME = 200  # bytes; file systems take 255, and extensions and numbers are still to come
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and extensions and numbers are appended
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """One answer with the files that are to be written for it; `fault` says why there are none."""
+    """One result with its files to write; `fault` says why there are none."""
 
     found: Detections
     extension: str = ""
@@ -35,9 +35,9 @@ class Rendered:
 
 
 def render(found: Detections, picture: Any = None, *, crops: bool, style: draw.DrawStyle | None = None) -> Rendered:
-    """Draw one picture's detections, and cut them out if wanted. Made to run in the threads that detect.
+    """Draw one picture's detections, and crop them if requested. Runs in the threads that detect.
 
-    `picture` as `draw.load_pixels` takes it, `style` as `draw.draw_detections`. The answer refers to no pixels.
+    `picture` as for `draw.load_pixels`, `style` as for `draw.draw_detections`. The result refers to no pixels.
     """
     kept = replace(found, picture=None)
     try:
@@ -56,23 +56,23 @@ def render(found: Detections, picture: Any = None, *, crops: bool, style: draw.D
 
 
 def refuse_filled(path: Path | None) -> None:
-    """Raise ArgumentError for a --save-dir that holds anything: this run's files would mix with others."""
+    """Raise ArgumentError for a --save-dir that is not empty: this run's files would mix with others."""
     try:
         entry = next(path.iterdir(), None) if path else None
-    except OSError:  # new, or no folder: making it says so
+    except OSError:  # new, or not a folder: creating it reports that
         return
     if path and entry:
         raise ArgumentError(
-            f"--save-dir {path}: the folder is not empty (it holds {entry.name}), and the files of a run never mix "
+            f"--save-dir {path}: the folder is not empty (it holds {entry.name}), and the files of a run are not mixed "
             "with others: give a new or an empty folder, or none for the next number under runs/detect"
         )
 
 
 class OutputFolder:
-    """One run's folder. Names come from the pictures' names; a name that is taken gets -2, -3, ... appended."""
+    """One run's folder. Names come from the pictures' names; a name that is in use gets -2, -3, ... appended."""
 
     def __init__(self, path: Path | None) -> None:
-        """`path`, new or empty; without it the next free number under runs/detect. ArgumentError if it cannot be."""
+        """`path`, new or empty; else the next number under runs/detect. Raises ArgumentError if it cannot be made."""
         refuse_filled(path)
         try:
             self.path = _next_run() if path is None else path
@@ -81,16 +81,16 @@ class OutputFolder:
             wanted = _RUNS if path is None else path
             raise ArgumentError(
                 f"cannot make the folder {wanted} for the drawn pictures ({error.strerror}): "
-                f"choose another one with --save-dir, or draw none with --no-save"
+                f"choose another one with --save-dir, or write no files with --no-save"
             ) from error
         self._taken: set[str] = set()
         self.saved = 0
-        self.last = self.path  # the newest drawn picture
+        self.last = self.path  # the last drawn picture
 
     def write(self, rendered: Rendered, labels: Collection[str] = ()) -> None:
-        """Write the files of one answer, and its labels if yolo or labelme is among `labels`.
+        """Write the files of one result, and its labels if yolo or labelme is among `labels`.
 
-        Raises SSD300Error that names the source.
+        Raises an SSD300Error that names the source.
         """
         if rendered.fault:
             raise rendered.fault
@@ -98,7 +98,7 @@ class OutputFolder:
         try:
             name, drawn = self._write_drawn(rendered)
             for label, number, jpeg in rendered.crops:
-                folder = self.path / "crops" / _safe(label)
+                folder = self.path / "crops" / _sanitize(label)
                 folder.mkdir(parents=True, exist_ok=True)
                 _write_new(folder / f"{name}_{number}.jpg", jpeg)
             if "yolo" in labels:
@@ -111,27 +111,27 @@ class OutputFolder:
         self.last = drawn
 
     def new_path(self, source: str, extension: str) -> Path:
-        """A path of its own for a file that is written elsewhere, such as a drawn video; note it in `saved`, `last`."""
+        """A new path for a file that another function writes, such as a drawn video; updates `saved` and `last`."""
         return self.path / (self._free_name(source) + extension)
 
     def remove_if_empty(self) -> None:
-        """Leave no empty folder behind where nothing could be saved."""
+        """Remove the folder if nothing could be saved."""
         if not self.saved and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def _write_drawn(self, rendered: Rendered) -> tuple[str, Path]:
-        """(name, path) of the drawn picture, under the first name that is free."""
+        """Write the drawn picture under the first free name; return (name, path)."""
         while True:
             name = self._free_name(rendered.found.source or "picture")
             path = self.path / (name + rendered.extension)
             try:
                 _write_new(path, rendered.drawn)
-            except FileExistsError:  # of another program that writes here at the same time
+            except FileExistsError:  # another program writes here at the same time
                 continue
             return name, path
 
     def _write_labels(self, name: str, drawn: Path, found: Detections) -> None:
-        """The YOLO labels, beside them the classes, and which drawn picture and source they belong to."""
+        """Write the YOLO labels, the classes, and a table of the drawn picture and source of each label file."""
         labels = self.path / "labels"
         labels.mkdir(exist_ok=True)
         _write_new(labels / f"{name}.txt", found.to_yolo().encode())
@@ -143,7 +143,7 @@ class OutputFolder:
             csv.writer(table, lineterminator="\n").writerow(row)
 
     def _write_labelme(self, name: str, found: Detections) -> None:
-        """A file of labelme, which names the picture by its path from there."""
+        """Write a labelme file, which refers to the picture by a relative path."""
         folder = self.path / "labelme"
         folder.mkdir(exist_ok=True)
         source = Path(found.source or "")
@@ -152,9 +152,9 @@ class OutputFolder:
         _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 
     def _free_name(self, source: str) -> str:
-        """The source's bare file name, once: case does not count, because not every file system minds it."""
+        """The stem of the source's file name, unique without regard to case, as some file systems ignore it."""
         path = urlsplit(source).path if "://" in source else source
-        bare = _safe(Path(path).stem.strip("<>"))  # <stdin>
+        bare = _sanitize(Path(path).stem.strip("<>"))  # <stdin>
         name, number = bare, 1
         while name.casefold() in self._taken:
             number += 1
@@ -164,7 +164,7 @@ class OutputFolder:
 
 
 def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that does not exist yet, wholly or not at all. Raises FileExistsError, OSError."""
+    """Write a new file, completely or not at all. Raises FileExistsError, OSError."""
     with path.open("xb") as file:
         try:
             file.write(data)
@@ -175,7 +175,7 @@ def _write_new(path: Path, data: bytes) -> None:
 
 
 def _next_run() -> Path:
-    """A new folder runs/detect/<n>: mkdir decides between several runs that start at once."""
+    """A new folder runs/detect/<n>; mkdir is atomic, so runs that start at once get different ones."""
     _RUNS.mkdir(parents=True, exist_ok=True)
     number = 1 + max((whole_number(p.name) or 0 for p in _RUNS.iterdir()), default=0)
     while True:
@@ -188,7 +188,7 @@ def _next_run() -> Path:
 
 
 def _extension(found: Detections) -> str:
-    """Of the drawn picture: the source's where it is written, else .jpg, or .png for a side that only it can hold."""
+    """The extension of the drawn picture: the source's if supported, else .jpg, or .png for very large pictures."""
     height, width = found.image_size_hw
     given = Path(found.source or "").suffix
     if max(height, width) > draw.LONGEST_WEBP_SIDE:
@@ -196,8 +196,8 @@ def _extension(found: Detections) -> str:
     return given if given.lower() in _KEPT_EXTENSIONS else ".jpg"
 
 
-def _safe(name: str) -> str:
-    """A name that every file system takes: no separators, control characters or reserved marks, not too long."""
+def _sanitize(name: str) -> str:
+    """A name that is valid on every file system: no separators, control or reserved characters, not too long."""
     clean = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", name).strip(" .")
     raw = clean.encode("utf-8", "surrogateescape")
     if len(raw) > _LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""`ssd300 serve`: answer over HTTP, with a web page."""
+"""`ssd300 serve`: detection over HTTP, with a web page."""
 
 import os
 import re
@@ -18,23 +18,23 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any that is free.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all interfaces.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any free one.")] = 8000,
     model: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="A model and its name; may be repeated, the first one is the default."),
     ] = None,
     precision: Precision = "auto",
     threads: Threads = None,
-    max_body: Annotated[str, typer.Option(metavar="SIZE", help="Bytes of one request at most.")] = "32M",
-    max_pixels: Annotated[int, typer.Option(min=1, help="Pixels of one picture at most.")] = 50_000_000,
-    queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait; more are refused with 429.")] = 64,
-    timeout: Annotated[float, typer.Option(help="Seconds for a body to arrive, and again for its answer.")] = 10,
+    max_body: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes of a request.")] = "32M",
+    max_pixels: Annotated[int, typer.Option(min=1, help="Most pixels of a picture.")] = 50_000_000,
+    queue: Annotated[int, typer.Option(min=1, help="Most waiting pictures; more are refused with 429.")] = 64,
+    timeout: Annotated[float, typer.Option(help="Seconds to receive a body, and again to answer.")] = 10,
     api_key_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keys, one a line; each request must bring one of them.")
+        Path | None, typer.Option(metavar="FILE", help="Keys, one per line; each request must have one of them.")
     ] = None,
     allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="Let requests name public http(s) addresses of pictures.")
+        bool, typer.Option("--allow-urls", help="Allow requests with public http(s) URLs of pictures.")
     ] = False,
     web_runtime: Annotated[
         str | None,
@@ -43,13 +43,12 @@ def serve(
             help="Lets the page detect in the browser: onnxruntime-web as `npm pack` writes it; fetch downloads it.",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network but answering.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid outgoing connections.")] = False,
 ) -> None:
-    """Detect for others over HTTP.
+    """Serve detection over HTTP.
 
-    A web page at /, the interface under /docs, numbers for Prometheus at /metrics.
-
-    SIGTERM and Ctrl-C finish what is under way and stop, within 5 seconds.
+    A web page at /, the API under /docs, metrics for Prometheus at /metrics.
+    SIGTERM and Ctrl-C finish running requests and stop, within 5 seconds.
     """
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
@@ -63,7 +62,7 @@ def serve(
     from ssd300.serve.models import Models
     from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
-    models = names_of(model or ["default"])
+    models = parse_models(model or ["default"])
     settings = Settings(
         max_body=size_in_bytes(max_body),
         max_pixels=max_pixels,
@@ -77,15 +76,15 @@ def serve(
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
         if not is_loopback(host) and not settings.keys:
             print(
-                f"ssd300: everyone who reaches {host} may use this server: "
-                "set --api-key-file, or put a proxy with a login before it",
+                f"ssd300: everyone who can reach {host} may use this server: "
+                "set --api-key-file, or put an authenticating proxy in front of it",
                 file=sys.stderr,
             )
         run(app, line, lambda: print(f"Listening on {address_of(line)}", flush=True))
 
 
 def _private(web_runtime: str, models: dict[str, str]) -> "Private":
-    """What the page needs to detect in the browser: the runtime, and each model as ONNX in float16."""
+    """The files for detection in the browser: the runtime, and each model as ONNX in float16."""
     from ssd300.export.files import load_source
     from ssd300.export.html import make_browser_model
     from ssd300.export.web_runtime import read_web_runtime
@@ -97,8 +96,8 @@ def _private(web_runtime: str, models: dict[str, str]) -> "Private":
     return Private(runtime.script, runtime.wasm, files)
 
 
-def names_of(given: list[str]) -> dict[str, str]:
-    """name -> model of each `--model`: NAME=FILE, or a FILE or catalog name that names itself. Raises ArgumentError."""
+def parse_models(given: list[str]) -> dict[str, str]:
+    """name -> model of each `--model`: NAME=FILE, or a FILE or catalog name alone. Raises ArgumentError."""
     models: dict[str, str] = {}
     for text in given:
         name, equals, model = text.partition("=")

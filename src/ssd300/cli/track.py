@@ -1,4 +1,4 @@
-"""`ssd300 track`: follow the objects in videos, cameras and streams, and count them at lines and in zones."""
+"""`ssd300 track`: track the objects in videos, cameras and streams, and count them at lines and in zones."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,17 +13,17 @@ from ssd300.cli.options import (
     Precision,
     Threads,
     TileGrid,
-    chosen_labels,
     labels_option,
     max_option,
     save_dir_option,
     score_option,
+    split_labels,
 )
 from ssd300.errors import ArgumentError
 
 
 class TrackFormat(StrEnum):
-    """What stdout gets."""
+    """The output on stdout."""
 
     table = "table"
     jsonl = "jsonl"
@@ -40,47 +40,48 @@ def track(
     precision: Precision = "auto",
     score_threshold: Annotated[float, score_option("A track starts above this score.")] = 0.4,
     iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Objects a frame at most.")] = 200,
-    labels: Annotated[list[str] | None, labels_option("Follow these classes only, by name or id: person,dog")] = None,
-    lost_seconds: Annotated[float, typer.Option(min=0, help="Seconds that an object out of sight keeps its id.")] = 1.0,
+    max_detections: Annotated[int, max_option("Most objects per frame.")] = 200,
+    labels: Annotated[list[str] | None, labels_option("Track only these classes, by name or id: person,dog")] = None,
+    lost_seconds: Annotated[float, typer.Option(min=0, help="A lost object keeps its id for this long.")] = 1.0,
     line: Annotated[
-        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count who crosses this line, in and out.")
+        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count objects that cross this line, in and out.")
     ] = None,
     zone: Annotated[
-        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count who is in this polygon, and how long.")
+        list[str] | None,
+        typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count objects in this polygon, and their time in it."),
     ] = None,
     tiles: TileGrid = None,
     overlap: Overlap = 0.2,
-    every: Annotated[int, typer.Option(min=1, help="Look at every N-th frame.")] = 1,
-    format: Annotated[TrackFormat, typer.Option("--format", help="What stdout gets.")] = TrackFormat.table,
+    every: Annotated[int, typer.Option(min=1, help="Use every Nth frame.")] = 1,
+    format: Annotated[TrackFormat, typer.Option("--format", help="Output on stdout.")] = TrackFormat.table,
     save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
-    save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no file at all.")] = True,
+    save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
     threads: Threads = None,
 ) -> None:
-    """Follow the objects in videos, and count them.
+    """Track the objects in videos, and count them.
 
-    Ids start at 1 in each class. Counts come as JSON at the end.
+    Ids start at 1 in each class. Counts follow as JSON at the end.
 
     Exit code: 0 all done, 1 some sources failed, 2 nothing could be done, 130 interrupted.
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
     from ssd300.cli.saving import refuse_filled
-    from ssd300.cli.video import VideoTask, check_counting, run_video, video_sources
+    from ssd300.cli.video import VideoTask, check_counting, expand_lists, run_video
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
     from ssd300.tiles import parse_tiles
 
     refuse_filled(save_dir)
-    given = video_sources(sources)
+    given = expand_lists(sources)
     check_counting(line or (), zone or ())
     detector = Detector.load(model, precision=precision, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=chosen_labels(labels, detector.classes.names),
+        labels=split_labels(labels, detector.classes.names),
         clip=True,
         keep_pixels=True,
         tiles=None if tiles is None else parse_tiles(tiles),

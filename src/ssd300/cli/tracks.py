@@ -1,4 +1,4 @@
-"""`ssd300 evaluate --tracks`: the scores of tracks on the truth of a video."""
+"""`ssd300 evaluate --tracks`: score tracks against the ground truth of a video."""
 
 import json
 from dataclasses import asdict
@@ -8,22 +8,22 @@ from ssd300.errors import ArgumentError
 from ssd300.tracking.mot import read_mot, score_mot
 
 _WORDS = {
-    "hota": "HOTA: finding and following objects, over all overlaps",
-    "detection_accuracy": "DetA: finding them",
-    "association_accuracy": "AssA: keeping their ids",
-    "localization_accuracy": "LocA: overlap of the boxes that match",
-    "idf1": "IDF1: boxes with the right id throughout",
-    "mota": "MOTA: 1 less the share of misses, false positives and id switches",
-    "motp": "MOTP: overlap of the boxes that match at 0.5",
+    "hota": "HOTA: detection and association, over all IoU thresholds",
+    "detection_accuracy": "DetA: detection accuracy",
+    "association_accuracy": "AssA: association accuracy (ids)",
+    "localization_accuracy": "LocA: mean IoU of matched boxes",
+    "idf1": "IDF1: F1 score of boxes with the correct id",
+    "mota": "MOTA: 1 minus the rate of misses, false positives and id switches",
+    "motp": "MOTP: mean IoU of boxes matched at 0.5",
 }
 
 
 def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
-    """Print the scores of a MOT file on a MOT file of the truth, or on a sequence's folder. Raises DatasetError."""
+    """Print the scores of a MOT file against the ground truth, a MOT file or a sequence folder. Raises DatasetError."""
     if len(data) != 1:
-        raise ArgumentError(f"--tracks is scored on one file of truth, and --data names {len(data)}")
+        raise ArgumentError(f"--tracks is scored against one file of ground truth, and --data names {len(data)}")
     truth = Path(data[0])
-    if truth.is_dir():  # a sequence as the MOT challenge lays it out
+    if truth.is_dir():  # a sequence in the layout of the MOT challenge
         truth = truth / "gt" / "gt.txt"
     scores = asdict(score_mot(read_mot(truth), read_mot(tracks)))
     if as_json:

@@ -14,11 +14,9 @@ from ssd300.learn.recipe import Recipe, describe_limits
 
 
 def train(
-    data: Annotated[
-        list[Path], typer.Option(help="Pictures with boxes: COCO JSON, data.yaml, VOC folder, pack; several join.")
-    ],
+    data: Annotated[list[Path], typer.Option(help="COCO JSON, data.yaml, VOC folder or pack; may be repeated.")],
     val: Annotated[
-        Path | None, typer.Option(help="Pictures to measure on.  [default: DATA's own split, or a fifth]")
+        Path | None, typer.Option(help="Validation set.  [default: the val split of --data, or a fifth]")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of the run.  [default: runs/train/<next number>]")
@@ -31,28 +29,30 @@ def train(
         str | None,
         typer.Option(help="A model name or file, imagenet (downloads), or none.  [default: the bundled default]"),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that read and augment pictures.  [default: 1; on CUDA one a core, to 16]"),
+        typer.Option(
+            min=0, help="Processes that read and augment pictures.  [default: 1; on CUDA one per core, at most 16]"
+        ),
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between validations.")] = 1,
     log_every: Annotated[
-        int, typer.Option(min=1, help="Steps between two looks at the loss; without a terminal a line every 10 s.")
+        int, typer.Option(min=1, help="Steps between reports of the loss; every 10 s without a terminal.")
     ] = 20,
     time_limit: Annotated[
         float | None,
-        typer.Option(metavar="MINUTES", help="Wall time of the run; the rate falls to its end in time."),
+        typer.Option(metavar="MINUTES", help="Time limit of the run; the schedule is fitted to it."),
     ] = None,
     patience: Annotated[
-        int, typer.Option(min=0, help="End after this number of validations without a better AP; 0: never.")
+        int, typer.Option(min=0, help="Stop after this many validations without a better AP; 0: never.")
     ] = 0,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files there, too.")] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network first (CUDA).")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard files.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the network (CUDA).")] = False,
     allow_lost: Annotated[
-        bool, typer.Option("--allow-lost", help="Train although more than a third of the boxes was left out.")
+        bool, typer.Option("--allow-lost", help="Train even if more than a third of the boxes was left out.")
     ] = False,
     **settings: Any,
 ) -> None:
@@ -101,7 +101,7 @@ def train(
 
 
 def _setting_option(setting: "Field[Any]") -> inspect.Parameter:
-    """The option of one setting of `Recipe`; left out, the recipe's own value stays."""
+    """The option of one setting of `Recipe`; without it the recipe's value applies."""
     kind: Any = setting.type
     name, effect = setting.name, setting.metadata["effect"]
     if kind is not bool:

@@ -1,4 +1,4 @@
-"""Video on the command line, for `ssd300 detect` and `ssd300 track`: rows on stdout, drawn videos, live counters."""
+"""Video for `ssd300 detect` and `ssd300 track`: rows on stdout, drawn videos, a status line."""
 
 import json
 import sys
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 
-_SECONDS_BETWEEN = 0.5  # of the counters on stderr
+_SECONDS_BETWEEN = 0.5  # updates of the status line on stderr
 _LIST_EXTENSION = ".txt"
 
 
 @dataclass(frozen=True)
 class VideoTask:
-    """What is done with each frame, as the options of the command line say."""
+    """What to do with each frame, from the options of the command line."""
 
     format: str
-    save: bool = True  # drawn videos
+    save: bool = True  # write drawn videos
     save_dir: Path | None = None
     every: int = 1
     show: bool = False
@@ -49,7 +49,7 @@ class VideoTask:
 
 @dataclass
 class _Stream:
-    """One source: what is kept of it from frame to frame."""
+    """One source and its state between frames."""
 
     name: str
     tracker: Tracker | None
@@ -59,7 +59,7 @@ class _Stream:
     seen: Counter[str] = field(default_factory=Counter)  # the largest id of each class
 
     def take(self, answer: FrameDetections) -> FrameDetections:
-        """The answer with its tracks; lines and zones count them."""
+        """Add track ids to the result of a frame; update lines and zones."""
         if self.tracker is None:
             return answer
         tracks = self.tracker.update(answer.detections, answer.time_s)
@@ -81,12 +81,12 @@ class _Stream:
         }
 
 
-def videos_among(sources: Sequence[str]) -> list[str]:
-    """The sources if they are videos, those of a list file one by one; empty if they are pictures.
+def select_videos(sources: Sequence[str]) -> list[str]:
+    """The sources if they are videos, with list files expanded; empty if they are pictures.
 
     Raises ArgumentError where both are given.
     """
-    given = video_sources(sources)
+    given = expand_lists(sources)
     moving = [source for source in given if is_video(source)]
     if moving and len(moving) < len(given):
         still = next(source for source in given if not is_video(source))
@@ -96,21 +96,21 @@ def videos_among(sources: Sequence[str]) -> list[str]:
     return moving
 
 
-def video_sources(sources: Sequence[str]) -> list[str]:
-    """The sources, those of list files one by one. Raises ArgumentError for a list that cannot be read."""
-    return [one for source in sources for one in _listed(source)]
+def expand_lists(sources: Sequence[str]) -> list[str]:
+    """The sources, with list files expanded. Raises ArgumentError for a list that cannot be read."""
+    return [one for source in sources for one in _read_list(source)]
 
 
 def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
-    """Raise ArgumentError unless these are lines and zones: said before a model is loaded."""
+    """Raise ArgumentError unless these are lines and zones. Call it before a model is loaded."""
     for text in lines:
-        _line(text)
+        _parse_line(text)
     for text in zones:
-        _zone(text)
+        _parse_zone(text)
 
 
-def _listed(source: str) -> list[str]:
-    """The lines of a text file that lists sources; any other source alone."""
+def _read_list(source: str) -> list[str]:
+    """The lines of a text file that lists sources; any other source unchanged."""
     if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
         return [source]
     try:
@@ -121,7 +121,7 @@ def _listed(source: str) -> list[str]:
 
 
 def run_video(detector: "Detector", sources: list[str], options: "DetectOptions", task: VideoTask) -> int:
-    """Detect in all frames, write rows, draw. Returns the exit code; Ctrl-C leaves whole files and rows."""
+    """Detect in all frames, write rows, draw; return the exit code. After Ctrl-C all files and rows are complete."""
     threshold = options.score_threshold
     if task.tracked:
         options = replace(options, score_threshold=min(LOW_SCORE, threshold))
@@ -131,7 +131,7 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     run = _Run(task, rows, folder, streams, window)
     try:
         with closing(
-            detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.say)
+            detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
         ) as found:
             for answer in found:
                 run.take(answer)
@@ -146,7 +146,10 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
 def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> _Stream:
     tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
     stream = _Stream(
-        shown_name(source), tracker, [_line(text) for text in task.lines], [_zone(text) for text in task.zones]
+        shown_name(source),
+        tracker,
+        [_parse_line(text) for text in task.lines],
+        [_parse_zone(text) for text in task.zones],
     )
     if folder is not None:
         local = not (is_camera(source) or is_stream(source))
@@ -164,7 +167,7 @@ def _window(task: VideoTask) -> "ResultWindow | None":
 
 
 class _Run:
-    """The state of one call."""
+    """The state of one run."""
 
     def __init__(
         self,
@@ -206,10 +209,10 @@ class _Run:
         if stream.writer is not None:
             stream.writer.add(np.asarray(image), answer.time_s)
         if self.window is not None and not self.window.show(image, stream.name):
-            raise KeyboardInterrupt  # the window was closed
+            raise KeyboardInterrupt  # the user closed the window
 
     def _count(self, answer: FrameDetections) -> None:
-        """The counters on stderr: frames a second, and what matters of live sources."""
+        """Update the status line on stderr: frames per second; for live sources also age and dropped frames."""
         now = time.perf_counter()
         if not self._counters or now - self._counted < _SECONDS_BETWEEN:
             return
@@ -224,8 +227,8 @@ class _Run:
         if self._counters and self._counted and sys.stdout.isatty():
             sys.stderr.write("\r\033[K")
 
-    def say(self, words: str) -> None:
-        """A line on stderr about a source."""
+    def print_message(self, words: str) -> None:
+        """Print a message about a source to stderr."""
         erase = "\r\033[K" if self._counters else ""
         print(f"{erase}ssd300: {printable(words)}", file=sys.stderr)
 
@@ -235,7 +238,7 @@ class _Run:
                 stream.writer.discard()
 
     def finish(self) -> int:
-        """Close the files, write the totals and the last words; the exit code."""
+        """Close the files, print totals and summary; return the exit code."""
         self._close_files()
         totals = json.dumps({"totals": [stream.totals() for stream in self.streams]}, ensure_ascii=False)
         if self._counters:
@@ -252,7 +255,7 @@ class _Run:
         if folder is not None and folder.saved:
             print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
         for failure in self.failures:
-            self.say(failure)
+            self.print_message(failure)
         if self.interrupted:
             return 130
         return 0 if not self.failures else 1 if self.frames else 2
@@ -276,7 +279,7 @@ class _Run:
 
 
 def _draw_frame(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> "PIL.Image.Image":
-    """The frame with its boxes: names and scores, or names and ids in a color of each track's own."""
+    """The frame with its boxes: names and scores, or names and ids with one color per track."""
     from ssd300 import draw
     from ssd300.tracking.drawing import draw_counts
 
@@ -290,24 +293,26 @@ def _draw_frame(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequ
     return image
 
 
-def _line(text: str) -> Line:
-    numbers, anchor = _numbers("--line", text, "X1,Y1,X2,Y2")
+def _parse_line(text: str) -> Line:
+    numbers, anchor = _parse_numbers("--line", text, "X1,Y1,X2,Y2")
     if len(numbers) != 4:
         raise ArgumentError(f"--line {text}: expected X1,Y1,X2,Y2 in pixels, got {len(numbers)} numbers")
     return Line((numbers[0], numbers[1]), (numbers[2], numbers[3]), anchor=anchor)
 
 
-def _zone(text: str) -> Zone:
-    numbers, anchor = _numbers("--zone", text, "X1,Y1,X2,Y2,X3,Y3,...")
+def _parse_zone(text: str) -> Zone:
+    numbers, anchor = _parse_numbers("--zone", text, "X1,Y1,X2,Y2,X3,Y3,...")
     if len(numbers) < 6 or len(numbers) % 2:
         raise ArgumentError(f"--zone {text}: expected X1,Y1,X2,Y2,X3,Y3,... in pixels, got {len(numbers)} numbers")
     return Zone(list(zip(numbers[::2], numbers[1::2], strict=True)), anchor=anchor)
 
 
-def _numbers(option: str, text: str, expected: str) -> tuple[list[float], str]:
-    """The numbers of an option, and the anchor that may follow them after a colon."""
+def _parse_numbers(option: str, text: str, expected: str) -> tuple[list[float], str]:
+    """The coordinates of an option, and the anchor that may follow after a colon."""
     values, _, anchor = text.partition(":")
     try:
         return [float(value) for value in values.split(",")], anchor or "bottom"
     except ValueError as error:
-        raise ArgumentError(f"{option} {text}: expected {expected} in pixels, then :anchor if need be") from error
+        raise ArgumentError(
+            f"{option} {text}: expected {expected} in pixels, optionally followed by :anchor"
+        ) from error

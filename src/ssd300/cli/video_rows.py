@@ -1,4 +1,4 @@
-"""How the answers of a video are written to stdout: for each --format what comes first, and a frame's rows."""
+"""The results of a video on stdout: for each --format the header and the rows of a frame."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ _FRAME_COLUMNS = ("source", "stream", "frame", "time_s", "width", "height")
 
 @dataclass(frozen=True)
 class RowWriter:
-    """The text before all rows, and the text of each frame."""
+    """The header, and the text of each frame."""
 
     row: Callable[[FrameDetections], str]
     first: str = ""
 
 
 def row_writer(name: str, *, tracked: bool) -> RowWriter:
-    """The rows of a --format. Raises ArgumentError for one that frames are not written in."""
+    """The writer of a --format. Raises ArgumentError for a format that videos do not have."""
     columns = (*_FRAME_COLUMNS, *(("track_id",) if tracked else ()), *CSV_COLUMNS[3:10])
     writers = {
         "table": RowWriter(table_row),
@@ -40,7 +40,7 @@ def row_writer(name: str, *, tracked: bool) -> RowWriter:
 
 
 def frame_dict(answer: FrameDetections) -> dict[str, object]:
-    """Plain values: the frame, then its objects as for a picture."""
+    """Plain values: the frame, and its objects as for a picture."""
     found = to_dict(answer.detections)
     return {
         "source": answer.source,
@@ -54,7 +54,7 @@ def frame_dict(answer: FrameDetections) -> dict[str, object]:
 
 
 def csv_rows(answer: FrameDetections) -> str:
-    """A line for each object of the frame."""
+    """One line per object of the frame."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     *frame, objects = frame_dict(answer).values()
@@ -66,7 +66,7 @@ def csv_rows(answer: FrameDetections) -> str:
 
 
 def table_row(answer: FrameDetections) -> str:
-    """One line: the source, the frame's number and time, and how many objects of each class there are."""
+    """One line: the source, the frame's number and time, and the number of objects per class."""
     counts = Counter(answer.detections.names)
     found = ", ".join(f"{count} {printable(name)}" for name, count in counts.most_common()) or "nothing found"
     return f"{printable(answer.source)}  frame {answer.frame}  {answer.time_s:.2f} s  {found}\n"

@@ -21,7 +21,7 @@ def convert(
     out: Annotated[Path, typer.Argument(metavar="B.safetensors", help="The file to write.")],
     half: Annotated[bool, typer.Option("--half", help="float16: half the size. Batch norms stay float32.")] = False,
     classes: Annotated[
-        str | None, typer.Option(metavar="NAME,...|FILE", help="Names of the classes, or a file with one a line.")
+        str | None, typer.Option(metavar="NAME,...|FILE", help="Names of the classes, or a file with one per line.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace B.safetensors if it exists.")] = False,
 ) -> None:
@@ -30,10 +30,10 @@ def convert(
     from ssd300.files import sha256_of
     from ssd300.weights.checkpoint import read_metadata
 
-    note = "Note: this is now `ssd300 export --model {} --out {}`; the old name goes with the next version."
+    note = "Note: this is now `ssd300 export --model {} --out {}`; the next version drops the old name."
     typer.echo(note.format(source, out), err=True)
     if out.suffix.lower() != ".safetensors":
-        raise ArgumentError(f"{out}: its name ends in {out.suffix!r}, expected .safetensors")
+        raise ArgumentError(f"{out}: its extension is {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:
         raise ArgumentError(f"{out} exists: choose another name, or pass --force to replace it")
     export(source, out, half=half, classes=classes)

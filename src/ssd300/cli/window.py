@@ -1,4 +1,4 @@
-"""A window that shows drawn frames, by tkinter, which comes with Python."""
+"""A window that shows drawn frames, with tkinter from the standard library."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class ResultWindow:
-    """Shows one picture after the other. Raises ArgumentError where there is no display."""
+    """Shows one picture after the other. Raises ArgumentError without a display."""
 
     def __init__(self, title: str) -> None:
         try:
@@ -32,7 +32,7 @@ class ResultWindow:
         self._open = False
 
     def show(self, image: "PIL.Image.Image", title: str) -> bool:
-        """Show a picture; False once the window was closed."""
+        """Show a picture; return False if the window was closed."""
         from PIL import ImageTk
 
         self._photo = ImageTk.PhotoImage(image, master=self._root)  # tkinter itself keeps no reference

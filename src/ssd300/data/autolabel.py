@@ -1,4 +1,4 @@
-"""Boxes of a model as a data set that a person corrects, or beside those that a person drew."""
+"""Write a model's boxes as a data set for a person to correct, or beside boxes drawn by a person."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,8 +20,8 @@ _SAME_OBJECT = 0.5  # IoU with a box that a person drew, from which on a model's
 def autolabel(detector: Detector, sources: Iterable[str], options: DetectOptions) -> tuple[Dataset, list[Failure]]:
     """The detections in picture files as annotations with their scores, and the files that could not be read.
 
-    Boxes are cut to the picture; one without area is left out. Pictures without detections stay in the set: whether
-    they are empty is for the person to say. Raises ArgumentError for a source that is not a file.
+    Boxes are clipped to the picture; one without area is left out. Pictures without detections stay in the set: the
+    person decides whether they are empty. Raises ArgumentError for a source that is not a file.
     """
     pictures: list[Picture] = []
     failures: list[Failure] = []
@@ -29,11 +29,11 @@ def autolabel(detector: Detector, sources: Iterable[str], options: DetectOptions
         if isinstance(found, Failure):
             failures.append(found)
         else:
-            pictures.append(_labeled(found, len(pictures) + 1))
+            pictures.append(_to_picture(found, len(pictures) + 1))
     return Dataset("autolabel", detector.classes, tuple(pictures)), failures
 
 
-def _labeled(found: Detections, image_id: int) -> Picture:
+def _to_picture(found: Detections, image_id: int) -> Picture:
     path = Path(found.source or "")
     if not path.is_file():
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""`ssd300 data check`: everything that is wrong or doubtful in a data set, every case with its place, and totals."""
+"""`ssd300 data check`: all errors and suspicious cases in a data set, each with its place, and totals."""
 
 import csv
 import io
@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, shapes
-from ssd300.data.check_pictures import Seen, look_at, not_listed, repeated
+from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, measure_shapes
+from ssd300.data.check_pictures import Seen, examine_pictures, find_duplicates, find_unlisted
 from ssd300.data.dataset import Dataset, Note, join
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.look import find_parts, read_part
-from ssd300.data.parts import Part, distinct, splits_of, training_parts, validation_parts
-from ssd300.data.usable import arrange, parts_not_used, raise_faults
+from ssd300.data.parts import Part, drop_trainval, splits_of, training_parts, validation_parts
+from ssd300.data.usable import arrange, describe_unused, raise_faults
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
 
@@ -23,7 +23,7 @@ FAULT_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts of one split. `kept` boxes are as written, `clipped` ones cut to the picture, `refused` ones left out."""
+    """Counts of one split. `kept` boxes are unchanged, `clipped` ones cut to the picture, `refused` ones left out."""
 
     name: str
     format: str
@@ -38,9 +38,9 @@ class Totals:
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found: totals per split (by name), and the cases, gravest kinds first.
+    """The result of a check: totals per split (by name), and the cases, most severe kinds first.
 
-    `reason` is why `ssd300 train` would stop, empty where it would not; `said` what it would say of its parts.
+    `reason` is why `ssd300 train` would stop, empty if it would not; `said` its messages about the parts.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Report:
         return not self.reason
 
     def counts(self) -> dict[str, int]:
-        """Kind -> number of cases, gravest first."""
+        """Kind -> number of cases, most severe first."""
         return dict(Counter(case.kind for case in self.cases))
 
     def number(self, *levels: Level) -> int:
@@ -76,7 +76,7 @@ class Report:
         }
 
     def write_cases(self, path: Path) -> None:
-        """A CSV file with one line for every case."""
+        """Write a CSV file with one line per case."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["level", "kind", "action", "file", "picture", "annotation", "words", "remedy"])
@@ -95,7 +95,7 @@ class Report:
             writer.writerow(row)
         write_whole(
             path, text.getvalue().encode("utf-8-sig", "backslashreplace")
-        )  # with its mark, so that spreadsheets know the encoding
+        )  # with a byte order mark, so that spreadsheets detect the encoding
 
 
 def check_dataset(
@@ -105,12 +105,12 @@ def check_dataset(
     format: str | None = None,
     progress: Callable[[str, int, int], None] = lambda split, done, total: None,
 ) -> Report:
-    """Read every label and every picture of a data set, and of a validation set given apart, and report all cases.
+    """Read every label and every picture of a data set, and of a separate validation set, and report all cases.
 
-    `progress` is called with the split, the pictures done and their number. Raises DatasetError only where no data set
-    is found at all; a split that cannot be used is a case.
+    `progress` is called with the split, the pictures done and their number. Raises DatasetError only if no data set
+    is found; a split that cannot be used is a case.
     """
-    own = distinct(find_parts(path, format))
+    own = drop_trainval(find_parts(path, format))
     parts = {split: [part for part in own if part.split == split] for split in splits_of(own)}
     others = find_parts(val, format) if val is not None else []
     parts |= _validation_parts(parts, others)
@@ -129,25 +129,25 @@ def check_dataset(
     seen: dict[str, list[Seen]] = {}
     for split, dataset in splits.items():
         total = len(dataset)
-        seen[split] = look_at(dataset, lambda done, split=split, total=total: progress(split, done, total))  # type: ignore[misc]
+        seen[split] = examine_pictures(dataset, lambda done, split=split, total=total: progress(split, done, total))  # type: ignore[misc]
         notes += [note for one in seen[split] for note in one.notes]
         notes += box_notes(dataset)
-    notes += repeated(splits, seen)
+    notes += find_duplicates(splits, seen)
     if Path(path).is_dir():  # a single file may be one of several that share a folder of pictures
-        notes += not_listed(splits)
+        notes += find_unlisted(splits)
     if splits:
         notes += class_notes(
             splits, next((name for name in ("train", "trainval") if name in splits), next(iter(splits)))
         )
-    verdict = _verdict(_Checked(path, own, val, others, parts, splits, broken, seen))
+    verdict = _judge(_Checked(path, own, val, others, parts, splits, broken, seen))
     notes += verdict.notes
     totals = {split: _totals(dataset, parts[split][0]) for split, dataset in splits.items()}
-    return Report(str(path), totals, tuple(_by_gravity(notes)), verdict.reason, verdict.said)
+    return Report(str(path), totals, tuple(_sort_by_severity(notes)), verdict.reason, verdict.said)
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """What was found and read; `parts` and `splits` by the names of the report."""
+    """The parts found and the splits read, by their names in the report."""
 
     path: str | Path
     own: Sequence[Part]
@@ -161,15 +161,15 @@ class _Checked:
 
 @dataclass(frozen=True)
 class _Verdict:
-    """Why `train` would stop, or nothing; the note on it, where no other case says so; what it would say."""
+    """Why `train` would stop, or nothing; a note on it, if no other case has it; the messages of `train`."""
 
     reason: str = ""
     notes: tuple[Note, ...] = ()
     said: tuple[str, ...] = ()
 
 
-def _verdict(checked: _Checked) -> _Verdict:
-    """What `usable_sets` would do with the parts that were read, and training with their pictures."""
+def _judge(checked: _Checked) -> _Verdict:
+    """What `usable_sets` and training would do with the parts and pictures that were read."""
     place = (str(checked.path), "", "")
     try:
         train = training_parts(checked.own, checked.path)
@@ -182,19 +182,21 @@ def _verdict(checked: _Checked) -> _Verdict:
     for used in (train, val):
         names = [name for name, several in checked.parts.items() if any(part in used for part in several)]
         for name in names:
-            reason = checked.broken.get(name, "") or _faults(checked.splits[name], checked.seen[name], checked.path)
+            reason = checked.broken.get(name, "") or _find_first_fault(
+                checked.splits[name], checked.seen[name], checked.path
+            )
             if reason:
                 return _Verdict(reason)
         sets.append([checked.splits[name] for name in names])
     try:
-        usable = arrange(sets[0], sets[1], parts_not_used(checked.own, [*train, *val], checked.path))
+        usable = arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path))
     except DatasetError as error:
         return _Verdict(str(error), (Note("unusable for training", "noted", *place, str(error)),))
     return _Verdict(said=usable.said)
 
 
-def _faults(dataset: Dataset, seen: Sequence[Seen], path: str | Path) -> str:
-    """The first thing that stops training: a fault of an entry, or of a picture."""
+def _find_first_fault(dataset: Dataset, seen: Sequence[Seen], path: str | Path) -> str:
+    """The first fault that stops training, of an entry or a picture."""
     try:
         raise_faults(dataset, path)
     except DatasetError as error:
@@ -203,7 +205,7 @@ def _faults(dataset: Dataset, seen: Sequence[Seen], path: str | Path) -> str:
 
 
 def _validation_parts(parts: dict[str, list[Part]], others: Sequence[Part]) -> dict[str, list[Part]]:
-    """The parts of a second path under names that the first one does not use."""
+    """The parts of a second path, renamed where the first one uses the name."""
     chosen = [part for part in others if part.split == "val"] or list(others)
     names = splits_of(chosen)
     given = {name: [part for part in chosen if part.split == name] for name in names}
@@ -223,10 +225,10 @@ def _totals(dataset: Dataset, part: Part) -> Totals:
         actions["clipped"],
         actions["refused"] + faulty,
         dataset.boxes_per_class(),
-        shapes(dataset),
+        measure_shapes(dataset),
     )
 
 
-def _by_gravity(notes: Sequence[Note]) -> list[Note]:
+def _sort_by_severity(notes: Sequence[Note]) -> list[Note]:
     order = {kind: position for position, kind in enumerate(KINDS)}
     return sorted(notes, key=lambda note: (FAULT_LEVELS.index(KINDS[note.kind].level), order[note.kind]))

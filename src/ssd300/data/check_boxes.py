@@ -1,4 +1,4 @@
-"""The boxes and classes of a data set: twice, tiny, unlike any default box, rare or missing."""
+"""Checks of boxes and classes: duplicate, tiny or unmatched boxes, rare or missing classes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from ssd300.boxes import iou
 from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
 
-TINY = 8.0  # pixels at 300x300: a box whose longer side is less leaves a trace of one cell of the finest map
-_SAME = 0.98  # IoU from which two boxes are one
-MATCH = 0.5  # IoU that training asks of a default box
+TINY = 8.0  # pixels at 300x300: a box whose longer side is less covers one cell of the finest feature map
+_SAME = 0.98  # IoU from which two boxes are duplicates
+MATCH = 0.5  # IoU that training requires of a default box
 FEW = 10  # boxes; a class with fewer is rare
 _ROWS = 512  # of boxes that are compared at once
 UNBALANCED = 100  # times more boxes of one class than of another
@@ -21,7 +21,7 @@ UNBALANCED = 100  # times more boxes of one class than of another
 
 @dataclass(frozen=True)
 class BoxShapes:
-    """Boxes at 300x300 against the 8732 default boxes. Percentiles are the 5th, 50th and 95th; NaN without boxes."""
+    """Boxes at 300x300 compared with the default boxes. Percentiles are the 5th, 50th and 95th; NaN without boxes."""
 
     count: int
     sides: tuple[float, float, float]  # pixels, sqrt(width * height)
@@ -29,7 +29,7 @@ class BoxShapes:
     unmatched: float  # share of the boxes with IoU < 0.5 to every default box
 
     def sentence(self) -> str:
-        """The line for people."""
+        """One line of text."""
         if not self.count:
             return "no boxes"
         side, ratio = (" / ".join(f"{value:.3g}" for value in values) for values in (self.sides, self.ratios))
@@ -42,8 +42,8 @@ class BoxShapes:
 def best_prior_iou(boxes_xyxy: Float32) -> Float32:
     """IoU [M] of each box [M, 4], in the unit frame, with the best of the 8732 default boxes.
 
-    Of all default boxes of one size the one with the nearest center overlaps most, along each axis for itself, so only
-    30 of them have to be looked at.
+    Of all default boxes of one size the one with the nearest center overlaps most, for each axis separately, so only
+    30 of them have to be compared.
     """
     center = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2 * IMAGE_SIZE  # [M, 2] pixels at 300x300
     size = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]) * IMAGE_SIZE
@@ -64,8 +64,8 @@ def unit_boxes(picture: Picture) -> Float32:
     return np.asarray(picture.annotations.boxes_xyxy / size, np.float32)
 
 
-def shapes(dataset: Dataset) -> BoxShapes:
-    """How the boxes of a data set look to the network; crowd regions are left aside."""
+def measure_shapes(dataset: Dataset) -> BoxShapes:
+    """The shapes of the boxes at the network's resolution; crowd regions are ignored."""
     boxes = [unit_boxes(picture)[~picture.annotations.crowd] for picture in dataset.pictures]
     whole = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
     if not len(whole):
@@ -79,7 +79,7 @@ def shapes(dataset: Dataset) -> BoxShapes:
 
 
 def box_notes(dataset: Dataset) -> Iterator[Note]:
-    """Tiny boxes, boxes drawn twice, and those that no default box matches."""
+    """Tiny boxes, duplicate boxes, and boxes that no default box matches."""
     for picture in dataset.pictures:
         boxes = picture.annotations
         if not len(boxes):
@@ -93,7 +93,7 @@ def box_notes(dataset: Dataset) -> Iterator[Note]:
         for i in np.flatnonzero((best_prior_iou(unit) < MATCH) & real & (size.max(axis=1) >= TINY)).tolist():
             words = f"{size[i, 0]:.0f}x{size[i, 1]:.0f} px at 300x300 has IoU < {MATCH} with every default box"
             yield _note("no matching prior", picture, i, words)
-        for i, j in _same_boxes(boxes.boxes_xyxy, real):
+        for i, j in _find_duplicates(boxes.boxes_xyxy, real):
             first, second = (dataset.classes.name_of_id(boxes.class_ids[k]) for k in (i, j))
             if first == second:
                 yield _note("duplicate box", picture, j, f"the same {first} is drawn twice (box {i + 1} and {j + 1})")
@@ -101,8 +101,8 @@ def box_notes(dataset: Dataset) -> Iterator[Note]:
                 yield _note("one box, two classes", picture, j, f"box {i + 1} is {first}, box {j + 1} is {second}")
 
 
-def _same_boxes(boxes_xyxy: Float32, real: Bool) -> Iterator[tuple[int, int]]:
-    """(earlier, later) of boxes [M, 4] that are one; a later one is named once, with the first that it equals."""
+def _find_duplicates(boxes_xyxy: Float32, real: Bool) -> Iterator[tuple[int, int]]:
+    """(earlier, later) of duplicate boxes [M, 4]; each later one appears once, with the first that it equals."""
     for start in range(0, len(boxes_xyxy), _ROWS):
         later = np.arange(start, min(start + _ROWS, len(boxes_xyxy)))
         same = iou(boxes_xyxy[later], boxes_xyxy[: later[-1] + 1]) >= _SAME  # [rows, all up to them]
@@ -117,7 +117,7 @@ def _note(kind: str, picture: Picture, index: int, words: str) -> Note:
 
 
 def class_notes(splits: dict[str, Dataset], training: str) -> Iterator[Note]:
-    """Classes without boxes, with few, unbalanced, written alike, or in one split only."""
+    """Classes without boxes, with few boxes, unbalanced, with similar names, or in one split only."""
     dataset = splits[training]
     counts = dataset.boxes_per_class()
     place = (dataset.name, "", "")
@@ -142,10 +142,10 @@ def class_notes(splits: dict[str, Dataset], training: str) -> Iterator[Note]:
         alike.setdefault(plain, name)
     for split, other in splits.items():
         if split != training:
-            yield from _between(dataset, other, split)
+            yield from _compare_splits(dataset, other, split)
 
 
-def _between(train: Dataset, other: Dataset, split: str) -> Iterator[Note]:
+def _compare_splits(train: Dataset, other: Dataset, split: str) -> Iterator[Note]:
     counts, theirs = train.boxes_per_class(), other.boxes_per_class()
     for name in [name for name, count in theirs.items() if count and not counts.get(name)]:
         words = f"{name!r} has {theirs[name]} boxes here and none in training"

@@ -1,4 +1,4 @@
-"""The pictures of a data set: readable, of the size that the annotations say, upright, and none twice."""
+"""Checks of pictures: unreadable, wrong size, EXIF orientation, duplicates."""
 
 import hashlib
 from collections import defaultdict
@@ -18,13 +18,13 @@ from ssd300.errors import ImageError
 from ssd300.images.decode import ImageHeader, decode_image, header
 
 HASH_SIDE = 16  # a difference hash of 16 x 16 = 256 bits
-NEAR = 12  # bits; pictures whose hashes differ in no more look the same to people
-_CELLS = 2**26  # of the table of distances that are held at once: 256 MB
+NEAR = 12  # bits; pictures whose hashes differ in at most this many look the same
+_CELLS = 2**26  # of the distance table in memory: 256 MB
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What looking at one picture gave: the digest of its bytes and its hash [256], or none, and the notes."""
+    """The result for one picture: the digest of its bytes and its hash [256], or none, and the notes."""
 
     digest: str = ""
     bits: NDArray[np.bool_] | None = None
@@ -32,29 +32,29 @@ class Seen:
 
 
 def difference_hash(rgb: UInt8) -> NDArray[np.bool_]:
-    """256 bits: whether each of 16 x 16 gray points is brighter than its right neighbor. Scale does not change it."""
+    """256 bits: whether each of 16 x 16 gray points is brighter than its right neighbor. Independent of scale."""
     gray = Image.fromarray(rgb).convert("L").resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX)
     points = np.asarray(gray, np.int16)  # [16, 17]
     return np.asarray((points[:, 1:] > points[:, :-1]).ravel())
 
 
-def look_at(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Seen]:
-    """Every picture of a data set read once, in its order; decoding runs in threads."""
+def examine_pictures(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Seen]:
+    """Read every picture of a data set once, in order; decoding runs in threads."""
     seen = []
     with ThreadPoolExecutor() as pool:
-        for done, one in enumerate(pool.map(_look_at_one, [dataset] * len(dataset), dataset.pictures), 1):
+        for done, one in enumerate(pool.map(_examine_picture, [dataset] * len(dataset), dataset.pictures), 1):
             seen.append(one)
             progress(done)
     return seen
 
 
-def _look_at_one(dataset: Dataset, picture: Picture) -> Seen:
+def _examine_picture(dataset: Dataset, picture: Picture) -> Seen:
     try:
         if picture.payload is not None:
             rgb = picture.payload.read()
             return Seen(hashlib.sha256(rgb.tobytes()).hexdigest(), difference_hash(rgb))
         if not is_file(picture.path):
-            return Seen()  # the reader said so
+            return Seen()  # the reader reported it
         data = picture.path.read_bytes()
         found = header(data, name=picture.file_name)
         rgb = decode_image(data, name=picture.file_name)
@@ -65,7 +65,7 @@ def _look_at_one(dataset: Dataset, picture: Picture) -> Seen:
 
 
 def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
-    """The size that the annotations say against the file's, and its EXIF orientation."""
+    """Compare the size in the annotations with the file's, considering its EXIF orientation."""
     height, width = found.size_hw
     said = f"{picture.width}x{picture.height}"
     place = (str(picture.path), picture.file_name, "")
@@ -85,15 +85,15 @@ def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
         yield Note("wrong picture size", "fault", *place, f"the picture is {width}x{height}, not {said}{hint}")
 
 
-def repeated(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Iterator[Note]:
-    """Pictures that are there twice: the same file, the same bytes, or alike; across two splits that is leakage.
+def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Iterator[Note]:
+    """Duplicate pictures: the same file, the same bytes, or similar; across two splits they are leakage.
 
-    Each picture is compared with all before it and named with the nearest one only.
+    Each picture is compared with all before it; only the nearest one is reported.
     """
     pictures = [(split, picture) for split, dataset in datasets.items() for picture in dataset.pictures]
     looks = [one for split in datasets for one in seen[split]]
     named = np.zeros(len(pictures), bool)
-    for i, j, distance in [*_same(pictures, looks), *_alike(looks)]:  # j < i
+    for i, j, distance in [*_find_identical(pictures, looks), *_find_similar(looks)]:  # j < i
         if named[i]:
             continue
         named[i] = True
@@ -112,7 +112,7 @@ def repeated(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Itera
         yield Note(kind, "noted", str(picture.path), picture.file_name, "", words)
 
 
-def _same(pictures: Sequence[tuple[str, Picture]], looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
+def _find_identical(pictures: Sequence[tuple[str, Picture]], looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
     first: dict[str, int] = {}
     for i, one in enumerate(looks):
         picture = pictures[i][1]
@@ -123,8 +123,8 @@ def _same(pictures: Sequence[tuple[str, Picture]], looks: Sequence[Seen]) -> Ite
             first[key] = i
 
 
-def _alike(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
-    """(later, earlier, bits that differ) of pictures whose hashes are near, the nearest earlier one for each."""
+def _find_similar(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
+    """(later, earlier, differing bits) of pictures with similar hashes, with the nearest earlier one for each."""
     hashed = np.array([i for i, one in enumerate(looks) if one.bits is not None], np.int64)
     if len(hashed) < 2:
         return
@@ -141,8 +141,8 @@ def _alike(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
             yield int(hashed[later[row]]), int(hashed[nearest[row]]), float(best[row])
 
 
-def not_listed(datasets: dict[str, Dataset]) -> Iterator[Note]:
-    """Pictures that lie in the folders of listed ones and belong to no split."""
+def find_unlisted(datasets: dict[str, Dataset]) -> Iterator[Note]:
+    """Pictures in the folders of listed ones that belong to no split."""
     known: dict[Path, set[str]] = defaultdict(set)
     for dataset in datasets.values():
         for picture in dataset.pictures:

@@ -1,7 +1,7 @@
-"""A data set in another format, pictures included, without loss: there and back gives the same boxes bit for bit.
+"""Convert a data set to another format, pictures included, without loss: converting back gives the same boxes exactly.
 
-What YOLO and VOC have no place for goes to the sidecar `ssd300.json`. The new folder appears under its name only when
-all of it is written.
+Fields that YOLO and VOC lack go to the sidecar `ssd300.json`. The new folder appears under its name only when it is
+complete.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from ssd300.data.copying import FIRST_BYTES, Copier
 from ssd300.data.dataset import Dataset, Picture, join
 from ssd300.data.files import is_file
-from ssd300.data.look import ROOMS, WRITING_ROOMS
+from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS
 from ssd300.data.values import is_writable_name
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
@@ -22,7 +22,7 @@ from ssd300.files import new_folder
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.signatures import picture_format
 
-_SAME = 1e-6  # pixels: next to an edge a float32 can be finer than fractions in double precision are
+_SAME = 1e-6  # pixels: near an edge float32 can be finer than fractions in double precision
 EXTENSION_OF = {
     "JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "AVIF": ".avif", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
 }  # fmt: skip
@@ -30,7 +30,7 @@ EXTENSION_OF = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion wrote, and what it could not take along (`lost`) or had to rename."""
+    """The counts of a conversion, and what was not converted (`lost`) or was renamed."""
 
     pictures: int
     boxes: int
@@ -51,14 +51,13 @@ def convert_dataset(
 
     coco: SPLIT.json beside SPLIT/ with its pictures; yolo: data.yaml, images/SPLIT, labels/SPLIT; voc: JPEGImages,
     Annotations, ImageSets/Main/SPLIT.txt. A single data set without splits has the name "all": annotations.json and
-    images/ in COCO, "train" in YOLO (which knows no other way), no lists in VOC. `link` makes hard links
-    of the pictures instead of copies. Pictures of a packed set are written as PNG.
-
-    Only pictures are copied, and only from inside the data folders unless `allow_outside`. What was written is read
-    back and compared. Raises DatasetError, and leaves nothing, where that is not possible.
+    images/ in COCO, "train" in YOLO (which requires it), no lists in VOC. `link` makes hard links of the pictures
+    instead of copies. Pictures of a packed set are written as PNG.
+    Only pictures are copied, and only from inside the data folders unless `allow_outside`. The output is read
+    back and compared. On failure raises DatasetError and leaves nothing.
     """
-    if format not in WRITING_ROOMS:
-        raise unknown_name("data format", format, WRITING_ROOMS)
+    if format not in WRITABLE_FORMATS:
+        raise unknown_name("data format", format, WRITABLE_FORMATS)
     unnamed = [split for split in splits if split not in PARTS]
     if len(splits) > 1 and unnamed:
         raise ArgumentError(f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}")
@@ -77,8 +76,8 @@ def convert_dataset(
     names = new_names(pictures)
     with new_folder(out) as work:
         inside = () if allow_outside else tuple(folder.resolve() for folder in whole.folders)
-        own_names = _cut(names, [len(dataset) for dataset in splits.values()])
-        WRITING_ROOMS[format].write(splits, own_names, work, Copier(link, progress, inside))
+        own_names = _split_list(names, [len(dataset) for dataset in splits.values()])
+        WRITABLE_FORMATS[format].write(splits, own_names, work, Copier(link, progress, inside))
         _compare(splits, work, format)
     renamed = [
         (picture.file_name, name) for picture, name in zip(pictures, names, strict=True) if name != picture.file_name
@@ -89,15 +88,15 @@ def convert_dataset(
 
 
 def _compare(splits: dict[str, Dataset], folder: Path, format: str) -> None:
-    """Raises DatasetError where the data set that was just written does not read back as it was."""
-    parts = {part.split: part for part in ROOMS[format].find(folder)}
+    """Raises DatasetError if the data set that was just written reads back differently."""
+    parts = {part.split: part for part in FORMATS_BY_NAME[format].find(folder)}
     for split, dataset in splits.items():
         if not dataset.pictures:
             continue
         part = parts.get(split) or (next(iter(parts.values())) if len(parts) == 1 else None)
         if part is None:
             raise DatasetError(f"the new data set has no part {split}; nothing was written")
-        again = ROOMS[format].read(part)
+        again = FORMATS_BY_NAME[format].read(part)
         faults = [note for note in again.notes if note.action in ("fault", "refused", "clipped")]
         mine = {picture.image_id: picture for picture in dataset.pictures}
         theirs = {picture.image_id: picture for picture in again.pictures}
@@ -109,13 +108,13 @@ def _compare(splits: dict[str, Dataset], folder: Path, format: str) -> None:
         if faults or again.classes != dataset.classes or different:
             what = str(faults[0]) if faults else f"of {', '.join(different[:5])}" if different else "the class names"
             raise DatasetError(
-                f"{dataset.name} cannot be written as {format}: it would read back otherwise ({what}); "
+                f"{dataset.name} cannot be written as {format}: it would read back differently ({what}); "
                 "nothing was written"
             )
 
 
 def _equal(one: Picture, other: Picture) -> bool:
-    """Equal in size and in every field of the boxes but their ids, which may be numbered anew."""
+    """Equal in size and in every field of the boxes but their ids, which may be renumbered."""
     fields = ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores")
     return (one.width, one.height) == (other.width, other.height) and all(
         len(one.annotations) == len(other.annotations)
@@ -125,14 +124,14 @@ def _equal(one: Picture, other: Picture) -> bool:
 
 
 def new_names(pictures: Sequence[Picture]) -> list[str]:
-    """File names [pictures] below one folder: the user's own, made relative, unlike in more than case or extension.
+    """File names [pictures] below one folder: the user's own, made relative, and distinct without case and extension.
 
-    They have the extension of a picture, and nothing in them that a list or a reader would take otherwise.
+    They have a picture's extension and no characters with a meaning in lists or for readers.
     """
     taken: set[str] = set()
     names = []
     for picture in pictures:
-        parts = [_plain(part) for part in PurePosixPath(picture.file_name.replace("\\", "/")).parts]
+        parts = [_clean_part(part) for part in PurePosixPath(picture.file_name.replace("\\", "/")).parts]
         folders = [part for part in parts[:-1] if part and part.casefold() not in (*PICTURE_FOLDERS, "labels")]
         name = PurePosixPath(*folders, parts[-1] if parts and parts[-1] else "picture")
         if picture.payload is not None:
@@ -148,20 +147,20 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
     return names
 
 
-def _plain(part: str) -> str:
-    """One part of a path as every system and list can hold it."""
+def _clean_part(part: str) -> str:
+    """One part of a path, valid on every system and in every list."""
     plain = "".join(letter if letter.isprintable() and letter not in ':*?"<>|' else "_" for letter in part)
     return plain.strip().lstrip(".").removeprefix("/") if plain not in ("/", "..") else ""
 
 
 def _extension(picture: Picture) -> str:
-    """The extension that a picture's content asks for; none where it is no picture, which the copying says."""
+    """The extension for a picture's content; empty if it is not a picture, which `Copier` reports."""
     if not is_file(picture.path):
         return ".jpg"
     with picture.path.open("rb") as file:
         return EXTENSION_OF.get(picture_format(file.read(FIRST_BYTES)) or "", ".jpg")
 
 
-def _cut(names: list[str], counts: list[int]) -> list[list[str]]:
+def _split_list(names: list[str], counts: list[int]) -> list[list[str]]:
     ends = np.cumsum(counts).tolist()
     return [names[end - count : end] for end, count in zip(ends, counts, strict=True)]

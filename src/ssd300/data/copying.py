@@ -1,4 +1,4 @@
-"""Pictures into a new data set: copied or linked, only from inside the data folder, and only what is a picture."""
+"""Copy or link pictures into a new data set: only from inside the data folder, and only pictures."""
 
 import errno
 import os
@@ -18,9 +18,9 @@ FIRST_BYTES = 4096
 
 @dataclass
 class Copier:
-    """Call it with a picture and its new path, whose folder it makes.
+    """Call it with a picture and its new path, whose folder it creates.
 
-    `inside` are the folders that pictures may come from, links followed; without any, from anywhere.
+    Pictures must be in one of the folders `inside`, after following links; empty means anywhere.
     """
 
     link: bool
@@ -48,7 +48,7 @@ class Copier:
         self.progress(self.done)
 
     def _check(self, picture: Picture) -> None:
-        """Raises DatasetError for a file that lies elsewhere or is no picture."""
+        """Raises DatasetError for a file in another folder, or one that is not a picture."""
         real = picture.path.resolve()
         if self.inside and not any(real.is_relative_to(folder) for folder in self.inside):
             folders = ", ".join(map(str, self.inside))
@@ -65,7 +65,7 @@ class Copier:
 
 
 def new_files(paths: Sequence[Path]) -> list[Path]:
-    """The paths, all of them free. Raises DatasetError where one exists already."""
+    """The paths, none of which exist. Raises DatasetError if one does."""
     there = [str(path) for path in paths if os.path.lexists(path)]
     if there:
         raise DatasetError(f"{', '.join(there)} exist(s) already; remove it, or give another folder with --out")

@@ -1,4 +1,4 @@
-"""The room of CreateML: a JSON list of {"image": ..., "annotations": [{"label": ..., "coordinates": ...}]}.
+"""The CreateML format: a JSON list of {"image": ..., "annotations": [{"label": ..., "coordinates": ...}]}.
 
 Coordinates are x, y, width, height; x and y are the box's center in pixels.
 """
@@ -16,7 +16,7 @@ from ssd300.errors import DatasetError
 
 
 def find(path: Path) -> list[Part]:
-    """A .json itself, those of a folder, or one in each folder of a part."""
+    """A .json itself, those of a folder, or one in each part's folder."""
     files = [path] if not path.is_dir() else with_suffix(path, ".json")
     found = [file for file in files if _is_createml(file)]
     if not found and path.is_dir():
@@ -32,7 +32,7 @@ def _is_createml(file: Path) -> bool:
 
 
 def read(part: Part) -> Dataset:
-    """One file. Raises DatasetError where it is no list."""
+    """Read one file. Raises DatasetError if it is not a list."""
     try:
         content = read_json(part.source)
     except DatasetError as error:
@@ -51,7 +51,7 @@ def _records(content: list[Any], file: Path, reader: RecordReader) -> Iterator[R
         name = given.get("image", given.get("imagefilename"))
         annotations = given.get("annotations", given.get("annotation", []))
         if not isinstance(name, str) or not isinstance(annotations, list):
-            words = f"picture {position} is {entry!r:.60}; want `image` and a list of `annotations`"
+            words = f"picture {position} is {entry!r:.60}; expected `image` and a list of `annotations`"
             reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
             continue
         yield Record(name, [_thing(one, f"annotation {n}") for n, one in enumerate(annotations, 1)], file)

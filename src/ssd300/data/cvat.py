@@ -1,4 +1,4 @@
-"""The room of CVAT for images 1.1: an annotations.xml with <image> elements, and the pictures beside it or in images/.
+"""The CVAT for images 1.1 format: an annotations.xml with <image> elements, and pictures beside it or in images/.
 
 Boxes, also rotated ones (the box around them), polygons, polylines, points and ellipses count as their enclosing boxes;
 tags and tracks are not used. The `subset` of an image is its part.
@@ -36,7 +36,7 @@ def find(path: Path) -> list[Part]:
 
 
 def read(part: Part) -> Dataset:
-    """One part. Raises DatasetError for a file that is not CVAT's, and for videos with tracks only."""
+    """Read one part. Raises DatasetError for a file that is not from CVAT, and for videos with only tracks."""
     root = _root(part.source)
     images = [one for one in root.iter("image") if part.detail is None or (one.get("subset") or "") == part.detail]
     tracks = sum(1 for _ in root.iter("track"))

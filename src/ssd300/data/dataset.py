@@ -1,4 +1,4 @@
-"""The one type of every data set: pictures as paths, boxes in pixels, classes with the user's own names and ids."""
+"""The type of every data set: pictures as paths, boxes in pixels, classes with the user's names and ids."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,10 @@ Action = Literal["noted", "clipped", "refused", "fault"]
 
 @dataclass(frozen=True)
 class Note:
-    """One case that reading a data set met, with the place where it stands.
+    """One case found while reading a data set, with its place.
 
-    `action` says what became of it: "noted" (kept as it is), "clipped" (the box was cut to the picture), "refused"
-    (the box is left out) or "fault" (`load_dataset` raises; only `check` goes on to collect them all).
+    `action` is its consequence: "noted" (kept unchanged), "clipped" (the box was clipped to the picture), "refused"
+    (the box is left out) or "fault" (`load_dataset` raises; only `check` continues and collects them all).
     """
 
     kind: str
@@ -65,7 +65,7 @@ class Annotations:
             object.__setattr__(self, "ids", np.zeros(len(self.boxes_xyxy), np.int64))
         if self.boxes_xyxy.shape != (len(self.class_ids), 4):
             raise ArgumentError(
-                f"boxes of shape {self.boxes_xyxy.shape} for {len(self.class_ids)} class ids: want [M, 4]"
+                f"boxes of shape {self.boxes_xyxy.shape} for {len(self.class_ids)} class ids: expected [M, 4]"
             )
 
     @classmethod
@@ -80,7 +80,7 @@ class Annotations:
         scores: Float32 | None = None,
         ids: Int64 | None = None,
     ) -> "Annotations":
-        """Boxes [M, 4] and class ids [M]; what is not given takes its default (no flags, area w * h, score 1, id 0).
+        """From boxes [M, 4] and class ids [M]; other fields have defaults (no flags, area w * h, score 1, id 0).
 
         >>> Annotations.of(np.zeros((0, 4)), np.zeros(0)).boxes_xyxy.shape
         (0, 4)
@@ -114,22 +114,22 @@ class Annotations:
     __hash__ = None  # type: ignore[assignment]
 
     def select(self, index: Bool | Int64) -> "Annotations":
-        """The same annotations cut by a mask [M] or an index array: every field alike."""
+        """Select by a mask [M] or an index array, in every field."""
         return Annotations(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
 class Payload(Protocol):
-    """Where a packed picture lies: a slice of a file, read when asked for."""
+    """The location of a packed picture, a slice of a file, read on demand."""
 
     def read(self) -> UInt8: ...
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture: where it lies, how large it is after EXIF orientation (pixels), what is in it.
+    """One picture: its path, its size after EXIF orientation in pixels, and its boxes.
 
-    `file_name` is the name as the user wrote it; `path` the file it was found at; `labels` the file that its boxes came
-    from. A picture of a packed file has a `payload`, and `path` is the packed file. Cheap to pickle: without pixels.
+    `file_name` is the name as the user wrote it; `path` the file found under it; `labels` the file with its boxes. A
+    picture of a packed file has a `payload`, and `path` is the packed file. Cheap to pickle, as it holds no pixels.
     """
 
     path: Path
@@ -143,14 +143,14 @@ class Picture:
 
     @property
     def name(self) -> str:
-        """What messages and results call it: its path, or its file name if it lies in a packed file."""
+        """Its name in messages and results: its path, or its file name if it is in a packed file."""
         return str(self.path) if self.payload is None else self.file_name
 
     def read(self) -> UInt8:
         """The pixels, uint8 RGB [H, W, 3] after EXIF orientation.
 
-        Raises ImageError if the file cannot be read and DatasetError if its size is not what the annotations say:
-        the boxes would lie elsewhere.
+        Raises ImageError if the file cannot be read and DatasetError if its size differs from the annotations,
+        because then the boxes are wrong.
         """
         return self.read_pixels()[0]
 
@@ -172,9 +172,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures with their boxes and classes; `notes` lists every case met while reading.
+    """Pictures with their boxes and classes; `notes` lists every case found while reading.
 
-    `folders` are those that its pictures are expected in, at any depth; without any, anywhere.
+    The pictures should be in `folders`, at any depth; empty means anywhere.
     """
 
     name: str
@@ -191,12 +191,12 @@ class Dataset:
         return sum(len(picture.annotations) for picture in self.pictures)
 
     def subset(self, indices: Iterable[int], name: str | None = None) -> "Dataset":
-        """The pictures at these positions, in this order, with the notes on them and those on the set as a whole."""
+        """The pictures at these positions, in this order, with the notes on them and on the whole set."""
         pictures = tuple(self.pictures[i] for i in indices)
         shared = Counter(str(picture.labels) for picture in self.pictures)
 
         def places(pictures: Sequence[Picture]) -> set[tuple[str, str]]:
-            own = {(str(p.labels), "") for p in pictures if shared[str(p.labels)] == 1}  # a label file a picture
+            own = {(str(p.labels), "") for p in pictures if shared[str(p.labels)] == 1}  # label files of one picture
             return own | {(str(p.labels), p.file_name) for p in pictures}
 
         mine, known = places(pictures), places(self.pictures)
@@ -215,7 +215,7 @@ class Dataset:
         return {name: counts[i] for name, i in zip(self.classes.names, self.classes.ids, strict=True)}
 
     def summary(self) -> str:
-        """One line for people: pictures, boxes, classes, and what was clipped or refused."""
+        """One line of text: pictures, boxes, classes, and the number of clipped and refused boxes."""
         negatives = sum(len(picture.annotations) == 0 for picture in self.pictures)
         actions = Counter(note.action for note in self.notes)
         clipped, refused = actions["clipped"], actions["refused"]
@@ -226,9 +226,9 @@ class Dataset:
         )
 
     def with_classes(self, classes: ClassList) -> "Dataset":
-        """The same boxes under another class list; ids are mapped by name.
+        """The same boxes with another class list; ids are mapped by name.
 
-        Raises ArgumentError for a class that has boxes here but no place in the other list.
+        Raises ArgumentError for a class that has boxes here but is not in the other list.
         """
         if classes == self.classes:
             return self
@@ -246,10 +246,10 @@ class Dataset:
 
 
 def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
-    """Several data sets as one. Classes are joined by name: those of the first, then new names of the next ones.
+    """Join several data sets. Classes are joined by name: those of the first, then new names of the next ones.
 
-    Where ids of two lists collide, a new name takes the next free id. Where image ids collide between the sets, the
-    pictures of the later one are called "NAME/ID".
+    If ids of two lists collide, a new name takes the next free id. If image ids collide between the sets, those of
+    the later one become "NAME/ID".
     """
     if not datasets:
         raise ArgumentError("no data set given to join")

@@ -1,4 +1,4 @@
-"""Files of a data set: reading them within limits, walking folders, and finding pictures by the names in labels."""
+"""Read the files of a data set within limits, walk folders, and find pictures by the names in labels."""
 
 import os
 import re
@@ -13,22 +13,22 @@ from ssd300.images.decode import size_hw
 from ssd300.images.extensions import has_picture_extension
 from ssd300.limits import LABEL_BYTES
 
-DEEPEST = 100  # folders in a path that is looked for by its end
+DEEPEST = 100  # leading folders that are dropped in search of a picture
 CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin"}  # beside everything that starts with "."
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name says that it is a picture, and not what a system left beside one ("._cat.jpg")."""
+    """Whether the name is that of a picture, and not of a file that a system adds ("._cat.jpg")."""
     return has_picture_extension(path.name) and not is_leftover(path.name)
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file or folder of this name is left by a system or an editor, not by the user."""
+    """Whether a file or folder of this name comes from a system or an editor, not from the user."""
     return name.startswith(".") or name.casefold() in CLUTTER
 
 
 def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
-    """All accepted files in a folder and its sub-folders, sorted; clutter is passed over, links are followed once."""
+    """All accepted files in a folder and its sub-folders, sorted; clutter is skipped, links are followed once."""
     found: list[Path] = []
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -43,7 +43,7 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without clutter; nothing where it cannot be looked into."""
+    """The entries of a folder, sorted, without clutter; empty if it cannot be read."""
     with suppress(OSError):
         return sorted(entry for entry in folder.iterdir() if not is_leftover(entry.name))
     return []
@@ -55,7 +55,7 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def child(folder: Path, *names: str) -> Path | None:
-    """The first of the named entries of a folder that is there, in any letter case."""
+    """The first of the named entries that a folder has, in any letter case."""
     listed = {entry.name.casefold(): entry for entry in reversed(entries(folder))}
     for name in names:
         if (folder / name).exists():
@@ -66,19 +66,19 @@ def child(folder: Path, *names: str) -> Path | None:
 
 
 def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
-    """The files of a folder that end in one of these (in any letter case), sorted, without clutter."""
+    """The files of a folder with one of these extensions (in any letter case), sorted, without clutter."""
     return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and is_file(entry)]
 
 
 def is_file(path: Path) -> bool:
-    """Whether a regular file is there; False, too, for a name that no disk can hold."""
-    with suppress(OSError, ValueError):  # longer than the disk allows; with a zero byte
+    """Whether it is a regular file; False also for a name that the file system does not allow."""
+    with suppress(OSError, ValueError):  # a name that is too long, or has a zero byte
         return path.is_file()
     return False
 
 
 def folder_name(folder: Path) -> str:
-    """What a data set in this folder is called: the folder, and the one above where it says little by itself."""
+    """The name of a data set in this folder: the folder's, with the one above if it is generic."""
     folder = folder.resolve()
     if folder.name.lower() == "annotations":
         return folder_name(folder.parent)
@@ -87,7 +87,7 @@ def folder_name(folder: Path) -> str:
 
 
 def local_name(name: str) -> str:
-    """A picture's name as paths are written here: "\\\\" becomes "/"; addresses of annotation tools lose their host.
+    """A picture's name as a path: "\\\\" becomes "/"; URLs of annotation tools lose their host.
 
     >>> local_name("a\\\\b.jpg"), local_name("/data/local-files/?d=pets/b%20c.jpg")
     ('a/b.jpg', 'pets/b c.jpg')
@@ -101,13 +101,13 @@ def local_name(name: str) -> str:
 
 
 class AnyCase:
-    """Finds files whose letter case differs from what was written. Folders are listed once."""
+    """Finds files regardless of letter case. Folders are listed once."""
 
     def __init__(self) -> None:
         self._listed: dict[Path, dict[str, Path]] = {}
 
     def file(self, path: Path) -> Path | None:
-        """The file itself, or the one that differs from it in letter case only; None where there is none."""
+        """The file itself, or one that differs only in letter case; None if there is none."""
         if is_file(path):
             return path
         found = self.path(path)
@@ -131,10 +131,10 @@ class AnyCase:
 
 
 class PictureFinder:
-    """Finds pictures by the names that labels use, in a few folders, the last successful one first.
+    """Finds pictures by their names in labels, in a few folders, the last successful one first.
 
-    Where the name as it is leads nowhere, letter case is put aside, and then leading folders one by one: paths of
-    another machine end alike.
+    If the exact name does not exist, letter case is ignored, and then leading folders are dropped one by one, because
+    paths from another machine end in the same way.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -142,8 +142,8 @@ class PictureFinder:
         self._any_case = AnyCase()
         self._stems: dict[Path, dict[str, Path]] = {}
 
-    def tried(self, name: str) -> list[Path]:
-        """Every path at which a picture of this name is looked for, as far as a message needs it."""
+    def list_candidates(self, name: str) -> list[Path]:
+        """The paths to try for a picture of this name, as far as a message needs them."""
         path = PurePosixPath(local_name(name))
         shown = [folder / path for folder in self._folders]
         return list(dict.fromkeys([*shown, *(folder / path.name for folder in self._folders if path.is_absolute())]))
@@ -153,17 +153,17 @@ class PictureFinder:
         for path in dict.fromkeys((PurePosixPath(local_name(name)), PurePosixPath(local_name(name.strip())))):
             for folder in self._folders:
                 if is_file(folder / path):
-                    return self._used(folder, folder / path)
+                    return self._move_to_front(folder, folder / path)
         for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
             end = PurePosixPath(*path.parts[start:])
             for folder in [] if end.is_absolute() or end.parts[0] == ".." else self._folders:
                 found = self._any_case.file(folder / end)
                 if found:
-                    return self._used(folder, found)
+                    return self._move_to_front(folder, found)
         return None
 
     def find_stem(self, stem: str) -> Path | None:
-        """The picture of this name whatever its extension, or None."""
+        """The picture with this stem and any extension, or None."""
         path = PurePosixPath(stem.replace("\\", "/"))
         for folder in self._folders:
             place = folder / path.parent
@@ -172,10 +172,10 @@ class PictureFinder:
                 self._stems[place] = {entry.stem.casefold(): entry for entry in pictures}
             found = self._stems[place].get(path.name.casefold())
             if found and is_file(found):
-                return self._used(folder, found)
+                return self._move_to_front(folder, found)
         return None
 
-    def _used(self, folder: Path, found: Path) -> Path:
+    def _move_to_front(self, folder: Path, found: Path) -> Path:
         if folder != self._folders[0]:
             self._folders.remove(folder)
             self._folders.insert(0, folder)
@@ -193,7 +193,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
-    """The bytes of a regular file. Raises DatasetError naming it: missing, a device or pipe, or beyond the limit."""
+    """The bytes of a regular file. Raises DatasetError if it is missing, a device or pipe, or exceeds the limit."""
     try:
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -209,7 +209,7 @@ def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
 
 
 def read_text(path: Path, what: str, limit: int = LABEL_BYTES) -> str:
-    """The text of a UTF-8 file. Raises DatasetError naming it."""
+    """The text of a UTF-8 file. Raises DatasetError."""
     try:
         return read_file(path, what, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -217,7 +217,7 @@ def read_text(path: Path, what: str, limit: int = LABEL_BYTES) -> str:
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """(number from 1, line without outer spaces) of every line that is not empty; only line ends divide lines."""
+    """(number from 1, stripped line) of every line that is not empty; only line ends separate lines."""
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip():
             yield number, line.strip()

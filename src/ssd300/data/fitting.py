@@ -1,4 +1,4 @@
-"""Boxes against the picture they belong to: kept, clipped within a stated tolerance, refused beyond it."""
+"""Fit boxes to their picture: keep them, clip them within a tolerance, refuse them beyond it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from ssd300.data.dataset import Action, Annotations, Note
 
 TOLERANCE_PIXELS = 2.0  # a box may reach this far outside the picture ...
 TOLERANCE_SHARE = 0.01  # ... or this share of the picture's side, whichever is more; it is then clipped
-ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as COCO's, is cut without a word
+ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as in COCO, is clipped without a note
 
 KEPT, CLIPPED, OUTSIDE, DEGENERATE, NOT_FINITE = range(5)
-Place = tuple[str, str, str]  # file, picture, annotation: where a box stands
+Place = tuple[str, str, str]  # file, picture, annotation of a box
 _KINDS = {
     CLIPPED: "box over the edge",
     OUTSIDE: "box outside",
@@ -26,8 +26,8 @@ _KINDS = {
 def fit_boxes(boxes_xyxy: Float64, width: Float64, height: Float64) -> tuple[Float32, NDArray[np.int64]]:
     """Boxes [M, 4] in pixels and the sizes [M] of their pictures -> boxes float32 [M, 4] inside them, verdicts [M].
 
-    A verdict is KEPT, CLIPPED, OUTSIDE (reaches further out than the tolerance), DEGENERATE (no width or no height) or
-    NOT_FINITE; the boxes of the last three are to be left out, and said.
+    A verdict is KEPT, CLIPPED, OUTSIDE (exceeds the tolerance), DEGENERATE (no width or no height) or NOT_FINITE; the
+    boxes of the last three must be left out, with a note.
     """
     limit = np.stack([width, height, width, height], axis=-1)  # [M, 4]
     finite = np.all(np.isfinite(boxes_xyxy), axis=1)
@@ -44,7 +44,7 @@ def fit_boxes(boxes_xyxy: Float64, width: Float64, height: Float64) -> tuple[Flo
 
 
 def describe_box(box_xyxy: Float64, verdict: int, width: float, height: float) -> str:
-    """The words for one box that was not simply kept."""
+    """The message for a box that was clipped or refused."""
     box = ", ".join(f"{value:g}" for value in box_xyxy.tolist())
     if verdict == NOT_FINITE:
         return f"the box ({box}) has a number that is not finite; left out"
@@ -82,7 +82,7 @@ def fit_picture(
     notes: list[Note],
     fields: dict[str, Any],
 ) -> Annotations:
-    """The boxes [M, 4] of one picture, fitted, as Annotations; `fields` are further arguments of `Annotations.of`."""
+    """Fit the boxes [M, 4] of one picture, as Annotations; `fields` are further arguments of `Annotations.of`."""
     if len(boxes_xyxy) == 0:
         return Annotations.empty()
     sizes = np.tile(np.array(size_wh, np.float64), (len(boxes_xyxy), 1))

@@ -1,6 +1,6 @@
-"""The room of KITTI: label_2/*.txt with image_2/ beside it. A line: class, truncated, occluded, alpha, four edges, ...
+"""The KITTI format: label_2/*.txt with image_2/ beside it. A line: class, truncated, occluded, alpha, four edges, ...
 
-Regions called DontCare are left out: they have no class; a note says how many there were.
+DontCare regions are left out because they have no class; a note counts them.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, lines_of, read_text, with_suffix
-from ssd300.data.parts import WHOLE, Part, meaning
+from ssd300.data.parts import WHOLE, Part, parse_part
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
@@ -17,17 +17,17 @@ LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images
 
 
 def find(path: Path) -> list[Part]:
-    """The folder that holds label_2/ and image_2/, or one such folder a part (training/)."""
+    """The folder with label_2/ and image_2/, or one such folder per part (training/)."""
     if not path.is_dir():
         return []
     if _label_files(path):
         return [Part("kitti", WHOLE, path)]
     parts = [folder for folder in folders_in(path) if _label_files(folder)]
-    return [Part("kitti", meaning(folder.name, alone=True) or folder.name.lower(), folder) for folder in parts]
+    return [Part("kitti", parse_part(folder.name, alone=True) or folder.name.lower(), folder) for folder in parts]
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """The label files of a folder, if they are KITTI's."""
+    """The label files of a folder, if they are in KITTI's format."""
     labels = child(folder, *LABELS)
     files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
     for file in files[:10]:
@@ -41,7 +41,7 @@ def _label_files(folder: Path) -> list[Path]:
 
 
 def read(part: Part) -> Dataset:
-    """One folder: a picture for every label file."""
+    """Read one folder: one picture per label file."""
     pictures = child(part.source, *_PICTURES) or part.source / _PICTURES[0]
     reader = RecordReader(part, part.source, PictureFinder([pictures]), stems=True)
     return reader.dataset(_records(_label_files(part.source), reader))

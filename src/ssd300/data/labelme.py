@@ -1,4 +1,4 @@
-"""The room of labelme: one .json a picture, with `shapes` and `imagePath`, beside the pictures or in a folder a part.
+"""The labelme format: one .json per picture, with `shapes` and `imagePath`, beside the pictures or in a part's folder.
 
 Rectangles, polygons, circles and lines count as their enclosing boxes; single points are not used.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, walk, with_suffix
-from ssd300.data.parts import WHOLE, Part, meaning
+from ssd300.data.parts import WHOLE, Part, parse_part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import contains, read_json
 from ssd300.data.values import number
@@ -20,15 +20,15 @@ FOLDERS = ("annotations", "labels", "json", "labelme")
 
 
 def find(path: Path) -> list[Part]:
-    """The folder of the .json files, or one folder a part."""
+    """The folder of the .json files, or one folder per part."""
     if not path.is_dir():
         return []
     inner = [found for name in FOLDERS if (found := child(path, name)) and found.is_dir()]
     if any(_is_labelme(file) for folder in (path, *inner) for file in with_suffix(folder, ".json")[:5]):
         return [Part("labelme", WHOLE, path)]
-    parts = [folder for folder in folders_in(path) if meaning(folder.name, alone=True)]
+    parts = [folder for folder in folders_in(path) if parse_part(folder.name, alone=True)]
     return [
-        Part("labelme", meaning(folder.name, alone=True) or folder.name, folder)
+        Part("labelme", parse_part(folder.name, alone=True) or folder.name, folder)
         for folder in parts
         if any(_is_labelme(file) for file in walk(folder, _is_json)[:5])
     ]
@@ -43,7 +43,7 @@ def _is_labelme(file: Path) -> bool:
 
 
 def read(part: Part) -> Dataset:
-    """All .json files of a folder; a picture without one is left out (`ssd300 data check` lists it)."""
+    """Read all .json files of a folder; a picture without one is left out (`ssd300 data check` lists it)."""
     folder = part.source
     places = [child(folder, "images") or folder / "images", child(folder, "JPEGImages") or folder / "JPEGImages"]
     reader = RecordReader(part, folder, PictureFinder([folder, *places]))

@@ -1,4 +1,4 @@
-"""Any data set, whatever its format, as one `Dataset`: all of it, the part to learn from, or the part to measure on."""
+"""Load a data set of any format as one `Dataset`: all of it, the part to train on, or the part to evaluate on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,13 @@ from ssd300.data.usable import raise_faults
 def load_dataset(
     path: str | Path | Sequence[str | Path], *, format: str | None = None, split: str | None = None
 ) -> Dataset:
-    """The data set at a path: a file or folder of any format of docs/data.md, found by looking.
+    """Load the data set at a path: a file or folder in any format of docs/data.md.
 
-    `format` names it ("coco", "yolo", "voc", "pack", ...) instead. `split` picks one of several parts ("train", "val",
-    ...); "train+val" and "all" join some or all of them. A list of paths is joined, classes by name.
-
-    Boxes that reach a little outside are clipped, those beyond the tolerance left out; `Dataset.notes` lists each, and
-    `Dataset.summary()` counts them. Anything else that is wrong (an unknown id, a missing picture, a malformed line)
-    raises DatasetError with file, picture and annotation: whatever is dropped is reported.
+    The format is detected unless `format` names it ("coco", "yolo", "voc", "pack", ...). `split` selects one of several
+    parts ("train", "val", ...); "train+val" and "all" join some or all of them. A list of paths is joined, classes by
+    name. Boxes that reach a little outside the picture are clipped, those beyond the tolerance left out;
+    `Dataset.notes` lists each, and `Dataset.summary()` counts them. Any other fault (an unknown id, a missing picture,
+    a malformed line) raises DatasetError with file, picture and annotation: nothing is dropped silently.
     """
     if not isinstance(path, str | Path):
         return join([load_dataset(one, format=format, split=split) for one in path])
@@ -27,7 +26,7 @@ def load_dataset(
 
 
 def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
-    """Some parts of what lies at a path, joined. Raises DatasetError naming the faults of each."""
+    """Load and join some parts of a path. Raises DatasetError with the faults of each."""
     datasets = [read_part(part) for part in parts]
     for dataset in datasets:
         raise_faults(dataset, path)
@@ -35,12 +34,12 @@ def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
 
 
 def load_training(path: str | Path | Sequence[str | Path]) -> Dataset:
-    """The part to learn from of what lies at a path, or at several: train, or the only one; boxes are not asked for."""
+    """Load the part to train on from one or several paths: train, or the only one. It may be without boxes."""
     paths = [path] if isinstance(path, str | Path) else path
     found = [load_parts(training_parts(find_parts(one, None), one), one) for one in paths]
     return found[0] if len(found) == 1 else join(found)
 
 
 def load_validation(path: str | Path) -> Dataset:
-    """The part to measure on of what lies at a path: val, or the only one."""
+    """Load the part to evaluate on: val, or the only one."""
     return load_parts(validation_parts(find_parts(path, None), path, alone=True), path)

@@ -1,4 +1,4 @@
-"""What kind of data set lies at a path, and which parts it has: found by looking, or of the format that is named."""
+"""Detect the format and the parts of a data set at a path."""
 
 from pathlib import Path
 from typing import Protocol
@@ -12,35 +12,35 @@ from ssd300.data.unread import describe_unread
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 
 
-class Room(Protocol):
-    """What every format offers: the parts that lie at a path (none, if it is not of this format), and reading one."""
+class Format(Protocol):
+    """The functions of every format: find the parts at a path (none, if it has another format), and read one."""
 
     def find(self, path: Path) -> list[Part]: ...
 
     def read(self, part: Part) -> Dataset: ...
 
 
-class WritingRoom(Protocol):
-    """What a format offers that is written, too: a whole set (parts and names of their pictures), and lists of one."""
+class WritableFormat(Protocol):
+    """The functions of a format that can be written: a whole set (parts and names of their pictures), and lists."""
 
     def write(self, splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None: ...
 
     def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]: ...
 
 
-ROOMS: dict[str, Room] = {
+FORMATS_BY_NAME: dict[str, Format] = {
     "pack": pack, "yolo": yolo, "coco": coco, "cvat": cvat, "voc": voc, "createml": createml, "via": via,
     "labelme": labelme, "csv": tables, "kitti": kitti,
 }  # fmt: skip
-"""Format -> room, in the order in which they are looked for."""
-WRITING_ROOMS: dict[str, WritingRoom] = {"coco": coco, "yolo": yolo, "voc": voc}
-FORMATS = tuple(ROOMS)
+"""Name -> format, in the order of detection."""
+WRITABLE_FORMATS: dict[str, WritableFormat] = {"coco": coco, "yolo": yolo, "voc": voc}
+FORMATS = tuple(FORMATS_BY_NAME)
 
 
 def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
-    """The parts found at a path, sorted by name within a format. Raises DatasetError where there are none.
+    """The parts found at a path, sorted by name within a format. Raises DatasetError if there are none.
 
-    The first format counts that finds something; docs/data.md shows the folders of each.
+    The first format that finds any is used; docs/data.md shows the folders of each.
     """
     path = Path(path)
     if format is not None and format not in FORMATS:
@@ -51,39 +51,39 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
         )
     if not path.is_dir() and not path.is_file():
         raise DatasetError(f"{path}: a device or pipe, not a data set; give a file or folder")
-    for name, room in ROOMS.items():
+    for name, format_ in FORMATS_BY_NAME.items():
         if format in (None, name):
-            parts = room.find(path)
+            parts = format_.find(path)
             if parts:
                 return sorted(parts, key=lambda part: part.split)
     raise DatasetError(_nothing_found(path, format))
 
 
 def read_part(part: Part) -> Dataset:
-    """One part as it is, its faults in `notes` instead of raised."""
-    return ROOMS[part.format].read(part)
+    """Read one part, with its faults in `notes` instead of raised."""
+    return FORMATS_BY_NAME[part.format].read(part)
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
     """Write parts (name -> pictures of `part`) as lists in the folder `out`; no picture is copied.
 
     YOLO: out/data.yaml and out/PART.txt; VOC with its own folder as `out`: ImageSets/Main; else out/PART.json in COCO's
-    format, of a COCO set with every field of the whole. Raises DatasetError rather than replace a file.
+    format, which for a COCO set keeps all fields. Raises DatasetError instead of replacing a file.
     """
     if part.format == "pack":
         raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
-    return WRITING_ROOMS.get(part.format, coco).write_split(part, splits, out)
+    return WRITABLE_FORMATS.get(part.format, coco).write_split(part, splits, out)
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name that no disk can hold
+    except (OSError, ValueError):  # a name that the file system does not allow
         return False
 
 
 def _broken_json(path: Path) -> str:
-    """What is wrong with the only .json file at a path, if something is; a cut one looks like no format."""
+    """The syntax error of the only .json file at a path, if any; a truncated file matches no format."""
     files = [path] if path.is_file() else with_suffix(path, ".json")
     if len(files) == 1 and files[0].suffix.lower() == ".json":
         try:

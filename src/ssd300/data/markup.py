@@ -1,4 +1,4 @@
-"""XML files of annotations, parsed without entities, in whatever encoding they declare."""
+"""Parse XML annotation files, without entities, in the encoding that they declare."""
 
 import codecs
 import re
@@ -14,7 +14,7 @@ _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 
 
 def parse_xml(path: Path) -> Element:
-    """The root element. Raises DatasetError, naming the file, where it cannot be read or is not XML."""
+    """The root element. Raises DatasetError if the file cannot be read or is not XML."""
     try:
         from defusedxml import ElementTree as Defused
         from defusedxml.common import DefusedXmlException
@@ -34,7 +34,7 @@ def parse_xml(path: Path) -> Element:
 
 
 def _check_tags(data: bytes) -> None:
-    """Refuse a tag of endless attributes: the parser's time is the square of its length."""
+    """Refuse a very long tag: the parser's time is quadratic in its length."""
     start = data.find(b"<")
     while start >= 0:
         following = data.find(b"<", start + 1)
@@ -45,7 +45,7 @@ def _check_tags(data: bytes) -> None:
 
 
 def _text(data: bytes) -> str:
-    """The text, decoded as the file declares: by its byte order mark, its declaration, or as UTF-8."""
+    """Decode the text by its byte order mark, its declaration, or as UTF-8."""
     encoding = "utf-8-sig"
     declared = _DECLARED.match(data)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -56,7 +56,7 @@ def _text(data: bytes) -> str:
         text = data.decode("gb18030" if encoding.lower() in ("gb2312", "gbk") else encoding)
     except LookupError:
         try:
-            text = data.decode("utf-8-sig")  # a name like "ANSI": most such files are plain ASCII
+            text = data.decode("utf-8-sig")  # an unknown name like "ANSI": most such files are plain ASCII
         except UnicodeDecodeError as error:
             raise DatasetError(f"its encoding {encoding!r} is not known; write it again as UTF-8") from error
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The parts of a data set (train, val, test): which name means which, and which are trained and measured on.
+"""The parts of a data set (train, val, test): the meaning of names, and the parts to train and evaluate on.
 
 One rule for every format, whatever the letter case: train or training; trainval, where there is no train; val, valid,
 validation or dev; test or testing. Files and folders may have more in their names ("instances_train2017.json").
@@ -13,7 +13,7 @@ from typing import Any
 from ssd300.errors import DatasetError
 
 WHOLE = "all"  # the name of a data set that has no parts
-PARTS = ("train", "val", "test")  # the names that parts are written under
+PARTS = ("train", "val", "test")  # the names of written parts
 MEANINGS = {
     "train": "train", "training": "train", "trainval": "trainval", "val": "val", "valid": "val", "validation": "val",
     "dev": "val", "test": "test", "testing": "test",
@@ -23,10 +23,10 @@ _SAY_NOTHING = {"annotations", "annotation", "instances", "default", "labels", "
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a data set as it lies on the disk: `source` is its JSON, YAML, packed file or folder.
+    """One part of a data set on disk: `source` is its JSON, YAML, packed file or folder.
 
     `split` is train, trainval, val, test, "all" (there are no parts), or the part's own name. `detail` is what the
-    format's reader has found out already.
+    format's `find` has already read.
     """
 
     format: str
@@ -35,11 +35,13 @@ class Part:
     detail: Any = field(default=None, compare=False)
 
 
-def meaning(name: str, *, alone: bool = False) -> str | None:
-    """train, trainval, val or test where a name means one of them; `alone`: only where it says nothing else.
+def parse_part(name: str, *, alone: bool = False) -> str | None:
+    """train, trainval, val or test if a name means one of them; `alone`: only if it has no other words.
 
-    >>> meaning("instances_train2017"), meaning("Validation"), meaning("cat_train", alone=True), meaning("summer")
-    ('train', 'val', None, None)
+    >>> parse_part("instances_train2017"), parse_part("Validation"), parse_part("summer")
+    ('train', 'val', None)
+    >>> parse_part("cat_train"), parse_part("cat_train", alone=True)
+    ('train', None)
     """
     words = re.findall("[a-z]+", name.casefold())
     found = [MEANINGS[word] for word in words if word in MEANINGS]
@@ -51,12 +53,12 @@ def meaning(name: str, *, alone: bool = False) -> str | None:
 
 
 def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
-    """The part that each name stands for; of two that mean the same only the one that says it exactly.
+    """The part that each name means; if two mean the same, only the exact one is translated.
 
     >>> part_names(["Training", "valid", "val", "summer"])
     ['train', 'valid', 'val', 'summer']
     """
-    meant = [meaning(name, alone=alone) for name in names]
+    meant = [parse_part(name, alone=alone) for name in names]
     told = []
     for name, what in zip(names, meant, strict=True):
         exact = [other for other, theirs in zip(names, meant, strict=True) if theirs == what]
@@ -66,7 +68,7 @@ def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
 
 
 def part_of_file(file: Path, given: Path) -> str:
-    """The part that an annotation file is of: by its name, or by its folder's where that lies within the `given` path.
+    """The part of an annotation file: by its name, or by its folder's if that is inside the `given` path.
 
     >>> part_of_file(Path("pets/annotations.json"), Path("pets"))
     'all'
@@ -75,11 +77,11 @@ def part_of_file(file: Path, given: Path) -> str:
     """
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
     says_nothing = set(words) <= _SAY_NOTHING
-    if meaning(file.stem) or not says_nothing:
-        return meaning(file.stem) or file.stem.lower()
+    if parse_part(file.stem) or not says_nothing:
+        return parse_part(file.stem) or file.stem.lower()
     if file.parent == given or file == given:
         return WHOLE
-    return meaning(file.parent.name, alone=True) or (
+    return parse_part(file.parent.name, alone=True) or (
         file.parent.name.lower() if file.stem.startswith("_annotations") else WHOLE
     )
 
@@ -89,13 +91,13 @@ def splits_of(parts: Sequence[Part]) -> list[str]:
     return list(dict.fromkeys(part.split for part in parts))
 
 
-def distinct(parts: Sequence[Part]) -> list[Part]:
-    """The parts without trainval where train is there: the same pictures again."""
+def drop_trainval(parts: Sequence[Part]) -> list[Part]:
+    """The parts, without trainval if there is train, which has the same pictures."""
     return [part for part in parts if part.split != "trainval" or "train" not in splits_of(parts)]
 
 
 def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> list[Part]:
-    """The parts of the asked name: "train", "train+val", "all". Raises DatasetError naming those there are."""
+    """The parts of a requested name: "train", "train+val", "all". Raises DatasetError, which lists the parts."""
     names = splits_of(parts)
     if split is None:
         if len(names) == 1:
@@ -106,8 +108,8 @@ def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> 
             f"path of one ({ways})"
         )
     if split == "all":
-        return distinct(parts)
-    wanted = [name if name in names else meaning(name, alone=True) or name for name in split.split("+")]
+        return drop_trainval(parts)
+    wanted = [name if name in names else parse_part(name, alone=True) or name for name in split.split("+")]
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise DatasetError(f"{path} has no split {', '.join(unknown)}; it has {', '.join(names)}")
@@ -115,9 +117,9 @@ def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> 
 
 
 def training_parts(parts: Sequence[Part], path: str | Path) -> list[Part]:
-    """The parts to learn from: train, else trainval, else the only one if it is no other's.
+    """The parts to train on: train, else trainval, else the only one unless it is val or test.
 
-    Raises DatasetError naming the parts where none of them is meant for training.
+    Raises DatasetError, which lists the parts, if none of them is for training.
     """
     names = splits_of(parts)
     for name in ("train", "trainval"):
@@ -128,15 +130,15 @@ def training_parts(parts: Sequence[Part], path: str | Path) -> list[Part]:
     if len(names) == 1 and (given_itself or names[0] not in ("val", "test")):
         return list(parts)
     raise DatasetError(
-        f"{path} has the {_listed(parts)}, and none is called train; name one so, or give the path of the one to "
-        "learn from"
+        f"{path} has the {_describe_parts(parts)}, and none is named train; rename one, or give the path of the one to "
+        "train on"
     )
 
 
 def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) -> list[Part]:
-    """The parts to measure on: val; where the path was given for that `alone`, also the only one.
+    """The parts to evaluate on: val; with `alone` (the path is only for that) also a single part.
 
-    Raises DatasetError for a path given alone that has several parts, none of them val.
+    Raises DatasetError with `alone` for several parts without val.
     """
     names = splits_of(parts)
     if "val" in names:
@@ -145,10 +147,12 @@ def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) ->
         return []
     if len(names) == 1:
         return list(parts)
-    raise DatasetError(f"{path} has the {_listed(parts)}, and none is called val; give the path of the one to use")
+    raise DatasetError(
+        f"{path} has the {_describe_parts(parts)}, and none is named val; give the path of the one to use"
+    )
 
 
-def _listed(parts: Sequence[Part]) -> str:
+def _describe_parts(parts: Sequence[Part]) -> str:
     names = splits_of(parts)
     sources = sorted({str(part.source) for part in parts})
     where = f" ({', '.join(sources)})" if len(sources) <= 6 else ""

@@ -1,8 +1,8 @@
-"""Which pictures to label next: those whose detections the model doubts most.
+"""Rank pictures for labeling: those with the most uncertain detections first.
 
 The measure is the sum over a picture's detections of (1 - |p - (1 - p)|) squared, with p the score: 1 for a score of
 0.5, 0 for 0 and 1 (Brust, Kaeding and Denzler 2019, "Active Learning for Deep Object Detection", 1-vs-2 margin with
-sum). Pictures with many doubtful objects come first.
+sum). Pictures with many uncertain objects come first.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ SCORE_FLOOR = 0.05  # below it almost everything is background
 
 @dataclass(frozen=True)
 class Ranked:
-    """A picture with its uncertainty (0 and more) and the number of detections that it was summed over."""
+    """A picture with its uncertainty (at least 0) and the number of detections in the sum."""
 
     source: str
     uncertainty: float
@@ -34,7 +34,7 @@ def rank(
 ) -> tuple[list[Ranked], list[Failure]]:
     """The pictures, most uncertain first (equal ones by name), and those that could not be read.
 
-    Detections down to SCORE_FLOOR count, whatever score threshold `options` has.
+    Detections above SCORE_FLOOR count; the score threshold of `options` is not used.
     """
     ranked: list[Ranked] = []
     failures: list[Failure] = []

@@ -1,4 +1,4 @@
-"""From what an annotation tool wrote, picture by picture, to a data set: for the formats that are only read."""
+"""From records of an annotation tool, picture by picture, to a data set, for formats that are only read."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from ssd300.data.dataset import Action, Dataset, Note, Picture
 from ssd300.data.files import PictureFinder, folder_name, is_file, picture_size
 from ssd300.data.fitting import fit_picture
 from ssd300.data.parts import WHOLE, Part
-from ssd300.data.suspicion import corners, suspicion
+from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import class_name, number, size_of
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
@@ -19,9 +19,9 @@ from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
 @dataclass(frozen=True)
 class Thing:
-    """One labeled object. `box` is written in the way of its set ("xyxy", ...); None: there is none, or it is wrong.
+    """One labeled object. `box` is in the box format of its set ("xyxy", ...); None if missing or malformed.
 
-    `place` says where it stands ("box 3"); `given` what is there where the box is wrong.
+    `place` is its place ("box 3"); `given` the original value if the box is malformed.
     """
 
     name: object
@@ -35,7 +35,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Record:
-    """One picture with its objects, as a file says: its name (or stem), and its size where that is given."""
+    """One picture with its objects from a file: its name (or stem), and its size if given."""
 
     file_name: str
     things: Sequence[Thing]
@@ -46,7 +46,7 @@ class Record:
 
 @dataclass
 class RecordReader:
-    """Turns records into a data set. `way`: how boxes are written; `fractions`: of the picture instead of pixels."""
+    """Turns records into a data set. `way`: the box format; `fractions`: of the picture instead of pixels."""
 
     part: Part
     folder: Path
@@ -54,31 +54,31 @@ class RecordReader:
     way: str = "xyxy"
     fractions: bool = False
     stems: bool = False  # names have no extension
-    names: Sequence[str] = ()  # the classes, where a list of them is there
+    names: Sequence[str] = ()  # the classes, if there is a list of them
     notes: list[Note] = field(default_factory=list)
 
     def note(self, kind: str, action: Action, record: Record, place: str, words: str) -> None:
         self.notes.append(Note(kind, action, str(record.file), record.file_name, place, words))
 
     def dataset(self, records: Iterable[Record]) -> Dataset:
-        """All records; raises DatasetError for more classes than the limit."""
+        """Read all records. Raises DatasetError for more classes than the limit."""
         usable = [one for record in records if (one := self._picture(record))]
         found = {name for _, _, _, things in usable for name, _, _ in things}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
         classes = ClassList.from_names(names)
-        self._suspect(usable)
-        pictures = [self._fitted(*one, classes) for one in usable]
+        self._check_format(usable)
+        pictures = [self._fit(*one, classes) for one in usable]
         name = folder_name(self.folder)
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
-        return Dataset(name, classes, tuple(_with_own_ids(pictures)), tuple(self.notes), (self.folder,))
+        return Dataset(name, classes, tuple(_make_ids_unique(pictures)), tuple(self.notes), (self.folder,))
 
     def _picture(self, record: Record) -> "_Usable | None":
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
         found = (self.finder.find_stem(name) if self.stems else self.finder.find(name)) if clean else None
-        tried = self.finder.tried(f"{name}.*" if self.stems else name) if clean else [Path(repr(name))]
+        tried = self.finder.list_candidates(f"{name}.*" if self.stems else name) if clean else [Path(repr(name))]
         if found is None:
             self.note("missing picture", "fault", record, "", f"it is missing; tried {', '.join(map(str, tried))}")
         size = size_of(record.width, record.height)
@@ -101,28 +101,28 @@ class RecordReader:
     def _thing(self, thing: Thing, record: Record) -> "tuple[str, list[float], Thing] | None":
         name = class_name(thing.name)
         if name is None:
-            words = f"the class name is {thing.name!r:.60}; want a text"
+            words = f"the class name is {thing.name!r:.60}; expected a text"
             self.note("unknown class id", "fault", record, thing.place, words)
             return None
         values = [number(value) for value in thing.box or ()]
         box = [value for value in values if value is not None]
         if len(values) != 4 or len(box) != 4:
             given = thing.box if thing.given is None else thing.given
-            words = f"the box is {given!r:.80}; want four numbers"
+            words = f"the box is {given!r:.80}; expected four numbers"
             self.note("malformed box", "fault", record, thing.place, words)
             return None
         return name, box, thing
 
-    def _suspect(self, usable: "Sequence[_Usable]") -> None:
+    def _check_format(self, usable: "Sequence[_Usable]") -> None:
         boxes = np.array([box for _, _, _, things in usable for _, box, _ in things], np.float64).reshape(-1, 4)
         each = [size for _, _, size, things in usable for _ in things]
         sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
-        self.notes += suspicion(boxes, self.way, sizes, str(self.part.source))
+        self.notes += check_format(boxes, self.way, sizes, str(self.part.source))
 
-    def _fitted(
+    def _fit(
         self, record: Record, path: Path, size: tuple[int, int], things: "list[_Thing]", classes: ClassList
     ) -> Picture:
-        boxes = corners(np.array([box for _, box, _ in things], np.float64).reshape(-1, 4), self.way)
+        boxes = to_corners(np.array([box for _, box, _ in things], np.float64).reshape(-1, 4), self.way)
         if self.fractions:
             boxes = boxes * np.array([*size, *size], np.float64)
         ids = np.array([classes.ids[classes.position_of_name[name]] for name, _, _ in things], np.int64)
@@ -141,8 +141,8 @@ _Thing = tuple[str, list[float], Thing]
 _Usable = tuple[Record, Path, tuple[int, int], list[_Thing]]
 
 
-def _with_own_ids(pictures: Sequence[Picture]) -> Iterable[Picture]:
-    """The pictures; the second of one name is called "NAME (2)": ids tell them apart."""
+def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:
+    """The pictures with unique ids; the second of one name gets "NAME (2)"."""
     seen: dict[int | str, int] = {}
     for picture in pictures:
         seen[picture.image_id] = seen.get(picture.image_id, 0) + 1
@@ -151,7 +151,7 @@ def _with_own_ids(pictures: Sequence[Picture]) -> Iterable[Picture]:
 
 
 def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
-    """The corners of the box around points (x, y); None where they are no points, or none."""
+    """The corners of the box around points (x, y); None if there are none or they are malformed."""
     xs = [number(point[0]) for point in points if len(point) >= 2]
     ys = [number(point[1]) for point in points if len(point) >= 2]
     if not points or len(xs) != len(points) or None in xs or None in ys:
@@ -161,7 +161,7 @@ def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
 
 
 def circle_box(x: object, y: object, rx: object, ry: object) -> list[float] | None:
-    """The corners of the box around an ellipse of a center and two radii; None where one is no number."""
+    """The corners of the box around an ellipse with a center and two radii; None if one is not a number."""
     values = [number(value) for value in (x, y, rx, ry)]
     cx, cy, across, down = values
     if cx is None or cy is None or across is None or down is None:

@@ -1,8 +1,8 @@
-"""What YOLO and VOC have no place for (ids, crowd flags, areas, scores), kept in `ssd300.json` beside them.
+"""The file `ssd300.json` beside YOLO and VOC labels, for fields that these formats lack (ids, crowd flags, areas,
 
-Written by the writers of these formats and read with them, so that a conversion there and back loses nothing. Other
-programs ignore the file. Its rows are in the order of the boxes in the label file; if the numbers of boxes differ, the
-labels were edited since, and that is a fault and not a guess.
+scores). It is written and read together with the labels, so that a conversion there and back loses nothing. Other
+programs ignore it. Its rows are in the order of the boxes in the label file; if the numbers of boxes differ, the
+labels were edited since, which is a fault.
 """
 
 import json
@@ -25,7 +25,7 @@ _VERSION = 1
 
 @dataclass
 class Sidecar:
-    """The classes with their ids, and for each label file (by its path below the folder) the fields it cannot hold."""
+    """The classes with their ids, and for each label file (by its relative path) the fields that it lacks."""
 
     path: Path
     classes: ClassList | None = None
@@ -33,7 +33,7 @@ class Sidecar:
 
     @classmethod
     def beside(cls, folder: Path) -> "Sidecar":
-        """The sidecar of a folder; an empty one where there is none."""
+        """The sidecar of a folder; empty if there is none."""
         path = folder / NAME
         if not path.is_file():
             return cls(path)
@@ -54,7 +54,7 @@ class Sidecar:
             ) from error
 
     def add(self, key: str, picture: Picture, held: set[str]) -> None:
-        """Note what the format does not hold of a picture's boxes; `held` names the fields that it does."""
+        """Add the fields of a picture's boxes that the format lacks; `held` names the fields that it has."""
         boxes = picture.annotations
         defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
         entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
@@ -98,7 +98,7 @@ _FIELDS = {"crowd", "ignore", "area", "scores", "ids"}
 
 
 def _check_entry(entry: dict[str, Any]) -> None:
-    """Raises ValueError or TypeError where a picture's entry is not what `Sidecar.add` notes."""
+    """Raises ValueError or TypeError if a picture's entry does not have the form that `Sidecar.add` writes."""
     if not isinstance(entry, dict):
         raise TypeError(f"a picture's entry is {entry!r:.60}")
     for name in entry.keys() & _FIELDS:

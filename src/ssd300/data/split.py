@@ -1,4 +1,4 @@
-"""A training and a validation set drawn from one, with a seed, so that each class has its share in both."""
+"""Draw a training and a validation set with a seed, stratified by class."""
 
 import hashlib
 from collections import defaultdict
@@ -19,9 +19,9 @@ def split_dataset(
 ) -> tuple[Dataset, Dataset]:
     """(train, val): about `share` of the pictures of every class, and of those without boxes, go to val.
 
-    The rarest class is dealt out first, so that it is not left to chance (after Sechidis et al., On the Stratification
-    of Multi-Label Data, 2011). Pictures of equal files stay together. The same pictures, share and seed give the same
-    split. Both keep the order of the whole. `groups` are those of `groups_of_equal_files`, if they are known.
+    The rarest class is distributed first (after Sechidis et al., On the Stratification of Multi-Label Data, 2011).
+    Pictures with identical files stay together. The same pictures, share and seed give the same split. Both keep the
+    order of the whole. `groups` is the result of `groups_of_equal_files`, if known.
     """
     if not 0 < share < 1:
         raise ArgumentError(f"the validation share must lie between 0 and 1, got {share}")
@@ -31,7 +31,7 @@ def split_dataset(
     held_out = draw(dataset, share, seed)
     for group in groups:
         held_out[group] = held_out[group[0]]
-    if held_out.all() or not held_out.any():  # too few of everything: one picture, so that neither side is empty
+    if held_out.all() or not held_out.any():  # very few pictures: move one, so that neither side is empty
         first = next((group for group in groups if 0 in group), [0])
         held_out[:] = False
         held_out[first] = True
@@ -44,7 +44,7 @@ def split_dataset(
 
 
 def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
-    """Positions of pictures that are one file or have equal bytes: groups of two and more, in order."""
+    """Positions of pictures with the same file or identical bytes: groups of two and more, in order."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for position, picture in enumerate(dataset.pictures):
         if picture.payload is None and is_file(picture.path):

@@ -1,4 +1,4 @@
-"""Boxes that were written in another way than their format says: told from all boxes of a set together."""
+"""Detect boxes in another box format than their file format requires, from all boxes of a set together."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from ssd300.arrays import Bool, Float64
 from ssd300.data.dataset import Note
 from ssd300.data.fitting import TOLERANCE_PIXELS, TOLERANCE_SHARE
 
-MISFITS = 0.1  # share of the boxes that must not fit as they are written ...
-FITS = 0.99  # ... and share that must fit in the other way
-ENOUGH = 3  # boxes; fewer say nothing
+MISFITS = 0.1  # fraction of the boxes that must not fit as written ...
+FITS = 0.99  # ... and fraction that must fit in the other format
+ENOUGH = 3  # boxes; fewer are not conclusive
 WAYS = {
     "xywh": "left, top, width, height",
     "xyxy": "the corners left, top, right, bottom",
@@ -16,7 +16,7 @@ WAYS = {
 }
 
 
-def corners(boxes: Float64, way: str) -> Float64:
+def to_corners(boxes: Float64, way: str) -> Float64:
     """Boxes [M, 4] written in one of WAYS -> boxes_xyxy [M, 4]."""
     first, second = boxes[:, :2], boxes[:, 2:]
     if way == "xyxy":
@@ -26,18 +26,18 @@ def corners(boxes: Float64, way: str) -> Float64:
     return np.concatenate([first - second / 2, first + second / 2], axis=1)
 
 
-def _fit(boxes: Float64, way: str, sizes_wh: Float64) -> Bool:
-    """The mask [M] of boxes with an area inside their picture, as far as rounding goes."""
-    box, limit = corners(boxes, way), np.tile(sizes_wh, 2)
+def _fits(boxes: Float64, way: str, sizes_wh: Float64) -> Bool:
+    """The mask [M] of boxes with an area inside their picture, up to rounding."""
+    box, limit = to_corners(boxes, way), np.tile(sizes_wh, 2)
     allowed = np.maximum(np.where(limit > 1, TOLERANCE_PIXELS, 0), TOLERANCE_SHARE * limit)
     inside = np.all((box >= -allowed) & (box <= limit + allowed), axis=1)
     return np.asarray(inside & (box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1]))
 
 
-def suspected(boxes: Float64, way: str, sizes_wh: Float64) -> str | None:
-    """In words what boxes [M, 4] seem to be that their format says are written in a `way`; None if nothing is odd.
+def describe_mismatch(boxes: Float64, way: str, sizes_wh: Float64) -> str | None:
+    """A message if boxes [M, 4], supposed to be in the format `way`, seem to be in another one; None otherwise.
 
-    `sizes_wh` [M, 2] is that of their pictures in the unit of the boxes: 1, 1 for fractions.
+    `sizes_wh` [M, 2] are the sizes of their pictures in the unit of the boxes: 1, 1 for fractions.
     """
     kept = np.isfinite(boxes).all(axis=1)
     boxes, sizes_wh = boxes[kept], sizes_wh[kept]
@@ -48,11 +48,11 @@ def suspected(boxes: Float64, way: str, sizes_wh: Float64) -> str | None:
         return (
             f"all {len(boxes)} boxes have numbers between 0 and 1: fractions of the picture where pixels are expected"
         )
-    misfits = ~_fit(boxes, way, sizes_wh)
+    misfits = ~_fits(boxes, way, sizes_wh)
     if misfits.sum() < 2 or misfits.mean() <= MISFITS or len(boxes) < ENOUGH:
         return None
     for other in WAYS:
-        if other != way and _fit(boxes, other, sizes_wh).mean() >= FITS:
+        if other != way and _fits(boxes, other, sizes_wh).mean() >= FITS:
             return (
                 f"{misfits.sum()} of {len(boxes)} boxes do not fit their picture as {WAYS[way]}; all fit as "
                 f"{WAYS[other]}: they seem to be written that way"
@@ -60,7 +60,7 @@ def suspected(boxes: Float64, way: str, sizes_wh: Float64) -> str | None:
     return None
 
 
-def suspicion(boxes: Float64, way: str, sizes_wh: Float64, file: str) -> list[Note]:
-    """The note on a whole set's boxes, if there is something to say; arguments as in `suspected`."""
-    words = suspected(boxes, way, sizes_wh)
+def check_format(boxes: Float64, way: str, sizes_wh: Float64, file: str) -> list[Note]:
+    """The note on a whole set's boxes, if they are suspicious; arguments as in `describe_mismatch`."""
+    words = describe_mismatch(boxes, way, sizes_wh)
     return [Note("suspected box format", "noted", file, "", "", words)] if words else []

@@ -1,7 +1,7 @@
-"""The room of box tables: Open Images (ImageID, LabelName, XMin, ... as fractions), and CSV files in pixels.
+"""CSV tables of boxes: Open Images (ImageID, LabelName, XMin, ... as fractions), and files in pixels.
 
 In pixels: filename, class, xmin, ymin, xmax, ymax (TensorFlow's and Roboflow's _annotations.csv), and rows of
-path, x1, y1, x2, y2, class without a head (RetinaNet's).
+path, x1, y1, x2, y2, class without a header (RetinaNet's).
 """
 
 import csv
@@ -16,7 +16,7 @@ from ssd300.data.toolfiles import begins_with, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = "class-descriptions-boxable.csv"
-_HEADS = {  # column -> what tables call it, in lower case
+_HEADS = {  # column -> its names in tables, in lower case
     "name": ("imageid", "image_id", "filename", "file_name", "image", "image_name", "path", "image_path"),
     "label": ("labelname", "class", "label", "class_name", "name", "category"),
     "left": ("xmin", "x_min", "x1", "left"),
@@ -31,7 +31,7 @@ NEEDED = ("name", "label", "left", "top", "right", "bottom")
 
 
 def find(path: Path) -> list[Part]:
-    """A .csv itself, those of a folder, or one in each folder of a part."""
+    """A .csv itself, those of a folder, or one in each part's folder."""
     files = [path] if not path.is_dir() else with_suffix(path, ".csv")
     found = [file for file in files if file.suffix.lower() == ".csv" and _columns(file)]
     if not found and path.is_dir():
@@ -44,7 +44,7 @@ def find(path: Path) -> list[Part]:
 
 
 def _columns(file: Path) -> dict[str, int]:
-    """Column -> position; empty where the head does not name a box, and is no row of one either."""
+    """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
     if not is_file(file) or begins_with(file, "region_shape_attributes"):
         return {}
     with file.open("rb") as opened:
@@ -62,7 +62,7 @@ def _columns(file: Path) -> dict[str, int]:
 
 
 def read(part: Part) -> Dataset:
-    """One table; its rows are put together by picture. Raises DatasetError where it is no table."""
+    """Read one table; its rows are grouped by picture. Raises DatasetError if it is not a table."""
     columns = _columns(part.source)
     rows = read_table(part.source, "table of boxes")
     head = [cell.strip() for cell in rows[0]] if rows else []
@@ -100,7 +100,7 @@ def _records(rows: list[list[str]], columns: dict[str, int], file: Path, describ
 
 
 def _descriptions(folders: list[Path]) -> dict[str, str]:
-    """Label code -> class name, where class-descriptions-boxable.csv lies beside the table."""
+    """Label code -> class name, if class-descriptions-boxable.csv is beside the table."""
     for folder in folders:
         file = child(folder, _CLASSES, "class-descriptions.csv")
         if file:

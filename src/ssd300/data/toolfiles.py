@@ -1,4 +1,4 @@
-"""JSON and CSV files of annotation tools, read within limits; and telling formats apart by their words."""
+"""Read JSON and CSV files of annotation tools within limits, and recognize formats by their keywords."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ START = 4096
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises DatasetError saying what is wrong, without the file's name."""
+    """The content of a JSON file. Raises DatasetError, without the file's name."""
     data = read_file(path, "annotation file", JSON_BYTES)
     try:
         return json.loads(data)
@@ -25,20 +25,20 @@ def read_json(path: Path) -> Any:
 
 
 def read_table(path: Path, what: str) -> list[list[str]]:
-    """The rows of a CSV file. Raises DatasetError naming it."""
+    """The rows of a CSV file. Raises DatasetError."""
     try:
         return list(csv.reader(io.StringIO(read_text(path, what, CSV_BYTES), newline="")))
     except csv.Error as error:
-        raise DatasetError(f"{path}: the {what} is no table: {error}") from error
+        raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
 
 
 def begins_with(path: Path, *words: str) -> bool:
-    """Whether all the words stand in the first few thousand bytes of a file: cheap to tell formats apart."""
+    """Whether the first few thousand bytes of a file contain all the words; a cheap test for a format."""
     return _all_in(path, words, START)
 
 
 def contains(path: Path, *words: str) -> bool:
-    """Whether all the words stand in a file."""
+    """Whether a file contains all the words."""
     return _all_in(path, words, -1)
 
 

@@ -1,4 +1,4 @@
-"""Formats that are recognized and not read, with the tool that converts them."""
+"""Formats that are recognized but not read, with tools that convert them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +8,10 @@ from ssd300.data.toolfiles import begins_with, contains
 
 
 def describe_unread(path: Path) -> str:
-    """What lies at a path and how to convert it, as a sentence; empty where it is not recognized."""
+    """A sentence with the format of a path and how to convert it; empty if it is not recognized."""
     for what, remedy, recognized in _KNOWN:
         if recognized(path):
-            return f"It looks like {what}, which is not read: {remedy}."
+            return f"It looks like {what}, which cannot be read: {remedy}."
     return ""
 
 
@@ -53,7 +53,7 @@ def _wider(path: Path) -> bool:
     return any("wider_face" in file.name.lower() and "bbx" in file.name.lower() for file in files)
 
 
-def _ending(*suffixes: str) -> Callable[[Path], bool]:
+def _has_extension(*suffixes: str) -> Callable[[Path], bool]:
     return lambda path: bool(_files(path, *suffixes))
 
 
@@ -69,7 +69,11 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("a Datumaro data set", _DATUM, _json_with('"items"', '"media_type"')),
     ("a VoTT project", "export it from VoTT as Pascal VOC or CSV", _json_with('"asset"', '"regions"', '"boundingBox"')),
     ("the WIDER FACE lists", "convert them to COCO with Datumaro (`-if wider_face`)", _wider),
-    ("a Parquet table", "save its pictures and a COCO file with the datasets library", _ending(".parquet", ".arrow")),
+    (
+        "a Parquet table",
+        "save its pictures and a COCO file with the datasets library",
+        _has_extension(".parquet", ".arrow"),
+    ),
     ("BDD100K or Scalabel labels", _SCALABEL, _json_with('"box2d"', '"category"')),
-    ("Hugging Face metadata", "write a COCO file from its `objects`", _ending(".jsonl")),
+    ("Hugging Face metadata", "write a COCO file from its `objects`", _has_extension(".jsonl")),
 )

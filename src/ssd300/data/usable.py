@@ -1,4 +1,4 @@
-"""Which pictures are trained and measured on, and whether they can be: what `train` and `data check` both ask."""
+"""Choose the training and the validation set and check that they can be used; shared by `train` and `data check`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from ssd300.data.split import groups_of_equal_files, split_dataset
 from ssd300.errors import DatasetError
 
 SHOWN_FAULTS = 3
-MOST_LOST = 1 / 3  # share of the boxes of a set that may be left out
-GO_ON = "pass --allow-lost to go on without them"
+MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
+GO_ON = "pass --allow-lost to continue without them"
 
 
 @dataclass(frozen=True)
 class UsableSets:
-    """A training and a validation set; `said` has a sentence for everything that the user should know of the choice."""
+    """A training and a validation set; `said` has the messages about the choice for the user."""
 
     train: Dataset
     val: Dataset
@@ -36,14 +36,13 @@ def usable_sets(
 ) -> UsableSets:
     """Training and validation set: given by two paths, by the parts of `path`, or drawn from it with a seed.
 
-    The part to learn from is train, or trainval where there is no train, or the only one. Measured on are the pictures
-    of `val`, else those of the part val, else a share drawn from the training part: stratified by class, equal files
-    together. Of several paths the training parts are joined, and so are the validation parts of those that have one.
-    The validation set speaks the training set's classes.
-
-    Raises DatasetError where the data cannot be used: no part is for training, something is wrong with an entry, no
-    picture has a box, or, unless `allow_lost`, more than a third of the boxes was left out or all boxes seem to be
-    written in another way than the format says.
+    The training part is train, or trainval if there is no train, or the only one. The validation set is `val`, else
+    the part val, else a share drawn from the training part: stratified by class, identical files together. Of
+    several paths the training parts are joined, and so are the validation parts of those that have one.
+    The validation set uses the training set's class list.
+    Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, no picture has a
+    box, or, unless `allow_lost`, more than a third of the boxes was left out or the boxes seem to be in another
+    format.
     """
     train_parts: list[tuple[Part, str | Path]] = []
     val_parts: list[tuple[Part, str | Path]] = []
@@ -54,7 +53,7 @@ def usable_sets(
         train_parts += [(part, one) for part in chosen]
         own = [] if val is not None else validation_parts(parts, one, alone=False)
         val_parts += [(part, one) for part in own]
-        said += parts_not_used(parts, [*chosen, *own], one)
+        said += describe_unused(parts, [*chosen, *own], one)
     if val is not None:
         parts = find_parts(val, format)
         val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
@@ -78,47 +77,43 @@ def arrange(
     seed: int = 0,
     allow_lost: bool = False,
 ) -> UsableSets:
-    """The sets read already, joined and refused where they cannot be used; without `val` a share of `train` is drawn.
+    """Join sets and check that they can be used; without `val` draw a share of `train`.
 
     Raises DatasetError as `usable_sets` does.
     """
     whole = train[0] if len(train) == 1 else join(train)
     refuse_unusable(whole, allow_lost=allow_lost)
-    sentences = [*said, *_worth_saying(whole)]
+    sentences = [*said, *_select_messages(whole)]
     if val:
         held_out = val[0] if len(val) == 1 else join(val)
         unknown = unknown_classes(whole, held_out)
         if unknown:
             raise DatasetError(
-                f"{held_out.name} has boxes of classes that {whole.name} does not know: {', '.join(unknown)}; move "
-                "some of their pictures to training, or leave them out"
+                f"{held_out.name} has boxes of classes that {whole.name} does not have: {', '.join(unknown)}; move "
+                "some of their pictures to training, or remove them"
             )
         refuse_unusable(held_out, allow_lost=allow_lost)
         known = {picture.path for picture in whole.pictures if picture.payload is None}
         both = sum(picture.path in known for picture in held_out.pictures)
         if both:
-            sentences.append(
-                f"{both} pictures of {held_out.name} are trained on, too: its AP counts them as if learned"
-            )
-        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *_worth_saying(held_out)))
+            sentences.append(f"{both} pictures of {held_out.name} are also in the training set, which inflates its AP")
+        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *_select_messages(held_out)))
     groups = groups_of_equal_files(whole)
     together = sum(len(group) - 1 for group in groups)
     if together:
-        sentences.append(
-            f"{together} pictures are there more than once (`ssd300 data check` lists them); kept together"
-        )
+        sentences.append(f"{together} pictures are duplicates (`ssd300 data check` lists them); they stay in one set")
     return UsableSets(*split_dataset(whole, share, seed, groups), tuple(sentences))
 
 
 def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
-    """Names of classes that have boxes in `val` and no place in the class list of `train`."""
+    """Names of classes with boxes in `val` that are not in the class list of `train`."""
     return [
         name for name, count in val.boxes_per_class().items() if count and name not in train.classes.position_of_name
     ]
 
 
 def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
-    """Raises DatasetError for a set without pictures or boxes, and for one that lost, or misreads, too many."""
+    """Raises DatasetError for a set without pictures or boxes, or one with too many lost or suspicious boxes."""
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name} has no pictures")
     actions = Counter(note.action for note in dataset.notes)
@@ -126,14 +121,14 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
     example = next((f" For example {note}" for note in dataset.notes if note.action == "refused"), "")
     odd = next((note.words for note in dataset.notes if note.kind == "suspected box format"), "")
     if odd and not (allow_lost and kept):
-        raise DatasetError(f"{dataset.name}: {odd}; write them as the format says, or {GO_ON.split(' without')[0]}")
+        raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires, or {GO_ON.split(' without')[0]}")
     if not kept:
         unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
         found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabeled)
         raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")
     if lost > MOST_LOST * (lost + kept) and not allow_lost:
         raise DatasetError(
-            f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; mend them, or {GO_ON}."
+            f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; fix them, or {GO_ON}."
             f"{example}"
         )
 
@@ -143,19 +138,19 @@ def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
     return f"{unlabeled} have no label file. For example {example}" if unlabeled else "their label files are empty"
 
 
-def _worth_saying(dataset: Dataset) -> list[str]:
+def _select_messages(dataset: Dataset) -> list[str]:
     kinds = ("numbers not used", "class left out", "suspected box format")
     return [str(note) for note in dataset.notes if note.kind in kinds]
 
 
-def parts_not_used(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
-    """A sentence on the parts of a path that are neither trained nor measured on."""
+def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
+    """A sentence on the parts of a path that are used neither for training nor for validation."""
     others = [name for name in splits_of(parts) if name not in splits_of(used)]
     return [f"{path}: not used for training: {', '.join(others)}"] if others else []
 
 
 def raise_faults(dataset: Dataset, path: str | Path) -> None:
-    """Raises DatasetError naming the first faults of a set that was read, if there are any."""
+    """Raises DatasetError with the first faults of a set, if there are any."""
     faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
         return

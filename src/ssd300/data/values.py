@@ -1,4 +1,4 @@
-"""Values as people's tools write them: whole numbers as text or floats, flags, and class names."""
+"""Parse values as annotation tools write them: whole numbers as text or floats, flags, and class names."""
 
 from math import isfinite
 from typing import Any
@@ -9,7 +9,7 @@ LARGEST = 2**63  # of an integer that numpy holds
 
 
 def whole(value: Any) -> int | None:
-    """The whole number that a value stands for, or None.
+    """The whole number that a value represents, or None.
 
     >>> whole(3), whole("3"), whole(3.0), whole("3.0"), whole(3.5), whole(True), whole("x")
     (3, 3, 3, 3, None, None, None)
@@ -27,7 +27,7 @@ def whole(value: Any) -> int | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite or infinite number, also one written as text; None for anything else."""
+    """A finite or infinite number, also from text; None for anything else."""
     if isinstance(value, float):
         return value
     if isinstance(value, str) and len(value) < 400:
@@ -39,17 +39,17 @@ def number(value: Any) -> float | None:
 
 
 def size_of(width: Any, height: Any) -> tuple[int, int] | str | None:
-    """(width, height) as given; None where they are missing or 0: read the picture. Text: what is wrong with them."""
+    """(width, height) as given; None if they are missing or 0: read the picture. Text: an error message."""
     if any(value in (None, "") or number(value) == 0 for value in (width, height)):
         return None
     w, h = whole(width), whole(height)
     if w is None or h is None or min(w, h) < 1:
-        return f"width {width!r:.60} and height {height!r:.60}; want positive whole numbers, or neither"
+        return f"width {width!r:.60} and height {height!r:.60}; expected positive whole numbers, or neither"
     return w, h
 
 
 def flag(value: Any) -> bool | None:
-    """True or False for 1, 0, "1", 0.0, True, ...; False where nothing is given; None for anything else, words too.
+    """True or False for 1, 0, "1", 0.0, True, ...; False for None or empty; None for anything else, also words.
 
     >>> flag(None), flag("0"), flag(1.0), flag("false"), flag(2)
     (False, False, True, None, None)
@@ -61,7 +61,7 @@ def flag(value: Any) -> bool | None:
 
 
 def class_name(value: Any) -> str | None:
-    """A class name as every reader takes it: text without outer spaces, or a whole number as text. None: no name.
+    """A class name: stripped text, or a whole number as text; None for anything else.
 
     >>> class_name(" disc "), class_name(7), class_name("")
     ('disc', '7', None)
@@ -79,7 +79,7 @@ def finite(value: Any) -> bool:
 
 
 def is_writable_name(name: str) -> bool:
-    """Whether every format can hold a class name: no control or line separating characters, no lone surrogates.
+    """Whether every format can hold a class name: no control characters, line separators or lone surrogates.
 
     >>> is_writable_name("traffic light"), is_writable_name("traffic\\x85light")
     (True, False)

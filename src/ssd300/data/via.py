@@ -1,4 +1,4 @@
-"""The room of the VGG Image Annotator: a project .json, its exported regions as .json, or as .csv.
+"""The VGG Image Annotator format: a project .json, or its exported regions as .json or .csv.
 
 Rectangles, polygons, circles and ellipses count as their enclosing boxes; points are not used. The class is a region's
 attribute, or the first of several.
@@ -17,12 +17,12 @@ from ssd300.data.toolfiles import begins_with, contains, read_json, read_table
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
-_MOST_FILES = 50  # of a folder that are looked into
+_MOST_FILES = 50  # of a folder that are examined
 FAVORITES = ("class", "label", "name", "type", "category", "object")
 
 
 def find(path: Path) -> list[Part]:
-    """A .json or .csv itself, those of a folder, or one in each folder of a part."""
+    """A .json or .csv itself, those of a folder, or one in each part's folder."""
     files = [path] if not path.is_dir() else with_suffix(path, ".json", ".csv")
     found = [file for file in files[:_MOST_FILES] if _is_via(file)]
     if not found and path.is_dir():
@@ -39,7 +39,7 @@ def _is_via(file: Path) -> bool:
 
 
 def read(part: Part) -> Dataset:
-    """One file. Raises DatasetError where it is not VIA's."""
+    """Read one file. Raises DatasetError if it is not from VIA."""
     folder = part.source.parent
     reader = RecordReader(part, folder, PictureFinder([folder, child(folder, "images") or folder / "images"]))
     pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
@@ -64,7 +64,7 @@ def _pictures(file: Path) -> list[tuple[Any, list[Any]]]:
 
 
 def _pictures_of_table(file: Path) -> list[tuple[Any, list[Any]]]:
-    """The same of a .csv, a region a row."""
+    """The same from a .csv with one region per row."""
     pictures: dict[str, list[Any]] = {}
     head, *rows = read_table(file, "table of regions")
     columns = [name.lstrip("#").strip() for name in head]
@@ -84,7 +84,7 @@ def _pictures_of_table(file: Path) -> list[tuple[Any, list[Any]]]:
 def _records(pictures: list[tuple[Any, list[Any]]], file: Path, reader: RecordReader) -> Iterator[Record]:
     for name, regions in pictures:
         if not isinstance(name, str) or not isinstance(regions, list):
-            words = f"a picture's `filename` is {name!r:.60}; want a text, and a list of `regions`"
+            words = f"a picture's `filename` is {name!r:.60}; expected a text, and a list of `regions`"
             reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
             continue
         things = [thing for n, region in enumerate(regions, 1) if (thing := _thing(region, f"region {n}"))]
@@ -101,7 +101,7 @@ def _thing(region: Any, place: str) -> Thing | None:
 
 
 def _class_of(attributes: dict[str, Any]) -> Any:
-    """The class among a region's attributes: by the usual names, else the first; of a check box what is checked."""
+    """The class among a region's attributes: by the usual names, else the first; of check boxes the checked one."""
     lower = {str(key).casefold(): value for key, value in attributes.items()}
     value = next((lower[key] for key in FAVORITES if key in lower), next(iter(lower.values()), None))
     return next((key for key, checked in value.items() if checked), None) if isinstance(value, dict) else value

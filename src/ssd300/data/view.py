@@ -1,4 +1,4 @@
-"""Contact sheets: pictures of a data set with their boxes drawn in, before and after augmentation."""
+"""Contact sheets: pictures of a data set with their boxes, before and after augmentation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,18 +43,19 @@ def draw_sheets(
     tile: int = 300,
     seed: int = 0,
 ) -> list[Path]:
-    """PNG sheets of the pictures at these positions, `columns` by `rows` tiles of `tile` pixels, in the folder `out`.
+    """Write PNG sheets of the pictures at these positions, `columns` by `rows` tiles of `tile` pixels, to `out`.
 
-    With `augment` every picture is followed by an augmented one. Chance depends on the seed and the picture's position
-    alone. A crowd region is called "(crowd)", a box that training leaves out "(ignore)", a score below 1 is shown.
+    With `augment` every picture is followed by an augmented one. The random numbers depend only on the seed and the
+    picture's position. Crowd regions are marked "(crowd)", boxes that training ignores "(ignore)"; scores below 1 are
+    shown.
     """
     views: list[View] = []
     for position in positions:
         picture = dataset.pictures[position]
-        before = view_of(dataset, picture)
+        before = make_view(dataset, picture)
         views.append(before)
         if augment is not None:
-            views.append(_augmented(before, augment, np.random.default_rng([seed, position])))
+            views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
     paths = []
     for number, start in enumerate(range(0, len(views), columns * rows), 1):
         sheet = contact_sheet(views[start : start + columns * rows], columns, tile)
@@ -66,8 +67,8 @@ def draw_sheets(
     return paths
 
 
-def view_of(dataset: Dataset, picture: Picture) -> View:
-    """A picture with its true boxes, named."""
+def make_view(dataset: Dataset, picture: Picture) -> View:
+    """A picture with its true boxes and their names."""
     boxes = picture.annotations
     captions = []
     for i, class_id in enumerate(boxes.class_ids.tolist()):
@@ -77,7 +78,7 @@ def view_of(dataset: Dataset, picture: Picture) -> View:
     return View(picture.read(), boxes.boxes_xyxy, tuple(captions), tuple(boxes.class_ids.tolist()), boxes.crowd)
 
 
-def _augmented(view: View, augment: Augment, rng: np.random.Generator) -> View:
+def _augment_view(view: View, augment: Augment, rng: np.random.Generator) -> View:
     height, width = view.rgb.shape[:2]
     whole = np.asarray(view.boxes_xyxy / np.array([width, height, width, height], np.float32), np.float32)
     rgb, unit, kept = augment(view.rgb, whole, np.arange(len(whole)), view.crowd, rng)
@@ -88,7 +89,7 @@ def _augmented(view: View, augment: Augment, rng: np.random.Generator) -> View:
 
 
 def contact_sheet(views: Sequence[View], columns: int, tile: int) -> Image.Image:
-    """Views in rows of `columns`, each shrunk or enlarged to fit a square of `tile` pixels, on white."""
+    """Views in rows of `columns`, each resized to fit a square of `tile` pixels, on white."""
     columns = max(1, min(columns, len(views)))
     rows = max(1, -(-len(views) // columns))
     step = tile + GAP

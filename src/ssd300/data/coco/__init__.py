@@ -1,4 +1,4 @@
-"""The room of COCO JSON: find, read and write data sets of this format."""
+"""The COCO JSON format: find, read and write data sets."""
 
 from ssd300.data.coco.find import find
 from ssd300.data.coco.read import parse, read, read_coco

@@ -1,4 +1,4 @@
-"""The categories of a COCO file as a class list. Entries that say the same are one; an unused root is left out."""
+"""The categories of a COCO file as a class list. Duplicate entries are merged; an unused root is left out."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from ssd300.limits import CLASSES
 
 
 def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[Any], notes: list[Note]) -> ClassList:
-    """The class list, with a note for every entry that is not used. Raises DatasetError where nothing can be used."""
+    """The class list, with a note for every unused entry. Raises DatasetError if no entry can be used."""
     if len(categories) > CLASSES:
         raise DatasetError(f"{path}: {len(categories):,} categories; at most {CLASSES:,} are read")
     used = {whole(one.get("category_id")) for one in annotations if isinstance(one, dict)}
@@ -44,14 +44,14 @@ def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[An
 
 
 def _entries(path: Path, categories: Sequence[Any], notes: list[Note]) -> list[tuple[int, str]]:
-    """(id, name) of the well-formed categories, each once; a fault for the others."""
+    """(id, name) of the valid categories, each once; a fault for the others."""
     entries: dict[int, str] = {}
     for position, category in enumerate(categories):
         given = category if isinstance(category, dict) else {}
         class_id, name = whole(given.get("id")), class_name(given.get("name"))
         if class_id is None or name is None:
             shown = f"{given.get('id', 'none')!r:.40} and {given.get('name', 'none')!r:.40}"
-            words = f"category {position} has the id and name {shown}; want an integer `id` and a text `name`"
+            words = f"category {position} has the id and name {shown}; expected an integer `id` and a text `name`"
             notes.append(Note("malformed entry", "fault", str(path), "", "", words))
         elif class_id not in entries:
             entries[class_id] = name
@@ -62,7 +62,7 @@ def _entries(path: Path, categories: Sequence[Any], notes: list[Note]) -> list[t
 
 
 def _unused_root(categories: Sequence[Any], entries: list[tuple[int, str]], used: set[int | None]) -> int | None:
-    """The id of the category without boxes that every other one names as its `supercategory` (Roboflow's exports)."""
+    """The id of a category without boxes that is the `supercategory` of all others (Roboflow's exports)."""
     above = {whole(one.get("id")): one.get("supercategory") for one in categories if isinstance(one, dict)}
     names = {name for class_id, name in entries if class_id == 0 and class_id not in used}
     others = [class_id for class_id, _ in entries if class_id != 0]

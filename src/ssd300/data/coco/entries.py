@@ -1,4 +1,4 @@
-"""Single entries of a COCO file: their ids and boxes, and what makes one unusable."""
+"""Single entries of a COCO file: their ids and boxes, and the reasons why one cannot be used."""
 
 import json
 from math import isfinite
@@ -10,12 +10,12 @@ from ssd300.labels import ClassList
 
 
 def picture_id(value: Any) -> int | str | None:
-    """The id of a picture: text as it is, a number that is whole; None for anything else."""
+    """The id of a picture: text, or a whole number; None for anything else."""
     return value if isinstance(value, str) else whole(value)
 
 
 def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int | str | None:
-    """The key among `known` that a value stands for: 7, "7" and 7.0 are one, where there is not each by itself."""
+    """The key among `known` that matches a value: 7, "7" and 7.0 match one another unless the exact value exists."""
     if type(value) is int and value in known:
         return value
     if not isinstance(value, str | int | float):
@@ -27,7 +27,7 @@ def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int 
 
 
 def box_of(annotation: dict[str, Any]) -> list[float] | None:
-    """[x, y, width, height]: `bbox`, else that of the segmentation; None where there is neither."""
+    """[x, y, width, height]: from `bbox`, else from the segmentation; None without both."""
     box = annotation.get("bbox")
     if box in (None, []) and annotation.get("segmentation"):
         return box_of_segmentation(annotation["segmentation"])
@@ -38,9 +38,9 @@ def box_of(annotation: dict[str, Any]) -> list[float] | None:
 def problem_of(
     annotation: Any, box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
 ) -> tuple[str, str] | None:
-    """(kind, words) of what makes an annotation unusable, or None."""
+    """(kind, message) if an annotation cannot be used, or None."""
     if not isinstance(annotation, dict):
-        return "malformed entry", f"the annotation is {short(annotation)}; want an object"
+        return "malformed entry", f"the annotation is {short(annotation)}; expected an object"
     image_id, class_id = annotation.get("image_id"), annotation.get("category_id")
     if known_id(image_id, known) is None:
         return "unknown image id", f"image_id {short(image_id)} is not the id of any entry of `images`"
@@ -51,26 +51,26 @@ def problem_of(
         given = annotation.get("bbox")
         if given is None and "segmentation" in annotation:
             return "malformed box", f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
-        return "malformed box", f"bbox is {short(given)}; want four numbers [x, y, width, height] in pixels"
+        return "malformed box", f"bbox is {short(given)}; expected four numbers [x, y, width, height] in pixels"
     for key in ("area", "score"):
         if annotation.get(key) is None:
             continue
         value = number(annotation[key])
         if value is None:
-            return "malformed entry", f"{key} is {short(annotation[key])}; want a number"
+            return "malformed entry", f"{key} is {short(annotation[key])}; expected a number"
         if not isfinite(value):
-            return "non-finite number", f"{key} is {annotation[key]}; want a finite number"
+            return "non-finite number", f"{key} is {annotation[key]}; expected a finite number"
         if key == "area" and value < 0:
-            return "malformed entry", f"area is {annotation[key]}; want 0 or more square pixels"
+            return "malformed entry", f"area is {annotation[key]}; expected 0 or more square pixels"
     for key in ("iscrowd", "ignore"):
         if flag(annotation.get(key)) is None:
-            return "malformed entry", f"{key} is {short(annotation[key])}; want 0 or 1"
+            return "malformed entry", f"{key} is {short(annotation[key])}; expected 0 or 1"
     if whole(annotation.get("id", 0)) is None:
-        return "malformed entry", f"the annotation id is {short(annotation['id'])}; want an integer"
+        return "malformed entry", f"the annotation id is {short(annotation['id'])}; expected an integer"
     return None
 
 
 def short(value: Any) -> str:
-    """A value as it stands in the file, cut to what a message can show."""
+    """A value as written in the file, truncated for a message."""
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

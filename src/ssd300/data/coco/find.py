@@ -1,13 +1,13 @@
-"""Where COCO annotation files lie: in a folder, its annotations/, or one folder a part."""
+"""Find COCO annotation files: in a folder, its annotations/, or one folder per part."""
 
 import mmap
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
-from ssd300.data.parts import Part, meaning, part_names, part_of_file
+from ssd300.data.parts import Part, parse_part, part_names, part_of_file
 from ssd300.errors import DatasetError
 
-_MOST_FILES = 200  # of a folder that are looked into; where there is one a picture, they are not COCO's
+_MOST_FILES = 200  # of a folder that are examined; more are usually one file per picture, which is not COCO
 ANNOTATION_FOLDERS = ("annotations", "labels")
 
 
@@ -30,7 +30,7 @@ def find(path: Path) -> list[Part]:
 
 
 def _layouts(folder: Path) -> list[list[Path]]:
-    """The JSON files of each usual layout; the first layout with annotation files counts."""
+    """The JSON files of each usual layout; the first layout with annotation files is used."""
     inner = child(folder, *ANNOTATION_FOLDERS)
     inside = with_suffix(inner, ".json") if inner and inner.is_dir() else []
     boxes = [file for file in inside if file.name.lower().startswith("instances_")]
@@ -39,13 +39,13 @@ def _layouts(folder: Path) -> list[list[Path]]:
         for place in folders_in(folder)
         for file in entries(place)
         if file.suffix.lower() == ".json"
-        and (file.stem.lower() == "_annotations.coco" or meaning(place.name, alone=True))
+        and (file.stem.lower() == "_annotations.coco" or parse_part(place.name, alone=True))
     ]
     return [with_suffix(folder, ".json"), boxes, inside, a_part_each]
 
 
 def is_coco(file: Path) -> bool:
-    """Whether a JSON file has the three lists of COCO, found by their names alone."""
+    """Whether a JSON file contains the names of the three lists of COCO."""
     try:
         if not is_file(file) or file.stat().st_size == 0:
             return False

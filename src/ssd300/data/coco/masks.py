@@ -8,7 +8,7 @@ from ssd300.data.values import finite, number, whole
 
 
 def box_of_segmentation(segmentation: Any) -> list[float] | None:
-    """[x, y, width, height] in pixels around a segmentation, or None where it is none."""
+    """[x, y, width, height] in pixels around a segmentation, or None if it is not valid."""
     if isinstance(segmentation, list):
         return _box_of_polygons(segmentation)
     if isinstance(segmentation, dict):
@@ -28,11 +28,11 @@ def _box_of_polygons(polygons: list[Any]) -> list[float] | None:
 
 
 def _box_of_runs(mask: dict[str, Any]) -> list[float] | None:
-    """Runs of 0 and 1 in turn, down the columns of a mask of size [height, width]."""
+    """From alternating runs of 0 and 1, down the columns of a mask of size [height, width]."""
     size, counts = mask.get("size"), mask.get("counts")
     sides = [whole(value) for value in size] if isinstance(size, list) and len(size) == 2 else [None]
     if isinstance(counts, str):
-        counts = _uncompressed(counts)
+        counts = _decompress(counts)
     if None in sides or not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
         return None
     height, width = int(sides[0] or 0), int(sides[1] or 0)
@@ -45,14 +45,14 @@ def _box_of_runs(mask: dict[str, Any]) -> list[float] | None:
         return None
     columns, ending = first // height, (last - 1) // height
     left, right = int(columns.min()), int(ending.max()) + 1
-    over = ending > columns  # such a run touches the lower edge, and the upper one of its next column
+    over = ending > columns  # such a run touches the lower edge and the upper edge of the next column
     top = 0 if over.any() else int((first % height).min())
     bottom = height if over.any() else int(((last - 1) % height).max()) + 1
     return [float(left), float(top), float(right - left), float(bottom - top)]
 
 
-def _uncompressed(text: str) -> list[int] | None:
-    """The runs of COCO's compressed text: groups of five bits; from the third run on a difference to two before."""
+def _decompress(text: str) -> list[int] | None:
+    """Decode COCO's compressed runs: groups of five bits; from the third run on differences to the one two before."""
     counts: list[int] = []
     position = 0
     while position < len(text):

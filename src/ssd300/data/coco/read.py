@@ -1,9 +1,9 @@
 """COCO JSON: {"images": [...], "annotations": [...], "categories": [...]}, boxes as [x, y, width, height] in pixels.
 
-Read: ids as they are (sparse is fine; "7" and 7.0 are 7), `area` = width * height where missing, `iscrowd` and `ignore`
-as flags, `score` where an annotation has one (a teacher's box), `source_id` as the picture's id where `write_coco` had
-to number anew. An annotation without `bbox` gets the box around its `segmentation`. Pictures without annotations stay.
-Key points and other fields are not used; a note says how many there were.
+Ids are kept (they may be sparse; "7" and 7.0 are 7), `area` defaults to width * height, `iscrowd` and `ignore` are
+flags, `score` is optional (a teacher's box), and `source_id` is the picture's id if `write_coco` renumbered. An
+annotation without `bbox` gets the box around its `segmentation`. Pictures without annotations are kept. Key points and
+other fields are not used; a note counts them.
 """
 
 import json
@@ -20,7 +20,7 @@ from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
 from ssd300.data.files import PictureFinder, child, folder_name, picture_size, read_file
 from ssd300.data.fitting import fit_with_notes
 from ssd300.data.parts import Part
-from ssd300.data.suspicion import corners, suspicion
+from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import flag, number, size_of, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
@@ -35,14 +35,14 @@ _USED = {
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The JSON object of an annotation file. Raises DatasetError if it is not one of the COCO kind."""
+    """The JSON object of an annotation file. Raises DatasetError if it is not a COCO file."""
     try:
         content = json.loads(read_file(path, "annotation file", JSON_BYTES))
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not a text file; a COCO annotation file is JSON in UTF-8") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from error
-    except (RecursionError, ValueError) as error:  # nested without end, or a number of thousands of digits
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number with thousands of digits
         raise DatasetError(f"{path}: not an annotation file: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in KEYS):
         found = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
@@ -53,14 +53,14 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def read(part: Part) -> Dataset:
-    """One annotation file as `read_coco` reads it."""
+    """Read one annotation file, see `read_coco`."""
     return read_coco(part.source)
 
 
 def read_coco(path: Path, name: str | None = None) -> Dataset:
-    """One COCO annotation file -> Dataset. Faults of single entries stand in its `notes`.
+    """One COCO annotation file -> Dataset. Faults of single entries are in its `notes`.
 
-    Raises DatasetError where the file as a whole cannot be used.
+    Raises DatasetError if the file as a whole cannot be used.
     """
     content = parse(path)
     reader = _Reader(path)
@@ -76,7 +76,7 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
         )
         for key, count in sorted(others.items()):
             reader.note("field not used", "noted", "", "", f"{key!r} of {count} {what} is not used")
-    boxes = reader.fitted()
+    boxes = reader.fit_rows()
     pictures_of = tuple(
         Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
     )
@@ -84,12 +84,12 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
 
 
 def data_folder(path: Path) -> Path:
-    """The folder that an annotation file's pictures are expected in, at any depth."""
+    """The folder that should contain an annotation file's pictures, at any depth."""
     return path.parent.parent if path.parent.name.lower() in ("annotations", "labels") else path.parent
 
 
 def default_name(path: Path) -> str:
-    """What a data set is called: its folder, and the file where that says more ("bccd/train", "coco_dev")."""
+    """The name of a data set: its folder, and the file if its name is specific ("bccd/train", "coco_dev")."""
     folder = folder_name(path.parent)
     generic = path.stem in ("annotations", "_annotations.coco", "labels", "instances_default")
     return folder if generic else f"{folder}/{path.stem.removeprefix('instances_')}"
@@ -97,7 +97,7 @@ def default_name(path: Path) -> str:
 
 @dataclass
 class _Rows:
-    """The usable annotations of a file, one entry each, before they are fitted to their pictures."""
+    """The usable annotations of a file, one entry each, before they are clipped to their pictures."""
 
     picture: list[int] = field(default_factory=list)
     box_xywh: list[list[float]] = field(default_factory=list)
@@ -142,7 +142,7 @@ class _Reader:
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
             file_name = image.get("file_name") if isinstance(image, dict) else None
             if image_id is None or not isinstance(file_name, str) or not file_name.strip() or "\0" in file_name:
-                words = f"image {position} is {short(image)}; want an `id` and a `file_name`"
+                words = f"image {position} is {short(image)}; expected an `id` and a `file_name`"
                 self.note("malformed entry", "fault", "", "", words)
                 continue
             if image_id in self.position_of:
@@ -151,19 +151,19 @@ class _Reader:
                 continue
             found = finder.find(file_name)
             if found is None:
-                tried = finder.tried(file_name)
+                tried = finder.list_candidates(file_name)
                 words = f"the picture is missing; tried {', '.join(map(str, tried))}"
                 self.note("missing picture", "fault", file_name, "", words)
             size = self._size(image, found)
             self.position_of[image_id] = len(self.stubs) if size else None
             if size:
                 own_id = picture_id(image.get("source_id"))
-                path = found or finder.tried(file_name)[0]
+                path = found or finder.list_candidates(file_name)[0]
                 self.stubs.append(((path, image_id if own_id is None else own_id, *size), file_name))
         return self.stubs
 
     def _size(self, image: dict[str, Any], found: Path | None) -> tuple[int, int] | None:
-        """(width, height) as the file says; from the picture itself where the file says nothing."""
+        """(width, height) from the file; from the picture itself if the file has none."""
         size = size_of(image.get("width"), image.get("height"))
         if isinstance(size, str):
             self.note("wrong picture size", "fault", image["file_name"], "", size)
@@ -208,15 +208,15 @@ class _Reader:
         at = None if known is None else self.position_of[known]
         return self.stubs[at][1] if at is not None else f"with id {image_id}"
 
-    def fitted(self) -> list[Annotations]:
-        """The rows as one Annotations per picture, in the order of the file."""
+    def fit_rows(self) -> list[Annotations]:
+        """Clip the boxes; one Annotations per picture, in the order of the file."""
         rows = self.rows
         picture = np.array(rows.picture, np.int64)
         box_xywh = np.array(rows.box_xywh, np.float64).reshape(-1, 4)
-        box_xyxy = corners(box_xywh, "xywh")
+        box_xyxy = to_corners(box_xywh, "xywh")
         sizes = np.array([stub[2:] for stub, _ in self.stubs], np.float64).reshape(-1, 2)[picture]
         places = [(str(self.path), self.stubs[p][1], str(i)) for p, i in zip(rows.picture, rows.id, strict=True)]
-        self.notes += suspicion(box_xywh, "xywh", sizes, str(self.path))
+        self.notes += check_format(box_xywh, "xywh", sizes, str(self.path))
         fitted, used = fit_with_notes(box_xyxy, sizes, places, self.notes)
         whole = Annotations.of(
             fitted,
@@ -234,7 +234,7 @@ class _Reader:
 
 
 def picture_folders(annotation_file: Path) -> list[Path]:
-    """Where the pictures of X.json may lie: beside it, in X/, images/ or data/; the same beside annotations/."""
+    """The folders to search for pictures of X.json: its own, X/, images/ or data/; the same beside annotations/."""
     folder, stem = annotation_file.parent, annotation_file.stem
     stems = [stem]
     for prefix in ("instances_", "annotations_", "person_keypoints_"):

@@ -13,7 +13,7 @@ from ssd300.data.coco.entries import known_id, picture_id
 from ssd300.data.coco.read import parse
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
-from ssd300.data.numbers import rounded
+from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
 from ssd300.files import write_whole
 from ssd300.formats import shortest
@@ -22,7 +22,7 @@ SIZE_DIGITS = (0, 1, 2, 3, 4, 6, 8, 10)  # after the point, tried in turn: width
 
 
 def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
-    """PART.json beside PART/ with its pictures; annotations.json and images/ for a set without parts."""
+    """Write PART.json beside PART/ with its pictures; annotations.json and images/ for a set without parts."""
     for (split, dataset), own in zip(splits.items(), names, strict=True):
         file, folder = (f"{split}.json", split) if split in PARTS else ("annotations.json", "images")
         for picture, name in zip(dataset.pictures, own, strict=True):
@@ -31,7 +31,7 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    """One PART.json each in `out`, with the pictures' paths from there; of a COCO set every other field is kept."""
+    """Write one PART.json each to `out`, with relative picture paths; of a COCO set all other fields are kept."""
     paths = new_files([out / f"{split}.json" for split in splits])
     content = parse(part.source) if part.format == "coco" else None
     for path, dataset in zip(paths, splits.values(), strict=True):
@@ -40,12 +40,12 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
             write_coco(path, dataset, places)
         else:
             ids = [picture.image_id for picture in dataset.pictures]
-            _write_json(path, _cut(content, dict(zip(ids, places, strict=True))))
+            _write_json(path, _select_pictures(content, dict(zip(ids, places, strict=True))))
     return paths
 
 
-def _cut(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]:
-    """The content of a COCO file with only the pictures of these ids, at their places."""
+def _select_pictures(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]:
+    """The content of a COCO file with only the pictures of these ids, under their new paths."""
     images = [
         {**image, "file_name": place[own_id]}
         for image in content["images"]
@@ -58,10 +58,10 @@ def _cut(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]
 
 
 def write_coco(path: Path, dataset: Dataset, names: Sequence[str]) -> None:
-    """A COCO JSON file; `names` [pictures] are the file names to write.
+    """Write a COCO JSON file; `names` [pictures] are the file names to write.
 
-    COCO's programs want integers: picture ids that are not become 1, 2, ... with the user's own in `source_id`, and
-    annotation ids are numbered anew where a box has none or two have the same.
+    COCO tools expect integers: other picture ids become 1, 2, ... with the user's own in `source_id`, and
+    annotation ids are renumbered if a box has none or two are equal.
     """
     numbered = all(isinstance(picture.image_id, int) for picture in dataset.pictures)
     images: list[dict[str, Any]] = []
@@ -95,7 +95,7 @@ def _records(boxes: Annotations) -> list[dict[str, Any]]:
     def reads_back(size: Float64) -> Bool:
         return np.asarray(np.all((low + size).astype(np.float32) == high, axis=1))
 
-    boxes_xywh = np.concatenate([low, rounded(high - low, reads_back, SIZE_DIGITS)], axis=1)
+    boxes_xywh = np.concatenate([low, round_shortest(high - low, reads_back, SIZE_DIGITS)], axis=1)
     areas, scores = shortest(boxes.area), shortest(boxes.scores)
     records = []
     for i, box in enumerate(boxes_xywh.tolist()):

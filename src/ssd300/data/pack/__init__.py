@@ -1,4 +1,4 @@
-"""The room of packed sets: find, read and write them."""
+"""The packed format: find, read and write data sets."""
 
 from ssd300.data.pack.layout import ENCODINGS, FOOTER, PIECE_NAME, SUFFIX
 from ssd300.data.pack.read import find, read, read_pack

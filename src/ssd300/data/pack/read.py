@@ -1,4 +1,4 @@
-"""Reading packed files. Everything that the header and the arrays say is checked when a file is opened."""
+"""Read packed files. The header and the arrays are validated when a file is opened."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ssd300.arrays import UInt8
 from ssd300.data.dataset import Annotations, Dataset, Picture, join
 from ssd300.data.files import is_file, with_suffix
 from ssd300.data.pack.layout import ENCODINGS, FIELDS, FOOTER, MAGIC, PICTURE_ARRAYS, PIECE_NAME, SUFFIX, piece_paths
-from ssd300.data.parts import Part, meaning, part_names
+from ssd300.data.parts import Part, parse_part, part_names
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True)
 class Slice:
-    """Where a packed picture lies. `stamp` is the file's time of change when it was opened."""
+    """The location of a packed picture. `stamp` is the file's modification time when it was opened."""
 
     path: Path
     stamp: int
@@ -35,7 +35,7 @@ class Slice:
     name: str
 
     def read(self) -> UInt8:
-        """uint8 RGB [H, W, 3], of a raw file read-only. Raises DatasetError where the file has changed since."""
+        """uint8 RGB [H, W, 3], read-only for raw pixels. Raises DatasetError if the file has changed since."""
         try:
             if self.path.stat().st_mtime_ns != self.stamp:
                 raise DatasetError(f"{self.path}: the packed file was written again since it was opened; read it again")
@@ -60,19 +60,20 @@ def find(path: Path) -> list[Part]:
         first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
     names = part_names(list(first), alone=True)
     return [
-        Part("pack", meaning(name, alone=True) or name, file) for name, file in zip(names, first.values(), strict=True)
+        Part("pack", parse_part(name, alone=True) or name, file)
+        for name, file in zip(names, first.values(), strict=True)
     ]
 
 
 def read(part: Part) -> Dataset:
-    """One part as `read_pack` reads it."""
+    """Read one part, see `read_pack`."""
     return read_pack(part.source)
 
 
 def read_pack(path: Path) -> Dataset:
     """A packed file, or all pieces of the set that a piece belongs to. Pixels are read only by `Picture.read`.
 
-    Raises DatasetError for a file that is cut off, damaged or of another kind, and for missing pieces, by name.
+    Raises DatasetError for a file that is truncated, damaged or of another kind, and for missing pieces.
     """
     match = PIECE_NAME.fullmatch(path.name)
     if match is None:
@@ -94,13 +95,13 @@ def read_pack(path: Path) -> Dataset:
 
 def _read_piece(path: Path) -> tuple[Dataset, str]:
     try:
-        return _checked(path, *_read_header(path))
+        return _parse_header(path, *_read_header(path))
     except (ValueError, TypeError, LookupError, RecursionError, OverflowError, ArgumentError) as error:
         raise DatasetError(f"{path}: the packed file is damaged ({error!s:.200}); copy or pack it again") from error
 
 
 def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, int], bytes]]:
-    """The header, its offset, the file's time of change, and how bytes of the file are read (offset, length)."""
+    """The header, its offset, the file's modification time, and a function that reads bytes (offset, length)."""
     try:
         if path.exists() and not is_file(path):
             raise DatasetError(f"{path}: the packed file cannot be read: it is a device, pipe or folder")
@@ -130,21 +131,21 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, i
     return header, start, state.st_mtime_ns, bytes_at
 
 
-def _checked(
+def _parse_header(
     path: Path, header: dict[str, Any], end: int, stamp: int, bytes_at: Callable[[int, int], bytes]
 ) -> tuple[Dataset, str]:
-    """The data set that a header describes. Raises ValueError and its kin for whatever is not as it was written."""
+    """The data set that a header describes. Raises ValueError, TypeError or KeyError if it is not valid."""
     name, encoding, of_one = header["name"], header["encoding"], header["of_one"]
     file_names, image_ids = header["file_names"], header["image_ids"]
-    _want(all(isinstance(value, str) for value in (name, of_one)) and encoding in ENCODINGS, "name or encoding")
-    _want(isinstance(file_names, list) and all(isinstance(value, str) for value in file_names), "file names")
-    _want(isinstance(image_ids, list) and all(type(value) in (int, str) for value in image_ids), "image ids")
-    _want(len(file_names) == len(image_ids), "numbers of names and ids")
+    _require(all(isinstance(value, str) for value in (name, of_one)) and encoding in ENCODINGS, "name or encoding")
+    _require(isinstance(file_names, list) and all(isinstance(value, str) for value in file_names), "file names")
+    _require(isinstance(image_ids, list) and all(type(value) in (int, str) for value in image_ids), "image ids")
+    _require(len(file_names) == len(image_ids), "numbers of names and ids")
     names, ids = header["class_names"], header["class_ids"]
-    _want(isinstance(names, list) and all(isinstance(value, str) for value in names), "class names")
-    _want(isinstance(ids, list) and all(type(value) is int for value in ids) and len(ids) <= CLASSES, "class ids")
+    _require(isinstance(names, list) and all(isinstance(value, str) for value in names), "class names")
+    _require(isinstance(ids, list) and all(type(value) is int for value in ids) and len(ids) <= CLASSES, "class ids")
     classes = ClassList(tuple(names), tuple(ids))
-    arrays = _arrays(header["arrays"], len(file_names), end, bytes_at)
+    arrays = _read_arrays(header["arrays"], len(file_names), end, bytes_at)
     _check_values(arrays, classes, end, encoding == "raw")
     ends = np.cumsum(arrays["counts"])
     pictures = []
@@ -157,21 +158,21 @@ def _checked(
     return Dataset(name, classes, tuple(pictures)), of_one
 
 
-def _arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Callable[[int, int], bytes]) -> Arrays:
-    """The arrays, each of its own type and of the shape that the numbers of pictures and boxes ask for."""
+def _read_arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Callable[[int, int], bytes]) -> Arrays:
+    """The arrays, checked for their types and for the shapes that follow from the numbers of pictures and boxes."""
     boxes = int(listed["class_ids"][1][0])
-    _want(0 <= boxes <= end, "number of boxes")
+    _require(0 <= boxes <= end, "number of boxes")
     arrays: Arrays = {}
     for name, dtype in {**dict.fromkeys(PICTURE_ARRAYS, "<i8"), **FIELDS}.items():
         given, shape, offset = listed[name]
         each = PICTURE_ARRAYS.get(name, 4 if name == "boxes_xyxy" else 1)
         rows = pictures if name in PICTURE_ARRAYS else boxes
         size = rows * each * np.dtype(dtype).itemsize
-        _want(given == dtype and list(shape) == ([rows] if each == 1 else [rows, each]), f"type or shape of {name}")
-        _want(type(offset) is int and len(MAGIC) <= offset <= offset + size <= end, f"place of {name}")
+        _require(given == dtype and list(shape) == ([rows] if each == 1 else [rows, each]), f"type or shape of {name}")
+        _require(type(offset) is int and len(MAGIC) <= offset <= offset + size <= end, f"place of {name}")
         data = bytes_at(offset, size)
         if dtype == "|b1":
-            _want(
+            _require(
                 not np.frombuffer(data, np.uint8).size or np.frombuffer(data, np.uint8).max() <= 1, f"flags of {name}"
             )
         arrays[name] = np.frombuffer(data, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
@@ -179,25 +180,25 @@ def _arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Callable[
 
 
 def _check_values(arrays: Arrays, classes: ClassList, end: int, raw: bool) -> None:
-    """Counts, places, sizes and boxes that fit together."""
+    """Check that counts, offsets, sizes and boxes are consistent."""
     counts, (offset, size) = arrays["counts"], arrays["places"].reshape(-1, 2).T
     height, width = arrays["sizes_hw"].reshape(-1, 2).T
-    _want(bool(((counts >= 0) & (counts <= BOXES_PER_PICTURE)).all()), "numbers of boxes")
-    _want(int(counts.sum()) == len(arrays["class_ids"]), "number of all boxes")
-    _want(
+    _require(bool(((counts >= 0) & (counts <= BOXES_PER_PICTURE)).all()), "numbers of boxes")
+    _require(int(counts.sum()) == len(arrays["class_ids"]), "number of all boxes")
+    _require(
         bool(((offset >= len(MAGIC)) & (size > 0) & (size <= end) & (offset <= end - size)).all()), "places of pictures"
     )
-    _want(bool(((height > 0) & (width > 0) & (height < 2**24) & (width < 2**24)).all()), "sizes of pictures")
-    _want(not raw or bool((size == height * width * 3).all()), "sizes of pixels")
-    _want(bool(np.isin(arrays["class_ids"], np.array(classes.ids, np.int64)).all()), "class ids of boxes")
+    _require(bool(((height > 0) & (width > 0) & (height < 2**24) & (width < 2**24)).all()), "sizes of pictures")
+    _require(not raw or bool((size == height * width * 3).all()), "sizes of pixels")
+    _require(bool(np.isin(arrays["class_ids"], np.array(classes.ids, np.int64)).all()), "class ids of boxes")
     box = arrays["boxes_xyxy"].astype(np.float64)
     limit = np.repeat(np.stack([width, height, width, height], axis=-1), counts, axis=0)
     inside = np.isfinite(box).all() and (box >= 0).all() and (box <= limit + 0.01).all()
-    _want(bool(inside and (box[:, 2:] >= box[:, :2]).all()), "boxes")
+    _require(bool(inside and (box[:, 2:] >= box[:, :2]).all()), "boxes")
     area, scores = arrays["area"], arrays["scores"]
-    _want(bool((np.isfinite(area) & (area >= 0)).all() and np.isfinite(scores).all()), "areas or scores")
+    _require(bool((np.isfinite(area) & (area >= 0)).all() and np.isfinite(scores).all()), "areas or scores")
 
 
-def _want(holds: bool, what: str) -> None:
+def _require(holds: bool, what: str) -> None:
     if not holds:
         raise ValueError(f"its {what} are not as they were written")

@@ -1,4 +1,4 @@
-"""Packing a data set: pictures, boxes and classes into one file, or into pieces of a limited size."""
+"""Pack a data set: pictures, boxes and classes in one file, or in pieces of a limited size."""
 
 import hashlib
 import json
@@ -41,9 +41,9 @@ def pack_dataset(
     """Write a data set to `out` (one file), or to pieces of at most `piece_mb` megabytes beside it; returns the paths.
 
     `encoding`: "jpeg" (small), "raw" (uint8 pixels, nothing to decode) or "original" (the files' own bytes and size,
-    `max_side` unused). The files appear under their names only when all of them are whole. Raises ImageError or
-    DatasetError for a picture that cannot be read: none is left out. A set packed before under this name is replaced,
-    all its pieces with it.
+    `max_side` unused). The files appear under their names only when all of them are complete. Raises ImageError or
+    DatasetError for a picture that cannot be read: none is left out. An earlier packed set of this name is replaced,
+    with all its pieces.
     """
     _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
@@ -53,7 +53,7 @@ def pack_dataset(
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(out, error) from error
-    replaced = {path.resolve() for path in _written_before(out)}
+    replaced = {path.resolve() for path in _find_existing(out)}
     if any(picture.path.resolve() in replaced for picture in dataset.pictures):
         raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
     try:
@@ -70,7 +70,7 @@ def _write(
     piece_mb: float | None,
     progress: Callable[[int], None],
 ) -> list[Path]:
-    """The pieces under temporary names, then all of them under their own; pieces of before go last."""
+    """Write the pieces under temporary names, rename all of them, then delete earlier pieces."""
     limit = piece_mb * 1e6 if piece_mb else float("inf")
     pieces: list[_Piece] = []
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def _write(
         paths = piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
             publish(piece.path, path)
-        for old in _written_before(out):
+        for old in _find_existing(out):
             if old not in paths:
                 old.unlink()
     return paths
@@ -97,12 +97,13 @@ def _check_options(encoding: str, max_side: int, jpeg_quality: int, piece_mb: fl
         raise unknown_name("encoding", encoding, ENCODINGS)
     if max_side < 1 or not 1 <= jpeg_quality <= 100 or (piece_mb is not None and piece_mb <= 0):
         raise ArgumentError(
-            f"want max_side >= 1, jpeg_quality 1 to 100 and piece_mb > 0; got {max_side}, {jpeg_quality}, {piece_mb}"
+            "expected max_side >= 1, jpeg_quality 1 to 100 and piece_mb > 0; "
+            f"got {max_side}, {jpeg_quality}, {piece_mb}"
         )
 
 
 def _common_header(dataset: Dataset, encoding: Encoding) -> dict[str, Any]:
-    """What all pieces of one set share; `of_one` tells whether two pieces do belong together."""
+    """The header fields that all pieces of one set share; `of_one` identifies the set."""
     names = json.dumps([dataset.name, encoding, [p.file_name for p in dataset.pictures], dataset.classes.names])
     return {
         "name": dataset.name,
@@ -113,31 +114,31 @@ def _common_header(dataset: Dataset, encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def _written_before(out: Path) -> list[Path]:
-    """The packed file of this name and all its pieces, of whatever number."""
+def _find_existing(out: Path) -> list[Path]:
+    """The existing packed file of this name and all its pieces."""
     stem = out.name.removesuffix(SUFFIX)
     names = ((path, PIECE_NAME.fullmatch(path.name)) for path in out.parent.iterdir())
     return [path for path, match in names if path == out or (match and match["stem"] == stem)]
 
 
 class _Piece:
-    """A packed file while it is written, under a temporary name beside its place."""
+    """A packed file while it is written, under a temporary name beside its path."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self.file = file
         self.file.write(MAGIC)
         self.end = len(MAGIC)
-        self.described = 4096 + FOOTER.size  # bytes that arrays and header will take, at most
+        self.described = 4096 + FOOTER.size  # upper bound of the bytes of arrays and header
         self.pictures: list[Picture] = []
         self.places: list[tuple[int, int]] = []  # offset, size
 
     def has_room(self, picture: Picture, data: bytes, limit: float) -> bool:
-        """Whether the piece stays within the limit with this picture; one alone always has room."""
-        return not self.pictures or self.end + len(data) + self.described + _described(picture) <= limit
+        """Whether this picture fits into the limit; a single picture always does."""
+        return not self.pictures or self.end + len(data) + self.described + _bound_overhead(picture) <= limit
 
     def add(self, picture: Picture, data: bytes) -> None:
-        self.described += _described(picture)
+        self.described += _bound_overhead(picture)
         self.places.append((self._append(data), len(data)))
         self.pictures.append(picture)
 
@@ -171,39 +172,39 @@ class _Piece:
         self.file.close()
 
 
-def _described(picture: Picture) -> int:
-    """Bytes that a picture takes beside its pixels, at most: places, sizes, names, alignment; 42 for each box."""
+def _bound_overhead(picture: Picture) -> int:
+    """Upper bound of a picture's bytes beside its pixels: offsets, sizes, names, alignment; 42 per box."""
     return 128 + 8 * len(picture.file_name) + 8 * len(str(picture.image_id)) + 42 * len(picture.annotations)
 
 
 def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: int) -> tuple[Picture, bytes]:
-    """The picture as it will be packed (its size, its boxes) and its bytes."""
+    """The picture with its packed size and boxes, and its bytes."""
     if encoding == "original":
         if picture.payload is not None:
             raise ArgumentError("a packed set has no original files; pack the original, or choose 'jpeg' or 'raw'")
-        picture.read()  # a picture that cannot be decoded, or of another size, must stop here and not in training
-        return picture, _bytes_of(picture)
+        picture.read()  # raises for a picture that cannot be decoded, or of another size, before training does
+        return picture, _read_bytes(picture)
     rgb = picture.read()  # [H, W, 3]
     longer = max(picture.width, picture.height)
     if longer > max_side:
         width = max(1, round(picture.width * max_side / longer))
         height = max(1, round(picture.height * max_side / longer))
         rgb = np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
-        picture = replace(picture, width=width, height=height, annotations=_scaled(picture, width, height))
+        picture = replace(picture, width=width, height=height, annotations=_scale_boxes(picture, width, height))
     if encoding == "raw":
         return picture, np.ascontiguousarray(rgb).tobytes()
     data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), jpeg_quality, "RGB", "420", fastdct=False)
     return picture, data
 
 
-def _bytes_of(picture: Picture) -> bytes:
+def _read_bytes(picture: Picture) -> bytes:
     try:
         return picture.path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{picture.path}: cannot be read: {error.strerror}") from error
 
 
-def _scaled(picture: Picture, width: int, height: int) -> Annotations:
+def _scale_boxes(picture: Picture, width: int, height: int) -> Annotations:
     x, y = width / picture.width, height / picture.height
     boxes = picture.annotations
     return replace(

@@ -1,4 +1,4 @@
-"""The room of Pascal VOC: find, read and write data sets of this format."""
+"""The Pascal VOC format: find, read and write data sets."""
 
 from ssd300.data.voc.find import find
 from ssd300.data.voc.read import read

@@ -1,34 +1,34 @@
-"""Where VOC files lie: one folder with lists, one folder a part, or VOCdevkit with a folder a year."""
+"""Find VOC files: one folder with lists, one folder per part, or VOCdevkit with one folder per year."""
 
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
-from ssd300.data.parts import WHOLE, Part, meaning, part_names
+from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 
 ANNOTATIONS = ("Annotations", "xmls", "annots")
 
 
 def annotation_folder(folder: Path) -> Path:
-    """Where the XML files of a VOC folder lie: in Annotations/, however it is written, or in the folder itself."""
+    """The folder of the XML files: Annotations/, in any letter case, or the folder itself."""
     inner = child(folder, *ANNOTATIONS)
     return inner if inner and inner.is_dir() else folder
 
 
 def list_files(folder: Path) -> dict[str, Path]:
-    """The lists of a VOC folder: part -> file. Lists of one class ("cat_train.txt") are none."""
+    """The lists of a VOC folder: part -> file, without lists of one class ("cat_train.txt")."""
     sets = child(folder, "ImageSets")
     main = (child(sets, "Main") or sets) if sets else None
     files = with_suffix(main, ".txt") if main else []
     named = dict(zip(part_names([file.stem for file in files], alone=True), files, strict=True))
-    return {part: file for part, file in named.items() if meaning(part, alone=True) == part}
+    return {part: file for part, file in named.items() if parse_part(part, alone=True) == part}
 
 
 def unused_lists(folder: Path) -> list[str]:
-    """Names of the lists that are no part, those of single classes aside."""
+    """Names of the lists that are not a part, except those of single classes."""
     used = set(list_files(folder).values())
     main = next((file.parent for file in used), None)
     files = with_suffix(main, ".txt") if main else []
-    return [file.name for file in files if file not in used and not meaning(file.stem)]
+    return [file.name for file in files if file not in used and not parse_part(file.stem)]
 
 
 def find(path: Path) -> list[Part]:
@@ -46,15 +46,15 @@ def find(path: Path) -> list[Part]:
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
     names = part_names([folder.name for folder in inner])
-    return [Part("voc", _own(name), folder) for name, folder in zip(names, inner, strict=True)]
+    return [Part("voc", _part_of_folder(name), folder) for name, folder in zip(names, inner, strict=True)]
 
 
-def _own(name: str) -> str:
-    return meaning(name, alone=True) or name.lower()
+def _part_of_folder(name: str) -> str:
+    return parse_part(name, alone=True) or name.lower()
 
 
 def _holds_xml(folder: Path) -> bool:
-    """Whether VOC's XML files lie in a folder or in its Annotations/."""
+    """Whether a folder or its Annotations/ has VOC's XML files."""
     places = [folder, *(found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir())]
     return any(_is_voc(file) for place in places for file in _xml_below(place, place != folder))
 
@@ -67,7 +67,7 @@ def _xml_below(place: Path, deep: bool) -> list[Path]:
 
 
 def _is_voc(file: Path) -> bool:
-    """Whether an XML file may be VOC's: anything that does not begin like another tool's."""
+    """Whether an XML file may be VOC's: it does not begin like that of another tool."""
     try:
         with file.open("rb") as opened:
             start = opened.read(4096)

@@ -1,10 +1,10 @@
-"""Pascal VOC: one XML file a picture, in Annotations/ with JPEGImages/ beside it, or beside the picture itself.
+"""Pascal VOC: one XML file per picture, in Annotations/ with JPEGImages/ beside it, or beside the picture itself.
 
-`xmin ymin xmax ymax` are taken as the box's edges in pixels exactly as they are written. The VOC
-challenge itself counted pixels from 1 and included the last one, so its own boxes come out at most one pixel to the
-right and below at their left and top edges; nearly all files called VOC today come from tools that write plain edges,
-and a shift would falsify those. `difficult` becomes `ignore` and back. Class ids are 1, 2, ... in the order of the
-names' alphabet, unless the sidecar says otherwise. Other fields (pose, truncated, parts) are not used; a note says so.
+`xmin ymin xmax ymax` are used unchanged as the box's edges in pixels. The VOC challenge counted pixels from 1 and
+included the last one, so the left and top edges of its own boxes are off by at most one pixel to the right and down;
+nearly all VOC files today come from tools that write plain edges, and a shift would be wrong for those. `difficult`
+becomes `ignore` and back. Class ids are 1, 2, ... in alphabetical order of the names, unless there is a sidecar. Other
+fields (pose, truncated, parts) are not used; a note says so.
 
 Parts are the lists in ImageSets/Main (train.txt, val.txt, test.txt), or sub-folders.
 """
@@ -23,7 +23,7 @@ from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
-from ssd300.data.suspicion import suspicion
+from ssd300.data.suspicion import check_format
 from ssd300.data.values import class_name, flag, number, size_of
 from ssd300.data.voc.find import annotation_folder, unused_lists
 from ssd300.errors import DatasetError, ImageError
@@ -53,9 +53,9 @@ class _File:
 
 
 def read(part: Part) -> Dataset:
-    """A VOC folder, or one part of it -> Dataset. Faults of single files and objects stand in its `notes`.
+    """A VOC folder, or one part of it -> Dataset. Faults of single files and objects are in its `notes`.
 
-    Raises DatasetError where the folder as a whole cannot be used.
+    Raises DatasetError if the folder as a whole cannot be used.
     """
     folder: Path = part.source
     listed: Path | None = part.detail
@@ -81,13 +81,13 @@ def read(part: Part) -> Dataset:
     boxes = [(thing.box, file.size_wh) for file in read_files for thing in file.objects]
     raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
     sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
-    reader.notes += suspicion(raw, "xyxy", sizes, str(folder))
+    reader.notes += check_format(raw, "xyxy", sizes, str(folder))
     default = f"{folder_name(folder)}/{part.split}" if listed else folder_name(folder)
     return Dataset(default, classes, tuple(pictures), tuple(reader.notes), (folder,))
 
 
 class _Reader:
-    """One pass over the XML files of a folder: where its pictures are found, and the notes."""
+    """One pass over the XML files of a folder, with the finder of its pictures and the notes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.annotations = folder, annotation_folder(folder)
@@ -102,7 +102,7 @@ class _Reader:
         self.notes.append(Note(kind, action, str(file), picture, annotation, words))
 
     def files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
-        """The XML files of the folder, or of a list; and those listed that are not there."""
+        """The XML files of the folder, or of a list; and those listed that do not exist."""
         every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
         self.known = {path.with_suffix(".xml") for path in every}
         if listed is None:
@@ -114,7 +114,7 @@ class _Reader:
             stem = Path(stem.replace("\\", "/")).as_posix()
             bare = stem[: -len(Path(stem).suffix)] if is_picture(Path(stem)) or stem.lower().endswith(".xml") else stem
             xml = by_stem.get(stem.casefold()) or by_stem.get(bare.casefold())
-            xml = xml or by_stem.get(Path(bare).name.casefold())  # the list names the whole path
+            xml = xml or by_stem.get(Path(bare).name.casefold())  # the list has full paths
             (found if xml else missing).append(xml or self.annotations / f"{bare}.xml")
         return found, missing
 
@@ -122,7 +122,7 @@ class _Reader:
         return xml.relative_to(self.annotations).with_suffix("").as_posix()
 
     def file(self, xml: Path) -> _File | None:
-        """One XML file, parsed; None where it cannot be used, with a note."""
+        """Parse one XML file; None, with a note, if it cannot be used."""
         root = self._root(xml)
         if root is None:
             return None
@@ -159,16 +159,16 @@ class _Reader:
         if xml.parent not in self._finders:
             inside = xml.parent.relative_to(self.annotations)
             folders = [xml.parent, *(folder / inside for folder in self.picture_folders), self.folder / inside]
-            folders += self.picture_folders  # the XML files alone lie deeper: annotations/xmls
+            folders += self.picture_folders  # only the XML files are in a deeper folder: annotations/xmls
             self._finders[xml.parent] = PictureFinder(folders)
         finder = self._finders[xml.parent]
-        tried = finder.tried(file_name)
+        tried = finder.list_candidates(file_name)
         found = finder.find(file_name) if "\0" not in file_name else None
         found = found or finder.find_stem(xml.stem) or finder.find_stem(file_name)
-        return found, tried if found else [*tried, *finder.tried(f"{xml.stem}.*")]
+        return found, tried if found else [*tried, *finder.list_candidates(f"{xml.stem}.*")]
 
     def _size(self, root: Element, xml: Path, name: str, picture: Path | None) -> tuple[int, int] | None:
-        """(width, height) as <size> says; from the picture itself where it says nothing, or 0."""
+        """(width, height) from <size>; from the picture itself if it is missing or 0."""
         size = size_of(root.findtext("size/width"), root.findtext("size/height"))
         if isinstance(size, str):
             self.note("wrong picture size", "fault", xml, name, "", f"<size> has {size}")
@@ -190,7 +190,7 @@ class _Reader:
         left, top, right, bottom = edges
         if left is None or top is None or right is None or bottom is None:
             given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
-            self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; want four numbers")
+            self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; expected four numbers")
             return None
         text = (thing.findtext("difficult") or "").strip()
         difficult = text.lower() == "true" or bool(flag(text))
@@ -219,7 +219,7 @@ class _Reader:
         return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
     def pictures_without_xml(self, found: set[Path]) -> list[Picture]:
-        """Pictures beside the XML files, or in the picture folder, that no XML file speaks of."""
+        """Pictures beside the XML files, or in the picture folder, without an XML file."""
         own = self.annotations == self.folder
         pictures: list[Picture] = []
         for place in [self.folder] if own else self.picture_folders:
@@ -230,7 +230,7 @@ class _Reader:
         return pictures
 
     def listed_without_xml(self, xml: Path) -> Picture | None:
-        """The picture that a part lists under a name without an XML file; None where there is none, with a note."""
+        """The picture of a listed name without an XML file; None, with a note, if there is none."""
         path, tried = self._find(xml, xml.with_suffix(".jpg").name)
         if path is not None:
             return self._negative(path, xml)

@@ -1,4 +1,4 @@
-"""Writing Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt."""
+"""Write Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt."""
 
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -16,7 +16,7 @@ from ssd300.labels import ClassList
 
 
 def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
-    """A set without parts has no lists."""
+    """Write a whole set; one without parts has no lists."""
     sidecar = Sidecar(out / NAME)
     for folder in ("Annotations", "JPEGImages"):
         (out / folder).mkdir()
@@ -35,7 +35,7 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    """Lists in ImageSets/Main where `out` is the VOC folder itself; anywhere else COCO files, which name every path."""
+    """Write lists to ImageSets/Main if `out` is the VOC folder itself; elsewhere COCO files, which have full paths."""
     if not out.exists() or not out.samefile(part.source):
         return write_coco_split(part, splits, out)
     annotations = annotation_folder(part.source)
@@ -48,7 +48,7 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
 
 
 def write_xml(path: Path, name: str, picture: Picture, classes: ClassList) -> None:
-    """The file of one picture, which is called `name`."""
+    """Write the file of one picture with the given file name."""
     root = Element("annotation")
     SubElement(root, "filename").text = name
     size = SubElement(root, "size")

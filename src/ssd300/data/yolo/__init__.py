@@ -1,4 +1,4 @@
-"""The room of YOLO: find, read and write data sets of this format."""
+"""The YOLO format: find, read and write data sets."""
 
 from ssd300.data.yolo.find import find
 from ssd300.data.yolo.labels import label_path, to_pixels

@@ -1,6 +1,6 @@
-"""What describes a YOLO data set: a data.yaml, CVAT's and Darknet's obj.data, or a classes.txt beside labels/.
+"""The description of a YOLO data set: a data.yaml, CVAT's and Darknet's obj.data, or a classes.txt beside labels/.
 
-All of it is read as text, class names too: YAML itself would make `no` False, `010` 8 and `12:30` 750.
+All values are read as text, also class names: YAML would turn `no` into False, `010` into 8 and `12:30` into 750.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.files import lines_of, read_text
-from ssd300.data.parts import meaning, part_names
+from ssd300.data.parts import parse_part, part_names
 from ssd300.data.values import class_name, whole
 from ssd300.errors import DatasetError, MissingExtraError
 from ssd300.labels import ClassList
@@ -22,9 +22,9 @@ NULL = "tag:yaml.org,2002:null"
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of a set before its pictures are. `fault` is what is wrong with its classes; reading raises it.
+    """The description of a set. `fault` is an error of its classes, which reading raises.
 
-    `entries`: part -> folders or lists of pictures, as they are written; `kpt_shape`: key points after a box.
+    `entries`: part -> folders or lists of pictures, as written; `kpt_shape`: key points after a box.
     """
 
     file: Path
@@ -36,19 +36,19 @@ class Description:
     fault: str = ""
 
 
-def describes(path: Path) -> bool:
+def is_description(path: Path) -> bool:
     """Whether a YAML file describes a data set: it has `names` or a part."""
-    return any(key == "names" or meaning(key, alone=True) for key in _mapping(path))
+    return any(key == "names" or parse_part(key, alone=True) for key in _mapping(path))
 
 
 def read_yaml(path: Path) -> Description:
-    """A data.yaml. Raises DatasetError where it cannot be used."""
+    """Read a data.yaml. Raises DatasetError if it cannot be used."""
     content = _mapping(path)
     if "names" not in content:
         raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
     keys = [key for key in content if key not in OTHER_KEYS]
     places = {key: _places(content[key]) for key in keys}
-    meant = [key for key in keys if meaning(key, alone=True)]
+    meant = [key for key in keys if parse_part(key, alone=True)]
     entries: dict[str, tuple[str, ...]] = {}
     unused = [key for key in keys if key not in meant]
     for key, part in zip(meant, part_names(meant, alone=True), strict=True):
@@ -70,25 +70,25 @@ def read_yaml(path: Path) -> Description:
 
 
 def read_darknet(path: Path) -> Description:
-    """An obj.data: `names = FILE`, `train = FILE`, one setting a line."""
+    """Read an obj.data: `names = FILE`, `train = FILE`, one setting per line."""
     lines = (line.partition("=") for _, line in lines_of(read_text(path, "YOLO data file", YAML_BYTES)))
     settings = {key.strip().casefold(): value.strip() for key, equals, value in lines if equals}
     names_file = path.parent / Path(settings.get("names", "obj.names").replace("\\", "/")).name
     names = [line for _, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
-    keys = [key for key in settings if meaning(key, alone=True)]
+    keys = [key for key in settings if parse_part(key, alone=True)]
     meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
     entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
     return Description(path, class_list(names_file, list(enumerate(names))), entries)
 
 
 def read_class_file(path: Path, entries: dict[str, tuple[str, ...]]) -> Description:
-    """A classes.txt with one name a line, as labelImg and Label Studio write it."""
+    """Read a classes.txt with one name per line, as written by labelImg and Label Studio."""
     names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
     return Description(path, class_list(path, list(enumerate(names))), entries)
 
 
 def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
-    """Names with their indices. Raises DatasetError for an empty list, empty names, and one of two that are equal."""
+    """Names with their indices. Raises DatasetError for an empty list, empty names and duplicates."""
     if len(pairs) > CLASSES:
         raise DatasetError(f"{path}: {len(pairs):,} classes; at most {CLASSES:,} are read")
     names = [class_name(text) for _, text in pairs]
@@ -105,22 +105,22 @@ def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """The top level of a YAML file: key (in lower case) -> node; empty where it is no mapping."""
+    """The top level of a YAML file: key (in lower case) -> node; empty if it is not a mapping."""
     try:
         import yaml
     except ImportError as error:
         raise MissingExtraError("reading a YOLO data.yaml", "data") from error
     try:
-        return _composed(read_text(path, "YOLO data file", YAML_BYTES))
+        return _parse_mapping(read_text(path, "YOLO data file", YAML_BYTES))
     except (yaml.YAMLError, ValueError) as error:
         raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise DatasetError(f"{path}: not a data file: it is nested too deep") from error
 
 
-@lru_cache(maxsize=1)  # a file is looked at when a set is searched for, and again when it is read
-def _composed(text: str) -> dict[str, Any]:
-    """As `_mapping`. Not by libyaml, which is four times as fast and crashes on deep nesting."""
+@lru_cache(maxsize=1)  # a file is parsed when a set is detected, and again when it is read
+def _parse_mapping(text: str) -> dict[str, Any]:
+    """As `_mapping`. Without libyaml, which is four times as fast but crashes on deep nesting."""
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -129,7 +129,7 @@ def _composed(text: str) -> dict[str, Any]:
 
 
 def _text(node: Any) -> str:
-    """The text of a scalar as it is written; empty where there is none, or something else."""
+    """The text of a scalar as written; empty for anything else."""
     return node.value if node is not None and isinstance(node.value, str) and node.tag != NULL else ""
 
 
@@ -155,7 +155,7 @@ def _classes(path: Path, content: dict[str, Any]) -> ClassList:
             break
         texts.append((index, value.value))
     if not texts:
-        found = node.id  # not its text: aliases make a few lines of YAML gigabytes of it
+        found = node.id  # not its text: with aliases a few lines of YAML can expand to gigabytes
         raise DatasetError(f"{path}: `names` must list the class names, one text each, got a {found} of other things")
     classes = class_list(path, texts)
     number = _text(content.get("nc"))
@@ -165,7 +165,7 @@ def _classes(path: Path, content: dict[str, Any]) -> ClassList:
 
 
 def _keypoints(path: Path, content: dict[str, Any]) -> tuple[int, ...]:
-    """`kpt_shape: [points, 2 or 3]`: points * 2 or 3 numbers follow each box; empty where nothing is said."""
+    """`kpt_shape: [points, 2 or 3]`: points * 2 or 3 numbers follow each box; empty if not given."""
     if "kpt_shape" not in content:
         return ()
     shape = tuple(whole(text) or 0 for text in _places(content["kpt_shape"]) or ())

@@ -1,10 +1,10 @@
-"""Where a YOLO data set is described: data.yaml, obj.data, or classes.txt beside images/ and labels/."""
+"""Find the description of a YOLO data set: data.yaml, obj.data, or classes.txt beside images/ and labels/."""
 
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
-from ssd300.data.parts import WHOLE, Part, meaning
-from ssd300.data.yolo.describe import Description, describes, read_class_file, read_darknet, read_yaml
+from ssd300.data.parts import WHOLE, Part, parse_part
+from ssd300.data.yolo.describe import Description, is_description, read_class_file, read_darknet, read_yaml
 from ssd300.errors import DatasetError
 
 YAML = (".yaml", ".yml")
@@ -12,7 +12,7 @@ CLASS_FILES = ("classes.txt", "obj.names", "labels.txt")
 
 
 def find(path: Path) -> list[Part]:
-    """The parts at a path: a .yaml or .data file itself, or what a folder holds of these."""
+    """The parts at a path: a .yaml or .data file, or a folder with one."""
     description = _description(path)
     if description is None:
         return []
@@ -24,7 +24,7 @@ def _description(path: Path) -> Description | None:
         if path.suffix.lower() in YAML:
             return read_yaml(path)
         return read_darknet(path) if path.suffix.lower() == ".data" else None
-    files = [file for file in with_suffix(path, *YAML) if describes(file)]
+    files = [file for file in with_suffix(path, *YAML) if is_description(file)]
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise DatasetError(f"{path}: several YAML files describe a data set: {names}; give the path of one of them")
@@ -33,11 +33,11 @@ def _description(path: Path) -> Description | None:
     darknet = child(path, "obj.data")
     if darknet:
         return read_darknet(darknet)
-    return _by_class_file(path)
+    return _find_class_file(path)
 
 
-def _by_class_file(path: Path) -> Description | None:
-    """classes.txt, here or among the labels, with labels/ and images/, each whole or with a folder a part."""
+def _find_class_file(path: Path) -> Description | None:
+    """From classes.txt, here or among the labels, with labels/ and images/, undivided or with one folder per part."""
     labels, images = child(path, "labels"), child(path, "images")
     if not (labels and labels.is_dir() and images and images.is_dir()):
         return None
@@ -46,7 +46,7 @@ def _by_class_file(path: Path) -> Description | None:
         return None
     parts: dict[str, tuple[str, ...]] = {}
     for folder in folders_in(images):
-        split = meaning(folder.name, alone=True)
+        split = parse_part(folder.name, alone=True)
         if split:
             parts[split] = (*parts.get(split, ()), str(folder.absolute()))
     return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)})

@@ -1,8 +1,8 @@
-"""YOLO label files: where that of a picture lies, and what the numbers of its lines are.
+"""YOLO label files: finding that of a picture, and the meaning of the numbers in its lines.
 
-A line is `class x y width height`, as fractions of the picture. Also read: a score after it, outlines of three points
-and more, key points (where `kpt_shape` says so, or all lines look like it) and the numbers of trackers; of the last two
-only the box counts, which is said once.
+A line is `class x y width height`, as fractions of the picture. Also read: a score after it, outlines of three or more
+points, key points (if `kpt_shape` is given, or all lines have their form) and track ids; of the last two only the box
+is used, with one note.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from ssd300.arrays import Float64
 from ssd300.data.files import AnyCase
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
-OUTLINE = (-0.1, 1.1)  # where the points of an outline may lie, in fractions
-HIGHEST_FRACTION = 2.0  # a number above this is no fraction: the boxes were written in pixels
+OUTLINE = (-0.1, 1.1)  # range of the points of an outline, in fractions
+HIGHEST_FRACTION = 2.0  # a number above this is not a fraction: the boxes are in pixels
 SCORE, _OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
 
 
@@ -29,7 +29,7 @@ class LabelLine:
 
 
 def label_path(picture: Path) -> Path:
-    """The label file of a picture: its last folder named images/ becomes labels/; or beside it, if it is there."""
+    """The label file of a picture: its last folder named images/ becomes labels/; or beside it, if that exists."""
     beside = picture.with_suffix(".txt")
     parts = list(picture.parts)
     for position in range(len(parts) - 2, -1, -1):
@@ -51,9 +51,9 @@ def find_labels(picture: Path, any_case: AnyCase) -> Path | None:
 
 
 def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:
-    """What the lines of each length are: number of values -> SCORE, OUTLINES, KEYPOINTS or TRACKS.
+    """The kind of lines of each length: number of values -> SCORE, OUTLINES, KEYPOINTS or TRACKS.
 
-    Decided from all lines of a set, because one line alone can be several of these. Lengths that are none are missing.
+    Decided from all lines of a set, because a single line can be ambiguous. Lengths of no kind are missing.
     """
     by_length: dict[int, list[list[float]]] = {}
     for line in lines:
@@ -96,23 +96,23 @@ def _points_within(values: Float64) -> bool:
 
 
 def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float] | str:
-    """((x, y, width, height), score) of the numbers of one line of a kind; text: what is wrong with them."""
+    """((x, y, width, height), score) of the numbers of one line of a kind; text: an error message."""
     if len(values) > 4 and kind is None:
-        return f"{len(values) + 1} numbers; want `class x y width height`, or a class and the points of an outline"
+        return f"{len(values) + 1} numbers; expected `class x y width height`, or a class and the points of an outline"
     if len(values) < 4:
-        return f"{len(values) + 1} numbers; want `class x y width height`, or a class and the points of an outline"
+        return f"{len(values) + 1} numbers; expected `class x y width height`, or a class and the points of an outline"
     score = 1.0
     if kind == SCORE or (kind == TRACKS and len(values) == 6):
         score = values[4]
         if not 0 <= score <= 1:
             return (
-                f"the score, the last number, is {score:g}; want 0 to 1 (of rotated boxes write the four corners "
+                f"the score, the last number, is {score:g}; expected 0 to 1 (of rotated boxes write the four corners "
                 "instead of an angle)"
             )
     if kind == _OUTLINES:
         points = np.array(values).reshape(-1, 2)
         if max(values) <= HIGHEST_FRACTION and not (OUTLINE[0] <= points.min() and points.max() <= OUTLINE[1]):
-            return f"{len(values) + 1} numbers that are no outline: its points lie outside the picture"
+            return f"{len(values) + 1} numbers that are not an outline: points are outside the picture"
         low, high = points.min(axis=0), points.max(axis=0)
         values = [*((low + high) / 2).tolist(), *(high - low).tolist()]
     return values[:4], score

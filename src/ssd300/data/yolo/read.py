@@ -1,7 +1,7 @@
-"""YOLO: pictures in images/, and beside them in labels/ one .txt a picture, with the boxes as fractions of the picture.
+"""YOLO: pictures in images/, and in labels/ beside it one .txt per picture, with boxes as fractions of the picture.
 
-A picture without a label file, or an empty one, has no boxes. `path` and the parts are relative to the file that
-describes the set; a part is a folder, a .txt with one picture a line, or a list of these.
+A picture without a label file, or with an empty one, has no boxes. `path` and the parts are relative to the
+description of the set; a part is a folder, a .txt with one picture per line, or a list of these.
 """
 
 import re
@@ -18,7 +18,7 @@ from ssd300.data.files import AnyCase, PictureFinder, folder_name, is_picture, l
 from ssd300.data.fitting import Place, fit_picture
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
-from ssd300.data.suspicion import suspicion
+from ssd300.data.suspicion import check_format
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import (
     HIGHEST_FRACTION,
@@ -39,9 +39,9 @@ NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt
 
 
 def read(part: Part) -> Dataset:
-    """One part -> Dataset. Faults of single files and lines stand in its `notes`.
+    """One part -> Dataset. Faults of single files and lines are in its `notes`.
 
-    Raises DatasetError where the part as a whole cannot be found.
+    Raises DatasetError if the part as a whole cannot be found.
     """
     described: Description = part.detail
     if described.fault:
@@ -51,13 +51,13 @@ def read(part: Part) -> Dataset:
     classes = sidecar.classes or described.classes
     if classes.names != described.classes.names:
         raise DatasetError(
-            f"{described.file}: `names` are not those of {sidecar.path}; edit both alike, or delete the latter"
+            f"{described.file}: `names` are not those of {sidecar.path}; make them equal, or delete the latter"
         )
     reader = _Reader(folder, described, classes, sidecar)
     for key in described.unused:
         reader.note("field not used", "noted", (str(described.file), "", ""), f"{key!r} of the file is not used")
     files = dict(_pictures_of_part(described, part.split, reader.notes))
-    found = [one for file, listed in files.items() if (one := reader.labeled(file, listed))]
+    found = [one for file, listed in files.items() if (one := reader.read_labels(file, listed))]
     pictures = tuple(reader.pictures(found))
     reader.notes += _labels_without_pictures(files)
     name = f"{folder_name(folder)}/{part.split}"
@@ -65,7 +65,7 @@ def read(part: Part) -> Dataset:
 
 
 def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
-    """(picture, where it was listed: a folder or a .txt) of every picture of a part."""
+    """(picture, the folder or .txt that lists it) of every picture of a part."""
     path, any_case = described.file, AnyCase()
     for entry in described.entries[split]:
         tried = _candidates(described, entry.replace("\\", "/"))
@@ -86,14 +86,14 @@ def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[t
         if picture is not None:
             yield picture, file
         else:
-            words = f"the picture is missing; tried {', '.join(map(str, finder.tried(line)))}"
+            words = f"the picture is missing; tried {', '.join(map(str, finder.list_candidates(line)))}"
             notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
 
 
 def _candidates(described: Description, entry: str) -> list[Path]:
-    """Where a part may lie: below `path`, below the file's folder, and there without its leading folders.
+    """The paths to try for a part: below `path`, below the file's folder, and there without its leading folders.
 
-    Roboflow writes "../train/images", CVAT "data/train.txt", and another machine its own folders.
+    Roboflow writes "../train/images", CVAT "data/train.txt", and other machines have other folders.
     """
     folder = described.file.parent
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
@@ -107,13 +107,13 @@ def _candidates(described: Description, entry: str) -> list[Path]:
 
 
 def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
-    """A fault for every label file of a part's folders that no picture belongs to: its boxes would be lost."""
+    """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
     labels = {str(label_path(picture)).casefold() for picture in pictures}
     for folder in dict.fromkeys(pictures.values()):
-        labeled = label_path(folder / "any.jpg").parent
-        if labeled == folder or not folder.is_dir():
-            continue  # beside the pictures may lie other .txt files; a list need not name all pictures of a folder
-        for file in walk(labeled, lambda path: path.suffix.lower() == ".txt"):
+        label_folder = label_path(folder / "any.jpg").parent
+        if label_folder == folder or not folder.is_dir():
+            continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
+        for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
             if str(file).casefold() not in labels and file.name.lower() not in NO_PICTURE:
                 words = f"no picture belongs to the label file; looked in {folder}"
                 yield Note("label file without picture", "fault", str(file), file.stem, "", words)
@@ -121,7 +121,7 @@ def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
 
 @dataclass
 class _Labelled:
-    """A picture with the lines of its label file, before it is decided what the numbers are."""
+    """A picture with the lines of its label file, before their kinds are decided."""
 
     path: Path
     size_wh: tuple[int, int]
@@ -143,14 +143,14 @@ class _Reader:
     def note(self, kind: str, action: Action, place: Place, words: str) -> None:
         self.notes.append(Note(kind, action, *place, words))
 
-    def labeled(self, path: Path, listed: Path) -> _Labelled | None:
-        """One picture with its lines; None where it cannot be used, with a note."""
+    def read_labels(self, path: Path, listed: Path) -> _Labelled | None:
+        """One picture with its lines; None, with a note, if it cannot be used."""
         try:
             size = picture_size(path)
         except ImageError as error:
             self.note("corrupt picture", "fault", (str(path), path.name, ""), str(error))
             return None
-        name = _below(path, listed if listed.is_dir() else listed.parent)
+        name = _relative_path(path, listed if listed.is_dir() else listed.parent)
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
@@ -188,7 +188,7 @@ class _Reader:
             yield place, LabelLine(int(index), values)
 
     def pictures(self, labeled: list[_Labelled]) -> Iterator[Picture]:
-        """The pictures with their boxes, once all lines of the part are known."""
+        """The pictures with their boxes, from all lines of the part."""
         lines = [line for one in labeled for _, line in one.lines]
         kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
         rest = {kind: sum(kinds.get(len(line.values)) == kind for line in lines) for kind in (KEYPOINTS, TRACKS)}
@@ -200,7 +200,7 @@ class _Reader:
         for one in labeled:
             yield self._picture(one, kinds, plain)
         boxes = np.array(plain, np.float64).reshape(-1, 4)
-        self.notes += suspicion(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))
+        self.notes += check_format(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))
 
     def _picture(self, one: _Labelled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
         rows, scores, ids, places = [], [], [], []
@@ -220,7 +220,7 @@ class _Reader:
             scores.append(score)
             ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
             places.append(place)
-        key = _below(label_path(one.path), self.folder)
+        key = _relative_path(label_path(one.path), self.folder)
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
         fields: dict[str, Any] = {"scores": scores}
         try:
@@ -233,6 +233,6 @@ class _Reader:
         return Picture(one.path, image_id, *one.size_wh, fitted, file_name, labels=one.labels)
 
 
-def _below(path: Path, folder: Path) -> str:
-    """The path as seen from the folder, with slashes; the whole path where it lies elsewhere."""
+def _relative_path(path: Path, folder: Path) -> str:
+    """The path relative to the folder, with slashes; the whole path if it is not inside."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

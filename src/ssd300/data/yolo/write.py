@@ -1,4 +1,4 @@
-"""Writing YOLO: data.yaml, images/PART, labels/PART. Numbers have the fewest digits that read back the same float32."""
+"""Write YOLO: data.yaml, images/PART, labels/PART. Numbers have the fewest digits that read back the same float32."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import numpy as np
 from ssd300.arrays import Bool, Float32, Float64
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
-from ssd300.data.numbers import rounded
+from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.yolo.labels import label_path, to_pixels
@@ -20,7 +20,7 @@ FRACTION_DIGITS = (6, 7, 8, 9, 10, 12, 14)  # after the point, tried in turn: ot
 
 
 def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None:
-    """A set without parts is called train: YOLO knows no other way."""
+    """Write a whole set; one without parts is named train, because YOLO requires it."""
     sidecar = Sidecar(out / NAME)
     folders = {}
     for (split, dataset), own in zip(splits.items(), names, strict=True):
@@ -38,14 +38,14 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    """PART.txt for each part and a data.yaml in `out`, with the pictures' paths from there."""
+    """Write PART.txt for each part and a data.yaml to `out`, with relative paths of the pictures."""
     paths = new_files([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
     sidecar = Sidecar(out / NAME)
     for path, dataset in zip(paths, splits.values(), strict=False):
         lines = []
         for picture in dataset.pictures:
             relative = Path(os.path.relpath(picture.path, out))
-            lines.append(f"./{relative.as_posix()}\n")  # "./" tells other programs, too: relative to the list
+            lines.append(f"./{relative.as_posix()}\n")  # "./" makes it relative to the list for other programs, too
             sidecar.add(label_path(out / relative).relative_to(out).as_posix(), picture, held=set())
         write_whole(path, "".join(lines).encode(errors="surrogateescape"))
         classes = dataset.classes
@@ -64,11 +64,11 @@ def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
         back = np.clip(to_pixels(candidate, width, height), 0, limit).astype(np.float32)
         return np.asarray(np.all(back == boxes_xyxy, axis=1))
 
-    return rounded(rows, reads_back, FRACTION_DIGITS)
+    return round_shortest(rows, reads_back, FRACTION_DIGITS)
 
 
 def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
-    """The label file of one picture."""
+    """Write the label file of one picture."""
     boxes = picture.annotations
     lines = []
     rows = to_fractions(boxes.boxes_xyxy, picture.width, picture.height)
@@ -80,12 +80,12 @@ def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
 
 
 def write_yaml(path: Path, classes: ClassList, splits: dict[str, str], kpt_shape: tuple[int, ...] = ()) -> None:
-    """A data.yaml: parts (name -> folder or list, relative to it) and class names."""
-    lines = [f"{split}: {_quoted(place)}" for split, place in splits.items()]
+    """Write a data.yaml: parts (name -> folder or list, relative to it) and class names."""
+    lines = [f"{split}: {_quote(place)}" for split, place in splits.items()]
     lines += [f"kpt_shape: {list(kpt_shape)}"] if kpt_shape else []
-    lines += ["names:", *(f"  {i}: {_quoted(name)}" for i, name in enumerate(classes.names))]
+    lines += ["names:", *(f"  {i}: {_quote(name)}" for i, name in enumerate(classes.names))]
     write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # YAML reads a JSON string as it is
+def _quote(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # a JSON string is valid YAML
