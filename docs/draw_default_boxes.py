@@ -1,4 +1,4 @@
-"""Draw the default boxes of one cell of the first four maps over a photograph: docs/images/default-boxes.jpg."""
+"""Draw the default boxes of one cell of the first four maps over a photograph: docs/images/default-boxes.webp."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def main() -> None:
             draw.rectangle([*(box_xyxy * SIDE).tolist()], outline=color, width=3)
         sheet.paste(panel, (k * (SIDE + 10), 0))
         start = stop
-    sheet.save(ROOT / "docs/images/default-boxes.jpg", quality=85)
+    sheet.save(ROOT / "docs/images/default-boxes.webp", quality=60, method=6)
 
 
 def boxes_of_cell(start: int, stop: int, anchors: int) -> np.ndarray:

@@ -62,22 +62,29 @@ def execute(script: Path, copy: Path) -> nbformat.NotebookNode:
         record_timing=False,
     ).execute(env={**os.environ, "SSD300_OFFLINE": "1"})
     for cell in notebook.cells:
-        cell["outputs"] = [_small(output) for output in cell.get("outputs", [])] if cell.cell_type == "code" else []
-        if cell.cell_type != "code":
-            del cell["outputs"]
+        if cell.cell_type == "code":
+            cell.outputs = [_small(output) for output in cell.outputs if not _is_progress(output)]
     notebook.metadata.pop("language_info", None)
     return notebook
 
 
+def _is_progress(output: nbformat.NotebookNode) -> bool:
+    """Whether it is what is left of a progress bar, which needs a terminal or ipywidgets."""
+    text = output.get("data", {}).get("text/plain")
+    return text is not None and (not text.strip() or "ipywidgets" in text)
+
+
 def _small(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The output with a JPEG in place of a PNG, and no HTML beside a text."""
+    """The output with its picture as a small JPEG, and no HTML beside a text."""
     data = output.get("data", {})
-    if "image/png" in data:
-        picture = Image.open(io.BytesIO(base64.b64decode(data.pop("image/png")))).convert("RGB")
-        picture.thumbnail((LONGEST, LONGEST))
-        stored = io.BytesIO()
-        picture.save(stored, "JPEG", quality=QUALITY, optimize=True)
-        data["image/jpeg"] = base64.b64encode(stored.getvalue()).decode()
+    for kind in ("image/png", "image/jpeg"):
+        if kind in data:
+            picture = Image.open(io.BytesIO(base64.b64decode(data.pop(kind)))).convert("RGB")
+            picture.thumbnail((LONGEST, LONGEST))
+            stored = io.BytesIO()
+            picture.save(stored, "JPEG", quality=QUALITY, optimize=True)
+            data["image/jpeg"] = base64.b64encode(stored.getvalue()).decode()
+            break
     data.pop("text/html", None)
     return output
 

@@ -64,3 +64,13 @@ def test_the_menu_holds_every_page_once() -> None:
     assert len(set(pages)) == len(pages)
     written = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     assert written | WRITTEN_BY_MAKE == set(pages)
+
+
+def test_pictures_are_there_used_and_small() -> None:
+    used = set()
+    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
+        for target in re.findall(r"!\[[^\]]+\]\(([^):]+)\)", page.read_text(encoding="utf-8")):
+            used.add((page.parent / target).resolve())
+            assert (page.parent / target).is_file(), f"{page.name}: {target}"
+    assert set((DOCS / "images").iterdir()) <= used
+    assert all(path.stat().st_size < 130_000 for path in used)

@@ -47,7 +47,7 @@ def precision_recall(metrics: CocoMetrics) -> str:
         for t, style in ((0, "-"), (5, "--"), (9, ":")):
             mean = metrics.precision[t][:, counted].mean(axis=1)
             axes.plot(RECALL_POINTS, mean, color=_INK, lw=2.2, ls=style, label=f"mean, IoU {0.5 + 0.05 * t:.2f}")
-        axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="upper right")
+        axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="lower left")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     text = _svg(figure, "precision-recall")
     for k in counted.tolist():  # a curve's name is told where the pointer rests on it
