@@ -10,12 +10,12 @@ from IPython.display import SVG, display
 from made_data import photographs
 
 import ssd300
-from ssd300.data.view import contact_sheet, view_of
+from ssd300.data.view import contact_sheet, make_view
 from ssd300.evaluate import compare, figures, write_report
 from ssd300.evaluate.diagnosis import diagnose
 
 data = ssd300.load_dataset(photographs(Path("runs/photographs"), 40))
-contact_sheet([view_of(data, picture) for picture in data.pictures[:6]], 3, 210)
+contact_sheet([make_view(data, picture) for picture in data.pictures[:6]], 3, 210)
 
 # %% [markdown]
 # ## The numbers

@@ -17,6 +17,7 @@ def in_order(
 
     Each thread takes a picture through the whole flow. Decoding, resizing and the network release the GIL, so pictures
     are read and selected from while others are in the network, without queues between the stages.
+
     At most `ahead` items (2 * threads if not given) are taken ahead of the next result, so memory stays bounded even if
     the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
     turn comes. When the generator is closed, or on Ctrl-C, no new call begins and the running ones are waited for.

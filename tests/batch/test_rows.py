@@ -3,7 +3,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ssd300.batch.rows import SCHEMA, storable, table_of, to_parquet
+from ssd300.batch.rows import SCHEMA, escape_surrogates, make_table, to_parquet
 from ssd300.detections import Detections
 from ssd300.errors import ImageError
 from ssd300.flow import Failure
@@ -31,7 +31,7 @@ ROW_OF = {
     "names", [[], ["empty"], ["failed"], ["two"], ["two", "failed", "empty", "two"], ["failed", "two"]]
 )
 def test_one_row_a_picture_through_parquet_and_back(names) -> None:
-    table = table_of([ROW_OF[name][0] for name in names], "ab")
+    table = make_table([ROW_OF[name][0] for name in names], "ab")
     assert table.schema == SCHEMA
     table.validate(full=True)
     back = pq.read_table(pa.BufferReader(to_parquet(table)))
@@ -39,10 +39,10 @@ def test_one_row_a_picture_through_parquet_and_back(names) -> None:
 
 
 def test_the_same_rows_are_the_same_bytes() -> None:
-    assert to_parquet(table_of([TWO, FAILED], "ab")) == to_parquet(table_of([TWO, FAILED], "ab"))
+    assert to_parquet(make_table([TWO, FAILED], "ab")) == to_parquet(make_table([TWO, FAILED], "ab"))
 
 
 @pytest.mark.parametrize(("text", "stored"), [("", ""), ("Größe.png", "Größe.png"), ("a\udcff.png", "a\\udcff.png")])
 def test_names_that_are_no_text_are_stored_with_escapes(text, stored) -> None:
-    assert storable(text) == stored
-    assert table_of([Failure(text, ImageError(text))], "ab")["source"].to_pylist() == [stored]
+    assert escape_surrogates(text) == stored
+    assert make_table([Failure(text, ImageError(text))], "ab")["source"].to_pylist() == [stored]

@@ -100,7 +100,7 @@ def test_another_set_of_classes(evaluate, data) -> None:
     path = write_json(data.parent / "other.json", ["square", "circle"])
     result = evaluate("--data", path)
     assert (result.returncode, result.stdout) == (2, "")
-    assert "no class name in common: the model knows person, dog, traffic light, Größe" in result.stderr
+    assert "no class name in common: the model has person, dog, traffic light, Größe" in result.stderr
     assert "square, circle" in result.stderr
 
 

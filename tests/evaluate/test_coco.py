@@ -82,7 +82,7 @@ def test_a_missing_result_is_an_error(make):
 
 
 def test_an_unknown_class_id_is_an_error(make):
-    with pytest.raises(ArgumentError, match="class id 4, which is none of the 2 of random"):
+    with pytest.raises(ArgumentError, match="class id 4, which is not one of the 2 of random"):
         coco_metrics(make.dataset([make.picture(1)], TWO), [make.result([[0, 0, 1, 1]], [0.5], [4])])
 
 

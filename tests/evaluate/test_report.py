@@ -89,7 +89,7 @@ def test_the_page_says_what_the_numbers_hide(evaluation, tmp_path):
     text = write_report(evaluation, tmp_path / "out").read_text(encoding="utf-8")
     assert f"AP {evaluation.ap.value:.3f}" in text
     assert "on 4 pictures of pets &lt;2&gt;" in text
-    assert "1 crowd box and 1 ignored box may be found any number of times or never" in text
+    assert "1 crowd box and 1 ignored box may be matched any number of times or not at all" in text
     assert "1 picture could not be read" in text
     assert "&lt;b&gt;dog &amp; co&lt;/b&gt;" in text
     assert "<b>dog" not in text
@@ -159,7 +159,7 @@ def test_nothing_found_at_all(make, tmp_path):
     data = make.dataset([make.picture(1, make.annotations([A], [7])), make.picture(2)], TWO)
     evaluation = evaluate(make.detector(TWO, {"1.jpg": make.result(), "2.jpg": make.result()}), data)
     text = write_report(evaluation, tmp_path).read_text(encoding="utf-8")
-    assert "Nothing was found." in text
+    assert "No detections." in text
     assert "nan" not in text
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert told["metrics"]["AP"] == 0

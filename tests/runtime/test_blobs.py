@@ -111,6 +111,6 @@ def test_without_a_cache_it_says_so_in_one_line_and_detects(home, cache, words, 
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "int8\n"), done.stderr
     [line] = done.stderr.splitlines()
-    assert line.startswith("compiled models are not kept")
+    assert line.startswith("compiled models are not cached")
     assert words in line
     assert not any(tmp_path.iterdir())

@@ -116,7 +116,9 @@ def test_a_graph_file_answers_like_its_weights(graph_file, runtime):
 def test_a_graph_file_without_its_weights(graph_file, tmp_path):
     alone = tmp_path / "alone.xml"
     alone.write_bytes(graph_file.read_bytes())
-    with pytest.raises(ModelError, match=r"alone\.xml: OpenVINO cannot read it: .* is its \.bin beside it, whole\?"):
+    with pytest.raises(
+        ModelError, match=r"alone\.xml: OpenVINO cannot read it: .* is its \.bin beside it and complete\?"
+    ):
         load_openvino(alone)
 
 

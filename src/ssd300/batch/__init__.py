@@ -1,4 +1,4 @@
-"""Very many pictures: listed once, detected on one machine or on a Ray cluster, written as Parquet, resumed.
+"""Batches of very many pictures: list once, detect on one machine or a Ray cluster, write Parquet, resume.
 
     SOURCE... -> listing.py -> folder.py (the run) -> reading.py -> Detector -> rows.py -> part-000000.parquet, ...
 

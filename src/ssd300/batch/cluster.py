@@ -1,9 +1,8 @@
-"""A batch on a Ray cluster: one task a part, in a pool of processes that each hold a detector.
+"""A batch on a Ray cluster: one task per part, in a pool of processes that each have a detector.
 
-A worker reads its pictures itself, in its detector's threads. So no reading task waits for CPUs that the pool has
-taken, and no picture passes through Ray's object store; `ray.data.read_binary_files` would bring both, and one file
-that is gone would end the job. A part whose worker dies is given to another one. Results are written by this process
-alone.
+A worker reads its pictures itself, in its detector's threads. So no reading task waits for CPUs of the pool, and no
+picture passes through Ray's object store; with `ray.data.read_binary_files` both would happen, and one missing file
+would end the job. If a worker dies, its part goes to another one. Only this process writes results.
 """
 
 import logging
@@ -23,16 +22,16 @@ from ssd300 import __version__
 from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.local import SHOWN, Tally, detect_listed
-from ssd300.batch.rows import SCHEMA, table_of
+from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, SSD300Error
 from ssd300.runtime.cpu import default_threads
 from ssd300.weights.catalog import resolve
 
-RETRIES = 2  # of a part whose worker died; a part that kills three workers is left out, and named at the end
+RETRIES = 2  # of a part whose worker died; a part that kills three workers is left out and reported at the end
 LOST_PARTS = 10  # parts left out before the whole job ends
-WAVE = 2000  # parts handed to Ray at once: their lists of pictures lie in its object store
-MOST_THREADS = 4  # of a worker, unless asked for: more processes keep more of Python's own work apart
+WAVE = 2000  # parts submitted to Ray at once: their lists of pictures are in its object store
+MOST_THREADS = 4  # of a worker by default: more processes run more Python code in parallel
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,23 @@ class Pool:
 
 
 def plan_pool(node_cpus: Sequence[float], workers: int | None = None, threads: int | None = None) -> Pool:
-    """How many workers of how many CPUs a cluster takes; a worker never spans machines.
+    """The number of workers and their threads for a cluster; a worker never spans machines.
 
-    Ray would wait without end for more than it has: ArgumentError instead.
+    Raises ArgumentError for more CPUs than there are, where Ray would wait forever.
 
     >>> plan_pool([16, 16, 2]), plan_pool([2]), plan_pool([8], workers=3)
     (Pool(workers=17, threads=2), Pool(workers=1, threads=2), Pool(workers=3, threads=2))
     """
     cpus = [int(count) for count in node_cpus if count >= 1]
     if not cpus:
-        raise ArgumentError("the cluster has no CPU to work with: start its nodes with --num-cpus")
+        raise ArgumentError("the cluster has no CPUs: start its nodes with --num-cpus")
 
     def places(size: int) -> int:
         return sum(count // size for count in cpus)
 
     if threads is None:
         sizes = range(MOST_THREADS, 0, -1)
-        # Without a number of workers: the size that leaves the fewest CPUs idle, the larger of equals.
+        # By default the size that leaves the fewest CPUs idle, the larger of equals.
         threads = (
             max(sizes, key=lambda size: (places(size) * size, size))
             if workers is None
@@ -76,14 +75,14 @@ def plan_pool(node_cpus: Sequence[float], workers: int | None = None, threads: i
 
 
 def connect(address: str | None) -> tuple[Any, bool]:
-    """Ray, connected to a cluster, and whether this call did it: then `ray.shutdown` is the caller's.
+    """Ray, connected to a cluster, and whether this call connected it: then the caller must call `ray.shutdown`.
 
     address: None starts a cluster on this machine that ends with this process.
     Raises MissingExtraError, SSD300Error if there is no cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its logs lie in its own folder; stderr is the user's
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its logs are in its own folder; stderr is for the user
     try:
         import ray
         import ray.data
@@ -106,14 +105,14 @@ def connect(address: str | None) -> tuple[Any, bool]:
 def run_on_ray(
     run: Run, model: str | os.PathLike[str], ray: Any, pool: Pool, tally: Tally, progress: Callable[[int], None]
 ) -> list[int]:
-    """Do the missing parts of a run on a connected cluster; the parts that could not be done are returned.
+    """Process the missing parts of a run on a connected cluster; return the parts that failed.
 
     Raises SSD300Error if the job fails as a whole, OutputError for a part that cannot be written.
     """
     began = time.time()
     path = resolve(model)
     contents = {file.name: file.read_bytes() for file in model_files(path, run.job.request.precision)}
-    # The reference is held here until the end, so that workers that are started again find the model.
+    # The reference is kept until the end, so that restarted workers find the model.
     shipped = ray.put(contents)
     arguments = (shipped, path.name, pool.threads, run.job, __version__)
     missing = run.missing()
@@ -126,21 +125,23 @@ def run_on_ray(
                 progress(tally.pictures + tally.failures)
     except (ray.exceptions.RayError, ray.exceptions.UserCodeException) as error:
         words = " ".join(str(error).split())[-500:]
-        raise SSD300Error(f"the cluster gave up: {words}; what is done is kept, go on with --resume") from error
+        raise SSD300Error(f"the cluster failed: {words}; finished parts are kept, continue with --resume") from error
     return run.missing()
 
 
 def _tables(
     ray: Any, run: Run, parts: Sequence[int], pool: Pool, arguments: tuple[Any, ...]
 ) -> Iterator[tuple[int, Any, float]]:
-    """The rows of each part as they become ready, in any order, and when its worker began with it."""
+    """The rows of each part as they become ready, in any order, and when its worker began."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = LOST_PARTS
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    listed = (_listing(part, run.listed(part)) for part in parts)
+    listed = (_make_listing(part, run.listed(part)) for part in parts)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the last two arguments have no other way in yet, and pyproject bounds ray
+        warnings.simplefilter(
+            "ignore"
+        )  # there is no other way yet to pass the last two arguments, and pyproject bounds ray
         rows = ray.data.from_arrow(list(listed)).map_batches(
             Worker,
             batch_size=None,  # a block, which is a part
@@ -153,7 +154,7 @@ def _tables(
         )
     waiting: dict[int, list[Any]] = {}
     for table in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
-        # Ray may hand out a part in pieces, or several at once: rows know their part and place.
+        # Ray may return a part in pieces, or several at once: rows have their part and position.
         for part in set(table["part"].to_pylist()):
             pieces = waiting.setdefault(part, [])
             pieces.append(table.filter(pc.equal(table["part"], part)))
@@ -163,7 +164,7 @@ def _tables(
                 yield part, whole.select(SCHEMA.names).cast(SCHEMA), ready
 
 
-def _listing(part: int, pictures: Sequence[Listed]) -> Any:
+def _make_listing(part: int, pictures: Sequence[Listed]) -> Any:
     places, rows = zip(*pictures, strict=True)
     return pa.table(
         {"place": pa.array(places, pa.binary()), "row": pa.array(rows, pa.int64()), "part": [part] * len(rows)}
@@ -185,10 +186,12 @@ class Worker:
         import ray
 
         if version != __version__:
-            raise ModelError(f"this node has ssd300 {__version__}, the batch was started by {version}: install that")
+            raise ModelError(
+                f"this node has ssd300 {__version__}, the batch was started by {version}: install that version"
+            )
         contents = ray.get(shipped) if isinstance(shipped, ray.ObjectRef) else shipped
         self.job = job
-        # The detector reads its file when it is made, and never again.
+        # The detector reads its file only when it is created.
         with tempfile.TemporaryDirectory(prefix="ssd300-") as folder:
             for file, content in contents.items():
                 (Path(folder) / file).write_bytes(content)
@@ -197,6 +200,6 @@ class Worker:
     def __call__(self, listed: Any) -> Any:
         began = time.time()
         pictures = zip(listed["place"].to_pylist(), listed["row"].to_pylist(), strict=True)
-        rows = table_of(list(detect_listed(self.detector, pictures, self.job)), self.job.request.model_sha256)
+        rows = make_table(list(detect_listed(self.detector, pictures, self.job)), self.job.request.model_sha256)
         rows = rows.append_column("part", listed["part"]).append_column("position", pa.array(range(len(rows))))
         return rows.append_column("began", pa.array([began] * len(rows), pa.float64()))

@@ -1,10 +1,10 @@
-"""The results folder of a batch, here or in an object store, and the run that it holds.
+"""The results folder of a batch, local or in an object store, and its run.
 
-    _run.json          what was asked for: sources, model, settings
-    _sources.parquet   every picture, listed once when the run began: one row group a part
-    part-000000.parquet, ...   the rows of each part; a file appears when it is whole
+    _run.json          the request: sources, model, settings
+    _sources.parquet   every picture, listed once when the run began: one row group per part
+    part-000000.parquet, ...   the rows of each part; a file appears when it is complete
 
-So a part is done if its file is there, and a run that was stopped at any moment goes on with the missing ones.
+So a part is done if its file exists, and a run that was stopped at any moment continues with the missing ones.
 """
 
 import json
@@ -34,9 +34,9 @@ LAYOUT_VERSION = 1
 
 @dataclass(frozen=True)
 class Request:
-    """What a batch is to do. Two runs with equal requests and pictures give equal rows.
+    """The request of a batch. Two runs with equal requests and pictures give equal rows.
 
-    model_files: name -> sha256 of each file that the model is loaded from; precision: the one it runs with.
+    model_files: name -> sha256 of each file of the model; precision: the one it runs with.
     options: of `Detector.detect_many`.
     """
 
@@ -52,9 +52,9 @@ class Request:
 
 @dataclass(frozen=True)
 class BatchJob:
-    """What it takes to do a part, here or on another machine.
+    """The data to process a part, here or on another machine.
 
-    base: the folder that relative paths start from. ahead: whether pictures come over the network.
+    base: the folder of relative paths. ahead: whether pictures come over the network.
     """
 
     request: Request
@@ -79,7 +79,7 @@ class Run:
         return -(-self.pictures // self.job.request.part_rows)
 
     def missing(self) -> list[int]:
-        """The parts that are not there yet."""
+        """The parts that are not done yet."""
         names = self.folder.names()
         return [part for part in range(self.parts) if part_name(part) not in names]
 
@@ -123,7 +123,7 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
 
 
 def resume(folder: "Folder", request: Request) -> Run:
-    """The run that a folder holds. Raises ArgumentError if it was asked for something else."""
+    """The run in a folder. Raises ArgumentError if its request differs."""
     values = json.loads(folder.read(RUN))
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
@@ -131,7 +131,7 @@ def resume(folder: "Folder", request: Request) -> Run:
     changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in now if before.get(key) != now[key]]
     if changed:
         raise ArgumentError(
-            f"{folder} holds a run that was asked for something else: {'; '.join(changed)[:500]}; "
+            f"{folder} holds a run with another request: {'; '.join(changed)[:500]}; "
             "repeat the command of that run with --resume, or choose a new --out"
         )
     folder.sweep()
@@ -139,7 +139,7 @@ def resume(folder: "Folder", request: Request) -> Run:
 
 
 class Folder:
-    """Files that appear whole, in a folder of this machine or of an object store."""
+    """A local folder, or one in an object store, whose files appear only when complete."""
 
     def __init__(self, out: str) -> None:
         self.out = out
@@ -150,7 +150,7 @@ class Folder:
         return self.out
 
     def names(self) -> set[str]:
-        """The names of the files in it; none if it is not there."""
+        """The names of the files in it; empty if it does not exist."""
         if self._system is None:
             path = Path(self._path)
             if path.exists() and not path.is_dir():
@@ -160,7 +160,7 @@ class Folder:
         return {entry.base_name for entry in found}
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole. Raises OutputError."""
+        """Write a file atomically. Raises OutputError."""
         if self._system is None:
             write_whole(Path(self._path) / name, content)
             return
@@ -184,7 +184,7 @@ class Folder:
         return self._system.open_input_file(f"{self._path}/{name}")
 
     def sweep(self) -> None:
-        """Remove what a killed run left half-written."""
+        """Remove incomplete files of a killed run."""
         if self._system is None:
             for name in os.listdir(self._path):
                 if re.fullmatch(r"\.(part-\d+\.parquet|_run\.json|_sources\.parquet)\.[0-9a-f]+\.tmp", name):

@@ -1,7 +1,7 @@
 """SOURCE... -> the list of pictures, in a stable order: folders, globs, list files, Parquet, object stores.
 
-A listed picture is its place (a path or an address, as bytes, because file names need not be text) and, where the
-picture itself lies in a Parquet file, its row there.
+A listed picture is its place (a path or an address, as bytes, because file names need not be text) and, if the
+picture is in a Parquet file, its row there.
 """
 
 import glob
@@ -27,16 +27,16 @@ Listed = tuple[bytes, int | None]  # place, row of a Parquet file
 def list_pictures(
     sources: Sequence[str], *, recursive: bool = False, column: str | None = None, tell: Tell = warnings.warn
 ) -> Iterator[Listed]:
-    """Every picture of the sources, in their order; what a folder or glob gives is sorted by name.
+    """Every picture of the sources, in their order; those of a folder or glob are sorted by name.
 
     Args:
         sources: folders, globs, picture files, http(s) addresses, folders, globs or files of s3://, gs:// and az://,
-            list files (.txt: a path or address a line), Parquet files (a column of paths, or of pictures as bytes).
-        recursive: folders with their sub-folders.
-        column: the column of the Parquet files; None takes the only one that can be meant.
-        tell: is called with a line about the files of folders that were left out.
+            list files (.txt: one path or address per line), Parquet files (a column of paths, or of pictures as bytes).
+        recursive: include sub-folders.
+        column: the column of the Parquet files; None takes the only possible one.
+        tell: called with a message about skipped files of folders.
 
-    A source that gives nothing is listed itself: reading it says why, as one failure among others. Raises
+    A source without pictures is listed itself: reading it fails with the reason, as one failure among others. Raises
     DatasetError for a list or Parquet file that cannot be read, ArgumentError for a column, DownloadError.
     """
     for source in sources:
@@ -54,7 +54,7 @@ def list_pictures(
 
 
 def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
-    """The files behind one argument: itself, or what the folder or glob holds."""
+    """The files of one argument: itself, or those of the folder or glob."""
     if is_remote(source):
         yield from _remote(source, recursive) or [source]
     elif os.path.isdir(source) and (tables := sorted(str(path) for path in Path(source).glob("*.parquet"))):
@@ -67,7 +67,7 @@ def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
 
 
 def _remote(address: str, recursive: bool) -> list[str]:
-    """The pictures and Parquet files behind an address; a glob's `**` crosses folders, its `*` does not."""
+    """The pictures and Parquet files of an address; in a glob `**` crosses folders, `*` does not."""
     fixed = re.split(r"[*?\[]", address, maxsplit=1)[0]
     if fixed != address:
         pattern = glob_pattern(address)
@@ -104,7 +104,7 @@ def glob_pattern(address: str) -> re.Pattern[str]:
 
 
 def _lines(source: str) -> Iterator[bytes]:
-    """The lines of a list file; empty ones do not count, a byte order mark neither."""
+    """The lines of a list file, without empty ones and a byte order mark."""
     try:
         with open_file(source) as file:
             for line in file.read().removeprefix(b"\xef\xbb\xbf").splitlines():
@@ -123,15 +123,15 @@ def _parquet(place: str, column: str | None) -> Iterator[Listed]:
         row = 0
         for batch in file.iter_batches(columns=[name]):
             for value in batch.column(0).to_pylist():
-                # A missing path is listed by its row: reading it says that nothing is there.
+                # A missing path is listed by its row: reading it reports that the cell is empty.
                 yield (os.fsencode(place), row) if value is None else (os.fsencode(value), None)
                 row += 1
 
 
 def picture_column(schema: Any, column: str | None, place: str) -> tuple[str, bool]:
-    """The column of a Parquet file that holds pictures, and whether it holds their paths (or themselves).
+    """The column of a Parquet file with pictures, and whether it has their paths (else their bytes).
 
-    Pictures are binary, or a struct with a binary field `bytes`. Raises ArgumentError if none or several can be meant.
+    Pictures are binary, or a struct with a binary field `bytes`. Raises ArgumentError if none or several are possible.
     """
     able = {field.name: _kind(field.type) for field in schema}
     able = {name: kind for name, kind in able.items() if kind and column in (None, name)}

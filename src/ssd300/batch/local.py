@@ -8,18 +8,18 @@ from itertools import islice
 from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.reading import sources_of
-from ssd300.batch.rows import table_of
+from ssd300.batch.rows import make_table
 from ssd300.detections import Detections
 from ssd300.detector import Detector
 from ssd300.flow import Failure, drop_pixels
 from ssd300.options import DetectOptions
 
-SHOWN = 10  # failures whose message is kept for the report
+SHOWN = 10  # failures with their message in the report
 
 
 @dataclass
 class Tally:
-    """What became of the pictures of this session. Seconds are None until they are known.
+    """The counts of this session. Seconds are None until they are known.
 
     start_seconds: until the workers of a cluster were ready.
     """
@@ -41,7 +41,7 @@ class Tally:
 
 
 def run_local(run: Run, detector: Detector, tally: Tally, progress: Callable[[int], None]) -> None:
-    """Do the missing parts of a run; `progress` gets the number of pictures done after each.
+    """Process the missing parts of a run; `progress` is called with the number of pictures done after each.
 
     Raises ModelError for a broken model, OutputError for a part that cannot be written.
     """
@@ -54,12 +54,12 @@ def run_local(run: Run, detector: Detector, tally: Tally, progress: Callable[[in
                 rows.append(result)
                 tally.add(result)
                 progress(tally.pictures + tally.failures)
-            run.write(part, table_of(rows, run.job.request.model_sha256))
+            run.write(part, make_table(rows, run.job.request.model_sha256))
 
 
 def detect_listed(
     detector: Detector, pictures: Iterable[Listed], job: BatchJob
 ) -> Generator[Detections | Failure, None, None]:
-    """The result of each listed picture, in their order; none of them keeps its picture in memory."""
+    """The result of each listed picture, in order, without the pictures in memory."""
     sources = sources_of(pictures, base=job.base, column=job.request.column, ahead=job.ahead)
     return detector.map(drop_pixels, sources, DetectOptions(**job.request.options), on_error="yield")

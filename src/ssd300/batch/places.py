@@ -1,6 +1,6 @@
 """Files in object stores: s3://, gs:// and az:// addresses, through the file systems of pyarrow.
 
-Keys are taken from the environment, as the stores' own tools take them (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
+Keys are taken from the environment, as in the stores' own tools (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
 GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT, ...), never from an address: addresses end up in results.
 """
 
@@ -31,7 +31,7 @@ def is_remote(name: str) -> bool:
 def open_place(address: str) -> tuple[Any, str]:
     """The pyarrow file system of an address, and the address's path in it: `bucket/folder/name`.
 
-    Raises ArgumentError for an address that is none, DownloadError if the network is forbidden or the store refuses.
+    Raises ArgumentError for an invalid address, DownloadError if the network is forbidden or the store refuses.
     """
     scheme, _, path = address.partition("://")
     bucket = path.partition("/")[0]
@@ -47,7 +47,7 @@ def open_place(address: str) -> tuple[Any, str]:
 
 @cache
 def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
-    """One file system a bucket and process: its connections are shared by all threads."""
+    """One file system per bucket and process: its connections are shared by all threads."""
     try:
         if scheme == "s3":
             return fs.FileSystem.from_uri(f"s3://{bucket}")[0]  # asks the store for the bucket's region
@@ -58,7 +58,7 @@ def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
             raise ArgumentError(f"az://{bucket}: set AZURE_STORAGE_ACCOUNT to the name of the storage account")
         return fs.AzureFileSystem(account)
     except (OSError, ArrowException) as error:
-        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {_words(error)}") from error
+        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {_format_error(error)}") from error
 
 
 def read_remote(address: str) -> bytes:
@@ -69,13 +69,13 @@ def read_remote(address: str) -> bytes:
             with system.open_input_file(path) as file:
                 size = file.size()
                 if size > MAX_FILE_BYTES:
-                    raise ImageError(f"{address}: larger than the {MAX_FILE_BYTES:,} bytes that are read")
+                    raise ImageError(f"{address}: larger than {MAX_FILE_BYTES:,} bytes, the limit of a picture")
                 data: bytes = file.read()
         except FileNotFoundError as error:
             raise ImageError(f"{address}: no such file; check the address") from error
         except OSError as error:
             if pause is None:
-                raise DownloadError(f"{address}: cannot be read: {_words(error)}") from error
+                raise DownloadError(f"{address}: cannot be read: {_format_error(error)}") from error
             time.sleep(pause)
         else:
             return data
@@ -92,10 +92,10 @@ def list_remote(address: str, *, recursive: bool) -> list[str]:
     try:
         found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
     except OSError as error:
-        raise DownloadError(f"{address}: cannot be listed: {_words(error)}") from error
+        raise DownloadError(f"{address}: cannot be listed: {_format_error(error)}") from error
     return sorted(f"{scheme}://{entry.path}" for entry in found if entry.type == fs.FileType.File)
 
 
-def _words(error: Exception) -> str:
-    """The message of pyarrow on one line, cut."""
+def _format_error(error: Exception) -> str:
+    """The message of pyarrow on one line, truncated."""
     return " ".join(str(error).split())[:300]

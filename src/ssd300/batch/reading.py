@@ -1,4 +1,4 @@
-"""Listed pictures -> sources for a detector, the slow places read ahead in threads."""
+"""Listed pictures -> sources for a detector; files on the network are read ahead in threads."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,23 +13,23 @@ from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
 from ssd300.images.source import Source, read_bytes
 from ssd300.pipeline import in_order
 
-_READERS = 32  # files of the network that are read at once: they take some 50 ms each and no CPU
+_READERS = 32  # files on the network that are read at once: they take about 50 ms each and no CPU
 _ROWS = 16  # pictures of a Parquet file that are in memory at once
 
 
 def sources_of(pictures: Iterable[Listed], *, base: str, column: str | None, ahead: bool) -> Iterator[Source]:
-    """A source for each listed picture, in their order.
+    """A source for each listed picture, in order.
 
     Args:
-        base: the folder that relative paths start from.
+        base: the folder of relative paths.
         column: of Parquet files, as in `list_pictures`.
         ahead: read addresses ahead, `_READERS` at once; else the detector's threads read them.
 
-    What cannot be read is a source too, one that raises its error when it is opened. Memory holds a bounded number of
-    pictures.
+    A picture that cannot be read becomes a source that raises the error when it is opened. The number of pictures in
+    memory is bounded.
     """
-    named = _named(pictures, base, column)
-    return in_order(_fetched, named, _READERS) if ahead else named
+    named = _make_sources(pictures, base, column)
+    return in_order(_download, named, _READERS) if ahead else named
 
 
 def needs_reading_ahead(place: bytes) -> bool:
@@ -38,20 +38,20 @@ def needs_reading_ahead(place: bytes) -> bool:
     return is_remote(text) or text.lower().startswith(("http://", "https://"))
 
 
-def _named(pictures: Iterable[Listed], base: str, column: str | None) -> Iterator[Source]:
+def _make_sources(pictures: Iterable[Listed], base: str, column: str | None) -> Iterator[Source]:
     numbered = enumerate(pictures)
-    # Neighboring rows of one Parquet file are read in one go: their number less their row is the same.
+    # Consecutive rows of one Parquet file are read together: index minus row is constant for them.
     for (place, key), group in groupby(numbered, lambda n: (n[1][0], None if n[1][1] is None else n[0] - n[1][1])):
         if key is None:
             text = os.fsdecode(place)
             value = _Address(text) if needs_reading_ahead(place) else os.path.join(base, text)
             yield from (Source(value, text) for _ in group)
         else:
-            yield from _rows((row for _, (_, row) in group if row is not None), os.fsdecode(place), base, column)
+            yield from _read_rows((row for _, (_, row) in group if row is not None), os.fsdecode(place), base, column)
 
 
 class _Address:
-    """A picture of the network, read when it is opened."""
+    """A picture on the network, read when it is opened."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -61,7 +61,7 @@ class _Address:
 
 
 class _Broken:
-    """A picture that could not be had: opening it raises why."""
+    """A picture that could not be read: opening it raises the error."""
 
     def __init__(self, error: SSD300Error) -> None:
         self.error = error
@@ -70,8 +70,8 @@ class _Broken:
         raise self.error
 
 
-def _fetched(source: Source) -> Source:
-    """The source with the bytes of its address, if it is one."""
+def _download(source: Source) -> Source:
+    """Download the source if it is an address."""
     if not isinstance(source.value, _Address):
         return source
     try:
@@ -80,10 +80,10 @@ def _fetched(source: Source) -> Source:
         return Source(_Broken(error), source.name)
 
 
-def _rows(rows: Iterator[int], file: str, base: str, column: str | None) -> Iterator[Source]:
-    """Pictures of neighboring rows of a Parquet file."""
+def _read_rows(rows: Iterator[int], file: str, base: str, column: str | None) -> Iterator[Source]:
+    """Pictures of consecutive rows of a Parquet file."""
     first = next(rows)
-    values = _cells(file if is_remote(file) else os.path.join(base, file), first, column)
+    values = _read_cells(file if is_remote(file) else os.path.join(base, file), first, column)
     fault: SSD300Error | None = None
     row: int | None = first
     while row is not None:
@@ -98,7 +98,7 @@ def _rows(rows: Iterator[int], file: str, base: str, column: str | None) -> Iter
         row = next(rows, None)
 
 
-def _cells(place: str, first: int, column: str | None) -> Iterator[Any]:
+def _read_cells(place: str, first: int, column: str | None) -> Iterator[Any]:
     """The values of the picture column from a row on, to the end of the file: bytes, or None for an empty cell."""
     with open_parquet(place) as file:
         name, is_path = picture_column(file.schema_arrow, column, place)

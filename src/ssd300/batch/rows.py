@@ -1,4 +1,4 @@
-"""What a batch writes: one row a picture, in Parquet. docs/scale.md describes the columns for readers."""
+"""The output of a batch: one row per picture, in Parquet. docs/scale.md documents the columns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,8 +25,8 @@ SCHEMA = pa.schema(
 )
 
 
-def table_of(results: Sequence[Detections | Failure], model_sha256: str) -> Any:
-    """The rows of some pictures, in their order: a pyarrow table with `SCHEMA`.
+def make_table(results: Sequence[Detections | Failure], model_sha256: str) -> Any:
+    """The rows of some pictures, in order: a pyarrow table with `SCHEMA`.
 
     A picture without objects has empty lists. A `Failure` has its message in `error`, and no size and no lists.
     """
@@ -46,23 +46,23 @@ def table_of(results: Sequence[Detections | Failure], model_sha256: str) -> Any:
         return pa.ListArray.from_arrays(starts, values, mask=mask)
 
     columns = [
-        pa.array([storable(str(result.source)) for result in results], pa.string()),
+        pa.array([escape_surrogates(str(result.source)) for result in results], pa.string()),
         pa.array([None if one is None else one.image_size_hw[1] for one in found], pa.int32()),
         pa.array([None if one is None else one.image_size_hw[0] for one in found], pa.int32()),
         lists(corners),
         lists(pa.array(scores)),
         lists(pa.array(ids)),
         lists(pa.array(names, pa.string())),
-        pa.array([storable(str(r.error)) if isinstance(r, Failure) else None for r in results], pa.string()),
+        pa.array([escape_surrogates(str(r.error)) if isinstance(r, Failure) else None for r in results], pa.string()),
         pa.array([model_sha256] * len(results), pa.string()),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def storable(text: str) -> str:
-    r"""The text with what UTF-8 cannot hold (bytes of odd file names) as escapes.
+def escape_surrogates(text: str) -> str:
+    r"""The text with characters that UTF-8 cannot encode (bytes of unusual file names) escaped.
 
-    >>> storable("a\udcffb")
+    >>> escape_surrogates("a\udcffb")
     'a\\udcffb'
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,4 +1,4 @@
-"""Begin a batch in a results folder, or go on with the one that it holds."""
+"""Begin a batch in a results folder, or resume the one in it."""
 
 import os
 import warnings
@@ -32,14 +32,14 @@ def open_run(
     tell: Tell = warnings.warn,
     options: dict[str, Any],
 ) -> Run:
-    """The run in the folder `out`: a new one, or with `again` the one that is there.
+    """The run in the folder `out`: a new one, or with `again` the existing one.
 
     Args:
         model, precision: the model, and the precision that it runs with here, not "auto".
-        part_rows: pictures a part.
+        part_rows: pictures per part.
         options: of `Detector.detect_many`.
 
-    Raises ArgumentError: the folder holds a run and `again` is not set, or that run was asked for something else;
+    Raises ArgumentError if the folder holds a run and `again` is not set, or that run has another request;
     DatasetError, DownloadError for the sources; OutputError.
     """
     folder = Folder(out)
@@ -49,17 +49,17 @@ def open_run(
     if RUN in folder.names():
         if again:
             return resume(folder, request)
-        raise ArgumentError(f"{out} holds a run already: go on with it by --resume, or choose a new --out")
+        raise ArgumentError(f"{out} holds a run already: continue it with --resume, or choose a new --out")
     return begin(folder, request, list_pictures(sources, recursive=recursive, column=column, tell=tell), __version__)
 
 
 def model_files(path: Path, precision: str) -> list[Path]:
-    """The files that a model is loaded from: its own, that of its INT8 form, and the numbers of a graph."""
+    """The files of a model: its own, that of its INT8 form, and the .bin of a graph."""
     files = {path} if path.suffix.lower() == ".onnx" else {path, choose_model_file(path, precision).path}
     numbers = {file.with_suffix(".bin") for file in files if file.suffix.lower() == ".xml"}
     return sorted(files | {file for file in numbers if file.exists()})
 
 
 def load_detector(path: str | os.PathLike[str], precision: str, threads: int | None) -> Detector:
-    """A detector set up for many pictures from its first one on: its answers do not depend on a picture's number."""
+    """A detector set up for throughput from the first picture on, so results do not depend on a picture's position."""
     return Detector(Detector.load(path, precision=precision, threads=threads).runtime.for_throughput())

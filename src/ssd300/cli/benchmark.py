@@ -41,6 +41,7 @@ def benchmark(
     """Measure the speed of detection on this machine.
 
     Median, 95th percentile, pictures per second and memory.
+
     latency: from a file to its detections, one at a time. throughput: many files in parallel, and the ratio to the
     rate of the network alone. stages: the time of each stage of a picture.
     """

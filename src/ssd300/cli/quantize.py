@@ -35,6 +35,7 @@ def quantize(
 
     INT8 is faster; the model is measured in float and INT8 on --val.
     The ranges for INT8 are stored beside the unchanged float weights, and "auto" precision uses them.
+
     Of a data set with the splits train and val, --data takes train and --val takes val; without --val both are taken
     from --data, as in `ssd300 train`: its own splits, or a fifth drawn with the seed.
 

@@ -48,6 +48,7 @@ def serve(
     """Serve detection over HTTP.
 
     A web page at /, the API under /docs, metrics for Prometheus at /metrics.
+
     SIGTERM and Ctrl-C finish running requests and stop, within 5 seconds.
     """
     if offline:

@@ -53,6 +53,7 @@ def convert_dataset(
     Annotations, ImageSets/Main/SPLIT.txt. A single data set without splits has the name "all": annotations.json and
     images/ in COCO, "train" in YOLO (which requires it), no lists in VOC. `link` makes hard links of the pictures
     instead of copies. Pictures of a packed set are written as PNG.
+
     Only pictures are copied, and only from inside the data folders unless `allow_outside`. The output is read
     back and compared. On failure raises DatasetError and leaves nothing.
     """

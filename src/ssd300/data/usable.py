@@ -40,6 +40,7 @@ def usable_sets(
     the part val, else a share drawn from the training part: stratified by class, identical files together. Of
     several paths the training parts are joined, and so are the validation parts of those that have one.
     The validation set uses the training set's class list.
+
     Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, no picture has a
     box, or, unless `allow_lost`, more than a third of the boxes was left out or the boxes seem to be in another
     format.

@@ -1,7 +1,8 @@
-"""The COCO numbers and the report around them.
+"""COCO metrics and the report.
 
-`coco.py` counts results, `matches.py` says who found what, `bootstrap.py` how sure an AP is, `diagnosis.py` where it is
-lost; `run.py` does it for a detector on a data set, `report.py` writes it down. Names are loaded when first used.
+`coco.py` computes the metrics, `matches.py` matches detections to boxes, `bootstrap.py` computes intervals,
+`diagnosis.py` analyzes the errors, `run.py` evaluates a detector on a data set, and `report.py` writes the report.
+Names are loaded when first used.
 """
 
 import sys
@@ -47,7 +48,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Callable(ModuleType):
-    """This package, which can also be called: the verb is `ssd300.evaluate`, as the package is."""
+    """A package that can be called, because `ssd300.evaluate` is both the package and the function."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """See `ssd300.evaluate.run.evaluate`."""

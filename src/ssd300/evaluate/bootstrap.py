@@ -1,11 +1,11 @@
-"""How sure an AP is: bootstrap over pictures. On small data sets the noise is part of the answer.
+"""Confidence intervals of AP: bootstrap over pictures.
 
 Pictures are drawn with replacement, which only gives each a weight 0, 1, 2, ...; matches do not change. So a thousand
 resamples cost a thousand weighted sums over the match table, not a thousand evaluations.
 
-AP is biased upwards where a class has few boxes, and more so in resamples, which hold fewer distinct pictures. So the
-resamples are moved to the number itself: measured on synthetic sets of 144 and 600 pictures with 80 classes, such
-intervals held the AP expected at that size in 89 and 90 % of the cases, plain percentiles in 90 and 78 %.
+AP is biased upwards for classes with few boxes, and more so in resamples, which have fewer distinct pictures. So the
+resamples are shifted to have the measured AP as their mean. On synthetic sets of 144 and 600 pictures with 80 classes
+such intervals contained the expected AP in 89 and 90 % of the cases, plain percentiles in 90 and 78 %.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from ssd300.errors import ArgumentError
 from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS
 from ssd300.evaluate.matches import MatchTable
 
-Weights = NDArray[np.int32]  # [B, pictures] how often each resample holds each picture
+Weights = NDArray[np.int32]  # [B, pictures] how often each resample has each picture
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-_CELLS = 4_000_000  # weights held at a time: 16 MB
+_CELLS = 4_000_000  # weights in memory at a time: 16 MB
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A number and its 95 % bounds. NaN where nothing could be counted."""
+    """A value and its 95 % bounds; NaN if it is not defined."""
 
     value: float
     low: float
@@ -41,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """Second minus first on the same pictures: AP and AP50, and the share of resamples in which the second is ahead."""
+    """Second minus first on the same pictures: AP and AP50, and the fraction of resamples where the second is ahead."""
 
     ap: Interval
     ap50: Interval
@@ -50,22 +50,22 @@ class Difference:
 
 def intervals(table: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Interval, Interval]:
     """AP and AP50 with their 95 % intervals over pictures. The same seed gives the same interval."""
-    ap_50_95, ap50 = _summaries(table, _with_identity(table, resamples, seed))
+    ap_50_95, ap50 = _average_classes(table, _draw_weights(table, resamples, seed))
     return _interval(ap_50_95, least=0.0, most=1.0), _interval(ap50, least=0.0, most=1.0)
 
 
 def difference(first: MatchTable, second: MatchTable, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
-    """Paired bootstrap: both sets of results are counted on the same draws, so what is common to them cancels.
+    """Paired bootstrap: both sets of results are evaluated on the same resamples, so common variation cancels.
 
-    Raises ArgumentError where the two were not made from the same pictures.
+    Raises ArgumentError if the two are not of the same pictures.
     """
     if first.boxes.shape != second.boxes.shape or (first.boxes != second.boxes).any():
         raise ArgumentError(
             f"a paired comparison needs results of the same pictures: the first has {first.boxes.shape[0]} pictures "
             f"with {first.boxes.sum()} boxes, the second {second.boxes.shape[0]} with {second.boxes.sum()}"
         )
-    weights = _with_identity(first, resamples, seed)
-    gains = [b - a for a, b in zip(_summaries(first, weights), _summaries(second, weights), strict=True)]
+    weights = _draw_weights(first, resamples, seed)
+    gains = [b - a for a, b in zip(_average_classes(first, weights), _average_classes(second, weights), strict=True)]
     drawn = gains[0][1:]
     drawn = drawn[np.isfinite(drawn)]
     return Difference(_interval(gains[0]), _interval(gains[1]), float(np.mean(drawn > 0)) if len(drawn) else np.nan)
@@ -87,7 +87,7 @@ def ap_of_resamples(table: MatchTable, weights: Weights) -> Float64:
 def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[np.int64]) -> Float64:
     """[B, T] of one class: the 101-point AP with every detection counted as often as its picture was drawn.
 
-    Precision can only peak where something right was found, so it is computed at those places alone.
+    Precision has its maxima at true positives, so it is computed only there.
     """
     drawn = np.take(weights, table.picture[rows], axis=1)  # [B, D]
     seen = drawn.cumsum(axis=1, dtype=np.int32)
@@ -110,8 +110,8 @@ def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[n
     return ap
 
 
-def _with_identity(table: MatchTable, resamples: int, seed: int) -> Weights:
-    """Weights [1 + resamples, pictures]: first the pictures as they are, then the draws."""
+def _draw_weights(table: MatchTable, resamples: int, seed: int) -> Weights:
+    """Weights [1 + resamples, pictures]: first all ones, then the draws."""
     pictures = len(table.boxes)
     rng = np.random.default_rng(seed)
     weights = np.ones((1 + resamples, pictures), np.int32)
@@ -120,8 +120,8 @@ def _with_identity(table: MatchTable, resamples: int, seed: int) -> Weights:
     return weights
 
 
-def _summaries(table: MatchTable, weights: Weights) -> tuple[Float64, Float64]:
-    """AP and AP50 [B]: means over the classes that have boxes in the resample."""
+def _average_classes(table: MatchTable, weights: Weights) -> tuple[Float64, Float64]:
+    """AP and AP50 [B]: means over the classes with boxes in the resample."""
     ap = ap_of_resamples(table, weights)
     counted = np.isfinite(ap[:, 0])  # [B, K]
     classes = counted.sum(axis=1)
@@ -131,7 +131,7 @@ def _summaries(table: MatchTable, weights: Weights) -> tuple[Float64, Float64]:
 
 
 def _interval(values: Float64, *, least: float = -1.0, most: float = 1.0) -> Interval:
-    """The first value is the number itself, the others are its resamples, moved so that their mean is the number."""
+    """From the value itself, followed by its resamples, which are shifted so that their mean is the value."""
     value, drawn = float(values[0]), values[1:][np.isfinite(values[1:])]
     if not len(drawn):
         return Interval(value, np.nan, np.nan)

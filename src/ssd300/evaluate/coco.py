@@ -1,6 +1,7 @@
-"""The 12 COCO numbers of a set of results, counted by hotcoco (bit-equal to pycocotools 2.0.11, held by a test).
+"""The 12 COCO metrics of a set of results, computed by hotcoco (bit-equal to pycocotools 2.0.11, checked by a test).
 
-Ignored boxes count as crowd boxes do: they may be found any number of times or not at all, and neither helps nor hurts.
+AP is the mean over classes and IoU thresholds, which is also called mAP.
+Ignored boxes are treated as crowd boxes: they may be matched any number of times or not at all, without effect.
 (pycocotools overwrites `ignore` with `iscrowd`, so there an ignored box is an ordinary one.)
 """
 
@@ -24,7 +25,7 @@ STAT_NAMES = (
 STAT_WORDS = (
     *("IoU 0.50 to 0.95", "IoU 0.50", "IoU 0.75", "boxes below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
     *(
-        "1 box a picture and class",
+        "1 box per picture and class",
         "10 boxes",
         "100 boxes",
         "below 32² pixels",
@@ -38,7 +39,7 @@ MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts
 
 
 class PictureResult(Protocol):
-    """What was found in one picture, `Detections` for one: boxes in pixels of the original, the data set's ids."""
+    """The result for one picture, for example `Detections`: boxes in pixels of the original, the data set's ids."""
 
     @property
     def boxes_xyxy(self) -> Float32: ...  # [N, 4]
@@ -50,7 +51,7 @@ class PictureResult(Protocol):
 
 @dataclass(frozen=True)
 class CocoMetrics:
-    """The 12 numbers and what they were counted from. -1 (as COCO writes it) means that there was nothing to count.
+    """The 12 metrics and the values behind them. -1 (as in COCO) means that a metric is not defined.
 
     stats               [12] in the order of STAT_NAMES
     classes             the K classes of the data set; all per-class arrays are in their order
@@ -82,18 +83,18 @@ class CocoMetrics:
 
     @property
     def boxes(self) -> int:
-        """Boxes that count."""
+        """The number of boxes, without crowd and ignored ones."""
         return int(self.boxes_of_class.sum())
 
     def to_dict(self) -> dict[str, float]:
-        """The 12 numbers by name."""
+        """The 12 metrics by name."""
         return dict(zip(STAT_NAMES, self.stats.tolist(), strict=True))
 
 
 def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetrics:
-    """The COCO numbers of `results`, one per picture of the data set in its order (an empty one where nothing is).
+    """The COCO metrics of `results`, one per picture of the data set in its order (empty without detections).
 
-    Raises ArgumentError where the counts differ or a class id is not one of the data set's,
+    Raises ArgumentError if the counts differ or a class id is not one of the data set's,
     MissingExtraError without the extra `eval`.
     """
     return compute_metrics(dataset, results, score(dataset, results))
@@ -113,9 +114,9 @@ def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
 
 
 def image_numbers(dataset: Dataset) -> Int64:
-    """The number [pictures] that stands for each picture while counting: 1, 2, ... in the order of their integer ids.
+    """The number [pictures] of each picture for COCOeval: 1, 2, ... in the order of their integer ids.
 
-    Equal scores in two pictures are ordered by id, so the order of ids has to be kept. Text ids keep file order.
+    Equal scores in two pictures are ordered by id, so the order of ids must be kept. Text ids keep file order.
     """
     ids = [picture.image_id for picture in dataset.pictures]
     order = list(range(len(ids)))
@@ -127,12 +128,12 @@ def image_numbers(dataset: Dataset) -> Int64:
 
 
 def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
-    """Which boxes [M] may be found any number of times, or not at all."""
+    """Which boxes [M] may be matched any number of times, or not at all."""
     return np.asarray(annotations.crowd | annotations.ignore, bool)
 
 
 def compute_metrics(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
-    """The numbers of a run of `score` on the same data set and results."""
+    """The metrics from `score` on the same data set and results."""
     precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
     order = [scorer.params.cat_ids.index(class_id) for class_id in dataset.classes.ids]
     precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
@@ -154,7 +155,7 @@ def compute_metrics(dataset: Dataset, results: Sequence[PictureResult], scorer: 
 
 
 def _twelve_numbers(precision: Float64, recall: Float64) -> Float64:
-    """pycocotools' summary without its printing; the order of summing is kept, so the bits are too."""
+    """pycocotools' summary without printing; in the same order of summation, so it is bit-equal."""
     ap = [precision[..., 0, 2], precision[0, ..., 0, 2], precision[5, ..., 0, 2]]
     ap += [precision[..., area, 2] for area in (1, 2, 3)]  # small, medium, large
     ar = [recall[..., 0, most] for most in (0, 1, 2)] + [recall[..., area, 2] for area in (1, 2, 3)]
@@ -194,8 +195,8 @@ def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
     if unknown.any():
         at = int(np.flatnonzero(unknown)[0])
         raise ArgumentError(
-            f"a result has class id {class_ids[at]}, which is none of the {len(dataset.classes)} of {dataset.name}: "
-            f"results must carry the data set's ids; match a model's classes by name first (`evaluate` does)"
+            f"a result has class id {class_ids[at]}, which is not one of the {len(dataset.classes)} of {dataset.name}: "
+            f"results must have the data set's ids; match a model's classes by name first (`evaluate` does)"
         )
     boxes_xywh = xyxy_to_xywh(_concatenate([r.boxes_xyxy for r in results], np.float64, (4,)))
     scores = _concatenate([r.scores for r in results], np.float64, ())
@@ -203,5 +204,5 @@ def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
 
 
 def _concatenate(arrays: Sequence[NDArray[Any]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:
-    """All arrays end to end in one dtype; zero rows of the given shape where there are none."""
+    """Concatenate arrays in one dtype; zero rows of the given shape if there are none."""
     return np.concatenate([np.zeros((0, *shape), dtype), *(np.asarray(a).astype(dtype) for a in arrays)])

@@ -1,4 +1,4 @@
-"""Where the AP is lost: curves and best thresholds per class, confusions, kinds of error, the worst pictures."""
+"""Error analysis: curves and best thresholds per class, confusion matrix, kinds of error, the worst pictures."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ WORST_PICTURES = 12
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall at IoU 0.5 as the score threshold falls over `thresholds` [S]; and where F1 is highest.
+    """Precision and recall at IoU 0.5 for the decreasing score `thresholds` [S], and the threshold of the highest F1.
 
-    All NaN where the class has no boxes or nothing was found. `best_threshold` was chosen on the very pictures it is
-    reported for: with few boxes it is a guess.
+    All NaN if the class has no boxes or no detections. `best_threshold` is chosen on the same pictures that it is
+    reported for: with few boxes it is unreliable.
     """
 
     thresholds: Float64
@@ -47,13 +47,13 @@ class PictureErrors:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the report shows beside the 12 numbers.
+    """The contents of the report beside the 12 metrics.
 
     curves              one per class, in the order of the data set's classes; `overall` counts all classes together
     confusion           [K + 1, K + 1] rows true, columns found, at `overall.best_threshold` and IoU 0.5; the last is
-                        "nothing": the last column counts missed boxes, the last row finds where nothing is
-    tide                error kind -> (AP50 that would be gained if it were gone, how often it occurs;
-                        None for FP and FN, which sum up others)
+                        "nothing": the last column counts missed boxes, the last row background errors
+    tide                error kind -> (gain of AP50 without these errors, their number; None for FP and FN, which
+                        sum up others)
     worst               pictures with most errors at `overall.best_threshold`, worst first
     """
 
@@ -67,9 +67,9 @@ class Diagnosis:
 def diagnose(
     dataset: Dataset, results: Sequence[PictureResult], *, unread: Container[int] = (), worst: int = WORST_PICTURES
 ) -> Diagnosis:
-    """Everything about where the AP is lost. `results` as in `coco_metrics`.
+    """The whole error analysis. `results` as in `coco_metrics`.
 
-    `unread` are positions of pictures that could not be read: they have no place among the worst ones.
+    `unread` are positions of pictures that could not be read: they are not among the worst ones.
     """
     scorer = score(dataset, results)
     table = match_table(dataset, results)
@@ -98,14 +98,14 @@ def class_curves(table: MatchTable) -> tuple[Curve, ...]:
 def picture_errors(
     dataset: Dataset, results: Sequence[PictureResult], position: int, score_threshold: float
 ) -> PictureErrors:
-    """What is right, wrong and missed in one picture, counting detections with score >= threshold at IoU 0.5."""
+    """The right and wrong detections and missed boxes of one picture, for score >= threshold and IoU 0.5."""
     truth, found = dataset.pictures[position].annotations, results[position]
     matches = match_picture(truth, found)
     shown = found.scores[matches.rows] >= score_threshold
     rows, box_of = matches.rows[shown], matches.box_of[0, shown]
     crowd = counts_as_crowd(truth)
     hit = box_of >= 0
-    right = hit & ~np.append(crowd, True)[box_of]  # -1 falls on the appended one
+    right = hit & ~np.append(crowd, True)[box_of]  # -1 selects the appended one
     missed = ~crowd
     missed[box_of[right]] = False
     return PictureErrors(position, rows[right], rows[~hit], np.flatnonzero(missed))
@@ -114,7 +114,9 @@ def picture_errors(
 def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
     right, unjudged, scores = table.right[0, rows], table.unjudged[0, rows], table.scores[rows]
     hits, found = right.cumsum(), (~unjudged).cumsum()
-    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (found > 0)  # equal scores pass together
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (
+        found > 0
+    )  # equal scores pass the threshold together
     hits, found, scores = hits[last], found[last], scores[last]
     if not boxes or not len(scores):
         nothing = np.zeros(0)

@@ -1,4 +1,4 @@
-"""The figures of the report as SVG text, drawn by matplotlib. Text takes the color of the page, light or dark."""
+"""The figures of the report as SVG text, drawn by matplotlib. Text has the color of the page, light or dark."""
 
 import io
 from html import escape
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK = "#010203"  # stands for the page's own text color until the SVG is written
+_INK = "#010203"  # placeholder of the page's text color until the SVG is written
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#882255", "#7f7f7f")
 _NAMED_CLASSES = len(_COLORS)  # more curves than colors are drawn gray and without names
 MATRIX_CLASSES = 20
 _STYLE = {
-    "svg.fonttype": "none",  # real text: it can be searched, and is drawn in the page's own letters
+    "svg.fonttype": "none",  # real text: searchable, and in the page's font
     "font.family": "sans-serif",
     "font.size": 11,
     "axes.spines.top": False,
@@ -40,7 +40,7 @@ def precision_recall(metrics: CocoMetrics) -> str:
     named = len(counted) <= _NAMED_CLASSES
     for place, k in enumerate(counted.tolist()):
         color = _COLORS[place] if named else "#7f7f7f"
-        label = _plain(metrics.classes.names[k]) if named else None
+        label = _escape(metrics.classes.names[k]) if named else None
         (line,) = axes.plot(RECALL_POINTS, metrics.precision[0, :, k], color=color, lw=1.2, label=label)
         line.set(alpha=0.9 if named else 0.25, gid=f"class-{k}")
     if len(counted):
@@ -50,7 +50,7 @@ def precision_recall(metrics: CocoMetrics) -> str:
         axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="lower left")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     text = _svg(figure, "precision-recall")
-    for k in counted.tolist():  # a curve's name is told where the pointer rests on it
+    for k in counted.tolist():  # a tooltip with the curve's name
         group = f'<g id="class-{k}">'
         text = text.replace(group, f"{group}<title>{escape(metrics.classes.names[k])}</title>")
     return text
@@ -73,12 +73,12 @@ def score_thresholds(overall: Curve) -> str:
 
 
 def confusion(matrix: NDArray[np.int64], names: tuple[str, ...]) -> str:
-    """The confusion matrix [K + 1, K + 1], rows shaded by their share; of many classes those with most boxes."""
+    """The confusion matrix [K + 1, K + 1], shaded by the fraction of the row; of many classes those with most boxes."""
     classes = len(names)
     chosen = np.sort(np.argsort(-matrix[:-1].sum(axis=1), kind="stable")[:MATRIX_CLASSES])
     order = np.append(chosen, classes)
     shown = matrix[np.ix_(order, order)]
-    labels = [_short(names[k]) for k in chosen.tolist()] + ["nothing"]
+    labels = [_truncate(names[k]) for k in chosen.tolist()] + ["nothing"]
     share = shown / np.maximum(matrix[order].sum(axis=1, keepdims=True), 1)
 
     matplotlib = require_matplotlib()
@@ -86,7 +86,7 @@ def confusion(matrix: NDArray[np.int64], names: tuple[str, ...]) -> str:
         side = 2.2 + 0.42 * len(order)
         figure = matplotlib.figure.Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
-        # Transparent to opaque, so that nothing is light on the dark page or dark on the light one.
+        # Transparent to opaque, so that it suits both light and dark pages.
         shades = matplotlib.colors.LinearSegmentedColormap.from_list("share", [(0, 0.45, 0.7, 0), (0, 0.45, 0.7, 0.85)])
         axes.pcolormesh(share, cmap=shades, vmin=0, vmax=1, edgecolors="#7f7f7f40", linewidth=0.4)
         for (row, column), count in np.ndenumerate(shown):
@@ -110,7 +110,7 @@ def _square(name: str) -> "tuple[Figure, Axes]":
 
 
 def _svg(figure: "Figure", name: str) -> str:
-    """The figure as an <svg> element without a background, the same text for the same figure."""
+    """The figure as an <svg> element without a background; deterministic."""
     out = io.StringIO()
     with require_matplotlib().rc_context({**_STYLE, "svg.hashsalt": name}):
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -120,23 +120,23 @@ def _svg(figure: "Figure", name: str) -> str:
 
 
 def _count(number: int) -> str:
-    """Short enough for a cell: 12, 999, 1.2k, 34k."""
+    """The number, short enough for a cell: 12, 999, 1.2k, 34k."""
     if number < 1000:
         return str(number)
     return f"{number / 1000:.1f}k" if number < 10_000 else f"{number / 1000:.0f}k"
 
 
-def _short(name: str) -> str:
-    return _plain(name if len(name) <= 16 else name[:15] + "…")
+def _truncate(name: str) -> str:
+    return _escape(name if len(name) <= 16 else name[:15] + "…")
 
 
-def _plain(name: str) -> str:
-    """The name as it is: between two $ matplotlib would read mathematics."""
+def _escape(name: str) -> str:
+    """Escape the name: matplotlib interprets text between two $ as mathematics."""
     return name.replace("$", r"\$")
 
 
 def require_matplotlib() -> Any:
-    """The package, imported now and not before. Raises MissingExtraError where it is not installed."""
+    """Import matplotlib. Raises MissingExtraError if it is not installed."""
     try:
         import matplotlib
         import matplotlib.colors

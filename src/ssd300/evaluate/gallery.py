@@ -1,4 +1,4 @@
-"""The worst pictures as small JPEG files: what is right, wrong and missed, drawn."""
+"""The worst pictures as small JPEG files, with right, wrong and missed boxes drawn."""
 
 import base64
 import io
@@ -15,12 +15,12 @@ from ssd300.evaluate.run import Evaluation
 
 LONGEST_SIDE = 640  # pixels
 MOST_BYTES = 40_000
-RIGHT, WRONG, MISSED = 2, 5, 1  # places in draw's palette: green, vermilion, orange
+RIGHT, WRONG, MISSED = 2, 5, 1  # positions in the palette: green, vermilion, orange
 LEGEND = {"right": PALETTE[RIGHT], "wrong": PALETTE[WRONG], "missed": PALETTE[MISSED]}
 
 
 def draw_thumbnail(evaluation: Evaluation, errors: PictureErrors) -> str | None:
-    """The picture with its errors as a data URL of at most 40 KB; None where it cannot be read any more."""
+    """The picture with its errors as a data URL of at most 40 KB; None if it can no longer be read."""
     picture = evaluation.dataset.pictures[errors.position]
     try:
         rgb = picture.read()
@@ -35,20 +35,20 @@ def draw_thumbnail(evaluation: Evaluation, errors: PictureErrors) -> str | None:
 
 
 def _boxes(evaluation: Evaluation, errors: PictureErrors) -> tuple[Float32, list[str], list[int]]:
-    """What to draw, errors first because they are to lie on top: boxes in pixels of the original picture."""
+    """Boxes in pixels of the original picture, captions and colors; errors first, so that they are drawn on top."""
     found = evaluation.results[errors.position]
     truth = evaluation.dataset.pictures[errors.position].annotations
     classes = evaluation.dataset.classes
     corners = [found.boxes_xyxy[errors.wrong], truth.boxes_xyxy[errors.missed], found.boxes_xyxy[errors.right]]
     captions = [f"{found.names[i]} {found.scores[i]:.2f}" for i in errors.wrong.tolist()]
     captions += [classes.name_of_id(i) for i in truth.class_ids[errors.missed].tolist()]
-    captions += [""] * len(errors.right)  # a frame is enough for what is right
+    captions += [""] * len(errors.right)  # right boxes need no caption
     colors = [WRONG] * len(errors.wrong) + [MISSED] * len(errors.missed) + [RIGHT] * len(errors.right)
     return np.concatenate(corners), captions, colors
 
 
 def _small_jpeg(image: Image.Image) -> bytes:
-    """As good as fits into MOST_BYTES: first less quality, then fewer pixels."""
+    """The best quality that fits into MOST_BYTES: first reduce quality, then size."""
     while True:
         for quality in (85, 70, 55, 40):
             out = io.BytesIO()

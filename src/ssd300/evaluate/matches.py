@@ -1,7 +1,7 @@
-"""Which detection found which box, picture by picture, by the COCO rule: what intervals and curves are made of.
+"""Match detections to boxes, picture by picture, by the COCO rule; the input of intervals and curves.
 
-hotcoco does the same inside, but hands its matches out as a dict per picture and class (half a minute for COCO val).
-The tests hold the two equal.
+hotcoco matches in the same way, but returns its matches as a dict per picture and class (half a minute for COCO val).
+A test checks that both agree.
 """
 
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ from ssd300.labels import ClassList
 class PictureMatches:
     """One picture. `rows` [D] are its detections that count (at most 100 per class), best score first.
 
-    `box_of` [T, D] is the true box that each detection found at each of the T IoU thresholds, -1 for none. A detection
-    that found a crowd or ignored box is neither right nor wrong.
+    `box_of` [T, D] is the true box matched to each detection at each of the T IoU thresholds, -1 for none. A detection
+    matched to a crowd or ignored box is neither right nor wrong.
     """
 
     rows: Int64
@@ -37,12 +37,12 @@ class PictureMatches:
 
 @dataclass(frozen=True)
 class MatchTable:
-    """All D detections that count, ordered by class, then score descending, as the COCO numbers are accumulated.
+    """All D detections that count, ordered by class, then score descending, as COCOeval accumulates them.
 
     first [K + 1]         detections first[k]:first[k + 1] belong to class k
     picture, scores [D]   position of the picture in the data set; score
-    right, unjudged [T, D]  found a box that counts; found a crowd or ignored one (all others are wrong)
-    boxes [pictures, K]   boxes that count
+    right, unjudged [T, D]  matched to a counted box; matched to a crowd or ignored one (all others are wrong)
+    boxes [pictures, K]   number of boxes without crowd and ignored ones
     """
 
     classes: ClassList
@@ -91,12 +91,12 @@ def match_table(dataset: Dataset, results: Sequence[PictureResult]) -> MatchTabl
 
 
 def match_picture(truth: Annotations, found: PictureResult) -> PictureMatches:
-    """Greedy matching of one picture, best score first, each class for itself.
+    """Greedy matching of one picture, best score first, for each class separately.
 
-    A detection takes the free box of the highest IoU that reaches the threshold; among equal ones the last. Only if
-    there is none may it take a crowd or ignored box, which is never used up.
+    A detection takes the free box with the highest IoU that reaches the threshold; among equal ones the last. Only if
+    there is none may it take a crowd or ignored box, which stays free.
     """
-    rows = _counted_rows(found)
+    rows = _select_rows(found)
     crowd = counts_as_crowd(truth)
     same_class = found.class_ids[rows][:, None] == truth.class_ids[None, :]  # [D, M]
     overlaps = np.where(same_class, _coco_iou(found.boxes_xyxy[rows], truth.boxes_xyxy, crowd), -1.0)
@@ -105,7 +105,7 @@ def match_picture(truth: Annotations, found: PictureResult) -> PictureMatches:
     for row in np.flatnonzero((overlaps >= IOU_THRESHOLDS[0]).any(axis=1)).tolist():
         near = np.flatnonzero(overlaps[row] >= IOU_THRESHOLDS[0])[::-1]  # descending, so that argmax takes the last
         reached = (overlaps[row, near] >= IOU_THRESHOLDS[:, None]) & free[:, near]  # [T, near]
-        # A box that counts is preferred at any IoU: crowd boxes compete one step below.
+        # A box that counts is preferred at any IoU over crowd boxes.
         rank = np.where(reached, overlaps[row, near] - 2.0 * crowd[near], -9.0)
         best = rank.argmax(axis=1)
         hit = np.flatnonzero(reached.any(axis=1))
@@ -115,7 +115,7 @@ def match_picture(truth: Annotations, found: PictureResult) -> PictureMatches:
     return PictureMatches(rows, box_of)
 
 
-def _counted_rows(found: PictureResult) -> Int64:
+def _select_rows(found: PictureResult) -> Int64:
     """Rows of the detections by descending score, the best MAX_DETECTIONS[-1] of every class."""
     order = np.argsort(-found.scores.astype(np.float64), kind="stable")
     if len(order) <= MAX_DETECTIONS[-1]:
@@ -129,7 +129,7 @@ def _counted_rows(found: PictureResult) -> Int64:
 
 
 def _coco_iou(found_xyxy: NDArray[np.floating], true_xyxy: NDArray[np.floating], crowd: Bool) -> Float64:
-    """IoU [D, M] as pycocotools counts it, in float64; against crowd boxes the share of the found box inside."""
+    """IoU [D, M] as in pycocotools, in float64; for crowd boxes the fraction of the detection inside."""
     a_xywh = xyxy_to_xywh(found_xyxy.astype(np.float64))
     b_xywh = xyxy_to_xywh(true_xyxy.astype(np.float64))
     low = np.maximum(a_xywh[:, None, :2], b_xywh[None, :, :2])

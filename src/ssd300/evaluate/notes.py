@@ -1,18 +1,18 @@
-"""What a reader has to know before believing the numbers, in words."""
+"""Warnings about the metrics, as text."""
 
 from typing import Any
 
 
 def list_warnings(numbers: dict[str, Any]) -> list[str]:
-    """One sentence for each thing that the numbers of `report_numbers` hide."""
+    """One sentence for each limitation of the metrics of `report_numbers`."""
     data, told = numbers["dataset"], []
     if numbers["failures"]:
         told.append(
-            f"{format_count(len(numbers['failures']), 'picture')} could not be read and counted as if nothing was "
-            f"found in it. First: {numbers['failures'][0]['error']}"
+            f"{format_count(len(numbers['failures']), 'picture')} could not be read and counted as without "
+            f"detections. First: {numbers['failures'][0]['error']}"
         )
     if numbers["classes_only_in_data"]:
-        told.append(f"The model does not know and never finds: {', '.join(numbers['classes_only_in_data'])}.")
+        told.append(f"The model does not have these classes: {', '.join(numbers['classes_only_in_data'])}.")
     if numbers["detections_of_other_classes"]:
         told.append(
             f"{format_count(numbers['detections_of_other_classes'], 'detection')} of classes that the data set "
@@ -21,13 +21,13 @@ def list_warnings(numbers: dict[str, Any]) -> list[str]:
     if data["crowd_boxes"] or data["ignored_boxes"]:
         told.append(
             f"{format_count(data['crowd_boxes'], 'crowd box', 'crowd boxes')} and "
-            f"{format_count(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be found any number of times "
-            f"or never; neither counts."
+            f"{format_count(data['ignored_boxes'], 'ignored box', 'ignored boxes')} may be matched any number of times "
+            f"or not at all, without effect."
         )
     if data["clipped_boxes"] or data["refused_boxes"]:
         told.append(
-            f"Boxes of the data set: {data['clipped_boxes']:,} cut to their picture, {data['refused_boxes']:,} refused "
-            f"and left out (`ssd300 data check` lists them)."
+            f"Boxes of the data set: {data['clipped_boxes']:,} clipped to their picture, {data['refused_boxes']:,} "
+            f"refused and left out (`ssd300 data check` lists them)."
         )
     if data["pictures_left_out"]:
         told.append(

@@ -1,4 +1,4 @@
-"""The HTML of the report: one file, no script, nothing loaded from elsewhere, light and dark, narrow and wide."""
+"""The HTML of the report: one self-contained file without scripts, for light and dark, narrow and wide windows."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from ssd300.evaluate.notes import format_count, list_warnings
 from ssd300.evaluate.run import Evaluation
 
 ERROR_WORDS = {
-    "Cls": "right place, wrong class",
-    "Loc": "right class, place not exact enough (IoU 0.1 to 0.5)",
-    "Both": "wrong class and place not exact enough",
-    "Dupe": "found a second time",
-    "Bkg": "found where nothing is",
-    "Miss": "never found",
-    "FP": "all wrong detections together",
-    "FN": "all missed boxes together",
+    "Cls": "classification: wrong class at IoU 0.5 or more",
+    "Loc": "localization: right class at IoU 0.1 to 0.5",
+    "Both": "both: wrong class at IoU 0.1 to 0.5",
+    "Dupe": "duplicate: the box is already matched",
+    "Bkg": "background: IoU below 0.1 with every box",
+    "Miss": "missed: box without a detection",
+    "FP": "all false positives",
+    "FN": "all false negatives",
 }
 
 _STYLE = """
@@ -59,18 +59,18 @@ def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, A
     point = _operating_point(diagnosis)
     parts = [
         _head(numbers),
-        _section("The 12 COCO numbers", "", _twelve(numbers)),
+        _section("The 12 COCO metrics", "", _twelve(numbers)),
         _section(
             "Per class",
-            "Best threshold: the score at which F1 is highest at IoU 0.5, on these very pictures. With few boxes it is "
-            "a guess.",
+            "Best threshold: the score at which F1 is highest at IoU 0.5, on these pictures. With few boxes it is "
+            "unreliable.",
             _classes(numbers),
         ),
-        _section("Curves", "At IoU 0.5 unless said.", _curves(evaluation, diagnosis)),
+        _section("Curves", "At IoU 0.5 unless stated.", _curves(evaluation, diagnosis)),
         _section("Kinds of error", _TIDE_WORDS, _error_kinds(numbers)),
-        _section("Confusion", f"Counted {point}; rows are shaded by their share.", _confusion(evaluation, diagnosis)),
+        _section("Confusion matrix", f"{point}; shaded by the fraction of the row.", _confusion(evaluation, diagnosis)),
         _section("The worst pictures", f"Most wrong and missed boxes {point}.", _worst(evaluation, diagnosis)),
-        _section("How it was made", "", _origin(numbers)),
+        _section("Settings", "", _origin(numbers)),
     ]
     title = escape(f"AP {_number(numbers['metrics']['AP'])} on {evaluation.dataset.name}")
     return (
@@ -81,8 +81,8 @@ def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, A
 
 
 _TIDE_WORDS = (
-    "After TIDE (Bolya et al. 2020): how much AP50 would rise if this kind of error alone were gone. "
-    "Detections of every score down to the threshold count."
+    "As in TIDE (Bolya et al. 2020): the gain of AP50 without errors of this kind. "
+    "All detections above the score threshold count."
 )
 
 
@@ -97,13 +97,12 @@ def _head(numbers: dict[str, Any]) -> str:
         f"<h1>ssd300 evaluate</h1>\n"
         f'<p class="answer">AP {ap} <small>95 % interval {ap_low} to {ap_high}</small><br>'
         f"AP50 {ap50} <small>{low} to {high}</small></p>\n"
-        f"<p>on {pictures}: {format_count(data['boxes'], 'box', 'boxes')} that count, "
+        f"<p>on {pictures}: {format_count(data['boxes'], 'box', 'boxes')}, "
         f"{format_count(data['classes'], 'class', 'classes')}, "
         f"{format_count(numbers['detections'], 'detection')}.</p>\n"
-        f'<p class="soft">The intervals show how far the numbers would move with other pictures of the kind (the '
-        f"pictures drawn again with replacement, {numbers['interval']['resamples']:,} times). Where classes have "
-        f"few boxes AP is biased upwards: compare it only with results on the same pictures.</p>\n"
-        + (f'<ul class="warn">{warnings}</ul>\n' if warnings else "")
+        f'<p class="soft">AP is also called mAP. The intervals are from bootstrap over pictures, '
+        f"{numbers['interval']['resamples']:,} resamples. For classes with few boxes AP is biased upwards: compare it "
+        f"only with results on the same pictures.</p>\n" + (f'<ul class="warn">{warnings}</ul>\n' if warnings else "")
     )
 
 
@@ -130,8 +129,8 @@ def _curves(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     best = diagnosis.overall
     words = f"All classes together. F1 is highest, {best.best_f1:.2f}, at score {best.best_threshold:.2f} (dotted)."
     curves = (
-        _figure(figures.precision_recall(evaluation.metrics), "Precision over recall: every class, and their mean."),
-        _figure(figures.score_thresholds(best), words if len(best.thresholds) else "Nothing was found."),
+        _figure(figures.precision_recall(evaluation.metrics), "Precision over recall: each class, and the mean."),
+        _figure(figures.score_thresholds(best), words if len(best.thresholds) else "No detections."),
     )
     return f'<div class="two">{"".join(curves)}</div>'
 
@@ -155,7 +154,7 @@ def _operating_point(diagnosis: Diagnosis) -> str:
 def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     names = evaluation.dataset.classes.names
     cut = f" The {figures.MATRIX_CLASSES} classes with most boxes." if len(names) > figures.MATRIX_CLASSES else ""
-    words = f"Last column: never found. Last row: found where nothing is.{cut}"
+    words = f"Last column: missed boxes. Last row: background errors.{cut}"
     figure = _figure(figures.confusion(diagnosis.confusion, names), words)
     return f'<div class="matrix">{figure}</div>' if len(names) > 9 else figure
 

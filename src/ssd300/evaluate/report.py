@@ -1,4 +1,4 @@
-"""The report of an evaluation: all numbers as JSON, and one HTML file that needs nothing else."""
+"""The report of an evaluation: all numbers as JSON, and one self-contained HTML file."""
 
 import json
 import math
@@ -21,10 +21,10 @@ _PACKAGES = ("numpy", "pillow", "simplejpeg", "openvino", "hotcoco")
 
 
 def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[str, Any] | None = None) -> Path:
-    """Write report.html and report.json into the directory (made if need be); returns the path of the HTML file.
+    """Write report.html and report.json to the directory, created if necessary; return the path of the HTML file.
 
-    `model` is what to say of the model: its metadata as a dict, and how it was run. Raises MissingExtraError without
-    the extra `eval`.
+    `model` describes the model: its metadata as a dict, and the runtime. Raises MissingExtraError without the extra
+    `eval`.
     """
     folder = Path(directory)
     diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
@@ -39,9 +39,9 @@ def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[s
 def report_numbers(
     evaluation: Evaluation, diagnosis: Diagnosis | None = None, *, model: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Everything the evaluation knows, as JSON types. What could not be counted is null.
+    """The whole evaluation as JSON types. Undefined values are null.
 
-    Without a diagnosis the part that tells where the AP is lost is missing.
+    The error analysis is included if there is a diagnosis.
     """
     metrics, dataset = evaluation.metrics, evaluation.dataset
     numbers: dict[str, Any] = {
@@ -81,7 +81,7 @@ def report_numbers(
 
 
 def versions() -> dict[str, str]:
-    """The versions of what took part, as installed."""
+    """The versions of the packages used."""
     found = {"ssd300": __version__}
     for package in _PACKAGES:
         try:
@@ -101,7 +101,7 @@ def _class_rows(evaluation: Evaluation, diagnosis: Diagnosis | None) -> list[dic
     ]
     if diagnosis:
         for row, curve in zip(told, diagnosis.curves, strict=True):
-            row["best_threshold"] = _best(curve)
+            row["best_threshold"] = _best_point(curve)
         for k, row in enumerate(told):
             row["precision_at_recall"] = _round(metrics.precision[0, :, k])
     return told
@@ -112,12 +112,12 @@ def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str
     metrics = evaluation.metrics
     counted = metrics.precision[:, :, metrics.boxes_of_class > 0]  # [10, 101, K]
     return {
-        "recall_points": _round(RECALL_POINTS),  # of every precision_at_recall; those of the classes are at IoU 0.5
+        "recall_points": _round(RECALL_POINTS),  # for every precision_at_recall; those of the classes are at IoU 0.5
         "mean_precision_at_recall": {
             f"{iou:.2f}": _round(precision.mean(axis=1)) if precision.size else []
             for iou, precision in zip(IOU_THRESHOLDS, counted, strict=True)
         },
-        "best_threshold": _best(diagnosis.overall),
+        "best_threshold": _best_point(diagnosis.overall),
         "confusion": {
             "classes": [*evaluation.dataset.classes.names, "nothing"],
             "rows_true_columns_found": diagnosis.confusion.tolist(),
@@ -137,7 +137,7 @@ def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str
     }
 
 
-def _best(curve: Curve) -> dict[str, float | None]:
+def _best_point(curve: Curve) -> dict[str, float | None]:
     values = (curve.best_threshold, curve.best_f1, curve.best_precision, curve.best_recall)
     return {name: _number(v) for name, v in zip(("score", "F1", "precision", "recall"), values, strict=True)}
 
@@ -151,5 +151,5 @@ def _round(values: NDArray[np.float64]) -> list[float | None]:
 
 
 def _number(value: float) -> float | None:
-    """COCO's -1 and NaN both mean that there was nothing to count."""
+    """The value, or None for COCO's -1 and NaN, which mean undefined."""
     return None if math.isnan(value) or value < 0 else float(np.round(value, 6))

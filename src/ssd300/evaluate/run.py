@@ -1,4 +1,4 @@
-"""Run a detector over a data set and count: the same flow as detection, every picture counted, nothing swallowed."""
+"""Evaluate a detector on a data set, through the same flow as detection; every picture counts."""
 
 import os
 import time
@@ -22,11 +22,11 @@ from ssd300.tiles import Tiles
 
 SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
 
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
+Progress = Callable[[int, int], None]  # pictures done, number of pictures
 
 
 class ManyDetector(Protocol):
-    """What is needed of a `Detector`."""
+    """The part of `Detector` that is used here."""
 
     @property
     def classes(self) -> ClassList: ...
@@ -54,17 +54,17 @@ class ClassMatch:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The answer of `evaluate`.
+    """The result of `evaluate`.
 
-    dataset, results    the pictures counted and what was found in each, in the data set's class ids
-    metrics, ap, ap50   the COCO numbers; AP and AP50 with 95 % bootstrap intervals over pictures
-    table               who found what: what curves and comparisons are made of
-    failures            position of each picture that could not be read -> why; it counts as one where nothing was found
-    left_out            pictures without annotations that the published mode dropped
-    classes             how the model's classes and the data set's were matched
-    outside             detections of classes that the data set does not have, not counted
+    dataset, results    the evaluated pictures and the detections of each, in the data set's class ids
+    metrics, ap, ap50   the COCO metrics; AP and AP50 with 95 % bootstrap intervals over pictures
+    table               the matches, for curves and comparisons
+    failures            position of each picture that could not be read -> why; it counts as without detections
+    left_out            number of pictures without annotations that the published mode dropped
+    classes             the matching of the model's classes and the data set's
+    outside             number of detections of classes that the data set does not have; they do not count
     settings            the thresholds and the mode, by name
-    seconds             wall time of detecting
+    seconds             wall time of detection
     """
 
     dataset: Dataset
@@ -98,24 +98,24 @@ def evaluate(
     overlap: float = 0.2,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """The COCO numbers of a detector on a data set, with intervals. The thresholds are the published ones.
+    """The COCO metrics of a detector on a data set, with intervals. The default thresholds are the published ones.
 
     A model's name or file is loaded with the defaults of `Detector`, a path of a data set with those of `load_dataset`.
 
-    `published` leaves pictures without annotations out, as the published code does: what is found there then never
-    counts. `decode="fast"` reads large JPEGs at reduced scale, for measuring what that costs.
+    `published` leaves out pictures without annotations, as the published code does, so detections there do not
+    count. `decode="fast"` reads large JPEGs at reduced scale, to measure the loss of AP.
     `tiles` and `overlap` as in `DetectOptions`.
 
-    Raises DatasetError where there is no picture, or none that can be read, ArgumentError where the model and the data
+    Raises DatasetError if there is no picture, or none that can be read, ArgumentError if the model and the data
     set have no class in common, MissingExtraError without the extra `eval`.
     """
     detector = Detector(detector) if isinstance(detector, str | os.PathLike) else detector
     dataset = dataset if isinstance(dataset, Dataset) else load_dataset(os.fspath(dataset))
     classes = match_classes(detector.classes, dataset)
-    counted = _with_annotations(dataset) if published else dataset
+    counted = _drop_unlabeled(dataset) if published else dataset
     if not len(counted):
         raise DatasetError(f"{dataset.name} has no picture to evaluate on{' with annotations' if published else ''}")
-    coco_metrics(counted.subset([]), [])  # a missing package is told before an hour of detecting
+    coco_metrics(counted.subset([]), [])  # report a missing package before an hour of detection
     settings = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
@@ -143,18 +143,18 @@ def evaluate(
 
 
 def compare(first: Evaluation, second: Evaluation) -> Difference:
-    """Second minus first, paired by picture. Raises ArgumentError where they were not made on the same pictures."""
+    """Second minus first, paired by picture. Raises ArgumentError if they are not of the same pictures."""
     return difference(first.table, second.table)
 
 
 def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
-    """The model's classes and the data set's by name. Raises ArgumentError where they have none in common."""
+    """Match the model's classes and the data set's by name. Raises ArgumentError if they have none in common."""
     id_in_data = dict(zip(dataset.classes.names, dataset.classes.ids, strict=True))
     common = {i: id_in_data[name] for i, name in zip(model.ids, model.names, strict=True) if name in id_in_data}
     if not common:
         raise ArgumentError(
-            f"the model and {dataset.name} have no class name in common: the model knows {_some(model.names)}; "
-            f"the data set has {_some(dataset.classes.names)}. Evaluate a model trained on these classes, "
+            f"the model and {dataset.name} have no class name in common: the model has {_list_names(model.names)}; "
+            f"the data set has {_list_names(dataset.classes.names)}. Evaluate a model trained on these classes, "
             f"or rename the data set's classes to the model's"
         )
     return ClassMatch(
@@ -172,7 +172,7 @@ class _Found:
     seconds: float = 0.0
 
 
-def _with_annotations(dataset: Dataset) -> Dataset:
+def _drop_unlabeled(dataset: Dataset) -> Dataset:
     kept = dataset.subset([i for i, picture in enumerate(dataset.pictures) if len(picture.annotations)])
     return replace(kept, notes=dataset.notes)
 
@@ -180,12 +180,12 @@ def _with_annotations(dataset: Dataset) -> Dataset:
 def _detect(
     detector: ManyDetector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
 ) -> _Found:
-    """The detections of every picture in the data set's ids. Raises DatasetError where no picture can be read."""
+    """The detections of every picture in the data set's ids. Raises DatasetError if no picture can be read."""
     told, start = _Found(), time.perf_counter()
     answers = detector.detect_many(dataset.pictures, on_error="yield", **settings)
     for position, (picture, found) in enumerate(zip(dataset.pictures, answers, strict=True)):
         if isinstance(found, Detections):
-            told.results.append(_in_data_ids(found, classes, dataset.classes))
+            told.results.append(_translate_ids(found, classes, dataset.classes))
             told.outside += len(found) - len(told.results[-1])
         else:
             told.failures[position] = found
@@ -201,8 +201,8 @@ def _detect(
     return told
 
 
-def _in_data_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:
-    """The detections whose class the data set has, in its ids."""
+def _translate_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:
+    """The detections of the data set's classes, in its ids."""
     ids = np.array([match.id_in_data.get(i, -1) for i in found.class_ids.tolist()], np.int64)
     known = np.array([i in match.id_in_data for i in found.class_ids.tolist()], bool)
     return Detections(
@@ -210,5 +210,5 @@ def _in_data_ids(found: Detections, match: ClassMatch, classes: ClassList) -> De
     )
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _list_names(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

@@ -1,7 +1,7 @@
-"""Runtimes: each turns uint8 pictures into boxes and probabilities. `base.py` is the seam.
+"""Runtimes: each turns uint8 pictures into boxes and probabilities. `base.py` has their protocol.
 
-`import openvino` builds an object of the package openvino_telemetry, which writes an identifier of the user below the
-home folder, and NNCF sends events through it. Both go without where the package cannot be imported, so here it cannot.
+`import openvino` creates an object of the package openvino_telemetry, which writes an identifier of the user below the
+home folder, and NNCF sends events through it. Both work without that package, so its import is blocked here.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What every runtime is to the rest of the package: uint8 pictures in, candidates out."""
+"""The protocol of all runtimes: uint8 pictures in, candidates out."""
 
 import os
 from typing import Any, Protocol
@@ -14,26 +14,26 @@ Candidates = tuple[Float32, Float32]  # boxes_xyxy [n, 4] in the unit frame, pro
 
 
 class Runtime(Protocol):
-    """A model that is loaded and ready. Any number of threads may call it at once."""
+    """A loaded model. Any number of threads may call it at the same time."""
 
     name: str
-    precision: str  # "f32", "bf16", "f16" or "int8": what the convolutions are computed in
+    precision: str  # of the convolutions: "f32", "bf16", "f16" or "int8"
     metadata: ModelMetadata
-    threads: int  # CPU threads that it keeps busy
-    reason: str  # why this precision, in words
-    batch_size: int  # pictures that one call of `infer` takes best: 1 on CPUs, where calls run side by side
+    threads: int  # CPU threads that it uses
+    reason: str  # why it has this precision, as text
+    batch_size: int  # preferred pictures per call of `infer`: 1 on CPUs, where calls run in parallel
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
-        """RGB uint8 [B, 300, 300, 3] -> for each picture its candidates, as new arrays.
+        """RGB uint8 [B, 300, 300, 3] -> the candidates of each picture, as new arrays.
 
-        They hold at least every prior with a probability above `score_threshold`, in the order of the priors; with 0
-        all P of them. `postprocess.select` makes detections of them. Raises ArgumentError for other arrays, ModelError
-        if the outputs hold NaN.
+        They include at least every prior with a probability above `score_threshold`, in the order of the priors; with 0
+        all P of them. `postprocess.select` selects detections from them. Raises ArgumentError for other arrays,
+        ModelError if the outputs contain NaN.
         """
         ...
 
     def for_throughput(self) -> "Runtime":
-        """The same model set up for several threads that call at once; the answers are the same at f32."""
+        """The same model, set up for parallel calls from several threads; the results are equal at f32."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""Compiled INT8 graphs, kept so that the next start skips reading weights, building and compiling.
+"""A cache of compiled INT8 graphs, so that the next start skips reading weights, building and compiling.
 
-A blob is a file of its sha256 and what OpenVINO exported: one that changed on the disk is dropped and made anew.
-Without a folder that can be written nothing is kept, one line says so, and detection goes on.
+A blob is a file with its sha256 and the export of OpenVINO: one that changed on disk is dropped and rebuilt. Without
+a writable folder nothing is cached, one message reports it, and detection continues.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ from ssd300.files import sha256_of, write_whole
 from ssd300.runtime.cpu import cpu_flags, isa_cap
 from ssd300.weights.catalog import NO_FOLDER, cache_folder
 
-KEPT_BLOBS = 16  # blobs; the one used longest ago goes first
+KEPT_BLOBS = 16  # the least recently used one is removed first
 _DIGEST_BYTES = 32
 _log = logging.getLogger("ssd300")
 
 
 def source_key(path: Path) -> str:
-    """What a model file holds, as a short text: a blob belongs to these bytes. Raises ModelError."""
+    """The hash of a model's files, which identifies its blobs. Raises ModelError."""
     files = [path, path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else [path]
     return " ".join(sha256_of(file) for file in files)
 
 
 def blob_path(source: str, settings: Mapping[str, Any], device: str) -> Path | None:
-    """Where the blob of a model lies for these settings, OpenVINO and CPU; None where blobs cannot be kept."""
+    """The path of a model's blob for these settings, OpenVINO and CPU; None if blobs cannot be cached."""
     folder = _folder()
     if folder is None:
         return None
@@ -40,10 +40,10 @@ def blob_path(source: str, settings: Mapping[str, Any], device: str) -> Path | N
 
 
 def read_blob(path: Path) -> bytes | None:
-    """The exported graph in a blob, or None if there is none or it is not as it was written."""
+    """The exported graph in a blob, or None if there is none or it has changed."""
     try:
         content = path.read_bytes() if path.is_file() else b""
-        path.touch() if content else None  # used just now
+        path.touch() if content else None  # marks it as used
     except OSError:
         return None
     digest, exported = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
@@ -51,13 +51,13 @@ def read_blob(path: Path) -> bytes | None:
 
 
 def write_blob(path: Path, exported: bytes) -> None:
-    """Keep an exported graph, whole or not at all; those used longest ago make room."""
+    """Cache an exported graph, atomically; the least recently used ones are removed."""
     try:
         write_whole(path, hashlib.sha256(exported).digest() + exported)
     except OutputError as error:
-        _say(str(error))
+        _warn_once(str(error))
         return
-    with suppress(OSError):  # other processes make room too
+    with suppress(OSError):  # other processes remove them, too
         blobs = sorted(path.parent.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)
         for blob in blobs[:-KEPT_BLOBS]:
             blob.unlink(missing_ok=True)
@@ -66,12 +66,12 @@ def write_blob(path: Path, exported: bytes) -> None:
 def _folder() -> Path | None:
     folder = cache_folder()
     if folder == NO_FOLDER:
-        _say("this user has no home folder: set SSD300_CACHE to a folder for caches")
+        _warn_once("this user has no home folder: set SSD300_CACHE to a folder for caches")
         return None
     return folder / "openvino"
 
 
 @cache
-def _say(reason: str) -> None:
-    """One line a process and reason, on stderr unless the program handles the logger `ssd300`."""
-    _log.warning("compiled models are not kept, so each start takes longer: %s", reason)
+def _warn_once(reason: str) -> None:
+    """Log once per process and reason: to stderr unless the program handles the logger `ssd300`."""
+    _log.warning("compiled models are not cached, so each start takes longer: %s", reason)

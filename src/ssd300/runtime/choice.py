@@ -1,4 +1,4 @@
-"""Which file and which precision a model runs with, and why."""
+"""Choose the file and the precision that a model runs with, and give the reason."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 @dataclass(frozen=True)
 class Choice:
-    """The file to load, the precision of its convolutions, and the reason in words (`ssd300 info` shows it)."""
+    """The file to load, the precision of its convolutions, and the reason as text (`ssd300 info` shows it)."""
 
     path: Path
     precision: str  # "f32", "bf16" or "int8"
@@ -23,11 +23,11 @@ class Choice:
 
 
 def choose_model_file(path: Path, precision: str) -> Choice:
-    """What `precision` means for a model file on this CPU.
+    """The choice for `precision` with a model file on this CPU.
 
-    "auto": INT8 if the file says how, or has a sibling that was made from this very file, and it passed its accuracy
-    check; else bf16 where the CPU has it and its instruction set is not capped; else f32. Raises ArgumentError for a
-    precision that cannot be had, and ModelError for a file that cannot be read.
+    "auto": INT8 if the file has INT8 ranges, or a sibling that was made from it, and passed the accuracy check; else
+    bf16 if the CPU has it and its instruction set is not capped; else f32. Raises ArgumentError for a precision that
+    is not available, and ModelError for a file that cannot be read.
     """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
@@ -36,7 +36,7 @@ def choose_model_file(path: Path, precision: str) -> Choice:
     if precision in ("auto", "int8"):
         fault = f"{path.name} holds no INT8 ranges"
         if path.suffix.lower() == ".safetensors" and read_int8(path):
-            if _passed(read_metadata(path)):
+            if _has_passed(read_metadata(path)):
                 return Choice(path, "int8", f"{path.name} holds INT8 ranges that passed their accuracy check")
             fault = f"the INT8 ranges in {path.name} did not pass their accuracy check"
         for sibling in int8_siblings(path):
@@ -53,13 +53,13 @@ def choose_model_file(path: Path, precision: str) -> Choice:
 
 
 def int8_siblings(path: Path) -> list[Path]:
-    """Files beside a model that may hold its INT8 form: a .pt cannot hold it, and it used to be an .xml."""
+    """Files beside a model that may have its INT8 form, because a .pt cannot; older versions wrote an .xml."""
     own = [] if path.suffix.lower() == ".safetensors" else [path.with_name(f"{path.stem}.int8.safetensors")]
     return [*own, path.with_name(f"{path.stem}.int8.xml")]
 
 
 def sibling_fault(path: Path, sibling: Path) -> str | None:
-    """Why the INT8 sibling of a model file cannot stand in for it, or None if it can."""
+    """Why the INT8 sibling of a model file cannot replace it, or None if it can."""
     try:
         if sibling.suffix == ".xml":
             metadata, constants = read_ir(sibling)
@@ -72,10 +72,10 @@ def sibling_fault(path: Path, sibling: Path) -> str | None:
         return f"{sibling.name} is a float model"
     if metadata.parent_sha256 != sha256_of(path):
         return f"{sibling.name} was made from another file than {path.name}"
-    return None if _passed(metadata) else f"{sibling.name} did not pass its accuracy check"
+    return None if _has_passed(metadata) else f"{sibling.name} did not pass its accuracy check"
 
 
-def _passed(metadata: ModelMetadata) -> bool:
+def _has_passed(metadata: ModelMetadata) -> bool:
     quantization = (metadata.training or {}).get("quantization")
     return isinstance(quantization, dict) and quantization.get("passed") is True
 

@@ -1,4 +1,4 @@
-"""What this machine's CPU offers, and how much of it this process may use."""
+"""The features of this machine's CPU, and the number of CPUs that this process may use."""
 
 import os
 from functools import cache
@@ -8,7 +8,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def default_threads() -> int:
-    """CPUs of the affinity mask, cut to the cgroup's quota (a container with 2 of 64 cores says 2), at least 1."""
+    """CPUs of the affinity mask, limited by the cgroup's quota (2 in a container with 2 of 64 cores), at least 1."""
     quota = cgroup_quota()
     return allowed_cpus() if quota is None else max(1, min(allowed_cpus(), round(quota)))
 
@@ -19,9 +19,9 @@ def allowed_cpus() -> int:
 
 
 def cgroup_quota(root: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> float | None:
-    """CPUs' worth of time that the tightest control group allows, or None. Reads both versions of cgroups."""
+    """The CPU quota of the tightest control group, in CPUs, or None. Reads both versions of cgroups."""
     quotas = []
-    for line in _text(own).splitlines():
+    for line in _read_text(own).splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":  # version 2
             base, read = root, _quota_v2
@@ -37,16 +37,16 @@ def cgroup_quota(root: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> 
 
 
 def _quota_v2(folder: Path) -> float | None:
-    fields = _text(folder / "cpu.max").split()
+    fields = _read_text(folder / "cpu.max").split()
     return int(fields[0]) / int(fields[1]) if len(fields) == 2 and fields[0] != "max" else None
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota, period = (_text(folder / f"cpu.cfs_{what}_us").strip() for what in ("quota", "period"))
+    quota, period = (_read_text(folder / f"cpu.cfs_{what}_us").strip() for what in ("quota", "period"))
     return int(quota) / int(period) if quota and period and int(quota) > 0 else None
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text()
     except OSError:
@@ -55,8 +55,8 @@ def _text(path: Path) -> str:
 
 @cache
 def cpu_flags() -> frozenset[str]:
-    """The instruction set flags in /proc/cpuinfo; empty where there is no such file."""
-    for line in _text(Path("/proc/cpuinfo")).splitlines():
+    """The instruction set flags in /proc/cpuinfo; empty without this file."""
+    for line in _read_text(Path("/proc/cpuinfo")).splitlines():
         name, _, values = line.partition(":")
         if name.strip() in ("flags", "Features"):
             return frozenset(values.split())
@@ -64,11 +64,11 @@ def cpu_flags() -> frozenset[str]:
 
 
 def isa_cap() -> str | None:
-    """The instruction set that oneDNN was told not to exceed, or None."""
+    """The instruction set to which oneDNN is capped, or None."""
     cap = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
     return None if cap.upper() in ("", "ALL", "DEFAULT") else cap
 
 
 def native_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself. Elsewhere OpenVINO would emulate it, slower than float32."""
+    """Whether this CPU has bfloat16 instructions. Without them OpenVINO emulates it, slower than float32."""
     return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})

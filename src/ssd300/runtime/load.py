@@ -1,4 +1,4 @@
-"""A model file -> a runtime that is ready. The one place that knows which runtime reads which kind of file."""
+"""Load a model file with a runtime. Only this module knows which runtime reads which kind of file."""
 
 import re
 from importlib import import_module
@@ -17,7 +17,7 @@ READERS = {
     ".xml": ("openvino",),
     ".onnx": ("onnx",),
 }
-# By name, because each needs large packages, and torch is not part of the detecting half.
+# By name, because each needs large packages, and detection must not import torch.
 LOADERS = {
     "openvino": ("ssd300.runtime.openvino", "load_openvino"),
     "onnx": ("ssd300.runtime.onnx", "load_onnx"),
@@ -29,9 +29,9 @@ _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(?::([0-9]{1,4}))?")
 
 
 def device_name(device: Any) -> str:
-    """The one spelling of a device: None, "CPU", "cpu:0" and torch.device("cpu") are "cpu"; 0 and "0" are "cuda:0".
+    """The canonical name of a device: None, "CPU", "cpu:0" and torch.device("cpu") are "cpu"; 0 and "0" are "cuda:0".
 
-    Raises ArgumentError for what names no device.
+    Raises ArgumentError if it is not the name of a device.
 
     >>> device_name(None), device_name(" CUDA:1 "), device_name(0), device_name("cpu:0")
     ('cpu', 'cuda:1', 'cuda:0', 'cpu')
@@ -47,10 +47,10 @@ def device_name(device: Any) -> str:
 def load_runtime(
     path: Path, *, runtime: str = "auto", precision: str = "auto", device: Any = "cpu", threads: int | None = None
 ) -> Runtime:
-    """The runtime of a model file. Arguments as in `Detector.load`.
+    """Load the runtime of a model file. Arguments as in `Detector.load`.
 
-    Raises ModelError for a file that cannot be used, ArgumentError for arguments that do not go together, and
-    MissingExtraError where the runtime's packages are not installed.
+    Raises ModelError for a file that cannot be used, ArgumentError for arguments that do not fit together, and
+    MissingExtraError if the runtime's packages are not installed.
     """
     if runtime not in ("auto", *LOADERS):
         raise unknown_name("runtime", runtime, ("auto", *LOADERS))
@@ -59,7 +59,7 @@ def load_runtime(
     device = device_name(device)
     able = READERS.get(path.suffix.lower())
     if able is None:
-        raise ModelError(f"{path}: its name ends in {path.suffix!r}, expected a model: {', '.join(READERS)}")
+        raise ModelError(f"{path}: its extension is {path.suffix!r}, expected a model: {', '.join(READERS)}")
     if runtime == "auto":
         runtime = able[0] if device == "cpu" or "torch" not in able else "torch"
     if runtime not in able:

@@ -1,7 +1,7 @@
-"""The runtime for ONNX files that `ssd300 export` wrote, with or without NMS inside, through onnxruntime.
+"""The runtime for ONNX files written by `ssd300 export`, with or without NMS inside, with onnxruntime.
 
-The raw heads `locs` and `logits` are taken out of the graph and what follows them in the file is left out, so the
-thresholds of a call hold whatever the file was written for, and the answers are those of the other runtimes.
+It uses the raw heads `locs` and `logits` and drops the rest of the graph, so the thresholds of a call apply
+regardless of those in the file, and the results are those of the other runtimes.
 """
 
 import os
@@ -21,7 +21,7 @@ from ssd300.runtime.cpu import default_threads
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.onnx_file import HEADS, read_heads
 
-_REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
+_REMEDY = "give a file written by `ssd300 export --format onnx`"
 
 
 def load_onnx(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OnnxRuntime":
@@ -42,9 +42,9 @@ class OnnxRuntime:
 
     Args:
         model: an ONNX model whose outputs are `locs` [1, 4, P] and `logits` [1, K, P].
-        precision: "f32" or "int8", as the file is.
+        precision: "f32" or "int8", that of the file.
         threads: CPU threads; None takes those that this process may use.
-        throughput: each calling thread computes by itself, instead of all threads one picture.
+        throughput: each calling thread computes its own picture, instead of all threads computing one.
     """
 
     name, batch_size, reason = "onnx", 1, "as the file was written"
@@ -85,14 +85,14 @@ class OnnxRuntime:
         return candidates(locs[0], logits[0], margin, score_threshold)
 
     def for_throughput(self) -> "OnnxRuntime":
-        """The same model for several threads that call at once."""
+        """The same model, for parallel calls from several threads."""
         if self._throughput or self.threads == 1:
             return self
         return OnnxRuntime(self._model, self.metadata, precision=self.precision, threads=self.threads, throughput=True)
 
 
 def open_session(model: bytes, threads: int) -> Any:
-    """An onnxruntime session on the CPU; 0 threads: as onnxruntime likes. Raises ModelError, MissingExtraError."""
+    """An onnxruntime session on the CPU; 0 threads: onnxruntime's default. Raises ModelError, MissingExtraError."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -100,21 +100,21 @@ def open_session(model: bytes, threads: int) -> Any:
     onnxruntime.disable_telemetry_events()  # builds for Windows would send some
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
-    settings.log_severity_level = 4  # its errors are raised too; stderr is the user's
+    settings.log_severity_level = 4  # its errors are also raised; stderr is for the user
     with _explain_errors("onnxruntime cannot load the model"):
         return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
 
 
 @contextmanager
 def _explain_errors(what: str) -> Iterator[None]:
-    """onnxruntime's exceptions, which share no base class of their own, as ModelError."""
+    """Convert onnxruntime's exceptions, which have no common base class, to ModelError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     kinds = (
         *("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "ModelLoaded", "NoModel"),
         *("NoSuchFile", "NotImplemented", "RuntimeException"),
     )
-    # Its messages may quote names that are not UTF-8, which comes out as UnicodeDecodeError.
+    # Its messages may quote names that are not UTF-8, which raises UnicodeDecodeError.
     faults = (RuntimeError, UnicodeError, *(getattr(states, kind) for kind in kinds))
     try:
         yield

@@ -1,4 +1,4 @@
-"""The runtime for CPUs: an OpenVINO graph, from weights or an .xml file, and its requests, one a thread at a time."""
+"""The runtime for CPUs: an OpenVINO graph, from weights or an .xml file, with one request per thread."""
 
 import math
 import os
@@ -33,10 +33,10 @@ _GRAPH_REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
 def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":
     """The runtime of a model file: .safetensors, .pt or .pth (the graph is built from the weights), or .xml.
 
-    Raises ModelError for a file that cannot be used, ArgumentError for a precision that cannot be had.
+    Raises ModelError for a file that cannot be used, ArgumentError for a precision that is not available.
     """
     choice = choose_model_file(path, precision)
-    if choice.precision == "int8":  # read and built only if its compiled form is not kept
+    if choice.precision == "int8":  # read and built only if its compiled form is not cached
         metadata, source = read_metadata(choice.path), source_key(choice.path)
         return OpenVINORuntime(
             lambda: _load(choice)[0], metadata, "int8", threads=threads, reason=choice.reason, source=source
@@ -53,7 +53,7 @@ def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
 
 
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
-    """The graph and metadata in an .xml file with its .bin, as `build_graph` made and OpenVINO saved them."""
+    """Read the graph and metadata of an .xml file with its .bin, written from a graph of `build_graph`."""
     metadata = read_ir_metadata(path)
     numbers = path.with_suffix(".bin")
     if numbers.exists() and not numbers.is_file():
@@ -63,7 +63,7 @@ def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
         check_graph(path, model, metadata.num_classes)
     except RuntimeError as error:
         raise ModelError(
-            f"{path}: OpenVINO cannot read it: {_first_line(error)}; is its .bin beside it, whole?"
+            f"{path}: OpenVINO cannot read it: {_first_line(error)}; is its .bin beside it and complete?"
         ) from error
     return model, metadata
 
@@ -103,15 +103,15 @@ def _lengths(port: Any) -> list[int] | None:
 
 
 class OpenVINORuntime:
-    """A graph compiled for this CPU, twice if need be: one picture at once on all threads, or several side by side.
+    """A graph compiled for this CPU, for one picture at a time on all threads, or for several in parallel.
 
     Args:
-        model: what `build_graph` returns, or a function that returns it, called only if it must be compiled.
-        precision: "f32", "bf16" or "int8"; the precision of OpenVINO is always set, its own default depends on the CPU.
+        model: a graph of `build_graph`, or a function that returns it, called only if it must be compiled.
+        precision: "f32", "bf16" or "int8"; OpenVINO's own default depends on the CPU, so it is always set.
         threads: CPU threads; None takes those that this process may use.
-        throughput: several pictures side by side, one thread each, instead of one on all threads.
+        throughput: several pictures in parallel, one thread each, instead of one on all threads.
         reason: why this precision.
-        source: what the model was made from (`blobs.source_key`); its compiled form is then kept for the next start.
+        source: the hash of the model's files (`blobs.source_key`); its compiled form is then cached.
     """
 
     name, batch_size = "openvino", 1
@@ -136,14 +136,14 @@ class OpenVINORuntime:
         self._creating = threading.Lock()
 
     def infer(self, pictures: UInt8, score_threshold: float = 0.0) -> list[Candidates]:
-        """See `Runtime.infer`. Each thread works with a request of its own; nothing returned is shared with it."""
+        """See `Runtime.infer`. Each thread uses its own request; the results share no memory with it."""
         check_process(self._pid, "OpenVINO")
         check_batch(pictures)
         with self._request() as request:
             return [self._infer_one(request, picture, score_threshold) for picture in pictures]
 
     def _infer_one(self, request: Any, picture: UInt8, score_threshold: float) -> Candidates:
-        pixels = np.ascontiguousarray(picture)[None]  # the request only borrows them: they must outlive infer()
+        pixels = np.ascontiguousarray(picture)[None]  # the request only references them: they must outlive infer()
         request.set_tensor(INPUT, ov.Tensor(pixels, shared_memory=True))
         request.infer()
         outputs = request.get_tensor(OUTPUTS).data[0]  # [4 + K, P], a view of the request's memory
@@ -151,7 +151,7 @@ class OpenVINORuntime:
 
     @contextmanager
     def _request(self) -> Iterator[Any]:
-        """A request that no other thread uses meanwhile. One CompiledModel called by several threads mixes answers."""
+        """Borrow a request that no other thread uses. A CompiledModel called by several threads mixes up results."""
         try:
             request = self._idle.pop()
         except IndexError:
@@ -163,7 +163,7 @@ class OpenVINORuntime:
             self._idle.append(request)
 
     def for_throughput(self) -> "OpenVINORuntime":
-        """The same model for many pictures side by side. It is compiled anew, which takes a fraction of a second."""
+        """The same model for many pictures in parallel. It is compiled again, which takes a fraction of a second."""
         if self._throughput or self.threads == 1:
             return self
         return OpenVINORuntime(
@@ -180,21 +180,22 @@ class OpenVINORuntime:
 def _compile(
     model: ov.Model | Callable[[], ov.Model], precision: str, threads: int, throughput: bool, source: str
 ) -> Any:
-    """One picture a request: a fixed shape is compiled for at once, and side by side beats batches on CPUs.
+    """Compile for one picture per request: parallel requests of a fixed shape are faster than batches on CPUs.
 
-    Float graphs compile as fast as they load, at several times the size, and are not kept.
+    Float graphs compile as fast as their exports load, which are several times larger, and are not cached.
     """
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT" if throughput else "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "INFERENCE_NUM_THREADS": threads,
-        # OpenVINO ties its threads to the first cores it may use, in every process to the same ones: two processes of
-        # one thread shared a core while another was idle. Only one that takes all cores for one picture gains by it.
+        # OpenVINO pins its threads to the first cores of the affinity mask, which are the same in every process: two
+        # processes with one thread each shared a core while another was idle. So threads are pinned only if one
+        # picture uses all cores.
         "ENABLE_CPU_PINNING": not throughput and threads >= allowed_cpus(),
     }
     place = blob_path(source, settings, _core().get_property("CPU", "FULL_DEVICE_NAME")) if source else None
     if place and (exported := read_blob(place)):
-        with suppress(RuntimeError):  # of another kind of OpenVINO: compiled anew
+        with suppress(RuntimeError):  # from another build of OpenVINO: compile again
             return _core().import_model(exported, "CPU", settings)
     graph = model().clone() if callable(model) else model.clone()
     graph.reshape([1, *PICTURE_SHAPE])
@@ -213,7 +214,7 @@ def _core() -> ov.Core:
 
 
 def _first_line(error: Exception) -> str:
-    """OpenVINO's messages go on for pages of source positions."""
+    """The first line of OpenVINO's message, which has pages of source positions."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next(
         (line for line in lines if not line.startswith(("Exception from", "Check"))), lines[0] if lines else "?"

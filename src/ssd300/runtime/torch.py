@@ -1,4 +1,4 @@
-"""The runtime for GPUs, and for measuring while training: batch norms folded, channels-last, autocast."""
+"""The runtime for GPUs, and for validation during training: batch norms folded, channels-last, autocast."""
 
 import copy
 import os
@@ -21,18 +21,18 @@ from ssd300.weights.catalog import load_weights
 from ssd300.weights.metadata import ModelMetadata
 
 _IMPORTED_BY = os.getpid()
-GPU_BATCH = 32  # pictures a call; larger batches hardly raise the rate of a GPU
+GPU_BATCH = 32  # pictures per call; larger batches hardly raise the rate of a GPU
 
 
 def channel_scale(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation [3] of a channel, of pixels in 0..255. Copying them waits for a GPU."""
+    """Mean and standard deviation [3] of pixels in 0..255. Copying them synchronizes with a GPU."""
     return torch.tensor(MEAN, device=device) * 255, torch.tensor(STD, device=device) * 255
 
 
 def normalize(pictures: Tensor, scale: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """uint8 RGB [B, 300, 300, 3] -> float32 [B, 3, 300, 300], channels-last in memory: (x / 255 - mean) / std.
 
-    scale: the `channel_scale` of the device, kept by who calls this again and again.
+    scale: the `channel_scale` of the device, for repeated calls.
     """
     mean, std = channel_scale(pictures.device) if scale is None else scale
     return ((pictures.float() - mean) / std).permute(0, 3, 1, 2)
@@ -73,7 +73,7 @@ def load_torch(
 
 
 def _set_threads(threads: int | None) -> None:
-    """Before anything is computed. A forked child that computes in several threads hangs: they were the parent's."""
+    """Set torch's threads before anything is computed. A forked child with several threads hangs."""
     if os.getpid() != _IMPORTED_BY:
         torch.set_num_threads(1)
     elif threads is not None:
@@ -81,11 +81,11 @@ def _set_threads(threads: int | None) -> None:
 
 
 def _check_usable(name: str) -> torch.device:
-    """A device on which this torch can compute. Raises ArgumentError."""
+    """Check that this torch can compute on a device, and return it. Raises ArgumentError."""
     device = check_device(name)
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # what torch raises differs by device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch's error depends on the device
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ArgumentError(
             f"device is {name!r}, but this torch ({torch.__version__}) cannot use it ({said}): use 'cpu'"
@@ -97,10 +97,10 @@ class TorchRuntime:
     """A network as `runtime.base.Runtime`: uint8 pictures in, candidates out.
 
     Args:
-        network: any SSD300; it is copied, so training may go on.
+        network: any SSD300; it is copied, so training may continue.
         device: "cpu", "cuda", "cuda:1", ...
         precision: "f32", "bf16", "f16" (CUDA), or "auto" (see `device.choose_precision`).
-        threads: CPU threads, a setting of the whole process; None leaves it alone.
+        threads: CPU threads, a setting of the whole process; None does not change it.
     """
 
     name = "torch"
@@ -138,5 +138,5 @@ class TorchRuntime:
         return [candidates(loc, logit, margin, score_threshold) for loc, logit, margin in zip(*outputs, strict=True)]
 
     def for_throughput(self) -> "TorchRuntime":
-        """Torch's threads belong to the whole process: there is nothing to set up."""
+        """The runtime itself, because torch's threads belong to the whole process."""
         return self

@@ -1,1 +1,1 @@
-"""Following objects from frame to frame, counting them at lines and in zones, and measuring how well that works."""
+"""Track objects from frame to frame, count them at lines and in zones, and score tracks against ground truth."""

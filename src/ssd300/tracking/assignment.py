@@ -8,9 +8,8 @@ from ssd300.arrays import Float64, Int64
 def assign(gains: Float64) -> tuple[Int64, Int64]:
     """The pairs (rows, columns) of `gains` [M, N] with the largest sum, each row and column used at most once.
 
-    Only positive gains make a pair. Rows ascend. Pairs that share no row or column are solved apart, so that the many
-    objects of a scene that touch nobody cost next to nothing; the rest is solved by shortest augmenting paths (Jonker
-    and Volgenant 1987).
+    Only positive gains make a pair. Rows ascend. Independent groups are solved separately, so that isolated objects
+    cost almost nothing; groups are solved by shortest augmenting paths (Jonker and Volgenant 1987).
 
     >>> assign(np.array([[0.9, 0.8], [0.8, 0.0]]))
     (array([0, 1]), array([1, 0]))
@@ -18,19 +17,19 @@ def assign(gains: Float64) -> tuple[Int64, Int64]:
     (array([], dtype=int64), array([], dtype=int64))
     """
     chosen = []
-    for rows, columns in _groups(gains > 0):
+    for rows, columns in _split_groups(gains > 0):
         if len(rows) == 1 or len(columns) == 1:
             part = gains[np.ix_(rows, columns)]
             row, column = divmod(int(part.argmax()), len(columns))
             chosen.append((rows[row], columns[column]))
         else:
             part = gains[np.ix_(rows, columns)]
-            chosen += [(rows[r], columns[c]) for r, c in _dense(part) if part[r, c] > 0]
+            chosen += [(rows[r], columns[c]) for r, c in _solve(part) if part[r, c] > 0]
     pairs = np.array(sorted(chosen), np.int64).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
-def _groups(allowed: np.ndarray) -> list[tuple[list[int], list[int]]]:
+def _split_groups(allowed: np.ndarray) -> list[tuple[list[int], list[int]]]:
     """The connected groups of the bipartite graph `allowed` bool [M, N]: their rows and columns, ascending."""
     rows, columns = np.nonzero(allowed)
     columns_of: dict[int, list[int]] = {}
@@ -55,10 +54,10 @@ def _groups(allowed: np.ndarray) -> list[tuple[list[int], list[int]]]:
     return groups
 
 
-def _dense(gains: Float64) -> list[tuple[int, int]]:
+def _solve(gains: Float64) -> list[tuple[int, int]]:
     """The best complete assignment of the shorter side of `gains` [M, N]."""
     if gains.shape[0] > gains.shape[1]:
-        return [(row, column) for column, row in _dense(gains.T)]
+        return [(row, column) for column, row in _solve(gains.T)]
     count, width = gains.shape
     row_price, column_price = np.zeros(count), np.zeros(width + 1)
     owner = np.full(width + 1, -1)  # row of each column; the last column is the start of each path
@@ -79,7 +78,7 @@ def _dense(gains: Float64) -> list[tuple[int, int]]:
             column_price[done] -= shift
             distance[~done[:width]] -= shift
             column = following
-        while column != width:  # hand every column of the path to the row before it
+        while column != width:  # assign every column of the path to the row before it
             previous = int(before[column])
             owner[column] = owner[previous]
             column = previous

@@ -1,8 +1,8 @@
-"""Following objects: ByteTrack (Zhang et al. 2022, arXiv 2110.06864), in seconds and pixels.
+"""Tracking with ByteTrack (Zhang et al. 2022, arXiv 2110.06864), in seconds and pixels.
 
-Sure detections are matched to the tracks first, by overlap with where each track is expected; detections of a low score
-are then used to keep tracks alive whose object is half hidden. A box that no track expects starts a new track, which
-gets its id when it is seen a second time.
+Detections with a high score are matched first, by their IoU with the predicted box of each track; detections with a
+low score are then used to keep tracks of occluded objects. An unmatched box starts a new track, which gets its id
+when it is matched for the first time.
 """
 
 from dataclasses import dataclass, replace
@@ -17,35 +17,35 @@ from ssd300.tracking.assignment import assign
 from ssd300.tracking.kalman import Motion
 
 LOW_SCORE = 0.1  # below it a detection is noise
-_LEAST_IOU = 0.1  # of a sure detection and the place where its track is expected
-_LEAST_IOU_UNSURE = 0.5  # of one of a low score
-_LEAST_IOU_NEW = 0.3  # of the second sighting of a new track
+_LEAST_IOU = 0.1  # of a detection with a high score and the predicted box of its track
+_LEAST_IOU_UNSURE = 0.5  # of one with a low score
+_LEAST_IOU_NEW = 0.3  # of the second detection of a new track
 _FRAME_SECONDS = 1 / 30
 
 
 @dataclass
 class _Tracks:
-    """The T tracks that are followed now."""
+    """The T current tracks."""
 
     motion: Motion
     class_ids: Int64  # [T]
-    ids: Int64  # [T], 0 before the second sighting
-    seen: Float64  # [T], time of the last sighting in seconds
-    missed: Bool  # [T], whether the newest frame did not show the object
+    ids: Int64  # [T], 0 before the second detection
+    seen: Float64  # [T], time of the last detection in seconds
+    missed: Bool  # [T], whether the track was not matched in the newest frame
 
     @classmethod
     def start(cls, boxes_cxcywh: Float64, class_ids: Int64, ids: Int64, time_s: float) -> "_Tracks":
         count = len(class_ids)
         return cls(Motion.start(boxes_cxcywh), class_ids, ids, np.full(count, time_s), np.zeros(count, bool))
 
-    def kept(self, which: Bool) -> "_Tracks":
+    def select(self, which: Bool) -> "_Tracks":
         return _Tracks(
-            self.motion.kept(which), self.class_ids[which], self.ids[which], self.seen[which], self.missed[which]
+            self.motion.select(which), self.class_ids[which], self.ids[which], self.seen[which], self.missed[which]
         )
 
-    def joined(self, other: "_Tracks") -> "_Tracks":
+    def append(self, other: "_Tracks") -> "_Tracks":
         return _Tracks(
-            self.motion.joined(other.motion),
+            self.motion.append(other.motion),
             np.concatenate([self.class_ids, other.class_ids]),
             np.concatenate([self.ids, other.ids]),
             np.concatenate([self.seen, other.seen]),
@@ -54,9 +54,9 @@ class _Tracks:
 
 
 class Tracker:
-    """Gives the objects of one video ids that stay: one tracker for each video or camera.
+    """Assigns track ids to the objects of one video or camera; use one tracker for each.
 
-    Ids start at 1 in each class and have no gaps. Equal detections at equal times give equal ids.
+    Ids start at 1 in each class and have no gaps. The result is deterministic.
 
     >>> from ssd300.labels import COCO
     >>> tracker = Tracker()
@@ -68,7 +68,7 @@ class Tracker:
 
     def __init__(self, *, score_threshold: float = 0.4, lost_seconds: float = 1.0) -> None:
         """Detections that score above `score_threshold` may start a track; a track is kept for `lost_seconds` after
-        its object was last seen. Raises ArgumentError for values out of range.
+        its last detection. Raises ArgumentError for values out of range.
         """
         if not 0 <= score_threshold <= 1:
             raise ArgumentError(f"score_threshold must be within 0 and 1, got {score_threshold}")
@@ -83,11 +83,11 @@ class Tracker:
     def update(self, detections: Detections, time_s: float | None = None) -> Detections:
         """The detections of the next frame that belong to a track, in their order, with `track_ids`.
 
-        Pass all that the detector finds from a score of LOW_SCORE on: those below `score_threshold` start no track but
-        keep one alive. Without `time_s` a frame is taken 1/30 s after the one before. An object is returned from its
-        second sighting in a row on, in the first frame at once.
+        Pass all detections with a score of at least LOW_SCORE: those below `score_threshold` start no track but can
+        continue one. Without `time_s` frames are 1/30 s apart. An object is returned from its second consecutive
+        detection on, in the first frame immediately.
 
-        Raises ArgumentError for a time that is not later than the one before.
+        Raises ArgumentError unless times increase.
         """
         first, before = self._time is None, self._time
         now = self._time = self._next_time(time_s)
@@ -96,12 +96,12 @@ class Tracker:
         owner = self._match(detections, boxes_cxcywh)
         matched = owner >= 0
         ids = np.zeros(len(detections), np.int64)
-        ids[matched] = self._sight(owner[matched], boxes_cxcywh[matched], now)
+        ids[matched] = self._update_tracks(owner[matched], boxes_cxcywh[matched], now)
         fresh = np.flatnonzero(~matched & (detections.scores > self.score_threshold))
         if first:
             ids[fresh] = [self._next_id(class_id) for class_id in detections.class_ids[fresh].tolist()]
         started = _Tracks.start(boxes_cxcywh[fresh], detections.class_ids[fresh], ids[fresh], now)
-        self._tracks = self._tracks.kept(self._alive(now)).joined(started)
+        self._tracks = self._tracks.select(self._find_alive(now)).append(started)
         rows = np.flatnonzero(ids)
         return replace(detections[rows], track_ids=ids[rows])
 
@@ -134,8 +134,8 @@ class Tracker:
             owner[columns[pairs[1]]] = rows[pairs[0]]
         return owner
 
-    def _sight(self, rows: Int64, boxes_cxcywh: Float64, now: float) -> Int64:
-        """Correct the tracks `rows` by the boxes they were matched to; the ids of the tracks, new ones if need be."""
+    def _update_tracks(self, rows: Int64, boxes_cxcywh: Float64, now: float) -> Int64:
+        """Update the tracks `rows` with their matched boxes; return their ids, new ones if necessary."""
         tracks = self._tracks
         tracks.motion.correct(rows, boxes_cxcywh)
         tracks.seen[rows] = now
@@ -143,8 +143,8 @@ class Tracker:
             tracks.ids[row] = self._next_id(int(tracks.class_ids[row]))
         return tracks.ids[rows]
 
-    def _alive(self, now: float) -> Bool:
-        """Which tracks are followed on; one that missed its second sighting is not."""
+    def _find_alive(self, now: float) -> Bool:
+        """Which tracks continue; a new one without a second detection does not."""
         tracks = self._tracks
         tracks.missed = tracks.seen < now
         return np.asarray(~tracks.missed | ((tracks.ids > 0) & (now - tracks.seen <= self.lost_seconds)))

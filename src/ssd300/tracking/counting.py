@@ -1,4 +1,4 @@
-"""Lines that count who crosses them, and zones that know who is inside and for how long. All in pixels and seconds."""
+"""Lines that count the objects that cross them, and zones that count the objects inside. In pixels and seconds."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,21 +20,21 @@ REMEMBERED = 10_000  # tracks of which lines and zones know each by itself: a ca
 
 @dataclass
 class _Crossing:
-    """What is known of one track at a line."""
+    """The state of one track at a line."""
 
-    side: int = 0  # +1 in, -1 out: where the anchor last was for certain; 0 not known yet
-    point: Point | None = None  # where it was in the newest frame
-    hit: bool = False  # whether it went through the line, not past its ends, when it last changed sides
+    side: int = 0  # +1 in, -1 out: the last side on which the anchor was clear of the line; 0 not known yet
+    point: Point | None = None  # its position in the newest frame
+    hit: bool = False  # whether it crossed the line between its ends when it last changed sides
 
 
 @dataclass
 class Line:
     """A line from `start` to `end`, in pixels, that counts the tracks whose anchor point crosses it.
 
-    Seen along the arrow from start to end, going from the left side to the right one counts as in, the other way as
-    out: a line drawn from left to right counts as in what moves down the picture. Passing beyond the line's ends does
-    not count. An anchor must get `margin` pixels clear of the line before it has changed sides, so that a box that
-    trembles on the line is not counted again and again; None takes a twentieth of the box's height.
+    Looking from start to end, crossing from the left to the right counts as in, the other way as out: for a line from
+    left to right, moving down counts as in. Passing beyond the line's ends does not count. An anchor changes sides
+    only when it is `margin` pixels clear of the line, so that a box that jitters on the line is not counted
+    repeatedly; None takes a twentieth of the box's height.
 
     >>> Line((0, 50), (100, 50)).totals()
     {'in': 0, 'out': 0, 'by_class': {}}
@@ -49,7 +49,7 @@ class Line:
     _tracks: dict[Track, _Crossing] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        self.start, self.end = _points([self.start, self.end], "a line", 2)
+        self.start, self.end = _parse_points([self.start, self.end], "a line", 2)
         _check_anchor(self.anchor)
         if self.start == self.end:
             raise ArgumentError(f"a line needs two different points, got {self.start} twice")
@@ -57,7 +57,7 @@ class Line:
             raise ArgumentError(f"margin must be at least 0 pixels, got {self.margin}")
 
     def update(self, detections: Detections) -> None:
-        """Take the tracked detections of the next frame into account. Raises ArgumentError without track_ids."""
+        """Update the counts with the tracked detections of the next frame. Raises ArgumentError without track_ids."""
         for track, point, height in _anchors(detections, self.anchor):
             margin = height / 20 if self.margin is None else self.margin
             known = self._tracks[track] = self._tracks.pop(track, _Crossing())  # the newest come last
@@ -78,7 +78,7 @@ class Line:
         known.side = side
 
     def _distance(self, point: Point) -> float:
-        """Pixels from the endless line through start and end; positive on the right side of the arrow."""
+        """Signed distance in pixels from the infinite line through start and end; positive on the right."""
         along = np.subtract(self.end, self.start)
         to_point = np.subtract(point, self.start)
         return float(along[0] * to_point[1] - along[1] * to_point[0]) / float(np.hypot(*along))
@@ -100,10 +100,10 @@ class Line:
 
 @dataclass
 class Zone:
-    """A polygon, in pixels, that knows which tracks are inside.
+    """A polygon, in pixels, that counts the tracks inside and their dwell times.
 
     A track is inside while its anchor point is; a point on the edge may count either way. The dwell time of a track
-    is the sum of the times between frames that both show it inside.
+    is the sum of the intervals between frames in which it is inside.
 
     >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
     {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
@@ -118,11 +118,11 @@ class Zone:
     _time: float | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.polygon = _points(self.polygon, "a zone", 3)
+        self.polygon = _parse_points(self.polygon, "a zone", 3)
         _check_anchor(self.anchor)
 
     def update(self, detections: Detections, time_s: float) -> None:
-        """Take the tracked detections of the next frame into account. Raises ArgumentError without track_ids."""
+        """Update the counts with the tracked detections of the next frame. Raises ArgumentError without track_ids."""
         anchors = list(_anchors(detections, self.anchor))
         points = np.array([point for _, point, _ in anchors], np.float64).reshape(-1, 2)
         within = _is_inside(points, np.array(self.polygon, np.float64))
@@ -156,7 +156,7 @@ class Zone:
 
 
 def _anchors(detections: Detections, anchor: str) -> Iterator[tuple[Track, Point, float]]:
-    """Every track of the frame: what it is, its anchor point, the height of its box."""
+    """Every track of the frame: (class name and id, anchor point, height of the box)."""
     if detections.track_ids is None:
         raise ArgumentError("counting needs track_ids: pass the detections through Tracker.update first")
     rows = zip(detections.names, detections.track_ids.tolist(), detections.boxes_xyxy.tolist(), strict=True)
@@ -174,7 +174,7 @@ def _is_inside(points: Float64, polygon: Float64) -> np.ndarray:
     return np.asarray((spans & (x < x1 + (y - y1) / rise * (x2 - x1))).sum(1) % 2 == 1)
 
 
-def _points(values: Sequence[Point], what: str, least: int) -> list[Point]:
+def _parse_points(values: Sequence[Point], what: str, least: int) -> list[Point]:
     try:
         points = [(float(x), float(y)) for x, y in values]
     except (TypeError, ValueError) as error:

@@ -13,7 +13,7 @@ _ZONE_COLOR = (0, 214, 255)
 
 
 def draw_counts(image: Image.Image, lines: Sequence[Line], zones: Sequence[Zone]) -> None:
-    """Draw the lines with an arrow that points in, the zones, and what each has counted, onto `image` itself."""
+    """Draw lines with an arrow that points in, zones, and their counts onto `image`, which is modified."""
     pen = ImageDraw.Draw(image)
     width = max(2, round(min(image.size) / 200))
     for zone in zones:
@@ -45,7 +45,7 @@ def _draw_arrow(pen: ImageDraw.ImageDraw, line: Line, width: int) -> None:
 def _write(
     pen: ImageDraw.ImageDraw, size: tuple[int, int], place: Point, text: str, color: tuple[int, int, int]
 ) -> None:
-    """Text on a dark ground near `place`, inside the picture."""
+    """Write text on a dark background near `place`, inside the picture."""
     font = label_font(size)
     left, top, right, bottom = font.getbbox(text)
     pad = max(2, round((bottom - top) / 4))

@@ -1,9 +1,9 @@
 """A Kalman filter with constant velocity for many boxes at once, in seconds and pixels.
 
-The state of a box is its center and size (x, y, w, h) and their velocities. The noise of each coordinate is independent
-of the others, so the 8x8 filter of the paper falls apart into four filters of position and velocity: plain array
-arithmetic, without a matrix product. The noise is that of ByteTrack (Zhang et al. 2022) with the width's own scale for
-x and w (Aharon et al. 2022), restated per second so that the frame rate, and dropped frames, change nothing.
+The state of a box is its center and size (x, y, w, h) and their velocities. The noise of each coordinate is
+independent, so the 8x8 filter of the paper separates into four filters of position and velocity: plain array
+arithmetic, without matrix products. The noise is that of ByteTrack (Zhang et al. 2022) with the width as scale for
+x and w (Aharon et al. 2022), restated per second, so it does not depend on the frame rate or dropped frames.
 """
 
 from dataclasses import dataclass, fields
@@ -12,8 +12,8 @@ import numpy as np
 
 from ssd300.arrays import Bool, Float64, Int64
 
-_PAPER_RATE = 30.0  # frames a second for which the paper states its noise
-_POSITION, _VELOCITY = 1 / 20, 1 / 160  # standard deviations, as parts of the box's size, a frame
+_PAPER_RATE = 30.0  # frames per second for which the paper states its noise
+_POSITION, _VELOCITY = 1 / 20, 1 / 160  # standard deviations per frame, as fractions of the box's size
 
 
 @dataclass
@@ -21,14 +21,14 @@ class Motion:
     """N boxes in motion; every array is float64 [N, 4] in the order x, y (center), w, h."""
 
     position: Float64  # pixels
-    velocity: Float64  # pixels a second
+    velocity: Float64  # pixels per second
     position_variance: Float64
     covariance: Float64  # of position and velocity
     velocity_variance: Float64
 
     @classmethod
     def start(cls, boxes_cxcywh: Float64) -> "Motion":
-        """Boxes seen for the first time: at rest, with a wide guess of the velocity."""
+        """New boxes: at rest, with a large variance of the velocity."""
         size = _size(boxes_cxcywh)
         return cls(
             boxes_cxcywh.astype(np.float64),
@@ -39,7 +39,7 @@ class Motion:
         )
 
     def predict(self, seconds: float, missed: Bool) -> None:
-        """Move on by `seconds`. The size of those `missed` [N] before is held: nothing is known of its change."""
+        """Predict the state after `seconds`. Boxes that were `missed` [N] keep their size."""
         size = _size(self.position)
         self.velocity[missed, 2:] = 0
         self.position = self.position + self.velocity * seconds
@@ -55,7 +55,7 @@ class Motion:
         self.velocity_variance = self.velocity_variance + frames * (_VELOCITY * _PAPER_RATE * size) ** 2
 
     def correct(self, rows: Int64, measured_cxcywh: Float64) -> None:
-        """Take the measured boxes [len(rows), 4] into account."""
+        """Correct the state with the measured boxes [len(rows), 4]."""
         noise = (_POSITION * _size(self.position[rows])) ** 2
         error = measured_cxcywh - self.position[rows]
         total = self.position_variance[rows] + noise
@@ -66,11 +66,11 @@ class Motion:
         self.covariance[rows] *= 1 - position_gain
         self.position_variance[rows] *= 1 - position_gain
 
-    def kept(self, which: Bool) -> "Motion":
+    def select(self, which: Bool) -> "Motion":
         """The boxes where `which` [N] is true."""
         return Motion(*(getattr(self, field.name)[which] for field in fields(self)))
 
-    def joined(self, other: "Motion") -> "Motion":
+    def append(self, other: "Motion") -> "Motion":
         """These boxes, then the other ones."""
         both = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return Motion(*(np.concatenate(pair) for pair in both))

@@ -1,8 +1,8 @@
-"""How well objects were followed: HOTA, CLEAR (MOTA) and identity (IDF1) scores, as their papers define them.
+"""Tracking metrics: HOTA, CLEAR (MOTA) and identity (IDF1), as defined in their papers.
 
 HOTA: Luiten et al., IJCV 2020. CLEAR: Bernardin and Stiefelhagen 2008. Identity: Ristani et al. 2016. The tie rules are
-those of TrackEval, which the MOT challenge uses. All scores are 0..1, but MOTA, which falls below 0 where errors
-outnumber the objects.
+those of TrackEval, which the MOT challenge uses. All scores are 0..1, except MOTA, which is negative if there
+are more errors than objects.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _ROUNDING = np.finfo(float).eps
 
 @dataclass(frozen=True)
 class TrackFrame:
-    """One frame: ids of the truth [G] and of the tracker [T], each from 0 without gaps, and their IoU [G, T]."""
+    """One frame: ids of the ground truth [G] and of the tracker [T], each from 0 without gaps, and their IoU [G, T]."""
 
     truth: Int64
     tracked: Int64
@@ -28,7 +28,7 @@ class TrackFrame:
 
 @dataclass(frozen=True)
 class TrackScores:
-    """The scores of one sequence, and the counts that they are made of (CLEAR's, at IoU 0.5)."""
+    """The scores of one sequence, and the counts behind them (CLEAR's, at IoU 0.5)."""
 
     hota: float
     detection_accuracy: float
@@ -44,7 +44,7 @@ class TrackScores:
 
 
 def track_scores(frames: Sequence[TrackFrame]) -> TrackScores:
-    """All scores of a sequence. Without truth, or without tracks, the scores are 0."""
+    """All scores of a sequence. They are 0 without ground truth or without tracks."""
     truth = _occurrences([frame.truth for frame in frames])
     tracked = _occurrences([frame.tracked for frame in frames])
     hota, detection, association, localization = _hota(frames, truth, tracked)
@@ -65,7 +65,7 @@ def track_scores(frames: Sequence[TrackFrame]) -> TrackScores:
 
 
 def _occurrences(ids: Sequence[Int64]) -> Float64:
-    """In how many frames each id is, float64 [largest id + 1]."""
+    """The number of frames with each id, float64 [largest id + 1]."""
     everything = np.concatenate([np.zeros(0, np.int64), *ids])
     return np.bincount(everything).astype(np.float64)
 
@@ -94,7 +94,7 @@ def _hota(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> tup
 
 
 def _alignment(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> Float64:
-    """How well each pair of ids agrees over the whole sequence: the soft Jaccard index of HOTA, [truth, tracked]."""
+    """The agreement of each pair of ids over the whole sequence: HOTA's soft Jaccard index, [truth, tracked]."""
     shared = np.zeros((len(truth), len(tracked)))
     for frame in frames:
         either = frame.overlap.sum(0)[None, :] + frame.overlap.sum(1)[:, None] - frame.overlap
@@ -104,7 +104,7 @@ def _alignment(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -
 
 
 def _idf1(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> float:
-    """The share of boxes under one best one-to-one assignment of ids for the whole sequence, at IoU 0.5."""
+    """F1 score of boxes under the best one-to-one assignment of ids for the whole sequence, at IoU 0.5."""
     if not len(truth) or not len(tracked):
         return 0.0
     together = np.zeros((len(truth), len(tracked)))
@@ -117,11 +117,11 @@ def _idf1(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> flo
 def _clear(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> tuple[float, float, int, int]:
     """(MOTA, MOTP, matches, id switches) at IoU 0.5; a pair of the frame before is preferred."""
     matches, switches, overlap_sum = 0, 0, 0.0
-    last = np.full(len(truth), -1)  # the newest id that each true object was matched to
+    last = np.full(len(truth), -1)  # the last id that each true object was matched to
     previous = np.full(len(truth), -1)  # in the frame before
     for frame in frames:
         if not len(frame.truth) or not len(frame.tracked):
-            continue  # as TrackEval: an empty frame parts no pair
+            continue  # as in TrackEval: an empty frame does not end a match
         gains = 1000.0 * (frame.tracked[None, :] == previous[frame.truth][:, None]) + frame.overlap
         gains[frame.overlap < 0.5 - _ROUNDING] = 0
         rows, columns = assign(gains)

@@ -1,4 +1,4 @@
-"""Tracks as the MOT challenge writes them: `frame,id,left,top,width,height,score,class,visibility`, a line per box."""
+"""MOT challenge files: `frame,id,left,top,width,height,score,class,visibility`, one line per box."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,8 @@ from ssd300.limits import LABEL_BYTES
 from ssd300.tracking.assignment import assign
 from ssd300.tracking.metrics import TrackFrame, TrackScores, track_scores
 
-_PEDESTRIAN = 1  # the one class of MOT truth that is scored
-_DISTRACTORS = (2, 7, 8, 12)  # people on vehicles, static people, distractors, reflections: finding one is no error
+_PEDESTRIAN = 1  # the only class of MOT ground truth that is scored
+_DISTRACTORS = (2, 7, 8, 12)  # people on vehicles, static people, distractors, reflections: tracking them is no error
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def read_mot(path: str | Path) -> MotTracks:
     path = Path(path)
     try:
         if path.stat().st_size > LABEL_BYTES:
-            raise DatasetError(f"{path}: larger than the {LABEL_BYTES:,} bytes that are read of a file of tracks")
+            raise DatasetError(f"{path}: larger than {LABEL_BYTES:,} bytes, the limit of a file of tracks")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as a file of tracks ({error}); check the path") from error
-    rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [_parse_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     table = np.array(rows, np.float64).reshape(-1, 8)
     table = table[np.argsort(table[:, 0], kind="stable")]
     tracks = MotTracks(
@@ -58,7 +58,7 @@ def read_mot(path: str | Path) -> MotTracks:
 def mot_lines(found: Detections, frame: int) -> str:
     """The tracked detections of frame number `frame`, counted from 1, as lines of a MOT file.
 
-    Each class has ids of its own, so a file should hold one class: pass detections of one.
+    Ids are unique only within a class, so pass detections of one class.
     """
     if found.track_ids is None:
         raise DatasetError("a file of tracks needs track_ids: pass the detections through Tracker.update first")
@@ -70,10 +70,10 @@ def mot_lines(found: Detections, frame: int) -> str:
 
 
 def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:
-    """The scores of `tracked` on `truth`, by the rules of the MOT challenge.
+    """The scores of `tracked` against `truth`, by the rules of the MOT challenge.
 
-    Truth with score 0 or of another class than pedestrian (1) is not looked for; a box that fits a distractor of the
-    truth is dropped. Truth of files without classes counts as pedestrian.
+    Ground truth with score 0 or of another class than pedestrian (1) is ignored; a box that matches a distractor is
+    dropped. Ground truth without classes counts as pedestrian.
     """
     frames = []
     everything = np.union1d(truth.frames, tracked.frames)
@@ -82,7 +82,7 @@ def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:
     for number in everything.tolist():
         rows, columns = _rows_of(truth, number), _rows_of(tracked, number)
         overlap = iou(truth.boxes_xyxy[rows], tracked.boxes_xyxy[columns])
-        distracted = _on_distractors(truth.classes[rows], overlap)
+        distracted = _match_distractors(truth.classes[rows], overlap)
         keep_rows, keep_columns = scored[rows], ~distracted
         frames.append(
             TrackFrame(
@@ -94,8 +94,8 @@ def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:
     return track_scores(frames)
 
 
-def _on_distractors(classes: Int64, overlap: Float64) -> np.ndarray:
-    """Which tracked boxes [T] of a frame fit a distractor best, at IoU 0.5."""
+def _match_distractors(classes: Int64, overlap: Float64) -> np.ndarray:
+    """Which tracked boxes [T] of a frame match a distractor best, at IoU 0.5."""
     rows, columns = assign(np.where(overlap >= 0.5, overlap, 0))
     found = np.zeros(overlap.shape[1], bool)
     found[columns[np.isin(classes[rows], _DISTRACTORS)]] = True
@@ -106,7 +106,7 @@ def _rows_of(tracks: MotTracks, frame: int) -> slice:
     return slice(*np.searchsorted(tracks.frames, [frame, frame + 1]).tolist())
 
 
-def _row(path: Path, number: int, line: str) -> list[float]:
+def _parse_row(path: Path, number: int, line: str) -> list[float]:
     """frame, id, left, top, width, height, score, class."""
     parts = line.replace(",", " ").split()
     try:

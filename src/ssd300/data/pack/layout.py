@@ -4,6 +4,7 @@ Layout, little-endian: 16 bytes of magic; the pictures, each at a multiple of 64
 the header as JSON, with the offsets of everything; 32 bytes of footer (offset and length of the header, magic). The
 footer comes last, so a truncated file is never accepted. Pieces are files of the same kind with a range of the
 pictures each; "NAME-00000-of-00003.pack" and the others are read as one data set.
+
 Pictures are shrunk to `max_side` pixels, and their boxes and areas with them, so a packed set is for training.
 Evaluate on the original.
 """
