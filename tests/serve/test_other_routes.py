@@ -85,6 +85,21 @@ def infer(client, tensor, **more):
     return client.ask("POST", "/v2/models/seeded/infer", body, {"Content-Type": "application/json"})
 
 
+# Of WAI-ARIA 1.2, those that a page without widgets of its own may need. A misspelled one silently has no effect.
+ARIA = {"label", "labelledby", "describedby", "hidden", "live", "pressed", "expanded", "controls", "current", "busy"}
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_what_a_page_says_to_screen_readers_exists(client, path) -> None:
+    page = client.ask("GET", path).data.decode()
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r"\baria-([a-z]+)=", page)) <= ARIA
+    assert {one for names in re.findall(r'\b(?:aria-labelledby|for)="([^"]+)"', page) for one in names.split()} <= set(
+        ids
+    )
+
+
 def test_kserve_describes_server_and_model(client) -> None:
     assert client.ask("GET", "/v2").json["name"] == "ssd300"
     assert client.ask("GET", "/v2/health/live").json == {"live": True}
