@@ -48,7 +48,7 @@ help:
 	@touch $@ .venv/base
 
 .venv/slow: .venv/dev
-	$(PIP) -e ".[dev,ray]"
+	$(PIP) -e ".[dev,ray,docs]"
 	@touch $@
 
 # A stand-in for S3, in an environment of its own: it needs other versions than ours.
