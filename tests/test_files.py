@@ -3,11 +3,12 @@
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ssd300.errors import OutputError
-from ssd300.files import new_folder, refuse_special, replacing, write_whole
+from ssd300.files import new_folder, refuse_special, replacing, scratch_beside, temporary_beside, write_whole
 
 
 def test_empty_content_is_an_empty_file(tmp_path: Path) -> None:
@@ -84,6 +85,21 @@ def test_a_folder_appears_whole_with_the_permissions_of_the_umask(tmp_path: Path
         os.umask(old)
     assert out.stat().st_mode & 0o777 == 0o750
     assert [path.name for path in (tmp_path / "above").rglob("*")] == ["out", "notes.txt"]
+
+
+@pytest.mark.parametrize("writer", [replacing, new_folder, scratch_beside, temporary_beside])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("bad"), OSError(28, "No space left on device")])
+def test_whatever_stops_a_writer_leaves_nothing(tmp_path: Path, writer: Any, error: BaseException) -> None:
+    """SIGTERM and Ctrl-C come out as KeyboardInterrupt: the files of an export, a pack, the best weights."""
+
+    def write_half() -> None:
+        with writer(tmp_path / "out") as work:
+            (work / "half" if work.is_dir() else work).write_bytes(b"x")
+            raise error
+
+    with pytest.raises((type(error), OutputError)):
+        write_half()
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_not_finished_leaves_nothing(tmp_path: Path) -> None:

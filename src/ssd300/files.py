@@ -139,6 +139,12 @@ def refuse_special(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written: it is {_kind(mode)}; choose another name")
 
 
+def check_regular(path: Path, remedy: str) -> None:
+    """Raise ModelError for a device, FIFO, socket or folder: reading one may never end. A missing file passes."""
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path}: cannot be read: not a regular file; {remedy}")
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error for a file that cannot be written, with the remedy."""
     reason = error.strerror or str(error)

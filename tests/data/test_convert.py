@@ -163,12 +163,39 @@ ENTRY = '{"version": 1, "class_names": ["cat", "dog"], "class_ids": [7, 90], "pi
         (ENTRY % '{"boxes": 1, "scores": []}', "scores is not one number for each of 1 boxes"),
         (ENTRY % '{"boxes": 1, "ids": ["a"]}', "not a sidecar"),
         (ENTRY % "3", "a picture's entry is 3"),
+        (ENTRY % '{"boxes": 0, "image_id": [1]}', "a picture's id and name are"),
+        (ENTRY % '{"boxes": 0, "image_id": 1.5}', "a picture's id and name are"),
+        (ENTRY % f'{{"boxes": 0, "image_id": {10**30}}}', "a picture's id and name are"),
+        (ENTRY % '{"boxes": 0, "file_name": ["x"]}', "a picture's id and name are"),
+        (ENTRY % '{"boxes": 1, "ids": [1e300]}', "ids has numbers outside of"),
+        (ENTRY % '{"boxes": 1, "ids": [1.5]}', "ids has numbers that are not whole"),
+        (ENTRY % '{"boxes": 1, "ids": [NaN]}', "ids has numbers outside of"),
+        (ENTRY % '{"boxes": 1, "scores": [NaN]}', "scores has numbers outside of"),
+        (ENTRY % '{"boxes": 1, "area": [-5]}', "area has numbers outside of 0 to"),
+        (ENTRY % '{"boxes": 1, "crowd": [7]}', "crowd has numbers outside of 0 to 1"),
+        (ENTRY.replace("[7, 90]", '["a", "b"]') % "{}", "class_ids is not a list of integers"),
+        (ENTRY.replace("[7, 90]", f"[7, {10**30}]") % "{}", "class_ids is not a list of integers"),
+        (ENTRY.replace("[7, 90]", "[7, 7]") % "{}", "class ids must be unique"),
+        (ENTRY.replace("[7, 90]", "[7]") % "{}", "one id per name"),
+        (ENTRY.replace('["cat", "dog"]', "[1, 2]") % "{}", "class_names is not a list of texts"),
+        (ENTRY.replace("1,", f"1{'0' * 500},", 1) % "{}", "version 1000"),
     ],
 )
 def test_a_faulty_sidecar(yolo: Path, text: str, words: str) -> None:
     (yolo / NAME).write_text(text)
     with pytest.raises(DatasetError, match=words):
         load_dataset(yolo)
+
+
+@pytest.mark.parametrize("format", ["yolo", "voc"])
+def test_a_sidecar_that_gives_an_id_twice_is_a_fault(coco: Path, tmp_path: Path, format: str) -> None:
+    convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", format)
+    content = json.loads((tmp_path / "out" / NAME).read_text())
+    for entry in content["pictures"].values():
+        entry["image_id"] = 7
+    (tmp_path / "out" / NAME).write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=r"the image id 7 is that of a\.jpg, too"):
+        load_dataset(tmp_path / "out")
 
 
 def test_coco_files_hold_the_numbers_as_the_user_wrote_them(edit_coco: Callable[..., Path], tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_xml_is_decoded_as_it_declares(tmp_path: Path, encoding: str) -> None:
         b'<?xml version="1.0" encoding="hex"?><annotation>\xff</annotation>',
         b'<?xml version="1.0" encoding="idna"?><annotation>\xff</annotation>',
         b"<annotation>\xff</annotation>",
+        b'<!DOCTYPE annotation SYSTEM "a.dtd"><annotation verified="&yes;"/>',  # an entity of a file that is not read
+        b'<?xml version="1.0" standalone="no"?><!DOCTYPE a SYSTEM "a.dtd"><annotation a="&b;"/>',
         b"\xff\xfe<\x00",
         b"\x00" * 40,
         b"",

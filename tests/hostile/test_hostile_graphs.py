@@ -14,7 +14,9 @@ from ssd300.export.onnx import OnnxOptions, build_onnx
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.onnx import load_onnx
 from ssd300.runtime.openvino import load_openvino
+from ssd300.weights.catalog import resolve
 from ssd300.weights.checkpoint import read_checkpoint, read_metadata
+from ssd300.weights.published import read_published
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,18 @@ def _not_text(model):
     return model.SerializeToString().replace(b"traffic light", b"traffic\xfflight").replace(b"person", b"perso\xff")
 
 
+def _no_kernel(model):
+    """An operator that onnxruntime has not for integers of 16 bits, of a name that is not UTF-8: so is its message."""
+    small, wide = TensorProto.INT16, TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Cast", ["raw"], ["short"], to=small),
+        helper.make_node("Relu", ["short"], ["less"], name="not UTF-8: Z"),
+        helper.make_node("Cast", ["less"], ["locs"], to=wide),
+    ]
+    _between(model, *nodes)
+    return model.SerializeToString().replace(b"not UTF-8: Z", b"not UTF-8: \xff")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -112,6 +126,7 @@ def _not_text(model):
         (_sparse, "sparse"),
         (_function, "functions"),
         (_not_text, "its ssd300 metadata is not JSON"),
+        (_no_kernel, "onnxruntime cannot load the model: .*utf-8"),
     ],
 )
 def test_onnx_programs_are_refused(damage, words, plain, tmp_path):
@@ -133,11 +148,24 @@ def test_what_detection_does_not_need_is_not_run(plain, tmp_path):
     assert boxes.shape == (8732, 4)
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_files_that_are_no_files_are_refused_at_once(suffix, tmp_path):
-    os.mkfifo(tmp_path / f"m{suffix}")
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".safetensors", ".pt"])
+@pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
+def test_files_that_are_no_files_are_refused_at_once(suffix, kind, tmp_path):
+    path = tmp_path / f"m{suffix}"
+    os.mkfifo(path) if kind == "FIFO" else path.symlink_to("/dev/zero")
     with pytest.raises(ModelError, match="not a regular file"):
-        read_metadata(tmp_path / f"m{suffix}")
+        read_published(path) if suffix == ".pt" else read_metadata(path)
+    with pytest.raises(ModelError):  # by the name of a model, as every verb takes it
+        resolve(path)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
+def test_numbers_beside_a_graph_that_are_no_file(kind, graph_text, tmp_path):
+    (tmp_path / "m.xml").write_text(graph_text[0], "utf-8")
+    path = tmp_path / "m.bin"
+    os.mkfifo(path) if kind == "FIFO" else path.symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=r"m\.bin: cannot be read: not a regular file"):
+        load_openvino(tmp_path / "m.xml")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from ssd300.limits import XML_BYTES, XML_TAG
 
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)[\"'][^>]*\?>")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_ALONE = '<?xml version="1.0" standalone="yes"?>'  # or entities of a DTD elsewhere would be left out without a word
 
 
 def parse_xml(path: Path) -> Element:
@@ -27,7 +28,9 @@ def parse_xml(path: Path) -> Element:
     except Defused.ParseError as error:
         raise DatasetError(f"not valid XML: {error}") from error
     except DefusedXmlException as error:
-        raise DatasetError(f"refused, it declares entities or a DTD: {error}") from error
+        name = f" ({error.name:.40})" if hasattr(error, "name") else ""
+        words = f"refused, it declares entities or a DTD{name}, which are not read; write it again without"
+        raise DatasetError(words) from error
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"not valid XML: {error}") from error
     return root
@@ -61,4 +64,4 @@ def _text(data: bytes) -> str:
             raise DatasetError(f"its encoding {encoding!r} is not known; write it again as UTF-8") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"it is not {encoding.removesuffix('-sig')} text (byte {error.start})") from error
-    return _DECLARATION.sub("", text, count=1)
+    return _ALONE + _DECLARATION.sub("", text, count=1).lstrip(" \t\r\n")

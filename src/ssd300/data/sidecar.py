@@ -6,15 +6,16 @@ labels were edited since, which is a fault.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssd300.data.dataset import Annotations, Picture
+from ssd300.data.dataset import Annotations, Note, Picture
 from ssd300.data.files import read_text
-from ssd300.errors import DatasetError
+from ssd300.errors import ArgumentError, DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest
 from ssd300.labels import ClassList
@@ -41,14 +42,14 @@ class Sidecar:
             content = json.loads(read_text(path, "sidecar of the labels"))
             if content["version"] != _VERSION:
                 raise DatasetError(
-                    f"{path}: version {content['version']}, this ssd300 reads {_VERSION}; upgrade ssd300"
+                    f"{path}: version {content['version']!r:.40}, this ssd300 reads {_VERSION}; upgrade ssd300"
                 )
-            names, ids = content["class_names"], content["class_ids"]
+            classes = _class_list(content["class_names"], content["class_ids"])
             pictures = dict(content["pictures"])
             for entry in pictures.values():
                 _check_entry(entry)
-            return cls(path, ClassList(tuple(names), tuple(ids)), pictures)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:  # ValueError: JSON, or class names twice
+            return cls(path, classes, pictures)
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError, ArgumentError) as error:
             raise DatasetError(
                 f"{path}: not a sidecar of ssd300 ({error}); delete it to read the labels alone"
             ) from error
@@ -88,6 +89,17 @@ class Sidecar:
             )
         return {"areas" if name == "area" else name: entry[name] for name in entry.keys() & _FIELDS}
 
+    def twice(self, pictures: Sequence[Picture]) -> list[Note]:
+        """A fault for every picture of a part whose id is that of an earlier one."""
+        seen: dict[int | str, str] = {}
+        notes = []
+        for picture in pictures:
+            if picture.image_id in seen:
+                words = f"the image id {picture.image_id!r:.60} is that of {seen[picture.image_id]}, too"
+                notes.append(Note("duplicate image id", "fault", str(self.path), picture.file_name, "", words))
+            seen[picture.image_id] = picture.file_name
+        return notes
+
     def identity(self, key: str, image_id: str, file_name: str) -> tuple[int | str, str]:
         """(image id, file name) as the user's first format had them."""
         entry = self.pictures.get(key, {})
@@ -95,12 +107,44 @@ class Sidecar:
 
 
 _FIELDS = {"crowd", "ignore", "area", "scores", "ids"}
+_INTEGERS = np.iinfo(np.int64)
+
+
+def _class_list(names: Any, ids: Any) -> ClassList:
+    """Raises ValueError or TypeError where these are not a list of texts and as many ids."""
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise TypeError("class_names is not a list of texts")
+    if not (isinstance(ids, list) and all(_is_integer(one) for one in ids)):
+        raise TypeError("class_ids is not a list of integers")
+    return ClassList(tuple(names), tuple(ids))
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and _INTEGERS.min <= value <= _INTEGERS.max
 
 
 def _check_entry(entry: dict[str, Any]) -> None:
     """Raises ValueError or TypeError if a picture's entry does not have the form that `Sidecar.add` writes."""
     if not isinstance(entry, dict):
         raise TypeError(f"a picture's entry is {entry!r:.60}")
-    for name in entry.keys() & _FIELDS:
-        if np.array(entry[name], np.float64).shape != (entry["boxes"],):
-            raise ValueError(f"{name} is not one number for each of {entry['boxes']} boxes")
+    image_id, name = entry.get("image_id", ""), entry.get("file_name", "")
+    if not (isinstance(image_id, str) or _is_integer(image_id)) or not isinstance(name, str):
+        raise TypeError(f"a picture's id and name are {image_id!r:.60} and {name!r:.60}")
+    for field_name in entry.keys() & _FIELDS:
+        values = np.array(entry[field_name], np.float64)
+        if values.shape != (entry["boxes"],):
+            raise ValueError(f"{field_name} is not one number for each of {entry['boxes']} boxes")
+        low, high = _RANGES[field_name]
+        if not ((values >= low) & (values <= high)).all():  # NaN is neither
+            raise ValueError(f"{field_name} has numbers outside of {low:g} to {high:g}")
+        if field_name not in ("area", "scores") and not (values == np.round(values)).all():
+            raise ValueError(f"{field_name} has numbers that are not whole")
+
+
+_RANGES = {
+    "crowd": (0, 1),
+    "ignore": (0, 1),
+    "area": (0, np.finfo(np.float32).max),
+    "scores": (-np.finfo(np.float32).max, np.finfo(np.float32).max),
+    "ids": (-(2**62), 2**62),
+}

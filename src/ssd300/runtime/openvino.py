@@ -15,6 +15,7 @@ import openvino as ov
 from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
+from ssd300.files import check_regular
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process
@@ -55,9 +56,7 @@ def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
     """Read the graph and metadata of an .xml file with its .bin, written from a graph of `build_graph`."""
     metadata = read_ir_metadata(path)
-    numbers = path.with_suffix(".bin")
-    if numbers.exists() and not numbers.is_file():
-        raise ModelError(f"{numbers}: not a regular file; {_GRAPH_REMEDY}")
+    check_regular(path.with_suffix(".bin"), _GRAPH_REMEDY)
     try:
         model = _core().read_model(path)
         check_graph(path, model, metadata.num_classes)

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from ssd300.architecture import Architecture, architecture
 from ssd300.errors import ArgumentError, ModelError
-from ssd300.files import replacing, sha256_of
+from ssd300.files import check_regular, replacing, sha256_of
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
@@ -139,6 +139,7 @@ def _save(tensors: dict[str, NDArray[Any]], path: Path, header: dict[str, str]) 
 @contextmanager
 def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]]]:
     """An open safetensors file and what is in it, of a kind that can be read. Every fault is a ModelError."""
+    check_regular(Path(path), "check the path")
     try:
         with safe_open(path, framework="np") as file:
             specs = {}

@@ -6,6 +6,7 @@ from xml.parsers import expat
 
 from ssd300 import limits
 from ssd300.errors import ModelError
+from ssd300.files import check_regular
 from ssd300.weights.metadata import ModelMetadata
 
 RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
@@ -61,8 +62,7 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise ModelError(f"{path}: cannot be read: not a regular file; {_REMEDY}")
+    check_regular(path, _REMEDY)
     with path.open("rb") as file:
         content = file.read(limits.IR_BYTES + 1)
     if len(content) > limits.IR_BYTES:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssd300 import limits
 from ssd300.errors import MissingExtraError, ModelError
+from ssd300.files import check_regular
 from ssd300.weights.metadata import ModelMetadata
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def _faults_named(path: Path) -> Iterator[None]:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise ModelError(f"{path}: not a regular file; {_REMEDY}")
+    check_regular(path, _REMEDY)
     with path.open("rb") as file:
         content = file.read(limits.MODEL_BYTES + 1)
     if len(content) > limits.MODEL_BYTES:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.errors import ModelError
+from ssd300.files import check_regular
 from ssd300.weights.archive import read_directory, read_entry
 from ssd300.weights.pickled import MAX_PICKLE_BYTES, Storage, StoredTensor, read_pickle
 
@@ -60,6 +61,7 @@ def open_torch_file(path: str | Path) -> Iterator[TorchFile]:
     """
     source = str(path)
     try:
+        check_regular(Path(path), "check the path")
         with Path(path).open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)

@@ -72,6 +72,7 @@ def read(part: Part) -> Dataset:
         pictures += reader.pictures_without_xml({file.picture for file in read_files})
     else:
         pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
+    reader.notes += sidecar.twice(pictures)
     if not pictures and not reader.notes:
         raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
     for key, count in sorted(reader.unused.items()):

@@ -59,7 +59,7 @@ def read(part: Part) -> Dataset:
     files = dict(_pictures_of_part(described, part.split, reader.notes))
     found = [one for file, listed in files.items() if (one := reader.read_labels(file, listed))]
     pictures = tuple(reader.pictures(found))
-    reader.notes += _labels_without_pictures(files)
+    reader.notes += [*sidecar.twice(pictures), *_labels_without_pictures(files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
 
