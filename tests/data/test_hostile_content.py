@@ -126,8 +126,15 @@ def test_odd_pictures_are_faults_and_nothing_else(tmp_path: Path, change: dict[s
 @pytest.mark.parametrize("key", ["id", "name", "supercategory"])
 def test_odd_categories_are_faults_and_nothing_else(tmp_path: Path, key: str, value: Any) -> None:
     content = coco_content()
-    content["categories"] = [{**content["categories"][0], key: value}, content["categories"][1]]
+    content["categories"] = [{**content["categories"][0], key: value}, content["categories"][1], {"id": 0, "name": "x"}]
     try:
         check_dataset(coco(tmp_path, content))
     except SSD300Error as error:
         pytest.fail(f"a case was wanted, not {error}")
+
+
+def test_boxes_of_the_largest_numbers_are_refused_without_a_warning(tmp_path: Path) -> None:
+    content = coco_content()
+    content["annotations"][0]["bbox"] = [1e308] * 4
+    notes = load_dataset(coco(tmp_path, content)).notes
+    assert [note.action for note in notes] == ["refused"]

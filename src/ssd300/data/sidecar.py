@@ -141,10 +141,11 @@ def _check_entry(entry: dict[str, Any]) -> None:
             raise ValueError(f"{field_name} has numbers that are not whole")
 
 
-_RANGES = {
+_LARGEST = float(np.finfo(np.float32).max)
+_RANGES: dict[str, tuple[float, float]] = {
     "crowd": (0, 1),
     "ignore": (0, 1),
-    "area": (0, np.finfo(np.float32).max),
-    "scores": (-np.finfo(np.float32).max, np.finfo(np.float32).max),
+    "area": (0, _LARGEST),
+    "scores": (-_LARGEST, _LARGEST),
     "ids": (-(2**62), 2**62),
 }

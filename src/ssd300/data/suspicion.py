@@ -21,9 +21,10 @@ def to_corners(boxes: Float64, way: str) -> Float64:
     first, second = boxes[:, :2], boxes[:, 2:]
     if way == "xyxy":
         return boxes
-    if way == "xywh":
-        return np.concatenate([first, first + second], axis=1)
-    return np.concatenate([first - second / 2, first + second / 2], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, and fits nowhere
+        if way == "xywh":
+            return np.concatenate([first, first + second], axis=1)
+        return np.concatenate([first - second / 2, first + second / 2], axis=1)
 
 
 def _fits(boxes: Float64, way: str, sizes_wh: Float64) -> Bool:

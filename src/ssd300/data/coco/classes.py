@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from ssd300.data.dataset import Note
@@ -63,7 +64,10 @@ def _entries(path: Path, categories: Sequence[Any], notes: list[Note]) -> list[t
 
 def _unused_root(categories: Sequence[Any], entries: list[tuple[int, str]], used: set[int | None]) -> int | None:
     """The id of a category without boxes that is the `supercategory` of all others (Roboflow's exports)."""
-    above = {whole(one.get("id")): one.get("supercategory") for one in categories if isinstance(one, dict)}
+    given = [one for one in categories if isinstance(one, dict)]
+    if not all(isinstance(one.get("supercategory", ""), str | NoneType) for one in given):
+        return None
+    above = {whole(one.get("id")): one.get("supercategory") for one in given}
     names = {name for class_id, name in entries if class_id == 0 and class_id not in used}
     others = [class_id for class_id, _ in entries if class_id != 0]
     is_root = (
