@@ -71,6 +71,21 @@ def test_the_table(evaluate, data) -> None:
     assert "3 pictures in" in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["file", "FIFO", "FIFO within"])
+def test_a_report_that_could_not_be_written_is_refused_before_any_work(evaluate, tmp_path, kind) -> None:
+    out = tmp_path / "out"
+    if kind == "file":
+        out.write_bytes(b"mine")
+    elif kind == "FIFO":
+        os.mkfifo(out)
+    else:
+        out.mkdir()
+        os.mkfifo(out / "report.json")
+    result = evaluate("--data", tmp_path / "no such data", "--report", out)
+    assert result.returncode == 2
+    assert "cannot be written: it is" in result.stderr
+
+
 def test_json_and_report(evaluate, data, tmp_path) -> None:
     result = evaluate("--data", data, "--json", "--report", tmp_path / "out", "--published")
     assert result.returncode == 0

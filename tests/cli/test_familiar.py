@@ -55,6 +55,16 @@ def test_a_name_that_is_used_gets_a_number(detect) -> None:
     assert files() == ["runs/detect/n-2/a.png", "runs/detect/n/a.png"]
 
 
+@pytest.mark.parametrize(
+    ("project", "name", "code"), [("in", ".", 0), ("in", "..", 1), (".", ".", 1), ("in", "../in", 0)]
+)
+def test_a_folder_that_holds_pictures_is_never_written_to(detect, project, name, code) -> None:
+    before = {path: path.read_bytes() for path in Path("in").rglob("*.png")}
+    answer = detect("in", "--project", project, "--name", name, "--conf", "0.99")
+    assert answer.exit_code == code, answer.output
+    assert {path: path.read_bytes() for path in Path("in").rglob("*.png")} == before
+
+
 def test_quiet_prints_failures_alone(detect) -> None:
     answer = detect("in", "-q")
     assert (answer.exit_code, answer.output) == (0, "")

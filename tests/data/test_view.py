@@ -2,10 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ssd300.data.load import load_dataset
 from ssd300.data.view import contact_sheet, draw_sheets, make_view
+from ssd300.errors import OutputError
 
 
 def test_no_pictures(coco: Path, tmp_path: Path) -> None:
@@ -18,6 +20,21 @@ def test_sheets_hold_so_many_tiles_each(coco: Path, tmp_path: Path) -> None:
     assert [path.name for path in paths] == ["sheet-001.png", "sheet-002.png"]
     with Image.open(paths[0]) as sheet:
         assert sheet.size == (2 * 54 + 4, 54 + 4)
+
+
+def test_sheets_replace_no_other_files(coco: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(coco)
+    draw_sheets(dataset, tmp_path / "out", [0])
+    draw_sheets(dataset, tmp_path / "out", [1])  # those of an earlier call are replaced
+    pictures = coco / "images"
+    (pictures / "a.jpg").rename(pictures / "sheet-001.png")
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+    with pytest.raises(OutputError, match=r"images is not empty \(it holds b\.jpg\)"):
+        draw_sheets(dataset, pictures, [1])
+    assert {path: path.read_bytes() for path in pictures.iterdir()} == before
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="it is no folder"):
+        draw_sheets(dataset, tmp_path / "file", [1])
 
 
 def test_captions_tell_flags_and_scores(edit_coco: Any) -> None:

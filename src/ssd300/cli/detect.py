@@ -157,6 +157,8 @@ def choose_folder(save_dir: Path | None, project: Path | None, name: str | None)
         raise ArgumentError("--save-dir names the folder, and so do --project and --name: give one or the other")
     folder = (project or Path("runs/detect")) / (name or "detect")
     wanted, number = folder, 1
+    if folder.name in ("", ".."):  # "." and folders above have no name that a number could follow
+        return folder
     while folder.is_dir() and any(folder.iterdir()):
         number += 1
         folder = wanted.with_name(f"{wanted.name}-{number}")

@@ -71,10 +71,11 @@ def evaluate(
     from ssd300.detector import Detector
     from ssd300.evaluate import figures, run
     from ssd300.evaluate.diagnosis import diagnose
-    from ssd300.evaluate.report import report_numbers, write_report
+    from ssd300.evaluate.report import refuse_unwritable, report_numbers, write_report
     from ssd300.tiles import parse_tiles
 
     if report:
+        refuse_unwritable(report)
         figures.require_matplotlib()  # an error before an hour of detection, not after
     dataset = load_dataset(data[0] if len(data) == 1 else data, format=format, split=split)
     detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)

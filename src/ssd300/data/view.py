@@ -1,5 +1,7 @@
 """Contact sheets: pictures of a data set with their boxes, before and after augmentation."""
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -10,7 +12,9 @@ from PIL import Image
 
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.files import entries
 from ssd300.draw import draw_boxes
+from ssd300.errors import OutputError
 from ssd300.files import write_whole
 
 GAP = 4  # pixels between tiles
@@ -47,8 +51,9 @@ def draw_sheets(
 
     With `augment` every picture is followed by an augmented one. The random numbers depend only on the seed and the
     picture's position. Crowd regions are marked "(crowd)", boxes that training ignores "(ignore)"; scores below 1 are
-    shown.
+    shown. Raises OutputError, before any work, where `out` has other files than sheets.
     """
+    _refuse_other_files(out)
     views: list[View] = []
     for position in positions:
         picture = dataset.pictures[position]
@@ -65,6 +70,16 @@ def draw_sheets(
         write_whole(path, png.getvalue())
         paths.append(path)
     return paths
+
+
+def _refuse_other_files(out: Path) -> None:
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputError(f"{out}: cannot be written: it is no folder; choose another one")
+    others = [entry.name for entry in entries(out) if not re.fullmatch(r"sheet-\d+\.png", entry.name)]
+    if others:
+        raise OutputError(
+            f"{out} is not empty (it holds {others[0]}), and sheets replace no other files; choose another folder"
+        )
 
 
 def make_view(dataset: Dataset, picture: Picture) -> View:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300 import __version__
+from ssd300.errors import OutputError
 from ssd300.evaluate.bootstrap import CONFIDENCE, RESAMPLES, Interval
 from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, STAT_NAMES
 from ssd300.evaluate.diagnosis import Curve, Diagnosis, diagnose
 from ssd300.evaluate.page import html_page
 from ssd300.evaluate.run import Evaluation
-from ssd300.files import write_whole
+from ssd300.files import refuse_special, write_whole
 
 _PACKAGES = ("numpy", "pillow", "simplejpeg", "openvino", "hotcoco")
 
@@ -34,6 +36,15 @@ def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[s
     text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(folder / "report.json", f"{text}\n".encode(errors="backslashreplace"))
     return page
+
+
+def refuse_unwritable(directory: str | Path) -> None:
+    """Raise OutputError where `write_report` could not write: call it before any work."""
+    folder = Path(directory)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise OutputError(f"{folder}: cannot be written: it is no folder; choose another one")
+    for name in ("report.html", "report.json"):
+        refuse_special(folder / name)
 
 
 def report_numbers(
