@@ -7,6 +7,7 @@ import pytest
 
 from ssd300.errors import ArgumentError, MissingExtraError
 from ssd300.evaluate.coco import STAT_NAMES, coco_metrics, image_numbers, score
+from ssd300.evaluate.diagnosis import diagnose
 from ssd300.labels import ClassList
 
 TWO = ClassList(("cat", "dog"), (7, 3))
@@ -48,6 +49,16 @@ def test_per_class_numbers_follow_the_order_of_the_classes(make):
     assert metrics.precision.shape == (10, 101, 2)
     assert metrics.to_dict()["AP"] == metrics.ap == pytest.approx(0.5)
     assert tuple(metrics.to_dict()) == STAT_NAMES
+
+
+@pytest.mark.parametrize("ids", [(-1, 3), (-5, -7), (0, 1), (2**53, 2**53 + 1), (-(2**62), 2**62)])
+def test_ids_of_classes_of_any_size(make, ids):
+    cat, dog = [10, 10, 60, 60], [100, 100, 200, 200]
+    classes = ClassList(("cat", "d\ud800g"), ids)  # half a character is no UTF-8
+    data = make.dataset([make.picture(1, make.annotations([cat, dog], ids))], classes)
+    metrics = coco_metrics(data, [make.result([cat, dog], [0.9, 0.8], [ids[0], ids[0]])])
+    assert metrics.ap_of_class.tolist() == pytest.approx([1, 0])
+    assert diagnose(data, [make.result([cat], [0.9], [ids[0]])]).confusion.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
 
 
 @pytest.mark.parametrize("mark", ["crowd", "ignore"])

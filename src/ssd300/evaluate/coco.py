@@ -101,7 +101,7 @@ def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetr
 
 
 def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
-    """The evaluated and accumulated `hotcoco.COCOeval`. Its image ids are `image_numbers(dataset)`."""
+    """The evaluated and accumulated `hotcoco.COCOeval`. Its ids are `image_numbers` and `class_numbers`."""
     try:
         import hotcoco
     except ImportError as error:
@@ -127,6 +127,15 @@ def image_numbers(dataset: Dataset) -> Int64:
     return numbers
 
 
+def class_numbers(classes: ClassList, class_ids: Sequence[int] | Int64) -> Int64:
+    """The number [N] of each class id for COCOeval: 1, 2, ... in the order of the ids, which is that of its sums.
+
+    It takes no negative ids, no names that are not UTF-8, and ids only as far as float64 has them all.
+    """
+    ids = np.sort(np.asarray(classes.ids, np.int64))
+    return np.asarray(np.searchsorted(ids, np.asarray(class_ids, np.int64)) + 1, np.int64)
+
+
 def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
     """Which boxes [M] may be matched any number of times, or not at all."""
     return np.asarray(annotations.crowd | annotations.ignore, bool)
@@ -135,7 +144,7 @@ def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
 def compute_metrics(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
     """The metrics from `score` on the same data set and results."""
     precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
-    order = [scorer.params.cat_ids.index(class_id) for class_id in dataset.classes.ids]
+    order = [scorer.params.cat_ids.index(n) for n in class_numbers(dataset.classes, dataset.classes.ids).tolist()]
     precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
     counted = [p.annotations.class_ids[~counts_as_crowd(p.annotations)] for p in dataset.pictures]
     counted_ids = _concatenate(counted, np.int64, ())
@@ -172,9 +181,9 @@ def _ground_truth(hotcoco: Any, dataset: Dataset) -> Any:
     counts = [len(picture.annotations.class_ids) for picture in pictures]
     return hotcoco.COCO.from_arrays(
         [{"id": int(n), "width": p.width, "height": p.height} for n, p in zip(numbers, pictures, strict=True)],
-        [{"id": i, "name": name} for i, name in zip(dataset.classes.ids, dataset.classes.names, strict=True)],
+        [{"id": n, "name": str(n)} for n in class_numbers(dataset.classes, dataset.classes.ids).tolist()],
         np.repeat(numbers, counts),
-        _concatenate([p.annotations.class_ids for p in pictures], np.int64, ()),
+        class_numbers(dataset.classes, _concatenate([p.annotations.class_ids for p in pictures], np.int64, ())),
         xyxy_to_xywh(_concatenate([p.annotations.boxes_xyxy for p in pictures], np.float64, (4,))),
         ids=np.arange(1, sum(counts) + 1),
         area=_concatenate([p.annotations.area for p in pictures], np.float64, ()),
@@ -183,7 +192,7 @@ def _ground_truth(hotcoco: Any, dataset: Dataset) -> Any:
 
 
 def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
-    """Rows [D, 7]: image number, x, y, w, h in pixels, score, class id."""
+    """Rows [D, 7]: image number, x, y, w, h in pixels, score, class number."""
     if len(results) != len(dataset.pictures):
         raise ArgumentError(
             f"one result per picture is needed, empty or not: {dataset.name} has {len(dataset.pictures)} pictures, "
@@ -200,7 +209,7 @@ def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
         )
     boxes_xywh = xyxy_to_xywh(_concatenate([r.boxes_xyxy for r in results], np.float64, (4,)))
     scores = _concatenate([r.scores for r in results], np.float64, ())
-    return np.column_stack([numbers, boxes_xywh, scores, class_ids]).astype(np.float64)
+    return np.column_stack([numbers, boxes_xywh, scores, class_numbers(dataset.classes, class_ids)]).astype(np.float64)
 
 
 def _concatenate(arrays: Sequence[NDArray[Any]], dtype: type[np.generic], shape: tuple[int, ...]) -> NDArray[Any]:

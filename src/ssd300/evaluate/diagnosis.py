@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ssd300.arrays import Float64, Int64
 from ssd300.data.dataset import Dataset
-from ssd300.evaluate.coco import PictureResult, counts_as_crowd, score
+from ssd300.evaluate.coco import PictureResult, class_numbers, counts_as_crowd, score
 from ssd300.evaluate.matches import MatchTable, match_picture, match_table
 
 WORST_PICTURES = 12
@@ -130,5 +130,6 @@ def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
 def _confusion(dataset: Dataset, counted: dict[str, NDArray[np.uint64] | list[int]]) -> NDArray[np.int64]:
     """hotcoco's matrix in the order of the data set's classes, "nothing" last."""
     cat_ids = list(counted["cat_ids"])
-    order = [cat_ids.index(class_id) for class_id in dataset.classes.ids] + [len(cat_ids)]
+    numbers = class_numbers(dataset.classes, dataset.classes.ids).tolist()
+    order = [cat_ids.index(number) for number in numbers] + [len(cat_ids)]
     return np.asarray(counted["matrix"]).astype(np.int64)[np.ix_(order, order)]
