@@ -77,7 +77,7 @@ test: .venv/dev
 	@touch $@
 
 test-oldest: .venv-oldest/made
-	.venv-oldest/bin/python -m pytest -m "not slow" -q $(PARALLEL)
+	.venv-oldest/bin/python -m pytest -m "not slow" -q -W ignore::DeprecationWarning $(PARALLEL)
 
 # One test at a time: many of them measure memory or time.
 test-slow: .venv/slow .venv/moto/made $(if $(shell command -v npm),tests/page/node_modules)

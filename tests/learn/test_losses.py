@@ -7,7 +7,7 @@ import torch
 from learn import per_picture
 from ssd300.learn.augment import Sample
 from ssd300.learn.losses import LOSSES, Truths
-from ssd300.learn.losses.aligned import assign_priors, generalised_iou
+from ssd300.learn.losses.aligned import assign_priors, generalized_iou
 from ssd300.learn.losses.multibox import IGNORED, match, matched_loss, multibox_loss
 from ssd300.learn.losses.truths import get_priors, pair_iou
 from ssd300.priors import default_boxes, default_boxes_xyxy, num_priors
@@ -113,7 +113,7 @@ def test_a_step_downhill_lowers_the_loss(loss):
 def test_pair_iou():
     a, b = torch.tensor([[0.0, 0, 2, 2], [0, 0, 1, 1]]), torch.tensor([[1.0, 1, 3, 3], [2, 2, 3, 3]])
     torch.testing.assert_close(pair_iou(a, b), torch.tensor([1 / 7, 0.0]))
-    torch.testing.assert_close(generalised_iou(a, b), torch.tensor([1 / 7 - 2 / 9, -7 / 9]))
+    torch.testing.assert_close(generalized_iou(a, b), torch.tensor([1 / 7 - 2 / 9, -7 / 9]))
 
 
 def assigned(truths, probability):
