@@ -157,7 +157,7 @@ class FrameReader:
         import av
 
         rate = self._stream.average_rate or self._stream.guessed_rate
-        step = float(1 / rate) if rate else 1 / 30
+        step = 1 / float(rate) if rate else 1 / 30
         offset = (self._container.start_time or 0) / 1_000_000
         last = -step
         for index, raw in enumerate(self._decoded()):

@@ -143,7 +143,6 @@ def open_video(source: Any) -> Opened:
 
 
 def _open_file(path: Path, name: str) -> Opened:
-    import av
 
     try:
         mode = path.stat().st_mode
@@ -157,8 +156,18 @@ def _open_file(path: Path, name: str) -> Opened:
         raise ImageError(f"{name}: not a file; expected a video file, a camera or a stream's address")
     # Only local files: a playlist in disguise must not make this machine open addresses.
     options = {"protocol_whitelist": "file,crypto,data"}
-    container = av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+    container = open_media(f"file:{path.absolute()}", container_options=options)
     return Opened(container, live=False)
+
+
+def open_media(source: Any, **options: Any) -> "av.container.InputContainer":
+    """`av.open` for reading. Titles and comments that are not UTF-8 are no error: from PyAV 19 on they never are."""
+    import av
+
+    if int(av.__version__.partition(".")[0]) < 19:
+        options["metadata_errors"] = "replace"
+    container: av.container.InputContainer = av.open(source, "r", **options)
+    return container
 
 
 def _open_camera(source: Any) -> Opened:
@@ -181,7 +190,6 @@ def _open_camera(source: Any) -> Opened:
 
 def _open_stream(source: str) -> Opened:
     """rtsp and rtmp: FFmpeg connects to the address that was checked."""
-    import av
 
     from ssd300.images.fetch import checked_host
 
@@ -198,12 +206,11 @@ def _open_stream(source: str) -> Opened:
     if scheme.startswith("rtsp"):
         options |= {"rtsp_transport": "tcp", "max_delay": "500000"}
     url = urlunsplit((scheme, where, parts.path, parts.query, ""))
-    return Opened(av.open(url, options=options, timeout=SILENT_SECONDS, metadata_errors="replace"), live=True)
+    return Opened(open_media(url, options=options, timeout=SILENT_SECONDS), live=True)
 
 
 def _open_http(source: str) -> Opened:
     """http(s): the bytes come through our own checked connections, also those of the parts of an HLS playlist."""
-    import av
 
     from ssd300.images.http_stream import HttpFile
 
@@ -217,15 +224,13 @@ def _open_http(source: str) -> Opened:
     )
     file = HttpFile(bare, headers)
     try:
-        container = av.open(
+        container = open_media(
             file,
-            mode="r",
             format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
             container_options=_QUICK_START | ({"http_persistent": "0"} if file.is_playlist else {}),
             io_open=lambda url, _flags, _options: file.part(url),
             timeout=2 * SILENT_SECONDS,  # a playlist is asked again every few seconds
             buffer_size=2**16,
-            metadata_errors="replace",
         )
     except BaseException:
         file.close()

@@ -11,7 +11,7 @@ import numpy as np
 from ssd300.arrays import UInt8
 from ssd300.errors import OutputError
 from ssd300.files import replacing
-from ssd300.images.video_open import require_av
+from ssd300.images.video_open import open_media, require_av
 
 if TYPE_CHECKING:
     import av
@@ -113,7 +113,7 @@ class _Sound:
         """None where the file has no sound, or one that mp4 cannot hold."""
         import av
 
-        source = stack.enter_context(av.open(str(path), metadata_errors="replace"))
+        source = stack.enter_context(open_media(str(path)))
         if not source.streams.audio:
             return None
         try:
@@ -131,7 +131,7 @@ class _Sound:
             time_base = packet.time_base or Fraction(1, 1000)
             shift = round(self._offset_s / float(time_base))
             start = self._next.dts - shift
-            if float(start * time_base) > time_s:
+            if start * float(time_base) > time_s:
                 return
             packet.dts = start
             packet.pts = None if packet.pts is None else packet.pts - shift
