@@ -1,6 +1,7 @@
 """Labels beside boxes: where they stand, how they are cut, and in which font."""
 
 import itertools
+import os
 import unicodedata
 from pathlib import Path
 
@@ -125,3 +126,12 @@ def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch) -> None:
         draw.draw_boxes(ground(200, 200), [[0, 0, 99, 99]], ["cat"], [1], font=tmp_path / "a.ttf")
     lettering._best.cache_clear()
     lettering._choose.cache_clear()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
+@pytest.mark.parametrize("kind", ["FIFO", "folder", "text"])
+def test_what_is_no_font_is_refused_at_once(tmp_path, kind) -> None:
+    path = tmp_path / "font.ttf"
+    {"FIFO": os.mkfifo, "folder": Path.mkdir, "text": lambda p: p.write_text("x")}[kind](path)
+    with pytest.raises(ArgumentError, match=r"font\.ttf: cannot be used as a font"):
+        font_for("a", 12, path)

@@ -97,6 +97,8 @@ def _picture(font: ImageFont.FreeTypeFont, text: str) -> tuple[tuple[int, int], 
 @lru_cache(maxsize=64)
 def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
     """Load with Raqm if Pillow has it: Arabic, Thai and the scripts of India need its shaping."""
+    if path.exists() and not path.is_file():  # opening a pipe waits for ever
+        raise ArgumentError(f"{path}: cannot be used as a font (not a regular file); give a .ttf, .otf or .ttc file")
     raqm = path != OWN and features.check("raqm")
     engine = ImageFont.Layout.RAQM if raqm else ImageFont.Layout.BASIC
     try:

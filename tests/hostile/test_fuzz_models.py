@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from ssd300.runtime.graph import build_graph
 from ssd300.weights.metadata import ModelMetadata
 
 FILES = 2000  # of each kind
-SECONDS = 10  # for one file
+SECONDS, MIB = 10, 2048  # for one file, of the process's own time; of the whole process
 
 
 def whole_files(kind, folder) -> list[tuple[bytes, bytes]]:
@@ -60,7 +61,13 @@ def read_everything(path) -> None:
 
 
 def fuzz(kind: str, folder: Path, first: int, count: int) -> None:
-    """Damage and read files number `first` on; the number of the one at hand lies in `folder`/at."""
+    """Damage and read files number `first` on; the number of the one at hand lies in `folder`/at.
+
+    Prints the seconds of this process that the slowest took, and the most memory it had, in MiB.
+    """
+    import resource
+
+    slowest = 0.0
     files = whole_files(kind, folder)
     path = folder / f"bad{kind}"
     for number in range(first, first + count):
@@ -70,7 +77,11 @@ def fuzz(kind: str, folder: Path, first: int, count: int) -> None:
         if beside:
             path.with_suffix(".bin").write_bytes(beside if draw.random() < 0.8 else beside[: draw.randrange(9999)])
         (folder / "at").write_text(str(number))
+        start = time.process_time()
         read_everything(path)
+        slowest = max(slowest, time.process_time() - start)
+        assert slowest < SECONDS, number
+    print(f"{slowest:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
 
 
 @pytest.mark.slow
@@ -79,6 +90,7 @@ def fuzz(kind: str, folder: Path, first: int, count: int) -> None:
 def test_thousands_of_damaged_files(kind, tmp_path):
     places = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     environment = {**os.environ, "PYTHONPATH": places, "SSD300_CACHE": str(tmp_path / "cache")}
+    worst: list[tuple[float, float]] = []
     for first in range(0, FILES, 100):
         code = f"from hostile.test_fuzz_models import *; fuzz({kind!r}, Path({str(tmp_path)!r}), {first}, 100)"
         limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30,) * 2); {code}"
@@ -87,3 +99,8 @@ def test_thousands_of_damaged_files(kind, tmp_path):
         )
         at = (tmp_path / "at").read_text() if (tmp_path / "at").exists() else "none"
         assert done.returncode == 0, f"file {at}: {done.returncode}: {done.stderr[-2000:]}"
+        slowest, memory = map(float, done.stdout.split()[-2:])
+        worst.append((slowest, memory))
+    slowest, memory = (max(column) for column in zip(*worst, strict=True))
+    print(f"{kind}: {FILES} files, the slowest {slowest:.2f} s, {memory:.0f} MiB")
+    assert memory < MIB
