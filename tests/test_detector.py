@@ -121,7 +121,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ModelError, match="neither a file nor a known model"):
         Detector.load("defalt")
     (tmp_path / "model.h5").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"model\.h5: its name ends in '\.h5', expected a model: \.safetensors, "):
+    with pytest.raises(ModelError, match=r"model\.h5: its extension is '\.h5', expected a model: \.safetensors, "):
         Detector.load(tmp_path / "model.h5")
 
 

@@ -85,7 +85,7 @@ def test_info_of_a_backbone_says_that_it_detects_nothing(tmp_path) -> None:
     tensors = {"conv1.weight": torch.ones(64, 3, 7, 7), "layer1.0.conv1.weight": torch.ones(1)}
     torch.save(tensors, tmp_path / "resnet.pth")
     result = ssd300("info", tmp_path / "resnet.pth")
-    assert "starts a training, detects nothing" in " ".join(result.stdout.split())
+    assert "for training, not for detection" in " ".join(result.stdout.split())
     assert json.loads(ssd300("info", tmp_path / "resnet.pth", "--json").stdout)["metadata"] is None
 
 
@@ -93,7 +93,7 @@ def test_info_of_a_backbone_says_that_it_detects_nothing(tmp_path) -> None:
     ("name", "words"),
     [
         ("missing.pt", "neither a file nor a known model"),
-        ("bad.safetensors", "not a whole safetensors file"),
+        ("bad.safetensors", "not a complete safetensors file"),
         ("bad.pt", "not a torch file: it begins with"),
         ("bad.xml", "not an OpenVINO model"),
         ("bad.txt", "expected .safetensors, .pt, .pth, .xml or .onnx"),
@@ -149,7 +149,7 @@ def test_convert_with_class_names(folder, tmp_path, given) -> None:
 @pytest.mark.parametrize(
     ("source", "out", "options", "words"),
     [
-        ("a.pt", "b.pt", [], "its name ends in '.pt', expected .safetensors"),
+        ("a.pt", "b.pt", [], "its extension is '.pt', expected .safetensors"),
         ("a.pt", "there.safetensors", [], "exists: choose another name, or pass --force"),
         ("a.pt", "b.safetensors", ["--classes", "cat"], "has 2 classes (background not counted), --classes gives 1"),
         ("a.pt", "b.safetensors", ["--classes", "cat,cat"], "class names must be unique"),

@@ -148,5 +148,5 @@ def memory(of: str) -> int:
 def test_a_tiff_without_all_its_strips_is_refused_before_its_size_is_taken():
     data = encoded("TIFF", "F")
     height = data.index(struct.pack("<HHII", 257, 4, 1, 40)) + 8
-    with pytest.raises(ImageError, match=r"damaged or cut off TIFF file \(parts of the picture are missing\)"):
+    with pytest.raises(ImageError, match=r"damaged or truncated TIFF file \(parts of the picture are missing\)"):
         open_source(patched(data, height, "<I", 2_000_000))

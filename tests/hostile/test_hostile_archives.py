@@ -50,7 +50,7 @@ HOSTILE_ARCHIVES = {
     "on several disks": (patched(GOOD, END, 4, b"\x01"), "the directory at its end is missing"),
     "something behind it": (GOOD + b"x", "the directory at its end is missing"),
     "cut off": (GOOD[:-30], "the directory at its end is missing"),
-    "four bytes": (b"PK\x03\x04", "4 bytes are no zip archive"),
+    "four bytes": (b"PK\x03\x04", "4 bytes are not a zip archive"),
     "a flipped bit in the numbers": (GOOD.replace(bytes(16), b"\x01" + bytes(15), 1), "not an SSD300 model"),
     "a flipped bit in the pickle": (GOOD.replace(b"k0", b"k1"), "the checksum of its entry 'x/data.pkl' is wrong"),
     "no pickle": (archive(b"").replace(b"data.pkl", b"data.txt"), "0 entries NAME/data.pkl in the archive, expected 1"),
@@ -80,7 +80,7 @@ def test_hostile_archives(tmp_path, data, words) -> None:
 def test_an_entry_that_is_there_twice_is_refused(tmp_path) -> None:
     data = archive(state(tensor()), data__0=bytes(16), data__1=bytes(16)).replace(b"x/data/1", b"x/data/0")
     (tmp_path / "bad.pt").write_bytes(data)
-    assert "its entry 'x/data/0' is there twice" in refused(tmp_path / "bad.pt")
+    assert "its entry 'x/data/0' is a duplicate" in refused(tmp_path / "bad.pt")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ ONE = state(tensor())
     ("data", "words"),
     [
         (b"", "it is empty"),
-        (b"\x80", "damaged or cut off"),
+        (b"\x80", "damaged or truncated"),
         (b"<!DOCTYPE html><html>", "it is a web page"),
         (b"\n<HTML>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "it is a Git LFS pointer"),

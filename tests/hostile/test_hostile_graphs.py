@@ -119,7 +119,7 @@ def _no_kernel(model):
         (_loop, "Loop has a program inside"),
         (_expand, r"operators that SSD300 does not need \(Expand\)"),
         (_external_in_a_branch, "If has a program inside"),
-        (_external_constant, "its weights lie in other files"),
+        (_external_constant, "its weights are in other files"),
         (_doubling, "its values hold [0-9,]+ numbers, at most"),
         (_other_domain, "com.example"),
         (_claimed, "claims more numbers than the file holds"),
@@ -187,7 +187,7 @@ def _other_class_count(text):
     ("damage", "words"),
     [
         (_other_class_count, r"its 'outputs' is f32 \[1, 9, 8732\], expected f32 \[1, 8, 8732\] for 4 classes"),
-        (lambda text: text.replace('type="ReLU"', 'type="TensorIterator"', 1), "'TensorIterator' is none of SSD300's"),
+        (lambda text: text.replace('type="ReLU"', 'type="TensorIterator"', 1), "'TensorIterator' is not one of SSD300's"),
         (lambda text: text.replace('element_type="u8"', 'element_type="i8"'), "'pictures' is i8"),
         (lambda text: text.replace('names="pictures"', 'names="photos"'), "expected 'pictures' alone"),
         (lambda text: text.replace("utf-8", "no-such-code", 1) if "utf-8" in text[:60] else "<?xml?>", "not an OpenV"),

@@ -30,7 +30,7 @@ def found(pattern: object, folder: Path) -> list[str]:
         (["a.jpg", "notes.txt", "labels.json", ".DS_Store", "._a.heic", "Thumbs.db"], ""),
         (["a.HEIC"], "1 file skipped: 1 .HEIC"),
         (["a.heic", "b.HEIC", "c.Heic", "d.nef", "e.jpg"], "4 files skipped: 3 .HEIC, 1 .NEF"),
-        (["IMG_1", "b.mov"], "2 files skipped: 1 .MOV, 1 without an ending"),
+        (["IMG_1", "b.mov"], "2 files skipped: 1 .MOV, 1 without an extension"),
         ([f"a.x{i:02}" for i in range(12)], "12 files skipped: 1 .X00, 1 .X01, 1 .X02, 1 .X03, 1 .X04, 1 .X05, "
          "1 .X06, 1 .X07, 1 .X08, 3 other endings"),
     ],
@@ -49,7 +49,7 @@ def test_every_ending_is_found_by_folder_and_glob(ending, tmp_path):
 def test_a_glob_and_a_folder_agree(pattern, tmp_path):
     filled(tmp_path, "a.jpg", "b.PNG", "c.heic", "d", "notes.txt", ".e.jpg", "f.nef")
     by_folder = pictures_of(str(tmp_path))
-    assert by_folder.skipped == "3 files skipped: 1 .HEIC, 1 .NEF, 1 without an ending"
+    assert by_folder.skipped == "3 files skipped: 1 .HEIC, 1 .NEF, 1 without an extension"
     by_glob = pictures_of(f"{tmp_path}/{pattern}")
     assert set(by_glob.paths) == set(by_folder.paths)
     assert by_glob.skipped == ("2 files skipped: 1 .HEIC, 1 .NEF" if pattern == "*.*" else by_folder.skipped)

@@ -11,7 +11,7 @@ from PIL import Image
 from images.unread import cut_scan, twelve_bits
 from ssd300.errors import ImageError
 from ssd300.images import decode_image, header
-from ssd300.images.jpeg import tidied, unread_kind
+from ssd300.images.jpeg import extract_picture, unread_kind
 
 OPTIONS = {
     "4:2:0": {},
@@ -69,7 +69,7 @@ CUTS["zeros, marker"] = CUTS["zeros"] + b"\xff\xd9"
 @pytest.mark.parametrize("end", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
 def test_a_cut_scan_is_reported(share, end, whole):
-    with pytest.raises(ImageError, match=r"^x: a damaged or cut off JPEG file \(.*; fetch or export the file again"):
+    with pytest.raises(ImageError, match=r"^x: a damaged or truncated JPEG file \(.*; copy or export it again"):
         decode_image(cut_scan(whole, share) + end, name="x")
 
 
@@ -84,16 +84,16 @@ def test_strays_between_segments_hide_no_cut(noisy, encode):
 def test_a_color_without_a_scan_is_missing(noisy, encode):
     data = encode(noisy, "JPEG", progressive=True)
     scans = [match.start() for match in re.finditer(rb"\xff\xda", data)]
-    with pytest.raises(ImageError, match=r"damaged or cut off JPEG"):
+    with pytest.raises(ImageError, match=r"damaged or truncated JPEG"):
         decode_image(data[: scans[0]] + b"\xff\xd9", name="x")  # tables alone
     # The first scan holds the coarse values of all colors: less sharp, but whole.
     assert decode_image(data[: scans[1]] + b"\xff\xd9", name="x").shape == noisy.shape
 
 
 def test_what_is_tidied_is_the_same_picture(whole):
-    assert tidied(whole) == (whole, True)
-    assert tidied(whole[:-2] + MP4) == tidied(whole[:-2] + bytes(99)) == (whole, False)
-    assert tidied(b"") == tidied(b"\xff\xd8") == (b"\xff\xd8\xff\xd9", False)
+    assert extract_picture(whole) == (whole, True)
+    assert extract_picture(whole[:-2] + MP4) == extract_picture(whole[:-2] + bytes(99)) == (whole, False)
+    assert extract_picture(b"") == extract_picture(b"\xff\xd8") == (b"\xff\xd8\xff\xd9", False)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_is_tidied_is_the_same_picture(whole):
         (twelve_bits(0xC3, 8), "a lossless JPEG of 8 bits"),
         (twelve_bits(0xC3, 16), "a lossless JPEG of 16 bits"),
         (twelve_bits(0xC5, 8), "a hierarchical JPEG"),
-        (twelve_bits(0xC0, 8, height=0), "a JPEG that tells its height after the picture (DNL)"),
+        (twelve_bits(0xC0, 8, height=0), "a JPEG with its height after the picture (DNL)"),
         (b"\xff\xd8\xff\xf7\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00" + bytes(20), "a JPEG-LS picture"),
     ],
 )
@@ -111,7 +111,7 @@ def test_kinds_that_are_not_read_are_named(data, what):
     assert unread_kind(data) == what
     with pytest.raises(ImageError) as caught:
         decode_image(data, name="x.jpg")
-    assert str(caught.value).startswith(f"x.jpg: {what}, a valid JPEG of a kind that is not read: convert it, for")
+    assert str(caught.value).startswith(f"x.jpg: {what}, a valid JPEG of a kind that is not supported: convert it, for")
 
 
 def test_usual_kinds_have_no_name(whole):
@@ -121,7 +121,7 @@ def test_usual_kinds_have_no_name(whole):
 
 def test_a_frame_cut_off_is_damaged_and_not_of_an_odd_kind():
     for length in range(2, 20):
-        with pytest.raises(ImageError, match="damaged or cut off JPEG"):
+        with pytest.raises(ImageError, match="damaged or truncated JPEG"):
             decode_image(twelve_bits()[:length].ljust(3, b"\xff"), name="x")
 
 

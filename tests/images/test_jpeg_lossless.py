@@ -37,7 +37,7 @@ def test_lossless_jpegs_are_read_whole_at_any_setting(components):
 def test_a_cut_one_is_reported(components, end):
     data = lossless(components)
     for decode in ("exact", "fast"):
-        with pytest.raises(ImageError, match="a damaged or cut off JPEG file"):
+        with pytest.raises(ImageError, match="a damaged or truncated JPEG file"):
             decode_image(data[: len(data) // 2] + end, name="x", decode=decode)
 
 

@@ -12,7 +12,7 @@ from images.raw_png import png
 from ssd300.errors import ImageError
 from ssd300.images import decode_image, header
 from ssd300.images.orientation import orient
-from ssd300.images.png import exif_and_xmp, pixels_only
+from ssd300.images.png import drop_ancillary, exif_and_xmp
 
 TURNED = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
 XMP = b'<x:xmpmeta xmlns:tiff="http://ns.adobe.com/tiff/1.0/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
@@ -67,7 +67,7 @@ def test_the_pixels_are_those_of_the_whole_file(mode, photo, encode):
     deep = Image.fromarray(photo[..., 0].astype(np.uint16) * 257)
     picture = deep if mode == "I;16" else Image.fromarray(photo).convert(mode)
     data = encode(picture, "PNG", **({"transparency": 3} if mode in "PL" else {}))
-    bare = pixels_only(with_chunks(data, *ODD.values()))
+    bare = drop_ancillary(with_chunks(data, *ODD.values()))
     assert np.array_equal(
         np.asarray(Image.open(io.BytesIO(bare)).convert("RGBA")),
         np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")),
@@ -134,7 +134,7 @@ def test_faults_of_the_pixels_still_decide(photo, encode):
         data[:8] + data[33:],
     ]
     for odd in broken:
-        with pytest.raises(ImageError, match="damaged or cut off PNG"):
+        with pytest.raises(ImageError, match="damaged or truncated PNG"):
             decode_image(odd, name="x")
 
 

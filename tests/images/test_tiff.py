@@ -177,7 +177,7 @@ RAW = {
 @pytest.mark.parametrize("kind", RAW)
 def test_camera_raw_is_refused_by_name(kind):
     for read in (decode_image, header):
-        with pytest.raises(ImageError, match=r"^x: a camera raw file, which is not read: convert it to TIFF or JPEG"):
+        with pytest.raises(ImageError, match=r"^x: a camera raw file, which is not supported: convert it to TIFF or JPEG"):
             read(RAW[kind], name="x")
 
 
@@ -206,7 +206,7 @@ def test_valid_kinds_that_are_not_read_are_named(array, options, what):
         decode_image(tiff((array, options)), name="x.tif")
     assert str(caught.value).startswith("x.tif: a TIFF of ")
     assert what in str(caught.value)
-    assert ", a valid TIFF of a kind that is not read: convert it, for example with" in str(caught.value)
+    assert ", a valid TIFF of a kind that is not supported: convert it, for example with" in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
@@ -214,10 +214,10 @@ def test_valid_kinds_that_are_not_read_are_named(array, options, what):
 def test_what_is_cut_off_is_damaged(planar, dtype, photo):
     for compression, big in itertools.product(["none", "deflate", "packbits"], [False, True]):
         data = tiff((numbers(photo, dtype), {"planar": planar, "compression": compression}), big=big)
-        with pytest.raises(ImageError, match=r"damaged or cut off TIFF"):
+        with pytest.raises(ImageError, match=r"damaged or truncated TIFF"):
             decode_image(data[: len(data) // 2], name="x")
         behind = tiff((numbers(photo, dtype), {"planar": planar, "tags": {273: [9], 279: [9]}}), big=big)
-        with pytest.raises(ImageError, match=r"damaged or cut off TIFF"):
+        with pytest.raises(ImageError, match=r"damaged or truncated TIFF"):
             decode_image(behind, name="x")
 
 
@@ -225,7 +225,7 @@ def test_a_tag_of_more_values_than_bytes_is_damage(photo):
     data = bytearray(tiff((photo, {}), order=">", big=True))
     entry = data.index(struct.pack(">HHQ", 284, 3, 1))
     data[entry + 4 : entry + 12] = struct.pack(">Q", 2**40)
-    with pytest.raises(ImageError, match="damaged or cut off TIFF"):
+    with pytest.raises(ImageError, match="damaged or truncated TIFF"):
         decode_image(bytes(data), name="x")
 
 

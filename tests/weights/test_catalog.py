@@ -124,7 +124,7 @@ def test_force_downloads_again_and_a_changed_file_is_refused(published, server) 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04 no archive"])
 def test_a_download_that_is_no_model_leaves_nothing(published, server, own_cache, content) -> None:
     server.content = content
-    with pytest.raises(DownloadError, match="the file is not what it should be"):
+    with pytest.raises(DownloadError, match="it is not the expected file"):
         resolve("cells-net")
     assert [path.name for path in own_cache.iterdir() if not path.name.endswith(".lock")] == []
 
@@ -158,5 +158,5 @@ def test_a_backbone_is_refused_before_anything_is_fetched(own_cache) -> None:
 def test_a_zip_application_is_refused_by_name(tmp_path, monkeypatch) -> None:
     (tmp_path / "app.pyz").write_bytes(b"PK")
     monkeypatch.setattr(catalog, "BUNDLED_FOLDER", tmp_path / "app.pyz" / "ssd300" / "weights" / "files")
-    with pytest.raises(ModelError, match=r"loaded from inside .*app\.pyz, .* make a program with PyInstaller"):
+    with pytest.raises(ModelError, match=r"loaded from inside .*app\.pyz, .* build a program with PyInstaller"):
         resolve("default")

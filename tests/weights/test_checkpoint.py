@@ -226,13 +226,13 @@ def test_files_that_are_not_safetensors_are_refused(tmp_path, data, words) -> No
 def test_a_file_cut_off_is_refused(tmp_path, checkpoint) -> None:
     path = tmp_path / "cut.safetensors"
     path.write_bytes(checkpoint.read_bytes()[:-1000])
-    with pytest.raises(ModelError, match="not a whole safetensors file"):
+    with pytest.raises(ModelError, match="not a complete safetensors file"):
         read_checkpoint(path)
 
 
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path, state) -> None:
     save_file(state, tmp_path / "new.safetensors", metadata={"ssd300": '{"schema_version": 9}'})
-    with pytest.raises(ModelError, match=r"new\.safetensors: .* schema 9, this ssd300 knows 1: upgrade ssd300"):
+    with pytest.raises(ModelError, match=r"new\.safetensors: .* schema 9, this ssd300 reads 1: upgrade ssd300"):
         read_checkpoint(tmp_path / "new.safetensors")
 
 

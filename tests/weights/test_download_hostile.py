@@ -12,7 +12,7 @@ import pytest
 
 from ssd300.errors import DownloadError
 from ssd300.weights import download as module
-from ssd300.weights.cache import writable
+from ssd300.weights.cache import choose_writable
 from ssd300.weights.download import download
 from weights.downloading import digest_of, files_in
 
@@ -35,7 +35,7 @@ def test_odd_extents_of_a_part_are_errors(extent, tmp_path, server) -> None:
     with pytest.raises(DownloadError):
         download(server.url, tmp_path / "m.pt")
     server.extent = extent
-    with pytest.raises(DownloadError, match="the server sent another part than was asked for; run it again"):
+    with pytest.raises(DownloadError, match="the server sent another part than requested; run it again"):
         download(server.url, tmp_path / "m.pt")
     server.extent = None
     assert download(server.url, tmp_path / "m.pt") == digest_of(server.content)
@@ -163,7 +163,7 @@ def test_a_part_that_is_a_link_is_not_followed(name, tmp_path, server) -> None:
 
 
 def test_a_folder_that_can_be_written_is_used(tmp_path) -> None:
-    assert writable(tmp_path / "new" / "m.pt") == tmp_path / "new" / "m.pt"
+    assert choose_writable(tmp_path / "new" / "m.pt") == tmp_path / "new" / "m.pt"
     assert list((tmp_path / "new").iterdir()) == []
 
 
@@ -173,7 +173,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_download(place, tmp_path
     with pytest.warns(
         UserWarning, match=r"cannot be written \(.*\), so m.pt is downloaded for this run only; set SSD300"
     ):
-        path = writable(tmp_path / place / "m.pt")
+        path = choose_writable(tmp_path / place / "m.pt")
     assert download(server.url, path) == digest_of(server.content)
     assert path.read_bytes() == server.content
 

@@ -7,14 +7,14 @@ import pytest
 
 from ssd300.architecture import architecture
 from ssd300.errors import ModelError
-from ssd300.weights.int8 import Int8, activation_names, convolution_sizes, rounded_kernel, with_exact_zero
+from ssd300.weights.int8 import Int8, activation_names, align_zero, convolution_sizes, quantize_kernel
 
 NETWORK = architecture("resnet18", 3)
 RANGES = dict.fromkeys(activation_names(NETWORK), (-1.5, 2.5))
 
 
 def test_nothing_to_round() -> None:
-    numbers, scale = rounded_kernel(np.zeros((2, 1, 1, 1)), stem=False)
+    numbers, scale = quantize_kernel(np.zeros((2, 1, 1, 1)), stem=False)
     assert not numbers.any()
     assert (scale > 0).all()
 
@@ -22,7 +22,7 @@ def test_nothing_to_round() -> None:
 @pytest.mark.parametrize(("stem", "most"), [(False, 127), (True, 64)])
 def test_a_kernel_is_rounded_by_output_channel(stem, most) -> None:
     kernel = np.random.default_rng(0).normal(size=(4, 3, 3, 3)) * np.array([1, 0.1, 5, 1e-9]).reshape(-1, 1, 1, 1)
-    numbers, scale = rounded_kernel(kernel, stem=stem)
+    numbers, scale = quantize_kernel(kernel, stem=stem)
     largest = np.abs(numbers[:3].astype(int)).max((1, 2, 3))
     assert set(largest.tolist()) <= {most, most - stem}  # -63.5 goes up to -63
     assert not numbers[3].any()  # a dead channel does not get a scale of its own
@@ -31,7 +31,7 @@ def test_a_kernel_is_rounded_by_output_channel(stem, most) -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 6.0), (-3.7, 2.8), (-1.0, 0.0), (1.0, 2.0), (0.0, 0.0)])
 def test_zero_is_one_of_the_levels(low, high) -> None:
-    a, b = with_exact_zero(low, high)
+    a, b = align_zero(low, high)
     step = (b - a) / 255
     assert a <= 0 <= b
     assert abs(a / step - round(a / step)) < 1e-9

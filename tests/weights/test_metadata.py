@@ -62,7 +62,7 @@ def test_values_that_json_cannot_hold_are_refused(value) -> None:
         ("1" * 5000, "not JSON"),
         ("[]", "not an object"),
         ("{}", "'schema_version' is missing; 'architecture' is missing"),
-        (json.dumps(plain(schema_version=2)), "schema 2, this ssd300 knows 1: upgrade ssd300"),
+        (json.dumps(plain(schema_version=2)), "schema 2, this ssd300 reads 1: upgrade ssd300"),
         (json.dumps(plain(schema_version=0)), "schema_version is 0, expected 1"),
         (json.dumps(plain(schema_version="1")), "'schema_version' is '1', expected int"),
         (json.dumps(plain(licence=...)), "'licence' is missing"),

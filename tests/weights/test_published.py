@@ -187,9 +187,9 @@ def test_a_prefix_within_a_key_is_kept(tmp_path, network) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"model": torch.nn.Linear(2, 2)}, "its pickle asks for 'torch.nn.modules.linear.Linear'"),
-        ({"best": np.float64(0.5), "model": {}}, "its pickle asks for 'numpy."),
-        ({"a": torch.ones(1), "epoch": 3}, "1 of 2 entries are no tensors ('epoch')"),
+        ({"model": torch.nn.Linear(2, 2)}, "its pickle refers to 'torch.nn.modules.linear.Linear'"),
+        ({"best": np.float64(0.5), "model": {}}, "its pickle refers to 'numpy."),
+        ({"a": torch.ones(1), "epoch": 3}, "1 of 2 entries are not tensors ('epoch')"),
         ({"a": torch.ones(1)}, "not an SSD300 model: found 1 tensors ('a')"),
         ({"conv1.weight": torch.ones(1), "layer1.0.conv1.weight": torch.ones(1)}, "`ssd300 train --start FILE`"),
     ],

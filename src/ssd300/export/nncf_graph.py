@@ -19,7 +19,7 @@ from ssd300.arrays import Float32, UInt8
 from ssd300.errors import MissingExtraError, ModelError
 from ssd300.priors import ANCHORS_PER_CELL, MAP_SIZES
 from ssd300.runtime.graph import MARGIN, OUTPUTS, Node, build_graph
-from ssd300.weights.int8 import Int8, activation_names, convolution_sizes, head_names, with_exact_zero
+from ssd300.weights.int8 import Int8, activation_names, align_zero, convolution_sizes, head_names
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
@@ -55,7 +55,7 @@ def quantize_graph(model: ov.Model, pictures: UInt8) -> ov.Model:
             target_device=nncf.TargetDevice.CPU,
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(subgraphs=[nncf.Subgraph(inputs=[OUTPUTS], outputs=[MARGIN])]),
-            # Weights of 7 bits in the first layer alone, as `rounded_kernel` has them: biases are corrected for that.
+            # Weights of 7 bits in the first layer alone, as `quantize_kernel` has them: biases are corrected for that.
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
         )
 
@@ -132,9 +132,9 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
     for name, low, high in zip(head_names(network), np.array(lows).T, np.array(highs).T, strict=True):
         if name.startswith("conf"):
             top = _ROOM * float(high.max())
-            found[name] = with_exact_zero(max(_ROOM * float(low.min()), top - _LOGITS_THAT_COUNT), top)
+            found[name] = align_zero(max(_ROOM * float(low.min()), top - _LOGITS_THAT_COUNT), top)
         else:
-            found[name] = with_exact_zero(_ROOM * float(low.mean()), _ROOM * float(high.mean()))
+            found[name] = align_zero(_ROOM * float(low.mean()), _ROOM * float(high.mean()))
     return found
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock
 from ssd300.arrays import Float32, Float64
 from ssd300.export.onnx_graph import Graph
-from ssd300.weights.folding import folded
-from ssd300.weights.int8 import LEVELS, PICTURES, Int8, rounded_kernel
+from ssd300.weights.folding import fold_batch_norm
+from ssd300.weights.int8 import LEVELS, PICTURES, Int8, quantize_kernel
 from ssd300.weights.state import State
 
 
@@ -58,7 +58,7 @@ class Network:
         mean = self.graph.constant("mean", np.array(MEAN).reshape(1, 3, 1, 1) * scale, np.float32)
         x = self.graph.node("Sub", x, mean, name=PICTURES)
         stem = self.architecture.stem
-        kernel, bias = folded(stem, self.state)
+        kernel, bias = fold_batch_norm(stem, self.state)
         x = self._convolution(x, kernel / (np.array(STD).reshape(1, 3, 1, 1) * scale), bias, stem)
         relu = self.graph.node("Relu", x, name=f"{stem.key}.relu")
         pool = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}
@@ -72,9 +72,9 @@ class Network:
         for conv in block.convs[:-1]:
             y = self._conv_relu(y, conv)
         last = block.convs[-1]
-        y = self._convolution(y, *folded(last, self.state), last)
+        y = self._convolution(y, *fold_batch_norm(last, self.state), last)
         if block.shortcut:
-            x = self._convolution(x, *folded(block.shortcut, self.state), block.shortcut)
+            x = self._convolution(x, *fold_batch_norm(block.shortcut, self.state), block.shortcut)
         y = self.graph.node("Add", self._round(y), self._round(x), name=f"{last.key}.sum")
         return self.graph.node("Relu", y, name=f"{last.key}.relu")
 
@@ -83,7 +83,7 @@ class Network:
         shape = self.graph.constant(f"{name}.shape", [0, rows, -1])
         parts = []
         for k, (x, head) in enumerate(zip(maps, heads, strict=True)):
-            kernel, bias = folded(head, self.state)
+            kernel, bias = fold_batch_norm(head, self.state)
             # In the other graph both heads of a map are one convolution: location before classes.
             first = 0 if name == "locs" else self.architecture.location_heads[k].out_channels
             y = self._convolution(x, kernel, bias, head, f"head.{k}", first)
@@ -91,7 +91,7 @@ class Network:
         return self.graph.node("Concat", *parts, name=name, axis=2)
 
     def _conv_relu(self, x: str, conv: Conv) -> str:
-        y = self._convolution(x, *folded(conv, self.state), conv)
+        y = self._convolution(x, *fold_batch_norm(conv, self.state), conv)
         return self.graph.node("Relu", y, name=f"{conv.key}.relu")
 
     def _convolution(
@@ -123,7 +123,7 @@ class Network:
         """The inputs of a convolution in INT8: activation, kernel as int8, bias as int32."""
         x = self._round(x)
         [x_scale] = [scale for value, scale in self._rounded.values() if value == x]
-        numbers, scale = rounded_kernel(kernel, stem=conv.in_channels == 3)
+        numbers, scale = quantize_kernel(kernel, stem=conv.in_channels == 3)
         scale = scale.ravel()
         bias_scale = scale * x_scale
         constant = self.graph.constant

@@ -7,7 +7,7 @@ from pathlib import Path
 from ssd300.errors import ArgumentError, DownloadError
 from ssd300.images.fetch import is_offline
 from ssd300.weights.catalog import cache_folder
-from ssd300.weights.download import download, shown_progress
+from ssd300.weights.download import download, show_progress
 
 _VERSION = "1.30.0"
 ADDRESS = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{_VERSION}.tgz"
@@ -66,7 +66,7 @@ def read_web_runtime(given: str | Path | None) -> WebRuntime:
 def _fetch(path: Path) -> None:
     if is_offline():
         raise DownloadError(f"{ADDRESS}: not fetched, SSD300_OFFLINE is set; pass --web-runtime FILE.tgz instead")
-    with shown_progress(path.name) as progress:
+    with show_progress(path.name) as progress:
         download(ADDRESS, path, sha256_prefix=SHA256, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""Pictures in: from whatever the user passed to RGB uint8 arrays, by one decoder and one resize."""
+"""Read pictures: from any source to RGB uint8 arrays, with one decoder and one resize."""
 
 from ssd300.images.decode import MAX_PIXELS, ImageHeader, decode_image, header, size_hw
 from ssd300.images.resize import NETWORK_SIZE, load_for_network, resize_to_network

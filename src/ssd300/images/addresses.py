@@ -1,4 +1,4 @@
-"""What kind of address a text is: http(s), a file's, or one that is not read."""
+"""Recognize addresses: http(s), file:, or schemes that are not supported."""
 
 import os
 import re
@@ -11,7 +11,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)[^/]")  # two letters at le
 
 
 def is_url(value: Any) -> bool:
-    """Whether it is an http(s) address as text."""
+    """Whether it is the text of an http(s) address."""
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
 
 
@@ -23,7 +23,7 @@ def local_path(text: str) -> str:
     """
     if not text.lower().startswith("file:/"):
         return text
-    from urllib.request import url2pathname  # with ssl and more, of which paths need nothing
+    from urllib.request import url2pathname  # imports ssl and more, which other paths do not need
 
     try:
         parts = urlsplit(text)
@@ -35,7 +35,7 @@ def local_path(text: str) -> str:
 
 
 def foreign_fault(path: str) -> str | None:
-    """What is wrong with an address that was taken for a path and does not exist; None for a path."""
+    """The error for an address that was taken for a path and does not exist; None for a path."""
     if path.lower().startswith("data:"):
         return "a data address; decode its base64 text and pass the bytes"
     match = _SCHEME.match(path)
@@ -45,6 +45,6 @@ def foreign_fault(path: str) -> str | None:
     if scheme in ("http", "https"):
         return "an address as a Path, which drops one of its slashes; pass it as text"
     return (
-        f"{scheme} addresses are not read; download the file and pass its path, "
+        f"{scheme} addresses are not supported; download the file and pass its path, "
         "or open it with a library for them (such as fsspec) and pass the file object"
     )

@@ -46,7 +46,7 @@ def _check_shape(shape: tuple[int, ...], name: str) -> None:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether `value` is a torch tensor; torch is looked for, never imported."""
+    """Whether `value` is a torch tensor; torch is not imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
 

@@ -1,4 +1,4 @@
-"""How many pixels are decoded at once. Memory is bounded by them, not by the number of pictures or threads."""
+"""Limit the pixels that are decoded at once, which bounds memory for any number of pictures or threads."""
 
 import ctypes
 import os
@@ -13,9 +13,9 @@ _LARGE = 2**24
 
 
 class PixelBudget:
-    """Lets threads take pixels, in the order in which they asked, while no more than `limit` are taken in all.
+    """Grants pixels to threads, in order of request, up to `limit` in total.
 
-    A picture larger than the limit goes when it is alone.
+    A picture larger than the limit is granted when no other is.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,7 +27,7 @@ class PixelBudget:
 
     @contextmanager
     def share(self) -> Iterator[None]:
-        """What this thread takes inside is given back at the end, of the outermost one where they are nested."""
+        """Release the pixels that this thread takes inside at the end; of nested contexts, the outermost releases."""
         if getattr(self._own, "inside", False):
             yield
             return
@@ -62,7 +62,7 @@ class PixelBudget:
 
 
 def _give_back_memory() -> None:
-    """Hand freed memory to the system: glibc keeps it for each thread, and a large picture's is 500 MB and more."""
+    """Return freed memory to the system: glibc keeps it per thread, and a large picture needs 500 MB and more."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         trim(0)

@@ -1,14 +1,14 @@
 """Bytes of a picture file -> RGB uint8 [H, W, 3], upright. The only decoder: every part of ssd300 sees the same pixels.
 
 JPEG goes through simplejpeg with the flags that make it equal Pillow bit for bit; the other formats, and JPEG in CMYK,
-go through Pillow. One rule a mode:
+go through Pillow. One rule per mode:
 
 - gray, 1-bit, palette: their colors, grays three times;
-- alpha, a transparent palette entry or color: laid over white, as on a web page; but where nothing of the picture
-  could be seen, as in screenshots whose alpha is padding, its colors count;
+- alpha, a transparent palette entry or color: composited on white, as on a web page; but if the whole picture would be
+  invisible, as in screenshots whose alpha is padding, alpha is ignored;
 - CMYK: Pillow's plain conversion; color profiles are not applied in any mode;
-- 16 bits a channel: the high byte (v >> 8), which undoes v * 257;
-- 32-bit integers: as 16 bits if all lie in 0..65535, else refused;
+- 16 bits per channel: the high byte (v >> 8), the inverse of v * 257;
+- 32-bit integers: as 16 bits if all are in 0..65535, else refused;
 - float: 0..1 becomes 0..255, rounded to the nearest; anything outside is refused;
 - several frames or pages: the first.
 """
@@ -40,7 +40,7 @@ MAX_PIXELS = limits.PIXELS
 DecodeMode = Literal["exact", "fast"]
 
 # Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
-# Imported when first needed: a JPEG needs none of them, and importing them all took over 20 ms.
+# Imported when first needed: a JPEG needs none of them, and importing all takes over 20 ms.
 _READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
@@ -55,7 +55,7 @@ _UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unrea
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What a picture file says of itself: `width` and `height` as stored, and the EXIF `orientation` 1 to 8."""
+    """The header of a picture file: `width` and `height` as stored, and the EXIF `orientation` 1 to 8."""
 
     format: str
     width: int
@@ -71,7 +71,7 @@ class ImageHeader:
 def header(data: bytes, *, name: str) -> ImageHeader:
     """Format, size and orientation of a picture file, without decoding its pixels.
 
-    Raises ImageError for what is empty, not one of the seven formats, damaged, or larger than MAX_PIXELS.
+    Raises ImageError if it is empty, not one of the seven formats, damaged, or larger than MAX_PIXELS.
     """
     kind = _format(data, name)
     if kind == "JPEG" and (size := _jpeg_size(data)):
@@ -80,7 +80,7 @@ def header(data: bytes, *, name: str) -> ImageHeader:
         with quiet_pillow(), quiet_libtiff():
             found = _tiff_header(tiff_picture(data, name), name)
     else:
-        content = jpeg.tidied(data)[0] if kind == "JPEG" else data
+        content = jpeg.extract_picture(data)[0] if kind == "JPEG" else data
         with quiet_pillow():
             found = _pillow_header(_open(content, kind, name), data, kind)
     _check_size(found, name)
@@ -95,9 +95,9 @@ def size_hw(data: bytes, *, name: str) -> tuple[int, int]:
 def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratch: UInt8 | None = None) -> UInt8:
     """RGB uint8 [H, W, 3] of a picture file, turned upright.
 
-    `name` is what errors call the picture. `decode="fast"` decodes a JPEG at 1/2, 1/4 or 1/8 of its size where both
-    sides keep 300 pixels or more: quicker for large pictures, but not the exact pixels. `scratch` is memory [n] that
-    the result may lie in. Raises ImageError.
+    `name` is the picture's name in errors. `decode="fast"` decodes a JPEG at 1/2, 1/4 or 1/8 of its size if both
+    sides keep at least 300 pixels: faster for large pictures, but not the exact pixels. `scratch` is memory [n] that
+    the result may use. Raises ImageError.
     """
     if decode not in get_args(DecodeMode):
         raise unknown_name("decode mode", decode, get_args(DecodeMode))
@@ -138,16 +138,16 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     """(height, width) of a JPEG that simplejpeg handles; None leaves it to Pillow: CMYK, or a damaged header."""
     try:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except (ValueError, KeyError):  # KeyError: a sampling it has no name for
+    except (ValueError, KeyError):  # KeyError: an unknown sampling
         return None
     return None if colors in ("CMYK", "YCCK") else (height, width)
 
 
 def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -> UInt8 | None:
-    """The upright pixels, or None where Pillow must decide.
+    """The upright pixels, or None to try Pillow.
 
-    simplejpeg is strict and stops at faults that Pillow and every viewer overlook (stray bytes between segments);
-    Pillow refuses what is really cut off.
+    simplejpeg is strict and fails on faults that Pillow and every viewer tolerate (stray bytes between segments);
+    Pillow refuses truncated files.
     """
     size = _jpeg_size(data)
     if size is None:
@@ -174,9 +174,9 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
 
 
 def _whole_jpeg(data: bytes, name: str) -> bytes:
-    """The file's picture alone, for Pillow, which overlooks what viewers do. Raises ImageError where a part is missing:
-    Pillow would fill it with gray."""
-    tidy, closed = jpeg.tidied(data)
+    """The file's first picture, for Pillow, which tolerates what viewers do. Raises ImageError if a part is missing,
+    which Pillow would fill with gray."""
+    tidy, closed = jpeg.extract_picture(data)
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(tidy)
     except (ValueError, KeyError):
@@ -193,7 +193,7 @@ def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
             raise _undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
         return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
     width, height = _open(found.content, "TIFF", name).size
-    if found.orientation >= 5:  # Pillow tells the size of the turned picture
+    if found.orientation >= 5:  # Pillow reports the size after rotation
         width, height = height, width
     return ImageHeader("TIFF", width, height, found.orientation)
 
@@ -212,7 +212,7 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
             return orient(found.by_numpy(name), found.orientation)
     except DECODER_ERRORS as error:
         raise _undecoded(found.content, "TIFF", name, error) from error
-    return picture_to_rgb(picture, name)  # turned by Pillow itself
+    return picture_to_rgb(picture, name)  # already rotated by Pillow
 
 
 def _load(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
@@ -224,7 +224,7 @@ def _load(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
 
 def _open(data: bytes, kind: str, name: str) -> "ImageFile":
     module, reader = _READERS[kind]
-    content = png.pixels_only(data) if kind == "PNG" else data
+    content = png.drop_ancillary(data) if kind == "PNG" else data
     try:
         picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
         return picture
@@ -252,7 +252,7 @@ def _check_size(found: ImageHeader, name: str) -> None:
     if found.width * found.height > MAX_PIXELS:
         raise ImageError(
             f"{name}: {found.width}x{found.height} is {found.width * found.height:,} pixels, more than the "
-            f"{MAX_PIXELS:,} that are decoded; make it smaller first"
+            f"limit of {MAX_PIXELS:,}; make it smaller first"
         )
 
 
@@ -265,17 +265,17 @@ def _check_covered(picture: "ImageFile", name: str) -> None:
 
 
 def _undecoded(data: bytes, kind: str, name: str, error: BaseException) -> ImageError:
-    """The error for a file that the decoder refuses: of a kind that it does not know, or damaged."""
+    """The error for a file that the decoder refuses: of an unsupported kind, or damaged."""
     what = _UNREAD_KINDS[kind](data) if kind in _UNREAD_KINDS else None
     if what is None:
         return _damaged(kind, name, error)
     return ImageError(
-        f"{name}: {what}, a valid {kind} of a kind that is not read: convert it, for example with ImageMagick: "
+        f"{name}: {what}, a valid {kind} of a kind that is not supported: convert it, for example with ImageMagick: "
         "magick FILE -depth 8 NEW.png"
     )
 
 
 def _damaged(kind: str, name: str, error: BaseException) -> ImageError:
     return ImageError(
-        f"{name}: a damaged or cut off {kind} file ({reason(error)}); fetch or export the file again and check its size"
+        f"{name}: a damaged or truncated {kind} file ({reason(error)}); copy or export it again and check its size"
     )

@@ -1,6 +1,6 @@
-"""The file extensions of pictures: the one list, for folders of pictures and for data sets alike.
+"""The file extensions of pictures, for folders of pictures and for data sets.
 
-They say which files of a folder are taken for pictures; how one is read, its content decides.
+They decide which files of a folder are pictures; the format of a file is decided by its content.
 """
 
 import os
@@ -14,14 +14,14 @@ EXTENSIONS = (
 )  # fmt: skip
 CLUTTER_FOLDERS = ("__macosx", "@eadir", "__pycache__")  # in lower case; hidden folders are left out anyway
 
-# What lies beside pictures and nobody expects to be looked at: not worth a word.
+# Files that are common beside pictures and are skipped without a message.
 _COMPANIONS = (
     ".txt", ".json", ".jsonl", ".xml", ".csv", ".yaml", ".yml", ".md", ".html", ".ini", ".db", ".log", ".xmp", ".aae",
 )  # fmt: skip
 
 
 def has_picture_extension(path: str | PurePath) -> bool:
-    """Whether the name ends as a picture's does, in any letter case.
+    """Whether the name has a picture's extension, in any letter case.
 
     >>> has_picture_extension("cat.JPG"), has_picture_extension("cat.txt")
     (True, False)
@@ -30,7 +30,7 @@ def has_picture_extension(path: str | PurePath) -> bool:
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file's name says that it is a picture of a kind that is read; hidden files are none.
+    """Whether a file's name is that of a supported picture; hidden files are not.
 
     >>> is_picture_name("IMG_1.JPG"), is_picture_name("._IMG_1.JPG"), is_picture_name("IMG_1.HEIC")
     (True, False, False)
@@ -39,12 +39,12 @@ def is_picture_name(name: str) -> bool:
 
 
 def is_clutter(name: str) -> bool:
-    """Whether a folder of this name is made by programs for themselves, such as `__MACOSX` and `@eaDir`."""
+    """Whether a folder of this name is created by programs for their own use, such as `__MACOSX` and `@eaDir`."""
     return name.startswith(".") or name.lower() in CLUTTER_FOLDERS
 
 
 def skipped_text(names: Iterable[str]) -> str:
-    """How many of these files are no pictures that are read, by ending; empty where that is not worth a word.
+    """A message with the number of files that are not supported pictures, by extension; empty if there are none.
 
     >>> skipped_text(["a.heic", "b.HEIC", "c.NEF", "d.jpg", "notes.txt"])
     '3 files skipped: 2 .HEIC, 1 .NEF'
@@ -52,8 +52,8 @@ def skipped_text(names: Iterable[str]) -> str:
     others = [n for n in names if not (is_picture_name(n) or n.startswith(".") or n.lower().endswith(_COMPANIONS))]
     if not others:
         return ""
-    kinds = Counter(os.path.splitext(name)[1].upper() or "without an ending" for name in others)
+    kinds = Counter(os.path.splitext(name)[1].upper() or "without an extension" for name in others)
     listed = [f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))]
-    more = [f"{len(listed) - 9} other endings"] if len(listed) > 10 else []
+    more = [f"{len(listed) - 9} other extensions"] if len(listed) > 10 else []
     shown = listed[: 9 if more else 10] + more
     return f"{len(others)} {'file' if len(others) == 1 else 'files'} skipped: {', '.join(shown)}"

@@ -1,7 +1,7 @@
-"""A picture from an http(s) address: limited in time, size and redirects, and kept away from private networks.
+"""Download a picture from an http(s) address, with limits on time, size and redirects, not from private networks.
 
 Addresses often come from other people. So every hop is checked: its name is resolved once, every address found must be
-public, and the connection goes to the address that was checked. Proxies are not used, since behind one nothing could be
+public, and the connection goes to the checked address. Proxies are not used, because addresses behind one cannot be
 checked.
 """
 
@@ -27,7 +27,7 @@ MAX_BYTES = limits.FETCHED_BYTES
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
-_SAFE = "/%:@!$&'()*+,;=~"  # in a path, besides letters and digits
+_SAFE = "/%:@!$&'()*+,;=~"  # in a path, beside letters and digits
 _GLOBAL = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ISATAP = 0x00005EFE  # in front of an IPv4 address, with or without the bit for "global"
@@ -37,22 +37,22 @@ _Where = Sequence[tuple[int, Any]]  # (family, address) as getaddrinfo gives the
 
 def is_offline() -> bool:
     """Whether SSD300_OFFLINE (or the command line's --offline, which sets it) forbids any socket."""
-    return _switched_on("SSD300_OFFLINE")
+    return _is_set("SSD300_OFFLINE")
 
 
-def _switched_on(variable: str) -> bool:
+def _is_set(variable: str) -> bool:
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
-    """The body behind an http(s) address.
+    """The body of an http(s) address.
 
     `allow_private` allows addresses of this machine and of private networks; None asks SSD300_ALLOW_PRIVATE_URLS.
     Raises DownloadError, naming the address given: offline, refused, failed, too slow, too large, or not status 200.
     """
     if is_offline():
         raise DownloadError(f"{url}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
-    private = _switched_on("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
+    private = _is_set("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
     deadline = time.monotonic() + TOTAL_SECONDS
     target = url
     for _ in range(MAX_REDIRECTS + 1):
@@ -68,21 +68,21 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
 
 
 def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.client.HTTPResponse, str]:
-    """A connection's socket, its answer, which is not read yet, and the address it came from after redirects.
+    """A connection's socket, its response, which is not read yet, and its address after redirects.
 
-    The rules are those of `fetch`, but for time and size: a stream has no end. Raises DownloadError without naming the
-    address, which may hold a password.
+    The rules are those of `fetch`, except for time and size, because a stream has no end. Raises DownloadError without
+    the address, which may contain a password.
     """
     if is_offline():
         raise DownloadError("not opened, SSD300_OFFLINE is set")
     target, deadline = url, time.monotonic() + TOTAL_SECONDS
     try:
         for _ in range(MAX_REDIRECTS + 1):
-            connection, path = _connection(target, _switched_on("SSD300_ALLOW_PRIVATE_URLS"), deadline)
+            connection, path = _connection(target, _is_set("SSD300_ALLOW_PRIVATE_URLS"), deadline)
             try:
-                with _watched(connection, deadline):
+                with _watch(connection, deadline):
                     connection.connect()
-                    line = connection.sock  # the connection lets go of it when the answer has come
+                    line = connection.sock  # the connection drops it when the response has arrived
                     connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
                     response = connection.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -107,26 +107,26 @@ def _close_all(connection: http.client.HTTPConnection, response: http.client.HTT
     connection.close()
 
 
-def checked_host(host: str, port: int) -> str:
-    """An address of the host, as a number, that may be connected to. Raises DownloadError by the rules of `fetch`."""
+def resolve_host(host: str, port: int) -> str:
+    """A numeric address of the host that is allowed. Raises DownloadError by the rules of `fetch`."""
     if is_offline():
         raise DownloadError("not opened, SSD300_OFFLINE is set")
     try:
-        return str(_checked_addresses(host, port, _switched_on("SSD300_ALLOW_PRIVATE_URLS"))[0][1][0])
+        return str(_resolve(host, port, _is_set("SSD300_ALLOW_PRIVATE_URLS"))[0][1][0])
     except _Refused as error:
         raise DownloadError(str(error)) from error
 
 
 class _Refused(Exception):
-    """Why one hop failed, without the address."""
+    """The reason why one hop failed, without the address."""
 
 
 def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, bytes]:
-    """One request: (where it redirects to, b"") or (None, the body)."""
+    """One request: (target of the redirect, b"") or (None, the body)."""
     connection, path = _connection(url, allow_private, deadline)
     headers = {"User-Agent": "ssd300", "Accept": "image/*", "Connection": "close"}
     try:
-        with _watched(connection, deadline):
+        with _watch(connection, deadline):
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             if response.status in _REDIRECTS and (location := response.getheader("Location")):
@@ -169,7 +169,7 @@ def _too_slow() -> _Refused:
 
 
 @contextmanager
-def _watched(connection: "_Plain | _TLS", deadline: float) -> Iterator[None]:
+def _watch(connection: "_Plain | _TLS", deadline: float) -> Iterator[None]:
     """Cut the line at the deadline: a server that drips bytes never runs into the socket's timeout."""
 
     def hang_up() -> None:
@@ -187,7 +187,7 @@ def _watched(connection: "_Plain | _TLS", deadline: float) -> Iterator[None]:
 
 
 def _next(url: str, location: str) -> str:
-    """Where a redirect leads."""
+    """The target of a redirect."""
     try:
         return urljoin(url, location)
     except ValueError as error:
@@ -195,12 +195,12 @@ def _next(url: str, location: str) -> str:
 
 
 def _connection(url: str, allow_private: bool, deadline: float) -> tuple["_Plain | _TLS", str]:
-    """A connection to a checked address, not yet open, and the path to ask for."""
+    """A connection to a checked address, not yet open, and the path to request."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), parts.port
         path, query = quote(parts.path or "/", safe=_SAFE), quote(parts.query, safe=_SAFE + "?[]")
-    except ValueError as error:  # a bad port or bracket; a name that is no name, half a character (UnicodeError)
+    except ValueError as error:  # an invalid port, bracket or name; a lone surrogate (UnicodeError)
         raise _Refused(f"not an address ({error})") from error
     if parts.scheme not in ("http", "https") or not host:
         raise _Refused("only http and https addresses with a host are fetched")
@@ -208,12 +208,12 @@ def _connection(url: str, allow_private: bool, deadline: float) -> tuple["_Plain
         raise _Refused("an address with a user name is not fetched; download the picture and pass its path")
     secure = parts.scheme == "https"
     port = port or (443 if secure else 80)
-    where = _checked_addresses(host, port, allow_private)
+    where = _resolve(host, port, allow_private)
     kind: type[_Plain | _TLS] = _TLS if secure else _Plain
     return kind(host, port, where, deadline), f"{path}?{query}" if query else path
 
 
-def _checked_addresses(host: str, port: int, allow_private: bool) -> _Where:
+def _resolve(host: str, port: int, allow_private: bool) -> _Where:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
@@ -229,30 +229,30 @@ def _checked_addresses(host: str, port: int, allow_private: bool) -> _Where:
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is a public one; an IPv4 address inside an IPv6 one counts as itself.
+    """Whether an IP address is public; an IPv4 address inside an IPv6 one is checked as IPv4.
 
     >>> is_public("10.0.0.1"), is_public("::ffff:127.0.0.1"), is_public("93.184.216.34")
     (False, False, True)
     """
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = _inner(ip)
+        inner = _embedded_ipv4(ip)
         if inner is not None:
             return is_public(str(inner))
-        if ip not in _GLOBAL:  # by allowing: new special ranges appear outside it
+        if ip not in _GLOBAL:  # an allow-list: new special ranges are outside of it
             return False
     return ip.is_global and not ip.is_multicast
 
 
-def _inner(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that packets to this IPv6 address go to in the end."""
+def _embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address to which packets for this IPv6 address are routed."""
     if ip in _NAT64 or (int(ip) >> 32) & 0xFDFFFFFF == _ISATAP:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 class _Plain(http.client.HTTPConnection):
-    """HTTP to the first of some given addresses that answers before a deadline."""
+    """HTTP to the first of the given addresses that answers before a deadline."""
 
     def __init__(self, host: str, port: int, where: _Where, deadline: float) -> None:
         super().__init__(host, port, timeout=SOCKET_SECONDS)
@@ -264,7 +264,7 @@ class _Plain(http.client.HTTPConnection):
 
 
 class _TLS(http.client.HTTPSConnection):
-    """HTTPS to the first of some given addresses that answers; the certificate must be the host's."""
+    """HTTPS to the first of the given addresses that answers; the certificate must be the host's."""
 
     def __init__(self, host: str, port: int, where: _Where, deadline: float) -> None:
         self.tls = ssl.create_default_context()

@@ -1,4 +1,4 @@
-"""Which pictures a directory or a glob stands for. Both leave out the same files, and both end on loops of links."""
+"""The pictures of a directory or a glob. Both skip the same files, and both terminate on loops of links."""
 
 import glob
 import os
@@ -9,28 +9,28 @@ from ssd300.images.extensions import is_clutter, is_picture_name, skipped_text
 
 @dataclass(frozen=True)
 class FoundPictures:
-    """What a directory or glob gives: the `paths` of its pictures, sorted; `skipped` says how many files are none."""
+    """The result for a directory or glob: sorted `paths` of pictures; `skipped` is a message about other files."""
 
     paths: tuple[str, ...] = ()
     skipped: str = ""
 
 
 def pictures_of(path: str) -> FoundPictures:
-    """The pictures of a directory or a glob; nothing for anything else, and for a directory that is locked.
+    """The pictures of a directory or a glob; empty for anything else, and for an unreadable directory.
 
-    A directory gives its own files, not those of its sub-folders. A glob gives what it matches: all of it where it
-    spells the ending out ("*.jpg"), else the pictures of it, as a directory does.
+    A directory gives its own files, not those of its sub-folders. A glob with an extension ("*.jpg") gives all its
+    matches, any other glob only the pictures among them.
     """
     if os.path.isdir(path):
-        return _sorted_out([os.path.join(path, name) for name in _files_in(path)])
+        return _sort_out([os.path.join(path, name) for name in _files_in(path)])
     if glob.has_magic(path) and not os.path.lexists(path):
         matches = [found for found in _matches(path) if not os.path.isdir(found)]
         ending = os.path.splitext(os.path.basename(path))[1]
-        return FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sorted_out(matches)
+        return FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sort_out(matches)
     return FoundPictures()
 
 
-def _sorted_out(paths: list[str]) -> FoundPictures:
+def _sort_out(paths: list[str]) -> FoundPictures:
     names = [os.path.basename(path) for path in paths]
     pictures = sorted(path for path, name in zip(paths, names, strict=True) if is_picture_name(name))
     return FoundPictures(tuple(pictures), skipped_text(names))
@@ -47,12 +47,12 @@ def _files_in(folder: str) -> list[str]:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself: an entry that cannot be read, like any other
+    except OSError:  # a link to itself: treated as an entry that cannot be read
         return False
 
 
 def _matches(pattern: str) -> list[str]:
-    """What a glob matches, sorted, each path once; "**" stands for any number of folders."""
+    """The matches of a glob, sorted, each path once; "**" matches any number of folders."""
     parts = (pattern.replace(os.altsep, os.sep) if os.altsep else pattern).split(os.sep)
     if "**" not in parts:
         return sorted(glob.iglob(pattern))
@@ -71,9 +71,9 @@ def _entries(folder: str) -> list[str]:
 
 
 def _folders_below(top: str) -> list[str]:
-    """This folder and all below it, each once however many links lead to it; under its own name rather than a link's.
+    """This folder and all below it, each once even if several links point to it; under its own name if possible.
 
-    The standard library's "**" follows every link: two that lead upwards keep it busy for ever.
+    The standard library's "**" follows every link: with two that point upwards it never ends.
     """
     seen: set[tuple[int, int]] = set()
     found: list[str] = []

@@ -1,4 +1,4 @@
-"""A stream over http(s) as a file object for FFmpeg, so that every connection keeps to the rules of `fetch`."""
+"""A stream over http(s) as a file object for FFmpeg, so that every connection follows the rules of `fetch`."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ from ssd300.images.fetch import open_stream
 
 
 class HttpFile:
-    """The bytes of an address, read as they come; from another place in it, if the server can.
+    """The bytes of an address, read as they arrive; seekable if the server supports it.
 
     `hang_up` may be called from another thread. Raises DownloadError.
     """
@@ -28,11 +28,11 @@ class HttpFile:
 
     @property
     def is_playlist(self) -> bool:
-        """Whether the address or its answer says that it is an HLS playlist."""
+        """Whether it is an HLS playlist, by the address or the response."""
         return "mpegurl" in self.content_type or self.name.split("?")[0].lower().endswith(".m3u8")
 
     def part(self, url: str) -> "HttpFile":
-        """A file that this one names, such as a piece of a playlist; it is closed with this one."""
+        """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""
         if not url.lower().startswith(("http://", "https://")):
             raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
         part = HttpFile(url, self._headers if _host(url) == _host(self.name) else {})
@@ -48,7 +48,7 @@ class HttpFile:
         """Up to `size` bytes; b"" at the end."""
         try:
             piece = b"" if self._closed else self._answer.read1(size)
-        except (OSError, http.client.HTTPException, ValueError):  # cut, silent, or closed meanwhile
+        except (OSError, http.client.HTTPException, ValueError):  # interrupted, timed out, or closed meanwhile
             return b""
         self._place += len(piece)
         return piece
@@ -63,7 +63,7 @@ class HttpFile:
         return self._place
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to another place by asking the server anew."""
+        """Seek with a new request to the server."""
         size = self._size or 0
         place = offset + (0, self._place, size)[whence]
         if place != self._place:
@@ -76,7 +76,7 @@ class HttpFile:
         return place
 
     def hang_up(self) -> None:
-        """End the connections from another thread: a read under way returns at once, and none begins any more."""
+        """Close the connections from another thread: a running read returns immediately, and no new one begins."""
         with self._closing:
             self._closed = True
             parts = list(self._parts)
@@ -86,7 +86,7 @@ class HttpFile:
             self._line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the connections, in the thread that reads."""
+        """Close the connections, in the thread that reads."""
         self.hang_up()
         for part in self._parts:
             part.close()

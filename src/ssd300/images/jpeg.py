@@ -1,7 +1,7 @@
-"""The structure of a JPEG file: where its first picture ends, and whether all of it is there.
+"""The structure of a JPEG file: where its first picture ends, and whether it is complete.
 
-Decoders differ in what they overlook. Viewers show a file without an end marker, or with a film behind the picture; and
-a file that was cut and then closed by an end marker looks whole to a decoder, which fills the rest with gray.
+Decoders differ in what they tolerate. Viewers show a file without an end marker, or with a video after the picture; and
+a truncated file with an added end marker looks complete to a decoder, which fills the rest with gray.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import simplejpeg
 
-_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]|\0\0\0[\x08-\x40]ftyp")  # a marker, or a phone's film
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]|\0\0\0[\x08-\x40]ftyp")  # a marker, or a phone's video
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _HIERARCHICAL = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
@@ -18,44 +18,44 @@ _SCAN, _END = 0xDA, 0xD9
 
 
 def may_be_lossless(data: bytes) -> bool:
-    """Whether a lossless frame may begin anywhere. libjpeg-turbo crashes where it decodes one at a reduced scale."""
-    return b"\xff\xc3" in data or b"\xff\xcb" in data  # the two that it reads; no segment can hide one
+    """Whether the file may have a lossless frame. libjpeg-turbo crashes when it decodes one at a reduced scale."""
+    return b"\xff\xc3" in data or b"\xff\xcb" in data  # the two supported ones; no segment can hide one
 
 
-def tidied(data: bytes) -> tuple[bytes, bool]:
-    """The first picture of a file alone: its segments and scans, nothing between and behind them, and an end marker.
+def extract_picture(data: bytes) -> tuple[bytes, bool]:
+    """Only the first picture of a file: its segments and scans, without bytes between or after them, and an end marker.
 
-    Also whether the file has that end marker itself.
+    Also whether the file itself has that end marker.
     """
     pieces, closed = [b"\xff\xd8"], False
     for marker, start, end in _parts(data):
-        pieces.append(_unpadded(data[start:end]) if marker == _SCAN else data[start:end])
+        pieces.append(_strip_zeros(data[start:end]) if marker == _SCAN else data[start:end])
         closed = data[end : end + 2] == b"\xff\xd9"
     return b"".join((*pieces, b"\xff\xd9")), closed
 
 
-def _unpadded(scan: bytes) -> bytes:
-    """Without the zeros of a download that was cut: a scan's own last bits are ones."""
+def _strip_zeros(scan: bytes) -> bytes:
+    """Remove trailing zeros of an interrupted download: the last bits of a scan are ones."""
     own = scan.rstrip(b"\0")
     return scan if len(scan) - len(own) < 16 else own + b"\0" * own.endswith(b"\xff")
 
 
 def is_cut(tidy: bytes, closed: bool) -> bool:
-    """Whether a tidied file lacks a part of its picture: the scan ends early, or a color has none.
+    """Whether a file from `extract_picture` is incomplete: the scan ends early, or a color has no scan.
 
-    Its size must have been checked. What cannot be judged counts as whole, for the decoder to decide; but not in a file
-    that has no end marker (`closed`) of its own.
+    Its size must have been checked. Undecidable cases count as complete, and the decoder decides; but not in a file
+    without an end marker (`closed`) of its own.
     """
     parts = list(_parts(tidy))
     lossless = may_be_lossless(tidy)
     wanted = next((_components(tidy[start:end]) for marker, start, end in parts if marker in _FRAMES), set())
     scans = [tidy[start:end] for marker, start, end in parts if marker == _SCAN]
-    scanned: set[int] = set().union(*(_scanned(scan, lossless=lossless) for scan in scans))
+    scanned: set[int] = set().union(*(_scan_components(scan, lossless=lossless) for scan in scans))
     if not wanted <= scanned:
         return True
     colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
     scale = {} if lossless else {"min_height": 1, "min_width": 1, "min_factor": 8}
-    try:  # at an eighth of its size: all of the scan is read, little memory is taken
+    try:  # at an eighth of its size: the whole scan is read with little memory
         simplejpeg.decode_jpeg(tidy, colors, **scale)
     except (ValueError, KeyError) as error:
         message = str(error)
@@ -64,7 +64,7 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
 
 
 def unread_kind(data: bytes) -> str | None:
-    """What an intact JPEG is called whose kind is not read; None for the usual kinds."""
+    """The name of the kind of a valid JPEG that is not supported; None for the usual kinds."""
     for marker, start, end in _parts(data):
         if marker == 0xF7:
             return "a JPEG-LS picture"
@@ -77,12 +77,12 @@ def unread_kind(data: bytes) -> str | None:
             return f"a lossless JPEG of {precision} bits"
         if precision != 8:
             return f"a {precision}-bit JPEG"
-        return None if height else "a JPEG that tells its height after the picture (DNL)"
+        return None if height else "a JPEG with its height after the picture (DNL)"
     return None
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of every segment, a scan with its data; up to the end marker or where the structure ends."""
+    """(marker, start, end) of every segment, a scan with its data; up to the end marker or the first invalid byte."""
     position, components, scanned, complete = 2, b"", False, False
     while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
         marker = data[position + 1]
@@ -95,7 +95,7 @@ def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         if complete or marker == _END or end < position + 4 or end > len(data):
             return
-        if scanned and not _belongs(marker, data[position + 4 : end], data[end : end + 1]):
+        if scanned and not _is_part(marker, data[position + 4 : end], data[end : end + 1]):
             return
         if marker in _SEQUENTIAL:
             components = data[position + 9 : position + 10]
@@ -107,8 +107,8 @@ def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
         position = end
 
 
-def _belongs(marker: int, payload: bytes, behind: bytes) -> bool:
-    """Whether a segment that follows a scan belongs to the picture, and is not part of something else behind it."""
+def _is_part(marker: int, payload: bytes, behind: bytes) -> bool:
+    """Whether a segment after a scan belongs to the picture, and is not part of other data after it."""
     if marker == _SCAN:
         return len(payload) > 0 and 1 <= payload[0] <= 4 and len(payload) == 4 + 2 * payload[0]
     if behind != b"\xff":
@@ -134,7 +134,7 @@ def _components(frame: bytes) -> set[int]:
     return set(frame[10 : 10 + 3 * frame[9] : 3]) if len(frame) > 9 else set()
 
 
-def _scanned(scan: bytes, *, lossless: bool) -> set[int]:
-    """The ids of the components whose coarse values (DC) a scan holds, or all values; the scan begins at its marker."""
+def _scan_components(scan: bytes, *, lossless: bool) -> set[int]:
+    """The ids of the components whose DC coefficients a scan has, or all; the scan begins at its marker."""
     ids = scan[5 : 5 + 2 * scan[4] : 2]
     return set(ids) if lossless or scan[5 + 2 * len(ids) : 6 + 2 * len(ids)] == b"\0" else set()

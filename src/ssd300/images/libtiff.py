@@ -1,4 +1,4 @@
-"""Keeps Pillow's reader of TIFF files, and libtiff below it, from writing lines to stderr: our errors say it all."""
+"""Prevent Pillow's TIFF reader and libtiff from writing to stderr; our errors have the information."""
 
 import ctypes
 import logging
@@ -18,7 +18,7 @@ _before: list[Any] = []
 
 @contextmanager
 def quiet_libtiff() -> Iterator[None]:
-    """The first thread inside takes the handlers of libtiff away, the last one out puts them back."""
+    """Remove the handlers of libtiff when the first thread enters; restore them when the last one leaves."""
     global _inside
     with _lock:
         _inside += 1
@@ -38,7 +38,7 @@ def quiet_libtiff() -> Iterator[None]:
 
 @cache
 def _setters() -> tuple[Any, ...]:
-    """libtiff's two functions, found through Pillow's module; none where Pillow holds them inside itself."""
+    """libtiff's two functions, found through Pillow's module; empty if Pillow links libtiff statically."""
     from PIL import _imaging
 
     try:

@@ -25,7 +25,7 @@ FIRST_TRIES = 3  # to open a stream that never gave a frame
 RECONNECT_SECONDS = 300.0  # how long a stream that gave frames before is tried again
 LONGEST_DELAY = 1.0  # seconds that decoding may fall behind a stream
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
-_CLOSE_SECONDS = 1.5  # that closing waits for the thread; FFmpeg may hold it for SILENT_SECONDS, then it ends by itself
+_CLOSE_SECONDS = 1.5  # wait for the thread on closing; FFmpeg may block it for SILENT_SECONDS, then it ends by itself
 
 
 @dataclass
@@ -57,7 +57,7 @@ class LiveStream:
         self.name = shown_name(source)
         self.counts = LiveCounts()
         self.error: SSD300Error | None = None  # why it ended, if not of itself
-        self.ended = False  # nothing will come any more
+        self.ended = False  # there will be no more frames
         self.live = True
         self._source, self._every = source, every
         self._ready = ready or threading.Condition()
@@ -68,11 +68,11 @@ class LiveStream:
         self._thread = threading.Thread(target=self._run, name=f"ssd300 {self.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def has_frame(self) -> bool:
-        """Whether `take` has something to give."""
+        """Whether a frame is waiting."""
         return self._waiting is not None
 
     def take(self) -> tuple[Frame, float] | None:
@@ -99,7 +99,7 @@ class LiveStream:
             self._ready.notify_all()
         opened = self._opened
         if opened is not None and opened.file is not None:
-            opened.file.hang_up()  # ends a read under way
+            opened.file.hang_up()  # ends a running read
         if self._thread.ident is not None:
             self._thread.join(_CLOSE_SECONDS)
 
@@ -135,7 +135,7 @@ class LiveStream:
             self.counts.reconnects += 1 if self.counts.received and not self._stop.is_set() else 0
 
     def _read_once(self) -> bool:
-        """Open and read to the end; whether this was a file of known length, which has an end."""
+        """Open and read to the end; return whether it was a file of known length."""
         opened = open_video(self._source)
         self._opened, self.live = opened, opened.live
         try:
@@ -163,7 +163,7 @@ class LiveStream:
             opened.close()
 
     def _offer(self, index: int, time_s: float, raw: "av.video.frame.VideoFrame", reader: FrameReader) -> None:
-        """Let a frame wait to be taken, in place of an older one."""
+        """Replace the waiting frame."""
         now = time.monotonic()
         if self._began is None:
             self._began = now
@@ -209,7 +209,7 @@ class _Delay:
 
 
 class _Pace:
-    """When the frames of a playlist are due: its pieces come all at once, and each holds seconds of video."""
+    """The schedule of the frames of a playlist, whose pieces arrive at once and have several seconds of video."""
 
     def __init__(self) -> None:
         self._start: float | None = None

@@ -1,4 +1,4 @@
-"""Pillow pictures and numbers of any depth -> RGB uint8, by the one rule a mode that decode.py lists."""
+"""Pillow pictures and arrays of any depth -> RGB uint8, by the rules per mode in decode.py."""
 
 import struct
 import threading
@@ -15,7 +15,7 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images.orientation import orient
 
-# What Pillow's readers raise on damaged files; found by mutating files, and by reading what they call.
+# Exceptions of Pillow's readers on damaged files, found by mutating files and by reading their code.
 DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, AttributeError, AssertionError,
     RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
@@ -30,10 +30,10 @@ _inside = 0
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings (corrupt metadata, large pictures) from the user: the pixels or an ImageError say it all.
+    """Suppress Pillow's warnings (corrupt metadata, large pictures); a picture is read, or an ImageError is raised.
 
-    One filter entry for Pillow's modules, put in by the first thread inside and taken out by the last:
-    `warnings.catch_warnings` replaces the whole list and is not safe in threads.
+    One filter entry for Pillow's modules, added by the first thread inside and removed by the last:
+    `warnings.catch_warnings` replaces the whole list and is not thread-safe.
     """
     global _inside
     with _lock:
@@ -58,17 +58,17 @@ def _remove_filter() -> None:
 
 
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
-    """A decoded Pillow picture -> uint8 [H, W, 3], its orientation left alone. The picture is not changed."""
+    """A decoded Pillow picture -> uint8 [H, W, 3], without orientation. The picture is not changed."""
     try:
-        return _in_bands(picture, name)
+        return _convert_bands(picture, name)
     except DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: a picture of mode {picture.mode}, which cannot become RGB ({reason(error)}); convert it first"
         ) from error
 
 
-def _in_bands(picture: Image.Image, name: str) -> UInt8:
-    """A large picture goes a band of rows at a time: whole, its steps would hold several copies of it at once."""
+def _convert_bands(picture: Image.Image, name: str) -> UInt8:
+    """Convert a large picture in bands of rows, because conversion needs several copies in memory."""
     width, height = picture.size
     rows = max(1, _BAND_PIXELS // width)
     opaque = picture.has_transparency_data and is_unseen(picture)
@@ -82,7 +82,7 @@ def _in_bands(picture: Image.Image, name: str) -> UInt8:
 
 
 def is_unseen(picture: Image.Image) -> bool:
-    """Whether a picture with transparency shows nothing anywhere: its alpha is padding, and its colors count."""
+    """Whether a picture with transparency is invisible everywhere: its alpha is padding and is ignored."""
     if picture.mode == "P":
         alphas = picture.info["transparency"]
         used = [entry for entry, count in enumerate(picture.histogram()) if count]
@@ -106,7 +106,7 @@ def _highest_alpha(picture: Image.Image) -> int:
 
 
 def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
-    """`opaque`: take the colors as they are, whatever the picture says of transparency."""
+    """Convert to RGB; `opaque` ignores transparency."""
     mode = picture.mode
     if mode == "RGB" and (opaque or not picture.has_transparency_data):
         return np.array(picture)
@@ -122,13 +122,13 @@ def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
         return _grey_to_rgb(np.asarray(picture), name)
     if mode == "LAB":
         raise ImageError(f"{name}: a picture in LAB colors; convert it to RGB first")
-    if opaque and mode in ("RGBa", "La"):  # alpha already multiplied in: Pillow would divide by it
+    if opaque and mode in ("RGBa", "La"):  # premultiplied alpha: Pillow would divide by it
         stored = np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, -1)
         return np.repeat(stored[..., :1], 3, axis=2) if mode == "La" else np.ascontiguousarray(stored[..., :3])
     if picture.has_transparency_data and not opaque:
         if mode in ("La", "LA"):
             picture = picture.convert("LA")
-        return over_white(picture.convert("RGBA"))
+        return composite_on_white(picture.convert("RGBA"))
     return np.array(picture.convert("RGB"))
 
 
@@ -143,7 +143,7 @@ def upright_rgb(picture: Image.Image, name: str) -> UInt8:
             raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
         try:
             orientation = picture.getexif().get(0x0112, 1)
-        except DECODER_ERRORS:  # damaged EXIF counts as none, as in files
+        except DECODER_ERRORS:  # damaged EXIF is ignored, as in files
             orientation = 1
         rgb = picture_to_rgb(picture, name)
     return orient(rgb, orientation if orientation in range(1, 9) else 1)
@@ -152,8 +152,8 @@ def upright_rgb(picture: Image.Image, name: str) -> UInt8:
 def _load(picture: Image.Image) -> None:
     """Load the pixels in place.
 
-    Pillow 13 garbles a raw TIFF that lies on its side and was opened by path: it maps the file into memory with the
-    sides already swapped. Without a file name it reads the file instead.
+    Pillow 13 garbles an uncompressed TIFF with a rotated orientation that was opened by path: it maps the file into
+    memory with the sides already swapped. Without a file name it reads the file instead.
     """
     tags = getattr(picture, "tag_v2", None)
     if not tags or tags.get(0x0112, 1) not in range(5, 9):
@@ -167,18 +167,18 @@ def _load(picture: Image.Image) -> None:
         named.filename = file_name
 
 
-def over_white(rgba: Image.Image) -> UInt8:
-    """An RGBA picture laid over white -> uint8 [H, W, 3]."""
+def composite_on_white(rgba: Image.Image) -> UInt8:
+    """An RGBA picture composited on white -> uint8 [H, W, 3]."""
     white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
     white.alpha_composite(rgba)
     return np.array(white.convert("RGB"))
 
 
 def rgba_to_rgb(rgba: UInt8) -> UInt8:
-    """uint8 [H, W, 4] by the rules for files: over white, or its colors where nothing could be seen."""
+    """uint8 [H, W, 4] by the rules for files: on white, or without alpha if it would be invisible."""
     if rgba[..., 3].max() <= _UNSEEN:
         return np.ascontiguousarray(rgba[..., :3])
-    return over_white(Image.fromarray(np.ascontiguousarray(rgba)))
+    return composite_on_white(Image.fromarray(np.ascontiguousarray(rgba)))
 
 
 def _grey_to_rgb(gray: np.ndarray[Any, Any], name: str) -> UInt8:
@@ -224,5 +224,5 @@ def _float_to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
 
 
 def reason(error: BaseException) -> str:
-    """An error's text, or its kind where it has none."""
+    """An error's text, or its type if it has none."""
     return str(error).strip().split("\n")[0] or type(error).__name__

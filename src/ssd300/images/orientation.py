@@ -1,4 +1,4 @@
-"""EXIF orientation: found without a picture library, applied to arrays.
+"""EXIF orientation: read without a picture library, applied to arrays.
 
 The rule is Pillow's `ImageOps.exif_transpose`: the EXIF tag, else XMP's tiff:Orientation, else upright. A damaged EXIF
 block counts as none, because every viewer shows such a picture upright.
@@ -18,7 +18,7 @@ _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
 def orient(rgb: UInt8, orientation: int) -> UInt8:
-    """Pixels [H, W, ...] as stored -> pixels as meant to be seen, C-contiguous; 5 to 8 swap H and W.
+    """Pixels [H, W, ...] as stored -> upright pixels, C-contiguous; 5 to 8 swap H and W.
 
     >>> orient(np.array([[1, 2], [3, 4]], np.uint8), 6).tolist()  # turn by a quarter, clockwise
     [[3, 1], [4, 2]]

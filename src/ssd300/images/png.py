@@ -1,7 +1,7 @@
-"""The chunks of a PNG file: those that make the pixels go to the decoder, the rest is never its business.
+"""The chunks of a PNG file: only those with pixels go to the decoder.
 
-A reader that checks every chunk refuses whole pictures for a long comment, a large color profile or a wrong checksum
-in either. Orientation, the only thing that is wanted of them, is looked for here.
+A decoder that checks every chunk refuses valid pictures for a long comment, a large color profile or a wrong checksum
+in either. Orientation, the only other information needed, is read here.
 """
 
 import zlib
@@ -13,8 +13,8 @@ _SIGNATURE_BYTES = 8
 _MAX_TEXT = limits.PNG_TEXT
 
 
-def pixels_only(data: bytes) -> bytes:
-    """The file without its ancillary chunks, but for a transparent color (tRNS) that is in order."""
+def drop_ancillary(data: bytes) -> bytes:
+    """The file without its ancillary chunks, except a valid transparent color (tRNS)."""
     kept, colors = [data[:_SIGNATURE_BYTES]], -1
     for kind, start, end in _chunks(data):
         body = end - start - 12
@@ -30,7 +30,7 @@ def pixels_only(data: bytes) -> bytes:
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, wherever they stand."""
+    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, at any position."""
     exif = raw = xmp = None
     for kind, start, end in _chunks(data):
         body = data[start + 8 : end - 4]
@@ -41,17 +41,17 @@ def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
             if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt":
                 xmp = xmp or _international_text(text)
             elif keyword == b"Raw profile type exif":
-                raw = raw or _from_hexadecimal(_unpacked(text[1:]) if kind == b"zTXt" else text)
+                raw = raw or _decode_hexadecimal(_decompress(text[1:]) if kind == b"zTXt" else text)
     return exif or raw, xmp
 
 
 def unread_kind(data: bytes) -> str | None:
-    """What an intact PNG is called whose kind is not read; None for the usual one."""
-    return "a PNG in Apple's own form (CgBI), as it lies in iPhone apps" if data[12:16] == b"CgBI" else None
+    """The name of the kind of a valid PNG that is not supported; None for the usual one."""
+    return "a PNG in Apple's own form (CgBI), as in iPhone apps" if data[12:16] == b"CgBI" else None
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, start, end) of every chunk with its length and checksum; the last one may be cut off."""
+    """(kind, start, end) of every chunk with its length and checksum; the last one may be truncated."""
     position = _SIGNATURE_BYTES
     while position + 8 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")
@@ -71,18 +71,18 @@ def _international_text(text: bytes) -> bytes:
     flag, rest = text[:1], text[2:].split(b"\0", 2)
     if len(rest) < 3:
         return b""
-    return _unpacked(rest[2]) if flag == b"\x01" else rest[2]
+    return _decompress(rest[2]) if flag == b"\x01" else rest[2]
 
 
-def _unpacked(packed: bytes) -> bytes:
+def _decompress(packed: bytes) -> bytes:
     try:
         return zlib.decompressobj().decompress(packed, _MAX_TEXT)
     except zlib.error:
         return b""
 
 
-def _from_hexadecimal(text: bytes) -> bytes:
-    """The bytes that ImageMagick writes as hexadecimal text after three lines of its own."""
+def _decode_hexadecimal(text: bytes) -> bytes:
+    """Decode the hexadecimal text that ImageMagick writes after three lines of its own."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:

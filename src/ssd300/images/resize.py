@@ -1,4 +1,4 @@
-"""The one resize: pictures stretched to the 300x300 that the network sees, as the published evaluation does it."""
+"""The resize: pictures stretched to the network's 300x300, as in the published evaluation."""
 
 import threading
 from typing import Any
@@ -13,7 +13,7 @@ from ssd300.images.source import read_picture
 
 NETWORK_SIZE = 300
 
-_SCRATCH_BYTES = 16 * 2**20  # a picture of 5.5 megapixels; the pages that are never written cost nothing
+_SCRATCH_BYTES = 16 * 2**20  # a picture of 5.5 megapixels; untouched pages cost nothing
 _STRIP_PIXELS = 2**22  # of a large picture are resized at a time: Pillow takes four bytes for each
 _thread = threading.local()
 
@@ -27,13 +27,13 @@ def resize_to_network(
     Augmentation passes another `size`, or the part of the picture to stretch as `window_xyxy` in pixels.
     """
     if window_xyxy is None and rgb.shape[0] * rgb.shape[1] > _STRIP_PIXELS:
-        rgb = _narrowed(rgb, size)
+        rgb = _resize_width(rgb, size)
     picture = Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, box=window_xyxy)
     return np.array(picture)
 
 
-def _narrowed(rgb: UInt8, width: int) -> UInt8:
-    """The picture stretched to `width` only, strip by strip: Pillow does that first, too, but copies all of it."""
+def _resize_width(rgb: UInt8, width: int) -> UInt8:
+    """Resize only the width, strip by strip: Pillow does that first, too, but copies the whole picture."""
     height, full_width = rgb.shape[:2]
     rows = max(1, _STRIP_PIXELS // full_width)
     narrow = np.empty((height, width, 3), np.uint8)
@@ -55,8 +55,8 @@ def load_for_network(
 
 
 def _thread_scratch() -> UInt8:
-    """This thread's memory for full-size pictures: taken anew for each, it cost a third of decoding and resizing
-    (640x480), spent on page faults."""
+    """This thread's memory for full-size pictures: allocating it for each picture takes a third of the time of decoding
+    and resizing (640x480), because of page faults."""
     if not hasattr(_thread, "scratch"):
         _thread.scratch = np.empty(_SCRATCH_BYTES, np.uint8)
     scratch: UInt8 = _thread.scratch

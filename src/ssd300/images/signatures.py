@@ -1,4 +1,4 @@
-"""Which kind of file some bytes are, by their first few: the seven formats that are read, and names for the others."""
+"""Recognize file formats by their first bytes: the seven supported ones, and names of others for messages."""
 
 _FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF")
 EXPECTED = "a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
@@ -58,7 +58,7 @@ def picture_format(data: bytes) -> str | None:
 
 
 def describe_bytes(data: bytes) -> str:
-    """What bytes that are none of FORMATS look like, for a message.
+    """The format of bytes that are not one of FORMATS, for a message.
 
     >>> describe_bytes(b"%PDF-1.7")
     'a PDF document'

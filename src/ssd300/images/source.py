@@ -1,4 +1,4 @@
-"""What the user passed -> single sources -> RGB uint8 arrays.
+"""The user's argument -> single sources -> RGB uint8 arrays.
 
 A source is a path, an http(s) address, "-" (standard input), bytes, a binary file object, a PIL picture, a numpy array
 or a torch tensor; `expand` also takes directories, globs and lists of all these.
@@ -35,18 +35,18 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One picture to be read: what the user gave, and the name that messages and results call it by."""
+    """One picture to read: the user's value, and its name in messages and results."""
 
     value: Any
     name: str
 
 
 class Readable(Protocol):
-    """A source that knows how it is read, as a data set's `Picture` does. `read_picture` asks it."""
+    """A source that reads itself, such as a data set's `Picture`; used by `read_picture`."""
 
     @property
     def name(self) -> str:
-        """What messages and results call it."""
+        """Its name in messages and results."""
         ...
 
     def read_pixels(
@@ -57,7 +57,7 @@ class Readable(Protocol):
 
 
 def name_of(value: Any) -> str:
-    """The name of a single source: its path or address, or what it is.
+    """The name of a single source: its path or address, or a description.
 
     >>> name_of(np.zeros((480, 640, 3), np.uint8))
     '<array 480x640>'
@@ -84,10 +84,10 @@ def name_of(value: Any) -> str:
 def expand(sources: Any, *, tell: Tell = warnings.warn) -> Iterator[Source]:
     """Every single source in `sources`, in a stable order: lists as given, directories and globs sorted by name.
 
-    Directories give the files in them with a picture's ending (not those of their sub-folders, not hidden ones), a glob
-    those that match (see `folders.pictures_of`), a 4-D array or tensor its pictures, an array of texts its paths. One
-    that gives nothing is passed on as it is: opening it raises the ImageError that says why, so that in a batch it is
-    one failure among others. `tell` is called with a line about the files that were skipped.
+    Directories give their files with a picture's extension (without sub-folders and hidden files), a glob its matches
+    (see `folders.pictures_of`), a 4-D array or tensor its pictures, an array of texts its paths. A source without
+    pictures is yielded unchanged: opening it raises an ImageError with the reason, so that in a batch it is one failure
+    among others. `tell` is called with a message about skipped files.
     """
     if _is_single(sources):
         yield from _expand_single(sources, tell)
@@ -107,7 +107,7 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
     if isinstance(value, Source):
         yield value
     elif isinstance(value, str | os.PathLike) and value != "-" and not is_url(value):
-        found = _found(os.fsdecode(value))
+        found = _find_pictures(os.fsdecode(value))
         if found.paths and found.skipped:
             tell(f"{name_of(value)}: {found.skipped}")
         yield from (Source(path, path) for path in found.paths) if found.paths else [Source(value, name_of(value))]
@@ -122,10 +122,10 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
         yield Source(value, name_of(value))
 
 
-def _found(text: str) -> FoundPictures:
+def _find_pictures(text: str) -> FoundPictures:
     try:
         return pictures_of(local_path(text))
-    except ImageError:  # said when it is opened
+    except ImageError:  # reported when it is opened
         return FoundPictures()
 
 
@@ -134,7 +134,7 @@ def open_source(
 ) -> UInt8:
     """A single source -> RGB uint8 [H, W, 3], upright, in the original's pixels (fewer with decode="fast").
 
-    `color` ("rgb" or "bgr") is the channel order of arrays and tensors; files and PIL pictures know theirs. For
+    `color` ("rgb" or "bgr") is the channel order of arrays and tensors, not of files and PIL pictures. For
     `allow_private` see `fetch.fetch`. The array may share memory with one that was passed in. Raises ImageError,
     DownloadError.
     """
@@ -213,7 +213,7 @@ def _read_path(path: Path, name: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         text = getattr(error, "strerror", None) or reason(error)
         if isinstance(error, OSError) and error.errno == errno.ELOOP:
-            text = f"links that lead in a circle: {text}"
+            text = f"a loop of links: {text}"
         raise ImageError(f"{name}: {foreign_fault(str(path)) or f'cannot be read ({text})'}") from error
 
 
@@ -224,7 +224,7 @@ def _directory_fault(path: Path) -> str:
     others = sorted({os.path.splitext(n)[1].lower() or n for n in names})[:5]
     found = f"{len(names)} entries ({', '.join(others)})" if names else "an empty directory"
     return (
-        f"no pictures here: {found}; expected files ending in {', '.join(EXTENSIONS)}. "
+        f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
         f"For sub-folders pass a glob such as '{path}/**/*.jpg'"
     )
 
@@ -236,7 +236,7 @@ def _missing_fault(path: Path) -> str:
         return fault
     if glob.has_magic(str(path)):
         if skipped := pictures_of(str(path)).skipped:
-            return f"no picture matches this pattern ({skipped}); expected files ending in {', '.join(EXTENSIONS)}"
+            return f"no picture matches this pattern ({skipped}); expected files with {', '.join(EXTENSIONS)}"
         return f"no file matches this pattern (looked from {Path.cwd()}); check it, or quote it in the shell"
     where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
     return f"no such file{where}; check the path"

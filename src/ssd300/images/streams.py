@@ -1,4 +1,4 @@
-"""Bytes out of what gives them piece by piece: file objects, standard input, sockets, pipes; read until their end."""
+"""Read streams to their end: file objects, standard input, sockets, pipes."""
 
 import inspect
 import os
@@ -17,12 +17,12 @@ _PIECE_BYTES = 2**20
 
 
 def read_stream(stream: Any, name: str) -> bytes:
-    """All that a binary file object (`read`) or a socket (`recv`) gives. Raises ImageError.
+    """All bytes of a binary file object (`read`) or a socket (`recv`). Raises ImageError.
 
-    One `read` may give less than what is there: an unbuffered pipe gives what has arrived so far.
+    One `read` may return less than everything: an unbuffered pipe returns what has arrived so far.
     """
     try:
-        data = _joined(_pieces(stream, name), name)
+        data = _join(_pieces(stream, name), name)
     except (OSError, ValueError) as error:  # ValueError: a closed file
         raise ImageError(f"{name}: cannot be read ({reason(error)})") from error
     if not data:
@@ -31,9 +31,9 @@ def read_stream(stream: Any, name: str) -> bytes:
 
 
 def read_pipe(path: str, name: str) -> bytes:
-    """All that is written into a FIFO, such as the /dev/fd/63 of a shell's <(command). Raises ImageError, OSError.
+    """All bytes written to a FIFO, such as the /dev/fd/63 of a shell's <(command). Raises ImageError, OSError.
 
-    It is waited for, but not for ever: nobody may ever write into it.
+    The wait is limited, because there may be no writer.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb", buffering=0) as stream:
@@ -44,10 +44,10 @@ def read_pipe(path: str, name: str) -> bytes:
 def check_bytes(size: int, name: str) -> None:
     """Raises ImageError for more bytes than a picture may have."""
     if size > MAX_FILE_BYTES:
-        raise ImageError(f"{name}: larger than the {MAX_FILE_BYTES:,} bytes that are read; is it a picture?")
+        raise ImageError(f"{name}: larger than {MAX_FILE_BYTES:,} bytes, the limit of a picture; is it one?")
 
 
-def _joined(pieces: Iterator[bytes], name: str) -> bytes:
+def _join(pieces: Iterator[bytes], name: str) -> bytes:
     kept: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -61,11 +61,11 @@ def _pieces(stream: Any, name: str) -> Iterator[bytes]:
     read: Callable[..., Any] = stream.read if hasattr(stream, "read") else stream.recv
     try:
         piece = read(_PIECE_BYTES)
-    except TypeError:  # a `read` that takes no size gives everything
+    except TypeError:  # a `read` without a size returns everything
         yield _as_bytes(read(), name)
         return
     while True:
-        if piece is None:  # nothing there yet, of a stream that does not block
+        if piece is None:  # a non-blocking stream without data yet
             _wait(stream, name)
         elif data := _as_bytes(piece, name):
             yield data
@@ -84,10 +84,10 @@ def _as_bytes(piece: Any, name: str) -> bytes:
 
 
 def _wait(stream: Any, name: str) -> None:
-    """Until there is something to read, or the other end has closed."""
+    """Wait until there is something to read, or the other end has closed."""
     poll = getattr(select, "poll", None)  # Windows has no such pipes
     if poll is None or not hasattr(stream, "fileno"):
-        raise ImageError(f"{name}: nothing to read yet (read() gives None); pass the bytes once they are there")
+        raise ImageError(f"{name}: nothing to read yet (read() returns None); pass the bytes once they have arrived")
     waiting = poll()
     waiting.register(stream.fileno(), select.POLLIN)
     if not waiting.poll(WAIT_SECONDS * 1000):

@@ -1,4 +1,4 @@
-"""The directories of a TIFF file: which one is the full picture, and files with new ones for the decoder to read."""
+"""The directories of a TIFF file: select the full picture, and write files with new directories for the decoder."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ _KEPT = (
     SAMPLE_FORMAT, 292, 293, 347, 530, 531, 532,
 )  # fmt: skip
 
-_RAW_PHOTOMETRIC = (32803, 34892)  # a color filter's mosaic, or its values made linear
+_RAW_PHOTOMETRIC = (32803, 34892)  # a color filter array, or linear raw
 _RAW_COMPRESSION = (32767, 32769, 32770, 34713, 34892, 52546, 65535)
 
 
@@ -42,7 +42,7 @@ class BrokenTIFFError(ValueError):
 
 @dataclass(frozen=True)
 class Directory:
-    """One picture of a TIFF file: where it stands, and its tags as (type, number of values, where they stand)."""
+    """One picture of a TIFF file: its offset, and its tags as (type, number of values, offset)."""
 
     data: bytes
     order: str  # "<" or ">"
@@ -50,7 +50,7 @@ class Directory:
     entries: dict[int, tuple[int, int, int]]
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """The whole numbers of a tag; none where it is missing or holds something else. Raises BrokenTIFFError."""
+        """The integers of a tag; empty if it is missing or has another type. Raises BrokenTIFFError."""
         kind, count, where = self.entries.get(tag, (0, 0, 0))
         if kind not in _INTEGERS:
             return ()
@@ -73,12 +73,12 @@ class Directory:
 
     @property
     def is_reduced(self) -> bool:
-        """Whether it says that it is a thumbnail, or a mask of another."""
+        """Whether it is marked as a thumbnail, or a mask of another."""
         return bool(self.number(NEW_SUBFILE) & 0b101) or self.number(SUBFILE) == 2
 
     @property
     def is_camera_raw(self) -> bool:
-        """Whether it holds what a camera's sensor saw, which only raw converters turn into a picture."""
+        """Whether it has raw sensor data, which only raw converters turn into a picture."""
         raw = self.number(PHOTOMETRIC) in _RAW_PHOTOMETRIC or self.number(COMPRESSION) in _RAW_COMPRESSION
         return raw or DNG_VERSION in self.entries
 
@@ -118,7 +118,7 @@ def _chain(data: bytes, order: str, big: bool, position: int, seen: set[int]) ->
 
 
 def full_picture(data: bytes) -> Directory:
-    """The first picture that is no thumbnail; else the largest. Raises BrokenTIFFError."""
+    """The first picture that is not a thumbnail; else the largest. Raises BrokenTIFFError."""
     found = [one for one in directories(data) if one.number(WIDTH) > 0 and one.number(HEIGHT) > 0]
     if not found:
         raise BrokenTIFFError("no directory with a size")
@@ -127,7 +127,7 @@ def full_picture(data: bytes) -> Directory:
 
 
 def is_camera_raw(data: bytes) -> bool:
-    """Whether a file's full picture is a camera's raw data: DNG, NEF, ARW, CR2 and their like."""
+    """Whether a file's full picture is a camera's raw data: DNG, NEF, ARW, CR2 and similar."""
     if data[8:10] == b"CR":
         return True
     try:
@@ -137,19 +137,19 @@ def is_camera_raw(data: bytes) -> bool:
         return False
 
 
-def beginning_with(directory: Directory) -> bytes:
-    """The file with this directory as its first, as a classic TIFF; the file itself where that is so already."""
+def move_to_front(directory: Directory) -> bytes:
+    """The file as a classic TIFF with this directory first; the file itself if it is first already."""
     data = directory.data
     if data[2:4] in (b"*\0", b"\0*"):
         if struct.unpack_from(directory.order + "I", data, 4) == (directory.position,):
             return data
         return data[:4] + struct.pack(directory.order + "I", directory.position) + data[8:]
     kept = ((tag, *directory.raw(tag)) for tag in sorted(_KEPT) if tag in directory.entries)
-    return with_directory(data, directory.order, kept)
+    return append_directory(data, directory.order, kept)
 
 
-def with_directory(data: bytes, order: str, entries: Iterable[tuple[int, int, int, bytes]]) -> bytes:
-    """The file as a classic TIFF of one directory, put behind it: (tag, type, number of values, bytes), sorted."""
+def append_directory(data: bytes, order: str, entries: Iterable[tuple[int, int, int, bytes]]) -> bytes:
+    """The file as a classic TIFF with one directory, appended: (tag, type, number of values, bytes), sorted."""
     behind, listed = bytearray(len(data) % 2), []
     for tag, kind, count, values in entries:
         if kind in (16, 18):  # of BigTIFF

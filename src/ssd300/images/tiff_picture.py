@@ -1,4 +1,4 @@
-"""How a TIFF file is read: which picture of it, by Pillow or by NumPy, and what it is called where neither can."""
+"""Choose how to read a TIFF file: which picture, with Pillow or NumPy, and the name of unsupported kinds."""
 
 import io
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from ssd300.images.modes import DECODER_ERRORS
 from ssd300.images.tiff import BrokenTIFFError, Directory
 from ssd300.images.tiff_samples import Layout
 
-RAW = "a camera raw file, which is not read: convert it to TIFF or JPEG, for example with darktable"
+RAW = "a camera raw file, which is not supported: convert it to TIFF or JPEG, for example with darktable"
 
 
 @dataclass(frozen=True)
 class TIFFPicture:
-    """The full picture of a file: `content` is for Pillow; `layout` says how NumPy can read it, None if it cannot."""
+    """The full picture of a file: `content` is for Pillow; `layout` is for NumPy, None if it cannot read it."""
 
     content: bytes
-    directory: Directory | None = None  # None: its structure is broken, Pillow says how
+    directory: Directory | None = None  # None: its structure is invalid, and Pillow reports the error
     layout: Layout | None = None
-    for_numpy: bool = False  # not for Pillow
+    for_numpy: bool = False  # read with NumPy instead of Pillow
 
     @property
     def orientation(self) -> int:
@@ -29,7 +29,7 @@ class TIFFPicture:
 
     @property
     def has_multiplied_alpha(self) -> bool:
-        """Whether its colors were multiplied by alpha, by which Pillow divides them: by 0 where alpha is padding."""
+        """Whether its alpha is premultiplied; Pillow divides by it, by 0 if alpha is padding."""
         return self.directory is not None and self.directory.number(tiff.EXTRA_SAMPLES) == 1
 
     def by_numpy(self, name: str) -> UInt8:
@@ -40,32 +40,34 @@ class TIFFPicture:
 
 
 def tiff_picture(data: bytes, name: str) -> TIFFPicture:
-    """How a file is read. Raises ImageError for a camera's raw data."""
+    """Choose how to read a file. Raises ImageError for a camera's raw data."""
     if tiff.is_camera_raw(data):
         raise ImageError(f"{name}: {RAW}")
     try:
         directory = tiff.full_picture(data)
         layout = tiff_samples.layout_of(directory)
-        content = tiff.beginning_with(directory)
+        content = tiff.move_to_front(directory)
     except BrokenTIFFError:
         return TIFFPicture(data)
-    # Bands without colors: Pillow takes the first for gray if they lie in planes, and refuses them else.
+    # Bands without colors: Pillow reads the first as gray if they are in planes, and refuses others.
     bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
     needed = bands or _is_subsampled(directory) or (layout is not None and tiff_samples.is_needed(layout))
     return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))
 
 
 def _is_subsampled(directory: Directory) -> bool:
-    """Whether colors that are stored at half size lie there unpacked: Pillow would take them for full size."""
+    """Whether subsampled colors are uncompressed: Pillow would read them as full size."""
     if directory.number(tiff.PHOTOMETRIC) != 6 or directory.number(tiff.COMPRESSION, 1) != 1:
         return False
     stored = sum(directory.numbers(tiff.STRIP_COUNTS) or directory.numbers(tiff.TILE_COUNTS))
-    full = 3 * directory.number(tiff.WIDTH) * directory.number(tiff.HEIGHT)  # what some write without saying so
+    full = (
+        3 * directory.number(tiff.WIDTH) * directory.number(tiff.HEIGHT)
+    )  # some programs write full size with the wrong tag
     return directory.numbers(tiff.SUBSAMPLING)[:2] != (1, 1) and stored < full
 
 
 def unread_kind(data: bytes) -> str | None:
-    """What an intact TIFF is called whose kind is not read; None for the others."""
+    """The name of the kind of a valid TIFF that is not supported; None for others."""
     try:
         directory = tiff.full_picture(data)
         starts = directory.numbers(tiff.STRIP_OFFSETS) or directory.numbers(tiff.TILE_OFFSETS)
@@ -79,7 +81,7 @@ def unread_kind(data: bytes) -> str | None:
         compression = directory.number(tiff.COMPRESSION)
         ycbcr = directory.number(tiff.PHOTOMETRIC) == 6 and compression in tiff_samples.COMPRESSIONS
         rare = compression == 50001 or ycbcr or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
-        if not bands and not rare and _is_known_to_pillow(tiff.beginning_with(directory)):
+        if not bands and not rare and _is_known_to_pillow(tiff.move_to_front(directory)):
             return None
     except BrokenTIFFError:
         return None
@@ -97,7 +99,7 @@ def _is_known_to_pillow(content: bytes) -> bool:
 
 
 def _describe(directory: Directory) -> str:
-    """What kind of numbers a directory holds, for a message: '5 bands of 8 bits in LERC compression'."""
+    """The kind of a directory's samples, for a message: '5 bands of 8 bits in LERC compression'."""
     names = {
         6: "old JPEG", 7: "JPEG", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC",
         34926: "LERC", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",

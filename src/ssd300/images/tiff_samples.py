@@ -1,4 +1,4 @@
-"""TIFF pictures of numbers that Pillow has no mode for, or mixes up: by NumPy, from bytes that libtiff unpacks.
+"""TIFF samples that Pillow cannot read, or reads wrongly: with NumPy, from bytes that libtiff decompresses.
 
 Any number of channels of 8 to 64 bits, in one plane or several, in strips or tiles. The decoder is given the file with
 another directory, which calls it a gray picture of 8 bits, wider by the number of bands: what comes out are the bytes.
@@ -29,7 +29,7 @@ Values = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """How the numbers of a directory lie in the file."""
+    """The layout of a directory's samples in the file."""
 
     width: int
     height: int
@@ -41,7 +41,7 @@ class Layout:
     tile: tuple[int, int] | None  # (width, height)
     predictor: int
     big_endian: bool
-    extra: int  # what the first channel beside the colors is: 1 alpha that was multiplied in, 2 alpha
+    extra: int  # the first channel after the colors: 1 premultiplied alpha, 2 alpha
 
     @property
     def is_packed(self) -> bool:
@@ -54,7 +54,7 @@ class Layout:
 
 
 def layout_of(directory: Directory) -> Layout | None:
-    """How a directory's numbers lie, or None if they are of a kind that is not read. Raises BrokenTIFFError."""
+    """The layout of a directory's samples, or None for an unsupported kind. Raises BrokenTIFFError."""
     bits, formats = directory.numbers(tiff.BITS) or (1,), directory.numbers(tiff.SAMPLE_FORMAT) or (1,)
     channels = directory.number(tiff.SAMPLES, 1)
     tile = (directory.number(tiff.TILE_WIDTH), directory.number(tiff.TILE_HEIGHT))
@@ -73,7 +73,7 @@ def layout_of(directory: Directory) -> Layout | None:
     )
     known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
     colors = 3 if layout.photometric == 1 and channels == 3 else _COLOURS.get(layout.photometric, 0)
-    spare = 2 if colors == 1 else 33  # gray has alpha beside it at most: more are bands of no known color
+    spare = 2 if colors == 1 else 33  # gray has at most alpha beside it: more are bands without a known color
     if (
         len(set(bits)) > 1
         or len(set(formats)) > 1
@@ -89,8 +89,8 @@ def layout_of(directory: Directory) -> Layout | None:
 
 
 def is_needed(layout: Layout) -> bool:
-    """Whether Pillow would read these numbers wrongly: planes mixed up, white taken for black, 12 bits for dark, bytes
-    turned round twice."""
+    """Whether Pillow would read these samples wrongly: planes mixed up, white as black, 12 bits too dark, bytes swapped
+    twice."""
     if layout.bits == 8:
         return layout.planar and (layout.photometric in (0, 1) or layout.extra == 1)
     turned = layout.big_endian and layout.kind != "u"
@@ -117,7 +117,7 @@ def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
     if wanted == colors or layout.extra not in (1, 2):
         return rgb
     alpha = _to_uint8(values[..., colors:], layout, name, inverted=False)
-    if layout.extra == 1 and alpha.max() > 8:  # multiplied in: white shows as much as alpha lacks
+    if layout.extra == 1 and alpha.max() > 8:  # premultiplied: add white in proportion to 1 - alpha
         ground: UInt8 = np.minimum(rgb.astype(np.uint16) + 255 - alpha, 255).astype(np.uint8)
         return ground
     return rgba_to_rgb(np.concatenate([rgb, alpha], axis=2))
@@ -133,14 +133,14 @@ def _to_uint8(values: Values, layout: Layout, name: str, inverted: bool = True) 
 
 
 def _numbers(directory: Directory, layout: Layout, plane: int, channels: int) -> Values:
-    """The numbers [H, padded W, channels] of one plane, or of the only one."""
+    """The samples [H, padded W, channels] of one plane."""
     rows = _bytes(directory, layout, plane, channels)  # [H, bytes of a row]
     if layout.is_packed:
-        return _unpacked(rows, layout.bits, layout.width * channels).reshape(layout.height, layout.width, channels)
+        return _unpack_bits(rows, layout.bits, layout.width * channels).reshape(layout.height, layout.width, channels)
     size = layout.bits // 8
     segment = layout.tile[0] if layout.tile else layout.width
     if layout.predictor == 3:
-        rows = _without_float_predictor(rows.reshape(-1, segment * channels * size), channels, size)
+        rows = _undo_float_predictor(rows.reshape(-1, segment * channels * size), channels, size)
         return rows.reshape(layout.height, layout.padded_width, channels)
     values = rows.reshape(-1).view(f"{directory.order}{layout.kind}{size}")
     if layout.predictor == 2:
@@ -149,8 +149,8 @@ def _numbers(directory: Directory, layout: Layout, plane: int, channels: int) ->
     return values.reshape(layout.height, layout.padded_width, channels)
 
 
-def _unpacked(rows: UInt8, bits: int, count: int) -> Values:
-    """Numbers of 10, 12 or 14 bits, the highest bit first, each row beginning at a byte: uint16 [H, count]."""
+def _unpack_bits(rows: UInt8, bits: int, count: int) -> Values:
+    """Unpack samples of 10, 12 or 14 bits, most significant bit first, rows aligned to bytes: uint16 [H, count]."""
     numbers = np.empty((len(rows), count), np.uint16)
     weights = (1 << np.arange(bits)[::-1]).astype(np.uint16)
     for row, packed in enumerate(rows):
@@ -158,17 +158,17 @@ def _unpacked(rows: UInt8, bits: int, count: int) -> Values:
     return numbers
 
 
-def _without_float_predictor(rows: UInt8, channels: int, size: int) -> Values:
-    """Rows of float numbers, whose bytes were sorted by weight, the highest first, and stored as differences."""
+def _undo_float_predictor(rows: UInt8, channels: int, size: int) -> Values:
+    """Decode rows of floats whose bytes are grouped by significance and stored as differences."""
     summed = np.cumsum(rows.reshape(len(rows), -1, channels), axis=1, dtype=np.uint8)
     by_weight = summed.reshape(len(rows), size, -1)  # [rows, bytes of a number, numbers]
     return np.ascontiguousarray(by_weight.swapaxes(1, 2)).view(f">f{size}")[..., 0]
 
 
 def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> UInt8:
-    """The bytes of every row, unpacked by libtiff: uint8 [H, bytes of a row]."""
+    """The bytes of every row, decompressed by libtiff: uint8 [H, bytes per row]."""
 
-    def in_bytes(pixels: int) -> int:
+    def to_bytes(pixels: int) -> int:
         return -(-pixels * channels * layout.bits // 8)
 
     tiled = layout.tile is not None
@@ -181,14 +181,14 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     offsets, counts = offsets[plane * pieces :][:pieces], counts[plane * pieces :][:pieces]
     if len(offsets) < pieces or len(counts) < pieces:
         raise BrokenTIFFError("parts of the picture are missing")
-    width = in_bytes(layout.padded_width)
+    width = to_bytes(layout.padded_width)
     tags: dict[int, tuple[int, ...]] = {
         tiff.WIDTH: (width,), tiff.HEIGHT: (layout.height,), tiff.BITS: (8,), tiff.PHOTOMETRIC: (1,),
         tiff.COMPRESSION: (directory.number(tiff.COMPRESSION, 1),), tiff.SAMPLES: (1,), tiff.PLANAR: (1,),
         tiff.FILL_ORDER: (directory.number(tiff.FILL_ORDER, 1),),
     }  # fmt: skip
     if layout.tile:
-        tags |= {tiff.TILE_WIDTH: (in_bytes(layout.tile[0]),), tiff.TILE_HEIGHT: (high,)}
+        tags |= {tiff.TILE_WIDTH: (to_bytes(layout.tile[0]),), tiff.TILE_HEIGHT: (high,)}
         tags |= {tiff.TILE_OFFSETS: offsets, tiff.TILE_COUNTS: counts}
     else:
         tags |= {tiff.ROWS_PER_STRIP: (high,), tiff.STRIP_OFFSETS: offsets, tiff.STRIP_COUNTS: counts}
@@ -196,6 +196,6 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     entries = [(tag, 4, len(v), struct.pack(f"{order}{len(v)}I", *v)) for tag, v in sorted(tags.items())]
     from PIL.TiffImagePlugin import TiffImageFile
 
-    gray = TiffImageFile(io.BytesIO(tiff.with_directory(directory.data, order, entries)))
+    gray = TiffImageFile(io.BytesIO(tiff.append_directory(directory.data, order, entries)))
     gray.load()
     return np.array(gray)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import av.video.stream
 
 
-_MANY_PIXELS = 1280 * 720  # from here on a frame is decoded by several threads
+_MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
 _MOST_PASSED = 300  # packets that are passed over in search of a key frame: some streams have one at their start only
 
 
@@ -35,7 +35,7 @@ class Frame:
 
 @dataclass
 class Damage:
-    """The frames of a video that could not be decoded: how many, and the places of the first ones."""
+    """The frames of a video that could not be decoded: their number, and the indices of the first ones."""
 
     name: str
     count: int = 0
@@ -55,16 +55,16 @@ class Damage:
 def frames(
     source: Any, *, every: int = 1, start: float | None = None, end: float | None = None, tell: Tell | None = None
 ) -> Generator[Frame, None, None]:
-    """The frames of a video file, a camera or a stream, as they come. Close the iterator to stop early.
+    """The frames of a video file, a camera or a stream. Close the iterator to stop early.
 
     Args:
         source: a file's path, a camera's number or device, an address (rtsp, rtmp, http, https).
-        every: give only each frame whose number is a multiple of it.
-        start: give frames from this time on, in seconds; the frames before are decoded, so that numbers stay true.
+        every: only frames whose number is a multiple of it.
+        start: frames from this time on, in seconds; earlier frames are decoded, so that the numbers are correct.
         end: stop before the first frame at or after this time, in seconds.
-        tell: is called at the end with a line about damaged frames, if there were any, or a file that is cut off.
+        tell: called at the end with a message about damaged frames or a truncated file.
 
-    Files give every frame once, in order. Cameras and streams give the newest frame that there is (see `live`).
+    Files give every frame once, in order. Cameras and streams give the newest frame (see `live`).
 
     Raises ImageError or DownloadError for a source that cannot be read, ArgumentError, MissingExtraError.
     """
@@ -75,11 +75,11 @@ def frames(
         found = stream_frames(source, every=every, tell=tell)
     else:
         found = _file_frames(source, every, tell)
-    return _between(found, start or 0.0, end)
+    return _select_range(found, start or 0.0, end)
 
 
 def check_range(every: int, start: float | None, end: float | None) -> None:
-    """Raise ArgumentError unless these choose frames."""
+    """Raise ArgumentError unless these are valid."""
     if not isinstance(every, int) or every < 1:
         raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
     for name, value in (("start", start), ("end", end)):
@@ -87,7 +87,7 @@ def check_range(every: int, start: float | None, end: float | None) -> None:
             raise ArgumentError(f"{name} must be at least 0 seconds, got {value}")
 
 
-def _between(found: Generator[Frame, None, None], start: float, end: float | None) -> Generator[Frame, None, None]:
+def _select_range(found: Generator[Frame, None, None], start: float, end: float | None) -> Generator[Frame, None, None]:
     with closing(found):
         for frame in found:
             if end is not None and frame.time_s >= end:
@@ -111,7 +111,7 @@ class FrameReader:
     """Decodes an open video."""
 
     def __init__(self, opened: Opened, name: str) -> None:
-        """Raises ImageError where there is no video in it, or its frames are too large."""
+        """Raises ImageError if it has no video, or its frames are too large."""
         from av.video.reformatter import VideoReformatter
 
         if not opened.container.streams.video:
@@ -130,7 +130,7 @@ class FrameReader:
             raise ImageError(f"{name}: its video is of a kind that cannot be decoded")
         self._check_size(context.width, context.height)
         many = context.width * context.height >= _MANY_PIXELS
-        # Threads that decode several frames at once hold frames back, which live video must not.
+        # Threads that decode several frames at once delay frames, which live video must not.
         context.thread_type = "SLICE" if opened.live else "AUTO" if many else "NONE"
         context.thread_count = 0 if many else 1
         context.options = {"max_pixels": str(FRAME_PIXELS)}
@@ -160,7 +160,7 @@ class FrameReader:
         step = 1 / float(rate) if rate else 1 / 30
         offset = (self._container.start_time or 0) / 1_000_000
         last = -step
-        for index, raw in enumerate(self._decoded()):
+        for index, raw in enumerate(self._decode()):
             if raw == "passed":
                 self.passed += 1
             elif isinstance(raw, str) or raw.is_corrupt:
@@ -178,7 +178,7 @@ class FrameReader:
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
             raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
 
-    def _decoded(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'passed']"]:
+    def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'passed']"]:
         """Frames in the order they are shown, or why there is none."""
         import av
 
@@ -195,7 +195,7 @@ class FrameReader:
                 continue
             self._passing = 0
             try:
-                found = self._stream.decode(packet) if packet is not None else self._flushed()
+                found = self._stream.decode(packet) if packet is not None else self._flush()
             except (av.FFmpegError, ValueError, EOFError):
                 yield "damaged"
                 found = []
@@ -203,12 +203,12 @@ class FrameReader:
             if packet is None:
                 return
 
-    def _flushed(self) -> list["av.video.frame.VideoFrame"]:
+    def _flush(self) -> list["av.video.frame.VideoFrame"]:
         """What the decoder still holds after a container that broke off; nothing where its end was read."""
         return list(self._stream.decode(None)) if self._cut else []
 
     def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
-        """The pixels [H, W, 3], turned as the video says; None, and counted as damaged, if they cannot be made."""
+        """The pixels [H, W, 3], rotated as the video declares; None, counted as damaged, if they cannot be decoded."""
         import av
 
         try:
@@ -220,7 +220,7 @@ class FrameReader:
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
     def faults(self) -> list[str]:
-        """Lines about what was left out so far."""
+        """Messages about skipped frames so far."""
         words = [str(self.damage)] if self.damage.count else []
         expected = self._stream.frames
         missing = expected - self.found - self.damage.count

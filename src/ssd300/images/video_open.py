@@ -1,4 +1,4 @@
-"""Opening what moves: video files, cameras, and streams over rtsp, rtmp and http(s). FFmpeg does it, through PyAV."""
+"""Open video files, cameras, and streams over rtsp, rtmp and http(s) with FFmpeg, through PyAV."""
 
 import base64
 import errno
@@ -28,13 +28,13 @@ SILENT_SECONDS = limits.STREAM_SILENCE
 
 _STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 _SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
-_QUICK_START = {"analyzeduration": "1000000"}  # microseconds of a stream that are read to learn what it holds
+_QUICK_START = {"analyzeduration": "1000000"}  # microseconds of a stream that are read to find its codecs
 _CAMERA = re.compile(r"/dev/video\d+")
 
 
 @dataclass
 class Opened:
-    """An open container, and whether it is live: it then has no end that is known, and does not wait for its reader."""
+    """An open container, and whether it is live: without a known end, and not waiting for its reader."""
 
     container: "av.container.InputContainer"
     live: bool
@@ -47,7 +47,7 @@ class Opened:
 
 
 def is_camera(source: Any) -> bool:
-    """Whether it is the number of a camera, or a camera's device file.
+    """Whether it is a camera's number or device file.
 
     >>> is_camera(0), is_camera("1"), is_camera("/dev/video0"), is_camera("clip.mp4")
     (True, True, True, False)
@@ -68,10 +68,10 @@ def is_stream(source: Any) -> bool:
 
 
 def is_video(source: Any) -> bool:
-    """Whether a source's name says that it moves: a camera, a stream, or a file with one of EXTENSIONS.
+    """Whether a source is a video by its name: a camera, a stream, or a file with one of EXTENSIONS.
 
-    An http(s) address is taken for a video by the extension of its path only. A .gif is a picture: it is a video only
-    to those who ask for its frames.
+    An http(s) address is a video only by the extension of its path. A .gif is a picture, unless frames are requested
+    explicitly.
     """
     if is_camera(source):
         return True
@@ -102,7 +102,7 @@ def shown_name(source: Any) -> str:
     try:
         parts = urlsplit(text)
     except ValueError:
-        return f"{urlsplit_scheme(text)}://..."  # what is left may hold a password
+        return f"{urlsplit_scheme(text)}://..."  # the rest may contain a password
     query = parse_qsl(parts.query, keep_blank_values=True)
     hidden = urlencode([(k, "***" if _SECRET.search(k) else v) for k, v in query], safe="*/:")
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, hidden, ""))
@@ -135,7 +135,7 @@ def open_video(source: Any) -> Opened:
         return _open_file(Path(local_path(os.fsdecode(source))), name)
     except av.FFmpegError as error:
         kind = DownloadError if is_stream(source) else ImageError
-        raise kind(f"{name}: {_fault(error, source)}") from None  # its text may hold the password
+        raise kind(f"{name}: {_fault(error, source)}") from None  # its text may contain the password
     except DownloadError as error:
         raise DownloadError(f"{name}: {error}") from None
     except (ValueError, UnicodeError) as error:
@@ -154,7 +154,7 @@ def _open_file(path: Path, name: str) -> Opened:
         raise ImageError(f"{name}: cannot be read as a video ({reason}); check the path") from error
     if not stat.S_ISREG(mode):
         raise ImageError(f"{name}: not a file; expected a video file, a camera or a stream's address")
-    # Only local files: a playlist in disguise must not make this machine open addresses.
+    # Only local files: a disguised playlist must not make this machine open addresses.
     options = {"protocol_whitelist": "file,crypto,data"}
     container = open_media(f"file:{path.absolute()}", container_options=options)
     return Opened(container, live=False)
@@ -189,16 +189,16 @@ def _open_camera(source: Any) -> Opened:
 
 
 def _open_stream(source: str) -> Opened:
-    """rtsp and rtmp: FFmpeg connects to the address that was checked."""
+    """rtsp and rtmp: FFmpeg connects to the checked address."""
 
-    from ssd300.images.fetch import checked_host
+    from ssd300.images.fetch import resolve_host
 
     parts = urlsplit(source)
     scheme = parts.scheme.lower()
     if not parts.hostname:
         raise ValueError("no host")
     port = parts.port or _STREAM_PORTS[scheme]
-    address = checked_host(parts.hostname, port)
+    address = resolve_host(parts.hostname, port)
     user = parts.netloc.rpartition("@")[0]
     where = f"{user}@" if user else ""
     where += f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -210,7 +210,7 @@ def _open_stream(source: str) -> Opened:
 
 
 def _open_http(source: str) -> Opened:
-    """http(s): the bytes come through our own checked connections, also those of the parts of an HLS playlist."""
+    """http(s): all bytes come through checked connections, also the parts of an HLS playlist."""
 
     from ssd300.images.http_stream import HttpFile
 
@@ -229,7 +229,7 @@ def _open_http(source: str) -> Opened:
             format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
             container_options=_QUICK_START | ({"http_persistent": "0"} if file.is_playlist else {}),
             io_open=lambda url, _flags, _options: file.part(url),
-            timeout=2 * SILENT_SECONDS,  # a playlist is asked again every few seconds
+            timeout=2 * SILENT_SECONDS,  # a playlist is requested again every few seconds
             buffer_size=2**16,
         )
     except BaseException:
@@ -239,7 +239,7 @@ def _open_http(source: str) -> Opened:
 
 
 def _fault(error: Exception, source: Any) -> str:
-    """What FFmpeg found, in words, without the address."""
+    """FFmpeg's error as text, without the address."""
     import av
 
     number = getattr(error, "errno", None)
@@ -254,4 +254,4 @@ def _fault(error: Exception, source: Any) -> str:
         if isinstance(error, av.error.InvalidDataError):
             return "answers, but not with video that can be read"
         return f"cannot be opened ({text}); check the address, the user name and the password"
-    return f"not a video that can be read ({text}); it may be cut off or of another kind"
+    return f"not a video that can be read ({text}); it may be truncated or of another kind"

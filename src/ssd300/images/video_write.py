@@ -1,4 +1,4 @@
-"""Writing video: frames drawn on, at the times of their source, with its sound. H.264 in mp4, through PyAV."""
+"""Write video: drawn frames at the times of their source, with its sound. H.264 in mp4, with PyAV."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import av.packet
     import av.video.stream
 
-_TICKS = 90_000  # a second; the clock of MPEG
+_TICKS = 90_000  # per second; the clock of MPEG
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 
 
 class VideoWriter:
-    """A file of H.264 that appears under its name when it is closed. Raises OutputError where it cannot be written.
+    """An H.264 file that appears under its name when it is closed. Raises OutputError if it cannot be written.
 
-    Frames of another size than the first are laid into its size. Odd sizes lose nothing: one row or column is added.
+    Frames of another size are cropped or padded to the size of the first. Odd sizes get one more row or column.
     """
 
     def __init__(self, path: Path, *, sound_of: Path | None = None) -> None:
-        """`sound_of`: a video file whose sound is copied, as far as the frames reach."""
+        """`sound_of`: a video file whose sound is copied up to the last frame."""
         require_av()
         self.path = path
         self.frames = 0
@@ -41,14 +41,14 @@ class VideoWriter:
         self._sound: _Sound | None = None
 
     def add(self, rgb: UInt8, time_s: float) -> None:
-        """The next frame, RGB uint8 [H, W, 3], shown from `time_s` on."""
+        """Add the next frame, RGB uint8 [H, W, 3], shown from `time_s` on."""
         import av
 
         try:
             if self._stream is None:
                 self._open(rgb)
             assert self._stream is not None
-            frame = av.VideoFrame.from_ndarray(_fitted(rgb, self._stream.height, self._stream.width), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(_fit_size(rgb, self._stream.height, self._stream.width), format="rgb24")
             self._last = max(round(time_s * _TICKS), self._last + 1)
             frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
             self._output.mux(self._stream.encode(frame))
@@ -75,7 +75,7 @@ class VideoWriter:
             self._sound = _Sound.of(self._sound_of, self._output, self._stack)
 
     def close(self) -> None:
-        """Finish the file. Without a frame there is none."""
+        """Finish the file; without frames no file is written."""
         import av
 
         if self._stream is None:
@@ -88,7 +88,7 @@ class VideoWriter:
             raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
 
     def discard(self) -> None:
-        """Leave no file behind."""
+        """Remove the unfinished file."""
         if self._stream is not None:
             self._stream = None
             error = OutputError("discarded")
@@ -110,7 +110,7 @@ class _Sound:
 
     @classmethod
     def of(cls, path: Path, output: "av.container.OutputContainer", stack: ExitStack) -> "_Sound | None":
-        """None where the file has no sound, or one that mp4 cannot hold."""
+        """The sound of a file; None if it has none, or one that mp4 cannot hold."""
         import av
 
         source = stack.enter_context(open_media(str(path)))
@@ -140,12 +140,12 @@ class _Sound:
                 self._output.mux(packet)
             try:
                 self._next = next(self._packets, None)
-            except av.FFmpegError:  # the source is cut off
+            except av.FFmpegError:  # the source is truncated
                 self._next = None
 
 
-def _fitted(rgb: UInt8, height: int, width: int) -> UInt8:
-    """The frame cut to height and width, or its last row and column repeated up to them."""
+def _fit_size(rgb: UInt8, height: int, width: int) -> UInt8:
+    """Crop the frame to height and width, or pad it by repeating its last row and column."""
     part = rgb[:height, :width]
     missing = (height - part.shape[0], width - part.shape[1])
     if not any(missing):

@@ -25,8 +25,8 @@ from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock, ar
 from ssd300.arrays import Float64
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights.embedded import RT_INFO_PATH
-from ssd300.weights.folding import folded
-from ssd300.weights.int8 import LEVELS, PICTURES, Int8, rounded_kernel
+from ssd300.weights.folding import fold_batch_norm
+from ssd300.weights.int8 import LEVELS, PICTURES, Int8, quantize_kernel
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
@@ -80,7 +80,7 @@ class _Builder:
         x = _name_node(ops.transpose(x, _constant(np.array([0, 3, 1, 2]), f"{INPUT}.nchw.order")), f"{INPUT}.nchw")
         mean = np.array(MEAN).reshape(1, 3, 1, 1) * 255
         x = _name_node(ops.subtract(x, _constant(mean.astype(np.float32), f"{INPUT}.mean")), PICTURES)
-        kernel, bias = folded(conv, self.state)
+        kernel, bias = fold_batch_norm(conv, self.state)
         x = self.convolution(x, kernel / (np.array(STD).reshape(1, 3, 1, 1) * 255), bias, conv, conv.key)
         # Quantized before pooling, which commutes with it: the convolution then writes 8 bits.
         x = self.quantize(_name_node(ops.relu(x), f"{conv.key}.relu"))
@@ -91,21 +91,23 @@ class _Builder:
         for conv in block.convs[:-1]:
             y = self.conv_relu(y, conv)
         last = block.convs[-1]
-        y = self.convolution(y, *folded(last, self.state), last, last.key)
+        y = self.convolution(y, *fold_batch_norm(last, self.state), last, last.key)
         if block.shortcut:
-            x = self.convolution(x, *folded(block.shortcut, self.state), block.shortcut, block.shortcut.key)
+            x = self.convolution(x, *fold_batch_norm(block.shortcut, self.state), block.shortcut, block.shortcut.key)
         y = _name_node(ops.add(self.quantize(y), self.quantize(x)), f"{last.key}.sum")
         return _name_node(ops.relu(y), f"{last.key}.relu")
 
     def conv_relu(self, x: Node, conv: Conv) -> Node:
-        return _name_node(ops.relu(self.convolution(x, *folded(conv, self.state), conv, conv.key)), f"{conv.key}.relu")
+        return _name_node(
+            ops.relu(self.convolution(x, *fold_batch_norm(conv, self.state), conv, conv.key)), f"{conv.key}.relu"
+        )
 
     def heads(self, maps: Sequence[Node], network: Architecture) -> Node:
         """[B, 4 + K, P]: one convolution per map for both heads, so each map is read once."""
         columns = []
         heads = zip(maps, network.location_heads, network.class_heads, ANCHORS_PER_CELL, strict=True)
         for k, (x, loc, conf, anchors) in enumerate(heads):
-            kernels, biases = zip(folded(loc, self.state), folded(conf, self.state), strict=True)
+            kernels, biases = zip(fold_batch_norm(loc, self.state), fold_batch_norm(conf, self.state), strict=True)
             y = self.convolution(x, np.concatenate(kernels), np.concatenate(biases), loc, f"head.{k}")
             # Channel = (coordinate or class) * anchors + anchor, so a plain reshape gives the published order.
             rows = (loc.out_channels + conf.out_channels) // anchors
@@ -117,7 +119,7 @@ class _Builder:
         stride, padding = [conv.stride] * 2, [conv.padding] * 2
         if self.int8 and self.int8.rounds(name):
             x = self.quantize(x)
-            numbers, scale = rounded_kernel(kernel, stem=conv.in_channels == 3)
+            numbers, scale = quantize_kernel(kernel, stem=conv.in_channels == 3)
             weight = _name_node(ops.convert(_constant(numbers, f"{name}.weight.int8"), "f32"), f"{name}.weight.float")
             weight = _name_node(ops.multiply(weight, _constant(scale, f"{name}.weight.scale")), f"{name}.weight")
             bias = np.asarray(self.int8.biases.get(name, bias), np.float64)

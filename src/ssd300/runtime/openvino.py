@@ -28,7 +28,7 @@ from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.metadata import ModelMetadata
 
-_GRAPH_REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
+_GRAPH_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 
 
 def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":

@@ -1,1 +1,1 @@
-"""Model files: our safetensors with metadata, the published .pt, and the catalog of named models."""
+"""Model files: safetensors with metadata, the published .pt, and the catalog of named models."""

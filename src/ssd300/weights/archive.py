@@ -1,7 +1,7 @@
-"""The zip layout of torch files: entries that are stored, never compressed, and read straight from the file.
+"""The zip layout of torch files: uncompressed entries, read directly from the file.
 
-Not zipfile: it believes what the directory of a hostile file says, and would decompress. Here every entry must lie
-inside the file, alone in its place, as large as it takes there.
+Not zipfile, which trusts the directory of a hostile file and would decompress. Here every entry must be inside the
+file, must not overlap others, and must have its declared size.
 """
 
 import struct
@@ -32,7 +32,7 @@ class Entry:
 def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Entry]:
     """Name -> entry of a zip archive whose entries are all stored. Raises ModelError."""
     if file_size < _END.size:
-        raise _damaged(source, f"{file_size} bytes are no zip archive")
+        raise _damaged(source, f"{file_size} bytes are not a zip archive")
     end = _END.unpack(_read(file, file_size - _END.size, _END.size, source))
     signature, disk, first_disk, here, total, size, start, comment = end
     if signature != b"PK\x05\x06" or comment or disk or first_disk or here != total:
@@ -46,7 +46,7 @@ def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Ent
     for _ in range(total):
         entry, header_start, position = _entry(file, directory, position, source)
         if entry.name in entries:
-            raise _damaged(source, f"its entry {entry.name!r} is there twice")
+            raise _damaged(source, f"its entry {entry.name!r} is a duplicate")
         entries[entry.name] = entry
         used.append((header_start, entry.start + entry.size, entry.name))
     if position != size:
@@ -78,7 +78,7 @@ def _entry(file: BinaryIO, directory: bytes, position: int, source: str) -> tupl
     if signature != b"PK\x01\x02":
         raise _damaged(source, "its directory is damaged")
     if method != 0 or flags & _ENCRYPTED or packed != size:
-        raise _damaged(source, f"its entry {name!r} is compressed or encrypted, torch stores entries as they are")
+        raise _damaged(source, f"its entry {name!r} is compressed or encrypted, but torch stores entries uncompressed")
     local = _read(file, offset, _LOCAL.size, source)
     local_signature, _, _, local_method, *_, local_name_size, local_extra_size = _LOCAL.unpack(local)
     local_name = _read(file, offset + _LOCAL.size, local_name_size, source)
@@ -92,9 +92,9 @@ def _read(file: BinaryIO, start: int, size: int, source: str) -> bytes:
     file.seek(start)
     data = file.read(size)
     if len(data) != size:
-        raise _damaged(source, f"{size:,} bytes are expected at {start:,}, {len(data):,} are there")
+        raise _damaged(source, f"{size:,} bytes are expected at {start:,}, found {len(data):,}")
     return data
 
 
 def _damaged(source: str, found: str) -> ModelError:
-    return ModelError(f"{source}: not a whole torch file: {found}; copy or download it again")
+    return ModelError(f"{source}: not a complete torch file: {found}; copy or download it again")

@@ -1,4 +1,4 @@
-"""Where a download can be put when the cache cannot be written."""
+"""Choose a folder for a download if the cache cannot be written."""
 
 import atexit
 import shutil
@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 
 
-def writable(path: Path) -> Path:
-    """`path`, or where its folder cannot be written, the same name in a folder that is removed when the process ends.
+def choose_writable(path: Path) -> Path:
+    """`path`, or if its folder cannot be written, the same name in a folder that is removed when the process ends.
 
-    A cache that cannot be kept never stops a detection: one warning says so.
+    A cache that cannot be written is a warning, not an error.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

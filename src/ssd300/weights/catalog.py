@@ -1,6 +1,6 @@
-"""Model names -> files: what is bundled, what can be downloaded, and reading whichever it is.
+"""Model names -> files: bundled and downloadable models, and reading them.
 
-Nothing is fetched but what is asked for by name, and what was fetched is checked each time it is used.
+A file is downloaded only when it is requested by name, and checked each time it is used.
 """
 
 import os
@@ -17,7 +17,7 @@ from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
 BUNDLED_FOLDER = Path(__file__).parent / "files"
-NO_FOLDER = Path(os.devnull) / "ssd300"  # of a user without a home: it cannot be made
+NO_FOLDER = Path(os.devnull) / "ssd300"  # for a user without a home folder: it cannot be created
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
@@ -25,10 +25,10 @@ SUFFIXES = (".safetensors", ".pt", ".pth")
 class CatalogEntry:
     """A model that has a name.
 
-    kind: "detector" detects; "backbone" is a point to start a training from.
+    kind: "detector", or "backbone" to start training from.
     url: None if the file is bundled with the package.
     sha256_prefix: pinned by the publisher; without it the sha256 is recorded at first use.
-    size_mib: of the file, about; None where it is not known.
+    size_mib: approximate size of the file; None if not known.
     """
 
     name: str
@@ -42,7 +42,7 @@ class CatalogEntry:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or would lie once it is downloaded."""
+        """The path of the file, also before it is downloaded."""
         return (BUNDLED_FOLDER if self.url is None else cache_folder()) / self.file_name
 
     @property
@@ -84,9 +84,9 @@ def catalog_entries() -> list[CatalogEntry]:
 
 
 def cache_folder() -> Path:
-    """Where downloads lie: SSD300_CACHE, or the user's cache folder.
+    """The folder of downloads: SSD300_CACHE, or the user's cache folder.
 
-    Without a home (a container's unknown user) it is a folder that cannot be made, so that nothing is kept.
+    Without a home folder (an unknown user in a container) it is a folder that cannot be created: nothing is cached.
     """
     if chosen := os.environ.get("SSD300_CACHE"):
         return Path(chosen)
@@ -102,21 +102,21 @@ def cache_folder() -> Path:
 def resolve(
     model: str | os.PathLike[str], *, detector: bool = False, offline: bool | None = None, force: bool = False
 ) -> Path:
-    """The file of a model: a catalog name (downloaded now if it must be), or a path, which is returned as it is.
+    """The file of a model: a catalog name (downloaded if necessary), or a path, which is returned unchanged.
 
-    detector: refuse the name of a backbone, before anything is fetched. offline: forbid any socket; None asks
-    SSD300_OFFLINE. force: download again even if the file is there.
+    detector: refuse the name of a backbone before downloading. offline: forbid any socket; None reads
+    SSD300_OFFLINE. force: download again even if the file exists.
     Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
     """
     _refuse_zip()
     entry = next((e for e in _ENTRIES if e.name == model), None)
     if entry is None:
-        return _existing(Path(model))
+        return _check_exists(Path(model))
     if detector and entry.kind != "detector":
         names = ", ".join(e.name for e in _ENTRIES if e.kind == "detector")
         raise ModelError(
-            f"the model {entry.name!r} detects nothing, it is a point to start a training from "
-            f"(`ssd300 train --start {entry.name}`); models that detect: {names}"
+            f"the model {entry.name!r} is not a detector, it is a backbone to start training from "
+            f"(`ssd300 train --start {entry.name}`); detectors: {names}"
         )
     if entry.url is None:
         if not entry.path.is_file():
@@ -136,7 +136,7 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
 
     Raises ModelError: missing, of another kind, damaged, hostile, or not an SSD300.
     """
-    path = _existing(Path(path))
+    path = _check_exists(Path(path))
     suffix = path.suffix.lower()
     if suffix == ".safetensors":
         return read_checkpoint(path)
@@ -144,19 +144,19 @@ def load_weights(path: str | os.PathLike[str]) -> tuple[State, ModelMetadata]:
         from ssd300.weights.published import read_published
 
         return read_published(path)
-    raise ModelError(f"{path}: its name ends in {suffix!r}, expected weights: {', '.join(SUFFIXES)}")
+    raise ModelError(f"{path}: its extension is {suffix!r}, expected weights: {', '.join(SUFFIXES)}")
 
 
 def _refuse_zip() -> None:
-    """Raise ModelError where ssd300 was imported from inside a zip file: libraries cannot open what lies in there."""
+    """Raise ModelError if ssd300 was imported from a zip file: libraries cannot open files inside it."""
     if archive := next((folder for folder in BUNDLED_FOLDER.parents if folder.is_file()), None):
         raise ModelError(
             f"ssd300 was loaded from inside {archive}, where its model files cannot be opened: install it with pip, or "
-            "make a program with PyInstaller, whose hook ssd300 brings"
+            "build a program with PyInstaller, for which ssd300 has a hook"
         )
 
 
-def _existing(path: Path) -> Path:
+def _check_exists(path: Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
@@ -175,28 +175,28 @@ def _fetch(entry: CatalogEntry, url: str, offline: bool | None) -> Path:
             f"the model {entry.name!r} is not on this machine and the network is forbidden: fetch {url} elsewhere and "
             f"put it at {entry.path}"
         )
-    from ssd300.weights.cache import writable
-    from ssd300.weights.download import download, shown_progress
+    from ssd300.weights.cache import choose_writable
+    from ssd300.weights.download import download, show_progress
     from ssd300.weights.published import read_published
 
-    expected = _recorded(entry) or entry.sha256_prefix
-    with shown_progress(entry.name) as progress:
-        # A file without a pinned sha256 must at least read as what it is.
+    expected = _read_record(entry) or entry.sha256_prefix
+    with show_progress(entry.name) as progress:
+        # A file without a pinned sha256 must at least be readable.
         verify = None if expected else read_published
-        path = writable(entry.path)
+        path = choose_writable(entry.path)
         digest = download(url, path, sha256_prefix=expected, verify=verify, progress=progress)
     _record(entry, digest)
     return path
 
 
 def _check(entry: CatalogEntry) -> None:
-    """Raise ModelError if a cached file is not the one that was first used; record it if this is the first use."""
+    """Raise ModelError if a cached file has changed since its first use; record its hash at the first use."""
     digest = sha256_of(entry.path)
-    expected = _recorded(entry) or entry.sha256_prefix
+    expected = _read_record(entry) or entry.sha256_prefix
     if not digest.startswith(expected):
         raise ModelError(
             f"{entry.path}: its sha256 is {digest}, expected {expected}: the file has changed or is damaged; "
-            f"delete it to download it again, and {_record_path(entry).name} too if the change is meant"
+            f"delete it to download it again, and also {_record_path(entry).name} if the change is intended"
         )
     _record(entry, digest)
 
@@ -205,8 +205,8 @@ def _record_path(entry: CatalogEntry) -> Path:
     return entry.path.with_name(entry.path.name + ".sha256")
 
 
-def _recorded(entry: CatalogEntry) -> str:
-    """The sha256 of the file at its first use, or nothing."""
+def _read_record(entry: CatalogEntry) -> str:
+    """The sha256 of the file at its first use, or empty."""
     try:
         words = _record_path(entry).read_text("ascii").split()
     except (OSError, UnicodeDecodeError):
@@ -215,8 +215,8 @@ def _recorded(entry: CatalogEntry) -> str:
 
 
 def _record(entry: CatalogEntry, digest: str) -> None:
-    """Remember the sha256, in the form that `sha256sum --check` reads."""
-    if _recorded(entry) == digest:
+    """Write the sha256, in the format of `sha256sum --check`."""
+    if _read_record(entry) == digest:
         return
     with suppress(OutputError):  # a folder that an administrator filled may be read-only
         write_whole(_record_path(entry), f"{digest}  {entry.file_name}\n".encode("ascii"))

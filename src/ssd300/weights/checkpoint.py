@@ -19,7 +19,7 @@ from ssd300.weights.embedded import read_ir_metadata
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.onnx_file import read_onnx_metadata
-from ssd300.weights.state import State, TensorSpec, check_network, checked, checked_tensor, identify
+from ssd300.weights.state import State, TensorSpec, check_network, check_state, check_tensor, identify
 
 __all__ = [
     "ModelMetadata",
@@ -41,12 +41,12 @@ _DTYPES = {"F32": "float32", "F16": "float16", "F64": "float64", "I64": "int64",
 def read_checkpoint(path: str | Path) -> tuple[State, ModelMetadata]:
     """The state (published keys in published order, float32, counters int64) and metadata of a safetensors file.
 
-    A file without our metadata is read too: backbone and classes are inferred, and `training["note"]` says so.
+    Files without metadata are read, too: backbone and classes are inferred, and `training["note"]` states that.
     Raises ModelError: not readable, damaged, keys or shapes not an SSD300's, numbers not finite, a newer schema.
     """
-    with _opened(path) as (file, specs):
+    with _open_checked(path) as (file, specs):
         metadata, network = _describe(path, file, specs)
-        return checked(str(path), {key: file.get_tensor(key) for key in specs}, network), metadata
+        return check_state(str(path), {key: file.get_tensor(key) for key in specs}, network), metadata
 
 
 def read_metadata(path: str | Path) -> ModelMetadata:
@@ -56,32 +56,32 @@ def read_metadata(path: str | Path) -> ModelMetadata:
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".safetensors":
-        with _opened(path) as (file, specs):
+        with _open_checked(path) as (file, specs):
             return _describe(path, file, specs)[0]
     if suffix == ".xml":
         return read_ir_metadata(path)
     if suffix == ".onnx":
         return read_onnx_metadata(path)
-    raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .xml or .onnx")
+    raise ModelError(f"{path}: its extension is {suffix!r}, expected .safetensors, .xml or .onnx")
 
 
 def read_int8(path: str | Path) -> Int8 | None:
-    """How to run a safetensors model in INT8, or None if the file does not say. Raises ModelError."""
-    with _opened(path) as (file, specs):
+    """The INT8 entry of a safetensors model, or None if there is none. Raises ModelError."""
+    with _open_checked(path) as (file, specs):
         text = (file.metadata() or {}).get(INT8_KEY)
         return None if text is None else Int8.from_json(text, _describe(path, file, specs)[1], str(path))
 
 
 def read_specs(path: str | Path) -> dict[str, TensorSpec]:
     """Every tensor of any safetensors file, without its numbers. Raises ModelError."""
-    with _opened(path) as (_, specs):
+    with _open_checked(path) as (_, specs):
         return specs
 
 
 def read_tensors(path: str | Path, keys: Iterable[str]) -> State:
     """Some tensors of any safetensors file, as float32 (num_batches_tracked as int64). Raises ModelError."""
-    with _opened(path) as (file, _):
-        return {key: checked_tensor(str(path), key, file.get_tensor(key)) for key in keys}
+    with _open_checked(path) as (file, _):
+        return {key: check_tensor(str(path), key, file.get_tensor(key)) for key in keys}
 
 
 def write_checkpoint(
@@ -92,9 +92,9 @@ def write_checkpoint(
     dtype: Literal["float32", "float16"] = "float32",
     int8: Int8 | None = None,
 ) -> None:
-    """Write a state and its metadata, and how to run it in INT8; the file appears under its name when it is whole.
+    """Write a state, its metadata and its INT8 entry; the file appears under its name when it is complete.
 
-    float16 halves the weights and biases of convolutions. Batch norms stay float32 (a thousandth of the size: a
+    float16 applies to weights and biases of convolutions. Batch norms stay float32 (a thousandth of the size: a
     variance above 65504 would become infinite), and so does any tensor with a number beyond float16.
     Raises ModelError if the state does not fit the metadata, is not finite, or the file cannot be written.
     """
@@ -103,7 +103,7 @@ def write_checkpoint(
     network = architecture(metadata.backbone, metadata.num_classes)
     source = f"the state for {path}"
     check_network(source, {key: value.shape for key, value in state.items()}, network)
-    tensors = checked(source, state, network)
+    tensors = check_state(source, state, network)
     if dtype == "float16":
         for conv in network.convs():
             for key in (f"{conv.key}.weight", f"{conv.key}.bias"):
@@ -115,11 +115,11 @@ def write_checkpoint(
 
 
 def write_int8(source: Path, path: Path, metadata: ModelMetadata, int8: Int8) -> None:
-    """Write the tensors of a safetensors model, bit for bit, with other metadata and how to run it in INT8.
+    """Write the tensors of a safetensors model unchanged, with other metadata and an INT8 entry.
 
-    `path` may be `source`, which is then replaced when the new file is whole. Raises ModelError, OutputError.
+    `path` may be `source`, which is then replaced when the new file is complete. Raises ModelError, OutputError.
     """
-    with _opened(source) as (file, specs):
+    with _open_checked(source) as (file, specs):
         tensors = {key: file.get_tensor(key) for key in specs}
     header = {METADATA_KEY: metadata.to_json(), INT8_KEY: int8.to_json()}
     with replacing(path) as temporary:
@@ -137,8 +137,8 @@ def _save(tensors: dict[str, NDArray[Any]], path: Path, header: dict[str, str]) 
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]]]:
-    """An open safetensors file and what is in it, of a kind that can be read. Every fault is a ModelError."""
+def _open_checked(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]]]:
+    """An open safetensors file and the specs of its tensors, checked. Every fault is a ModelError."""
     check_regular(Path(path), "check the path")
     try:
         with safe_open(path, framework="np") as file:
@@ -155,7 +155,7 @@ def _opened(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]]]:
     except SafetensorError as error:
         size = Path(path).stat().st_size
         raise ModelError(
-            f"{path}: not a whole safetensors file ({error}; {size:,} bytes found); copy or download it again"
+            f"{path}: not a complete safetensors file ({error}; {size:,} bytes found); copy or download it again"
         ) from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error

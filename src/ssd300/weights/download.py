@@ -1,4 +1,4 @@
-"""Downloading a model file: resumed where it stopped, checked before it gets its name, safe with several processes."""
+"""Download a model file: resumable, verified before it is renamed, safe with several processes."""
 
 import http.client
 import os
@@ -24,7 +24,7 @@ DOWNLOAD_SECONDS = limits.DOWNLOAD_SECONDS
 MAX_MODEL_BYTES = limits.DOWNLOADED_BYTES
 PIECE_BYTES = 2**18
 
-DownloadProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all if the server says so
+DownloadProgress = Callable[[int, int | None], None]  # bytes so far, total bytes if known
 
 
 def download(
@@ -35,20 +35,20 @@ def download(
     verify: Callable[[Path], object] | None = None,
     progress: DownloadProgress | None = None,
 ) -> str:
-    """Fetch `url` to `path`, which appears only when it is whole and right; returns its sha256.
+    """Download `url` to `path`, which appears only when it is complete and verified; return its sha256.
 
-    A part that an earlier call left is continued, if the server still has the same file. Another process that fetches
-    the same file is waited for, and its result taken. A file that is already there is replaced.
+    An unfinished part of an earlier call is continued if the server still has the same file. If another process
+    downloads the same file, wait for it and use its result. An existing file is replaced.
 
-    sha256_prefix: what the sha256 must begin with.
-    verify: called with the finished file before it gets its name; raises ModelError if it is not what it should be.
-    Raises DownloadError; a part stays for the next call unless it is wrong.
+    sha256_prefix: the beginning of the expected sha256.
+    verify: called with the finished file before it is renamed; raises ModelError if it is not the expected file.
+    Raises DownloadError; an unfinished part is kept for the next call unless it is wrong.
     """
     part = path.with_name(path.name + ".part")
     before = _identity(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_name(f".{path.name}.lock")):
+        with _lock(path.with_name(f".{path.name}.lock")):
             if _identity(path) != before:  # another process fetched it while we waited
                 return sha256_of(path)
             _fetch(url, part, progress)
@@ -64,7 +64,7 @@ def download(
 
 
 def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Callable[[Path], object] | None) -> None:
-    """Raise DownloadError, and remove the part, unless it is the file that was asked for."""
+    """Raise DownloadError, and remove the part, unless it is the requested file."""
     try:
         if not digest.startswith(sha256_prefix):
             raise ModelError(f"its sha256 is {digest}, expected {sha256_prefix}...")
@@ -72,7 +72,7 @@ def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Calla
             verify(part)
     except ModelError as error:
         _discard(part)
-        raise DownloadError(f"{url}: the file is not what it should be: {error}; try again later") from error
+        raise DownloadError(f"{url}: it is not the expected file: {error}; try again later") from error
 
 
 def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
@@ -83,14 +83,14 @@ def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
     try:
         response = _open(url, part, have)
     except urllib.error.HTTPError as error:
-        error.close()  # it is the open answer, too
-        if error.code == 416 and have:  # what we have is not a part of what the server has now
+        error.close()  # it is also the open response
+        if error.code == 416 and have:  # the part does not belong to the server's current file
             _discard(part)
             _fetch(url, part, progress)
             return
         words = f"the server answers {error.code} {error.reason}"
         raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to what is no address
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to an invalid address
         raise _network_failed(url, part, error) from error
     with response:
         start, total = _extent(url, response, part, have)
@@ -102,13 +102,13 @@ def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
 
 
 def _open(url: str, part: Path, have: int) -> Any:
-    """Ask for the file, or for what is missing of it. Raises TimeoutError after ANSWER_SECONDS without an answer."""
+    """Request the file, or its missing part. Raises TimeoutError after ANSWER_SECONDS without a response."""
     headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part)}
     lines = Lines(time.monotonic() + ANSWER_SECONDS)
     opener = urllib.request.build_opener(_SafeRedirects, HTTPHandler(lines), HTTPSHandler(lines))
-    with lines.watched():
+    with lines.watch():
         return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
 
 
@@ -122,9 +122,9 @@ def _receive(
     deadline: float,
 ) -> None:
     if (total or 0) > MAX_MODEL_BYTES:
-        raise DownloadError(f"{url}: {total:,} bytes, more than the {MAX_MODEL_BYTES:,} that a model may have")
+        raise DownloadError(f"{url}: {total:,} bytes, more than {MAX_MODEL_BYTES:,}, the limit of a model")
     done = start
-    with open(part, "ab" if start else "wb", opener=_without_following) as file:
+    with open(part, "ab" if start else "wb", opener=_open_no_follow) as file:
         while True:
             try:
                 piece = response.read1(PIECE_BYTES)
@@ -136,23 +136,23 @@ def _receive(
             file.write(piece)
             done += len(piece)
             if done > MAX_MODEL_BYTES:
-                raise DownloadError(f"{url}: more than the {MAX_MODEL_BYTES:,} bytes that a model may have")
+                raise DownloadError(f"{url}: more than {MAX_MODEL_BYTES:,} bytes, the limit of a model")
             if time.monotonic() > deadline:
                 file.flush()
                 raise _network_failed(url, part, TimeoutError(f"it took longer than {DOWNLOAD_SECONDS:,.0f} seconds"))
             if progress:
                 progress(done, total)
     if total is not None and done != total:
-        raise DownloadError(f"{url}: the connection ended after {done:,} of {total:,} bytes; {_again(part)}")
+        raise DownloadError(f"{url}: the connection ended after {done:,} of {total:,} bytes; {_advise_retry(part)}")
 
 
 def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
     reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return DownloadError(f"{url}: the network failed ({reason}); {_again(part)}")
+    return DownloadError(f"{url}: the network failed ({reason}); {_advise_retry(part)}")
 
 
 def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
-    """(first byte that comes, bytes of the whole file if known)."""
+    """(first byte of the response, bytes of the whole file if known)."""
     if response.status != 206:
         return 0, whole_number(response.headers.get("Content-Length", ""))
     unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
@@ -160,12 +160,12 @@ def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | 
     whole = whole_number(total)
     if unit != "bytes" or not have or span.split("-")[0] != str(have) or whole is None:
         _discard(part)
-        raise DownloadError(f"{url}: the server sent another part than was asked for; run it again")
+        raise DownloadError(f"{url}: the server sent another part than requested; run it again")
     return have, whole
 
 
 def _validator(part: Path) -> Path:
-    """Beside the part: what tells whether the server still has the same file."""
+    """The path beside the part of the tag that identifies the server's file."""
     return part.with_name(part.name + ".tag")
 
 
@@ -180,7 +180,7 @@ def _remember(response: Any, part: Path) -> None:
 
 
 def _tag(part: Path) -> str:
-    """What was remembered; empty if nothing was, or what cannot be sent."""
+    """The stored tag; empty if there is none, or it cannot be sent."""
     try:
         tag = _validator(part).read_text("ascii")
     except (OSError, UnicodeDecodeError):
@@ -193,7 +193,7 @@ def _can_be_sent(tag: str) -> bool:
 
 
 def _remove_special(part: Path) -> None:
-    """Take links, FIFOs and devices out of the way: someone else may have put them where we are going to write."""
+    """Remove links, FIFOs and devices, which another user may have created at the path to write."""
     for path in (part, _validator(part)):
         try:
             refuse_special(path)
@@ -201,7 +201,7 @@ def _remove_special(part: Path) -> None:
             path.unlink()
 
 
-def _without_following(path: str, flags: int) -> int:
+def _open_no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
@@ -210,7 +210,7 @@ def _discard(part: Path) -> None:
     _validator(part).unlink(missing_ok=True)
 
 
-def _again(part: Path) -> str:
+def _advise_retry(part: Path) -> str:
     kept = part.stat().st_size if part.exists() and _tag(part) else 0
     return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
 
@@ -224,7 +224,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to something that can be listened to and changed."""
+    """Follows redirects, but never from https to an insecure scheme."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -236,8 +236,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that ends with the process, so that a killed one blocks nobody."""
+def _lock(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that ends with the process, so that a killed one does not block others."""
     with path.open("ab") as file:
         if sys.platform == "win32":
             import msvcrt
@@ -246,7 +246,7 @@ def _locked(path: Path) -> Iterator[None]:
                 try:
                     msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
                     break
-                except OSError:  # it gives up after ten seconds
+                except OSError:  # Windows gives up after ten seconds
                     time.sleep(1)
         else:
             import fcntl
@@ -256,7 +256,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def shown_progress(name: str) -> Iterator[DownloadProgress | None]:
+def show_progress(name: str) -> Iterator[DownloadProgress | None]:
     """A progress bar on stderr if that is a terminal, else nothing."""
     if not sys.stderr.isatty():
         yield None

@@ -1,4 +1,4 @@
-"""OpenVINO model files (.xml): the metadata inside, and what they are made of, read without loading OpenVINO."""
+"""OpenVINO model files (.xml): their metadata and element types, read without loading OpenVINO."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,12 +10,12 @@ from ssd300.files import check_regular
 from ssd300.weights.metadata import ModelMetadata
 
 RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
-LAYERS = {  # what `build_graph`, NNCF and storing as float16 make; a graph is a program, so there is no other
+LAYERS = {  # an allow-list, because a graph is a program: those of `build_graph`, NNCF and storage as float16
     *("Parameter", "Result", "Const", "Convert", "Transpose", "Subtract", "Multiply", "Add", "Convolution", "ReLU"),
     *("MaxPool", "FakeQuantize", "Reshape", "Concat", "VariadicSplit", "ReduceMax", "Squeeze"),
 }
 _XML_PATH = ["net", "rt_info", *RT_INFO_PATH]
-_REMEDY = "give a file that `ssd300 export` or `ssd300 quantize` wrote"
+_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 
 
 def read_ir_metadata(path: str | Path) -> ModelMetadata:
@@ -24,7 +24,7 @@ def read_ir_metadata(path: str | Path) -> ModelMetadata:
 
 
 def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
-    """The metadata of an OpenVINO .xml, and how many bytes of its constants are of each element type ("i8", "f16").
+    """The metadata of an OpenVINO .xml, and the bytes of its constants by element type ("i8", "f16").
 
     Raises ModelError.
     """
@@ -37,12 +37,12 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
         if open_tags == _XML_PATH:
             texts.append(attributes.get("value", ""))
         if tag == "layer" and attributes.get("type", "ReLU") not in LAYERS:
-            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is none of SSD300's; {_REMEDY}")
+            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is not one of SSD300's; {_REMEDY}")
         size = attributes.get("size", "")
         if tag == "data" and size.isdecimal() and len(size) < 16 and "element_type" in attributes:
             constants[attributes["element_type"]] += int(size)
 
-    def refuse_doctype(*_: object) -> None:  # entities that multiply come from a document type, which IR has none of
+    def refuse_doctype(*_: object) -> None:  # nested entities need a document type, which IR does not have
         raise ModelError(f"{path}: an XML document with a DOCTYPE is not an OpenVINO model; {_REMEDY}")
 
     parser = expat.ParserCreate()
@@ -50,7 +50,7 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     parser.EndElementHandler = lambda _: open_tags.pop()
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
-        # At once: piece by piece, expat takes the square of the time for a long attribute.
+        # In one call: in pieces, expat takes quadratic time for a long attribute.
         parser.Parse(_content(Path(path)), True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error

@@ -1,4 +1,4 @@
-"""What a model file is, from outside: for `ssd300 info`."""
+"""Facts about a model file, for `ssd300 info`."""
 
 import math
 from collections import Counter
@@ -19,10 +19,9 @@ FLOAT_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 class FileFacts:
     """A model file.
 
-    kind: in words. size_bytes: with the .bin beside an .xml. sha256: of `path` alone.
-    metadata: None for a file that is no detector. precision: kind of number -> bytes of the weights in it.
-    tensors, parameters: None where the file is a graph. Parameters are what is learned: not the statistics of
-    batch norms.
+    kind: as text. size_bytes: with the .bin beside an .xml. sha256: of `path` alone.
+    metadata: None for a file that is not a detector. precision: data type -> bytes of the weights in it.
+    tensors, parameters: None if the file is a graph. Parameters do not include the statistics of batch norms.
     """
 
     path: Path
@@ -36,7 +35,7 @@ class FileFacts:
 
 
 def examine(path: str | Path) -> FileFacts:
-    """Look at a model file: .safetensors, .pt, .pth, OpenVINO's .xml or .onnx. Raises ModelError, MissingExtraError."""
+    """Examine a model file: .safetensors, .pt, .pth, OpenVINO's .xml or .onnx. Raises ModelError, MissingExtraError."""
     path = Path(path)
     suffix = path.suffix.lower()
     sha256 = sha256_of(path)
@@ -49,7 +48,7 @@ def examine(path: str | Path) -> FileFacts:
     if suffix == ".onnx":
         return FileFacts(path, "ONNX model", size, sha256, read_metadata(path), {})
     if suffix not in (".safetensors", *TORCH_SUFFIXES):
-        raise ModelError(f"{path}: its name ends in {suffix!r}, expected .safetensors, .pt, .pth, .xml or .onnx")
+        raise ModelError(f"{path}: its extension is {suffix!r}, expected .safetensors, .pt, .pth, .xml or .onnx")
     kind, description = _weights(path)
     precision: Counter[str] = Counter()
     parameters = 0
@@ -64,7 +63,7 @@ def examine(path: str | Path) -> FileFacts:
 
 def _weights(path: Path) -> tuple[str, ModelMetadata | None]:
     if is_backbone_file(path):
-        return "ResNet backbone in torchvision's layout: starts a training, detects nothing", None
+        return "ResNet backbone in torchvision's layout: for training, not for detection", None
     if path.suffix.lower() in TORCH_SUFFIXES:
         return "checkpoint in the published layout", read_published(path)[1]
     return "checkpoint", read_metadata(path)

@@ -7,7 +7,7 @@ from ssd300.arrays import Float64
 from ssd300.weights.state import State
 
 
-def folded(conv: Conv, state: State) -> tuple[Float64, Float64]:
+def fold_batch_norm(conv: Conv, state: State) -> tuple[Float64, Float64]:
     """Kernel [out, in, k, k] and bias [out] of a convolution with its batch norm, in float64: rounding happens once."""
     kernel = state[f"{conv.key}.weight"].astype(np.float64)
     if conv.norm_key is None:

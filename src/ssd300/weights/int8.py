@@ -1,6 +1,6 @@
-"""What makes a float model an INT8 one: ranges of activations and corrected biases, as JSON in the model file.
+"""The INT8 entry of a float model: ranges of activations and corrected biases, as JSON in the model file.
 
-The weights need no entry: their scale is the largest weight of each output channel (`rounded_kernel`). Names are those
+The weights need no entry: their scale is the largest weight of each output channel (`quantize_kernel`). Names are those
 of the nodes that `runtime/graph.py` builds: a range belongs to the output of a node, a bias to a convolution.
 """
 
@@ -21,14 +21,14 @@ INT8_KEY = "ssd300.int8"  # in the header of the safetensors file
 PICTURES = "pictures.centered"  # the normalized pictures, input of the first convolution
 LEVELS = 256  # of an activation: 8 bits from low to high
 WEIGHT_MAX, STEM_WEIGHT_MAX = 127, 63.5
-SMALLEST_SHARE = 0.01  # of the largest channel's scale: a dead channel's scale of nothing would overflow biases
+SMALLEST_SHARE = 0.01  # of the largest channel's scale: a dead channel's tiny scale would overflow biases
 
 
 @dataclass(frozen=True)
 class Int8:
-    """How to run a model in INT8.
+    """The INT8 entry of a model.
 
-    ranges: node name -> (low, high), low <= 0 <= high, so that 0 falls on one of the 256 levels.
+    ranges: node name -> (low, high), low <= 0 <= high, so that 0 is one of the 256 levels.
     biases: convolution name -> corrected bias float32 [out]; a convolution without an entry keeps its own.
     kept_float: names of the convolutions that stay float.
     """
@@ -38,7 +38,7 @@ class Int8:
     kept_float: tuple[str, ...] = ()
 
     def keeping_float(self, names: Iterable[str]) -> "Int8":
-        """The same with exactly these convolutions in float."""
+        """A copy with exactly these convolutions in float."""
         return replace(self, kept_float=tuple(names))
 
     def rounds(self, convolution: str) -> bool:
@@ -46,7 +46,7 @@ class Int8:
         return convolution not in self.kept_float
 
     def to_json(self) -> str:
-        """One line of JSON; float32 numbers in the shortest form that gives the same bits back."""
+        """One line of JSON; float32 numbers in the shortest form that reads back exactly."""
         values = {
             "ranges": {name: [_short(low), _short(high)] for name, (low, high) in self.ranges.items()},
             "biases": {name: [_short(value) for value in bias] for name, bias in self.biases.items()},
@@ -56,7 +56,7 @@ class Int8:
 
     @classmethod
     def from_json(cls, text: str, network: Architecture, source: str) -> "Int8":
-        """What `to_json` wrote, for this network; `source` is what messages call the file. Raises ModelError."""
+        """Parse the output of `to_json` for this network; messages call the file `source`. Raises ModelError."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -72,7 +72,7 @@ class Int8:
 
 
 def activation_names(network: Architecture) -> Iterator[str]:
-    """Every node whose output has a range: what a convolution or a residual sum reads, and what the heads give."""
+    """Every node whose output has a range: inputs of convolutions and residual sums, and outputs of the heads."""
     yield PICTURES
     yield f"{network.stem.key}.relu"
     for stage in network.stages:
@@ -87,13 +87,13 @@ def activation_names(network: Architecture) -> Iterator[str]:
 
 
 def head_names(network: Architecture) -> Iterator[str]:
-    """The outputs of the heads: rounded in ONNX, where onnxruntime would compute the heads in float otherwise."""
+    """The outputs of the heads: quantized in ONNX, because otherwise onnxruntime computes the heads in float."""
     for heads in (network.location_heads, network.class_heads):
         yield from (f"{head.key}.biased" for head in heads)
 
 
-def with_exact_zero(low: float, high: float) -> tuple[float, float]:
-    """The range moved by less than one of its 256 levels, so that it holds 0 as one of them."""
+def align_zero(low: float, high: float) -> tuple[float, float]:
+    """Shift the range by less than one of its 256 levels, so that 0 is one of them."""
     low, high = min(low, 0.0), max(high, 0.0)
     step = max(high - low, 1e-6) / (LEVELS - 1)
     zero = round(-low / step)
@@ -108,17 +108,17 @@ def convolution_sizes(network: Architecture) -> dict[str, int]:
     return sizes
 
 
-def rounded_kernel(kernel: Float64, *, stem: bool) -> tuple[NDArray[np.int8], Float32]:
-    """Kernel [out, in, k, k] -> int8 numbers and a scale for each output channel, float32 [out, 1, 1, 1].
+def quantize_kernel(kernel: Float64, *, stem: bool) -> tuple[NDArray[np.int8], Float32]:
+    """Kernel [out, in, k, k] -> int8 values and a scale per output channel, float32 [out, 1, 1, 1].
 
-    CPUs without VNNI add products in 16 bits, which can saturate. Weights of 7 bits never do, but cost more accuracy
-    than saturation does, on AVX2 too (docs/quantize.md): so they are for the first convolution alone.
+    CPUs without VNNI add products in 16 bits, which can saturate. Weights of 7 bits never do, but lose more accuracy
+    than saturation, on AVX2 too (docs/quantize.md), so they are used only for the first convolution.
     """
     largest = np.abs(kernel).max((1, 2, 3), keepdims=True)
     smallest = max(SMALLEST_SHARE * float(largest.max()), float(np.finfo(np.float32).tiny))
     largest = np.maximum(largest, smallest)
     scale = largest / (STEM_WEIGHT_MAX if stem else WEIGHT_MAX)
-    # Halves go up: each channel's largest weight lies at 63.5 in the stem, and corrected biases count on where it went.
+    # Halves round up: each channel's largest weight is at 63.5 in the stem, and corrected biases depend on it.
     return np.floor(kernel / scale + 0.5).astype(np.int8), scale.astype(np.float32)
 
 
@@ -127,7 +127,7 @@ def _short(value: float) -> float:
 
 
 def _fault(values: Any, network: Architecture) -> str | None:
-    """What is wrong with the parsed entry, in words."""
+    """The error of the parsed entry, or None."""
     if not isinstance(values, dict) or values.keys() != {"ranges", "biases", "kept_float"}:
         return "expected an object with ranges, biases and kept_float"
     sizes = convolution_sizes(network)

@@ -1,4 +1,4 @@
-"""Connections of urllib that are cut at a deadline, however slowly or endlessly the other side answers."""
+"""Connections for urllib that are closed at a deadline, even if the server keeps answering slowly."""
 
 import http.client
 import socket
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Lines:
-    """The connections of one request and its redirects, and the time by which the answer must begin."""
+    """The connections of one request and its redirects, and the deadline for the beginning of the response."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
@@ -19,10 +19,10 @@ class Lines:
         self._opened: list[socket.socket] = []
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Cut every line at the deadline. A server that goes on saying "100 Continue" never runs into a timeout.
+    def watch(self) -> Iterator[None]:
+        """Close every connection at the deadline: a server that repeats "100 Continue" never causes a timeout.
 
-        Raises TimeoutError if that was done.
+        Raises TimeoutError if they were closed.
         """
         watchdog = threading.Timer(max(self.deadline - time.monotonic(), 0), self._cut)
         watchdog.daemon = True
@@ -43,7 +43,7 @@ class Lines:
                 line.shutdown(socket.SHUT_RDWR)
 
     def connect(self, address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
-        """As socket.create_connection, but all addresses of a name share the time that is left."""
+        """As socket.create_connection, but all addresses of a name share the remaining time."""
         failure: OSError = OSError("no address")
         for family, kind, protocol, _, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
             left = self.deadline - time.monotonic()
@@ -64,7 +64,7 @@ class Lines:
 
 
 class HTTPHandler(urllib.request.HTTPHandler):
-    """urllib's, over lines that are watched."""
+    """urllib's handler, with connections of `Lines`."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
@@ -72,11 +72,11 @@ class HTTPHandler(urllib.request.HTTPHandler):
 
     def http_open(self, req: urllib.request.Request) -> Any:
         """Send a request and read how its answer begins."""
-        return self.do_open(_over(self.lines, http.client.HTTPConnection), req)
+        return self.do_open(_make_connections(self.lines, http.client.HTTPConnection), req)
 
 
 class HTTPSHandler(urllib.request.HTTPSHandler):
-    """urllib's, over lines that are watched; certificates are checked as ever."""
+    """urllib's handler, with connections of `Lines`; certificates are checked as usual."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
@@ -84,13 +84,13 @@ class HTTPSHandler(urllib.request.HTTPSHandler):
 
     def https_open(self, req: urllib.request.Request) -> Any:
         """Send a request and read how its answer begins."""
-        return self.do_open(_over(self.lines, http.client.HTTPSConnection), req)
+        return self.do_open(_make_connections(self.lines, http.client.HTTPSConnection), req)
 
 
-def _over(lines: Lines, kind: Any) -> Any:
+def _make_connections(lines: Lines, kind: Any) -> Any:
     def make(host: str, **options: Any) -> Any:
         connection = kind(host, **options)
-        connection._create_connection = lines.connect  # what http.client connects by
+        connection._create_connection = lines.connect  # used by http.client to connect
         return connection
 
     return make

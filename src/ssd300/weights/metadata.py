@@ -1,4 +1,4 @@
-"""What a model file says about itself: one JSON text, the same in safetensors, OpenVINO IR and ONNX files."""
+"""The metadata of a model: one JSON text, the same in safetensors, OpenVINO IR and ONNX files."""
 
 import json
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ _REQUIRED = {
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """A model's description. Schema version 1 fixes the preprocessing, which is written out for other readers.
+    """A model's description. Schema version 1 fixes the preprocessing, which is included for other readers.
 
-    licence: of the weights, as an SPDX name or in words.
-    training: data, recipe, pictures_seen, wall_seconds and whatever else helps to repeat it; JSON values only.
+    licence: of the weights, as an SPDX name or text.
+    training: data, recipe, pictures_seen, wall_seconds and other facts for reproducing it; only JSON values.
     metric: {"AP": .., "AP50": .., "interval": [low, high], "dataset": .., "pictures": ..}.
     parent_sha256: of the file that this one was made from.
     """
@@ -48,14 +48,14 @@ class ModelMetadata:
 
     @property
     def num_classes(self) -> int:
-        """Classes of the network, the background counted."""
+        """Number of classes, background included."""
         return len(self.classes) + 1
 
     @classmethod
     def inferred(cls, backbone: str, num_classes: int, found: str) -> "ModelMetadata":
         """For a file without metadata: 81 classes are COCO's, others are named class_1, class_2, ...
 
-        found: the kind of file, for the note that says so.
+        found: the kind of file, for the note.
 
         >>> ModelMetadata.inferred("resnet18", 3, "a published checkpoint").classes.names
         ('class_1', 'class_2')
@@ -86,7 +86,7 @@ class ModelMetadata:
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "model metadata") -> "ModelMetadata":
-        """The metadata in a text that `to_json` wrote; `source` is what messages call the file. Raises ModelError."""
+        """Parse the output of `to_json`; `source` is the file's name in messages. Raises ModelError."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -94,7 +94,7 @@ class ModelMetadata:
         version = values.get("schema_version") if isinstance(values, dict) else None
         if isinstance(version, int) and version > SCHEMA_VERSION:
             raise ModelError(
-                f"{source}: written with metadata schema {version}, this ssd300 knows {SCHEMA_VERSION}: upgrade ssd300"
+                f"{source}: written with metadata schema {version}, this ssd300 reads {SCHEMA_VERSION}: upgrade ssd300"
             )
         faults = list(_faults(values)) if isinstance(values, dict) else ["not an object"]
         if faults:
@@ -108,7 +108,7 @@ class ModelMetadata:
 
 
 def _faults(values: dict[str, Any]) -> list[str]:
-    """What is wrong with the fields of a metadata object, in words."""
+    """The errors of the fields of a metadata object."""
     faults = [f"{key!r} is missing" for key in _REQUIRED if key not in values]
     faults += [f"unknown field {key!r}" for key in values if key not in _REQUIRED and key not in _OPTIONAL]
     for key, kind in (_REQUIRED | _OPTIONAL).items():
@@ -150,5 +150,5 @@ def _class_list(entries: list[Any], source: str) -> ClassList:
 
 
 def _usable(name: str, class_id: int) -> bool:
-    surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)  # no terminal and no file can hold them
+    surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)  # cannot be encoded for terminals and files
     return bool(name.strip()) and not surrogates and not isinstance(class_id, bool) and abs(class_id) < 2**63

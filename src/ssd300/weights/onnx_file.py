@@ -1,7 +1,7 @@
-"""ONNX files from strangers: read as a message, checked before anything runs, and cut to what detection needs.
+"""Untrusted ONNX files: parsed as a message, checked before anything runs, and reduced to the part for detection.
 
-An ONNX graph is a program. What onnxruntime gets here is only the part that leads from the pictures to the raw heads:
-operators of a short list without subgraphs, numbers inside the file alone, and every value of a known, bounded size.
+An ONNX graph is a program. onnxruntime gets only the part from the pictures to the raw heads: operators of an
+allow-list without subgraphs, weights only inside the file, and every value of a known, bounded size.
 """
 
 import math
@@ -26,11 +26,11 @@ OPERATORS = {
     *("Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
     *INT8_OPERATORS,
 }
-_REMEDY = "give a file as `ssd300 export --format onnx` wrote it"
+_REMEDY = "give a file written by `ssd300 export --format onnx`"
 
 
 def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
-    """An ONNX file as a message, never followed to other files, and its metadata.
+    """An ONNX file as a message, without loading external files, and its metadata.
 
     Raises ModelError for any fault; MissingExtraError without the onnx package.
     """
@@ -39,7 +39,7 @@ def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
         import onnx
     except ImportError as error:
         raise MissingExtraError(f"reading {path}", "onnx") from error
-    with _faults_named(path):
+    with _convert_errors(path):
         content = _content(path)
         model = onnx.load_model_from_string(content)
         _check_parts(path, model, len(content))
@@ -55,18 +55,18 @@ def read_onnx_metadata(path: str | Path) -> ModelMetadata:
 
 
 def read_heads(path: str | Path) -> tuple[bytes, ModelMetadata, bool]:
-    """An ONNX file cut to the nodes that lead to the raw heads `locs` and `logits`, its metadata, whether it is INT8.
+    """An ONNX file reduced to the raw heads `locs` and `logits`, its metadata, and whether it is INT8.
 
     The result takes one picture at a time. Raises ModelError: heads missing, an operator that is not on the list, a
-    value without a known size, or one of unreasonable size; MissingExtraError without the onnx package.
+    value of unknown or excessive size; MissingExtraError without the onnx package.
     """
     path = Path(path)
     model, metadata = read_onnx(path)
-    with _faults_named(path):
+    with _convert_errors(path):
         graph = model.graph
         _keep_heads(path, graph)
         kinds = {node.op_type for node in graph.node}
-        if foreign := sorted({(node.domain, node.op_type) for node in graph.node if not _known(node)}):
+        if foreign := sorted({(node.domain, node.op_type) for node in graph.node if not _is_known(node)}):
             shown = ", ".join(".".join(filter(None, name))[:50] for name in foreign[:3])
             raise ModelError(
                 f"{path}: cannot load it: it uses operators that SSD300 does not need ({shown}); {_REMEDY}"
@@ -75,13 +75,13 @@ def read_heads(path: str | Path) -> tuple[bytes, ModelMetadata, bool]:
         return model.SerializeToString(), metadata, bool(kinds & INT8_OPERATORS)
 
 
-def _known(node: Any) -> bool:
+def _is_known(node: Any) -> bool:
     return node.op_type in OPERATORS and node.domain in ("", "ai.onnx")
 
 
 @contextmanager
-def _faults_named(path: Path) -> Iterator[None]:
-    """The exceptions of protobuf and onnx on damaged input, as ModelError."""
+def _convert_errors(path: Path) -> Iterator[None]:
+    """Convert the exceptions of protobuf and onnx on damaged input to ModelError."""
     import onnx
     from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 
@@ -107,7 +107,7 @@ def _content(path: Path) -> bytes:
 
 
 def _check_parts(path: Path, model: Any, size: int) -> None:
-    """Raise ModelError for functions, subgraphs, too many nodes, and numbers that lie elsewhere or are not there."""
+    """Raise ModelError for functions, subgraphs, too many nodes, and weights in other files or missing."""
     import onnx
 
     graph = model.graph
@@ -125,13 +125,13 @@ def _check_parts(path: Path, model: Any, size: int) -> None:
         raise ModelError(f"{path}: it holds functions, training or sparse tensors; {_REMEDY}")
     for tensor in tensors:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise ModelError(f"{path}: its weights lie in other files, expected all in one; {_REMEDY}")
+            raise ModelError(f"{path}: its weights are in other files, expected all in one; {_REMEDY}")
         if any(length < 0 for length in tensor.dims) or math.prod(tensor.dims) > size:
             raise ModelError(f"{path}: {tensor.name[:50]!r} claims more numbers than the file holds; {_REMEDY}")
 
 
 def _keep_heads(path: Path, graph: Any) -> None:
-    """Drop every node and number that the raw heads do not need, and make the heads the only outputs."""
+    """Remove every node and constant that the raw heads do not need, and make the heads the only outputs."""
     import onnx
 
     maker = {name: node for node in graph.node for name in node.output}

@@ -1,8 +1,9 @@
-"""The pickle inside a torch file, read by an interpreter of its own: nothing is imported, called or executed.
+"""An interpreter of the pickle inside a torch file: nothing is imported, called or executed.
 
-A state dict needs 34 of pickle's opcodes and a dozen names. Those are interpreted here, to dicts, lists, tuples, plain
-values and descriptions of tensors; anything else is refused. `pickle.Unpickler` with a list of allowed names would not
-do: eight bytes make it allocate gigabytes (LONG_BINPUT), BUILD sets attributes, and nested tuples as keys hash forever.
+A state dict needs 34 of pickle's opcodes and a dozen names. They are interpreted to dicts, lists, tuples, plain
+values and descriptions of tensors; anything else is refused. `pickle.Unpickler` with an allow-list of names is not
+enough: eight bytes make it allocate gigabytes (LONG_BINPUT), BUILD sets attributes, and nested tuples as keys take
+exponential time to hash.
 """
 
 import pickletools
@@ -57,7 +58,7 @@ _ARGUMENTS = {opcode.name: opcode.arg for opcode in pickletools.opcodes}
 
 @dataclass(frozen=True)
 class Storage:
-    """Where numbers lie in the file: `numel` elements of a numpy type, under a key."""
+    """A storage in the file: `numel` elements of a numpy type, under a key."""
 
     key: str
     dtype: str  # one of ELEMENTS.values()
@@ -65,7 +66,7 @@ class Storage:
 
     @property
     def dtype_name(self) -> str:
-        """As in "float32"."""
+        """For example "float32"."""
         return self.dtype if self.dtype == "bfloat16" else np.dtype(self.dtype).name
 
     @property
@@ -75,7 +76,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor of a torch file, its numbers not read yet; strides and offset count elements and lie in the storage."""
+    """A tensor of a torch file, not read yet; strides and offset count elements and are inside the storage."""
 
     storage: Storage
     offset: int
@@ -89,10 +90,10 @@ class _Global:
 
 
 def read_pickle(stream: BinaryIO, source: str, storages: dict[str, Storage] | None = None) -> Any:
-    """The value of the pickle at the stream's position, which ends behind it. Raises ModelError.
+    """The value of the pickle at the stream's position, which is after it on return. Raises ModelError.
 
-    stream: of bytes in memory, so that a length which is not true cannot make it allocate more than there is.
-    storages: is filled with every storage that the pickle refers to, by key.
+    stream: of bytes in memory, so that a false length cannot allocate more than the stream has.
+    storages: filled with every storage that the pickle refers to, by key.
     """
     machine = _Machine(source, {} if storages is None else storages)
     try:
@@ -103,14 +104,14 @@ def read_pickle(stream: BinaryIO, source: str, storages: dict[str, Storage] | No
                 return machine.result()
     except (ValueError, struct.error, IndexError) as error:
         raise ModelError(
-            f"{source}: its pickle is damaged or cut off ({type(error).__name__}: {str(error)[:120]}); "
+            f"{source}: its pickle is damaged or truncated ({type(error).__name__}: {str(error)[:120]}); "
             "copy or download the file again"
         ) from error
     raise machine.refusal(f"its pickle is longer than {MAX_OPCODES:,} opcodes")
 
 
 def _next(stream: BinaryIO, machine: "_Machine") -> tuple[str, Any]:
-    """The next opcode and its argument; that of an opcode which is not needed is not even looked at."""
+    """The next opcode and its argument; the arguments of refused opcodes are not read."""
     code = stream.read(1)
     if not code:
         raise ValueError("no end")
@@ -141,8 +142,8 @@ class _Machine:
 
     def refusal(self, found: str) -> ModelError:
         return ModelError(
-            f"{self.source}: {found}, which a file of weights never needs; nothing of it was executed. "
-            "Save the weights alone: torch.save(model.state_dict(), FILE)"
+            f"{self.source}: {found}, which a file of weights never needs; nothing was executed. "
+            "Save only the weights: torch.save(model.state_dict(), FILE)"
         )
 
     def result(self) -> Any:
@@ -151,7 +152,7 @@ class _Machine:
         return self.stack[0]
 
     def step(self, name: str, argument: Any) -> None:
-        """Interpret one opcode. Raises IndexError where the stack is too short."""
+        """Interpret one opcode. Raises IndexError if the stack is too short."""
         stack = self.stack
         if name in _LITERALS:
             if isinstance(argument, int) and argument.bit_length() > 128:
@@ -161,7 +162,7 @@ class _Machine:
             stack.append(_CONSTANTS[name])
         elif name in ("BINGET", "LONG_BINGET"):
             if argument not in self.memo:
-                raise self.refusal(f"memo entry {argument} is fetched and was never stored")
+                raise self.refusal(f"memo entry {argument} is read but was never stored")
             stack.append(self.memo[argument])
         elif name in ("BINPUT", "LONG_BINPUT"):
             self.memo[argument] = self._top()
@@ -206,7 +207,7 @@ class _Machine:
 
     def _top(self) -> Any:
         if self.stack[-1] is _MARK:
-            raise self.refusal("its pickle takes a mark for a value")
+            raise self.refusal("its pickle uses a mark as a value")
         return self.stack[-1]
 
     def _pop(self) -> Any:
@@ -236,14 +237,14 @@ class _Machine:
         if not isinstance(target, dict) or len(flat) % 2:
             raise self.refusal(f"{len(flat)} keys and values are set in a {_kind(target)}")
         for key, value in zip(flat[::2], flat[1::2], strict=True):
-            # Only keys that hash at once: a tuple of tuples of tuples may take for ever.
+            # Only keys that hash fast: nested tuples may take exponential time.
             if not isinstance(key, str | int) or (isinstance(key, int) and key.bit_length() > 63):
                 raise self.refusal(f"a {_kind(key)} is used as a key")
             target[key] = value
 
     def _global(self, name: str) -> _Global:
         if name not in _ALLOWED:
-            raise self.refusal(f"its pickle asks for {name[:100]!r}")
+            raise self.refusal(f"its pickle refers to {name[:100]!r}")
         return _Global(name)
 
     def _call(self, function: Any, arguments: Any) -> Any:
@@ -289,7 +290,7 @@ class _Machine:
         for size, stride in zip(shape, strides, strict=True):
             count *= size
             last += max(size - 1, 0) * stride
-        # A stride of 0 would make many numbers of few.
+        # A stride of 0 would expand a few numbers to many.
         if count and (last >= storage.numel or count > storage.numel):
             raise self.refusal(f"a tensor of shape {list(shape)} reaches beyond its {storage.numel:,} stored numbers")
         return StoredTensor(storage, offset, shape, strides)

@@ -1,6 +1,6 @@
 """The published checkpoints (.pt of the original training and of the hub) and torchvision's ResNets, without torch.
 
-A state may lie bare in the file or under "model" or "state_dict" beside an optimizer's; its keys may carry the prefixes
+The state may be the whole file or under "model" or "state_dict" beside an optimizer's; its keys may have the prefixes
 of torch's wrappers for several GPUs.
 """
 
@@ -23,9 +23,9 @@ from ssd300.weights.state import (
     Shape,
     State,
     TensorSpec,
+    check_state,
+    check_tensor,
     check_tensor_shapes,
-    checked,
-    checked_tensor,
     first_few,
     identify,
 )
@@ -33,7 +33,7 @@ from ssd300.weights.torch_file import TorchFile, open_torch_file
 
 TORCH_SUFFIXES = (".pt", ".pth")
 _WRAPPERS = ("module.1.", "module.", "_orig_mod.")  # of DistributedDataParallel, as published; of torch.compile
-_HOMES = ("model", "state_dict")  # where a training keeps the state
+_HOMES = ("model", "state_dict")  # keys under which training scripts save the state
 _TRUNK = "feature_extractor.feature_extractor."
 _CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6"}  # torchvision's name -> published
 _UNUSED = ("layer4", "fc")  # conv5_x and the classifier
@@ -43,17 +43,17 @@ def read_published(path: str | Path) -> tuple[State, ModelMetadata]:
     """The state (published keys in published order, float32, counters int64) and metadata of a published checkpoint.
 
     Backbone and classes are inferred; class names come from the file's `label_map` if it has one, 81 classes are COCO.
-    Raises ModelError: not of torch, damaged, holding code, or not an SSD300.
+    Raises ModelError: not from torch, damaged, with code, or not an SSD300.
     """
-    with _opened_state(path) as (file, tensors):
+    with _open_state(path) as (file, tensors):
         network = identify(str(path), {key: tensor.shape for key, tensor in tensors.items()})
-        state = checked(str(path), {key: file.array(tensors[key]) for key in network.state_shapes()}, network)
+        state = check_state(str(path), {key: file.array(tensors[key]) for key in network.state_shapes()}, network)
         metadata = ModelMetadata.inferred(network.backbone, network.num_classes, "a published checkpoint")
-        return state, _with_label_map(metadata, file.tree)
+        return state, _add_label_map(metadata, file.tree)
 
 
 def is_backbone_file(path: str | Path) -> bool:
-    """Whether a file holds a ResNet in torchvision's naming, and not an SSD300. Raises ModelError if unreadable."""
+    """Whether a file has a ResNet with torchvision's names, and not an SSD300. Raises ModelError if unreadable."""
     specs = read_named_specs(path)
     return "conv1.weight" in specs and "layer1.0.conv1.weight" in specs
 
@@ -61,8 +61,8 @@ def is_backbone_file(path: str | Path) -> bool:
 def read_backbone(path: str | Path, backbone: str | None = None) -> State:
     """The trunk of a torchvision ResNet file (.pt, .pth, .safetensors), under the published `feature_extractor` keys.
 
-    layer4 and fc may be there and are dropped; counters of batches, missing in old files, become 0.
-    Raises ModelError: not readable, not such a file, or of another depth than `backbone` if that is given.
+    layer4 and fc are optional and dropped; batch counters, missing in old files, become 0.
+    Raises ModelError: not readable, not such a file, or of another depth than `backbone` if given.
     """
     specs = read_named_specs(path)
     names = {_published_key(name): name for name in specs if name.split(".")[0] not in _UNUSED}
@@ -72,7 +72,7 @@ def read_backbone(path: str | Path, backbone: str | None = None) -> State:
     given = {key: specs[name].shape for key, name in names.items()} | missing_counters
     check_tensor_shapes(str(path), given, expected, f"torchvision's {found} (conv1 to layer3)")
     if backbone not in (None, found):
-        raise ModelError(f"{path}: its depth is {found}'s, but {backbone} was asked for; give a {backbone} file")
+        raise ModelError(f"{path}: its depth is {found}'s, but {backbone} was requested; give a {backbone} file")
     arrays = _read_arrays(path, names.values())
     zero = np.zeros((), np.int64)
     return {key: arrays[names[key]] if key in names else zero.copy() for key in expected}
@@ -92,19 +92,19 @@ def read_named_specs(path: str | Path) -> dict[str, TensorSpec]:
     """Every tensor of a file of weights (.safetensors, .pt, .pth), wrappers' prefixes removed. Raises ModelError."""
     if Path(path).suffix.lower() not in TORCH_SUFFIXES:
         return read_specs(path)
-    with _opened_state(path) as (_, tensors):
+    with _open_state(path) as (_, tensors):
         return {key: TensorSpec(tensor.storage.dtype_name, tensor.shape) for key, tensor in tensors.items()}
 
 
 def _read_arrays(path: str | Path, keys: Iterable[str]) -> State:
     if Path(path).suffix.lower() not in TORCH_SUFFIXES:
         return read_tensors(path, keys)
-    with _opened_state(path) as (file, tensors):
-        return {key: checked_tensor(str(path), key, file.array(tensors[key])) for key in keys}
+    with _open_state(path) as (file, tensors):
+        return {key: check_tensor(str(path), key, file.array(tensors[key])) for key in keys}
 
 
 @contextmanager
-def _opened_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredTensor]]]:
+def _open_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredTensor]]]:
     """An open torch file and the state in it, wrappers' prefixes removed."""
     with open_torch_file(path) as file:
         state = file.tree
@@ -112,29 +112,29 @@ def _opened_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, Store
         state = state[home] if home else state
         if not isinstance(state, dict) or not state:
             raise ModelError(
-                f"{path}: no weights in it: found a {type(state).__name__}, expected a state_dict, bare or under "
+                f"{path}: no weights in it: found a {type(state).__name__}, expected a state_dict, alone or under "
                 f"{' or '.join(map(repr, _HOMES))}; save it with torch.save({{'model': model.state_dict()}}, FILE)"
             )
         strange = [repr(key) for key, value in state.items() if not isinstance(value, StoredTensor)]
         if strange:
             raise ModelError(
-                f"{path}: {len(strange)} of {len(state)} entries are no tensors ({first_few(strange)}), expected a "
+                f"{path}: {len(strange)} of {len(state)} entries are not tensors ({first_few(strange)}), expected a "
                 "state_dict; save it with torch.save({'model': model.state_dict()}, FILE)"
             )
-        tensors = {_unwrapped(str(key)): tensor for key, tensor in state.items()}
+        tensors = {_strip_wrappers(str(key)): tensor for key, tensor in state.items()}
         if len(tensors) != len(state):
             raise ModelError(f"{path}: keys with and without a wrapper's prefix ('module.') are mixed; save it again")
         yield file, tensors
 
 
-def _unwrapped(key: str) -> str:
-    """The key without the prefixes at its start."""
+def _strip_wrappers(key: str) -> str:
+    """The key without the prefixes of wrappers."""
     while wrapper := next((w for w in _WRAPPERS if key.startswith(w)), None):
         key = key[len(wrapper) :]
     return key
 
 
-def _with_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
+def _add_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
     """Class names from the published training's {0: background, 1: name, ...} if it fits; COCO's own names are COCO."""
     labels = tree.get("label_map") if isinstance(tree, dict) else None
     if not isinstance(labels, dict) or set(labels) != set(range(metadata.num_classes)):

@@ -1,4 +1,4 @@
-"""Does a set of named tensors hold an SSD300? Which one? Every reader of model files asks here."""
+"""Identify the SSD300 network of a set of named tensors, and check it; used by every reader of model files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ MAX_CLASSES = limits.PLAIN_CLASSES
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor as it is stored: numpy's name of its numbers ("float32", also "bfloat16"), and its shape."""
+    """A stored tensor: numpy's name of its data type ("float32", also "bfloat16"), and its shape."""
 
     dtype: str
     shape: Shape
 
 
 def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:
-    """The network that keys and shapes belong to. `source` is what messages call the file.
+    """The network with these keys and shapes. `source` is the file's name in messages.
 
-    Raises ModelError naming missing and unexpected keys (with the nearest expected one) and wrong shapes.
+    Raises ModelError with missing and unexpected keys (and the nearest expected one) and wrong shapes.
     """
     nearest = min(BACKBONES, key=lambda b: len(architecture(b, 2).state_shapes().keys() ^ shapes.keys()))
     known = architecture(nearest, 2).state_shapes().keys()
@@ -48,12 +48,12 @@ def identify(source: str, shapes: Mapping[str, Shape]) -> Architecture:
 
 def check_network(source: str, shapes: Mapping[str, Shape], network: Architecture) -> None:
     """Raise ModelError unless keys and shapes are those of the network."""
-    what = f"an SSD300 {network.backbone} with {network.num_classes} classes (background counted)"
+    what = f"an SSD300 {network.backbone} with {network.num_classes} classes (background included)"
     check_tensor_shapes(source, shapes, network.state_shapes(), what)
 
 
 def check_tensor_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapping[str, Shape], what: str) -> None:
-    """Raise ModelError, saying what is missing, unexpected or of another shape, unless `shapes` equals `expected`."""
+    """Raise ModelError, listing missing, unexpected and wrong shapes, unless `shapes` equals `expected`."""
     missing = [key for key in expected if key not in shapes]
     unexpected = [key for key in shapes if key not in expected]
     wrong = [key for key in expected if key in shapes and tuple(shapes[key]) != expected[key]]
@@ -62,7 +62,7 @@ def check_tensor_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapp
         faults.append(f"{len(missing)} missing ({first_few(missing)})")
     if unexpected:
         faults.append(
-            f"{len(unexpected)} unexpected ({first_few(_with_hint(key, missing) for key in unexpected[: _SHOWN + 1])})"
+            f"{len(unexpected)} unexpected ({first_few(_add_hint(key, missing) for key in unexpected[: _SHOWN + 1])})"
         )
     if wrong:
         sizes = (f"{key} is {list(shapes[key])}, expected {list(expected[key])}" for key in wrong)
@@ -71,16 +71,16 @@ def check_tensor_shapes(source: str, shapes: Mapping[str, Shape], expected: Mapp
         raise ModelError(f"{source}: not {what}: of its tensors {'; '.join(faults)}; save the whole state_dict again")
 
 
-def checked(source: str, state: Mapping[str, NDArray[Any]], network: Architecture) -> State:
+def check_state(source: str, state: Mapping[str, NDArray[Any]], network: Architecture) -> State:
     """The state in published order, as float32 and int64 counters, every number finite and every variance >= 0.
 
     Keys and shapes must have been checked. Raises ModelError.
     """
-    return {key: checked_tensor(source, key, state[key]) for key in network.state_shapes()}
+    return {key: check_tensor(source, key, state[key]) for key in network.state_shapes()}
 
 
-def checked_tensor(source: str, key: str, value: NDArray[Any]) -> NDArray[Any]:
-    """One tensor as float32 (a counter as int64). Raises ModelError if it is of another kind or not finite."""
+def check_tensor(source: str, key: str, value: NDArray[Any]) -> NDArray[Any]:
+    """One tensor as float32 (a counter as int64). Raises ModelError if it has another type or is not finite."""
     if key.endswith(COUNTER):
         if value.dtype.kind not in "iu":
             raise ModelError(f"{source}: {key} is {value.dtype}, expected int64; save the model again")
@@ -101,7 +101,7 @@ def checked_tensor(source: str, key: str, value: NDArray[Any]) -> NDArray[Any]:
 
 
 def first_few(words: Iterable[str]) -> str:
-    """The first few of some words, and whether there are more."""
+    """The first few words, and whether there are more."""
     words = [word if len(word) <= 200 else word[:200] + "..." for word in words]
     return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
 
@@ -112,12 +112,12 @@ def _num_classes(source: str, shapes: Mapping[str, Shape]) -> int:
     if len(bias) == 1 and bias[0] % 4 == 0 and 2 <= bias[0] // 4 <= MAX_CLASSES:
         return bias[0] // 4
     raise ModelError(
-        f"{source}: conf.0.bias is {list(bias) or 'missing'}, expected 4 x the number of classes (background counted, "
+        f"{source}: conf.0.bias is {list(bias) or 'missing'}, expected 4 x the number of classes (background included, "
         f"2 to {MAX_CLASSES}); save the model again"
     )
 
 
-def _with_hint(key: str, missing: list[str]) -> str:
+def _add_hint(key: str, missing: list[str]) -> str:
     near = get_close_matches(key[:200], missing, n=1, cutoff=0.8)
     return f"{key!r}, did you mean {near[0]!r}?" if near else repr(key)
 

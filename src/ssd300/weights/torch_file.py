@@ -1,4 +1,4 @@
-"""Files of torch.save, both layouts, read without torch: a tree of plain values, and numbers on demand.
+"""Read files of torch.save, in both layouts, without torch: a tree of plain values, and tensors on demand.
 
 Zip layout: <name>/data.pkl is the tree, <name>/data/<key> the numbers of each storage.
 Older stream: five pickles (magic number, protocol, system, tree, storage keys), then for each key an int64 count and
@@ -38,7 +38,7 @@ class TorchFile:
     _last: tuple[Storage, bytes] | None = None  # tensors that share one storage often come in a row
 
     def array(self, tensor: StoredTensor) -> NDArray[Any]:
-        """The numbers of a tensor, as an array of their own; bfloat16 becomes float32. Raises ModelError."""
+        """The values of a tensor, as a new array; bfloat16 becomes float32. Raises ModelError."""
         storage = tensor.storage
         if self._last is None or self._last[0] != storage:
             self._last = storage, self._places.read(self._file, storage)
@@ -54,10 +54,10 @@ class TorchFile:
 
 @contextmanager
 def open_torch_file(path: str | Path) -> Iterator[TorchFile]:
-    """A file that torch.save wrote, read without torch and without executing anything in it.
+    """Open a file written by torch.save, without torch and without executing anything in it.
 
-    At most what is asked for is held in memory, and no more than the file is large. Raises ModelError for a file that
-    is not of torch, damaged, cut off, or holds anything but plain values and tensors.
+    Only the requested tensors are in memory, at most the size of the file. Raises ModelError for a file that is not
+    from torch, damaged, truncated, or has anything but plain values and tensors.
     """
     source = str(path)
     try:
@@ -160,11 +160,11 @@ def _wrong_start(start: bytes, size: int, source: str) -> ModelError:
     if size == 0:
         what = "it is empty"
     elif text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        what = "it is a web page, as servers send in place of a file"
+        what = "it is a web page, not the file"
     elif text.startswith(b"version https://git-lfs"):
         what = "it is a Git LFS pointer, not the file itself"
     return ModelError(f"{source}: not a torch file: {what}; download or copy it again")
 
 
 def _damaged(source: str, found: str) -> ModelError:
-    return ModelError(f"{source}: not a whole torch file: {found}; copy or download it again")
+    return ModelError(f"{source}: not a complete torch file: {found}; copy or download it again")
