@@ -59,7 +59,7 @@ def test_the_verbs_can_be_called_though_two_of_them_are_packages(tmp_path) -> No
     from ssd300.evaluate.run import evaluate
 
     assert ssd300.evaluate.evaluate is evaluate
-    with pytest.raises(ArgumentError, match=r"out is model\.h5: expected a name that ends in \.onnx, \.xml"):
+    with pytest.raises(ArgumentError, match=r"out is model\.h5: expected a name with the extension \.onnx, \.xml"):
         ssd300.export("default", "model.h5")
     with pytest.raises(ssd300.ModelError, match="neither a file nor a known model"):
         ssd300.evaluate("defalt", tmp_path)

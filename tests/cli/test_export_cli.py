@@ -32,12 +32,12 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--out", "m.tflite"], "ends in .onnx, .xml, .safetensors, .pt2"),
-        (["--out", "m.onnx", "--format", "pt2"], "ends in .pt2"),
+        (["--out", "m.tflite"], "extension .onnx, .xml, .safetensors, .pt2"),
+        (["--out", "m.onnx", "--format", "pt2"], "extension .pt2"),
         (["--out", "m.xml", "--opset", "18"], "--opset is for onnx, not for openvino"),
         (["--out", "m.safetensors", "--no-nms"], "--nms is for onnx"),
         (["--out", "m.onnx", "--classes", "a"], "--classes is for safetensors, not for onnx"),
-        (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (background not counted), --classes gives 1"),
+        (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (without background), --classes gives 1"),
         (["--out", "m.safetensors", "--int8"], "--int8 is for onnx, openvino, triton and ovms, not for safetensors"),
         (["--out", "m.onnx", "--format", "triton"], "--format triton writes a folder"),
         (
@@ -67,7 +67,7 @@ def test_writes_a_model_repository_once(seeded_checkpoint, tmp_path):
     assert names == {"config.pbtxt", "labels.txt", "model.onnx"}
     again = run(*command)
     assert again.returncode == 2
-    assert "takes a new or an empty folder" in again.stderr
+    assert "needs a new or an empty folder" in again.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 

@@ -151,7 +151,7 @@ def test_convert_with_class_names(folder, tmp_path, given) -> None:
     [
         ("a.pt", "b.pt", [], "its extension is '.pt', expected .safetensors"),
         ("a.pt", "there.safetensors", [], "exists: choose another name, or pass --force"),
-        ("a.pt", "b.safetensors", ["--classes", "cat"], "has 2 classes (background not counted), --classes gives 1"),
+        ("a.pt", "b.safetensors", ["--classes", "cat"], "has 2 classes (without background), --classes gives 1"),
         ("a.pt", "b.safetensors", ["--classes", "cat,cat"], "class names must be unique"),
         ("missing.pt", "b.safetensors", [], "neither a file nor a known model"),
         ("a.pt", "no/b.safetensors", [], "cannot be written"),

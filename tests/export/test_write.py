@@ -24,9 +24,9 @@ def test_the_extension_names_the_format(name, given, format, tmp_path):
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("models", {}, "expected a name that ends in .onnx"),
+        ("models", {}, "expected a name with the extension .onnx"),
         ("m.onnx", {"format": "onyx"}, "did you mean 'onnx'"),
-        ("m.onnx", {"format": "openvino"}, "expected a name that ends in .xml"),
+        ("m.onnx", {"format": "openvino"}, "expected a name with the extension .xml"),
         ("m.onnx", {"format": "ovms"}, "--format ovms writes a folder"),
         ("m.onnx", {"opsett": 18}, "did you mean 'opset'"),
         ("m.xml", {"opset": 18}, "--opset is for onnx, not for openvino"),

@@ -187,7 +187,10 @@ def _other_class_count(text):
     ("damage", "words"),
     [
         (_other_class_count, r"its 'outputs' is f32 \[1, 9, 8732\], expected f32 \[1, 8, 8732\] for 4 classes"),
-        (lambda text: text.replace('type="ReLU"', 'type="TensorIterator"', 1), "'TensorIterator' is not one of SSD300's"),
+        (
+            lambda text: text.replace('type="ReLU"', 'type="TensorIterator"', 1),
+            "'TensorIterator' is not one of SSD300's",
+        ),
         (lambda text: text.replace('element_type="u8"', 'element_type="i8"'), "'pictures' is i8"),
         (lambda text: text.replace('names="pictures"', 'names="photos"'), "expected 'pictures' alone"),
         (lambda text: text.replace("utf-8", "no-such-code", 1) if "utf-8" in text[:60] else "<?xml?>", "not an OpenV"),

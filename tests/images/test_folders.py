@@ -32,7 +32,7 @@ def found(pattern: object, folder: Path) -> list[str]:
         (["a.heic", "b.HEIC", "c.Heic", "d.nef", "e.jpg"], "4 files skipped: 3 .HEIC, 1 .NEF"),
         (["IMG_1", "b.mov"], "2 files skipped: 1 .MOV, 1 without an extension"),
         ([f"a.x{i:02}" for i in range(12)], "12 files skipped: 1 .X00, 1 .X01, 1 .X02, 1 .X03, 1 .X04, 1 .X05, "
-         "1 .X06, 1 .X07, 1 .X08, 3 other endings"),
+         "1 .X06, 1 .X07, 1 .X08, 3 other extensions"),
     ],
 )  # fmt: skip
 def test_what_was_skipped_is_counted_by_ending(names, expected):

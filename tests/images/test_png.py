@@ -147,5 +147,7 @@ def test_an_animated_png_gives_its_first_picture(encode):
 
 def test_apples_own_form_is_named(photo, encode):
     data = encode(photo, "PNG")
-    with pytest.raises(ImageError, match=r"x: a PNG in Apple's own form \(CgBI\).*kind that is not read: convert it"):
+    with pytest.raises(
+        ImageError, match=r"x: a PNG in Apple's own form \(CgBI\).*kind that is not supported: convert it"
+    ):
         decode_image(data[:8] + chunk(b"CgBI", b"\x50\0\x20\x06") + data[8:33] + data[40:], name="x")

@@ -177,7 +177,9 @@ RAW = {
 @pytest.mark.parametrize("kind", RAW)
 def test_camera_raw_is_refused_by_name(kind):
     for read in (decode_image, header):
-        with pytest.raises(ImageError, match=r"^x: a camera raw file, which is not supported: convert it to TIFF or JPEG"):
+        with pytest.raises(
+            ImageError, match=r"^x: a camera raw file, which is not supported: convert it to TIFF or JPEG"
+        ):
             read(RAW[kind], name="x")
 
 

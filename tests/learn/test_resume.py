@@ -56,8 +56,8 @@ def test_resume_is_bit_equal(same_squares, whole, tmp_path, monkeypatch, steps):
 def test_resume_refuses_other_data(same_squares, stopped):
     other_order = replace(same_squares, classes=ClassList(("square", "circle"), (4, 2)))
     for other, words in (
-        (same_squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' asked for"),
-        (other_order, "classes: 'circle, square' there, 'square, circle' asked for"),
+        (same_squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' requested"),
+        (other_order, "classes: 'circle, square' there, 'square, circle' requested"),
     ):
         with pytest.raises(TrainingError, match=words):
             train(other, out=stopped, epochs=2, resume=True, **TINY)
@@ -66,7 +66,7 @@ def test_resume_refuses_other_data(same_squares, stopped):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"backbone": "resnet34"}, "backbone: 'resnet18' there, 'resnet34' asked for"),
+        ({"backbone": "resnet34"}, "backbone: 'resnet18' there, 'resnet34' requested"),
         ({"start": "default"}, "start: 'random weights' there, 'default.safetensors"),
     ],
 )
@@ -78,7 +78,7 @@ def test_resume_refuses_another_start(same_squares, stopped, other, words):
 def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
     """The best of two epochs measured on different pictures would be no best."""
     stopped_after(1, monkeypatch, squares, tmp_path / "run", val=squares, epochs=2, **TINY)
-    with pytest.raises(TrainingError, match="val: '8 pictures, 7 boxes' there, '2 pictures, 1 boxes' asked for"):
+    with pytest.raises(TrainingError, match="val: '8 pictures, 7 boxes' there, '2 pictures, 1 boxes' requested"):
         train(squares, squares.subset([0, 1]), out=tmp_path / "run", epochs=2, resume=True, **TINY)
 
 
@@ -92,13 +92,13 @@ def test_resume_refuses_another_number_of_processes(same_squares, stopped, monke
     """A step of two processes is another one: pictures would be left out."""
     two = Compute(torch.device("cpu"), "f32", 0, 2)
     monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
-    with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' asked for"):
+    with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' requested"):
         train(same_squares, out=stopped, epochs=2, resume=True, **TINY)
 
 
 def test_a_folder_with_a_run_takes_no_other(same_squares, stopped):
     before = (stopped / "last.pt").read_bytes()
-    with pytest.raises(TrainingError, match=r"holds a run already: go on with it \(--resume\)"):
+    with pytest.raises(TrainingError, match=r"holds a run already: continue it \(--resume\)"):
         train(same_squares, out=stopped, epochs=2, **TINY)
     assert (stopped / "last.pt").read_bytes() == before
 
@@ -135,5 +135,5 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
 
 
 def test_resume_refuses_other_settings(same_squares, stopped):
-    with pytest.raises(TrainingError, match=r"lr: 0\.0012 there, 0\.5 asked for"):
+    with pytest.raises(TrainingError, match=r"lr: 0\.0012 there, 0\.5 requested"):
         train(same_squares, out=stopped, epochs=2, resume=True, lr=0.5, **TINY)

@@ -73,7 +73,7 @@ def test_a_state_cut_off_and_one_of_other_things_are_refused(tmp_path):
     with pytest.raises(TrainingError, match="is damaged"):
         load_state(tmp_path)
     torch.save({"network": {}}, tmp_path / "last.pt")
-    with pytest.raises(TrainingError, match="it is no state of a training"):
+    with pytest.raises(TrainingError, match="it is not the state of a training run"):
         load_state(tmp_path)
 
 

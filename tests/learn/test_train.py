@@ -16,7 +16,7 @@ from ssd300.weights.checkpoint import read_checkpoint, sha256_of
 
 
 def test_nothing_to_learn_from(squares, tmp_path):
-    with pytest.raises(TrainingError, match="no pictures to learn from"):
+    with pytest.raises(TrainingError, match="no pictures to train on"):
         train(squares.subset([]), out=tmp_path / "run", **TINY)
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_validation_picture_costs_no_epoch(squares, tmp_path):
 
 
 def test_nothing_to_measure_on(squares, tmp_path):
-    with pytest.raises(TrainingError, match="no pictures to measure on"):
+    with pytest.raises(TrainingError, match="no pictures to validate on"):
         train(squares, squares.subset([]), out=tmp_path / "run", **TINY)
 
 

@@ -11,7 +11,7 @@ from video.servers import RtspServer
 def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
     clip = write_clip(tmp_path / "clip.mp4", 50, options={"g": "10", "bf": "0"})
-    decoded = FrameReader._decoded
+    decoded = FrameReader._decode
 
     def slowly(self: FrameReader):
         for found in decoded(self):
@@ -19,7 +19,7 @@ def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monk
                 time.sleep(2 / 30)  # twice as long as the stream takes
             yield found
 
-    monkeypatch.setattr(FrameReader, "_decoded", slowly)
+    monkeypatch.setattr(FrameReader, "_decode", slowly)
     monkeypatch.setattr(live, "LONGEST_DELAY", 0.3)
     behind = []
     with RtspServer(clip, rate=30) as server:

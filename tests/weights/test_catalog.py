@@ -150,7 +150,7 @@ def test_a_name_wins_over_a_file_of_that_name_and_a_path_does_not(published, tmp
 
 
 def test_a_backbone_is_refused_before_anything_is_fetched(own_cache) -> None:
-    with pytest.raises(ModelError, match=r"'imagenet-resnet18' detects nothing, .*models that detect: default, nvidia"):
+    with pytest.raises(ModelError, match=r"'imagenet-resnet18' is not a detector, .*detectors: default, nvidia"):
         resolve("imagenet-resnet18", detector=True)
     assert not any(own_cache.iterdir())
 

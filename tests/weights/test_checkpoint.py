@@ -148,7 +148,7 @@ FAULTS = {
         lambda s: s | {"additional_blocks.0.1.num_batches_tracked": np.array(1.0, "f")},
         "num_batches_tracked is float32, expected int64",
     ),
-    "a kind that is not read": (
+    "a kind that is not supported": (
         lambda s: s | {"loc.0.bias": np.ones(16, "u1")},
         "tensor 'loc.0.bias' is U8, expected one of F32",
     ),

@@ -121,7 +121,9 @@ def test_a_web_page_is_refused(tmp_path, server) -> None:
 def test_a_file_too_large_is_refused(tmp_path, server, claims_length, monkeypatch) -> None:
     monkeypatch.setattr(module, "MAX_MODEL_BYTES", 1_000_000)
     server.claims_length = claims_length
-    with pytest.raises(DownloadError, match=r"than 1,000,000, the limit of a model|than 1,000,000 bytes, the limit of a model"):
+    with pytest.raises(
+        DownloadError, match=r"than 1,000,000, the limit of a model|than 1,000,000 bytes, the limit of a model"
+    ):
         download(server.url, tmp_path / "m.pt")
     assert not (tmp_path / "m.pt").exists()
 

@@ -236,7 +236,7 @@ def test_the_trunk_of_a_torchvision_file_is_renamed(tmp_path, backbone, suffix) 
     trunk = {k: v for k, v in network.state_dict().items() if k.startswith("feature_extractor.")}
     assert_same(read_backbone(path), trunk)
     assert_same(read_backbone(path, backbone), trunk)
-    with pytest.raises(ModelError, match=f"its depth is {backbone}'s, but resnet152 was asked for"):
+    with pytest.raises(ModelError, match=f"its depth is {backbone}'s, but resnet152 was requested"):
         read_backbone(path, "resnet152")
 
 

@@ -1,4 +1,4 @@
-"""Model files for others, and INT8 for ourselves; each verified against the original before it is moved into place."""
+"""Exported model files, and INT8; each is verified against the original before it is moved into place."""
 
 import sys
 from types import ModuleType
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _Callable(ModuleType):
-    """This package, which can also be called: the verb is `ssd300.export`, as the package is."""
+    """A package that can be called, because `ssd300.export` is both the package and the function."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """See `ssd300.export.write.export`."""

@@ -1,4 +1,4 @@
-"""Writing exported files: each is verified under a temporary name and then moved into place."""
+"""Write exported files: each is verified under a temporary name and then moved into place."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -32,13 +32,13 @@ AGAINST, AGAINST_INT8 = "OpenVINO in float32", "OpenVINO in INT8"
 
 
 def load_source(path: Path) -> tuple[State, ModelMetadata]:
-    """State and metadata of a model to export; the metadata says which file it was. Raises ModelError."""
+    """State and metadata of a model to export; the metadata identifies the file. Raises ModelError."""
     state, metadata = load_weights(path)
     return state, replace(metadata, parent_sha256=sha256_of(path))
 
 
 def load_int8(path: Path) -> Int8:
-    """How a model to export runs in INT8. Raises ModelError."""
+    """The INT8 entry of a model to export. Raises ModelError."""
     int8 = read_int8(path) if path.suffix.lower() == ".safetensors" else None
     if int8 is None:
         raise ModelError(f"{path}: holds no INT8 ranges; make them with `ssd300 quantize --model {path}`")
@@ -46,7 +46,7 @@ def load_int8(path: Path) -> Int8:
 
 
 def make_reference(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> OpenVINORuntime:
-    """What exports are compared with."""
+    """The runtime with which exports are compared."""
     return OpenVINORuntime(build_graph(state, metadata, int8), metadata, "f32")
 
 
@@ -59,7 +59,7 @@ def export_onnx(
     int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write one .onnx file (see `OnnxOptions`), in INT8 if given how.
+    """Write one .onnx file (see `OnnxOptions`), in INT8 with `int8`.
 
     Raises ModelError, ArgumentError, OutputError, MissingExtraError.
     """
@@ -97,7 +97,7 @@ def export_onnx(
 
 
 class OnnxDetections:
-    """The detections that an ONNX file with NMS inside gives, as any user of the file gets them."""
+    """Runs an ONNX file with NMS inside, as a user of the file does."""
 
     def __init__(self, model: bytes) -> None:
         from ssd300.runtime.onnx import open_session
@@ -125,7 +125,7 @@ def export_openvino(
     int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write an OpenVINO model, .xml with its .bin beside it: half stores weights as float16, int8 says how to round.
+    """Write an OpenVINO model, .xml with its .bin beside it: half stores weights as float16, int8 quantizes it.
 
     Raises ModelError, ArgumentError, OutputError.
     """
@@ -177,7 +177,7 @@ def export_safetensors(
     int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write our own model file, float32 or float16; int8 is kept in it. Raises ModelError, OutputError."""
+    """Write a safetensors model, float32 or float16, with the INT8 entry. Raises ModelError, OutputError."""
     refuse_special(path)
     check_folder(path)
     with scratch_beside(path) as folder:
@@ -195,7 +195,7 @@ def export_safetensors(
 
 
 def check_half(half: bool, int8: Int8 | None) -> None:
-    """Raise ArgumentError if both are asked for."""
+    """Raise ArgumentError if both are requested."""
     if half and int8:
         raise ArgumentError("half stores float weights as float16, and int8 stores no float weights: choose one")
 
@@ -203,4 +203,4 @@ def check_half(half: bool, int8: Int8 | None) -> None:
 def check_folder(path: Path) -> None:
     """Raise OutputError where the folder of `path` is missing."""
     if not path.parent.is_dir():
-        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}; make it first")
+        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}; create it first")

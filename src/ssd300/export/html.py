@@ -1,4 +1,4 @@
-"""One page that detects in the browser: weights, runtime and script inside, opened from a file, asking nobody."""
+"""A page that detects in the browser: weights, runtime and script inside, usable from a file without network."""
 
 import base64
 import gzip
@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[1] / "page"
 def make_browser_model(
     state: State, metadata: ModelMetadata, *, half: bool, pictures: Iterable[Any] = ()
 ) -> tuple[bytes, Verification]:
-    """The ONNX file that the page's script runs, compared with the original; all default boxes leave its graph."""
+    """The ONNX file for the page's script, compared with the original; its outputs are all default boxes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         verification = export_onnx(state, metadata, path, OnnxOptions(nms=False, half=half), pictures=pictures)
@@ -48,7 +48,7 @@ def export_html(
 
 
 def make_page(model: bytes, metadata: ModelMetadata, runtime: WebRuntime) -> str:
-    """The page around an ONNX file without NMS. Its policy names its scripts by their hashes and no address at all."""
+    """The page with an ONNX file without NMS. Its policy allows its scripts by hash and no addresses."""
     html = (PAGE / "index.html").read_text(encoding="utf-8")
     style = (PAGE / "page.css").read_text(encoding="utf-8")
     icon = base64.b64encode((PAGE / "icon.svg").read_bytes()).decode()

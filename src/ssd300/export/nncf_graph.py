@@ -1,7 +1,7 @@
-"""Calibration for INT8: the ranges and corrected biases that NNCF finds on pictures, and what INT8 costs each layer.
+"""Calibration for INT8: ranges and corrected biases from NNCF, and the error of each layer in INT8.
 
-NNCF quantizes the float graph; `weights/int8.py` keeps what it found, and `build_graph` builds the INT8 graph from it.
-Nothing is sent: NNCF reports its use through the package openvino_telemetry, which `ssd300.runtime` keeps from loading.
+NNCF quantizes the float graph; `weights/int8.py` stores the ranges and biases, and `build_graph` builds the INT8 graph.
+Nothing is sent: NNCF reports its use through the package openvino_telemetry, whose import `ssd300.runtime` blocks.
 """
 
 import logging
@@ -26,14 +26,14 @@ from ssd300.weights.state import State
 _PICTURES_FOR_ERRORS = 4
 _ROOM = 1.25
 _LOGITS_THAT_COUNT = 20.0  # below the highest logit of the map: exp(-20) of its probability
-_CORRECTED = 1e-6  # a bias that moved by less was only rounded anew
+_CORRECTED = 1e-6  # a smaller change of a bias is only rounding
 
 
 def import_nncf() -> Any:
     """The package nncf, silent on stdout. Raises MissingExtraError."""
-    os.environ.setdefault("NNCF_CI", "1")  # its own switch against reporting, which must be set before the import
+    os.environ.setdefault("NNCF_CI", "1")  # its switch against telemetry, which must be set before the import
     try:
-        with redirect_stdout(sys.stderr):  # its log keeps the stream that it finds here
+        with redirect_stdout(sys.stderr):  # its logger keeps the stream of the time of import
             import nncf
     except ImportError as error:
         raise MissingExtraError("`ssd300 quantize`", "quantize") from error
@@ -44,7 +44,7 @@ def import_nncf() -> Any:
 def quantize_graph(model: ov.Model, pictures: UInt8) -> ov.Model:
     """A float graph -> the same graph with NNCF's quantizers, calibrated on pictures [N, 300, 300, 3], N at least 1.
 
-    From the node `outputs` on all stays float. Raises MissingExtraError.
+    Everything after the node `outputs` stays float. Raises MissingExtraError.
     """
     nncf = import_nncf()
     with redirect_stdout(sys.stderr):  # progress bars
@@ -61,10 +61,10 @@ def quantize_graph(model: ov.Model, pictures: UInt8) -> ov.Model:
 
 
 def calibrate(state: State, metadata: ModelMetadata, pictures: UInt8) -> Int8:
-    """Ranges and corrected biases of a model, found on pictures [N, 300, 300, 3], N at least 1.
+    """Ranges and corrected biases of a model, calibrated on pictures [N, 300, 300, 3], N at least 1.
 
-    The same arguments give the same numbers on the same kind of CPU. Raises MissingExtraError; ModelError where an
-    activation is the same number everywhere, so that it has no range.
+    Deterministic on the same kind of CPU. Raises MissingExtraError; ModelError if an activation is constant, so that it
+    has no range.
     """
     network = architecture(metadata.backbone, metadata.num_classes)
     exact = build_graph(state, metadata)
@@ -88,14 +88,14 @@ def calibrate(state: State, metadata: ModelMetadata, pictures: UInt8) -> Int8:
         raise ModelError(
             f"NNCF found no range for {len(missing)} activations, such as {missing[0]}; try other pictures"
         )
-    # Through the text of the file, so that what is measured is what is written.
+    # Through the text of the file, so that the measured values are those that are written.
     return Int8.from_json(Int8(ranges, biases).to_json(), network, "the calibration")
 
 
 def measure_convolution_errors(state: State, metadata: ModelMetadata, int8: Int8, pictures: UInt8) -> dict[str, float]:
-    """How far `outputs` moves when one convolution alone is in INT8: |moved - exact| / |exact|, by its name.
+    """The relative error of `outputs` with a single convolution in INT8: |INT8 - exact| / |exact|, by its name.
 
-    Measured on the first few pictures: a graph is compiled for each convolution, which takes seconds in all.
+    Measured on the first few pictures; compiling a graph per convolution takes some seconds in total.
     """
     pictures = pictures[:_PICTURES_FOR_ERRORS]
     network = architecture(metadata.backbone, metadata.num_classes)
@@ -114,10 +114,10 @@ def measure_convolution_errors(state: State, metadata: ModelMetadata, int8: Int8
 
 
 def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dict[str, tuple[float, float]]:
-    """The range of each head's output: its lowest and highest number in the mean picture, with room for others.
+    """The range of each head's output: its mean minimum and maximum over the pictures, with a margin.
 
-    The highest logit of all pictures counts, because two logits above the range become equal, and background an object.
-    Logits far below it make no object, so the range ends there and its levels are finer.
+    For logits the maximum over all pictures is used, because logits above the range become equal, also object and
+    background. Logits far below it never give an object, so the range is cut there and its levels are finer.
     """
     lows, highs = [], []
     starts = np.cumsum([0, *(size**2 * anchors for size, anchors in zip(MAP_SIZES, ANCHORS_PER_CELL, strict=True))])
@@ -139,7 +139,7 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
 
 
 def _input_name(convolution: Node) -> str:
-    """The activation that a convolution reads, seen through max-pooling, which comes after rounding."""
+    """The activation that a convolution reads, before max-pooling, which comes after quantization."""
     node = convolution.input_value(0).get_node()
     name: str = (node.input_value(0).get_node() if node.get_type_name() == "MaxPool" else node).get_friendly_name()
     return name

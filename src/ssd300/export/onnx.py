@@ -2,7 +2,7 @@
 
     pictures -> onnx_network.py -> locs, logits -> onnx_tail.py -> boxes, scores, labels, num_detections
 
-Written straight from `architecture.py` and the weights, without torch. docs/export.md shows it used elsewhere.
+Built from `architecture.py` and the weights, without torch. docs/export.md shows its use in other programs.
 """
 
 import json
@@ -26,19 +26,19 @@ from ssd300.weights.state import State
 if TYPE_CHECKING:
     import onnx
 
-EXPORT_KEY = "ssd300.export"  # in metadata_props: the options, as JSON, for whoever runs the file
+EXPORT_KEY = "ssd300.export"  # in metadata_props: the options as JSON, for users of the file
 
 
 @dataclass(frozen=True)
 class OnnxOptions:
-    """What kind of ONNX file.
+    """The options of an ONNX file.
 
-    nms: the published rule inside; else boxes and probabilities of all 8732 default boxes leave the graph.
-    dynamic_batch: any number of pictures at once; else exactly one.
+    nms: the published rule inside; else the outputs are boxes and probabilities of all 8732 default boxes.
+    dynamic_batch: any batch size; else exactly 1.
     opset: of the standard operators, 17 or newer.
     input: "uint8" is [B, 300, 300, 3] in 0..255, "float" is float32 [B, 3, 300, 300] in 0..1; RGB, not normalized.
     half: kernels stored as float16, half the size; the arithmetic stays float32.
-    score_threshold, iou_threshold, max_detections: fixed in the file, used with `nms` only.
+    score_threshold, iou_threshold, max_detections: constant in the file, only with `nms`.
     """
 
     nms: bool = True
@@ -63,11 +63,11 @@ class OnnxOptions:
 def build_onnx(
     state: State, metadata: ModelMetadata, options: OnnxOptions | None = None, int8: Int8 | None = None
 ) -> "onnx.ModelProto":
-    """A state with the published keys and its metadata -> the model, accepted by onnx's checker; INT8 if given how.
+    """A state with the published keys and its metadata -> the model, accepted by onnx's checker; INT8 with `int8`.
 
     With NMS the outputs are boxes float32 [B, N, 4] (xyxy in the unit frame), scores float32 [B, N] (descending),
-    labels int32 [B, N] (positions in the metadata's class list, from 0) and num_detections int32 [B]. Places from
-    `num_detections` on hold zeros and the label -1. Without NMS: boxes [B, P, 4] and probabilities [B, K, P], row 0
+    labels int32 [B, N] (positions in the metadata's class list, from 0) and num_detections int32 [B]. Positions from
+    `num_detections` on have zeros and the label -1. Without NMS: boxes [B, P, 4] and probabilities [B, K, P], row 0
     the background. Raises ArgumentError for an unknown opset, MissingExtraError without onnx.
     """
     options = options or OnnxOptions()
@@ -81,12 +81,12 @@ def build_onnx(
         outputs,
         opset=options.opset,
         properties={ONNX_KEY: metadata.to_json(), EXPORT_KEY: json.dumps(asdict(options))},
-        about=_about(metadata, options),
+        about=_describe_model(metadata, options),
     )
 
 
 def build_tail(num_classes: int, options: OnnxOptions | None = None) -> "onnx.ModelProto":
-    """Only what follows the raw heads, fed with locs [B, 4, P] and logits [B, K, P]; for checking it by itself."""
+    """Only the part after the raw heads, with inputs locs [B, 4, P] and logits [B, K, P], to verify it separately."""
     options = options or OnnxOptions()
     graph = Graph()
     heads = [
@@ -131,11 +131,11 @@ def _pictures(options: OnnxOptions) -> Value:
     return Value("pictures", np.float32, (options.batch, 3, IMAGE_SIZE, IMAGE_SIZE), f"{meaning}; 0..1, not normalized")
 
 
-def _about(metadata: ModelMetadata, options: OnnxOptions) -> str:
+def _describe_model(metadata: ModelMetadata, options: OnnxOptions) -> str:
     rule = (
         f"score > {options.score_threshold}, IoU < {options.iou_threshold}, at most {options.max_detections} detections"
         if options.nms
-        else "no selection: all default boxes leave the graph"
+        else "no selection: the outputs are all default boxes"
     )
     return (
         f"SSD300 with {metadata.backbone}, {len(metadata.classes)} classes; {rule}. Licence of the weights: "

@@ -1,4 +1,4 @@
-"""Nodes and constants of an ONNX graph, gathered in order; the only place that needs the onnx package to write."""
+"""Nodes and constants of an ONNX graph, collected in order; only this module needs the onnx package for writing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import onnx
 
 FIRST_OPSET = 17
-Dimension = int | str  # a str names an open dimension
+Dimension = int | str  # a str names a dynamic dimension
 
 
 @dataclass(frozen=True)
 class Value:
-    """An input or output of the graph: what it is called, its numbers, its shape and what it means."""
+    """An input or output of the graph: its name, data type, shape and meaning."""
 
     name: str
     dtype: type[np.generic]
@@ -27,7 +27,7 @@ class Value:
 
 
 class Graph:
-    """An ONNX graph being written. Values are called by name; a node's outputs take its own name.
+    """An ONNX graph under construction. Values are referred to by name; a node's output has the node's name.
 
     >>> graph = Graph()
     >>> graph.node("Add", "x", graph.constant("one", np.float32(1)), name="x.plus")
@@ -48,7 +48,7 @@ class Graph:
         return names
 
     def constant(self, name: str, values: Any, dtype: type[np.generic] | None = None) -> str:
-        """Add numbers under a name. Integers become int64, as shapes, axes and indices are in ONNX."""
+        """Add a constant. Integers become int64, the type of shapes, axes and indices in ONNX."""
         array = np.asarray(values, dtype)
         if array.dtype.kind == "i" and dtype is None:
             array = array.astype(np.int64)
@@ -65,7 +65,7 @@ class Graph:
         properties: dict[str, str],
         about: str,
     ) -> "onnx.ModelProto":
-        """The whole as a model that onnx's checker accepts. Raises ArgumentError for an opset that onnx lacks."""
+        """The model, accepted by onnx's checker. Raises ArgumentError for an opset that onnx lacks."""
         try:
             import onnx
         except ImportError as error:
@@ -100,7 +100,7 @@ class Graph:
 def _check_opset(opset: int, newest: int) -> None:
     if not FIRST_OPSET <= opset <= newest:
         raise ArgumentError(
-            f"opset is {opset}: expected {FIRST_OPSET} to {newest}, the newest that the installed onnx package knows"
+            f"opset is {opset}: expected {FIRST_OPSET} to {newest}, the newest of the installed onnx package"
         )
 
 

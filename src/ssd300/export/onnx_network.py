@@ -1,7 +1,7 @@
-"""The network as ONNX nodes: pictures -> locs and logits, from `architecture.py` and a state of numbers.
+"""The network as ONNX nodes: pictures -> locs and logits, from `architecture.py` and a state.
 
 In INT8 each activation that a convolution or a residual sum reads passes a QuantizeLinear and a DequantizeLinear, and
-kernels and biases are whole numbers behind a DequantizeLinear: what onnxruntime joins into INT8 operators.
+kernels and biases are integers before a DequantizeLinear, which onnxruntime fuses into INT8 operators.
 """
 
 import numpy as np
@@ -17,14 +17,14 @@ from ssd300.weights.state import State
 class Network:
     """Writes one network into a graph.
 
-    half: store the kernels as float16; the arithmetic stays float32. int8: compute in INT8, as it says.
+    half: store the kernels as float16; the arithmetic stays float32. int8: compute in INT8.
     """
 
     def __init__(
         self, graph: Graph, architecture: Architecture, state: State, *, half: bool = False, int8: Int8 | None = None
     ) -> None:
         self.graph, self.architecture, self.state, self.half, self.int8 = graph, architecture, state, half, int8
-        self._rounded: dict[str, tuple[str, Float32]] = {}  # activation -> its rounded value and scale
+        self._rounded: dict[str, tuple[str, Float32]] = {}  # activation -> its quantized value and scale
 
     def heads(self, pictures: str, *, uint8: bool) -> tuple[str, str]:
         """locs [B, 4, P] and logits [B, K, P], raw, in the published layout.
@@ -39,13 +39,13 @@ class Network:
         for narrow, wide in self.architecture.extras:
             x = self._conv_relu(self._conv_relu(x, narrow), wide)
             maps.append(x)
-        locs = self._joined("locs", maps, self.architecture.location_heads, 4)
-        return locs, self._joined("logits", maps, self.architecture.class_heads, self.architecture.num_classes)
+        locs = self._join_heads("locs", maps, self.architecture.location_heads, 4)
+        return locs, self._join_heads("logits", maps, self.architecture.class_heads, self.architecture.num_classes)
 
     def _stem(self, pictures: str, uint8: bool) -> str:
         """Normalization, first convolution, max-pool.
 
-        The mean is subtracted here and the deviation divides the kernel. Folding the mean into the bias would be
+        The mean is subtracted here and the kernel is divided by the deviation. Folding the mean into the bias would be
         wrong at the border, where the padding is zero.
         """
         scale = 255 if uint8 or self.int8 else 1  # the largest value of a pixel: ranges belong to 0..255
@@ -78,13 +78,13 @@ class Network:
         y = self.graph.node("Add", self._round(y), self._round(x), name=f"{last.key}.sum")
         return self.graph.node("Relu", y, name=f"{last.key}.relu")
 
-    def _joined(self, name: str, maps: list[str], heads: tuple[Conv, ...], rows: int) -> str:
+    def _join_heads(self, name: str, maps: list[str], heads: tuple[Conv, ...], rows: int) -> str:
         """[B, rows, P]. Channel = row * anchors + anchor, so a plain reshape gives the published order of priors."""
         shape = self.graph.constant(f"{name}.shape", [0, rows, -1])
         parts = []
         for k, (x, head) in enumerate(zip(maps, heads, strict=True)):
             kernel, bias = fold_batch_norm(head, self.state)
-            # In the other graph both heads of a map are one convolution: location before classes.
+            # In the OpenVINO graph both heads of a map are one convolution: location before classes.
             first = 0 if name == "locs" else self.architecture.location_heads[k].out_channels
             y = self._convolution(x, kernel, bias, head, f"head.{k}", first)
             parts.append(self.graph.node("Reshape", self._round(y), shape, name=f"{head.key}.rows"))
@@ -97,12 +97,12 @@ class Network:
     def _convolution(
         self, x: str, kernel: Float64, bias: Float64, conv: Conv, name: str = "", first_channel: int = 0
     ) -> str:
-        """name, first_channel: what `int8` calls the convolution and where its channels begin there."""
+        """name, first_channel: the convolution's name in `int8` and its first channel there."""
         name = name or conv.key
         if self.int8 and self.int8.rounds(name):
             if name in self.int8.biases:
                 bias = self.int8.biases[name][first_channel : first_channel + conv.out_channels].astype(np.float64)
-            x, weight, offset = self._whole_numbers(x, kernel, bias, conv)
+            x, weight, offset = self._quantize_inputs(x, kernel, bias, conv)
         else:
             weight = self.graph.constant(f"{conv.key}.weight", kernel, np.float16 if self.half else np.float32)
             if self.half:
@@ -119,7 +119,7 @@ class Network:
             pads=[conv.padding] * 4,
         )
 
-    def _whole_numbers(self, x: str, kernel: Float64, bias: Float64, conv: Conv) -> tuple[str, str, str]:
+    def _quantize_inputs(self, x: str, kernel: Float64, bias: Float64, conv: Conv) -> tuple[str, str, str]:
         """The inputs of a convolution in INT8: activation, kernel as int8, bias as int32."""
         x = self._round(x)
         [x_scale] = [scale for value, scale in self._rounded.values() if value == x]
@@ -146,7 +146,7 @@ class Network:
         return x, weight, offset
 
     def _round(self, x: str) -> str:
-        """x on one of 256 levels, once for all that read it; x itself where no range is known."""
+        """Quantize x to 256 levels, once for all readers; return x itself if it has no range."""
         if self.int8 is None or (x not in self.int8.ranges and x not in self._rounded):
             return x
         if x not in self._rounded:

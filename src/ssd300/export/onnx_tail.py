@@ -1,6 +1,6 @@
-"""What follows the raw heads, as ONNX nodes: softmax, box decoding, and the published rule of selection.
+"""The part after the raw heads, as ONNX nodes: softmax, box decoding, and the published rule of selection.
 
-Standard operators only. `postprocess.select` is the original; the comments give what each step is there for.
+Standard operators only. `postprocess.select` is the reference; the comments explain each step.
 """
 
 import numpy as np
@@ -43,16 +43,16 @@ def add_selection(
 ) -> int:
     """boxes [B, P, 4], probabilities [B, K, P] -> boxes [B, N, 4], scores [B, N], labels [B, N], num_detections [B].
 
-    Returns N: `max_detections`, or all places that there are (200 a class) if those are fewer. Detections come
-    best first; places behind `num_detections` hold zeros and the label -1. Labels are positions in the class list.
+    Returns N: `max_detections`, or the number of candidates (200 per class) if that is smaller. Detections are
+    best first; positions from `num_detections` on have zeros and the label -1. Labels are positions in the class list.
     """
     candidates, scores = _best_of_each_class(graph, boxes, probabilities, num_classes)
     kept = _suppress(graph, candidates, scores, score_threshold, iou_threshold)
     places = (num_classes - 1) * TOP_PER_CLASS
     count = min(max_detections, places)
-    # Backwards: among equal scores the published order has the last class first, TopK the first place.
+    # Reversed: among equal scores the published order has the last class first, TopK the first position.
     table = graph.node("Reshape", kept, graph.constant("table.shape", [-1, places]), name="table")
-    table = graph.node("Slice", table, *_backwards(graph, "table", axis=1, length=places), name="table.backwards")
+    table = graph.node("Slice", table, *_reverse(graph, "table", axis=1, length=places), name="table.backwards")
     best, from_end = graph.nodes(
         "TopK", table, graph.constant("count", [count]), names=["scores", "best.from_end"], axis=1
     )
@@ -73,9 +73,9 @@ def add_selection(
 
 
 def _best_of_each_class(graph: Graph, boxes: str, probabilities: str, num_classes: int) -> tuple[str, str]:
-    """The best 200 of each class: boxes [B, (K-1) * 200, 4] and scores [B, K-1, 200], background left out.
+    """The best 200 of each class: boxes [B, (K-1) * 200, 4] and scores [B, K-1, 200], without background.
 
-    Priors run backwards: among equal scores the published order has the highest prior first, TopK the lowest place.
+    Priors are reversed: among equal scores the published order has the highest prior first, TopK the lowest position.
     """
     cut = [
         graph.constant(f"objects.{name}", values)
@@ -96,11 +96,11 @@ def _best_of_each_class(graph: Graph, boxes: str, probabilities: str, num_classe
 
 
 def _suppress(graph: Graph, candidates: str, scores: str, score_threshold: float, iou_threshold: float) -> str:
-    """Scores [B * (K-1) * 200] of the candidates; zero where the threshold or a better box of the class says so.
+    """Scores [B * (K-1) * 200] of the candidates; zero below the threshold and for suppressed boxes.
 
-    Every class of every picture goes into NonMaxSuppression as a picture of its own, with its own 200 boxes.
+    Every class of every picture is a separate batch item of NonMaxSuppression, with its own 200 boxes.
     """
-    # The published rule drops IoU == threshold, the operator keeps it. Boxes that do not overlap stay at 0, too.
+    # The published rule drops IoU == threshold, the operator keeps it. Boxes that do not overlap are also kept at 0.
     threshold = np.nextafter(np.float32(iou_threshold), np.float32(0))
     kept = graph.node(
         "NonMaxSuppression",
@@ -122,7 +122,7 @@ def _suppress(graph: Graph, candidates: str, scores: str, score_threshold: float
     )
 
 
-def _backwards(graph: Graph, name: str, *, axis: int, length: int) -> list[str]:
-    """The inputs that make Slice turn one axis round."""
+def _reverse(graph: Graph, name: str, *, axis: int, length: int) -> list[str]:
+    """The inputs of a Slice that reverses one axis."""
     values = {"starts": -1, "ends": -length - 1, "axes": axis, "steps": -1}
     return [graph.constant(f"{name}.{key}", [value]) for key, value in values.items()]

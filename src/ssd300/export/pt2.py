@@ -50,16 +50,16 @@ def export_pt2(
     dynamic_batch: bool = False,
     pictures: Iterable[Any] = (),
 ) -> Verification:
-    """Write a .pt2 without NMS, verified like every export; its metadata lies in the extra file `ssd300.json`.
+    """Write a .pt2 without NMS, verified like every export; its metadata is in the extra file `ssd300.json`.
 
-    dynamic_batch: any number of pictures at once; else exactly one. Raises ModelError.
+    dynamic_batch: any batch size; else exactly 1. Raises ModelError.
     """
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
     example = torch.zeros(2 if dynamic_batch else 1, 300, 300, 3, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("B", min=1)},) if dynamic_batch else None
     program = torch.export.export(Program(network).eval(), (example,), dynamic_shapes=shapes)
-    packed = io.BytesIO()  # a temporary name would not end in .pt2, which torch wants of names
+    packed = io.BytesIO()  # torch requires the extension .pt2, which a temporary name does not have
     torch.export.save(program, packed, extra_files={METADATA_FILE: metadata.to_json()})
     with replacing(path) as temporary:
         temporary.write_bytes(packed.getvalue())

@@ -1,4 +1,4 @@
-"""INT8 for a model: ranges and corrected biases in its own file, written only if INT8 holds the accuracy.
+"""INT8 for a model: ranges and corrected biases in its own file, written only if INT8 keeps the accuracy.
 
 weights, pictures -> ranges and biases -> INT8 graph -> AP of both on the same pictures -> good enough: the file
                                   ^ the worst layers stay float, twice as many each round  <- too much lost
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
     from ssd300.evaluate.bootstrap import Difference
 
 SUBSET, MAX_AP_DROP = 300, 0.003
-MOST_FLOAT = 0.5  # share of the convolutions that may stay float: with more, INT8 is hardly faster than bf16
+MOST_FLOAT = 0.5  # largest fraction of float convolutions: with more, INT8 is hardly faster than bf16
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """The answer of `quantize`.
+    """The result of `quantize`.
 
     path            the file that was written
     float32, int8   the evaluations of both models on the same pictures
     difference      INT8 minus float with paired 95 % intervals
-    convolutions    how many there are; `kept_float` names those that stayed float
-    calibrated_on   pictures of the calibration
+    convolutions    number of convolutions; `kept_float` names those that stayed float
+    calibrated_on   number of calibration pictures
     """
 
     path: Path
@@ -77,28 +77,27 @@ def quantize(
     say: Say = lambda words: None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Let a model run in INT8, if that loses at most `max_ap_drop` AP on `val`.
+    """Prepare a model for INT8, if that loses at most `max_ap_drop` AP on `val`.
 
     Args:
         model: a name that `ssd300 models` lists, or a file: .safetensors, .pt, .pth.
-        data: pictures that show the value ranges: a `Dataset`, or paths that `load_dataset` reads. `subset` of them
-            are drawn with `seed`.
-        val: other pictures, on which both models are measured. None: where `data` is a path, its own validation split
-            or a fifth drawn with the seed, as `train` does it.
-        out: a .safetensors file with the float weights and all that INT8 needs; None writes the model itself anew, its
-            tensors unchanged, or for a .pt the place beside it where `Detector.load(model)` finds it. An .xml file
-            holds the INT8 graph alone.
-        say: is called with a sentence for each step.
-        progress: is called with the number of pictures measured, and of all.
+        data: pictures for calibration: a `Dataset`, or paths for `load_dataset`; `subset` of them, drawn with `seed`.
+        val: other pictures, on which both models are measured. None: if `data` is a path, its own validation split
+            or a fifth drawn with the seed, as in `train`.
+        out: a .safetensors file with the float weights and the INT8 entry; None rewrites the model itself with
+            unchanged tensors, or for a .pt a file beside it that `Detector.load(model)` finds. An .xml file has only
+            the INT8 graph.
+        say: called with a message for each step.
+        progress: called with the number of pictures measured, and the total.
 
-    The same arguments write the same bytes on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
-    MissingExtraError; ModelError where the model cannot be used, or loses too much, and then nothing is written.
+    The file is deterministic on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
+    MissingExtraError; ModelError if the model cannot be used, or loses too much; then nothing is written.
     """
     model = resolve(os.fspath(model), detector=True)
     out = _choose_place(model) if out is None else Path(out)
     data, val = _load_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
-    import_nncf()  # a missing package is told before minutes of detecting
+    import_nncf()  # report a missing package before minutes of detection
     state, metadata = load_weights(model)
     say(f"Measuring in float on {len(val)} pictures of {val.name}.")
     exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)
@@ -116,7 +115,7 @@ def quantize(
             break
     else:
         raise ModelError(
-            f"{model}: INT8 loses {drop:.4f} AP on {val.name}, allowed is {max_ap_drop:g}, even with "
+            f"{model}: INT8 loses {drop:.4f} AP on {val.name}, more than the allowed {max_ap_drop:g}, even with "
             f"{len(int8.kept_float)} of {layers} layers in float; nothing was written. Calibrate on "
             "more pictures of the kind that the model will see, or allow more with --max-ap-drop"
         )
@@ -130,7 +129,7 @@ def quantize(
 def _load_sets(
     data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
 ) -> tuple[Dataset, Dataset]:
-    """The pictures to calibrate on, whose boxes are not used, and those to measure on."""
+    """The pictures for calibration, whose boxes are not used, and those for validation."""
     if val is None:
         if isinstance(data, Dataset):
             raise ArgumentError("data is a Dataset: give val too, the pictures on which both models are measured")
@@ -138,8 +137,8 @@ def _load_sets(
         return sets.train, sets.val
     if isinstance(data, str | Path) and isinstance(val, str | Path) and Path(data).resolve() == Path(val).resolve():
         raise ArgumentError(
-            f"--data and --val are the same ({data}): a model is measured on pictures that did not calibrate it; leave "
-            "--val out to have both taken from --data, or give two data sets"
+            f"--data and --val are the same ({data}): validation needs other pictures than calibration; leave out "
+            "--val to take both from --data, or give two data sets"
         )
     return (
         data if isinstance(data, Dataset) else load_training(data),
@@ -148,7 +147,7 @@ def _load_sets(
 
 
 def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:
-    """More and more layers in float: none, the one that hurts most, then twice as many each time."""
+    """Yield entries with more and more float layers: none, the one with the largest error, then twice as many."""
     int8 = calibrate(state, metadata, pictures)
     yield int8
     errors = measure_convolution_errors(state, metadata, int8, pictures)
@@ -160,19 +159,19 @@ def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt
 
 
 def _choose_place(model: Path) -> Path:
-    """Where the INT8 form of a model belongs: into the model itself if that can hold it."""
+    """The file for the INT8 form of a model: the model itself if its format allows."""
     return model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
 
 
 def read_calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
-    """`subset` pictures of a data set, drawn with a seed, as the network sees them [N, 300, 300, 3]."""
+    """`subset` pictures of a data set, drawn with a seed, resized for the network [N, 300, 300, 3]."""
     drawn = np.random.default_rng(seed).permutation(len(data))[:subset]
     return np.stack([prepare(data.pictures[i], DetectOptions()).pixels for i in sorted(drawn.tolist())])
 
 
 def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: float) -> None:
     if out.suffix.lower() not in (".safetensors", ".xml"):
-        raise ArgumentError(f"--out is {out}: expected a name that ends in .safetensors")
+        raise ArgumentError(f"--out is {out}: expected a name with the extension .safetensors")
     refuse_special(out)
     if out.suffix.lower() == ".xml":
         refuse_special(out.with_suffix(".bin"))
@@ -184,23 +183,23 @@ def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: flo
         raise ArgumentError(f"--max-ap-drop is {max_ap_drop}: expected a loss of AP from 0 to 1")
     if not len(data):
         raise DatasetError(f"{data.name} has no picture to calibrate on")
-    if common := _places(data) & _places(val):
+    if common := _list_places(data) & _list_places(val):
         raise ArgumentError(
-            f"--data and --val share {len(common)} pictures, such as {min(common)[0]}: a model is measured on pictures "
-            "that did not calibrate it; give two data sets without common pictures"
+            f"--data and --val share {len(common)} pictures, such as {min(common)[0]}: validation needs other pictures "
+            "than calibration; give two data sets without common pictures"
         )
 
 
-def _places(dataset: Dataset) -> set[tuple[str, str]]:
-    """Where the pictures lie; of those in one packed file, the name in it too."""
+def _list_places(dataset: Dataset) -> set[tuple[str, str]]:
+    """The paths of the pictures; for those in one packed file, also their names."""
     return {(str(p.path.resolve()), p.file_name if p.payload else "") for p in dataset.pictures}
 
 
 def _measure(
     graph: Any, metadata: ModelMetadata, val: Dataset, threads: int | None, progress: Progress | None
 ) -> Evaluation:
-    # Quantized graphs, too, have f32 as the precision of what is left to choose. "int8" would only add that the
-    # compiled form of every attempt is kept in the user's cache.
+    # f32 is right for quantized graphs, too. With "int8" the compiled form of every attempt would be kept in the
+    # user's cache.
     runtime = OpenVINORuntime(graph, metadata, "f32", threads=threads)
     return evaluate(Detector(runtime), val, progress=progress)
 
@@ -213,7 +212,7 @@ def _describe(
     calibration: dict[str, Any],
     max_ap_drop: float,
 ) -> ModelMetadata:
-    """What the file says of itself: its metric stays that of float, and its training tells what INT8 loses."""
+    """The metadata of the file: the metric is that of float, and `training` has the loss of INT8."""
     measured = {
         "passed": True,
         "AP_float": round(exact.metrics.ap, 4),
@@ -239,7 +238,7 @@ def _write(model: Path, state: State, metadata: ModelMetadata, int8: Int8, round
 
 
 def _write_graph(state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
-    """The INT8 graph alone as .xml and .bin, its metric that of INT8, read back before it is moved into place."""
+    """Write only the INT8 graph as .xml and .bin, with the metric of INT8; it is read back before it is moved."""
     metric = {
         "AP": round(rounded.metrics.ap, 4),
         "AP50": round(rounded.metrics.ap50, 4),

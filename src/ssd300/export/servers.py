@@ -1,8 +1,8 @@
-"""A model as the repository that another server reads: NVIDIA's Triton, or OpenVINO's model server (OVMS).
+"""Write a model repository for another server: NVIDIA's Triton, or OpenVINO's model server (OVMS).
 
-FOLDER/config.json                 OVMS: which models there are
+FOLDER/config.json                 OVMS: the list of models
 FOLDER/ssd300/config.pbtxt         Triton: inputs and outputs
-FOLDER/ssd300/labels.txt           class names, one a line, in the order of the output `labels`
+FOLDER/ssd300/labels.txt           class names, one per line, in the order of the output `labels`
 FOLDER/ssd300/1/model.onnx         version 1, with the rule of selection inside
 """
 
@@ -21,8 +21,8 @@ from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
-_NAME = "ssd300"  # what clients call the model
-MOST_PICTURES = 16  # that Triton puts into one call of a model with an open batch
+_NAME = "ssd300"  # the model's name for clients
+MOST_PICTURES = 16  # largest batch of Triton for a model with a dynamic batch
 
 
 def export_server(
@@ -37,13 +37,13 @@ def export_server(
 ) -> Verification:
     """Write a model repository for a server, "triton" or "ovms".
 
-    `options` are those of its ONNX file, with NMS inside and uint8 pictures. The folder appears when it is whole.
-    Raises OutputError: it is there and not empty, or cannot be written; ModelError, ArgumentError, MissingExtraError
-    as `export_onnx` does.
+    `options` are those of its ONNX file, with NMS inside and uint8 pictures. The folder appears when it is complete.
+    Raises OutputError if it is not empty or cannot be written; ModelError, ArgumentError, MissingExtraError as
+    `export_onnx` does.
     """
     options = options or OnnxOptions()
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise OutputError(f"{folder}: is there already; a model repository takes a new or an empty folder")
+        raise OutputError(f"{folder}: exists already; a model repository needs a new or an empty folder")
     with new_folder(folder) as whole:
         model = whole / _NAME
         (model / "1").mkdir(parents=True)
@@ -57,7 +57,7 @@ def export_server(
 
 
 def make_triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
-    """The text of config.pbtxt: Triton's `ModelConfig`. With an open batch the first dimension is Triton's own."""
+    """The text of config.pbtxt: Triton's `ModelConfig`. With a dynamic batch Triton adds the first dimension."""
     count, batched = options.max_detections, options.dynamic_batch
     first = [] if batched else [1]
     picture = [*first, IMAGE_SIZE, IMAGE_SIZE, 3]
@@ -71,7 +71,7 @@ def make_triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
         f"max_batch_size: {MOST_PICTURES if batched else 0}",
         _tensor("input", "pictures", "UINT8", picture),
         *(_tensor("output", name, kind, dims) for name, (kind, dims) in outputs.items()),
-        # One number a picture: Triton has no tensor without dimensions, so it is given one and told the true shape.
+        # One number per picture: Triton has no tensors without dimensions, so this one gets a dimension and a reshape.
         _tensor("output", "num_detections", "INT32", [1], " reshape { shape: [ ] }" if batched else ""),
         "instance_group [ { kind: KIND_CPU } ]",
         *(["dynamic_batching { }"] if batched else []),
@@ -84,5 +84,5 @@ def _tensor(role: str, name: str, kind: str, dims: list[int], more: str = "") ->
 
 
 def make_ovms_config() -> str:
-    """The text of config.json. OVMS sees the folder as /models, as its documentation mounts it."""
+    """The text of config.json. OVMS has the folder as /models, as in its documentation."""
     return json.dumps({"model_config_list": [{"config": {"name": _NAME, "base_path": f"/models/{_NAME}"}}]}, indent=1)

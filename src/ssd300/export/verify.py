@@ -1,4 +1,4 @@
-"""Is the written file still the same detector? Every export is asked before it is moved into place."""
+"""Verify that an exported file gives the same detections, before it is moved into place."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from ssd300.runtime.base import Candidates
 Infer = Callable[[UInt8], list[Candidates]]  # uint8 [B, 300, 300, 3] -> boxes and probabilities of all priors
 Selection = tuple[Float32, Int64, Float32]  # boxes_xyxy [N, 4], labels [N] from 1, scores [N]
 
-# Largest difference of a box (unit frame) or probability. Float32 kernels differ by some 1e-5 between libraries;
+# Largest difference of a box (unit frame) or probability. Float32 kernels differ by about 1e-5 between libraries;
 # float16 kernels moved seeded networks by up to 3e-3. Two libraries in INT8 round activations near a half to different
 # levels, which moves a few priors by tenths: there one number in a thousand may differ by more.
 TOLERANCE = {"float32": 1e-4, "float16": 2e-2, "int8": 0.2}
 SHARE = {"float32": 1.0, "float16": 1.0, "int8": 0.999}
-_EQUAL_SHARE = 0.995  # of the detections: two roundings of a score or an IoU may lie on either side of a threshold
+_EQUAL_SHARE = 0.995  # of the detections: rounding may move a score or an IoU across a threshold
 _EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a clone only
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was compared. boxes and probabilities: the largest differences; equal of detections: found alike.
+    """The result of a comparison. boxes, probabilities: largest differences; equal: equal ones of all detections.
 
-    share: of the numbers that the differences are the largest of, the others being left out.
+    share: the fraction of the numbers that is compared; the largest differences are left out.
     """
 
     pictures: int
@@ -75,19 +75,19 @@ def verify(
 ) -> Verification:
     """Compare an exported model with a reference on pictures.
 
-    share: of the numbers of each picture that must be within the tolerance.
+    share: the fraction of the numbers of each picture that must be within the tolerance.
     detect: the selection inside the file, one picture [300, 300, 3] -> its detections. It must agree with
         `postprocess.select` on the file's own candidates; without it, the detections counted are those that `select`
         makes of both sides' candidates.
-    thresholds: as `postprocess.select` takes them.
+    thresholds: those of `postprocess.select`.
 
-    Raises ModelError with the figures where a difference is above the tolerance.
+    Raises ModelError with the differences if one is above the tolerance.
     """
     boxes = probabilities = 0.0
     equal = detections = 0
     for picture in pictures:
         [ours], [theirs] = reference(picture[None]), exported(picture[None])
-        # np.maximum, not max: NaN stays NaN. Background is what the objects leave.
+        # np.maximum, not max: NaN stays NaN. Background is 1 minus the objects.
         boxes = float(np.maximum(boxes, _difference(ours[0], theirs[0], share)))
         probabilities = float(np.maximum(probabilities, _difference(ours[1][1:], theirs[1][1:], share)))
         if detect:
@@ -98,18 +98,18 @@ def verify(
         detections += max(len(expected[1]), len(found[1]))
     result = Verification(len(pictures), against, boxes, probabilities, equal, detections, share)
     wrong_selection = detect is not None and equal < _EQUAL_SHARE * detections
-    if not (boxes <= tolerance and probabilities <= tolerance) or wrong_selection:  # so that NaN is refused too
+    if not (boxes <= tolerance and probabilities <= tolerance) or wrong_selection:  # so that NaN is also refused
         raise ModelError(
-            f"the exported model answers differently, so it was not written: {result}; allowed is {tolerance:.0e}"
-            f"{' and the same detections' if detect else ''}. If the weights are meant to be used, please report this"
+            f"the exported model gives other results, so it was not written: {result}; the tolerance is {tolerance:.0e}"
+            f"{' and the same detections' if detect else ''}. If the weights are valid, please report this"
         )
     return result
 
 
 def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, **thresholds: Any) -> None:
-    """Compare a selection of raw heads, locs (4, P) and logits (K, P), with ours where hundreds of boxes crowd.
+    """Compare a selection from raw heads, locs (4, P) and logits (K, P), with ours on hundreds of overlapping boxes.
 
-    Seeded pictures may leave a good detector silent; this does not. Raises ModelError.
+    A good detector may find nothing in the seeded pictures; this always has detections. Raises ModelError.
     """
     from ssd300.postprocess import decode
     from ssd300.priors import NUM_PRIORS
@@ -123,19 +123,19 @@ def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, 
     expected, found = decode(locs, logits, **thresholds), run(locs, logits)
     equal, detections = count_equal(expected, found, TOLERANCE["float32"]), max(len(expected[1]), len(found[1]))
     if equal < _EQUAL_SHARE * detections:
-        raise ModelError(f"the selection inside the exported model gives {equal} of {detections} detections alike")
+        raise ModelError(f"the selection inside the exported model gives {equal} of {detections} equal detections")
 
 
 def count_equal(a: Selection, b: Selection, tolerance: float) -> int:
-    """Detections of a that have a partner of their own in b: same label, box and score within the tolerance."""
+    """The number of detections of a with a distinct partner in b: same label, box and score within the tolerance."""
     free = np.ones(len(b[1]), bool)
-    for partners in _alike(a, b, tolerance):
+    for partners in _match_pairs(a, b, tolerance):
         usable = np.flatnonzero(partners & free)
         free[usable[:1]] = False
     return int((~free).sum())
 
 
-def _alike(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.bool_]]:
+def _match_pairs(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.bool_]]:
     for box, label, score in zip(*a, strict=True):
         near = np.abs(b[0] - box).max(1, initial=0) <= tolerance
         yield (b[1] == label) & near & (np.abs(b[2] - score) <= tolerance)
@@ -144,6 +144,6 @@ def _alike(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.
 def _difference(a: Float32, b: Float32, share: float) -> float:
     if a.shape != b.shape:
         return float("inf")
-    # Boxes far beyond the picture grow with exp: their difference is relative.
+    # Boxes far outside the picture grow exponentially: their difference is relative.
     differences = np.abs(a - b) / np.maximum(np.abs(a), 1)
     return float(np.quantile(differences, share)) if differences.size else 0.0

@@ -1,4 +1,4 @@
-"""onnxruntime-web, which runs the network in a browser: a package of npm that is read, and fetched only when asked."""
+"""onnxruntime-web, which runs the network in a browser: an npm package that is downloaded only on request."""
 
 import tarfile
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ _MOST = 64 * 2**20  # bytes of one file of the package
 
 @dataclass(frozen=True)
 class WebRuntime:
-    """The module that a page imports, and the program that it runs."""
+    """The JavaScript module that a page imports, and its WebAssembly program."""
 
     script: bytes
     wasm: bytes
 
 
 def read_web_runtime(given: str | Path | None) -> WebRuntime:
-    """The runtime in `given`: what `npm pack onnxruntime-web` writes, a folder of the package, or "fetch".
+    """The runtime from `given`: the output of `npm pack onnxruntime-web`, a folder of the package, or "fetch".
 
-    "fetch" downloads VERSION into the cache, once. None takes what is in the cache and downloads nothing. Raises
-    ArgumentError with the remedy, DownloadError.
+    "fetch" downloads it to the cache, once. None uses the cache and downloads nothing. Raises ArgumentError,
+    DownloadError.
     """
     if given is None or str(given) == FETCH:
         path = cache_folder() / "web" / f"onnxruntime-web-{_VERSION}.tgz"
@@ -56,38 +56,38 @@ def read_web_runtime(given: str | Path | None) -> WebRuntime:
                     f"or run `npm pack onnxruntime-web@{_VERSION}` and pass --web-runtime FILE.tgz"
                 )
             _fetch(path)
-        return _of_package(path)
+        return _read_package(path)
     path = Path(given)
     if path.is_dir():
-        return WebRuntime(*(_of_folder(path, name) for name in (SCRIPT, WASM)))
-    return _of_package(path)
+        return WebRuntime(*(_read_folder(path, name) for name in (SCRIPT, WASM)))
+    return _read_package(path)
 
 
 def _fetch(path: Path) -> None:
     if is_offline():
-        raise DownloadError(f"{ADDRESS}: not fetched, SSD300_OFFLINE is set; pass --web-runtime FILE.tgz instead")
+        raise DownloadError(f"{ADDRESS}: not downloaded, SSD300_OFFLINE is set; pass --web-runtime FILE.tgz instead")
     with show_progress(path.name) as progress:
         download(ADDRESS, path, sha256_prefix=SHA256, progress=progress)
 
 
-def _of_folder(folder: Path, name: str) -> bytes:
+def _read_folder(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
         raise ArgumentError(f"{folder}: no {name} in it; expected the folder of npm's onnxruntime-web") from error
 
 
-def _of_package(path: Path) -> WebRuntime:
+def _read_package(path: Path) -> WebRuntime:
     try:
         with tarfile.open(path) as package:
-            return WebRuntime(*(_member(package, f"package/{name}") for name in (SCRIPT, WASM)))
+            return WebRuntime(*(_read_member(package, f"package/{name}") for name in (SCRIPT, WASM)))
     except (OSError, tarfile.TarError, KeyError, EOFError) as error:
         raise ArgumentError(
-            f"{path}: cannot be read ({error}); expected the file that `npm pack onnxruntime-web@{_VERSION}` writes"
+            f"{path}: cannot be read ({error}); expected the output of `npm pack onnxruntime-web@{_VERSION}`"
         ) from error
 
 
-def _member(package: tarfile.TarFile, name: str) -> bytes:
+def _read_member(package: tarfile.TarFile, name: str) -> bytes:
     member = package.getmember(name)
     stream = package.extractfile(member) if member.isfile() and member.size <= _MOST else None
     if stream is None:

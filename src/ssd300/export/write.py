@@ -1,4 +1,4 @@
-"""`ssd300.export`: a model as a file for other programs, in the format that the name of the file says."""
+"""`ssd300.export`: write a model for other programs, in the format of the file's extension."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -40,12 +40,12 @@ def export(
 
     Args:
         model: a name that `ssd300 models` lists, or a file with weights.
-        out: the new file; its extension is the format: .onnx, .xml (OpenVINO), .safetensors, .pt2 (torch.export) or
-            .html (a page that detects by itself). For "triton" and "ovms" the new folder.
-        format: one of FORMATS; only "triton" and "ovms" need to be named.
+        out: the new file; its extension selects the format: .onnx, .xml (OpenVINO), .safetensors, .pt2 (torch.export)
+            or .html (a page that detects in the browser). For "triton" and "ovms" the new folder.
+        format: one of FORMATS; only required for "triton" and "ovms".
         pictures: more sources to compare on.
-        options: of that format, named as the options of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None
-            and absent are the same.
+        options: of that format, with the names of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None means
+            not given.
 
     Raises ArgumentError, ModelError, OutputError, DownloadError, MissingExtraError.
     """
@@ -60,7 +60,7 @@ def export(
 
 
 def choose_format(out: Path, format: str | None) -> str:
-    """The format to write, by the extension of `out`. Raises ArgumentError where the two do not go together."""
+    """The format to write, by the extension of `out`. Raises ArgumentError if the two do not fit together."""
     if format is not None and format not in _FORMATS:
         raise unknown_name("format", format, _FORMATS)
     by_extension = next((name for name, extension in _EXTENSIONS.items() if extension == out.suffix.lower()), None)
@@ -70,7 +70,7 @@ def choose_format(out: Path, format: str | None) -> str:
         return format
     if by_extension is None or format not in (None, by_extension):
         expected = _EXTENSIONS[format] if format else ", ".join(_EXTENSIONS.values())
-        raise ArgumentError(f"--out is {out}: expected a name that ends in {expected}")
+        raise ArgumentError(f"--out is {out}: expected a name with the extension {expected}")
     return by_extension
 
 
@@ -120,10 +120,10 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
 
 
 def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
-    """Other names for the same classes: a list, or as text names with commas between or a file with one per line."""
+    """Other names for the same classes: a list, or text: comma-separated names or a file with one per line."""
     names = _class_names(given) if isinstance(given, str) else list(given)
     if len(names) != len(classes):
-        raise ModelError(f"{source}: has {len(classes)} classes (background not counted), --classes gives {len(names)}")
+        raise ModelError(f"{source}: has {len(classes)} classes (without background), --classes gives {len(names)}")
     return ClassList.from_names(names)
 
 

@@ -1,1 +1,1 @@
-"""The learning half (needs torch): network, matching, loss, augmentation and the training loop."""
+"""Training (needs torch): network, matching, losses, augmentation and the training loop."""

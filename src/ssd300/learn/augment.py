@@ -1,8 +1,8 @@
-"""Augmentation (NumPy and Pillow): a picture with boxes -> the 300x300 picture and boxes that the network learns from.
+"""Augmentation (NumPy and Pillow): a picture with boxes -> the 300x300 picture and boxes for training.
 
-`published` follows the published DALI pipeline: IoU-constrained crop, flip, color. `modern` adds zoom-out, asks only
-one box to satisfy the crop (as in the SSD paper, section 2.2), and leaves half of the pictures' colors alone. First
-chance is drawn as a `Plan`, then boxes and pixels follow it; a GPU can do the pixels (`augment_batch.py`).
+`published` follows the published DALI pipeline: IoU-constrained crop, flip, color. `modern` adds zoom-out, needs only
+one box to satisfy the crop (as in the SSD paper, section 2.2), and changes colors in half of the pictures. All random
+draws go into a `Plan`, which is then applied to boxes and pixels; a GPU can process the pixels (`augment_batch.py`).
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Sample:
     """A picture, uint8 RGB [H, W, 3], with its boxes in the unit frame.
 
     boxes_xyxy [M, 4], labels [M] (1..K-1); `doubtful` [M] boxes are neither object nor background, `crowd` [M] ones
-    hold many objects.
+    contain many objects.
     """
 
     picture: UInt8
@@ -47,7 +47,7 @@ class Sample:
         return self.boxes_xyxy[real], self.labels[real]
 
     def with_boxes(self, keep: Bool, boxes_xyxy: Float32) -> "Sample":
-        """The sample with only the boxes of the mask, at their new places [M, 4]."""
+        """The sample with only the boxes of the mask, at their new positions [M, 4]."""
         return replace(
             self,
             boxes_xyxy=boxes_xyxy[keep],
@@ -59,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class ColorChange:
-    """A change of color: `matrix` [3, 3] turns hue and scales saturation; then contrast about 128 and brightness."""
+    """A change of color: `matrix` [3, 3] rotates hue and scales saturation; then contrast around 128 and brightness."""
 
     matrix: Float64
     brightness: float
@@ -68,7 +68,7 @@ class ColorChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """What chance has decided for one picture.
+    """The random draws for one picture.
 
     The window (xyxy, unit frame of the picture) is stretched to the square `place` (left, top, side in pixels of the
     result; None: all of it), what is outside has the color FILL; then it is mirrored, then colored.
@@ -89,14 +89,14 @@ def plain(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
 
 
 def published(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
-    """Crop that every box must satisfy, flip, resize, color: in the published order and ranges."""
+    """Draw a crop that every box must satisfy, flip, and color, in the published order and ranges."""
     window_xyxy = crop_window(boxes_xyxy, rng, every_box=True)
     flipped = bool(rng.random() < 0.5)
     return Plan(window_xyxy, None, flipped, draw_color(rng))
 
 
 def modern(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
-    """Zoom-out or crop that one box must satisfy, flip, color in half of the cases."""
+    """Draw a zoom-out or a crop that one box must satisfy, flip, and color in half of the cases."""
     window_xyxy, place = Plan().window_xyxy, None
     if rng.random() < ZOOM_OUT_CHANCE:
         place = zoom_out(rng, size)
@@ -111,7 +111,7 @@ Augmentation = Callable[..., Sample]
 
 
 def augmentation(draw: Draw) -> Augmentation:
-    """A way to draw plans as a function (sample, rng, size) -> the sample that the network learns from."""
+    """The augmentation that draws and applies plans: a function (sample, rng, size) -> sample."""
 
     def augment(sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
         plan = draw(sample.boxes_xyxy, rng, size)
@@ -124,12 +124,12 @@ AUGMENTS: dict[str, Augmentation] = {name: augmentation(draw) for name, draw in 
 
 
 def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:
-    """The sample with its boxes where the plan takes them: those with their center outside the window go.
+    """The sample with its boxes moved by the plan, without those whose center is outside the window.
 
-    The picture stays as it is.
+    The picture is not changed.
     """
     window_xyxy = plan.window_xyxy
-    # A crowd region has no center of its own: what of it is seen stays a crowd.
+    # A crowd region is kept if any part of it is visible, as its center means nothing.
     seen = centers_inside(sample.boxes_xyxy, window_xyxy) | (
         sample.crowd & (window_iou(sample.boxes_xyxy, window_xyxy) > 0)
     )
@@ -146,7 +146,7 @@ def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:
 
 
 def apply_plan(rgb: UInt8, plan: Plan, size: int) -> UInt8:
-    """The picture [H, W, 3] as the plan shows it, [size, size, 3]."""
+    """Apply a plan to a picture [H, W, 3] -> [size, size, 3]."""
     height, width = rgb.shape[:2]
     window = tuple((plan.window_xyxy * np.array([width, height, width, height], np.float32)).tolist())
     if plan.place:
@@ -190,26 +190,26 @@ def window_iou(boxes_xyxy: Float32, window_xyxy: Float32) -> Float32:
 
 
 def centers_inside(boxes_xyxy: Float32, window_xyxy: Float32) -> Bool:
-    """Mask [M] of the boxes whose center lies in the window."""
+    """Mask [M] of the boxes whose center is in the window."""
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     return np.asarray(((centers >= window_xyxy[:2]) & (centers <= window_xyxy[2:])).all(1))
 
 
 def zoom_out(rng: np.random.Generator, size: int) -> tuple[int, int, int]:
-    """A place for the whole picture on a larger canvas: small objects to learn from (SSD paper, section 3.6)."""
+    """Draw a position for the whole picture on a larger canvas, for small objects (SSD paper, section 3.6)."""
     side = round(size / rng.uniform(*ZOOM_OUT_SIDE))
     left, top = rng.integers(0, size - side + 1, size=2).tolist()
     return left, top, side
 
 
 def draw_color(rng: np.random.Generator) -> ColorChange:
-    """Saturation and hue as one linear map of RGB, then contrast and brightness, in the published ranges."""
+    """Draw saturation and hue as one linear map of RGB, contrast and brightness, in the published ranges."""
     matrix = hue_saturation_matrix(rng.uniform(*HUE_DEGREES), rng.uniform(*SATURATION))
     return ColorChange(matrix, rng.uniform(*BRIGHTNESS), rng.uniform(*CONTRAST))
 
 
 def recolor(picture: UInt8, color: ColorChange) -> UInt8:
-    """The picture in other colors; uint8 after the matrix and after the rest, as published."""
+    """Change the colors of a picture; rounded to uint8 after the matrix and at the end, as published."""
     levels = color.brightness * (128 + color.contrast * (np.arange(256) - 128.0))
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     # Pillow's own matrix conversion: rounds and clips as the published operator does, many times faster than NumPy.
@@ -224,7 +224,7 @@ def _yiq() -> tuple[Float64, Float64]:
 
 
 def hue_saturation_matrix(hue_degrees: float, saturation: float) -> Float64:
-    """The linear map [3, 3] of RGB that turns hue and scales saturation in the YIQ plane; brightness stays."""
+    """The linear map [3, 3] of RGB that rotates hue and scales saturation in the YIQ plane; brightness is unchanged."""
     to_yiq, from_yiq = _yiq()
     c, s = saturation * cos(radians(hue_degrees)), saturation * sin(radians(hue_degrees))
     return np.asarray(from_yiq @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]) @ to_yiq)

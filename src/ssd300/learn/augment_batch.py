@@ -1,7 +1,7 @@
 """The pixels of augmentation for a whole batch on the device: crop, resize, flip and color in one pass.
 
 The loader reads the pictures and draws the plans (`augment.py`); boxes are moved there, too. Resizing with Pillow's
-bilinear filter is linear in rows and in columns, so here it is two products of matrices.
+bilinear filter is linear in rows and in columns, so here it is two matrix products.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from ssd300.arrays import Float32, UInt8
 from ssd300.learn.augment import FILL, Plan
 
-MOST_PIXELS = 640  # a side of what is sent to the device; larger pictures are made smaller first
+MOST_PIXELS = 640  # per side on the device; larger pictures are shrunk first
 STEP = 64  # sides of a batch are padded to a multiple of this
 
 
@@ -77,10 +77,10 @@ def _fill(device: torch.device) -> Tensor:
 def resize_weights(
     low: Tensor, high: Tensor, extent: Tensor, first: Tensor, side: Tensor, pixels: int, size: int
 ) -> Tensor:
-    """What each of `pixels` input pixels gives to each of `size` output pixels, [B, size, pixels].
+    """The weight of each of `pixels` input pixels for each of `size` output pixels, [B, size, pixels].
 
-    The stretch of low..high (input pixels, [B]) lands on `side` output pixels from `first` on; rows outside are zero.
-    Input pixels from `extent` on are padding. A triangle filter, widened when shrinking, as Pillow's.
+    The range low..high (input pixels, [B]) maps to `side` output pixels from `first` on; other rows are zero.
+    Input pixels from `extent` on are padding. A triangle filter, widened when shrinking, as in Pillow.
     """
     scale = ((high - low) / side)[:, None, None]
     out = torch.arange(size, device=low.device)[None, :, None] - first[:, None, None]  # [B, S, 1]

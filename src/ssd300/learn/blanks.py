@@ -1,4 +1,4 @@
-"""Pictures of nothing: what a detector must stay silent on. Made by chance, from the picture that they stand in for."""
+"""Random pictures without objects, as negative examples."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ _EDGES = (0, 16, 20, 64, 128, 200, 235, 255)  # black, white, the grays of video
 
 
 def make_blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
-    """A picture [size, size, 3] without any object, one of MAKERS by chance; blurred frames are made of `sample`."""
+    """A picture [size, size, 3] without objects, from a random one of MAKERS; blurred frames are made from `sample`."""
     make = MAKERS[rng.integers(len(MAKERS))]
     small = np.asarray(Image.fromarray(sample.picture).resize((size, size)))
     picture = np.broadcast_to(np.clip(make(small, rng), 0, 255), (size, size, 3)).astype(np.uint8)
@@ -23,7 +23,7 @@ def make_blank(sample: Sample, rng: np.random.Generator, size: int) -> Sample:
 
 
 def plain_color(rgb: UInt8, rng: np.random.Generator) -> Float64:
-    """One color, in half of the cases a gray that cameras and screens really send."""
+    """One color, in half of the cases a gray that cameras and screens send."""
     if rng.random() < 0.5:
         return np.full(rgb.shape, float(_EDGES[rng.integers(len(_EDGES))]))
     return np.broadcast_to(rng.uniform(0, 255, 3), rgb.shape)
@@ -42,7 +42,7 @@ def gradient(rgb: UInt8, rng: np.random.Generator) -> Float64:
 
 
 def noise(rgb: UInt8, rng: np.random.Generator) -> Float64:
-    """Of every pixel, gray or colored, or in blotches."""
+    """Noise of every pixel, gray or colored, or in blotches."""
     height, width = rgb.shape[:2]
     if rng.random() < 0.5:
         channels = 1 if rng.random() < 0.5 else 3
@@ -64,18 +64,18 @@ def texture(rgb: UInt8, rng: np.random.Generator) -> Float64:
     return _mix((way + 1) / 2, rng)
 
 
-def blurred(rgb: UInt8, rng: np.random.Generator) -> Float64:
-    """The picture out of any focus: its colors without its objects."""
+def blur(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """The picture so blurred that only its colors are left."""
     radius = rng.uniform(0.13, 0.3) * len(rgb)
     return np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)), np.float64)
 
 
-def dark(rgb: UInt8, rng: np.random.Generator) -> Float64:
-    """The picture out of focus and in the dark, with the noise of a camera."""
-    return blurred(rgb, rng) * rng.uniform(0, 0.15) + rng.normal(0, rng.uniform(0, 6), rgb.shape)
+def darken(rgb: UInt8, rng: np.random.Generator) -> Float64:
+    """The picture blurred and dark, with camera noise."""
+    return blur(rgb, rng) * rng.uniform(0, 0.15) + rng.normal(0, rng.uniform(0, 6), rgb.shape)
 
 
-MAKERS: tuple[Maker, ...] = (plain_color, gradient, noise, texture, blurred, dark)
+MAKERS: tuple[Maker, ...] = (plain_color, gradient, noise, texture, blur, darken)
 
 
 def _grid(rgb: UInt8) -> tuple[Float64, Float64]:
@@ -85,6 +85,6 @@ def _grid(rgb: UInt8) -> tuple[Float64, Float64]:
 
 
 def _mix(way: Float64, rng: np.random.Generator) -> Float64:
-    """Two colors by their share [H, W] -> [H, W, 3]."""
+    """Mix two random colors by weights [H, W] -> [H, W, 3]."""
     one, other = rng.uniform(0, 255, (2, 3))
     return np.asarray(one + (other - one) * way[..., None])

@@ -1,4 +1,4 @@
-"""Where and how the arithmetic runs: device, number type, memory layout, the C allocator, processes."""
+"""Device, precision, processes and the C allocator of a training run."""
 
 import ctypes
 import os
@@ -15,15 +15,15 @@ from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.load import device_name
 
 TORCH_PRECISIONS = ("auto", "f32", "bf16", "f16")
-_MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures a second
+_MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures per second
 _DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
-GROWTH = 1.5  # of the memory after the first steps, at most
+GROWTH = 1.5  # largest ratio to the memory after the first steps
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 @dataclass(frozen=True)
 class Compute:
-    """The device of a run, and this process's place among the others (rank of world)."""
+    """The device of a run, and the rank of this process among `world` processes."""
 
     device: torch.device
     precision: str
@@ -31,7 +31,7 @@ class Compute:
     world: int = 1
 
     def reading_processes(self) -> int:
-        """How many processes should read pictures for this one: few beside a CPU, which needs its cores."""
+        """The number of processes that read pictures for this one: few if the CPU trains, which needs its cores."""
         if self.device.type == "cpu":
             return 1
         local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -48,7 +48,7 @@ class Compute:
         return value
 
     def of_first(self, value: float) -> float:
-        """The number of the first process, in all of them."""
+        """The value of the first process, in all of them."""
         if self.world == 1:
             return value
         shared = torch.tensor(value, dtype=torch.float64, device=self.device)
@@ -73,13 +73,14 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
         torch.cuda.set_device(chosen)
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
-        # The others wait for the first one while it measures; torch's 10 or 30 minutes end a run on a large set.
+        # The others wait for the first one during validation; torch's default of 10 or 30 minutes ends a run on a
+        # large set.
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
 
 
 def check_device(name: str) -> torch.device:
-    """The device of this name, as `device_name` spells it. Raises ArgumentError where it is not there."""
+    """The device of this name, in the form of `device_name`. Raises ArgumentError if it is not available."""
     device = torch.device(device_name(name))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ArgumentError(f"device is {name!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'")
@@ -87,7 +88,7 @@ def check_device(name: str) -> torch.device:
 
 
 def choose_precision(device: torch.device, precision: str) -> str:
-    """Resolve "auto": bf16 where the hardware has it, else f16 on CUDA and f32 on a CPU."""
+    """Resolve "auto": bf16 if the hardware has it, else f16 on CUDA and f32 on a CPU."""
     if precision not in TORCH_PRECISIONS:
         raise unknown_name("precision of torch", precision, TORCH_PRECISIONS)
     if precision == "f16" and device.type == "cpu":
@@ -106,16 +107,16 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 itself (AVX512_BF16 or AMX); emulated it would be slower than float32."""
+    """Whether this CPU has bfloat16 instructions (AVX512_BF16 or AMX); emulation is slower than float32."""
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep large freed blocks. False where that is not possible (no glibc).
+    """Tell glibc to keep large freed blocks. False if that is not possible (no glibc).
 
-    By default it hands every large activation back to the kernel and faults it in again, page by page, at the next
-    step. Call before the first tensor is made; the effect is on the whole process. What it keeps grows without end as
-    the heap is cut into pieces: `FreedMemory` bounds it.
+    By default it returns every large activation to the kernel and faults it in again, page by page, in the next
+    step. Call before the first tensor is created; the effect is on the whole process. Fragmentation makes the kept
+    memory grow without limit: `FreedMemory` bounds it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -125,16 +126,16 @@ def keep_freed_memory() -> bool:
 
 
 class FreedMemory:
-    """Bounds what `keep_freed_memory` keeps: where the process has grown by half, all that is free goes back at once.
+    """Bounds what `keep_freed_memory` keeps: when the process has grown by half, all free memory is returned.
 
-    That costs the next step its page faults, once. Does nothing where the memory of the process cannot be read.
+    The next step then has page faults again, once. Without effect if the memory of the process cannot be read.
     """
 
     def __init__(self) -> None:
-        self.settled = 0  # bytes that the process had after its first steps
+        self.settled = 0  # bytes of the process after its first steps
 
     def check(self) -> bool:
-        """Call between steps. True if memory was given back."""
+        """Call between steps. Returns True if memory was returned to the system."""
         resident = resident_bytes()
         if resident is None:
             return False
@@ -142,12 +143,12 @@ class FreedMemory:
             self.settled = resident
         if resident < GROWTH * self.settled:
             return False
-        self.settled = 0  # measured anew: a run that turns to larger pictures needs more
+        self.settled = 0  # measured again: larger pictures need more
         return bool(ctypes.CDLL(None).malloc_trim(0))
 
 
 def resident_bytes() -> int | None:
-    """The memory that this process has in use now; None where it is not glibc on Linux."""
+    """The memory in use by this process; None unless it runs glibc on Linux."""
     if platform.libc_ver()[0] != "glibc":
         return None
     pages = int(Path("/proc/self/statm").read_text().split()[1])

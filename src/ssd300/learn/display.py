@@ -1,5 +1,5 @@
-"""What is seen while a training runs: a progress bar on a terminal, lines with an estimate of the end elsewhere, and
-TensorBoard files when asked for."""
+"""The display of a training run: a progress bar on a terminal, log lines with the remaining time elsewhere, and
+TensorBoard files on request."""
 
 import sys
 import time
@@ -24,9 +24,9 @@ LINE_SECONDS = 10.0  # between two lines of the log, at least
 
 
 class LossMeter:
-    """Running sums of the losses of an epoch, and a smoothed view of the last steps.
+    """Running sums of the losses of an epoch, and a smoothed loss of the last steps.
 
-    Losses stay on the device until they are looked at, so that no step waits for it.
+    Losses stay on the device until they are read, so that no step waits for it.
     """
 
     def __init__(self, compute: Compute, sums: tuple[float, float, int] = (0.0, 0.0, 0)) -> None:
@@ -36,20 +36,20 @@ class LossMeter:
         self.waiting: list[tuple[Tensor, Tensor, list[str]]] = []  # own losses, those of all processes, names
 
     def add(self, losses: Tensor, names: list[str]) -> None:
-        """Box and class loss [2] of a batch of pictures, on the device."""
+        """Add box and class loss [2] of a batch of pictures, on the device."""
         self.waiting.append((losses, self.compute.mean(losses.clone()), names))
 
     def look(self) -> tuple[float, float, int]:
-        """Sums of box loss and class loss, and batches: what an epoch goes on from after a stop.
+        """Sums of box loss and class loss, and number of batches; a resumed epoch continues from them.
 
-        Raises TrainingError naming the pictures of the first batch whose loss is not a number.
+        Raises TrainingError with the pictures of the first batch whose loss is not a number.
         """
         waiting, self.waiting = self.waiting, []
         if waiting:
             numbers = torch.stack([torch.cat([own, mean]) for own, mean, _ in waiting]).tolist()
             for (own_box, own_label, box, label), (_, _, names) in zip(numbers, waiting, strict=True):
                 if not isfinite(box + label):
-                    raise _not_a_number(own_box, own_label, names)
+                    raise _make_loss_error(own_box, own_label, names)
                 self._count(box, label)
         return self.box, self.label, self.batches
 
@@ -64,17 +64,17 @@ class LossMeter:
         return {"box_loss": self.box / count, "class_loss": self.label / count}
 
 
-def _not_a_number(box: float, label: float, names: list[str]) -> TrainingError:
+def _make_loss_error(box: float, label: float, names: list[str]) -> TrainingError:
     if isfinite(box + label):
         return TrainingError("the loss is not a number in another process, which names the pictures")
     return TrainingError(
         f"the loss is not a number (box {box}, class {label}) in the batch of pictures "
-        f"{', '.join(names)}: look at their boxes with `ssd300 data check`, or lower the learning rate"
+        f"{', '.join(names)}: check their boxes with `ssd300 data check`, or lower the learning rate"
     )
 
 
 class Display:
-    """Shows a run on stderr. Nothing is shown by processes other than the first."""
+    """Shows a run on stderr, only in the first process."""
 
     def __init__(self, epochs: int, steps_per_epoch: int, out: Path, *, shown: bool, tensorboard: bool = False) -> None:
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
@@ -108,7 +108,7 @@ class Display:
         return now - self.last_line >= LINE_SECONDS
 
     def step(self, position: Position, lr: float, losses: LossMeter, *, looked: bool, limit: float | None) -> None:
-        """One step was taken; `looked`: its losses have been looked at. `limit`: seconds that the run may take."""
+        """Show a step; `looked`: its losses have been read. `limit`: the time limit of the run in seconds."""
         taken, seconds = position.step - self.first.step, position.seconds - self.first.seconds
         rate = (position.pictures_seen - self.first.pictures_seen) / max(1e-9, seconds)
         total = self.epochs * self.steps_per_epoch
@@ -140,7 +140,7 @@ class Display:
 
 
 def format_duration(seconds: float) -> str:
-    """A time in words.
+    """A duration as text.
 
     >>> format_duration(40), format_duration(725), format_duration(3900)
     ('40 s', '12 min', '1 h 05 min')
@@ -152,7 +152,7 @@ def format_duration(seconds: float) -> str:
 
 
 def _open_board(out: Path) -> Any:
-    """A writer of TensorBoard's files, without TensorFlow or TensorBoard."""
+    """A writer of TensorBoard files, without TensorFlow or TensorBoard."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:

@@ -15,12 +15,12 @@ from ssd300.learn.recipe import FREEZABLE, Recipe
 from ssd300.learn.run import Position
 from ssd300.learn.start import Origin
 
-# What `freeze` stops at, as the number of children of the trunk (0 conv, 1 norm, 2 relu, 3 pool, 4 5 6 stages).
+# The limit of `freeze`, as the number of children of the trunk (0 conv, 1 norm, 2 relu, 3 pool, 4 5 6 stages).
 _FROZEN_CHILDREN = dict(zip(FREEZABLE, (0, 4, 5, 6, 7), strict=True))
 
 
 def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
-    """Stop the trunk's first parts from learning; hold batch-norm statistics. Call after every `network.train()`."""
+    """Freeze the trunk's first parts and batch-norm statistics. Call after every `network.train()`."""
     trunk = network.feature_extractor.feature_extractor
     for child in list(trunk)[: _FROZEN_CHILDREN[upto]]:
         child.requires_grad_(False).eval()
@@ -33,7 +33,7 @@ def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
 def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 1.0) -> list[dict[str, Any]]:
     """Weight decay on kernels; none on biases and one-dimensional tensors (batch norms), as published.
 
-    With `trunk_lr` below 1 the trunk has groups of its own. `lr_share` is what a group takes of the learning rate.
+    With `trunk_lr` below 1 the trunk has separate groups. `lr_share` is the factor of a group's learning rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -51,15 +51,15 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 
-def averaged_model(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a network's weights: less noisy than the weights of the last step, and better.
+def make_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of a network's weights, which is less noisy and more accurate than the last step.
 
-    The decay grows from 2/11 to its full value, so that early averages forget the start. Counters are copied.
+    The decay grows from 2/11 to its full value, so that the initial weights are forgotten. Counters are copied.
     """
 
     @torch.no_grad()
     def update(averages: list[Tensor], values: list[Tensor], _: Tensor | int) -> None:
-        updates = int(averaged.n_averaged)  # on the CPU: the number that torch passes would wait for the GPU
+        updates = int(averaged.n_averaged)  # on the CPU: reading the number that torch passes would wait for the GPU
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + updates) / (10 + updates)))
         else:
@@ -81,12 +81,12 @@ class Learner:
     recipe: Recipe
 
     def start_learning(self) -> None:
-        """Training mode, with the frozen parts held."""
+        """Set training mode, except for frozen parts."""
         self.network.train()
         freeze(self.network, self.recipe.freeze, self.recipe.freeze_norm)
 
     def step(self, lr: float) -> None:
-        """One optimizer step with the gradients that have been added up; they are gone afterwards."""
+        """One optimizer step with the accumulated gradients, which are cleared."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_share"]
         self.scaler.unscale_(self.optimizer)
@@ -99,12 +99,12 @@ class Learner:
             self.averaged.update_parameters(self.network)
 
     def best_weights(self) -> dict[str, Tensor]:
-        """The state to measure and to save: the averaged weights where the recipe has them."""
+        """The state to validate and save: the averaged weights if the recipe has them."""
         network: nn.Module = self.averaged.module if self.averaged else self.network
         return network.state_dict()
 
     def state(self, position: Position) -> dict[str, Any]:
-        """Everything that a resumed run needs. Chance needs nothing: it is keyed to seed, epoch and picture."""
+        """Everything that a resumed run needs. Random draws have no state: they are keyed to seed, epoch, picture."""
         averaged = self.averaged and (self.averaged.module.state_dict(), int(self.averaged.n_averaged))
         return {
             "network": self.network.state_dict(),
@@ -116,11 +116,11 @@ class Learner:
         }
 
     def load(self, state: dict[str, Any], conditions: dict[str, str]) -> Position:
-        """Put a saved state back. A run goes on with its own recipe, start and data; others are refused."""
+        """Restore a saved state. A run continues only with the same recipe, start and data."""
         position = Position(**state["progress"])
         mine = self.recipe.to_dict() | conditions
         theirs = Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest settings
-        differs = [f"{k}: {theirs.get(k)!r} there, {v!r} asked for" for k, v in mine.items() if theirs.get(k) != v]
+        differs = [f"{k}: {theirs.get(k)!r} there, {v!r} requested" for k, v in mine.items() if theirs.get(k) != v]
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
         self.network.load_state_dict(state["network"])
@@ -136,7 +136,7 @@ class Learner:
 def describe_conditions(
     network: SSD300, origin: Origin, data: Dataset, val: Dataset | None, pictures_per_step: int
 ) -> dict[str, str]:
-    """What a run's steps and numbers depend on beside the recipe, in words."""
+    """The conditions beside the recipe on which the results of a run depend, as text."""
     return {
         "backbone": network.backbone,
         "start": origin.words,
@@ -149,10 +149,10 @@ def describe_conditions(
 
 
 def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
-    """Move the network to its device and give it its optimizer."""
+    """Move the network to its device and create its optimizer."""
     nn.Module.to(network, compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.sync_norm and compute.device.type != "cuda":
-        raise ArgumentError("sync_norm is for CUDA: on CPUs batch-norm statistics stay each process's own")
+        raise ArgumentError("sync_norm is for CUDA: on CPUs each process has its own batch-norm statistics")
     if recipe.sync_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, recipe.freeze, recipe.freeze_norm)
@@ -160,6 +160,6 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
         network,
         make_optimizer(network, recipe),
         torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "f16"),
-        averaged_model(network, recipe.ema) if recipe.ema else None,
+        make_average(network, recipe.ema) if recipe.ema else None,
         recipe,
     )

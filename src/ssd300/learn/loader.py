@@ -1,6 +1,6 @@
-"""From a data set to batches. Worker processes read and augment, by chance keyed to (seed, epoch, picture).
+"""From a data set to batches. Worker processes read and augment, with random draws keyed to (seed, epoch, picture).
 
-Which worker or process does the work, how many there are and where a resumed run starts changes nothing.
+The result does not depend on the number of workers and processes, or on where a resumed run starts.
 """
 
 import atexit
@@ -30,9 +30,9 @@ from ssd300.priors import IMAGE_SIZE
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures uint8 [B, S, S, 3] RGB, what they teach, and their names.
+    """Pictures uint8 [B, S, S, 3] RGB, their targets, and their names.
 
-    `plans`: the pictures are still [B, H, W, 3], as they were read, and `ready` augments them on the device.
+    With `plans` the pictures are [B, H, W, 3], as read, and `ready` augments them on the device.
     """
 
     pictures: Tensor
@@ -45,12 +45,12 @@ class Batch:
         return len(self.names)
 
     def pin_memory(self) -> "Batch":
-        """The same in memory that a GPU copies from without waiting; the loader calls it."""
+        """The batch in pinned memory, for asynchronous copies to a GPU; called by the loader."""
         plans = None if self.plans is None else self.plans.pin_memory()
         return replace(self, pictures=self.pictures.pin_memory(), truths=self.truths.pin_memory(), plans=plans)
 
     def ready(self, device: torch.device) -> "Batch":
-        """The same on another device and augmented; from pinned memory the copy does not wait."""
+        """The batch on another device, augmented; from pinned memory the copy is asynchronous."""
         pictures = self.pictures.to(device, non_blocking=True)
         if self.plans is not None:
             pictures = augment_batch(pictures, self.plans.to(device, non_blocking=True), self.image_size)
@@ -59,7 +59,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainingItem:
-    """One picture of a batch: its sample, its name, and its plan where the device is to carry that out."""
+    """One picture of a batch: its sample, its name, and its plan if the device applies it."""
 
     sample: Sample
     name: str
@@ -67,15 +67,14 @@ class TrainingItem:
     plan: Plan | None = None
 
 
-Key = tuple[int, int, int]  # epoch, index of the picture, pixels a side
+Key = tuple[int, int, int]  # epoch, index of the picture, pixels per side
 
 
 class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
-    """Item (epoch, index, size) -> a picture as that epoch sees it.
+    """Item (epoch, index, size) -> the picture, augmented for that epoch.
 
-    A share of the pictures is replaced by pictures of nothing (`blanks.py`). A picture that cannot be read gives its
-    error as the item: raised in a worker it would reach the trainer buried in that process's traceback. `batches_of`
-    raises it.
+    A share of the pictures is replaced by pictures without objects (`blanks.py`). If a picture cannot be read, the item
+    is the error, which `batches_of` raises: raised in a worker it would arrive inside that process's traceback.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
@@ -90,7 +89,7 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
             return error
         name, on_device = str(picture.file_name), recipe.augment_on == "device"
         if recipe.blank_share:
-            rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # apart from the draws of the augmentation
+            rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # independent of the draws of the augmentation
             if rng.random() < recipe.blank_share:
                 return TrainingItem(make_blank(sample, rng, size), name, size, Plan() if on_device else None)
         plan = DRAWS[recipe.augment](sample.boxes_xyxy, np.random.default_rng([recipe.seed, epoch, index]), size)
@@ -101,14 +100,14 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
-    """A picture with its boxes in the unit frame. Objects whose score is below `min_score` become doubtful ones."""
+    """A picture with its boxes in the unit frame. Objects with a score below `min_score` become doubtful."""
     rgb = picture.read()
     truth = picture.annotations
     height, width = rgb.shape[:2]
     boxes_xyxy = (truth.boxes_xyxy / np.array([width, height, width, height], np.float32)).clip(0, 1).astype(np.float32)
     labels = np.array([classes.position_of_id[int(i)] + 1 for i in truth.class_ids], np.int64)
     doubtful = truth.ignore | (truth.scores < min_score)
-    solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # without an area there is nothing to learn
+    solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # boxes without area are left out
     sample = Sample(rgb, boxes_xyxy, labels, doubtful & ~truth.crowd, truth.crowd)
     return sample.with_boxes(solid, boxes_xyxy)
 
@@ -121,8 +120,8 @@ def epoch_order(pictures: int, seed: int, epoch: int) -> np.ndarray[Any, np.dtyp
 class EpochBatches:
     """The batches of keys (epoch, index, size) of one epoch, for one of several processes, from a given step on.
 
-    Each step takes `batch_size * world` pictures in a row from the epoch's order, and process `rank` the rank-th part
-    of them; the last, incomplete step wraps around to the first pictures. `image_size(epoch, step)`: pixels a side.
+    Each step takes the next `batch_size * world` pictures of the epoch's order, and process `rank` the rank-th part
+    of them; the last, incomplete step wraps around to the first pictures. `image_size(epoch, step)`: pixels per side.
     """
 
     def __init__(
@@ -151,7 +150,7 @@ class EpochBatches:
 
 
 def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:
-    """Stack the pictures; their boxes become one table. An error stays one."""
+    """Stack the pictures; their boxes become one table. An error is returned."""
     for item in items:
         if isinstance(item, SSD300Error):
             return item
@@ -166,17 +165,17 @@ def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:
 
 
 class ReaderLostError(TrainingError):
-    """A process that reads pictures was killed from outside; nothing of the step at hand was done yet."""
+    """A process that reads pictures was killed; the current step had not begun."""
 
 
 def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
     """The batches of an epoch.
 
-    Raises TrainingError for a picture that cannot be read, ReaderLostError where a process that reads was killed.
+    Raises TrainingError for a picture that cannot be read, ReaderLostError if a process that reads was killed.
     """
     batches = iter(loader)
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-        # Torch's own handler would raise in the middle of a step. Waiting for a batch notices the loss, too.
+        # Torch's own handler would raise in the middle of a step. Waiting for a batch also detects the loss.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     while True:
         try:
@@ -197,7 +196,7 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
 def make_loader(
     pictures: TrainingPictures, batches: EpochBatches, workers: int, *, pin: bool = False
 ) -> "DataLoader[Any]":
-    """A loader for `batches_of` that lives as long as the run. `pin`: a GPU copies the batches.
+    """A loader for `batches_of` for the whole run. `pin`: a GPU copies the batches.
 
     Workers are spawned, never forked: OpenMP does not survive a fork.
     """
@@ -216,7 +215,9 @@ def make_loader(
 
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    if hasattr(os, "setpgrp"):  # what stops a group (Ctrl-C, `timeout`) is for the trainer, which ends its step first
+    if hasattr(
+        os, "setpgrp"
+    ):  # signals to the process group (Ctrl-C, `timeout`) are for the trainer, which ends its step first
         os.setpgrp()
-    # A worker stopped while its queue's thread hands a tensor over would abort as the interpreter takes itself apart.
+    # A worker stopped while its queue's thread transfers a tensor would abort during interpreter shutdown.
     atexit.register(os._exit, 0)

@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBlock, architecture
 from ssd300.priors import map_sizes
 
-_SPARSE_SHARE = 0.6  # above this share of cells with a gradient the dense backward pass is the faster one
-_OUTSIDE = -1  # the row of a tap that lies beyond the map's border
+_SPARSE_SHARE = 0.6  # above this fraction of cells with a gradient the dense backward pass is faster
+_OUTSIDE = -1  # the row of a kernel element outside the map
 
 
 def conv_modules(conv: Conv) -> list[nn.Module]:
-    """The convolution and, where the architecture has one, its batch norm."""
+    """The convolution and its batch norm, if it has one."""
     bias = conv.norm_key is None
     layer = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
     return [layer] if bias else [layer, nn.BatchNorm2d(conv.out_channels, eps=BATCH_NORM_EPS)]
@@ -116,7 +116,7 @@ class SSD300(nn.Module):
 def both_heads(x: Tensor, loc: nn.Conv2d, conf: nn.Conv2d) -> tuple[Tensor, Tensor]:
     """x [B, C, F, F] -> loc(x) [B, O1, F, F] and conf(x) [B, O2, F, F].
 
-    Both have the same odd kernel, stride 1 and same padding. The saving is for CPUs; GPUs compute them densely.
+    Both have the same odd kernel, stride 1 and same padding. On CPUs the backward pass is sparse, on GPUs dense.
     """
     if x.device.type == "cpu" and torch.is_grad_enabled():
         out: tuple[Tensor, Tensor] = _SparseBackward.apply(  # type: ignore[no-untyped-call]
@@ -144,13 +144,15 @@ class _SparseBackward(torch.autograd.Function):
         dtype = grads[0].dtype
         x, kernel = x.to(dtype), torch.cat([loc.to(dtype), conf.to(dtype)])
         live = grads[0].ne(0).any(1) | grads[1].ne(0).any(1)  # [B, F, F]
-        backward = _dense if live.sum() > _SPARSE_SHARE * live.numel() else _sparse
+        backward = _dense_backward if live.sum() > _SPARSE_SHARE * live.numel() else _sparse_backward
         grad_x, grad_kernel, grad_bias = backward(grads, x, kernel, live)
         grad_kernel, grad_bias, n = grad_kernel.to(loc.dtype), grad_bias.to(loc.dtype), len(loc)
         return grad_x, grad_kernel[:n], grad_bias[:n], grad_kernel[n:], grad_bias[n:]
 
 
-def _dense(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _dense_backward(
+    grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     pad = kernel.shape[-1] // 2
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         torch.cat(grads, 1), x, kernel, [len(kernel)], [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, True, True]
@@ -158,13 +160,15 @@ def _dense(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) -
     return gradients
 
 
-def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The convolution at L live cells as a product of matrices: their k * k neighborhoods times the kernel."""
+def _sparse_backward(
+    grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The convolution at L live cells as a matrix product: their k * k neighborhoods times the kernel."""
     out_channels, channels, k, _ = kernel.shape
     batch, _, height, width = x.shape
     cells = live.nonzero(as_tuple=True)  # image, row, column: [L] each
     grad_cells = torch.cat([grad.permute(0, 2, 3, 1)[cells] for grad in grads], 1)  # [L, O]
-    # Filled up with cells whose gradient is zero: memory of a new size at every step would be taken beside the old.
+    # Padded with cells whose gradient is zero, so that allocations have the same sizes every step.
     extra = _round_up(len(grad_cells)) - len(grad_cells)
     cells, grad_cells = tuple(F.pad(index, (0, extra)) for index in cells), F.pad(grad_cells, (0, 0, 0, extra))
     rows = _neighbors(cells, height, width, k)  # [L * k * k] of x as [B * F * F, C]
@@ -174,14 +178,14 @@ def _sparse(grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor) 
     neighborhoods.masked_fill_((rows == _OUTSIDE)[:, None], 0)
     grad_kernel = grad_cells.T @ neighborhoods.reshape(-1, matrix.shape[1])  # [O, k * k * C]
     grad_kernel = grad_kernel.reshape(out_channels, k, k, channels).permute(0, 3, 1, 2)
-    # A sum into rows that repeat is what an embedding does in its backward pass; this is the fast kernel for it.
+    # The backward pass of an embedding sums into repeated rows; it is the fastest kernel for this.
     spread = (grad_cells @ matrix).reshape(-1, channels)  # [L * k * k, C]
     grad_x = torch.ops.aten.embedding_dense_backward(spread, rows, batch * height * width, _OUTSIDE, False)
     return grad_x.reshape(batch, height, width, channels).permute(0, 3, 1, 2), grad_kernel, grad_cells.sum(0)
 
 
 def _round_up(count: int) -> int:
-    """The next of a few sizes: at most an eighth more, and a multiple of 64.
+    """Round up to one of a few sizes: at most an eighth more, and a multiple of 64.
 
     >>> [_round_up(n) for n in (0, 1, 64, 1000, 1025)]
     [0, 64, 64, 1024, 1152]
@@ -191,7 +195,7 @@ def _round_up(count: int) -> int:
 
 
 def _neighbors(cells: tuple[Tensor, ...], height: int, width: int, k: int) -> Tensor:
-    """The k * k cells around each cell, as rows of the maps laid out cell by cell; _OUTSIDE beyond the border."""
+    """The k * k cells around each cell, as rows of the flattened maps; _OUTSIDE beyond the border."""
     image, row, column = (index[:, None, None] for index in cells)  # [L, 1, 1]
     step = torch.arange(k, device=row.device) - k // 2
     row, column = row + step[:, None], column + step  # [L, k, 1], [L, 1, k]

@@ -1,4 +1,4 @@
-"""What a run leaves of each epoch: its numbers, its best weights, curves, and pictures with true and found boxes."""
+"""The output of each epoch: results, best weights, curves, and pictures with true boxes and detections."""
 
 import io
 import time
@@ -31,11 +31,11 @@ from ssd300.runtime.torch import TorchRuntime
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
 
 _SAMPLES, COLUMNS, CELL = 8, 4, 360
-_SMALLEST_BATCH = 8  # a network that trains on a CPU is measured in batches, too
+_SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches
 
 
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
-    """Losses and, where it was measured, AP by epoch, as a PNG."""
+    """Write losses and, if measured, AP by epoch as a PNG."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -61,9 +61,9 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
 def draw_samples(
     dataset: Dataset, results: list[Detections], path: Path, *, min_score: float, score_threshold: float = 0.4
 ) -> None:
-    """Pictures evenly spread over the set, each twice: with its true boxes (left) and with what was found (right).
+    """Draw pictures from all parts of the set, each twice: with true boxes (left) and detections (right).
 
-    True boxes in doubt (ignored, or below `min_score`) are not drawn.
+    Doubtful true boxes (ignored, or below `min_score`) are not drawn.
     """
     chosen = np.linspace(0, len(dataset) - 1, min(_SAMPLES, len(dataset))).round().astype(int)
     names = dict(zip(dataset.classes.ids, dataset.classes.names, strict=True))
@@ -89,9 +89,9 @@ def draw_samples(
 
 
 def validate(runtime: Runtime, dataset: Dataset) -> tuple[CocoMetrics, list[Detections]]:
-    """Run a network over all pictures of a data set, at the published thresholds (score 0.05, IoU 0.5, 200 boxes).
+    """Run a network over all pictures of a data set, with the published thresholds (score 0.05, IoU 0.5, 200 boxes).
 
-    Returns the numbers, and what was found in each picture. The data set has the network's classes. Raises ImageError
+    Returns the metrics and the detections of each picture. The data set has the network's classes. Raises ImageError
     or DatasetError for the first picture that cannot be used.
     """
     options = DetectOptions(score_threshold=SCORE_THRESHOLD)
@@ -110,7 +110,7 @@ def finish_epoch(
     val: Dataset | None,
     compute: Compute,
 ) -> dict[str, float]:
-    """Measure (if `val` is given), keep the weights if they are the best so far, and write results.csv."""
+    """Validate (if `val` is given), write the weights if they are the best so far, and write results.csv."""
     metric = None
     if val is not None:
         measured = SSD300(metadata.backbone, metadata.num_classes)
@@ -133,7 +133,7 @@ def finish_epoch(
 
 
 def write_best(out: Path, learner: Learner, position: Position, metadata: ModelMetadata) -> None:
-    """Write the weights of now as those that detect."""
+    """Write the current weights as best.safetensors."""
     done = {
         "epochs_done": position.epoch,
         "pictures_seen": position.pictures_seen,
@@ -144,7 +144,7 @@ def write_best(out: Path, learner: Learner, position: Position, metadata: ModelM
 
 
 def describe_model(network: SSD300, data: Dataset, recipe: Recipe, origin: Origin) -> ModelMetadata:
-    """What `best.safetensors` says of itself."""
+    """The metadata of `best.safetensors`."""
     training: dict[str, Any] = {"data": data.name, "start": origin.words, "recipe": recipe.to_dict()}
     if origin.licence:
         training["licence_of_start"] = origin.licence
@@ -154,7 +154,7 @@ def describe_model(network: SSD300, data: Dataset, recipe: Recipe, origin: Origi
 def collect_settings(
     recipe: Recipe, data: Dataset, val: Dataset | None, backbone: str, origin: Origin, compute: Compute
 ) -> dict[str, Any]:
-    """What recipe.json says."""
+    """The content of recipe.json."""
     return {
         "ssd300": __version__,
         "torch": torch.__version__,

@@ -1,11 +1,11 @@
-"""The folder of a training run: settings, results, and the state from which it goes on bit for bit.
+"""The folder of a training run: settings, results, and the state from which it resumes exactly.
 
-recipe.json       everything that was set, notes on the data, and versions
-results.csv       one line an epoch
+recipe.json       all settings, notes on the data, and versions
+results.csv       one line per epoch
 last.pt           the resumable state: weights, optimizer, averages, position in the run, best result so far
-best.safetensors  the best weights so far, with metadata: detects at once
+best.safetensors  the best weights so far, with metadata, ready for detection
 curves.png, samples.jpg   losses and AP by epoch; validation pictures with true (left) and found boxes (right)
-run.lock          held by the process that trains here
+run.lock          locked by the process that trains here
 """
 
 import csv
@@ -37,12 +37,12 @@ _PARTS = {"network", "optimizer", "scaler", "averaged", "progress", "recipe"}
 
 @dataclass
 class Position:
-    """Where a run stands: the next step to take, the clock, the epoch's losses so far, and the best result.
+    """The position of a run: the next step, the clock, the epoch's losses so far, and the best result.
 
     seconds: of steps; wall: of everything, resumed parts included; measuring: of the longest validation.
     epoch_losses: sums of box and class loss, and the number of batches.
     since_best: validations since the best one.
-    conditions: start, data and the like in words, so that the run does not go on with anything else.
+    conditions: start, data and the like as text, so that the run is not resumed with others.
     """
 
     epoch: int = 0
@@ -59,21 +59,21 @@ class Position:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def advance(self, pictures: int, seconds: float) -> None:
-        """One step was taken."""
+        """Count one step."""
         self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
         self.pictures_seen, self.seconds = self.pictures_seen + pictures, self.seconds + seconds
 
     def next_epoch(self) -> None:
-        """An epoch is done."""
+        """Count an epoch."""
         self.epoch, self.step_in_epoch, self.epoch_losses = self.epoch + 1, 0, (0.0, 0.0, 0)
 
     def time_share(self, limit: float | None) -> float:
-        """The share of the time for training that is used, of `limit` seconds in all with one validation at the end."""
+        """The used fraction of the time for training: `limit` seconds minus one validation at the end."""
         return 0.0 if limit is None else self.wall / max(limit - self.measuring, 1e-9)
 
 
 def numbered_folder(parent: Path) -> Path:
-    """Make parent/1, parent/2, ...: the first that does not exist yet. Two calls never get the same."""
+    """Create the first of parent/1, parent/2, ... that does not exist. Two calls never get the same."""
     for number in count(1):
         folder = parent / str(number)
         try:
@@ -88,7 +88,7 @@ def numbered_folder(parent: Path) -> Path:
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it for this process. Raises TrainingError where another one trains in it."""
+    """Create the folder and lock it for this process. Raises TrainingError if another one trains in it."""
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    """Raises OSError where another process holds the file."""
+    """Lock the file. Raises OSError if another process has locked it."""
     if os.name == "nt":
         import msvcrt
 
@@ -118,7 +118,7 @@ def _lock(handle: int) -> None:
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write last.pt with a checksum at its end. Raises OutputError; the state before then stays."""
+    """Write last.pt with a checksum at its end. Raises OutputError; the earlier state is then kept."""
     content = io.BytesIO()
     torch.save(state, content)
     with replacing(folder / STATE) as part, part.open("wb") as file:
@@ -127,26 +127,26 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raises TrainingError where a run lies in the folder: a new one would leave a state that is not its own."""
+    """Raises TrainingError if the folder has a run, whose state a new one would mix up."""
     if (folder / STATE).exists():
-        raise TrainingError(f"{folder} holds a run already: go on with it (--resume), remove it, or give another --out")
+        raise TrainingError(f"{folder} holds a run already: continue it (--resume), remove it, or give another --out")
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what a killed process left of a checkpoint that it was writing."""
+    """Delete unfinished checkpoints of killed processes."""
     for part in folder.glob(f".{STATE}.*.tmp"):
         part.unlink(missing_ok=True)
 
 
 def load_state(folder: Path) -> dict[str, Any]:
-    """The state of an interrupted run. Read with `weights_only`: it holds tensors and plain values, never code.
+    """The state of an interrupted run. Read with `weights_only`: it has tensors and plain values, never code.
 
-    Raises TrainingError where there is none, or where one bit of it has changed.
+    Raises TrainingError if there is none, or if it has changed.
     """
     path = folder / STATE
     if not path.exists():
         raise TrainingError(f"{path} does not exist: there is no run to resume in {folder}; start one without --resume")
-    damaged = f"{path} is damaged: restore it from a copy, or start anew from {BEST} (--start) with another --out"
+    damaged = f"{path} is damaged: restore it from a copy, or start again from {BEST} (--start) with another --out"
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -159,7 +159,7 @@ def load_state(folder: Path) -> dict[str, Any]:
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, OSError) as error:
         raise TrainingError(f"{damaged} ({str(error).splitlines()[0] if str(error) else 'it is empty'})") from error
     if not isinstance(state, dict) or not state.keys() >= _PARTS:
-        raise TrainingError(f"{damaged} (it is no state of a training)")
+        raise TrainingError(f"{damaged} (it is not the state of a training run)")
     return state
 
 
@@ -169,7 +169,7 @@ def write_recipe(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def write_results(folder: Path, history: list[dict[str, float]]) -> None:
-    """All epochs so far, rewritten whole: a resumed run never repeats a line."""
+    """Write all epochs so far; the file is replaced, so a resumed run never repeats a line."""
     columns = list(dict.fromkeys(key for row in history for key in row))
     with replacing(folder / RESULTS) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -179,18 +179,18 @@ def write_results(folder: Path, history: list[dict[str, float]]) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Within, Ctrl-C and SIGTERM only note themselves in the list, so that the step can end and be saved.
+    """Inside, Ctrl-C and SIGTERM only append to the list, so that the step can end and be saved.
 
     Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
     """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if received:  # the second one is meant
+        if received:  # the second one stops immediately
             raise KeyboardInterrupt
         received.append(number)
 
-    if threading.current_thread() is not threading.main_thread():  # only the main one hears signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
         return
     old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -1,4 +1,4 @@
-"""Where a training starts: a bundled model, ImageNet, any checkpoint, or nothing."""
+"""The start of training: data sets, and initial weights from a bundled model, ImageNet, a checkpoint, or random."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ SHOWN_NOTES = 20  # of a data set, in recipe.json
 
 @dataclass(frozen=True)
 class Origin:
-    """Where first weights came from: in words; the sha256 of the file and its licence, where there are such."""
+    """The origin of initial weights: a description; the sha256 of the file and its licence, if any."""
 
     words: str
     sha256: str | None = None
@@ -38,13 +38,13 @@ class Origin:
 def make_starting_network(
     backbone: str, classes: ClassList, start: str | Path | None, background_prior: float = 0.0
 ) -> tuple[SSD300, Origin]:
-    """A network with its first weights, and where they came from.
+    """A network with its initial weights, and their origin.
 
-    background_prior: the first probability of background where no class is known yet. 0: random heads stay random, and
+    background_prior: the initial probability of background for new heads. 0: random heads are unchanged, and
     beside a trained background all new classes start as likely as it.
 
-    start: None (the bundled `default`, ResNet-18 only), "imagenet" (torchvision's file, downloaded by this word),
-    "none" (random), a catalog name, an SSD300 checkpoint, or a torchvision ResNet file.
+    start: None (the bundled `default`, ResNet-18 only), "imagenet" (downloads torchvision's file), "none" (random), a
+    catalog name, an SSD300 checkpoint, or a torchvision ResNet file.
     """
     network = SSD300(backbone, len(classes) + 1)
     if background_prior:
@@ -65,7 +65,7 @@ def make_starting_network(
     state, metadata = catalog.load_weights(path)
     if metadata.backbone != backbone:
         raise ModelError(
-            f"{path}: its backbone is {metadata.backbone}, but {backbone} was asked for: "
+            f"{path}: its backbone is {metadata.backbone}, but {backbone} was requested: "
             f"pass --backbone {metadata.backbone}"
         )
     kept = copy_head_rows(network, state, metadata.classes, classes, background_prior)
@@ -75,7 +75,7 @@ def make_starting_network(
 
 
 def describe_shared(kept: list[str], classes: ClassList) -> str:
-    """Which class rows were copied.
+    """A description of the class rows that were copied.
 
     >>> describe_shared(["cat"], ClassList.from_names(["cat", "zorp"]))
     '1 of 2 classes by name: cat'
@@ -95,11 +95,11 @@ def replace_tensors(network: SSD300, arrays: State) -> dict[str, Tensor]:
 def copy_head_rows(
     network: SSD300, state: State, old: ClassList, new: ClassList, background_prior: float = 0.0
 ) -> list[str]:
-    """Fill the class heads from a trained one; returns the names that are in both lists.
+    """Initialize the class heads from trained ones; return the names that are in both lists.
 
-    Background and the shared names keep their rows. A new class starts as the background's row, below it by the margin
-    of the background prior: the softmax sees only differences between rows, and a row that knows nothing of the trained
-    background would find objects everywhere.
+    Background and the shared names keep their rows. A new class starts as the background's row, minus the margin of
+    the background prior: the softmax depends only on differences between rows, and a random row beside the trained
+    background would give objects everywhere.
     """
     shared = [name for name in new.names if name in old.names]
     rows = [(0, 0)] + [(old.names.index(name) + 1, new.names.index(name) + 1) for name in shared]
@@ -119,9 +119,9 @@ def copy_head_rows(
 
 @torch.no_grad()
 def set_background_prior(network: SSD300, probability: float) -> None:
-    """Bias the class heads so that an untrained head gives background this probability, and every class the same rest.
+    """Set the biases of the class heads so that background has this probability and the classes share the rest equally.
 
-    Without it the thousands of empty priors drown the first hundred steps (Focal loss, Lin et al. 2017, section 4.1).
+    Without it empty priors dominate the first hundred steps (Focal loss, Lin et al. 2017, section 4.1).
     """
     margin = prior_margin(probability, network.num_classes - 1)
     for head, anchors in zip(network.conf, ANCHORS_PER_CELL, strict=True):
@@ -129,11 +129,11 @@ def set_background_prior(network: SSD300, probability: float) -> None:
         assert head.bias is not None
         head.bias.zero_()
         head.bias[:anchors] = margin
-        head.weight.mul_(0.1)  # small logits, or chance differences between classes outweigh the prior
+        head.weight.mul_(0.1)  # small logits, so that random differences between classes do not outweigh the prior
 
 
 def prior_margin(probability: float, classes: int) -> float:
-    """How far the background's logit is above that of each of some equal classes, if it has this probability."""
+    """The background's logit minus that of each of `classes` equally likely classes, for this probability."""
     return float(np.log(probability / (1 - probability) * classes))
 
 
@@ -144,9 +144,9 @@ def load_training_sets(
     *,
     allow_lost: bool = False,
 ) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
-    """Training set, validation set, and what the user should know of the choice, in sentences.
+    """Training set, validation set, and messages for the user about the choice.
 
-    Raises TrainingError or DatasetError where they cannot be used; `allow_lost`: not where many boxes were left out.
+    Raises TrainingError or DatasetError if they cannot be used; `allow_lost` accepts many boxes that were left out.
     """
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost)
@@ -168,7 +168,7 @@ def check_names(settings: Iterable[str], own: Iterable[str]) -> None:
 
 
 def check_counts(least: int, **counts: int) -> None:
-    """Raises ArgumentError for numbers below `least`, which would fail only at the end of an epoch."""
+    """Raises ArgumentError for numbers below `least`, which would otherwise fail at the end of an epoch."""
     for name, value in counts.items():
         if value < least:
             raise ArgumentError(f"{name} is {value}: expected {least} or more")
@@ -184,22 +184,22 @@ def limit_in_seconds(minutes: float | None) -> float | None:
 def folder_to_resume(out: str | Path | None) -> Path:
     """The folder of the run to resume."""
     if out is None:
-        raise ArgumentError("resume needs out: the folder of the run to go on with")
+        raise ArgumentError("resume needs out: the folder of the run to continue")
     return Path(out)
 
 
 def check_usable(data: Dataset, val: Dataset | None) -> None:
-    """Raises TrainingError where there is nothing to learn from, or nothing to measure on."""
+    """Raises TrainingError if there is nothing to train on, or nothing to validate on."""
     if len(data) == 0:
-        raise TrainingError(f"{data.name} has no pictures to learn from")
+        raise TrainingError(f"{data.name} has no pictures to train on")
     if not data.classes.names:
         raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
     if val is not None and len(val) == 0:
-        raise TrainingError(f"{val.name} has no pictures to measure on; leave --val out to draw a fifth of the data")
+        raise TrainingError(f"{val.name} has no pictures to validate on; leave out --val to draw a fifth of the data")
 
 
 def summarize_notes(dataset: Dataset | None) -> dict[str, Any]:
-    """What reading a data set met: how many cases of each kind, and the first ones in words."""
+    """The notes of a data set: the number of cases of each kind, and the first ones as text."""
     notes = dataset.notes if dataset else ()
     counts = Counter(f"{note.kind} ({note.action})" for note in notes)
     return {"cases": dict(counts), "first": [str(note) for note in notes[:SHOWN_NOTES]]}

@@ -1,7 +1,7 @@
-"""The two losses behind one call: locs [B, 4, P], logits [B, K, P], truths and the pictures' size -> (box, class) loss.
+"""The two losses, with one signature: locs [B, 4, P], logits [B, K, P], truths, picture size -> (box, class) loss.
 
-`multibox` is the published one, `aligned` that of the modern recipe. Each works on the whole batch at once and never
-waits for the device.
+`multibox` is the published one, `aligned` that of the modern recipe. Each processes the whole batch at once, without
+synchronizing with the device.
 """
 
 from ssd300.learn.losses.aligned import aligned_loss

@@ -1,5 +1,5 @@
-"""The loss of the modern recipe: priors are assigned by how well the network already does on them, and the class target
-is the quality of the predicted box. The network and its outputs are exactly those of the published loss.
+"""The loss of the modern recipe: priors are assigned by the quality of their predictions, which is also the class
+target. The network and its outputs are those of the published loss.
 
 Assignment: task alignment (TOOD, Feng et al. 2021, section 3.2). Class loss: quality focal (GFL, Li et al. 2020,
 section 3.1) carried over to softmax. Box loss: generalized IoU (Rezatofighi et al. 2019).
@@ -22,17 +22,17 @@ from ssd300.learn.losses.truths import (
 )
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
-CANDIDATES = 13  # priors a true box may have at most
+CANDIDATES = 13  # most priors per true box
 IOU_POWER = 6.0  # alignment = probability * IoU ** 6
-LEAST_PRIOR_IOU = 0.2  # of a prior with the box it may learn
-FOCUS = 1.5  # how strongly easy priors are discounted
+LEAST_PRIOR_IOU = 0.2  # of a prior and its true box
+FOCUS = 1.5  # exponent that down-weights easy priors
 BOX_WEIGHT = 2.0
-EASY = 0.05  # background less doubtful than this can never be reported: it teaches nothing, and `network.py` skips it
+EASY = 0.05  # background with a higher certainty than 1 - EASY has no gradient, so `network.py` skips it
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """Which priors learn which boxes: A pairs. Pairs with quality 0 that were not `chosen` are padding.
+    """A pairs of priors and their true boxes. Pairs with quality 0 that were not `chosen` are padding.
 
     prior [A], picture [A], box [A] (row of the true box), chosen [A] bool, quality [A] in 0..1: the class target.
     """
@@ -49,8 +49,8 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
     targets' quality.
 
     Class loss of a prior: cross-entropy between the target (quality for the class, the rest for background) and the
-    prediction, times (total variation distance of the two) ** 1.5: a prior that is right already counts little, and a
-    background prior that is surer than 1 - EASY not at all.
+    prediction, times (total variation distance of the two) ** 1.5: a good prediction has little weight, and a background
+    prior with more than 1 - EASY none.
     """
     priors, boxes = get_priors(locs.device, image_size), truths.objects
     offsets = locs.float().transpose(1, 2)  # [B, P, 4]
@@ -74,7 +74,7 @@ def decode_offsets(offsets: Tensor, priors_cxcywh: Tensor) -> Tensor:
 
 
 def generalized_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """IoU less the share of the common hull that neither box covers, -1..1, of boxes [A, 4] with boxes [A, 4]."""
+    """Generalized IoU in -1..1 of boxes [A, 4] with boxes [A, 4]: IoU minus the uncovered fraction of their hull."""
     inter = intersection(a_xyxy, b_xyxy)
     union = (box_areas(a_xyxy) + box_areas(b_xyxy) - inter).clamp(min=1e-9)
     hull = torch.maximum(a_xyxy[:, 2:], b_xyxy[:, 2:]) - torch.minimum(a_xyxy[:, :2], b_xyxy[:, :2])
@@ -93,10 +93,10 @@ def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Prio
     overlap = pair_iou(truths.xyxy[:, None], boxes_xyxy[truths.pictures])  # [N, P]
     alignment = log_p[truths.pictures, truths.labels].exp() * overlap**IOU_POWER  # [N, P]
     prior_overlap = pair_iou(truths.xyxy[:, None], priors.xyxy[None])  # [N, P]
-    # Only priors of a like size may learn a box: without this, chance winners far off dominate the first steps.
+    # Only priors of similar size are candidates: without this, random distant ones dominate the first steps.
     allowed = _centers_inside(truths.xyxy, priors) & (prior_overlap > LEAST_PRIOR_IOU)
     score = torch.where(allowed, alignment, 0)
-    # A box without such a prior (tiny, or very elongated) still has its best one, if no other box does better there.
+    # A box without such a prior (tiny, or very elongated) keeps its best one, unless another box is better there.
     best = prior_overlap.argmax(1)
     score[row, best] = score[row, best].clamp(min=1e-12)
     score.masked_fill_((truths.labels == 0)[:, None], 0)
@@ -113,14 +113,14 @@ def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Prio
 
 
 def _centers_inside(boxes_xyxy: Tensor, priors: Priors) -> Tensor:
-    """Mask [N, P] of the priors whose center lies in a box."""
+    """Mask [N, P] of the priors whose center is in a box."""
     x, y = priors.cxcywh[:, 0], priors.cxcywh[:, 1]
     x1, y1, x2, y2 = boxes_xyxy[:, :, None].unbind(1)  # [N, 1] each
     return (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2)
 
 
 def _winners(top: Tensor, prior: Tensor, pictures: Tensor, box: Tensor, batch: int, size: int) -> Tensor:
-    """Mask [N, C]: a prior wanted by several boxes goes to the one it is best aligned with, of equal ones the first."""
+    """Mask [N, C]: a prior of several boxes goes to the one with the best alignment, of equal ones the first."""
     place = (pictures[:, None] * size + prior).reshape(-1)  # in [B, P] flattened
     best = top.new_zeros(batch * size).scatter_reduce_(0, place, top.reshape(-1), "amax")[place].reshape(top.shape)
     wins = (top > 0) & (top == best)
@@ -130,7 +130,7 @@ def _winners(top: Tensor, prior: Tensor, pictures: Tensor, box: Tensor, batch: i
 
 
 def _class_targets(log_p: Tensor, pairs: Assigned, labels: Tensor, left_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Places in the flattened [B, K, P] and the weights of their -log p, of all that has a class to learn."""
+    """Positions in the flattened [B, K, P] and the weights of their -log p, of all priors with a class target."""
     batch, classes, size = log_p.shape
     label, quality = labels[pairs.box], pairs.quality
     p_background = log_p[:, 0].exp()  # [B, P]

@@ -24,13 +24,13 @@ def multibox_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int 
 
 
 def match(boxes: Boxes, pictures: int, priors: Priors, iou_threshold: float = 0.5) -> tuple[Tensor, Tensor]:
-    """Give each default box of each picture the true box it has to learn.
+    """Match each default box of each picture to a true box.
 
-    A prior takes its best box if their IoU is above the threshold (strictly). Besides, the best prior of every box is
-    forced to that box; when two boxes share a best prior the last one in the list has it. Of equal IoUs the first wins.
+    A prior takes its best box if their IoU is strictly above the threshold. In addition, the best prior of every box is
+    forced to that box; if two boxes share a best prior, the last one in the list gets it. Of equal IoUs the first wins.
 
     Returns:
-        matched_boxes_cxcywh [B, P, 4]: the matched true box, or the prior itself where there is none.
+        matched_boxes_cxcywh [B, P, 4]: the matched true box, or the prior itself without a match.
         matched_labels [B, P] int64: the label of that box, or 0 (background).
     """
     shape = pictures, len(priors)
@@ -74,7 +74,7 @@ def matched_loss(
     share = (positives > 0) / positives.clamp(min=1) / len(labels)  # [B] of the batch's loss
 
     offsets = encode_offsets(boxes_cxcywh, priors.cxcywh)  # [B, 4, P]
-    # A selection, not a product with the mask: the offsets of a degenerate box are infinite.
+    # Selected, not multiplied with the mask: the offsets of a degenerate box are infinite.
     offsets = torch.where(positive[:, None], offsets, locs.detach())
     box = F.smooth_l1_loss(locs, offsets, reduction="none").sum((1, 2))  # [B]
 

@@ -1,7 +1,8 @@
-"""The true boxes of a whole batch as one padded table, and the default boxes that learn them.
+"""The true boxes of a whole batch as one padded table, and the default boxes.
 
-Both losses work on all boxes of a batch at once: one row a box, with the number of its picture. Rows of padding (label
-0, a box without area) keep the number of rows to a few values, so that memory is taken in the same sizes every step.
+Both losses process all boxes of a batch at once: one row per box, with the number of its picture. Rows of padding
+(label 0, a box without area) limit the number of rows to a few values, so that allocations have the same sizes every
+step.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from ssd300.learn.augment import Sample
 from ssd300.priors import IMAGE_SIZE, default_boxes, default_boxes_xyxy
 
 PADDED_ROWS = 16  # each kind of row is padded to a multiple of this
-LEFT_OUT = 0.5  # IoU with a doubtful box, or share inside a crowd, above which a prior is no negative
+LEFT_OUT = 0.5  # IoU with a doubtful box, or fraction inside a crowd, above which a prior is not a negative
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Truths:
-    """What the pictures of a batch teach. `rows` float32 [N + D + C, 6] holds xyxy, label, picture of each box.
+    """The targets of a batch. `rows` float32 [N + D + C, 6] has xyxy, label and picture of each box:
 
-    First come N objects, then D doubtful boxes (neither object nor background), then C crowds (many objects).
+    N objects, then D doubtful boxes (neither object nor background), then C crowds (many objects).
     """
 
     rows: Tensor
@@ -58,7 +59,7 @@ class Truths:
         return cls(torch.from_numpy(np.concatenate(kinds)), (objects, doubts, crowds), len(samples))
 
     def to(self, device: torch.device) -> "Truths":
-        """The same on another device; the copy does not wait where `rows` is pinned."""
+        """The targets on another device; from pinned memory the copy is asynchronous."""
         return Truths(self.rows.to(device, non_blocking=True), self.counts, self.pictures)
 
     def pin_memory(self) -> "Truths":
@@ -69,7 +70,7 @@ class Truths:
         return self._boxes(0)
 
     def left_out(self, priors: "Priors") -> Tensor:
-        """Mask [B, P] of the priors that must not be taught to be background."""
+        """Mask [B, P] of the priors that must not be negatives."""
         doubtful, crowds = self._boxes(1), self._boxes(2)
         hits = torch.zeros(self.pictures, len(priors), device=self.rows.device)
         if len(doubtful):
@@ -86,7 +87,7 @@ class Truths:
 
 
 def _pad(rows: np.ndarray) -> np.ndarray:
-    """The rows, and rows of zeros up to the next multiple of ROWS; none stay none."""
+    """Pad with rows of zeros to the next multiple of PADDED_ROWS; zero rows are not padded."""
     return np.pad(rows, ((0, -len(rows) % PADDED_ROWS), (0, 0)))
 
 
@@ -103,19 +104,19 @@ class Priors:
 
 @lru_cache(maxsize=16)
 def get_priors(device: torch.device, image_size: int = IMAGE_SIZE) -> Priors:
-    """The default boxes of pictures of `image_size` pixels a side."""
+    """The default boxes of pictures with `image_size` pixels per side."""
     arrays = default_boxes(image_size), default_boxes_xyxy(image_size)
     return Priors(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
 def box_areas(boxes_xyxy: Tensor) -> Tensor:
-    """Area [...] of boxes [..., 4]; 0 for a box turned inside out."""
+    """Area [...] of boxes [..., 4]; 0 for an inverted box."""
     x1, y1, x2, y2 = boxes_xyxy.unbind(-1)
     return (x2 - x1).clamp(min=0) * (y2 - y1).clamp(min=0)
 
 
 def intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """Area that boxes [..., 4] share with boxes [..., 4], broadcast."""
+    """Area of the intersection of boxes [..., 4] with boxes [..., 4], broadcast."""
     ax1, ay1, ax2, ay2 = a_xyxy.unbind(-1)
     bx1, by1, bx2, by2 = b_xyxy.unbind(-1)
     width = torch.minimum(ax2, bx2).sub_(torch.maximum(ax1, bx1)).clamp_(min=0)
@@ -123,17 +124,17 @@ def intersection(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 
 
 def pair_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """IoU of boxes [..., 4] with boxes [..., 4], broadcast; 0 for a pair without any area."""
+    """IoU of boxes [..., 4] with boxes [..., 4], broadcast; 0 for a pair without area."""
     inter = intersection(a_xyxy, b_xyxy)
     return inter / (box_areas(a_xyxy) + box_areas(b_xyxy) - inter).clamp_(min=1e-9)
 
 
 def weighted_entropy(logits: Tensor, log_p: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """Sum of -weight * log_p at the given places; differentiable by `logits`, never by `weight`.
+    """Sum of -weight * log_p at the given positions; differentiable with respect to `logits`, not to `weight`.
 
     Args:
         logits: [B, K, P] in any precision; log_p: their float32 log_softmax(1), without gradient.
-        index: [E] places in the flattened [B, K, P], which may repeat; weight: [E].
+        index: [E] positions in the flattened [B, K, P], which may repeat; weight: [E].
     """
     out: Tensor = _WeightedEntropy.apply(logits, log_p, index, weight)  # type: ignore[no-untyped-call]
     return out
@@ -149,7 +150,7 @@ class _WeightedEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """d/dlogits = softmax * (sum of a prior's weights) - the weights at their places."""
+        """d/dlogits = softmax * (sum of a prior's weights) - the weights at their positions."""
         log_p, index, weight = ctx.saved_tensors  # type: ignore[attr-defined]
         batch, classes, priors = log_p.shape
         weight = weight * grads[0]
