@@ -49,7 +49,7 @@ def aligned_loss(locs: Tensor, logits: Tensor, truths: Truths, image_size: int =
     targets' quality.
 
     Class loss of a prior: cross-entropy between the target (quality for the class, the rest for background) and the
-    prediction, times (total variation distance of the two) ** 1.5: a good prediction has little weight, and a background
+    prediction, times (total variation distance of the two) ** 1.5: a good one has little weight, and a background
     prior with more than 1 - EASY none.
     """
     priors, boxes = get_priors(locs.device, image_size), truths.objects
