@@ -123,11 +123,11 @@ REFUSED = [
     ("", b"", {"Accept": "audio/ogg"}, 406, "Accept is 'audio/ogg'"),
     ("", b"x", {"Content-Type": "text/html"}, 415, "Content-Type is 'text/html'"),
     ("", b"x", {"Content-Encoding": "gzip"}, 415, "Content-Encoding is 'gzip'"),
-    ("", b'{"url": "http://127.0.0.1/a.png"}', {"Content-Type": "application/json"}, 403, "takes no addresses"),
+    ("", b'{"url": "http://127.0.0.1/a.png"}', {"Content-Type": "application/json"}, 403, "does not accept URLs"),
     ("", b"x", {"Content-Type": "multipart/form-data"}, 422, "multipart"),
     ("", b"--a\r\n", {"Content-Type": "multipart/form-data; boundary=a"}, 422, "multipart"),
-    ("", b"x" * (2**20 + 1), {}, 413, "larger than the 1,048,576 bytes"),
-    ("", picture_file("PNG", (1001, 1000)), {}, 413, "more than the 1,000,000 that this server takes"),
+    ("", b"x" * (2**20 + 1), {}, 413, "larger than 1,048,576 bytes"),
+    ("", picture_file("PNG", (1001, 1000)), {}, 413, "more than the limit of 1,000,000 (--max-pixels)"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from ssd300.serve.answers import media_of
+from ssd300.serve.answers import choose_media
 from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
@@ -181,13 +181,13 @@ def test_kserve_refuses_bad_parameters(client, png, parameters) -> None:
     ],
 )
 def test_accept(accept, media) -> None:
-    assert media_of(accept) == media
+    assert choose_media(accept) == media
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/png;q=x", ","])
 def test_accept_of_what_there_is_not(accept) -> None:
     with pytest.raises(Problem, match="Accept is"):
-        media_of(accept)
+        choose_media(accept)
 
 
 @pytest.mark.parametrize(

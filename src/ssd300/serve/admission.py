@@ -1,4 +1,4 @@
-"""Who works when: a bounded queue before a fixed number of threads, and room for the pixels of large pictures."""
+"""Scheduling: a bounded queue in front of a fixed number of threads, and a limit on pixels in memory."""
 
 import asyncio
 import threading
@@ -17,19 +17,19 @@ _Result = TypeVar("_Result")
 
 
 class Stopped(Exception):
-    """Nobody waits for this answer any more."""
+    """The client of this answer has gone, or its deadline has passed."""
 
 
 @dataclass(eq=False)
 class Job(Generic[_Result]):
-    """Work for one picture. `call(job)` runs in a thread; it may ask `job.check()` between two stages."""
+    """Work for one picture. `call(job)` runs in a thread; it may call `job.check()` between two stages."""
 
     call: Callable[["Job[_Result]"], _Result]
     answer: asyncio.Future[_Result]
     arrived: float = field(default_factory=time.perf_counter)
-    alone: bool = True  # whether nothing else was at work when it began
+    alone: bool = True  # whether no other job was running when it began
     waited: float = 0.0  # seconds in the queue
-    seconds: dict[str, float] = field(default_factory=dict)  # of each stage, as the call notes them
+    seconds: dict[str, float] = field(default_factory=dict)  # of each stage
 
     def check(self) -> None:
         """Raise Stopped when the client has gone or the deadline has passed."""
@@ -56,7 +56,7 @@ class Admission:
         return len(self._waiting)
 
     def submit_all(self, calls: list[Callable[[Job[_Result]], _Result]]) -> list[Job[_Result]]:
-        """A job for each call, or 429 if there are not places for all. An idle server takes any one request."""
+        """Submit a job for each call; raise 429 if not all fit into the queue. An idle server takes any one request."""
         self._forget_gone()
         free = self.queue - self.waiting + self.threads - self.running
         if len(calls) > free and (self.waiting or self.running):
@@ -81,9 +81,9 @@ class Admission:
             job.waited = time.perf_counter() - job.arrived
             self.running += 1
             future = self._pool.submit(job.call, job)
-            future.add_done_callback(partial(_report, job.answer.get_loop(), partial(self._done, job)))
+            future.add_done_callback(partial(_report, job.answer.get_loop(), partial(self._finish_job, job)))
 
-    def _done(self, job: Job[object], future: Future[object]) -> None:
+    def _finish_job(self, job: Job[object], future: Future[object]) -> None:
         self.running -= 1
         self.mean_seconds += 0.05 * (time.perf_counter() - job.arrived - job.waited - self.mean_seconds)
         if not job.answer.done():
@@ -95,27 +95,27 @@ class Admission:
         self._begin()
 
     def close(self) -> None:
-        """Begin nothing more. Work under way ends in its own time."""
+        """Start no more jobs. Running ones are not stopped."""
         self._waiting.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _report(loop: asyncio.AbstractEventLoop, done: Callable[[Future[object]], None], future: Future[object]) -> None:
-    """From a working thread to the event loop's."""
+    """Report from a worker thread to the event loop."""
     if not future.cancelled():
-        with suppress(RuntimeError):  # the loop has closed: the server is gone
+        with suppress(RuntimeError):  # the loop is closed because the server has stopped
             loop.call_soon_threadsafe(done, future)
 
 
 class PixelRoom:
-    """A number of pixels that threads share: whoever does not fit waits. The largest single need always fits."""
+    """A limit on pixels shared by threads: a request that does not fit waits. The largest picture always fits."""
 
     def __init__(self, pixels: int) -> None:
         self._free = self._pixels = pixels
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
+    def reserve(self, pixels: int) -> Iterator[None]:
         needed = min(pixels, self._pixels)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= needed)

@@ -1,4 +1,4 @@
-"""What a client gets: JSON, CSV or COCO rows, byte for byte those of `ssd300 detect`, or the drawn picture."""
+"""Responses: JSON, CSV or COCO rows, identical to those of `ssd300 detect`, or the drawn picture."""
 
 import io
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ PICTURE_MEDIA = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURE_MEDIA)
 
 
-def media_of(accept: str) -> str:
-    """The media type for an Accept header; JSON where all are equal. Raises Problem 406.
+def choose_media(accept: str) -> str:
+    """The media type for an Accept header; JSON if all are equal. Raises Problem 406.
 
-    >>> media_of(""), media_of("image/*;q=0.5, text/csv"), media_of("image/*")
+    >>> choose_media(""), choose_media("image/*;q=0.5, text/csv"), choose_media("image/*")
     ('application/json', 'text/csv', 'image/jpeg')
     """
     best, media = 0.0, ""
@@ -31,7 +31,7 @@ def media_of(accept: str) -> str:
         if match and weight > best:
             best, media = weight, match
     if not media:
-        raise Problem(406, f"Accept is {accept[:200]!r}: this answer comes as {', '.join(MEDIA)}")
+        raise Problem(406, f"Accept is {accept[:200]!r}: available are {', '.join(MEDIA)}")
     return media
 
 
@@ -44,7 +44,7 @@ def _weight(parameters: list[str]) -> float:
 
 
 def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Response:
-    """The answer as text. `many` pictures make a list in JSON; CSV, COCO and JSON lines are the same either way."""
+    """The response as text. With `many`, JSON is a list; CSV, COCO and JSON lines are the same either way."""
     if media == _ROWS or (media == _JSON and not many):
         text = "".join(one.to_json() + "\n" for one in found)
     elif media == _JSON:
@@ -53,19 +53,19 @@ def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Respo
         text = ",".join(CSV_COLUMNS) + "\n" + "".join(one.to_csv(header=False) for one in found)
     else:
         rows_of = CocoRows()
-        text = "[\n" + ",\n".join(row for one in found for row in _named(rows_of, one)) + "\n]\n"
+        text = "[\n" + ",\n".join(row for one in found for row in _rows_with_name(rows_of, one)) + "\n]\n"
     return Response(text.encode("utf-8", "surrogatepass"), media_type=media)
 
 
-def _named(rows_of: CocoRows, found: Detections) -> list[str]:
+def _rows_with_name(rows_of: CocoRows, found: Detections) -> list[str]:
     try:
         return rows_of(found)
     except ArgumentError as error:
-        raise Problem(422, "COCO rows need the name of the picture: add ?source=NAME to the address") from error
+        raise Problem(422, "COCO rows need the name of the picture: add ?source=NAME to the URL") from error
 
 
 def draw_answer(found: Detections, media: str) -> bytes:
-    """The picture file with its boxes, drawn on the pixels that `found` keeps. Raises Problem 422 for one too large."""
+    """The picture file with its boxes, drawn on the pixels in `found`. Raises Problem 422 if it is too large."""
     limit = {"image/jpeg": LONGEST_JPEG_SIDE, "image/webp": LONGEST_WEBP_SIDE}.get(media)
     if limit and max(found.image_size_hw) > limit:
         raise Problem(422, f"{media} holds at most {limit} pixels a side: ask for image/png")

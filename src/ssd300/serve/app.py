@@ -1,4 +1,4 @@
-"""The addresses of the server."""
+"""The routes of the server."""
 
 import json
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from ssd300.serve.guard import Guard, plain_answer
 from ssd300.serve.kserve import kserve_routes
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models
-from ssd300.serve.openapi import document, readable
+from ssd300.serve.openapi import document, render_html
 from ssd300.serve.page import page_routes
 from ssd300.serve.problem import busy
 from ssd300.serve.settings import Settings
@@ -25,7 +25,7 @@ STATIC_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-act
 
 
 def create_app(models: Models, settings: Settings | None = None) -> Starlette:
-    """The ASGI app. `app.state.detecting` and `app.state.draining` are for whoever runs it."""
+    """The ASGI app. `app.state.detecting` and `app.state.draining` are for its runner."""
     settings = settings or Settings()
     metrics = Metrics()
     detecting = Detecting(models, settings, metrics)
@@ -49,7 +49,7 @@ def create_app(models: Models, settings: Settings | None = None) -> Starlette:
 
     async def docs(_: Request) -> Response:
         headers = {"Content-Security-Policy": STATIC_POLICY, "Referrer-Policy": "no-referrer"}
-        return Response(readable(document(settings)), media_type="text/html", headers=headers)
+        return Response(render_html(document(settings)), media_type="text/html", headers=headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

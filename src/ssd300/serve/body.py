@@ -1,4 +1,4 @@
-"""A request's body in memory: whole, in time, within the limits; and the parts of a multipart form."""
+"""Read a request's body into memory, within a deadline and limits, and parse multipart forms."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ MAX_PART_HEAD = limits.PART_HEAD
 
 
 class Held:
-    """How many bytes of bodies are in memory, of all requests together."""
+    """The total bytes of bodies in memory, of all requests."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
@@ -32,11 +32,11 @@ class Body:
         self._held = held
 
     def add(self, piece: bytes, limit: int) -> None:
-        """Raise 413 beyond `limit`, 503 beyond what is held of all requests."""
+        """Add bytes. Raises 413 beyond `limit`, 503 beyond the limit of all requests."""
         if len(self.data) + len(piece) > limit:
             raise too_large(limit)
         if self._held.size + len(piece) > self._held.limit:
-            raise busy(503, "the pictures of other requests fill the memory set aside; send it again later", 2)
+            raise busy(503, "the pictures of other requests fill the memory for bodies; send it again later", 2)
         self._held.size += len(piece)
         self.data += piece
 
@@ -46,14 +46,14 @@ class Body:
 
 
 def too_large(limit: int) -> Problem:
-    return Problem(413, f"the body is larger than the {limit:,} bytes that are taken (--max-body); send a smaller one")
+    return Problem(413, f"the body is larger than {limit:,} bytes, the limit (--max-body); send a smaller one")
 
 
 async def read_body(request: Request, body: Body, settings: Settings) -> None:
     """Fill `body`. Raises Problem 408, 413, 415 or 503, and starlette's ClientDisconnect."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise Problem(415, f"Content-Encoding is {coding!r}: send the body as it is, pictures are compressed already")
+        raise Problem(415, f"Content-Encoding is {coding!r}: send the body without it, pictures are already compressed")
     declared = request.headers.get("content-length", "")
     size = whole_number(declared)
     if declared.isdigit() and (size is None or size > settings.max_body):
@@ -89,13 +89,13 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
     parameters: dict[str, str] = {}
     for key, parameter in found[1:]:
-        # RFC 2231 gives (charset, language, text) for name*=utf-8''...
+        # RFC 2231: (charset, language, text) for name*=utf-8''...
         parameters[key.lower()] = parameter if isinstance(parameter, str) else str(parameter[2])
     return found[0][0].strip().lower(), parameters
 
 
-def parts_of(data: bytearray, boundary: str, most: int) -> list[FormPart]:
-    """The parts of a multipart form in memory, in their order. Raises Problem 422."""
+def parse_form(data: bytearray, boundary: str, most: int) -> list[FormPart]:
+    """The parts of a multipart form in memory, in order. Raises Problem 422."""
     reader = _PartReader(most)
     try:
         parser = MultipartParser(boundary.encode("latin-1"), reader.callbacks())
@@ -104,12 +104,12 @@ def parts_of(data: bytearray, boundary: str, most: int) -> list[FormPart]:
     except (MultipartParseError, UnicodeEncodeError, ValueError) as error:
         raise Problem(422, f"the multipart form cannot be read: {error}") from error
     if not reader.ended:
-        raise Problem(422, "the multipart form is cut off: its last boundary is missing")
+        raise Problem(422, "the multipart form is truncated: its last boundary is missing")
     return reader.parts
 
 
 class _PartReader:
-    """Collects what the parser calls out."""
+    """Collects the parts from the parser's callbacks."""
 
     def __init__(self, most: int) -> None:
         self.parts: list[FormPart] = []

@@ -1,7 +1,7 @@
-"""Connections that cannot be held for nothing: uvicorn's HTTP/1.1 with a deadline for each thing a client must do.
+"""uvicorn's HTTP/1.1 with a deadline for everything that a client must do, so that idle clients are disconnected.
 
-uvicorn waits without end for a first request, for a half-sent head and for a client that does not read, and its
-parser spends as much on a chunk of one byte as on one of 64 KiB.
+uvicorn waits forever for a first request, for an incomplete head and for a client that does not read, and its
+parser needs as much time for a chunk of one byte as for one of 64 KiB.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ FREE_CHUNKS = 1000
 
 
 class _Parser(h11.Connection):
-    """h11, but a flood of tiny chunks is a fault of the client."""
+    """h11, but too many tiny chunks are a protocol error."""
 
     chunks = small = 0
 
@@ -88,7 +88,7 @@ class GuardedConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _expect_head(self) -> None:
-        """The rest of a body that was refused also counts: it is read and dropped until the deadline, not longer."""
+        """Set the deadline of the next head; it includes reading and dropping the rest of a refused body."""
         if self._head_timer is not None:
             self._head_timer.cancel()
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
@@ -104,13 +104,13 @@ class GuardedConnection(H11Protocol):
             self._watch_reading(left)
 
     def _oldest_idle(self) -> "GuardedConnection":
-        """The connection that has waited longest without a request; this one if all are at work."""
+        """The connection that has been idle longest; this one if none is idle."""
         ours = [one for one in self.connections if isinstance(one, GuardedConnection)]
         return min((one for one in ours if one._free), key=lambda one: one._since, default=self)
 
 
 def allow_many_files() -> None:
-    """Raise this process's limit of open files, which counts connections, to what the system lets it have."""
+    """Raise this process's limit of open files, which includes connections, to the system's maximum."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -118,6 +118,6 @@ def allow_many_files() -> None:
 
 
 def most_connections() -> int:
-    """Connections at one time; beyond it the longest idle one makes room."""
+    """The limit of connections; beyond it the longest idle one is closed."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 32768 if soft == resource.RLIM_INFINITY else min(max(soft - 128, 64), 32768)

@@ -11,7 +11,7 @@ from ssd300.detections import Detections
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.serve.admission import Admission, Job, PixelRoom
-from ssd300.serve.answers import PICTURE_MEDIA, draw_answer, media_of, text_answer
+from ssd300.serve.answers import PICTURE_MEDIA, choose_media, draw_answer, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models, Served, Work
@@ -19,11 +19,11 @@ from ssd300.serve.problem import Problem, busy
 from ssd300.serve.request import read_options, read_pictures, refuse_type
 from ssd300.serve.settings import Settings
 
-Answered = tuple[Detections, bytes]  # and the drawn picture, if it was asked for
+Answered = tuple[Detections, bytes]  # with the drawn picture, if requested
 
 
 class Detecting:
-    """The parts of a server that detect, and the order in which a request goes through them."""
+    """The detection part of a server, and the order of the steps of a request."""
 
     def __init__(self, models: Models, settings: Settings, metrics: Metrics) -> None:
         self.models, self.settings, self.metrics = models, settings, metrics
@@ -36,9 +36,9 @@ class Detecting:
         metrics.watch("ssd300_held_bytes", "Bytes of bodies in memory.", lambda: self.held.size)
 
     async def detect(self, request: Request) -> Response:
-        """Everything that the head alone can decide comes before the body is read."""
-        media = media_of(request.headers.get("accept", ""))
-        served = self.models.named(request.query_params.get("model"))
+        """Answer a request. Everything that depends only on the head is checked before the body is read."""
+        media = choose_media(request.headers.get("accept", ""))
+        served = self.models.get(request.query_params.get("model"))
         options = served.options(read_options(request.query_params) | {"keep_pixels": media in PICTURE_MEDIA})
         refuse_type(request)
         body = Body(self.held)
@@ -46,8 +46,8 @@ class Detecting:
             await self.read(request, body)
             pictures, many = await read_pictures(request, body, self.settings)
             if media in PICTURE_MEDIA and len(pictures) > 1:
-                raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or ask for JSON")
-            answers = await self.answers(request, served, pictures, options, media)
+                raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or accept JSON")
+            answers = await self.answer_all(request, served, pictures, options, media)
         finally:
             body.release()
         if media in PICTURE_MEDIA:
@@ -55,18 +55,18 @@ class Detecting:
         return text_answer([found for found, _ in answers], media, many=many)
 
     async def read(self, request: Request, body: Body) -> None:
-        """Read the body; what came of it is counted also if it was refused."""
+        """Read the body; its bytes are counted even if it is refused."""
         try:
             await read_body(request, body, self.settings)
         finally:
             request.state.exchange.bytes_in = len(body.data)
 
-    async def answers(
+    async def answer_all(
         self, request: Request, served: Served, pictures: list[Source], options: DetectOptions, media: str = ""
     ) -> list[Answered]:
-        """The detections of each picture in order; with a picture's media type also the drawn picture."""
+        """The detections of each picture, in order; with a picture's media type also the drawn picture."""
 
-        def call_of(source: Source) -> Callable[[Job[Answered]], Answered]:
+        def make_call(source: Source) -> Callable[[Job[Answered]], Answered]:
             work = Work(served, source, options, self.room, self.settings.max_pixels)
 
             def call(job: Job[Answered]) -> Answered:
@@ -75,7 +75,7 @@ class Detecting:
             return call
 
         request.state.exchange.pictures = len(pictures)
-        jobs = self.admission.submit_all([call_of(source) for source in pictures])
+        jobs = self.admission.submit_all([make_call(source) for source in pictures])
         try:
             async with asyncio.timeout(self.settings.timeout):
                 answers = await _unless_gone(request.receive, asyncio.gather(*(job.answer for job in jobs)))
@@ -101,8 +101,8 @@ class Detecting:
 async def _unless_gone(
     receive: Callable[[], Awaitable[Any]], answers: "asyncio.Future[list[Answered]]"
 ) -> list[Answered]:
-    """The answers, or ClientDisconnect as soon as the client hangs up."""
-    gone = asyncio.ensure_future(receive())  # after a body that was read whole, only a disconnect can come
+    """The answers, or ClientDisconnect as soon as the client disconnects."""
+    gone = asyncio.ensure_future(receive())  # after the complete body, only a disconnect can arrive
     try:
         await asyncio.wait((gone, answers), return_when=asyncio.FIRST_COMPLETED)
         if not answers.done():

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, the key, the log line, the numbers, and words instead of tracebacks."""
+"""Middleware for every request: its id, API key, log line, metrics, and error responses instead of tracebacks."""
 
 import hmac
 import re
@@ -22,13 +22,13 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-GONE = 499  # in logs and metrics: the client went before it was answered
-GUARDED = ("/v1/", "/v2", "/metrics", "/private/model.onnx")  # paths that need a key where keys are set
+GONE = 499  # in logs and metrics: the client disconnected before the answer
+GUARDED = ("/v1/", "/v2", "/metrics", "/private/model.onnx")  # paths that need a key if keys are set
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Guard:
-    """Outermost in the app. `state.quiet` paths (health) leave no log line."""
+    """The outermost middleware. `state.quiet` paths (health) are not logged."""
 
     QUIET = ("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 
@@ -53,11 +53,11 @@ class Guard:
         except ClientDisconnect:
             exchange.status = GONE
         finally:
-            self._settle(exchange)
+            self._finish(exchange)
 
     def _check_key(self, headers: Headers) -> None:
         given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
-        # Every key is compared, so that the time says nothing of which one was near.
+        # Every key is compared in constant time, so that timing reveals nothing about the keys.
         if not sum(hmac.compare_digest(given.encode(), key.encode()) for key in self.settings.keys):
             found = "the key is not one of this server's" if given else "no key"
             raise Problem(
@@ -66,7 +66,7 @@ class Guard:
                 headers={"WWW-Authenticate": "Bearer"},
             )
 
-    def _settle(self, exchange: "_Exchange") -> None:
+    def _finish(self, exchange: "_Exchange") -> None:
         metrics, seconds = self.metrics, time.perf_counter() - exchange.started
         route = getattr(exchange.scope.get("route"), "path", "other")
         metrics.requests.labels(route, str(exchange.status)).inc()
@@ -82,7 +82,7 @@ class Guard:
 
 
 class _Exchange:
-    """One request and its answer, as it is logged."""
+    """One request and its answer, for the log."""
 
     def __init__(self, scope: Message, request_id: str, send: Send) -> None:
         self.scope, self.request_id, self._send = scope, request_id, send
@@ -116,17 +116,17 @@ class _Exchange:
 
 
 def request_id_of(headers: Headers) -> str:
-    """The client's X-Request-ID if it is a plain word, else a new one."""
+    """The client's X-Request-ID if it is a simple word, else a new one."""
     given = headers.get("x-request-id", "")
     return given if _ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def plain_answer(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (404, 405) and unexpected errors, in our words."""
+    """Starlette's errors (404, 405) and unexpected errors as problem details."""
     request_id = getattr(request.state, "request_id", "")
     kserve = request.url.path.startswith("/v2")
     if isinstance(error, HTTPException):
-        words = {404: "nothing is here; /docs lists what is", 405: "this address takes another method; see /docs"}
+        words = {404: "no such path; /docs lists all", 405: "this path has another method; see /docs"}
         detail = words.get(error.status_code, str(error.detail))
         return answer(Problem(error.status_code, detail, headers=error.headers), request_id, kserve=kserve)
-    return answer(Problem(500, "a fault of the server; its log has the request_id"), request_id, kserve=kserve)
+    return answer(Problem(500, "an internal error; the server's log has the request_id"), request_id, kserve=kserve)

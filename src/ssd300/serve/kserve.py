@@ -1,7 +1,7 @@
-"""The Open Inference Protocol (KServe v2) over HTTP, for clients that speak it: one picture a request.
+"""The Open Inference Protocol (KServe v2) over HTTP: one picture per request.
 
-Input "image": BYTES [1], a picture file, in JSON as base64, or UINT8 [H, W, 3] RGB pixels. Both may come as binary
-data behind the JSON (the protocol's binary extension). Options are the request's parameters.
+Input "image": BYTES [1], a picture file, in JSON as base64, or UINT8 [H, W, 3] RGB pixels. Both may be binary data
+after the JSON (the protocol's binary extension). Options are the request's parameters.
 """
 
 import base64
@@ -49,11 +49,11 @@ def kserve_routes(detecting: Detecting) -> list[Route]:
         return JSONResponse({"ready": True})
 
     async def model_ready(request: Request) -> Response:
-        served = detecting.models.named(request.path_params["name"])
+        served = detecting.models.get(request.path_params["name"])
         return JSONResponse({"name": served.name, "ready": True})
 
     async def model(request: Request) -> Response:
-        return JSONResponse(_metadata(detecting.models.named(request.path_params["name"])))
+        return JSONResponse(_metadata(detecting.models.get(request.path_params["name"])))
 
     async def infer(request: Request) -> Response:
         return await _infer(detecting, request)
@@ -79,7 +79,7 @@ def _metadata(served: Served) -> dict[str, Any]:
 
 
 async def _infer(detecting: Detecting, request: Request) -> Response:
-    served = detecting.models.named(request.path_params["name"])
+    served = detecting.models.get(request.path_params["name"])
     body = Body(detecting.held)
     try:
         await detecting.read(request, body)
@@ -87,8 +87,8 @@ async def _infer(detecting: Detecting, request: Request) -> Response:
         given = _json_object(head)
         source = _picture(given, binary)
         options = served.options(_options(given.get("parameters", {})))
-        names = _asked_outputs(given.get("outputs"))
-        [(found, _)] = await detecting.answers(request, served, [source], options)
+        names = _select_outputs(given.get("outputs"))
+        [(found, _)] = await detecting.answer_all(request, served, [source], options)
     finally:
         body.release()
     identity = given.get("id")
@@ -97,7 +97,7 @@ async def _infer(detecting: Detecting, request: Request) -> Response:
 
 
 def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
-    """The JSON and the binary data behind it."""
+    """The JSON and the binary data after it."""
     if length is None:
         return data, b""
     size = whole_number(length)
@@ -117,7 +117,7 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 
 def _options(parameters: Any) -> dict[str, Any]:
-    """Parameters that are options of the detector; others belong to the protocol and are left alone."""
+    """Parameters that are options of the detector; others belong to the protocol and are ignored."""
     if not isinstance(parameters, dict):
         raise Problem(400, "parameters must be a JSON object")
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
@@ -125,7 +125,7 @@ def _options(parameters: Any) -> dict[str, Any]:
         options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
     labels = options.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
-        raise Problem(400, "labels must be class names: a list of strings, or one with commas between them")
+        raise Problem(400, "labels must be class names: a list of strings, or comma-separated names")
     return options
 
 
@@ -143,8 +143,8 @@ def _picture(given: dict[str, Any], binary: bytes) -> Source:
         raise Problem(400, f"binary_data_size is {str(size)[:40]}, but {len(binary)} bytes follow the JSON")
     if kind == "BYTES":
         if math.prod(shape) != 1:
-            raise Problem(400, f"the shape is {shape}: one picture a request, send [1]")
-        data = _counted(binary) if size is not None else _from_base64(tensor.get("data"))
+            raise Problem(400, f"the shape is {shape}: one picture per request, send [1]")
+        data = _decode_element(binary) if size is not None else _decode_base64(tensor.get("data"))
         return Source(data, f"<{len(data)} bytes>")
     return _pixels(shape, binary if size is not None else tensor.get("data"))
 
@@ -154,14 +154,14 @@ def _is_shape(shape: Any) -> bool:
     return whole and 1 <= len(shape) <= 4
 
 
-def _counted(binary: bytes) -> bytes:
-    """One element of a BYTES tensor: its length in four bytes, little end first, and its data."""
+def _decode_element(binary: bytes) -> bytes:
+    """Decode one element of a BYTES tensor: its length in four bytes, little endian, and its data."""
     if len(binary) < 4 or struct.unpack("<I", binary[:4])[0] != len(binary) - 4:
         raise Problem(400, "the binary data is not one element with its length in four bytes before it")
     return binary[4:]
 
 
-def _from_base64(data: Any) -> bytes:
+def _decode_base64(data: Any) -> bytes:
     if not isinstance(data, list) or len(data) != 1 or not isinstance(data[0], str):
         raise Problem(400, "data must hold one string: the picture file in base64")
     try:
@@ -185,8 +185,8 @@ def _pixels(shape: list[int], data: Any) -> Source:
     return Source(pixels, f"<array {shape[0]}x{shape[1]}>")
 
 
-def _asked_outputs(asked: Any) -> list[str]:
-    """All outputs, or those that were asked for by name, in that order."""
+def _select_outputs(asked: Any) -> list[str]:
+    """All outputs, or the requested ones in their order."""
     names = list(_OUTPUTS)
     if asked:
         given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on stderr, one object a line."""
+"""Logs as JSON lines on stderr, one object per line."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ LOGGER = logging.getLogger("ssd300.serve")
 
 
 class JsonLines(logging.Formatter):
-    """time, level, event, and the fields that were passed as `extra={"fields": {...}}`."""
+    """Formats time, level, event, and the fields of `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -25,7 +25,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logs() -> None:
-    """Send our lines and uvicorn's errors to stderr. Its warnings are left out: any client can cause them."""
+    """Log our lines and uvicorn's errors to stderr, without its warnings, which any client can cause."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn.error"), logging.ERROR)):

@@ -1,4 +1,4 @@
-"""What `/metrics` counts, for Prometheus."""
+"""Metrics for Prometheus, served at `/metrics`."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """The numbers of one server, in a registry of its own."""
+    """The metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -34,7 +34,7 @@ class Metrics:
         self.bytes_out = Counter("ssd300_sent_bytes", "Bytes of bodies that were sent.", registry=registry)
 
     def watch(self, name: str, words: str, value: Callable[[], float]) -> None:
-        """A gauge that is read when it is asked for."""
+        """Add a gauge whose value is read on request."""
         Gauge(name, words, registry=self.registry).set_function(value)
 
     def response(self) -> Response:

@@ -1,4 +1,4 @@
-"""The models of a server: each set up twice, for one picture at once and for many side by side."""
+"""The models of a server, each set up twice: for one picture at a time and for many in parallel."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ After = TypeVar("After")
 
 @dataclass(frozen=True)
 class Served:
-    """One model. `alone` takes all threads for one picture, `many` a thread for each of several."""
+    """One model. `alone` uses all threads for one picture, `many` one thread for each of several."""
 
     name: str
     alone: Runtime
@@ -36,14 +36,14 @@ class Served:
     def options(self, given: Mapping[str, Any]) -> DetectOptions:
         """The options of a request, checked. Raises Problem 422."""
         try:
-            options = DetectOptions(**{"clip": True, **given})  # as the command line does
+            options = DetectOptions(**{"clip": True, **given})  # as on the command line
             options.rows(self.alone.metadata.classes)
         except ArgumentError as error:
             raise Problem(422, str(error)) from error
         return options
 
     def facts(self) -> dict[str, Any]:
-        """What `/v1/models` says of it."""
+        """Its entry in `/v1/models`."""
         metadata = self.alone.metadata
         return {
             "name": self.name,
@@ -59,7 +59,7 @@ class Served:
 
 
 class Models:
-    """The models by name; the first is the one that a request without a name gets."""
+    """The models by name; the first is the default of requests without a name."""
 
     def __init__(self, served: list[Served]) -> None:
         self.by_name: Mapping[str, Served] = {one.name: one for one in served}
@@ -67,10 +67,10 @@ class Models:
 
     @classmethod
     def load(cls, given: Mapping[str, str], *, precision: str = "auto", threads: int | None = None) -> "Models":
-        """`given`: name -> what `Detector.load` takes."""
+        """`given`: name -> model for `Detector.load`."""
         return cls([Served.load(name, model, precision=precision, threads=threads) for name, model in given.items()])
 
-    def named(self, name: str | None) -> Served:
+    def get(self, name: str | None) -> Served:
         if name is None:
             return self.first
         if name not in self.by_name:
@@ -80,7 +80,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Work:
-    """What a job does with one picture, in a working thread: the three steps of every detection."""
+    """The work of a job for one picture, in a worker thread: the three steps of every detection."""
 
     served: Served
     source: Source
@@ -89,8 +89,8 @@ class Work:
     max_pixels: int
 
     def __call__(self, job: Job[Any], after: Callable[[Detections], After]) -> tuple[Detections, After]:
-        """The detections, and what `after` makes of them. Raises Problem 413 or 422, and Stopped."""
-        with self.room.taken(self.pixels()):
+        """The detections, and the result of `after` for them. Raises Problem 413 or 422, and Stopped."""
+        with self.room.reserve(self.pixels()):
             job.check()
             clock = _Clock(job.seconds)
             try:
@@ -109,7 +109,7 @@ class Work:
             return answer
 
     def pixels(self) -> int:
-        """How many pixels the picture has, by its header."""
+        """The number of pixels, from the picture's header."""
         try:
             height, width = (
                 header(self.source.value, name=self.source.name).size_hw
@@ -122,13 +122,13 @@ class Work:
             raise Problem(
                 413,
                 f"{self.source.name}: {width}x{height} is {width * height:,} pixels, more than the "
-                f"{self.max_pixels:,} that this server takes (--max-pixels); send a smaller picture",
+                f"limit of {self.max_pixels:,} (--max-pixels); send a smaller picture",
             )
         return int(height * width)
 
 
 class _Clock:
-    """Seconds between the notes."""
+    """Measures the seconds between calls of `note`."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self._seconds, self._last = seconds, time.perf_counter()

@@ -1,4 +1,4 @@
-"""The interface as an OpenAPI 3.1 document, and as a page that people can read."""
+"""The API as an OpenAPI 3.1 document, and as an HTML page."""
 
 from html import escape
 from typing import Any
@@ -16,25 +16,25 @@ _FILE = {"type": "string", "format": "binary"}
 QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("model", _TEXT, "A name that /v1/models lists. Default: its first."),
     ("score_threshold", _PART | {"default": 0.4}, "Only objects that score above it."),
-    ("iou_threshold", _PART | {"default": 0.5}, "Boxes of a class overlap less than this."),
+    ("iou_threshold", _PART | {"default": 0.5}, "NMS threshold within a class."),
     ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "At most this many detections, best first."),
-    ("labels", _TEXT, "Only these classes: names with commas between them; may be repeated."),
+    ("labels", _TEXT, "Only these classes: comma-separated names; may be repeated."),
     ("decode", _TEXT | {"enum": ["exact", "fast"]}, "fast reads large JPEGs at reduced scale."),
-    ("agnostic_nms", {"type": "boolean"}, "Boxes of different classes suppress one another, too."),
-    ("clip", {"type": "boolean", "default": True}, "Cut boxes to the picture."),
-    ("source", _TEXT, "What the answer calls a picture that is the body; files of a form have names."),
+    ("agnostic_nms", {"type": "boolean"}, "NMS across classes."),
+    ("clip", {"type": "boolean", "default": True}, "Clip boxes to the picture."),
+    ("source", _TEXT, "Name of a picture sent as the body; files of a form have names."),
 )
 REFUSALS = {
     "401": "No key, or a wrong one.",
     "403": "Addresses are not allowed on this server.",
     "404": "No model of this name.",
-    "406": "The answer does not come in what Accept asks for.",
+    "406": "The response is not available in the type of Accept.",
     "408": "The body did not arrive in time.",
     "413": "The body or the picture is too large.",
-    "415": "The body is of another type.",
-    "422": "Not a picture, or an option that does not fit; the detail says which and what was expected.",
-    "429": "The queue is full; Retry-After says when to try again.",
-    "503": "No answer in time, or the server is stopping; Retry-After says when to try again.",
+    "415": "Unsupported type of the body.",
+    "422": "Not a picture, or an invalid option; the detail says which and what was expected.",
+    "429": "The queue is full; try again after Retry-After seconds.",
+    "503": "No answer in time, or the server is stopping; try again after Retry-After seconds.",
 }
 
 
@@ -43,11 +43,11 @@ def document(settings: Settings) -> dict[str, Any]:
     paths: dict[str, Any] = {
         "/v1/detect": {"post": _detect()},
         "/v1/models": {"get": _get("The models of this server", _schema("Models"))},
-        "/healthz": {"get": _get("Whether the process answers", {"type": "object"})},
-        "/readyz": {"get": _get("Whether it takes work", {"type": "object"})},
-        "/metrics": {"get": _get("Numbers for Prometheus", _TEXT, media="text/plain")},
+        "/healthz": {"get": _get("Liveness", {"type": "object"})},
+        "/readyz": {"get": _get("Readiness", {"type": "object"})},
+        "/metrics": {"get": _get("Metrics for Prometheus", _TEXT, media="text/plain")},
         "/openapi.json": {"get": _get("This document", {"type": "object"})},
-        "/docs": {"get": _get("This document for people", _TEXT, media="text/html")},
+        "/docs": {"get": _get("This document as HTML", _TEXT, media="text/html")},
         "/": {"get": _get("The web page", _TEXT, media="text/html")},
         "/v2": {"get": _get("Open Inference Protocol: the server", {"type": "object"})},
         "/v2/health/live": {"get": _get("Open Inference Protocol: alive", {"type": "object"})},
@@ -106,8 +106,8 @@ def _detect() -> dict[str, Any]:
     urls = {"type": "object", "properties": {"url": _TEXT, "urls": {"type": "array", "items": _TEXT}}}
     return {
         "summary": "Find the objects in one picture or several",
-        "description": "The picture is the body, or files of a form; a form gives a list. JSON is a row of "
-        "ssd300 detect --format jsonl; Accept may ask for CSV, COCO rows, or the picture with its boxes.",
+        "description": "The picture is the body, or files of a form; a form gives a list. JSON is as from "
+        "ssd300 detect --format jsonl; Accept selects CSV, COCO rows, or the picture with its boxes.",
         "parameters": [
             {"name": name, "in": "query", "schema": schema, "description": words} for name, schema, words in QUERY
         ],
@@ -120,7 +120,7 @@ def _detect() -> dict[str, Any]:
                 "application/json": {"schema": urls},
             },
         },
-        "responses": {"200": {"description": "What was found", "content": answers}, **_refusals()},
+        "responses": {"200": {"description": "The detections", "content": answers}, **_refusals()},
     }
 
 
@@ -157,14 +157,14 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def readable(described: dict[str, Any]) -> str:
+def render_html(described: dict[str, Any]) -> str:
     """The document as HTML without scripts."""
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: interface</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="stylesheet" href="/page.css"></head><body><main class="docs">'
-        f"<h1>Interface</h1><p>{escape(described['info']['description'])} "
-        'The same for programs: <a href="/openapi.json">openapi.json</a>. <a href="/">To the page</a></p>'
+        f"<h1>API</h1><p>{escape(described['info']['description'])} "
+        'For programs: <a href="/openapi.json">openapi.json</a>. <a href="/">Web page</a></p>'
         "<pre>curl --data-binary @picture.jpg 'http://127.0.0.1:8000/v1/detect?score_threshold=0.5'</pre>"
     ]
     for path, operations in described["paths"].items():

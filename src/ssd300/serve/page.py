@@ -1,4 +1,4 @@
-"""The web page: files of the package, with a policy that lets the browser ask nobody else."""
+"""The web page: files of the package, with a policy that forbids the browser other connections."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ POLICY = (
 
 
 def page_routes(models: Models, settings: Settings) -> list[Route]:
-    """`/` and the files that it names."""
+    """`/` and its files."""
     policy = POLICY.format(script=" 'wasm-unsafe-eval'" if settings.private else "")
     headers = {
         "Content-Security-Policy": policy,
@@ -43,7 +43,7 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         return Route(path, send)
 
     async def private(request: Request) -> Response:
-        """The runtime for anyone, a model for who may ask for it."""
+        """The runtime for everyone, a model only with a valid key."""
         found, name = settings.private, request.path_params["name"]
         kinds = {
             "runtime.mjs": "text/javascript",
@@ -51,10 +51,10 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
             "model.onnx": "application/octet-stream",
         }
         if found is None or name not in kinds:
-            raise Problem(404, "this server has nothing for detecting in the browser (--web-runtime is not set)")
+            raise Problem(404, "this server has no files for detection in the browser (--web-runtime is not set)")
         content = {"runtime.mjs": found.script, "runtime.wasm": found.wasm}.get(name)
         if content is None:
-            content = found.models[models.named(request.query_params.get("model")).name]
+            content = found.models[models.get(request.query_params.get("model")).name]
         return Response(content, media_type=kinds[name], headers={**headers, "Cache-Control": "private, max-age=3600"})
 
     names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in _KINDS)

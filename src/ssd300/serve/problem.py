@@ -1,4 +1,4 @@
-"""What a client is told when its request is refused: application/problem+json (RFC 9457), never a traceback."""
+"""Error responses: application/problem+json (RFC 9457), never a traceback."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class Problem(Exception):
-    """A request that is refused: the status, and words that say what was found, what was expected and the remedy."""
+    """A refused request: the status, and a message with what was found, what was expected and the remedy."""
 
     def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -16,12 +16,12 @@ class Problem(Exception):
 
 
 def busy(status: int, detail: str, seconds: float = 1) -> Problem:
-    """A refusal that passes: 429 or 503 with Retry-After in whole seconds, 1 to 60."""
+    """A temporary refusal: 429 or 503 with Retry-After in whole seconds, 1 to 60."""
     return Problem(status, detail, headers={"Retry-After": str(min(max(int(seconds + 0.999), 1), 60))})
 
 
 def answer(problem: Problem, request_id: str, *, kserve: bool = False) -> Response:
-    """The refusal as a response; KServe's protocol has a body of its own."""
+    """The refusal as a response; KServe's protocol has another body."""
     content: dict[str, Any] = {"error": problem.detail}
     if not kserve:
         content = {

@@ -1,4 +1,4 @@
-"""What a client asks for: the pictures in its body, and the options in its query."""
+"""Parse a request: the pictures in its body, and the options in its query."""
 
 import asyncio
 import json
@@ -12,13 +12,13 @@ from starlette.requests import Request
 from ssd300 import limits
 from ssd300.errors import unknown_name
 from ssd300.images.source import Source
-from ssd300.serve.body import Body, content_type, parts_of
+from ssd300.serve.body import Body, content_type, parse_form
 from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings
 
 FORMS = "multipart/form-data"
 _JSON = "application/json"
-PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is what curl says by itself
+PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is the default of curl
 MAX_NAME = limits.PICTURE_NAME
 
 
@@ -37,12 +37,12 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-# Name -> (how its text is read, what is expected). The detector checks the ranges.
+# Name -> (parser, expected value). The detector checks the ranges.
 OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "score_threshold": (_number, "a number from 0 to 1"),
     "iou_threshold": (_number, "a number from 0 to 1"),
     "max_detections": (int, "a whole number of at least 1"),
-    "labels": (_names, "class names with commas between them"),
+    "labels": (_names, "comma-separated class names"),
     "decode": (str, "exact or fast"),
     "agnostic_nms": (_switch, "true or false"),
     "clip": (_switch, "true or false"),
@@ -70,12 +70,12 @@ def read_options(query: QueryParams) -> dict[str, Any]:
 
 
 async def read_pictures(request: Request, body: Body, settings: Settings) -> tuple[list[Source], bool]:
-    """The pictures of a body that has been read, and whether they came as a list."""
+    """The pictures of a body that has been read, and whether they are a list."""
     kind, parameters = content_type(request.headers.get("content-type", ""))
     if kind == FORMS:
-        return _of_form(body, parameters.get("boundary", ""), settings), True
+        return _read_form(body, parameters.get("boundary", ""), settings), True
     if kind == _JSON:
-        return await _of_addresses(bytes(body.data), settings)
+        return await _fetch_addresses(bytes(body.data), settings)
     if kind in PLAIN or kind.startswith("image/"):
         data = bytes(body.data)
         if not data:
@@ -97,8 +97,8 @@ def refuse_type(request: Request) -> None:
         )
 
 
-def _of_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
-    files = [part for part in parts_of(body.data, boundary, settings.max_pictures) if part.filename is not None]
+def _read_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
+    files = [part for part in parse_form(body.data, boundary, settings.max_pictures) if part.filename is not None]
     if not files:
         raise Problem(422, "the form has no file: send pictures as files, such as curl -F picture=@a.jpg")
     if len(files) > settings.max_pictures:
@@ -106,10 +106,10 @@ def _of_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
     return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[:MAX_NAME]) for part in files]
 
 
-async def _of_addresses(data: bytes, settings: Settings) -> tuple[list[Source], bool]:
+async def _fetch_addresses(data: bytes, settings: Settings) -> tuple[list[Source], bool]:
     """`{"url": "https://..."}` or `{"urls": [...]}`, fetched by the rules of `images/fetch.py`."""
     if not settings.allow_urls:
-        raise Problem(403, "this server takes no addresses (--allow-urls is not set): send the picture itself")
+        raise Problem(403, "this server does not accept URLs (--allow-urls is not set): send the picture itself")
     try:
         given = json.loads(data)
     except (ValueError, RecursionError) as error:

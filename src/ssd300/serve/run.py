@@ -1,4 +1,4 @@
-"""The server as a process: bind, load, answer, and on SIGTERM finish what is under way and stop."""
+"""The server as a process: bind, load, answer, and on SIGTERM finish running requests and stop."""
 
 import asyncio
 import errno
@@ -20,16 +20,16 @@ from ssd300.errors import ArgumentError
 from ssd300.serve.connections import GuardedConnection, allow_many_files
 from ssd300.serve.logs import LOGGER, start_logs
 
-DRAIN_SECONDS = 4  # for answers under way; the whole stop takes less than 5
+DRAIN_SECONDS = 4  # for running requests; the whole stop takes less than 5
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that is bound, and not yet listening. Raises ArgumentError."""
+    """A bound socket that is not listening yet. Raises ArgumentError."""
     if not 0 <= port <= 65535:
         raise ArgumentError(f"--port is {port}: expected 0 (any free one) to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off: without, the body of an answer on a kept connection
-    # waits 40 ms for the client's delayed acknowledgment of the head.
+    # With an explicit protocol asyncio turns Nagle's algorithm off: otherwise the body of an answer on a persistent
+    # connection waits 40 ms for the client's delayed acknowledgment of the head.
     line = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         line.close()
         taken = getattr(error, "errno", None) == errno.EADDRINUSE
-        remedy = "another program has it; choose another --port" if taken else "check --host and --port"
+        remedy = "another program uses it; choose another --port" if taken else "check --host and --port"
         raise ArgumentError(f"cannot listen on {host}:{port}: {error}; {remedy}") from error
     return line
 
@@ -50,7 +50,7 @@ def is_loopback(host: str) -> bool:
 
 
 def address_of(line: socket.socket) -> str:
-    """The address of the page, for people."""
+    """The URL of the page."""
     host, port = line.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -75,7 +75,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
 
 def run(app: Starlette, line: socket.socket, started: Callable[[], None] = lambda: None) -> None:
-    """Answer requests until SIGTERM or SIGINT; returns when all answers under way are sent, within 5 s."""
+    """Answer requests until SIGTERM or SIGINT; return when running requests are finished, within 5 s."""
     start_logs()
     server = make_server(app)
 
@@ -84,23 +84,23 @@ def run(app: Starlette, line: socket.socket, started: Callable[[], None] = lambd
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    line.listen(2048)  # from here on clients are served, however long the first lines of the loop take
+    line.listen(2048)  # clients may connect from here on, before the loop has started
     started()
     asyncio.run(server.serve(sockets=[line]))
     LOGGER.info("stopped")
-    _leave()
+    _exit_now()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn raises a signal once more when all is done, and the exit code would tell of a crash; `run` handles it."""
+    """uvicorn raises a signal again at the end, which would give the exit code of a crash; `run` handles it."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
-def _leave() -> None:
-    """Python waits for every thread before it ends; a picture under way, which nobody waits for, must not hold it."""
+def _exit_now() -> None:
+    """Exit without waiting for threads that still work on pictures of clients that have gone."""
     deadline = time.monotonic() + 0.5
     working = [thread for thread in threading.enumerate() if thread.name.startswith("ssd300-serve")]
     for thread in working:

@@ -1,4 +1,4 @@
-"""What a server is told once, at its start."""
+"""The settings of a server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class Private:
 class Settings:
     """Limits and permissions.
 
-    max_body: bytes of one request. max_pixels: of one picture, and of all pictures that are decoded at one time.
-    queue: pictures that may wait. timeout: seconds for a body to arrive, and again for its answer.
-    keys: one of them must come with each request, if there are any. allow_urls: requests may name public addresses.
-    private: what the page needs to detect in the browser; None if it cannot.
+    max_body: bytes of one request. max_pixels: of one picture, and of all pictures that are decoded at the same time.
+    queue: pictures that may wait. timeout: seconds to receive a body, and again to answer.
+    keys: each request must have one of them, if there are any. allow_urls: requests may have public URLs.
+    private: the files for detection in the browser; None to disable it.
     """
 
     max_body: int = 32 * 2**20
@@ -50,7 +50,7 @@ class Settings:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of all bodies together that are held at one time."""
+        """The limit of the bytes of all bodies in memory."""
         return 8 * self.max_body
 
 
@@ -69,7 +69,7 @@ def size_in_bytes(text: str) -> int:
 
 
 def read_keys(path: Path) -> tuple[str, ...]:
-    """The keys in a file, one a line; empty lines and lines that start with # do not count. Raises ArgumentError."""
+    """The keys in a file, one per line; empty lines and lines that start with # are ignored. Raises ArgumentError."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -77,7 +77,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
         raise ArgumentError(f"{path}: the key file cannot be read: {reason}") from error
     keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not keys:
-        raise ArgumentError(f"{path}: no key in this file; write one a line, for example of `openssl rand -hex 24`")
+        raise ArgumentError(f"{path}: no key in this file; write one per line, for example of `openssl rand -hex 24`")
     bad = next((key for key in keys if not key.isascii() or " " in key or len(key) < 8), None)
     if bad is not None:
         raise ArgumentError(f"{path}: a key needs 8 or more ASCII characters without spaces; one has {len(bad)}")

@@ -1,4 +1,4 @@
-"""Pictures behind addresses that clients name: public ones only, few at a time, never holding the server."""
+"""Download pictures from URLs of clients: only public ones, few at a time, without blocking the server."""
 
 import asyncio
 import threading
@@ -15,20 +15,20 @@ _places = threading.BoundedSemaphore(MOST)
 
 
 async def fetch_all(urls: list[str], settings: Settings) -> list[bytes]:
-    """The bytes behind each address, one after the other. Raises Problem 413, 422 or 503."""
+    """The bytes of each URL, one after the other. Raises Problem 413, 422 or 503."""
     return [await _fetch(url, settings) for url in urls]
 
 
 async def _fetch(url: str, settings: Settings) -> bytes:
     if not _places.acquire(blocking=False):
-        raise busy(503, f"{MOST} addresses are being fetched already; send it again later", 5)
+        raise busy(503, f"{MOST} addresses are being downloaded already; send it again later", 5)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()
-    # A daemon: a slow address must not hold a server that is to stop.
+    # A daemon thread: a slow address must not delay the stop of the server.
     threading.Thread(target=_work, args=(url, loop, answer), daemon=True, name="ssd300-fetch").start()
     data = await answer
     if len(data) > settings.max_body:
-        raise Problem(413, f"{url}: {len(data):,} bytes, more than the {settings.max_body:,} that are taken")
+        raise Problem(413, f"{url}: {len(data):,} bytes, more than the limit of {settings.max_body:,}")
     return data
 
 
@@ -36,15 +36,15 @@ def _work(url: str, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[byt
     try:
         data = fetch(url, allow_private=False)
     except DownloadError as error:
-        _tell(loop, answer, Problem(422, str(error)))
+        _report(loop, answer, Problem(422, str(error)))
     else:
-        _tell(loop, answer, data)
+        _report(loop, answer, data)
     finally:
         _places.release()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]", result: bytes | Problem) -> None:
-    def settle() -> None:
+def _report(loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]", result: bytes | Problem) -> None:
+    def set_result() -> None:
         if answer.done():
             return
         if isinstance(result, Problem):
@@ -53,4 +53,4 @@ def _tell(loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]", resu
             answer.set_result(result)
 
     if not loop.is_closed():
-        loop.call_soon_threadsafe(settle)
+        loop.call_soon_threadsafe(set_result)
