@@ -1,6 +1,7 @@
 """What ARCHITECTURE promises of the whole package: no import circle, and one meaning for each public name."""
 
 import ast
+import re
 from collections import defaultdict
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -62,3 +63,16 @@ def test_every_public_name_has_one_meaning() -> None:
             for name in public_names(tree) - OF_EACH_FORMAT - {"sys"}:
                 homes[name].add(module)
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
+def test_the_paths_and_names_in_architecture_exist() -> None:
+    text = (ROOT.parents[1] / "ARCHITECTURE.md").read_text("utf-8")
+    folders = (ROOT.parents[1], ROOT, ROOT / "learn", ROOT / "learn" / "losses")
+    places = {token for token in re.findall(r"`([\w./-]+)`", text) if re.search(r"/|\.(py|md|toml)$", token)}
+    assert len(places) > 50
+    assert [place for place in sorted(places) if not any((folder / place).exists() for folder in folders)] == []
+    names = re.findall(r"(?:`(\w+)` and )?`(\w+)` of `([\w/]+\.py)`", text)
+    assert len(names) >= 4
+    for *several, place in names:
+        defined = public_names(ast.parse((ROOT / place).read_text("utf-8")))
+        assert set(filter(None, several)) <= defined, place
