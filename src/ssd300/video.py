@@ -13,8 +13,9 @@ from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure, detect_each, detect_one
 from ssd300.images.live import LiveStream
 from ssd300.images.source import Source, Tell
-from ssd300.images.video import Frame, frames
+from ssd300.images.video import frames
 from ssd300.images.video_open import is_camera, is_stream, shown_name
+from ssd300.images.video_reader import Frame
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 

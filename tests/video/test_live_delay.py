@@ -3,7 +3,7 @@ from itertools import pairwise
 
 from ssd300.images import live
 from ssd300.images.live import LiveStream
-from ssd300.images.video import FrameReader
+from ssd300.images.video_reader import FrameReader
 from video.clips import write_clip
 from video.servers import RtspServer
 

@@ -219,8 +219,10 @@ def _find_with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int
     """Positions of the pictures with at least one of the named classes; all without names."""
     if not labels:
         return list(range(len(dataset)))
-    names = [name.strip() for text in labels for name in text.split(",") if name.strip()]
-    ids = {dataset.classes.ids[position] for position in dataset.classes.positions_of_names(names)}
+    from ssd300.cli.options import split_labels
+
+    chosen = split_labels(labels, dataset.classes.names) or []
+    ids = {dataset.classes.ids[dataset.classes.position_of(label)] for label in chosen}
     return [i for i, p in enumerate(dataset.pictures) if ids & set(p.annotations.class_ids.tolist())]
 
 

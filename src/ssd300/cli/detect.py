@@ -122,7 +122,8 @@ def detect(
     )
     options.rows(detector.classes)  # report an unknown label before the first picture
     if any(may_be_video(source) for source in sources):
-        from ssd300.cli.video import VideoTask, run_video, select_videos
+        from ssd300.cli.video import VideoTask, run_video
+        from ssd300.cli.video_sources import select_videos
 
         if videos := select_videos(sources):
             for_pictures = {

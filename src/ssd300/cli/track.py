@@ -67,8 +67,10 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
+    from ssd300.cli.counting import check_counting
     from ssd300.cli.saving import refuse_filled
-    from ssd300.cli.video import VideoTask, check_counting, expand_lists, run_video
+    from ssd300.cli.video import VideoTask, run_video
+    from ssd300.cli.video_sources import expand_lists
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
     from ssd300.tiles import parse_tiles

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssd300.cli.counting import parse_line, parse_zone
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
-from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.errors import SSD300Error
 from ssd300.flow import Failure
-from ssd300.images.video_open import is_camera, is_stream, is_video, shown_name
+from ssd300.images.video_open import is_camera, is_stream, shown_name
 from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import as_shown, printable
 from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ssd300.options import DetectOptions
 
 _SECONDS_BETWEEN = 0.5  # updates of the status line on stderr
-_LIST_EXTENSION = ".txt"
 
 
 @dataclass(frozen=True)
@@ -81,45 +81,6 @@ class _Stream:
         }
 
 
-def select_videos(sources: Sequence[str]) -> list[str]:
-    """The sources if they are videos, with list files expanded; empty if they are pictures.
-
-    Raises ArgumentError where both are given.
-    """
-    given = expand_lists(sources)
-    moving = [source for source in given if is_video(source)]
-    if moving and len(moving) < len(given):
-        still = next(source for source in given if not is_video(source))
-        raise ArgumentError(
-            f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; give them to two calls"
-        )
-    return moving
-
-
-def expand_lists(sources: Sequence[str]) -> list[str]:
-    """The sources, with list files expanded. Raises ArgumentError for a list that cannot be read."""
-    return [one for source in sources for one in _read_list(source)]
-
-
-def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
-    """Raise ArgumentError unless these are lines and zones. Call it before a model is loaded."""
-    for text in lines:
-        _parse_line(text)
-    for text in zones:
-        _parse_zone(text)
-
-
-def _read_list(source: str) -> list[str]:
-    """The lines of a text file that lists sources; any other source unchanged."""
-    if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
-        return [source]
-    try:
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
 def run_video(detector: "Detector", sources: list[str], options: "DetectOptions", task: VideoTask) -> int:
     """Detect in all frames, write rows, draw; return the exit code. After Ctrl-C all files and rows are complete."""
     threshold = options.score_threshold
@@ -148,8 +109,8 @@ def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresh
     stream = _Stream(
         shown_name(source),
         tracker,
-        [_parse_line(text) for text in task.lines],
-        [_parse_zone(text) for text in task.zones],
+        [parse_line(text) for text in task.lines],
+        [parse_zone(text) for text in task.zones],
     )
     if folder is not None:
         local = not (is_camera(source) or is_stream(source))
@@ -291,28 +252,3 @@ def _draw_frame(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequ
         image = draw.draw_boxes(found.picture, found.boxes_xyxy, captions, captions)
     draw_counts(image, lines, zones)
     return image
-
-
-def _parse_line(text: str) -> Line:
-    numbers, anchor = _parse_numbers("--line", text, "X1,Y1,X2,Y2")
-    if len(numbers) != 4:
-        raise ArgumentError(f"--line {text}: expected X1,Y1,X2,Y2 in pixels, got {len(numbers)} numbers")
-    return Line((numbers[0], numbers[1]), (numbers[2], numbers[3]), anchor=anchor)
-
-
-def _parse_zone(text: str) -> Zone:
-    numbers, anchor = _parse_numbers("--zone", text, "X1,Y1,X2,Y2,X3,Y3,...")
-    if len(numbers) < 6 or len(numbers) % 2:
-        raise ArgumentError(f"--zone {text}: expected X1,Y1,X2,Y2,X3,Y3,... in pixels, got {len(numbers)} numbers")
-    return Zone(list(zip(numbers[::2], numbers[1::2], strict=True)), anchor=anchor)
-
-
-def _parse_numbers(option: str, text: str, expected: str) -> tuple[list[float], str]:
-    """The coordinates of an option, and the anchor that may follow after a colon."""
-    values, _, anchor = text.partition(":")
-    try:
-        return [float(value) for value in values.split(",")], anchor or "bottom"
-    except ValueError as error:
-        raise ArgumentError(
-            f"{option} {text}: expected {expected} in pixels, optionally followed by :anchor"
-        ) from error

@@ -1,55 +1,14 @@
-"""The frames of a video file, each exactly once and in order, as RGB arrays with their number and time."""
+"""The frames of a video file, each exactly once and in order, or of a camera or stream."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-import numpy as np
-
-from ssd300.arrays import UInt8
-from ssd300.errors import ArgumentError, ImageError
+from ssd300.errors import ArgumentError
+from ssd300.images.live import stream_frames
 from ssd300.images.source import Tell
-from ssd300.images.video_open import Opened, is_camera, is_stream, open_video, shown_name
-from ssd300.limits import FRAME_PIXELS
-
-if TYPE_CHECKING:
-    import av
-    import av.container
-    import av.video.frame
-    import av.video.stream
-
-
-_MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
-_MOST_PASSED = 300  # packets that are passed over in search of a key frame: some streams have one at their start only
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One frame: its number in the video from 0, its time in seconds from the start, RGB uint8 [H, W, 3], upright."""
-
-    index: int
-    time_s: float
-    rgb: UInt8
-
-
-@dataclass
-class Damage:
-    """The frames of a video that could not be decoded: their number, and the indices of the first ones."""
-
-    name: str
-    count: int = 0
-    first: tuple[int, ...] = ()
-
-    def add(self, index: int) -> None:
-        self.count += 1
-        if len(self.first) < 5:
-            self.first = (*self.first, index)
-
-    def __str__(self) -> str:
-        places = ", ".join(map(str, self.first)) + (", ..." if self.count > len(self.first) else "")
-        frames = "frame is" if self.count == 1 else "frames are"
-        return f"{self.name}: {self.count} damaged {frames} left out (number {places})"
+from ssd300.images.video_open import is_camera, is_stream, open_video, shown_name
+from ssd300.images.video_reader import Frame, FrameReader
 
 
 def frames(
@@ -70,8 +29,6 @@ def frames(
     """
     check_range(every, start, end)
     if is_camera(source) or is_stream(source):
-        from ssd300.images.live import stream_frames
-
         found = stream_frames(source, every=every, tell=tell)
     else:
         found = _file_frames(source, every, tell)
@@ -105,128 +62,3 @@ def _file_frames(source: Any, every: int, tell: Tell | None) -> Generator[Frame,
         if tell:
             for words in reader.faults():
                 tell(words)
-
-
-class FrameReader:
-    """Decodes an open video."""
-
-    def __init__(self, opened: Opened, name: str) -> None:
-        """Raises ImageError if it has no video, or its frames are too large."""
-        from av.video.reformatter import VideoReformatter
-
-        if not opened.container.streams.video:
-            raise ImageError(f"{name}: there is no video in it; expected a file or stream with pictures")
-        self._container = opened.container
-        self._stream = opened.container.streams.video[0]
-        self._name = name
-        self._reformatter = VideoReformatter()
-        self.damage = Damage(name)
-        self.found = 0
-        self.passed = 0  # packets, each a frame, that were not decoded because of `pass_over`
-        self._passing = 0  # packets that may still be passed over
-        self._cut = False
-        context = self._stream.codec_context
-        if context is None:
-            raise ImageError(f"{name}: its video is of a kind that cannot be decoded")
-        self._check_size(context.width, context.height)
-        many = context.width * context.height >= _MANY_PIXELS
-        # Threads that decode several frames at once delay frames, which live video must not.
-        context.thread_type = "SLICE" if opened.live else "AUTO" if many else "NONE"
-        context.thread_count = 0 if many else 1
-        context.options = {"max_pixels": str(FRAME_PIXELS)}
-
-    def _check_size(self, width: int, height: int) -> None:
-        if width * height > FRAME_PIXELS:
-            raise ImageError(
-                f"{self._name}: frames of {width}x{height} are larger than the {FRAME_PIXELS:,} pixels that are read; "
-                f"make the video smaller first"
-            )
-
-    def pass_over(self) -> None:
-        """Decode nothing before the next key frame."""
-        self._passing = _MOST_PASSED
-        if self._stream.codec_context is not None:
-            self._stream.codec_context.flush_buffers()
-
-    def raw_frames(self) -> Iterator[tuple[int, float, "av.video.frame.VideoFrame"]]:
-        """(number, seconds, frame) of each frame that can be decoded. Raises ImageError if there is none.
-
-        A number stands for a place in the video: frames that are damaged or passed over have theirs. Seconds grow from
-        frame to frame.
-        """
-        import av
-
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        step = 1 / float(rate) if rate else 1 / 30
-        offset = (self._container.start_time or 0) / 1_000_000
-        last = -step
-        for index, raw in enumerate(self._decode()):
-            if raw == "passed":
-                self.passed += 1
-            elif isinstance(raw, str) or raw.is_corrupt:
-                self.damage.add(index)
-            else:
-                try:
-                    time_s = last + step if raw.time is None else raw.time - offset
-                except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
-                    time_s = last + step
-                last = time_s if time_s > last else last + step
-                self.found += 1
-                yield index, max(last, 0.0) if index == 0 else last, raw
-        if not self.found:
-            large = f"damaged, or larger than the {FRAME_PIXELS:,} pixels that are read"
-            found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
-            raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
-
-    def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'passed']"]:
-        """Frames in the order they are shown, or why there is none."""
-        import av
-
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, ValueError):
-                self._cut = True
-                packet = None
-            if self._passing and packet is not None and packet.size and not packet.is_keyframe:
-                self._passing -= 1
-                yield "passed"
-                continue
-            self._passing = 0
-            try:
-                found = self._stream.decode(packet) if packet is not None else self._flush()
-            except (av.FFmpegError, ValueError, EOFError):
-                yield "damaged"
-                found = []
-            yield from found
-            if packet is None:
-                return
-
-    def _flush(self) -> list["av.video.frame.VideoFrame"]:
-        """What the decoder still holds after a container that broke off; nothing where its end was read."""
-        return list(self._stream.decode(None)) if self._cut else []
-
-    def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
-        """The pixels [H, W, 3], rotated as the video declares; None, counted as damaged, if they cannot be decoded."""
-        import av
-
-        try:
-            rgb = np.asarray(self._reformatter.reformat(raw, format="rgb24").to_ndarray(), np.uint8)
-            turns = round(raw.rotation / 90) % 4
-        except (av.FFmpegError, ValueError, MemoryError):
-            self.damage.add(index)
-            return None
-        return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
-
-    def faults(self) -> list[str]:
-        """Messages about skipped frames so far."""
-        words = [str(self.damage)] if self.damage.count else []
-        expected = self._stream.frames
-        missing = expected - self.found - self.damage.count
-        if self._cut or missing > 0:
-            of = f" of {expected}" if missing > 0 else ""
-            words.append(
-                f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
-            )
-        return words

@@ -1,0 +1,40 @@
+"""The sources of `ssd300 detect` and `ssd300 track`: list files, and telling videos from pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssd300.errors import ArgumentError
+from ssd300.images.video_open import is_video, shown_name
+
+_LIST_EXTENSION = ".txt"
+
+
+def select_videos(sources: Sequence[str]) -> list[str]:
+    """The sources if they are videos, with list files expanded; empty if they are pictures.
+
+    Raises ArgumentError where both are given.
+    """
+    given = expand_lists(sources)
+    moving = [source for source in given if is_video(source)]
+    if moving and len(moving) < len(given):
+        still = next(source for source in given if not is_video(source))
+        raise ArgumentError(
+            f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; give them to two calls"
+        )
+    return moving
+
+
+def expand_lists(sources: Sequence[str]) -> list[str]:
+    """The sources, with list files expanded. Raises ArgumentError for a list that cannot be read."""
+    return [one for source in sources for one in _read_list(source)]
+
+
+def _read_list(source: str) -> list[str]:
+    """The lines of a text file that lists sources; any other source unchanged."""
+    if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
+        return [source]
+    try:
+        lines = Path(source).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
