@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError, flow
+from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError, many
 from ssd300.boxes import clip, iou
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.evaluate.run import evaluate
@@ -266,9 +266,9 @@ def test_a_detector_says_what_it_is() -> None:
 def test_pixels_that_are_kept_count_as_in_flight_until_they_are_drawn(batch_size, tmp_path, monkeypatch) -> None:
     """Side by side they are held within the budget; what waits for a batch is small, or read again."""
     budget = PixelBudget(1)
-    for module in (decode_module, resize, flow):
+    for module in (decode_module, resize, many):
         monkeypatch.setattr(module, "IN_FLIGHT", budget)
-    monkeypatch.setattr(flow, "WAITING_PIXELS", 60 * 80)
+    monkeypatch.setattr(many, "WAITING_PIXELS", 60 * 80)
     for name, size_hw in (("small", (60, 80)), ("large", (61, 80))):
         Image.fromarray(plain(1, size_hw)).save(tmp_path / f"{name}.png")
     sources = [tmp_path / "small.png", tmp_path / "large.png", (tmp_path / "large.png").read_bytes()] * 3

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
-from ssd300.flow import Answer, Failure, detect_each, detect_one, detect_tiled
+from ssd300.flow import Failure, detect_one, detect_tiled
 from ssd300.images.source import expand
 from ssd300.labels import ClassList
+from ssd300.many import Answer, detect_each
 from ssd300.options import DetectKeywords, DetectOptions
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.load import load_runtime

@@ -4,15 +4,14 @@ prepare(source, options) -> Prepared   uint8 [300, 300, 3], and what maps back t
 runtime.infer(pixels)    -> candidates boxes in the unit frame and probabilities
 finish(candidates, ...)  -> Detections in pixels of the original picture
 
-`detect_one` takes one picture through them, `detect_each` many: side by side on CPUs, in batches on GPUs.
+`detect_one` takes one picture through them; `detect_each` of `many.py` takes many.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, nullcontext
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import chain, count, islice
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,21 +20,17 @@ from ssd300.arrays import UInt8
 from ssd300.detections import Detections
 from ssd300.errors import DatasetError, DownloadError, ImageError, ModelError, SSD300Error
 from ssd300.images.arrays import is_tensor
-from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import DecodeMode
 from ssd300.images.resize import load_for_network, resize_to_network
 from ssd300.images.source import Source, name_of, read_bytes, read_picture
 from ssd300.labels import ClassList
-from ssd300.limits import WAITING_PIXELS
 from ssd300.options import DetectOptions
 from ssd300.pipeline import in_order
 from ssd300.postprocess import select
 from ssd300.runtime.base import Candidates, Runtime
 from ssd300.tiles import Views, Window, cut_sides, merge, tile_windows
 
-Answer = TypeVar("Answer")
-SOURCE_ERRORS = (ImageError, DownloadError, DatasetError)  # of one picture: a batch may go on after it
-_LEAST_VIEWS = 5  # of a picture in tiles: two by two, and the whole
+SOURCE_ERRORS = (ImageError, DownloadError, DatasetError)  # of one picture: others may continue after it
 
 
 @dataclass(frozen=True)
@@ -86,13 +81,13 @@ def prepare(source: Any, options: DetectOptions) -> Prepared:
     value = source.value if isinstance(source, Source) else source
     if not options.keep_pixels:
         pixels, size_hw = load_for_network(Source(value, name), options.color, decode=options.decode)
-        return Prepared(pixels, size_hw, name, _in_memory(value, name, options.color))
-    if _gives_bytes_once(value):
+        return Prepared(pixels, size_hw, name, refer_to(value, name, options.color))
+    if is_read_once(value):
         value = read_bytes(value, name)
     rgb, size_hw = read_picture(Source(value, name), color=options.color, decode=options.decode)
     # decode="fast" may have decoded at reduced size: then the source is read again for drawing.
     whole = rgb.shape[:2] == size_hw
-    picture = rgb if whole else _in_memory(value, name, options.color)
+    picture = rgb if whole else refer_to(value, name, options.color)
     return Prepared(resize_to_network(rgb), size_hw, name, picture)
 
 
@@ -145,7 +140,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
     prepared = prepare(source, replace(plain, keep_pixels=True))
     rgb: UInt8 = prepared.picture
     if not options.keep_pixels:
-        prepared = replace(prepared, picture=_in_memory(value, prepared.name, options.color))
+        prepared = replace(prepared, picture=refer_to(value, prepared.name, options.color))
     windows = tile_windows(prepared.size_hw, options.tiles, options.overlap) if options.tiles is not None else []
 
     def detect_view(numbered: tuple[int, Window | None]) -> Detections:
@@ -193,111 +188,21 @@ def _merge_tiles(
     return replace(whole, boxes_xyxy=boxes_xyxy[best], scores=scores[best], class_ids=class_ids[best])
 
 
-def detect_each(
-    runtime_of: Callable[[int], Runtime],
-    sources: Iterable[Any],
-    options: DetectOptions,
-    call: Callable[[Detections], Answer],
-    *,
-    on_error: Literal["raise", "yield"] = "raise",
-    batch_size: int | None = None,
-) -> Generator[Answer | Failure, None, None]:
-    """`call(found)` for each of many pictures, in order; memory stays bounded even if the consumer is slow.
-
-    runtime_of: returns the runtime for view number n, from 0; a picture in tiles has several views.
-    call: receives each result, on CPUs in the thread that computed it.
-    on_error: a source that cannot be read raises when its turn comes, or yields a `Failure` and the others continue.
-    batch_size: pictures per call of the network; None takes the runtime's preference, 1 runs calls in parallel.
-    """
-    runtime = runtime_of(0)
-    views = 1 if options.tiles is None else _LEAST_VIEWS
-    size = runtime.batch_size if batch_size is None else batch_size
-    if size > 1 and options.tiles is None:
-        yield from _in_batches(runtime, sources, options, call, on_error, size)
-        return
-
-    def detect_item(numbered: tuple[int, Any]) -> Answer | Failure:
-        number, source = numbered
-        # Pixels that are kept until after the call count against the budget until then.
-        with IN_FLIGHT.share() if options.keep_pixels or options.tiles else nullcontext():
-            try:
-                found = detect_one(runtime_of(number * views), source, options)
-            except SOURCE_ERRORS as error:
-                if on_error == "raise":
-                    raise
-                return Failure(name_of(source), error)
-            return call(found)
-
-    yield from in_order(detect_item, zip(count(), sources), 2 * runtime.threads)
-
-
-def _in_batches(
-    runtime: Runtime,
-    sources: Iterable[Any],
-    options: DetectOptions,
-    call: Callable[[Detections], Answer],
-    on_error: Literal["raise", "yield"],
-    size: int,
-) -> Generator[Answer | Failure, None, None]:
-    """Read pictures in threads, up to two batches ahead; run the network in one thread; select in this one."""
-
-    def read(source: Any) -> Prepared | Failure:
-        try:
-            with IN_FLIGHT.share():
-                return _without_large(prepare(source, options), source, options)
-        except SOURCE_ERRORS as error:
-            return Failure(name_of(source), error)
-
-    def infer(group: list[Prepared | Failure]) -> list[tuple[Prepared, Candidates] | Failure]:
-        pixels = [detect_item.pixels for detect_item in group if isinstance(detect_item, Prepared)]
-        found = iter(runtime.infer(np.stack(pixels), options.score_threshold) if pixels else [])
-        return [
-            detect_item if isinstance(detect_item, Failure) else (detect_item, next(found)) for detect_item in group
-        ]
-
-    with (
-        closing(in_order(read, sources, runtime.threads, ahead=2 * size)) as prepared,
-        closing(in_order(infer, _groups(prepared, size), 1)) as answered,
-    ):
-        for detect_item in chain.from_iterable(answered):
-            if not isinstance(detect_item, Failure):
-                yield call(finish(detect_item[1], detect_item[0], options, runtime.metadata.classes))
-            elif on_error == "raise":
-                raise detect_item.error
-            else:
-                yield detect_item
-
-
 def drop_pixels(found: Detections) -> Detections:
     """The same detections without the picture, to keep many of them in memory."""
     return found if found.picture is None else replace(found, picture=None)
 
 
-def _without_large(prepared: Prepared, source: Any, options: DetectOptions) -> Prepared:
-    """Drop the pixels of a large picture, which is read again later: a batch of them could fill the memory."""
-    height, width = prepared.size_hw
-    value = source.value if isinstance(source, Source) else source
-    if not options.keep_pixels or height * width <= WAITING_PIXELS or _gives_bytes_once(value):
-        return prepared
-    return replace(prepared, picture=_in_memory(value, prepared.name, options.color))
-
-
-def _groups(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Prepared | Failure]]:
-    """Lists of `size` items; the last may be shorter."""
-    while group := list(islice(items, size)):
-        yield group
-
-
-def _gives_bytes_once(value: Any) -> bool:
+def is_read_once(value: Any) -> bool:
     """Whether a source can or should be read only once: standard input, a URL, a file object."""
     if isinstance(value, str):
         return value == "-" or "://" in value
     return hasattr(value, "read") and not hasattr(value, "read_pixels") and not isinstance(value, os.PathLike)
 
 
-def _in_memory(value: Any, name: str, color: str) -> Any:
+def refer_to(value: Any, name: str, color: str) -> Any:
     """The value, as a source that can be read again from memory, or None. No pixels are copied."""
-    if isinstance(value, str | os.PathLike) or _gives_bytes_once(value):
+    if isinstance(value, str | os.PathLike) or is_read_once(value):
         return None
     ordered = color == "rgb" or not (isinstance(value, np.ndarray) or is_tensor(value))
     return value if ordered else _Frame(value, name, color)

@@ -10,12 +10,13 @@ from typing import Any, Literal, Protocol
 
 from ssd300.detections import Detections
 from ssd300.errors import DownloadError, ImageError, SSD300Error
-from ssd300.flow import Failure, detect_each, detect_one
+from ssd300.flow import Failure, detect_one
 from ssd300.images.live import LiveStream
 from ssd300.images.source import Source, Tell
 from ssd300.images.video import frames
 from ssd300.images.video_open import is_camera, is_stream, shown_name
 from ssd300.images.video_reader import Frame
+from ssd300.many import detect_each
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 

@@ -55,7 +55,7 @@ def test_a_selection_that_differs_is_refused():
 
 def test_tail_of_our_own_rule_passes_and_a_wrong_rule_does_not():
     verify_tail(decode, 4)
-    with pytest.raises(ModelError, match="alike"):
+    with pytest.raises(ModelError, match="equal detections"):
         verify_tail(lambda locs, logits: decode(locs, logits, iou_threshold=0.7), 4)
 
 

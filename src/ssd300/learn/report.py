@@ -18,13 +18,13 @@ from ssd300.errors import MissingExtraError
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.files import write_whole
-from ssd300.flow import detect_each
 from ssd300.learn.device import Compute
 from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.run import BEST, Position, write_results
 from ssd300.learn.start import Origin, summarize_notes
+from ssd300.many import detect_each
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.torch import TorchRuntime
