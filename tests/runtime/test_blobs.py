@@ -114,3 +114,22 @@ def test_without_a_cache_it_says_so_in_one_line_and_detects(home, cache, words, 
     assert line.startswith("compiled models are not cached")
     assert words in line
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_sixteen_processes_that_start_cold_on_one_cache_answer_alike(model, own_cache):
+    code = (
+        "import sys; import numpy as np; from ssd300 import Detector\n"
+        "d = Detector.load(sys.argv[1], threads=1)\n"
+        "print(d.runtime.precision, d.detect(np.full((90, 70, 3), 99, np.uint8), score_threshold=0.01).to_json())"
+    )
+    command = [sys.executable, "-c", code, str(model)]
+    all_at_once = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(16)
+    ]
+    answers = [process.communicate(timeout=280) for process in all_at_once]
+    assert {words for _, words in answers} == {""}
+    assert len({text for text, _ in answers}) == 1
+    assert answers[0][0].startswith("int8 ")
+    assert len([path for path in (own_cache / "openvino").iterdir() if path.suffix == ".blob"]) == 1
+    assert not [path for path in (own_cache / "openvino").iterdir() if path.name.endswith(".tmp")]
