@@ -21,7 +21,7 @@ RATE = re.compile(r"\((?P<rate>[\d.]+) pictures/s(?: after a start of (?P<start>
 
 
 def batch(out: Path, *arguments: str) -> tuple[float, float]:
-    """(pictures a second after the start, seconds of the start) of one command."""
+    """(pictures per second after the start, seconds of the start) of one command."""
     command = [sys.executable, "-m", "ssd300", "batch", "pictures.txt", "--out", out.name, "--threads", "1", *arguments]
     done = subprocess.run(command, cwd=out.parent, capture_output=True, text=True, check=False)
     found = RATE.search(done.stderr)

@@ -1,6 +1,6 @@
 """Wall time from a cold shell: `ssd300 detect` of one picture and `ssd300 --help` against `python -c "import torch"`.
 
-Each command runs in a fresh process, in turns, so that a busy machine slows all of them alike. The first round is not
+Each command runs in a fresh process, in turns, so that a busy machine slows all of them equally. The first round is not
 counted: it fills the file cache. Bars: detect < 1 x import torch, --help <= 0.3 x.
 The memory of a command is None where the system does not report it.
 
@@ -40,7 +40,7 @@ def commands(picture: Path, options: Sequence[str] = ()) -> dict[str, list[str]]
 
 
 def cold_start(measured: dict[str, list[str]], budget: Budget) -> Measured:
-    """Every command by turns, so that a busy machine slows all alike; shares are those of `import torch`.
+    """Every command by turns, so that a busy machine slows all equally; shares are those of `import torch`.
 
     The rounds of the warm-up fill the file cache and the cache of compiled models. Raises SSD300Error where a command
     fails.

@@ -3,7 +3,7 @@
     pip install opencv-python-headless
     python benchmarks/compare_decoders.py FOLDER ... [--worst 20] [--generated]
 
-One row a format. "equal": to the bit; "near": mean error up to 2 of 255 (another rounding, another chroma filter);
+One row per format. "equal": to the bit; "near": mean error up to 2 of 255 (another rounding, another chroma filter);
 "far": more, listed below; "refused": by ssd300 while the other reads it, listed with its reason. Alpha is laid over
 white in all three. `--generated` adds pictures made here: every mode, depth and subsampling that Pillow writes.
 """
@@ -28,7 +28,7 @@ Pixels = np.ndarray | None
 
 
 def by_pillow(data: bytes) -> Pixels:
-    """RGB uint8 [H, W, 3] by Pillow alone, alpha over white, upright; None where it refuses."""
+    """RGB uint8 [H, W, 3] by Pillow alone, alpha on white, upright; None where it refuses."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture = ImageOps.exif_transpose(picture)

@@ -101,7 +101,7 @@ def by_openvino(model: Path, side: int, precision: str) -> tuple[One, Callable[[
 
 
 def in_threads(one: One) -> Many:
-    """A thread a core, each with whole pictures."""
+    """One thread per core, each with whole pictures."""
 
     def many(paths: Iterable[Path]) -> Iterable[int]:
         with ThreadPoolExecutor(THREADS) as pool:

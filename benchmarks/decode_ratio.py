@@ -24,12 +24,12 @@ KINDS = {"JPEG": {"quality": 90}, "progressive JPEG": {"quality": 90, "progressi
 
 def measure() -> None:
     """Print the median milliseconds of every kind and size as JSON."""
-    from pictures import made_picture
+    from pictures import make_picture
     from ssd300.images import load_for_network
 
     found = {}
     for width, height in SIZES:
-        picture = made_picture(width, height)
+        picture = make_picture(width, height)
         for kind, options in KINDS.items():
             stream = io.BytesIO()
             picture.save(stream, kind.split()[-1], **options)

@@ -7,8 +7,8 @@ Every row has the same weights (`seeded_model.py`) and runs in a process of its 
 - torch: Pillow decode, resize, eager float32 forward, plain and channels-last, our NumPy decoding;
 - onnxruntime: the same with the .onnx file that we export;
 - published steps: aspect resize and center cut as the hub helpers, eager forward, per-class decoding in torch.
-Columns: one picture from a file, median ms; pictures a second from bytes; the network alone, one picture, median ms,
-and pictures a second with several requests in flight; core-ms of all that is not the network; boxes in the median
+Columns: one picture from a file, median ms; pictures per second from bytes; the network alone, one picture, median ms,
+and pictures per second with several requests in flight; core-ms of all that is not the network; boxes in the median
 picture. The ratios below the table are the project's goals; 500 pictures are what they were set for.
 """
 
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from forward import alone, compiled, median_ms, rate, raw_outputs
+from forward import alone, compile_graph, median_ms, rate, raw_outputs
 from seeded_model import (
     CALIBRATION,
     CANDIDATES,
@@ -57,7 +57,7 @@ class Pipeline:
     one: Callable[[Any], int]  # a path or bytes -> how many boxes
     many: Callable[[list[bytes]], Iterable[int]]
     network: Callable[[], object] | None = None  # the network alone, one picture
-    network_rate: Callable[[], float] | None = None  # the same with several requests in flight, pictures a second
+    network_rate: Callable[[], float] | None = None  # the same with several requests in flight, pictures per second
     rest: Callable[[Any], object] | None = None  # all but the network
 
 
@@ -91,8 +91,8 @@ def ours(folder: Path, precision: str) -> Pipeline:
     return Pipeline(
         lambda source: len(detector.detect(source, **settings)),
         lambda many: map(len, detector.detect_many(many, **settings)),
-        alone(compiled(graph, precision)),
-        lambda: rate(compiled(graph, precision, hint="THROUGHPUT"), 5),
+        alone(compile_graph(graph, precision)),
+        lambda: rate(compile_graph(graph, precision, hint="THROUGHPUT"), 5),
         lambda source: without_network.detect(source, **settings),
     )
 
@@ -198,12 +198,12 @@ def print_goals(found: dict[str, dict[str, float]]) -> None:
     eager = min(found[PLAIN]["network_ms"], found[CHANNELS_LAST]["network_ms"])
     lines = [
         *(
-            (f"1. pictures a second, INT8 / {row}", int8["rate"] / found[row]["rate"], f">= {goal}")
+            (f"1. pictures per second, INT8 / {row}", int8["rate"] / found[row]["rate"], f">= {goal}")
             for row, goal in ((CHANNELS_LAST, 10), (PLAIN, 10), (ONNX, 7), (PUBLISHED, 15))
         ),
         ("2. faster eager torch forward alone / INT8 file to boxes", eager / int8["ms"], ">= 7"),
         ("3. core-ms of all that is not the INT8 network", int8["rest_ms"], "<= 5"),
-        ("3. pictures a second, INT8 / its network alone", int8["rate"] / int8["network_rate"], ">= 0.8"),
+        ("3. pictures per second, INT8 / its network alone", int8["rate"] / int8["network_rate"], ">= 0.8"),
     ]
     for words, value, goal in lines:
         print(f"{words:64}{value:7.2f}   goal {goal}")

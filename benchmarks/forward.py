@@ -14,7 +14,7 @@ from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import MARGIN, OUTPUTS
 
 
-def compiled(
+def compile_graph(
     model: ov.Model,
     precision: str = "f32",
     *,
@@ -23,7 +23,7 @@ def compiled(
     batch: int = 1,
     **settings: Any,
 ) -> ov.CompiledModel:
-    """Compile a graph, with `batch` pictures a request if its batch size is open. "int8" is f32 with quantizers."""
+    """Compile a graph, with `batch` pictures per request if it is dynamic. "int8" is f32 with quantizers."""
     if model.is_dynamic():
         model = model.clone()
         model.reshape([batch, *PICTURE_SHAPE])
@@ -45,7 +45,7 @@ def zeros_for(model: ov.CompiledModel) -> list[NDArray[Any]]:
 
 
 def rate(model: ov.CompiledModel, seconds: float) -> float:
-    """Requests a second with as many in flight as OpenVINO likes."""
+    """Requests per second with the number of requests in flight that OpenVINO chooses."""
     inputs, queue = zeros_for(model), ov.AsyncInferQueue(model)
     for _ in range(2 * len(queue)):
         queue.start_async(inputs, share_inputs=True)
@@ -89,7 +89,7 @@ def raw_outputs(
     model: ov.Model, pictures: NDArray[np.uint8]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
     """Of each picture [300, 300, 3] its locs (4, P), logits (K, P) and margin (P,), at f32."""
-    request, found = compiled(model).create_infer_request(), []
+    request, found = compile_graph(model).create_infer_request(), []
     for picture in pictures:
         request.infer([picture[None]])
         outputs = request.get_tensor(OUTPUTS).data[0].copy()

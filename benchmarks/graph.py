@@ -2,9 +2,9 @@
 
     python benchmarks/graph.py [--backbone resnet18] [--rounds 20]
 
-- heads: from the six maps to the outputs, one convolution a map or two, and another order of the outputs;
+- heads: from the six maps to the outputs, one convolution per map or two, and another order of the outputs;
 - tails: from the outputs to detections, core-ms inside the graph and in NumPy after it;
-- settings: OpenVINO's hints, batches, an open batch size, and its cache of compiled graphs.
+- settings: OpenVINO's hints, batches, a dynamic batch size, and its cache of compiled graphs.
 Core-ms are CPU time with one thread; medians. Weights as in `seeded_model.py`.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset8 as ops
 
-from forward import alone, compiled, in_turns, median_ms, rate, raw_outputs
+from forward import alone, compile_graph, in_turns, median_ms, rate, raw_outputs
 from graph_variants import (
     boxes_and_probabilities,
     detection_output,
@@ -53,7 +53,7 @@ def print_heads(model: ov.Model, backbone: str, rounds: int) -> None:
         graphs = dict(variants)
         if precision == "int8":
             graphs = {name: quantize_graph(graph, network_pictures(2)) for name, graph in graphs.items()}
-        calls = {name: alone(compiled(from_maps(graph), precision, threads=1)) for name, graph in graphs.items()}
+        calls = {name: alone(compile_graph(from_maps(graph), precision, threads=1)) for name, graph in graphs.items()}
         for name, ms in in_turns(calls, rounds).items():
             print(f"  {precision:6}{name:28}{ms:8.2f}", flush=True)
 
@@ -99,7 +99,7 @@ def _nothing() -> ov.Model:
 
 
 def _run_once(graph: ov.Model, values: np.ndarray) -> ov.InferRequest:
-    network = compiled(graph, threads=1)
+    network = compile_graph(graph, threads=1)
     request = network.create_infer_request()
     if list(network.input(0).shape) == list(values.shape):
         request.set_input_tensor(ov.Tensor(values, shared_memory=True))
@@ -118,26 +118,26 @@ def _sorted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def print_settings(model: ov.Model, rounds: int, seconds: float) -> None:
     graphs = dict.fromkeys(precisions(), model)
     graphs["int8"] = quantize_graph(model, network_pictures(CALIBRATION))
-    print("\nhints and batches, pictures a second with several requests in flight, and ms of one alone")
+    print("\nhints and batches, pictures per second with several requests in flight, and ms of one alone")
     for precision, graph in graphs.items():
         for name, hint, batch in (
             ("latency", "LATENCY", 1),
             ("throughput", "THROUGHPUT", 1),
             ("batch 4", "THROUGHPUT", 4),
         ):
-            network = compiled(graph, precision, hint=hint, batch=batch)
+            network = compile_graph(graph, precision, hint=hint, batch=batch)
             ms = median_ms(alone(network), rounds)
             print(f"  {precision:6}{name:12}{batch * rate(network, seconds):8.1f}/s {ms:8.1f} ms", flush=True)
     print("\nbatch size open or fixed: ms of the first call, and of later ones")
     for precision, graph in graphs.items():
-        for name, network in (("open", _open(graph, precision)), ("fixed", compiled(graph, precision))):
+        for name, network in (("open", _open(graph, precision)), ("fixed", compile_graph(graph, precision))):
             first, later = _first_and_later(network, rounds)
             print(f"  {precision:6}{name:8}{first:8.1f}{later:8.1f}", flush=True)
     print("\ncache of compiled graphs: ms to compile without, to load with it; its size")
     for precision, graph in graphs.items():
         with tempfile.TemporaryDirectory() as folder:
-            without = median_ms(lambda g=graph, p=precision: compiled(g, p), 3)
-            loaded = median_ms(lambda g=graph, p=precision, f=folder: compiled(g, p, CACHE_DIR=f), 3)
+            without = median_ms(lambda g=graph, p=precision: compile_graph(g, p), 3)
+            loaded = median_ms(lambda g=graph, p=precision, f=folder: compile_graph(g, p, CACHE_DIR=f), 3)
             size = sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
         print(f"  {precision:6}{without:8.0f}{loaded:8.0f} ms{size:8.0f} MB", flush=True)
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=3, help="for each number of pictures a second")
+    parser.add_argument("--seconds", type=float, default=3, help="for each number of pictures per second")
     options = parser.parse_args()
     model = build_graph(*seeded_model(options.backbone))
     print(options.backbone)

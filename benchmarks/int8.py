@@ -2,7 +2,7 @@
 
     python benchmarks/int8.py MODEL.safetensors [OTHER.int8.xml]
 
-Rounds alternate between the candidates, so that what else the machine does hits all alike. Shown are the smallest and
+Rounds alternate between the candidates, so that what else the machine does affects all. Shown are the smallest and
 the median time of a forward pass on one thread.
 """
 

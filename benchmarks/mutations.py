@@ -118,7 +118,7 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return self.path.read_text("utf-8")
 
 
-def notices(file: str, tree: ast.Module, seconds: float) -> bool | None:
+def is_noticed(file: str, tree: ast.Module, seconds: float) -> bool | None:
     """Whether the tests of a file fail on a mutant; None where they take longer than `seconds`."""
     child = os.fork()
     if not child:
@@ -171,7 +171,7 @@ def main() -> None:
 
 def print_file(file: str, source: str, sample: int, seed: int, end: float) -> None:
     start = time.monotonic()
-    if notices(file, ast.parse(source), 600) is not False:
+    if is_noticed(file, ast.parse(source), 600) is not False:
         raise SystemExit(f"{file}: its tests fail, or do not end, without any mutant")
     usual = time.monotonic() - start
     planted = list(mutants(source))
@@ -180,7 +180,7 @@ def print_file(file: str, source: str, sample: int, seed: int, end: float) -> No
     for words, tree in chosen:
         if time.monotonic() > end:
             break
-        noticed = notices(file, tree, 10 * usual + 20)
+        noticed = is_noticed(file, tree, 10 * usual + 20)
         counts[noticed] += 1
         if noticed is False:
             survivors.append(words)

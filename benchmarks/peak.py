@@ -14,7 +14,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset1 as ops
 
-from forward import compiled, gmac, rate
+from forward import compile_graph, gmac, rate
 from seeded_model import CALIBRATION, network_pictures, seeded_model
 from ssd300.export.nncf_graph import quantize_graph
 from ssd300.runtime.cpu import default_threads, native_bf16
@@ -66,7 +66,7 @@ def main() -> None:
     print(f"{options.backbone}: {work['network']:.2f} GMAC a picture, the chain {work['chain']:.2f}; ", end="")
     print(f"{default_threads()} threads")
     for precision, pair in graphs.items():
-        models = {name: compiled(graph, precision, hint="THROUGHPUT") for name, graph in pair.items()}
+        models = {name: compile_graph(graph, precision, hint="THROUGHPUT") for name, graph in pair.items()}
         rates: dict[str, list[float]] = {name: [] for name in models}
         for _ in range(options.rounds):
             for name, model in models.items():

@@ -23,7 +23,7 @@ PICTURES = 6
 OPTIONS = {"PNG": {"compress_level": 1}, "TIFF": {"compression": "tiff_lzw"}, "WebP": {"lossless": True, "method": 0}}
 
 
-def made_picture(megapixels: float, kind: str) -> bytes:
+def make_picture(megapixels: float, kind: str) -> bytes:
     """A picture of blocks, turned by its EXIF where the format has one, which takes another copy."""
     side = int((megapixels * 1e6) ** 0.5)
     blocks = np.random.default_rng(0).integers(0, 256, (side // 64 + 1, side // 64 + 1, 3), np.uint8)
@@ -56,7 +56,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for kind in options.formats:
             path = Path(folder) / "picture"
-            path.write_bytes(made_picture(options.megapixels, kind))
+            path.write_bytes(make_picture(options.megapixels, kind))
             for threads in options.threads:
                 command = [sys.executable, __file__, "--load", str(path), "--threads", str(threads)]
                 peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

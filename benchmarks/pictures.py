@@ -29,7 +29,7 @@ FORMATS: dict[str, dict[str, object]] = {
 }
 
 
-def made_picture(width: int, height: int, seed: int = 0) -> Image.Image:
+def make_picture(width: int, height: int, seed: int = 0) -> Image.Image:
     """Noise at every scale: compresses about as a photograph does."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
@@ -75,7 +75,7 @@ def main() -> None:
     if paths:
         return
     for size in SIZES:
-        picture = made_picture(*size)
+        picture = make_picture(*size)
         for kind, options in FORMATS.items():
             stream = io.BytesIO()
             picture.save(stream, kind, **options)

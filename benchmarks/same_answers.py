@@ -60,7 +60,7 @@ def main() -> int:
 def record(folder: Path, data: str | None, model: str | None, *, train: bool, quantize: bool) -> dict[str, Any]:
     """Every answer by name. Names hold no path of the folder."""
     seeded = seeded_model(folder / "seeded.safetensors")
-    dataset = load_dataset(data or made_data(folder))
+    dataset = load_dataset(data or make_data(folder))
     detector = Detector.load(model or seeded, precision="f32", threads=1)
     paths = [picture.path for picture in dataset.pictures]
     answers: dict[str, Any] = {}
@@ -72,15 +72,15 @@ def record(folder: Path, data: str | None, model: str | None, *, train: bool, qu
     for path in paths[:20]:
         bgr = np.asarray(Image.open(path).convert("RGB"))[..., ::-1]
         answers[f"detect bgr {path.name}"] = digest(detector.detect(bgr, color="bgr"))
-    answers |= evaluated(detector, dataset)
+    answers |= evaluate_model(detector, dataset)
     if quantize:
-        answers["quantize"] = quantized(seeded, dataset, folder)
+        answers["quantize"] = quantize_model(seeded, dataset, folder)
     if train:
         answers |= trained(dataset, folder)
     return answers
 
 
-def evaluated(detector: Detector, dataset: Any) -> dict[str, Any]:
+def evaluate_model(detector: Detector, dataset: Any) -> dict[str, Any]:
     """The numbers of `evaluate` and a digest of what it found in each picture."""
     from ssd300.evaluate.run import evaluate
 
@@ -94,7 +94,7 @@ def evaluated(detector: Detector, dataset: Any) -> dict[str, Any]:
     return answers
 
 
-def quantized(model: Path, dataset: Any, folder: Path) -> str:
+def quantize_model(model: Path, dataset: Any, folder: Path) -> str:
     """SHA-256 of the INT8 weights: calibrated on 16 pictures, measured on 8 others."""
     from ssd300.export.quantize import quantize
 
@@ -146,7 +146,7 @@ def seeded_model(path: Path) -> Path:
     return path
 
 
-def made_data(folder: Path) -> str:
+def make_data(folder: Path) -> str:
     """PICTURES seeded pictures, JPEG and PNG of many sizes, with random boxes: a COCO file."""
     images, annotations = [], []
     for number in range(1, PICTURES + 1):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forward import raw_outputs
-from pictures import made_picture
+from pictures import make_picture
 from ssd300.architecture import architecture
 from ssd300.images import load_for_network
 from ssd300.labels import COCO
@@ -45,7 +45,7 @@ def jpegs(count: int) -> list[bytes]:
     out = []
     for seed in range(count):
         buffer = io.BytesIO()
-        made_picture(640, 480, seed).save(buffer, "JPEG", quality=90)
+        make_picture(640, 480, seed).save(buffer, "JPEG", quality=90)
         out.append(buffer.getvalue())
     return out
 

@@ -4,7 +4,7 @@
 
 The server is a process of its own with the same model and threads; clients are threads of one more process that send
 640x480 JPEGs over kept connections. Both sides take turns, round by round, so that a slow minute meets both. Rows:
-clients 1, 4, 8 and 16 with pictures a second and its share of `detect_many`, p50 and p99 in ms, p99 as a multiple of
+clients 1, 4, 8 and 16 with pictures per second and its share of `detect_many`, p50 and p99 in ms, p99 as a multiple of
 its bound, 2 * clients / throughput. Below: one client's p50 against in-process `detect`, its bound 1.1 x + 3 ms, and
 HTTP's own core-ms: the server's CPU time a request less that of `detect_many` a picture. Where `wrk` is installed its
 rate stands beside ours.
@@ -54,7 +54,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def client_process(port: int, clients: int, number: int, bodies: list[bytes]) -> tuple[float, list[float]]:
-    """Pictures a second and the seconds of each, of `number` requests by `clients` threads."""
+    """Pictures per second and the seconds of each, of `number` requests by `clients` threads."""
     seconds: list[float] = []
 
     def ask(share: int) -> None:
@@ -83,7 +83,7 @@ def in_another_process(port: int, clients: int, number: int, folder: Path) -> tu
 
 
 def many(detector: Detector, bodies: list[bytes], number: int) -> tuple[float, float]:
-    """`detect_many`: pictures a second, and CPU seconds a picture."""
+    """`detect_many`: pictures per second, and CPU seconds a picture."""
     sources = [bodies[turn % len(bodies)] for turn in range(number)]
     started, cpu = time.perf_counter(), time.process_time()
     for _ in detector.detect_many(sources):
@@ -148,7 +148,7 @@ def measure(arguments: argparse.Namespace, bodies: list[bytes], folder: Path) ->
 def report(results: dict[str, Any]) -> None:
     rate_many = statistics.median(rate for rate, _ in results["many"])
     cpu_many = statistics.median(cpu for _, cpu in results["many"])
-    print(f"detect_many           {rate_many:7.1f} pictures/s  {1000 * cpu_many:6.1f} core-ms a picture")
+    print(f"detect_many           {rate_many:7.1f} pictures/s  {1000 * cpu_many:6.1f} core-ms per picture")
     for clients in CLIENTS:
         rate = statistics.median(rate for rate, _ in results["http"][clients])
         seconds = [second for _, found in results["http"][clients] for second in found]

@@ -48,7 +48,7 @@ def decode(folder: Path) -> None:
 
 
 def rate(folder: Path, precision: str) -> None:
-    """Frames a second of a file of 600 frames, as a share of the network's rate on prepared pictures."""
+    """Frames per second of a file of 600 frames, as a share of the network's rate on prepared pictures."""
     count = 600 if precision == "int8" else 100
     path = textured(folder / "clip.mp4", count, "libx264")
     detector = Detector.load(precision=precision)
@@ -73,7 +73,7 @@ def memory(folder: Path, count: int) -> None:
 
 
 def age(folder: Path, seconds: float) -> None:
-    """A stream of 30 frames a second over RTSP, and a detector of at most 10: age of the answers, and the counts."""
+    """A stream of 30 frames per second over RTSP, and a detector of at most 10: age of the answers, and the counts."""
     os.environ["SSD300_ALLOW_PRIVATE_URLS"] = "1"
     path, ages = write_clip(folder / "clip.mp4", 250, options={"g": "15", "bf": "0"}), []
     with RtspServer(path, rate=30) as server:

@@ -33,7 +33,7 @@ def ap(data: str, tiles: str) -> None:
     tiled = evaluate(detector, dataset, tiles=parse_tiles(tiles))
     print(f"{len(dataset)} pictures, tiles {tiles}; seconds {plain.seconds:.1f} and {tiled.seconds:.1f}")
     print(f"{'':<12}{'without':>9}{'with':>9}{'difference':>12}   95 % interval over pictures")
-    differences = np.array(list(resampled(plain, tiled)))  # [RESAMPLES, 12]
+    differences = np.array(list(resample_differences(plain, tiled)))  # [RESAMPLES, 12]
     for name in ("AP", "AP_small", "AP_medium", "AP_large"):
         place = STAT_NAMES.index(name)
         first, second = (one.metrics.stats[place] for one in (plain, tiled))
@@ -41,7 +41,7 @@ def ap(data: str, tiles: str) -> None:
         print(f"{name:<12}{first:>9.4f}{second:>9.4f}{second - first:>+12.4f}   {low:+.4f} to {high:+.4f}")
 
 
-def resampled(first: Evaluation, second: Evaluation) -> Iterator[np.ndarray]:
+def resample_differences(first: Evaluation, second: Evaluation) -> Iterator[np.ndarray]:
     """Differences of the statistics [12] when pictures are drawn with replacement, the same for both."""
     draw = np.random.default_rng(0)
     count = len(first.dataset)
@@ -53,7 +53,7 @@ def resampled(first: Evaluation, second: Evaluation) -> Iterator[np.ndarray]:
 
 
 def rate(precision: str) -> None:
-    """Tiled pictures a second, times the views of each, beside the network's rate on prepared pictures."""
+    """Tiled pictures per second, times the views of each, beside the network's rate on prepared pictures."""
     detector = Detector.load(precision=precision)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8).repeat(30, 0).repeat(30, 1)
     views = 1 + len(tile_windows(picture.shape[:2], 3, 0.2))

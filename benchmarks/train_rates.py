@@ -1,4 +1,4 @@
-"""What a device makes of training: pictures a second of step, loader and both, and how much of its peak that is.
+"""What a device makes of training: pictures per second of step, loader and both, and how much of its peak that is.
 
 `train_step.py --device ...` prints it. The steps wait for the device only at their end, as those of `ssd300 train`
 do; the peak is that of one large bfloat16 product of matrices, measured in the same run.
@@ -71,7 +71,7 @@ def criterion_seconds(network: SSD300, recipe: Recipe, batch: Batch, compute: Co
 
 
 def peak_flops(compute: Compute) -> float:
-    """Floating-point operations a second of a large bfloat16 product of matrices."""
+    """Floating-point operations per second of a large bfloat16 product of matrices."""
     side = 8192 if compute.device.type == "cuda" else 1024
     a = torch.randn(side, side, device=compute.device, dtype=torch.bfloat16)
     best = 0.0

@@ -8,7 +8,7 @@ update as one would write them in torch, "ours" adds what `ssd300 train` does: f
 gradients of zero, shortcuts are added in place, the update is one fused pass. Each runs in a process of its own; the
 median step counts, after steps in which memory settles.
 
-With --device it prints what that device makes of it instead (`train_rates.py`): pictures a second of step, loader and
+With --device it prints what that device makes of it instead (`train_rates.py`): pictures per second of step, loader and
 both for ResNet-18 and 50, the share of the device's own bfloat16 peak, and the share of a step that the loss takes.
 """
 
@@ -58,7 +58,7 @@ def write_plainly() -> None:
 
 
 def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:
-    """Pictures a second from JPEG files of 640x480 through the recipe's augmentation, one worker process."""
+    """Pictures per second from JPEG files of 640x480 through the recipe's augmentation, one worker process."""
     from training import loader
 
     with tempfile.TemporaryDirectory() as folder:
