@@ -117,3 +117,13 @@ def test_columns_that_cannot_be_meant(names, column, words) -> None:
 )
 def test_globs_of_addresses(pattern, yes, no) -> None:
     assert [bool(glob_pattern(pattern).fullmatch(name)) for name in yes + no] == [True] * len(yes) + [False] * len(no)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
+@pytest.mark.parametrize("name", ["list.txt", "table.parquet"])
+@pytest.mark.parametrize("kind", ["FIFO", "device"])
+def test_lists_and_tables_that_are_no_files(tmp_path, name, kind) -> None:
+    path = tmp_path / name
+    os.mkfifo(path) if kind == "FIFO" else path.symlink_to("/dev/zero")
+    with pytest.raises(DatasetError, match="it is not a regular file; check the path"):
+        list(list_pictures([str(path)]))

@@ -4,6 +4,7 @@ A listed picture is its place (a path or an address, as bytes, because file name
 picture is in a Parquet file, its row there.
 """
 
+import errno
 import glob
 import os
 import re
@@ -167,4 +168,6 @@ def open_file(place: str) -> Any:
     if is_remote(place):
         system, path = open_place(place)
         return system.open_input_file(path)
+    if os.path.lexists(place) and not os.path.isfile(place):  # opening a pipe waits for ever, signals or not
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return pa.OSFile(place)
