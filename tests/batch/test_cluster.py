@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 import pytest
 
 from batch.results import parts, rows
-from ssd300.batch.cluster import Pool, plan_pool
-from ssd300.errors import ArgumentError
+from ssd300.batch.cluster import Pool, connect, plan_pool
+from ssd300.errors import ArgumentError, SSD300Error
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,19 @@ def test_workers_fit_the_machines_or_are_refused(cpus, workers, threads, expecte
             plan_pool(cpus, workers, threads)
     else:
         assert plan_pool(cpus, workers, threads) == expected
+
+
+@pytest.mark.parametrize("error", [ConnectionError("no such host"), Exception("The node timed out during startup.")])
+def test_a_cluster_that_does_not_start_is_named(monkeypatch, error) -> None:
+    def init(*_: object, **__: object) -> None:
+        raise error
+
+    ray = ModuleType("ray")
+    ray.init, ray.is_initialized, ray.data = init, lambda: False, ModuleType("ray.data")
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.data", ray.data)
+    with pytest.raises(SSD300Error, match=f"no Ray cluster at here: {error}"):
+        connect("here")
 
 
 @pytest.fixture

@@ -96,7 +96,10 @@ def connect(address: str | None) -> tuple[Any, bool]:
             ray.init("local", num_cpus=default_threads(), include_dashboard=False, **quiet)
         else:
             ray.init(address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        # Ray raises a bare Exception where a node does not start in time.
+        if type(error) is not Exception and not isinstance(error, ConnectionError | RuntimeError | ValueError):
+            raise
         words = " ".join(str(error).split())[:300]
         raise SSD300Error(f"no Ray cluster at {address or 'this machine'}: {words}; check --address") from error
     return ray, True
