@@ -4,17 +4,18 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssd300.cli.data_labels import autolabel, rank
+from ssd300.cli.data_options import DataPath, InputFormat, Split
+from ssd300.cli.data_view import view
 from ssd300.errors import ArgumentError
 from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
-    from ssd300.data.view import Augment
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
 
@@ -22,12 +23,6 @@ data.command()(autolabel)
 data.command()(rank)
 
 _SHOWN = 10  # lines per kind
-PATH_HELP = "A file or folder of any layout of docs/data.md (COCO, YOLO, VOC, CVAT, ...)."
-DataPath = Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP)]
-InputFormat = Annotated[
-    str | None, typer.Option("--input-format", help="coco, yolo, voc, cvat, labelme, ...  [default: detected]")
-]
-Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (train, val, ...), or all.")]
 
 
 @data.command()
@@ -125,35 +120,7 @@ def split(
         typer.echo(written)
 
 
-@data.command()
-def view(
-    path: DataPath,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the sheets.")] = Path("data-view"),
-    number: Annotated[int, typer.Option("--number", "-n", min=1, help="Pictures to draw, chosen with the seed.")] = 24,
-    augment: Annotated[str, typer.Option(help="Also show each picture augmented: none, published or modern.")] = "none",
-    labels: Annotated[
-        list[str] | None, typer.Option(metavar="NAME,...", help="Only pictures with one of these classes.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    tile: Annotated[int, typer.Option(min=32, max=2000, help="Side of a picture on the sheet, in pixels.")] = 300,
-    split: Split = None,
-    input_format: InputFormat = None,
-) -> None:
-    """Draw contact sheets of pictures with their boxes.
-
-    PNG files; with --augment, each picture before and after augmentation.
-    """
-    import numpy as np
-
-    from ssd300.data.load import load_dataset
-    from ssd300.data.view import draw_sheets
-
-    dataset = load_dataset(path, format=input_format, split=split)
-    chosen = _find_with_classes(dataset, labels)
-    positions = np.random.default_rng(seed).permutation(chosen)[:number].tolist()
-    augmenting = _make_augment(augment) if augment != "none" else None
-    for sheet in draw_sheets(dataset, out, sorted(positions), augment=augmenting, tile=tile, seed=seed):
-        typer.echo(sheet)
+data.command()(view)  # here, as its place in the help
 
 
 @data.command()
@@ -213,35 +180,6 @@ def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str
 
     chosen = choose_parts(find_parts(path, format), path, split or "all")
     return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
-
-
-def _find_with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int]:
-    """Positions of the pictures with at least one of the named classes; all without names."""
-    if not labels:
-        return list(range(len(dataset)))
-    from ssd300.cli.options import split_labels
-
-    chosen = split_labels(labels, dataset.classes.names) or []
-    ids = {dataset.classes.ids[dataset.classes.position_of(label)] for label in chosen}
-    return [i for i, p in enumerate(dataset.pictures) if ids & set(p.annotations.class_ids.tolist())]
-
-
-def _make_augment(name: str) -> "Augment":
-    """The augmentation of training, for `draw_sheets`: the labels are positions, to identify the boxes afterwards."""
-    import numpy as np
-
-    from ssd300.errors import unknown_name
-    from ssd300.learn.augment import AUGMENTS, Sample
-
-    if name not in AUGMENTS:
-        raise unknown_name("augmentation", name, AUGMENTS)
-
-    def augment(rgb: Any, unit_xyxy: Any, positions: Any, crowd: Any, rng: Any) -> tuple[Any, Any, Any]:
-        doubtful = np.zeros(len(positions), bool)
-        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, doubtful, crowd), rng)
-        return sample.picture, sample.boxes_xyxy, sample.labels
-
-    return augment
 
 
 class _Progress:
