@@ -44,11 +44,6 @@ def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def num_priors(image_size: int = IMAGE_SIZE) -> int:
-    """The number of default boxes of a square picture with this side in pixels: 8732 at 300."""
-    return sum(anchors * cells**2 for anchors, cells in zip(ANCHORS_PER_CELL, map_sizes(image_size), strict=False))
-
-
 @cache
 def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     boxes = []

@@ -10,7 +10,7 @@ from ssd300.learn.losses import LOSSES, Truths
 from ssd300.learn.losses.aligned import assign_priors, generalized_iou
 from ssd300.learn.losses.multibox import IGNORED, match, matched_loss, multibox_loss
 from ssd300.learn.losses.truths import get_priors, pair_iou
-from ssd300.priors import default_boxes, default_boxes_xyxy, num_priors
+from ssd300.priors import default_boxes, default_boxes_xyxy
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 PRIORS = get_priors(torch.device("cpu"))
@@ -177,7 +177,7 @@ def test_a_batch_costs_what_its_pictures_cost_one_by_one(name, cases):
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @pytest.mark.parametrize("size", [160, 192, 224])
 def test_smaller_pictures_have_fewer_priors(loss, size):
-    locs, logits = outputs(1, priors=num_priors(size))
+    locs, logits = outputs(1, priors=len(default_boxes(size)))
     box, label = loss(locs, logits, truths_of([[0.2, 0.2, 0.7, 0.7]], [2]), size)
     (box + label).backward()
     assert box > 0

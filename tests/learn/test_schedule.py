@@ -6,7 +6,7 @@ from ssd300.errors import ArgumentError
 from ssd300.learn.display import format_duration
 from ssd300.learn.recipe import image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.run import Position
-from ssd300.priors import map_sizes, num_priors
+from ssd300.priors import default_boxes, map_sizes
 
 
 def test_without_a_limit_no_time_is_used():
@@ -61,7 +61,7 @@ def test_sizes_that_do_not_fit_are_refused(settings, words):
 )
 def test_smaller_pictures_skip_the_last_maps(size, maps):
     assert map_sizes(size) == maps
-    assert num_priors(300) == 8732
+    assert len(default_boxes(300)) == 8732
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (89, "89 s"), (3599, "1 h 00 min"), (7300, "2 h 02 min")])
