@@ -22,7 +22,7 @@ help:
 	@echo "make demo       install the base package into .venv (no torch), detect in examples/images/"
 	@echo "make check      ruff, codespell, mypy, import-linter"
 	@echo "make test       the test suite, minutes"
-	@echo "make coverage   the same with coverage, which must not fall below the floor in pyproject.toml"
+	@echo "make coverage   the same, with coverage of lines"
 	@echo "make test-slow  the tests marked slow, an hour or more; the tests of the page need npm and chromium"
 	@echo "make test-oldest  the test suite with the lowest versions that are allowed"
 	@echo "make docs       build the documentation site into site/"
@@ -69,7 +69,7 @@ demo: .venv/base
 test: .venv/dev
 	$(PYTEST) -m "not slow" -q $(PARALLEL)
 
-# Coverage has a floor in pyproject.toml. Python 3.12 and newer count lines by sys.monitoring; on 3.11 it takes longer.
+# Coverage of lines. Python 3.12 and newer count lines by sys.monitoring; on 3.11 it takes longer.
 coverage: .venv/dev
 	COVERAGE_CORE=$$($(PY) -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	  $(PYTEST) -m "not slow" -q $(PARALLEL) --cov --cov-report=term:skip-covered

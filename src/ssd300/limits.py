@@ -1,6 +1,6 @@
 """All limits on input, in one table. Exceeding a limit is an error that names it, never a hang or exhausted memory.
 
-SECURITY.md has the same table in words; a test compares them.
+SECURITY.md has the same table; a test compares them.
 """
 
 # Pictures
@@ -41,7 +41,7 @@ LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
 
 # Models
 MODEL_BYTES = 2**30  # of an .onnx; a ResNet-152 with 81 classes has 2**28
-IR_BYTES = 2**26  # of an OpenVINO .xml, its numbers lie in the .bin
+IR_BYTES = 2**26  # of an OpenVINO .xml, whose weights are in the .bin
 ONNX_NODES = 10_000  # a ResNet-152 in INT8 has 1,200
 ACTIVATIONS = 2**29  # numbers in all values of a graph, for one picture; a ResNet-152 with 81 classes has 2**26
 ZIP_DIRECTORY = 2**24  # bytes, of a .pt; a ResNet-152 with its optimizer has 200,000

@@ -60,7 +60,7 @@ def test_auto_takes_f32_where_the_instruction_set_is_capped(model, monkeypatch):
 @pytest.mark.parametrize("precision", ["f32", "bf16"])
 def test_float_as_asked_for_even_beside_an_int8_file(precision, model):
     write_sibling(model)
-    assert choose_model_file(model, precision) == choice.Choice(model, precision, "as asked for")
+    assert choose_model_file(model, precision) == choice.Choice(model, precision, "as requested")
 
 
 @pytest.mark.parametrize("precision", ["auto", "int8"])

@@ -66,7 +66,7 @@ def convert(
     split: Split = None,
     link: Annotated[bool, typer.Option("--link", help="Hard-link pictures instead of copying.")] = False,
     allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Also copy pictures that lie outside the data folder.")
+        bool, typer.Option("--allow-outside", help="Also copy pictures outside the data folder.")
     ] = False,
     input_format: InputFormat = None,
 ) -> None:

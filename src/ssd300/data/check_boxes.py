@@ -15,7 +15,7 @@ TINY = 8.0  # pixels at 300x300: a box whose longer side is less covers one cell
 _SAME = 0.98  # IoU from which two boxes are duplicates
 MATCH = 0.5  # IoU that training requires of a default box
 FEW = 10  # boxes; a class with fewer is rare
-_ROWS = 512  # of boxes that are compared at once
+_ROWS = 512  # of boxes that are compared at a time
 UNBALANCED = 100  # times more boxes of one class than of another
 
 

@@ -68,5 +68,5 @@ def _give_back_memory() -> None:
         trim(0)
 
 
-# One picture at the limit, or 16 megapixels for each CPU: a large machine goes on decoding phone pictures side by side.
+# One picture at the limit, or 16 megapixels per CPU: a large machine decodes phone pictures in parallel.
 IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_A_CPU))

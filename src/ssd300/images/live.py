@@ -1,9 +1,9 @@
-"""Cameras and streams: a thread reads each, and at most one frame waits to be taken.
+"""Cameras and streams: one thread reads each, and at most one frame is waiting.
 
-Whoever looks takes the newest frame; an older one that nobody took is dropped and counted, so that answers are never
-older than the newest frame plus the time they take. Where even decoding is too slow for a stream, frames are passed
-over up to a key frame, so that it never falls far behind. A cut connection is opened again, after growing pauses. An
-http(s) address that is a file of known length is no live stream: its frames are all given, and wait to be taken.
+A consumer takes the newest frame; older frames are dropped and counted, so that the latency is at most that of the
+newest frame plus its processing. If decoding is too slow for a stream, frames are skipped up to a key frame, so that it
+never falls far behind. A broken connection is opened again, after increasing pauses. An http(s) address of a file of
+known length is not a live stream: all its frames are given, and it waits for the consumer.
 """
 
 import math
@@ -114,7 +114,7 @@ class LiveStream:
                 self._ready.notify_all()
 
     def _read_until_stopped(self) -> None:
-        """Open and read, again and again; the pauses start anew after each connection that gave a frame."""
+        """Open and read repeatedly; the pauses are reset after each connection that gave a frame."""
         tries, last_frame = 0, time.monotonic()
         while not self._stop.is_set():
             before = self.counts.received
@@ -181,11 +181,10 @@ class LiveStream:
 
 
 class _Delay:
-    """Tells when decoding has fallen behind a stream whose frames have times.
+    """Detects when decoding has fallen behind a stream whose frames have times.
 
-    A frame is late by how far its time lies behind the clock, beside the least that this ever was. Where packets that
-    are passed over come no faster than they would be shown, nothing waits: then clocks differ or times jump, and the
-    measure starts anew.
+    The delay of a frame is the clock minus its time, relative to the least value so far. If skipped packets arrive no
+    faster than in real time, there is no backlog: then clocks differ or times jump, and the measurement is reset.
     """
 
     def __init__(self) -> None:
@@ -193,7 +192,7 @@ class _Delay:
         self._passing: tuple[float, float] | None = None  # clock, and time of the frame, when passing over began
 
     def is_long(self, time_s: float, *, key_frame: bool) -> bool:
-        """Call it with each frame that was decoded; whether to pass over all before the next key frame."""
+        """Call it with each decoded frame; returns whether to skip all frames before the next key frame."""
         now = time.monotonic()
         self._least = min(self._least, now - time_s)
         if now - time_s - self._least <= LONGEST_DELAY:

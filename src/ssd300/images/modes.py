@@ -22,7 +22,7 @@ DECODER_ERRORS = (
 )  # fmt: skip
 
 _BAND_PIXELS = 2**20
-_UNSEEN = 8  # an alpha, of 255, that nobody would see over white
+_UNSEEN = 8  # an alpha, of 255, that is invisible on white
 
 _lock = threading.Lock()
 _inside = 0

@@ -20,7 +20,7 @@ from ssd300.images.modes import integers_to_uint16, rgba_to_rgb, to_uint8
 from ssd300.images.tiff import BrokenTIFFError, Directory
 
 _MAX_BYTES = limits.TIFF_NUMBERS
-COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # those that keep bytes as they are
+COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # lossless ones
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 _COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
-_MOST_PASSED = 300  # packets that are passed over in search of a key frame: some streams have one at their start only
+_MOST_PASSED = 300  # packets that are skipped in search of a key frame: some streams have one only at their start
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,11 +94,11 @@ def _choose_for_graph(path: Path, precision: str) -> Choice:
 def _choose_float(path: Path, precision: str, before: str) -> Choice:
     fault = _bf16_fault()
     if precision == "f32":
-        return Choice(path, "f32", "as asked for")
+        return Choice(path, "f32", "as requested")
     if precision == "bf16" and fault:
         raise ArgumentError(f'precision="bf16": {fault}; use "auto" or "f32"')
     if precision == "bf16":
-        return Choice(path, "bf16", "as asked for")
+        return Choice(path, "bf16", "as requested")
     if fault:
         return Choice(path, "f32", f"{before}no bf16 ({fault})")
     return Choice(path, "bf16", f"{before}this CPU computes bf16 natively")

@@ -123,7 +123,7 @@ class OpenVINORuntime:
         *,
         threads: int | None = None,
         throughput: bool = False,
-        reason: str = "as asked for",
+        reason: str = "as requested",
         source: str = "",
     ) -> None:
         self.metadata, self.precision, self.reason = metadata, precision, reason

@@ -119,7 +119,7 @@ class TorchRuntime:
         self.metadata, self.threads = metadata, torch.get_num_threads()
         self.device = _check_usable(device)
         self.precision = choose_precision(self.device, precision)
-        self.reason = f"the fastest of this {self.device.type}" if precision == "auto" else "as asked for"
+        self.reason = f"the fastest of this {self.device.type}" if precision == "auto" else "as requested"
         self.batch_size = GPU_BATCH if self.device.type != "cpu" else 1
         self.network: nn.Module = fold_batch_norms(network).to(self.device)
 

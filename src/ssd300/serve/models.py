@@ -26,7 +26,7 @@ class Served:
     name: str
     alone: Runtime
     many: Runtime
-    path: str  # what it was loaded from
+    path: str  # its file
 
     @classmethod
     def load(cls, name: str, model: str, *, precision: str, threads: int | None) -> "Served":

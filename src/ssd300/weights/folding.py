@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it, for every builder of an inference graph."""
+"""Fold batch norms into the convolutions before them, for every builder of an inference graph."""
 
 import numpy as np
 

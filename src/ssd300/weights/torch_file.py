@@ -45,7 +45,7 @@ class TorchFile:
         half = storage.dtype == "bfloat16"
         numbers = np.frombuffer(self._last[1], "<u2" if half else storage.dtype)[tensor.offset :]
         steps = [stride * numbers.itemsize for stride in tensor.strides]
-        # pickled.py has checked that every element lies in the storage.
+        # pickled.py has checked that every element is inside the storage.
         view = np.lib.stride_tricks.as_strided(numbers, tensor.shape, steps, writeable=False)
         if half:
             return np.asarray((view.astype(np.uint32, order="C") << 16).view(np.float32))
