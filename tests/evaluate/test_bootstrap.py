@@ -28,6 +28,12 @@ def test_pictures_without_boxes(make):
     assert np.isnan(intervals(match_table(data, results), resamples=5)[0].value)
 
 
+def test_one_class_has_a_number(make):
+    data = make.dataset([make.picture(1, make.annotations([BOX], [1]))], CAT)
+    both = intervals(match_table(data, [make.result([BOX], [0.5], [1])]), resamples=5)
+    assert [one.value for one in both] == pytest.approx([1, 1])
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_pictures_as_they_are_give_the_ap_of_hotcoco(make, seed):
     data, results = make.random_case(seed, most_found=400 if seed % 4 == 0 else 40)

@@ -55,6 +55,17 @@ def test_confusion_follows_the_order_of_the_classes(make):
     assert told.confusion.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
 
 
+def test_all_classes_share_one_curve_at_iou_one_half(make):
+    data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
+    found = make.result([FAR, B, [25.8, 10, 75.8, 60]], [0.9, 0.8, 0.6], [7, 3, 7])  # the last has IoU 0.52 with A
+    curve = diagnose(data, [found]).overall
+    assert curve.thresholds.tolist() == pytest.approx([0.9, 0.8, 0.6])
+    assert curve.precision.tolist() == pytest.approx([0, 1 / 2, 2 / 3])
+    assert curve.recall.tolist() == pytest.approx([0, 1 / 2, 1])
+    errors = picture_errors(data, [found], 0, 0.0)
+    assert (sorted(errors.right.tolist()), errors.wrong.tolist(), errors.missed.tolist()) == ([1, 2], [0], [])
+
+
 def test_a_dog_called_a_cat(make):
     data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
     told = diagnose(data, [make.result([A, B], [0.9, 0.9], [7, 7])])

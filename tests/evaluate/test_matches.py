@@ -29,8 +29,21 @@ def test_no_pictures(make):
         ([BOX], {"crowd": [True]}, [BOX, BOX], [0, 0]),
         ([BOX], {"ignore": [True]}, [BOX, BOX], [0, 0]),
         ([BOX, BOX], {"crowd": [True, False]}, [BOX, BOX], [1, 0]),
+        ([[20, 20, 20, 20]], {}, [[20, 20, 20, 20]], [-1]),
     ],
-    ids=["nothing", "missed", "nowhere", "found", "twice", "two", "last of equals", "crowd", "ignored", "plain first"],
+    ids=[
+        "nothing",
+        "missed",
+        "nowhere",
+        "found",
+        "twice",
+        "two",
+        "last of equals",
+        "crowd",
+        "ignored",
+        "plain first",
+        "no area",
+    ],
 )
 def test_one_picture(make, true, flags, found, expected):
     truth = make.annotations(true, [1] * len(true), **flags)

@@ -99,6 +99,13 @@ def test_ignored_priors_count_neither_as_positives_nor_as_negatives():
     assert [part.item() for part in matched_loss(locs, logits, PRIORS.cxcywh[None], labels, PRIORS)] == [0, 0]
 
 
+def test_one_positive_counts_in_full():
+    locs, logits, labels = torch.zeros(1, 4, 8732), torch.zeros(1, 4, 8732), torch.zeros(1, 8732, dtype=torch.int64)
+    locs[0, :, 4000], labels[0, 4000] = 2, 1  # smooth L1 of 2 is 1.5; one positive and three negatives, each ln 4
+    box, label = matched_loss(locs, logits, PRIORS.cxcywh[None], labels, PRIORS)
+    assert [box.item(), label.item()] == pytest.approx([6, 4 * np.log(4)])
+
+
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_step_downhill_lowers_the_loss(loss):
     truths = Truths.of([sample_of([[0.1, 0.2, 0.5, 0.7]], [2]), sample_of([[0.3, 0.3, 0.9, 0.8]], [1])])
