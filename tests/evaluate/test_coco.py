@@ -108,3 +108,9 @@ def test_without_hotcoco_the_message_names_the_extra(make, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", blocked)
     with pytest.raises(MissingExtraError, match=r"pip install .\.\[eval\]. in a clone"):
         coco_metrics(make.dataset([], TWO), [])
+
+
+def test_ap50_is_that_of_iou_one_half(make):
+    data = make.dataset([make.picture(1, make.annotations([[10, 10, 60, 60]], [1]))], ClassList(("cat",), (1,)))
+    metrics = coco_metrics(data, [make.result([[25.8, 10, 75.8, 60]], [0.5], [1])])  # IoU 0.52
+    assert [metrics.ap50, metrics.ap50_of_class[0], metrics.ap] == pytest.approx([1, 1, 0.1])
