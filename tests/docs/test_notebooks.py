@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NAMES = ("evaluation", "hub_tutorial", "int8_and_export", "video_counting")
+NAMES = ("evaluation", "hub_tutorial", "int8_and_export", "own_pictures", "video_counting")
 LARGEST = 300_000  # bytes
 
 
