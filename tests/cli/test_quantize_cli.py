@@ -16,6 +16,7 @@ def model(seeded_checkpoint, tmp_path_factory):
     return shutil.copy(seeded_checkpoint, tmp_path_factory.mktemp("quantize") / "m.safetensors")
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_again, tmp_path):
     data = ["--data", found_again / "train.json", "--val", found_again / "val.json"]
     settings = ["--subset", 2, "--max-ap-drop", 0.3]
