@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ssd300.cli.main as cli
+from command import ssd300
 from ssd300.__main__ import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -94,3 +95,19 @@ def test_a_terminated_writer_leaves_nothing_behind(tmp_path: Path, found_again: 
     assert "Traceback" not in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pets", "pets.pack"]
     assert (tmp_path / "pets.pack").read_bytes() == b"of before"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyboardInterrupt(), "Interrupted: at once, nothing was saved since the last checkpoint.\n"),
+        (KeyboardInterrupt("stopped at step 7"), "Interrupted: stopped at step 7.\n"),
+    ],
+)
+def test_an_interrupted_training_says_what_is_saved(monkeypatch, error, words) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ssd300.learn.train.train", train)
+    result = ssd300("train", "--data", "pictures")
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", words)
