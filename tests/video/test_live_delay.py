@@ -33,7 +33,7 @@ def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monk
             time.sleep(0.001)
         stream.close()
     counts = stream.counts
-    assert max(behind) < 1.6  # 2 s at the end without passing over; under load more than the 0.65 s of a free machine
+    assert max(behind) < 1  # 2 s at the end without passing over; a key frame comes every 0.33 s
     assert counts.received == counts.given + counts.dropped
     assert counts.dropped > 20
     assert not counts.damaged
