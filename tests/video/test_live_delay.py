@@ -1,5 +1,6 @@
 import time
-from itertools import pairwise
+
+import pytest
 
 from ssd300.images import live
 from ssd300.images.live import LiveStream
@@ -39,11 +40,65 @@ def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monk
     assert not counts.damaged
 
 
-def test_times_that_do_not_fit_the_clock_are_no_delay(monkeypatch) -> None:
-    """A camera of 10 frames a second whose times say 25, or whose times jump: nothing waits."""
-    clock = iter(range(10_000))
-    monkeypatch.setattr(live.time, "monotonic", lambda: next(clock) / 10)
-    delay = live._Delay()
-    long = [delay.is_long(number / 25 - (5 if number > 50 else 0), key_frame=True) for number in range(1000)]
-    assert 0 < sum(long) < 1000 / 10
-    assert not any(one and other for one, other in pairwise(long))
+class Clock:
+    now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def watch(monkeypatch, times, *, every: float, work: float, gap: int) -> tuple[list[float], int]:
+    """The delays of the decoded packets, and how many were skipped. Packet i comes at i * every and says times[i]."""
+    clock = Clock()
+    monkeypatch.setattr(live, "time", clock)
+    delay, delays, skipped, decodable = live._Delay(), [], 0, True
+    for number, time_s in enumerate(times):
+        arrives = 100 + number * every
+        clock.now = max(clock.now, arrives)
+        if delay.skips(time_s, number % gap == 0):
+            skipped, decodable = skipped + 1, False
+            clock.now += 0.0001
+        else:
+            decodable = decodable or number % gap == 0
+            assert decodable, "decoding goes on at a frame that builds on skipped ones"
+            delays.append(clock.now - arrives)
+            clock.now += work
+    return delays, skipped
+
+
+def frame_times(seconds: float, rate: float) -> list[float]:
+    return [number / rate for number in range(int(seconds * rate))]
+
+
+@pytest.mark.parametrize("gap", [1, 2, 5, 10, 60, 250])
+@pytest.mark.parametrize("work", [0.035, 0.067, 0.3])
+def test_no_stream_falls_behind(monkeypatch, gap: int, work: float) -> None:
+    delays, skipped = watch(monkeypatch, frame_times(120, 30), every=1 / 30, work=work, gap=gap)
+    assert max(delays) <= live.LONGEST_DELAY
+    assert skipped > 0
+    assert len(delays) > 120 / work / 20  # and it does not skip everything
+
+
+@pytest.mark.parametrize(
+    ("times", "most"),
+    [
+        ([], 0),
+        ([None] * 300, 0),
+        (frame_times(60, 30), 0),
+        ([time_s - (5 if time_s > 20 else 0) for time_s in frame_times(60, 30)], 70),  # a jump back: once
+        ([time_s + (5 if time_s > 20 else 0) for time_s in frame_times(60, 30)], 0),
+        ([time_s * 1.001 for time_s in frame_times(60, 30)], 0),  # another clock
+    ],
+)
+def test_a_stream_that_is_decoded_in_time_skips_nothing(monkeypatch, times, most: int) -> None:
+    delays, skipped = watch(monkeypatch, times, every=1 / 30, work=0.01, gap=60)
+    assert skipped <= most
+    assert len(delays) + skipped == len(times)
+    assert max(delays, default=0) < 0.01
+
+
+@pytest.mark.parametrize("gap", [1, 60])
+def test_times_of_another_rate_are_no_delay(monkeypatch, gap: int) -> None:
+    """10 frames a second whose times say 25: nothing waits, so nearly all are decoded."""
+    _, skipped = watch(monkeypatch, [number / 25 for number in range(3000)], every=0.1, work=0.01, gap=gap)
+    assert skipped < 3000 / 8

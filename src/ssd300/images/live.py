@@ -1,8 +1,8 @@
 """Cameras and streams: one thread reads each, and at most one frame is waiting.
 
 A consumer takes the newest frame; older frames are dropped and counted, so that the latency is at most that of the
-newest frame plus its processing. If decoding is too slow for a stream, frames are skipped up to a key frame, so that it
-never falls far behind. A broken connection is opened again, after increasing pauses. An http(s) address of a file of
+newest frame plus its processing. If decoding is too slow for a stream, packets are skipped undecoded, so that it never
+falls far behind. A broken connection is opened again, after increasing pauses. An http(s) address of a file of
 known length is not a live stream: all its frames are given, and it waits for the consumer.
 """
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FIRST_TRIES = 3  # to open a stream that never gave a frame
 RECONNECT_SECONDS = 300.0  # how long a stream that gave frames before is tried again
 LONGEST_DELAY = 1.0  # seconds that decoding may fall behind a stream
+_MOST_SKIPPED = 300  # packets in search of a key frame: some streams have one only at their start
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
 _CLOSE_SECONDS = 1.5  # wait for the thread on closing; FFmpeg may block it for SILENT_SECONDS, then it ends by itself
 
@@ -141,17 +142,12 @@ class LiveStream:
         try:
             if self._stop.is_set():
                 return True
-            reader = FrameReader(opened, self.name)
             paced = _Pace() if opened.live and "hls" in opened.container.format.name else None
             delay = _Delay() if opened.live and paced is None else None
-            base, damaged, passed = self.counts.received + self.counts.damaged, self.counts.damaged, 0
+            reader = FrameReader(opened, self.name, lambda *packet: delay is not None and self._skips(delay, *packet))
+            base, damaged = self.counts.received + self.counts.damaged, self.counts.damaged
             for index, time_s, raw in reader.raw_frames():
                 self.counts.damaged = damaged + reader.damage.count
-                self.counts.received += reader.passed - passed
-                self.counts.dropped += reader.passed - passed
-                passed = reader.passed
-                if delay is not None and delay.is_long(time_s, key_frame=bool(raw.key_frame)):
-                    reader.pass_over()
                 if paced is not None:
                     self._stop.wait(paced.seconds_until(time_s))
                 if self._stop.is_set():
@@ -161,6 +157,14 @@ class LiveStream:
         finally:
             self._opened = None
             opened.close()
+
+    def _skips(self, delay: "_Delay", time_s: float | None, key_frame: bool) -> bool:
+        if self._stop.is_set():  # looked at here too: no frame may come for many packets
+            raise DownloadError(f"{self.name}: reading was stopped")
+        skipped = delay.skips(time_s, key_frame)
+        self.counts.received += skipped
+        self.counts.dropped += skipped
+        return skipped
 
     def _offer(self, index: int, time_s: float, raw: "av.video.frame.VideoFrame", reader: FrameReader) -> None:
         """Replace the waiting frame."""
@@ -181,30 +185,36 @@ class LiveStream:
 
 
 class _Delay:
-    """Detects when decoding has fallen behind a stream whose frames have times.
+    """Decides which packets of a stream to skip, so that decoding stays within LONGEST_DELAY of the stream.
 
-    The delay of a frame is the clock minus its time, relative to the least value so far. If skipped packets arrive no
-    faster than in real time, there is no backlog: then clocks differ or times jump, and the measurement is reset.
+    The delay is the clock minus the time of the packet, relative to its least value so far. If it is too long, packets
+    are skipped up to a key frame with half of it. Skipping a backlog is many times faster than real time. Packets that
+    arrive no faster were never late: clocks differ, or times jump. Then the least value is measured anew, and twice the
+    delay is allowed, because repeated skipping would leave little of such a stream.
     """
 
     def __init__(self) -> None:
-        self._least = math.inf  # of the clock minus the time of a frame
-        self._passing: tuple[float, float] | None = None  # clock, and time of the frame, when passing over began
+        self._longest = LONGEST_DELAY
+        self._least = math.inf  # of the clock minus the time of a packet
+        self._skipped = 0  # packets since `_began`
+        self._began = (0.0, 0.0)  # the clock, and the time of the packet, when skipping began
 
-    def is_long(self, time_s: float, *, key_frame: bool) -> bool:
-        """Call it with each decoded frame; returns whether to skip all frames before the next key frame."""
+    def skips(self, time_s: float | None, key_frame: bool) -> bool:
+        """Call it with each packet before it is decoded."""
         now = time.monotonic()
-        self._least = min(self._least, now - time_s)
-        if now - time_s - self._least <= LONGEST_DELAY:
-            self._passing = None
+        if time_s is None:
             return False
-        if self._passing is not None:
-            began, began_at = self._passing
-            if not key_frame or time_s - began_at < 2 * (now - began):
-                self._least, self._passing = now - time_s, None
-                return False
-        self._passing = now, time_s
-        return True
+        self._least = min(self._least, now - time_s)
+        behind = now - time_s - self._least
+        if not self._skipped:
+            self._began = now, time_s
+        elapsed, passed = now - self._began[0], time_s - self._began[1]
+        if behind > self._longest / 2 and elapsed > LONGEST_DELAY / 5 and passed < 1.5 * elapsed:
+            self._least, self._longest, behind = now - time_s, 2 * self._longest, 0
+        late = behind > (self._longest / 2 if self._skipped and key_frame else self._longest)
+        waits = self._skipped and not key_frame and self._skipped < _MOST_SKIPPED  # for a key frame
+        self._skipped = self._skipped + 1 if late or waits else 0
+        return self._skipped > 0
 
 
 class _Pace:

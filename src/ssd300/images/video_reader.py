@@ -1,8 +1,8 @@
 """Decode the frames of an open video to RGB arrays with their number and time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import av.video.stream
 
 
+Skip = Callable[[float | None, bool], bool]  # (seconds of a packet if known, whether it is a key frame) -> skip it
+
 _MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
-_MOST_PASSED = 300  # packets that are skipped in search of a key frame: some streams have one only at their start
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +54,11 @@ class Damage:
 class FrameReader:
     """Decodes an open video."""
 
-    def __init__(self, opened: Opened, name: str) -> None:
-        """Raises ImageError if it has no video, or its frames are too large."""
+    def __init__(self, opened: Opened, name: str, skip: Skip = lambda time_s, key_frame: False) -> None:
+        """`skip` is asked about each packet before it is decoded; after a skipped one the next must be a key frame.
+
+        Raises ImageError if it has no video, or its frames are too large.
+        """
         from av.video.reformatter import VideoReformatter
 
         if not opened.container.streams.video:
@@ -65,8 +69,7 @@ class FrameReader:
         self._reformatter = VideoReformatter()
         self.damage = Damage(name)
         self.found = 0
-        self.passed = 0  # packets, each a frame, that were not decoded because of `pass_over`
-        self._passing = 0  # packets that may still be passed over
+        self._skip = skip
         self._cut = False
         context = self._stream.codec_context
         if context is None:
@@ -85,16 +88,10 @@ class FrameReader:
                 f"make the video smaller first"
             )
 
-    def pass_over(self) -> None:
-        """Decode nothing before the next key frame."""
-        self._passing = _MOST_PASSED
-        if self._stream.codec_context is not None:
-            self._stream.codec_context.flush_buffers()
-
     def raw_frames(self) -> Iterator[tuple[int, float, "av.video.frame.VideoFrame"]]:
         """(number, seconds, frame) of each frame that can be decoded. Raises ImageError if there is none.
 
-        A number stands for a place in the video: frames that are damaged or passed over have theirs. Seconds grow from
+        A number stands for a place in the video: frames that are damaged or skipped have theirs. Seconds grow from
         frame to frame.
         """
         import av
@@ -104,9 +101,9 @@ class FrameReader:
         offset = (self._container.start_time or 0) / 1_000_000
         last = -step
         for index, raw in enumerate(self._decode()):
-            if raw == "passed":
-                self.passed += 1
-            elif isinstance(raw, str) or raw.is_corrupt:
+            if raw == "skipped":
+                continue
+            if isinstance(raw, str) or raw.is_corrupt:
                 self.damage.add(index)
             else:
                 try:
@@ -121,22 +118,24 @@ class FrameReader:
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
             raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
 
-    def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'passed']"]:
+    def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'skipped']"]:
         """Frames in the order they are shown, or why there is none."""
         import av
 
-        packets = self._container.demux(self._stream)
+        packets, skipping = self._container.demux(self._stream), False
         while True:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, ValueError):
                 self._cut = True
                 packet = None
-            if self._passing and packet is not None and packet.size and not packet.is_keyframe:
-                self._passing -= 1
-                yield "passed"
+            if packet is not None and packet.size and self._skip(_packet_time(packet), packet.is_keyframe):
+                if not skipping and self._stream.codec_context is not None:
+                    self._stream.codec_context.flush_buffers()
+                skipping = True
+                yield "skipped"
                 continue
-            self._passing = 0
+            skipping = False
             try:
                 found = self._stream.decode(packet) if packet is not None else self._flush()
             except (av.FFmpegError, ValueError, EOFError):
@@ -173,3 +172,9 @@ class FrameReader:
                 f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
             )
         return words
+
+
+def _packet_time(packet: "av.Packet[Any]") -> float | None:
+    """Seconds at which a packet is decoded, in the stream's own time."""
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return None if ticks is None or not packet.time_base else float(ticks * packet.time_base)
