@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import ssd300.batch.start
 from batch.results import parts, rows
 from ssd300.batch.folder import Folder
 from ssd300.detector import Detector
@@ -27,7 +28,7 @@ def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
     assert sorted(os.listdir("out")) == ["_run.json", "_sources.parquet", *(f"part-{n:06d}.parquet" for n in range(3))]
     assert [len(pq.read_table(path)) for path in parts("out")] == [5, 5, 2]
     detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
-    found = list(detector.detect_many("pictures/*g", on_error="yield", score_threshold=0.3))
+    found = list(detector.detect_many("pictures/*g", on_error="yield", score_threshold=0.3, clip=True))
     written = rows("out")
     assert [row["source"] for row in written] == [one.source for one in found]
     for row, one in zip(written[:-1], found[:-1], strict=True):
@@ -47,14 +48,16 @@ def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
         (["nosuch.jpg"], 2, "no such file"),
         (["pictures/01.png"], 0, "1 pictures"),
         (["pictures/01.png", "nosuch.jpg"], 1, "no such file"),
+        (["addresses.txt"], 1, "s3://bucket/a//b.png: pyarrow opens no name with two slashes"),
     ],
 )
 def test_exit_codes(batch, sources, code, words) -> None:
     Path("empty.txt").touch()
+    Path("addresses.txt").write_text(f"s3://\ns3://bucket/a//b.png\n{Path('pictures/01.png').absolute().as_uri()}\n")
     result = batch(*sources, "--out", "out")
     assert result.returncode == code, result.stderr
     assert words in result.stderr
-    assert len(rows("out")) == sum(source != "empty.txt" for source in sources)
+    assert len(rows("out")) == sum({"empty.txt": 0, "addresses.txt": 3}.get(source, 1) for source in sources)
 
 
 def test_pictures_in_parquet_equal_those_in_files(batch) -> None:
@@ -111,6 +114,28 @@ def test_resume_refuses_another_request(batch, change, words) -> None:
     batch("pictures/01.png", "--out", "out")
     result = batch("pictures/01.png", "--out", "out", "--resume", *change)
     assert (result.returncode, words in result.stderr) == (2 if words else 0, True)
+
+
+def test_a_damaged_request_is_named(batch) -> None:
+    batch("pictures/01.png", "--out", "out")
+    for text in ("", "7"):
+        Path("out/_run.json").write_text(text)
+        result = batch("pictures/01.png", "--out", "out", "--resume")
+        assert (result.returncode, "out: its _run.json is damaged" in result.stderr) == (2, True)
+
+
+def test_of_two_runs_that_begin_at_once_one_goes_on(batch, monkeypatch) -> None:
+    listing = ssd300.batch.start.list_pictures
+
+    def list_slowly(*arguments, **options):
+        Path("out").mkdir()
+        Path("out/_run.json").write_text("of another process")
+        yield from listing(*arguments, **options)
+
+    monkeypatch.setattr(ssd300.batch.start, "list_pictures", list_slowly)
+    result = batch("pictures/01.png", "--out", "out")
+    assert (result.returncode, "another run began here" in result.stderr) == (2, True)
+    assert os.listdir("out") == ["_run.json"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,12 @@ def here(pictures, tmp_path, monkeypatch) -> Path:
     pq.write_table(pa.table({"file": ["a.png", None, "s3://b/c.png"], "n": [1, 2, 3]}), tmp_path / "paths.parquet")
     images = pa.array([{"bytes": b"1", "path": "1.png"}, {"bytes": b"2", "path": "2.png"}])
     pq.write_table(pa.table({"label": [0, 1], "image": images}), tmp_path / "images.parquet")
+    (tmp_path / "tables" / "deep").mkdir(parents=True)
+    for name in ("a.parquet", "_sources.parquet", "deep/b.parquet"):
+        pq.write_table(pa.table({"file": [name]}), tmp_path / "tables" / name)
+    (tmp_path / "both").mkdir()
+    (tmp_path / "both" / "a.png").touch()
+    pq.write_table(pa.table({"file": ["b.png"]}), tmp_path / "both" / "b.parquet")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -44,6 +50,8 @@ def listed(*sources, **options):
         (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png"]),
         (["empty.txt"], []),
         (["paths.parquet"], ["a.png", ("paths.parquet", 1), "s3://b/c.png"]),
+        (["tables"], ["a.parquet"]),
+        (["both/*.parquet", "both/*.png"], ["b.png", "both/a.png"]),
         (["images.parquet"], [("images.parquet", 0), ("images.parquet", 1)]),
         (["*.parquet"], [("images.parquet", 0), ("images.parquet", 1), "a.png", ("paths.parquet", 1), "s3://b/c.png"]),
     ],
@@ -53,7 +61,12 @@ def test_sources_give_pictures_in_order(here, sources, expected) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"), [("none", ["none"]), ("pictures", [*FLAT, "pictures/sub/deep/11.png"])]
+    ("source", "expected"),
+    [
+        ("none", ["none"]),
+        ("pictures", [*FLAT, "pictures/sub/deep/11.png"]),
+        ("tables", ["a.parquet", "deep/b.parquet"]),
+    ],
 )
 def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
     assert listed(source, recursive=True) == expected
@@ -67,6 +80,8 @@ def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
         ("nosuch.parquet", DatasetError, "nosuch.parquet: cannot be read as Parquet"),
         ("s3://key:secret@bucket/x", ArgumentError, "keys and the server's address come from the environment"),
         ("s3:///x", ArgumentError, "expected s3://BUCKET/NAME"),
+        ("s3://bucket/a//b", ArgumentError, "no name with two slashes"),
+        ("both", ArgumentError, "both: 1 pictures and 1 .parquet files in one folder"),
     ],
 )
 def test_sources_that_cannot_be_listed(here, source, error, words) -> None:

@@ -58,7 +58,7 @@ def test_results_in_a_store(batch, store) -> None:
     assert batch(*arguments, "--out", "s3://bucket/results").stdout == "s3://bucket/results\n"
     results = store / "bucket" / "results"
     assert rows(results) == rows("here")
-    parts(results)[1].unlink()
+    parts(results)[1].write_bytes(b"")  # what an upload that was cut off may leave
     assert "Resumed: 7 of 12" in batch(*arguments, "--out", "s3://bucket/results/", "--resume").stderr
     assert rows(results) == rows("here")
 

@@ -107,7 +107,10 @@ def part_name(part: int) -> str:
 
 
 def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], version: str) -> Run:
-    """Write the listing and the request of a new run. The request comes last: without it there is no run."""
+    """Write the listing and the request of a new run. The request comes last: without it there is no run.
+
+    Raises ArgumentError if another process began a run meanwhile: listing may take minutes.
+    """
     sink, count, ahead = pa.BufferOutputStream(), 0, False
     with pq.ParquetWriter(sink, LISTING, compression="zstd") as writer:
         while chunk := list(islice(pictures, request.part_rows)):
@@ -115,6 +118,10 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
             writer.write_table(pa.table([places, rows], schema=LISTING), row_group_size=request.part_rows)
             count += len(chunk)
             ahead = ahead or any(needs_reading_ahead(place) for place in places)
+    if RUN in folder.names():
+        raise ArgumentError(
+            f"{folder}: another run began here meanwhile; continue it with --resume, or choose a new --out"
+        )
     folder.write(SOURCES, bytes(sink.getvalue()))
     facts = {"base": os.getcwd(), "ahead": ahead, "pictures": count}
     text = {"layout_version": LAYOUT_VERSION, "ssd300": version, **facts, "request": asdict(request)}
@@ -123,8 +130,11 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
 
 
 def resume(folder: "Folder", request: Request) -> Run:
-    """The run in a folder. Raises ArgumentError if its request differs."""
-    values = json.loads(folder.read(RUN))
+    """The run in a folder. Raises ArgumentError if its request differs, or cannot be read."""
+    try:
+        values = dict(json.loads(folder.read(RUN)))
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"{folder}: its {RUN} is damaged ({error}); choose a new --out") from error
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
     before, now = values["request"], json.loads(json.dumps(asdict(request)))
@@ -157,7 +167,8 @@ class Folder:
                 raise OutputError(f"{path}: a file, expected a folder for the results; choose another --out")
             return set(os.listdir(path)) if path.exists() else set()
         found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
-        return {entry.base_name for entry in found}
+        # An upload that was cut off may leave an empty object.
+        return {entry.base_name for entry in found if entry.size}
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file atomically. Raises OutputError."""

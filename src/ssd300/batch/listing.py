@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from ssd300.batch.places import is_remote, list_remote, open_place
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.extensions import is_picture_name
+from ssd300.images.folders import pictures_of
 from ssd300.images.source import Tell, expand
 
 LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])
@@ -58,13 +59,31 @@ def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
     """The files of one argument: itself, or those of the folder or glob."""
     if is_remote(source):
         yield from _remote(source, recursive) or [source]
-    elif os.path.isdir(source) and (tables := sorted(str(path) for path in Path(source).glob("*.parquet"))):
-        yield from tables
-    elif recursive and os.path.isdir(source):
-        below = [one.name for one in expand(os.path.join(glob.escape(source), "**"), tell=tell)]
-        yield from below if any(os.path.lexists(name) for name in below[:1]) else [source]
+    elif os.path.isdir(source):
+        yield from _folder(source, recursive, tell) or [source]
     else:
         yield from (one.name for one in expand(source, tell=tell))
+
+
+def _folder(source: str, recursive: bool, tell: Tell) -> Sequence[str]:
+    """The pictures of a folder of this machine, or its Parquet files. Raises ArgumentError where it has both."""
+    below = os.path.join(glob.escape(source), "**" if recursive else "")
+    tables = [name for name in pictures_of(os.path.join(below, "*.parquet")).paths if _is_wanted(Path(name).name)]
+    pictures = pictures_of(below if recursive else source)
+    if pictures.paths and pictures.skipped and not tables:
+        tell(f"{source}: {pictures.skipped}")
+    return _refuse_both(source, [*pictures.paths, *tables])
+
+
+def _refuse_both(source: str, found: list[str]) -> list[str]:
+    """The files found in a folder. Raises ArgumentError for pictures beside Parquet files, whose rows may be them."""
+    tables = sum(name.lower().endswith(".parquet") for name in found)
+    if 0 < tables < len(found):
+        raise ArgumentError(
+            f"{source}: {len(found) - tables} pictures and {tables} .parquet files in one folder; "
+            "say which by a glob, such as '*.jpg' or '*.parquet' in it"
+        )
+    return found
 
 
 def _remote(address: str, recursive: bool) -> list[str]:
@@ -76,7 +95,8 @@ def _remote(address: str, recursive: bool) -> list[str]:
         return [name for name in found if pattern.fullmatch(name)]
     if _is_wanted(address.rpartition("/")[2]):
         return [address]
-    return [name for name in list_remote(address, recursive=recursive) if _is_wanted(name.rpartition("/")[2])]
+    found = list_remote(address, recursive=recursive)
+    return _refuse_both(address, [name for name in found if _is_wanted(name.rpartition("/")[2])])
 
 
 def _is_wanted(name: str) -> bool:

@@ -33,16 +33,27 @@ def open_place(address: str) -> tuple[Any, str]:
 
     Raises ArgumentError for an invalid address, DownloadError if the network is forbidden or the store refuses.
     """
+    scheme, bucket, path = _split(address)
+    if is_offline():
+        raise DownloadError(f"{address}: not read, SSD300_OFFLINE is set; copy the files here and pass their folder")
+    return _file_system(scheme.lower(), bucket, os.getpid()), path
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """Scheme, bucket, and path with the bucket. Raises ArgumentError for an invalid address."""
     scheme, _, path = address.partition("://")
+    path = path.rstrip("/")
     bucket = path.partition("/")[0]
     if not bucket or "@" in bucket or ":" in bucket:
         raise ArgumentError(
             f"{scheme}://{bucket.rpartition('@')[2]}: expected {scheme}://BUCKET/NAME; "
             "keys and the server's address come from the environment (docs/scale.md)"
         )
-    if is_offline():
-        raise DownloadError(f"{address}: not read, SSD300_OFFLINE is set; copy the files here and pass their folder")
-    return _file_system(scheme.lower(), bucket, os.getpid()), path.rstrip("/")
+    if "//" in path:
+        raise ArgumentError(
+            f"{address}: pyarrow opens no name with two slashes in a row; expected {scheme}://BUCKET/NAME"
+        )
+    return scheme, bucket, path
 
 
 @cache
@@ -63,6 +74,10 @@ def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
 
 def read_remote(address: str) -> bytes:
     """The bytes of one file in an object store; a failed read is tried twice more. Raises ImageError, DownloadError."""
+    try:
+        _split(address)
+    except ArgumentError as error:  # of one picture: others may continue after it
+        raise ImageError(str(error)) from error
     system, path = open_place(address)
     for pause in (*PAUSES, None):
         try:

@@ -44,7 +44,8 @@ def _make_sources(pictures: Iterable[Listed], base: str, column: str | None) -> 
     for (place, key), group in groupby(numbered, lambda n: (n[1][0], None if n[1][1] is None else n[0] - n[1][1])):
         if key is None:
             text = os.fsdecode(place)
-            value = _Address(text) if needs_reading_ahead(place) else os.path.join(base, text)
+            local = text if text.lower().startswith("file:/") else os.path.join(base, text)
+            value = _Address(text) if needs_reading_ahead(place) else local
             yield from (Source(value, text) for _ in group)
         else:
             yield from _read_rows((row for _, (_, row) in group if row is not None), os.fsdecode(place), base, column)

@@ -83,6 +83,7 @@ def batch(
         "max_detections": max_detections,
         "labels": split_labels(labels, detector.classes.names),
         "decode": decode.value,
+        "clip": True,  # as `ssd300 detect`
     }
     DetectOptions(**options).rows(detector.classes)  # an unknown label is an error now
     run = open_run(
