@@ -53,6 +53,7 @@ PLAIN_CLASSES = 65_536  # of a file without metadata
 # Server: what has no setting
 PICTURE_NAME = 255  # characters
 PART_HEAD = 4096  # bytes of the headers of one part
+JSON_VALUES = 2**22  # of a request: more hold up other requests while they are read
 HEAD_SECONDS = 8.0  # for the head of a request, from when the connection is free for it
 READING_SECONDS = 8.0  # in which a client must take READING_BYTES of an answer that waits for it
 READING_BYTES = 2**16

@@ -79,12 +79,14 @@ def test_ctrl_c_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoi
         (["--model", "nothing.safetensors"], "nothing.safetensors"),
         (["--max-body", "much"], "is not a size"),
         (["--api-key-file", "/nonexistent"], "the key file cannot be read"),
+        (["--allow-urls", "--offline"], "--offline (or SSD300_OFFLINE) forbids it"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
     ],
 )
 def test_what_it_refuses_at_its_start(arguments, words, monkeypatch, capsys) -> None:
     from ssd300.cli import main
 
+    monkeypatch.delenv("SSD300_OFFLINE", raising=False)  # and again afterwards: --offline sets it
     monkeypatch.setattr(sys, "argv", ["ssd300", "serve", "--port", "0", *arguments])
     with pytest.raises(SystemExit) as stop:
         main.run()

@@ -1,5 +1,6 @@
 """Clients that send slowly, too much, nothing, or go away."""
 
+import json
 import socket
 import threading
 import time
@@ -8,6 +9,7 @@ import pytest
 
 from serving import form, picture_file, serving
 from ssd300.serve import connections
+from ssd300.serve import urls as fetching
 from ssd300.serve.settings import Settings
 
 KEY = "a-key-of-16-byte"
@@ -146,6 +148,24 @@ def test_an_answer_that_takes_too_long_is_503(models) -> None:
         assert client.ask("GET", "/healthz").status == 200
 
 
+@pytest.mark.parametrize(
+    ("urls", "status", "words"),
+    [
+        (["http://a.example/1"], 200, ""),
+        (["http://a.example/1"] * 3, 413, "with the pictures of its addresses, is larger than 40,000 bytes"),
+        (["http://slow.example/1"], 422, "the addresses did not answer within 1 seconds"),
+    ],
+)
+def test_pictures_of_addresses_count_as_the_body_and_have_its_time(
+    models, png, monkeypatch, urls, status, words
+) -> None:
+    monkeypatch.setattr(fetching, "fetch", lambda url, **_: time.sleep(1.5 * ("slow" in url)) or png)
+    with serving(models, Settings(max_body=40_000, timeout=1, allow_urls=True)) as client:
+        answer = client.detect(json.dumps({"urls": urls}), Content_Type="application/json")
+        assert (answer.status, words in answer.data.decode()) == (status, True)
+        assert client.app.state.detecting.held.size == 0
+
+
 def test_bodies_of_all_requests_together_are_limited(models) -> None:
     with serving(models, Settings(max_body=10_000, timeout=2)) as client:
         client.app.state.detecting.held.limit = 15_000
@@ -166,6 +186,7 @@ def test_bodies_of_all_requests_together_are_limited(models) -> None:
         ("/v1/models", {"X-API-Key": "ü"}, 401),
         ("/v1/models", {"X-API-Key": KEY}, 200),
         ("/v1/models", {"Authorization": f"Bearer {KEY}"}, 200),
+        ("/v1/models", {"Authorization": f"bearer  {KEY}"}, 200),
         ("/healthz", {}, 200),
         ("/", {}, 200),
     ],

@@ -69,6 +69,8 @@ def test_other_texts_are_the_command_s(client, detector, png, format, accept) ->
 def test_a_form_with_one_picture_is_a_list_of_one(client, png) -> None:
     body, kind = form(("ü ñ.png", png))
     assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
+    body = body.replace('filename="ü ñ.png"'.encode(), b"filename*=utf-8''%C3%BC%20%C3%B1.png")  # RFC 2231
+    assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
 
 
 def test_options_are_the_detector_s(client, detector, png) -> None:
@@ -115,6 +117,7 @@ REFUSED = [
     ("?score_threshold=nan", b"", {}, 422, "expected a number from 0 to 1"),
     ("?max_detections=0", b"", {}, 422, "max_detections must be a whole number"),
     ("?max_detections=1&max_detections=2", b"", {}, 422, "given twice"),
+    ("?labels=", b"", {}, 422, "labels is '': expected comma-separated class names"),
     ("?labels=persan", b"", {}, 422, "did you mean 'person'"),
     (f"?labels={'9' * 5000}", b"", {}, 422, "unknown class name '999"),
     (f"?max_detections={'9' * 5000}", b"", {}, 422, "expected a whole number"),

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from ssd300 import limits
 from ssd300.serve.answers import choose_media
 from ssd300.serve.problem import Problem
 from ssd300.serve.settings import Settings, read_keys, size_in_bytes
@@ -156,6 +157,13 @@ def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
     assert (answer.status, list(answer.json)) == (400, ["error"])
 
 
+def test_kserve_refuses_more_numbers_than_it_reads_at_once(client, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "JSON_VALUES", 9)
+    for numbers, status in ((3, 200), (12, 413)):
+        tensor = {"name": "image", "shape": [1, numbers // 3, 3], "datatype": "UINT8", "data": [0] * numbers}
+        assert infer(client, tensor).status == status
+
+
 @pytest.mark.parametrize("length", ["", "-1", "3", "9" * 5000])
 def test_kserve_refuses_a_json_part_that_is_longer_than_the_body(client, length) -> None:
     answer = client.ask("POST", "/v2/models/seeded/infer", b"{}", {"Inference-Header-Content-Length": length})
@@ -163,7 +171,8 @@ def test_kserve_refuses_a_json_part_that_is_longer_than_the_body(client, length)
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"score_threshold": "high"}, {"labels": 7}, {"labels": [7]}, {"decode": []}, []]
+    "parameters",
+    [{"score_threshold": "high"}, {"labels": 7}, {"labels": [7]}, {"labels": ""}, {"labels": []}, {"decode": []}, []],
 )
 def test_kserve_refuses_bad_parameters(client, png, parameters) -> None:
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(png).decode()]}
@@ -209,7 +218,7 @@ def test_key_files_without_a_good_key(tmp_path, text) -> None:
 
 
 def test_a_key_file(tmp_path) -> None:
-    (tmp_path / "keys").write_text("# ours\nfirst-key\n second-key \n")
+    (tmp_path / "keys").write_text("# ours\nfirst-key\n second-key \n", encoding="utf-8-sig")
     assert read_keys(tmp_path / "keys") == ("first-key", "second-key")
     with pytest.raises(ValueError, match="cannot be read"):
         read_keys(tmp_path / "none")

@@ -60,9 +60,12 @@ def serve(
         if isinstance(error, MissingExtraError) or not _is_of_extra(error):
             raise
         raise MissingExtraError("`ssd300 serve`", "serve") from error
+    from ssd300.images.fetch import is_offline
     from ssd300.serve.models import Models
     from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
+    if allow_urls and is_offline():
+        raise ArgumentError("--allow-urls fetches pictures, and --offline (or SSD300_OFFLINE) forbids it: drop one")
     models = parse_models(model or ["default"])
     settings = Settings(
         max_body=size_in_bytes(max_body),

@@ -1,12 +1,11 @@
-"""Scheduling: a bounded queue in front of a fixed number of threads, and a limit on pixels in memory."""
+"""Scheduling: a bounded queue in front of a fixed number of threads."""
 
 import asyncio
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
@@ -105,24 +104,3 @@ def _report(loop: asyncio.AbstractEventLoop, done: Callable[[Future[object]], No
     if not future.cancelled():
         with suppress(RuntimeError):  # the loop is closed because the server has stopped
             loop.call_soon_threadsafe(done, future)
-
-
-class PixelRoom:
-    """A limit on pixels shared by threads: a request that does not fit waits. The largest picture always fits."""
-
-    def __init__(self, pixels: int) -> None:
-        self._free = self._pixels = pixels
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def reserve(self, pixels: int) -> Iterator[None]:
-        needed = min(pixels, self._pixels)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= needed)
-            self._free -= needed
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += needed
-                self._changed.notify_all()

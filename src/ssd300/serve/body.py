@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
@@ -29,24 +30,30 @@ class Body:
 
     def __init__(self, held: Held) -> None:
         self.data = bytearray()
-        self._held = held
+        self._held, self._size = held, 0
 
     def add(self, piece: bytes, limit: int) -> None:
-        """Add bytes. Raises 413 beyond `limit`, 503 beyond the limit of all requests."""
-        if len(self.data) + len(piece) > limit:
-            raise too_large(limit)
-        if self._held.size + len(piece) > self._held.limit:
-            raise busy(503, "the pictures of other requests fill the memory for bodies; send it again later", 2)
-        self._held.size += len(piece)
+        """Add bytes. Raises as `count`."""
+        self.count(len(piece), limit)
         self.data += piece
 
+    def count(self, size: int, limit: int) -> None:
+        """Count bytes that the request holds. Raises 413 beyond `limit`, 503 beyond the limit of all requests."""
+        if self._size + size > limit:
+            raise too_large(limit)
+        if self._held.size + size > self._held.limit:
+            raise busy(503, "the pictures of other requests fill the memory for bodies; send it again later", 2)
+        self._size += size
+        self._held.size += size
+
     def release(self) -> None:
-        self._held.size -= len(self.data)
-        self.data = bytearray()
+        self._held.size -= self._size
+        self.data, self._size = bytearray(), 0
 
 
 def too_large(limit: int) -> Problem:
-    return Problem(413, f"the body is larger than {limit:,} bytes, the limit (--max-body); send a smaller one")
+    words = f"the body, with the pictures of its addresses, is larger than {limit:,} bytes, the limit (--max-body)"
+    return Problem(413, f"{words}; send a smaller one")
 
 
 async def read_body(request: Request, body: Body, settings: Settings) -> None:
@@ -89,8 +96,7 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
     parameters: dict[str, str] = {}
     for key, parameter in found[1:]:
-        # RFC 2231: (charset, language, text) for name*=utf-8''...
-        parameters[key.lower()] = parameter if isinstance(parameter, str) else str(parameter[2])
+        parameters[key.lower()] = collapse_rfc2231_value(parameter)  # a tuple for name*=utf-8''...
     return found[0][0].strip().lower(), parameters
 
 

@@ -5,7 +5,7 @@ parser needs as much time for a chunk of one byte as for one of 64 KiB.
 """
 
 import asyncio
-import resource
+import os
 from typing import Any
 
 import h11
@@ -69,6 +69,7 @@ class GuardedConnection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._since = self.loop.time()
         if self._free and not self.transport.is_closing():
             self._expect_head()
 
@@ -111,6 +112,10 @@ class GuardedConnection(H11Protocol):
 
 def allow_many_files() -> None:
     """Raise this process's limit of open files, which includes connections, to the system's maximum."""
+    if os.name != "posix":
+        return
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -119,5 +124,9 @@ def allow_many_files() -> None:
 
 def most_connections() -> int:
     """The limit of connections; beyond it the longest idle one is closed."""
+    if os.name != "posix":
+        return 32768
+    import resource
+
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 32768 if soft == resource.RLIM_INFINITY else min(max(soft - 128, 64), 32768)

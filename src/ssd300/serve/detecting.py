@@ -8,9 +8,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from ssd300.detections import Detections
+from ssd300.images.budget import PixelBudget
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
-from ssd300.serve.admission import Admission, Job, PixelRoom
+from ssd300.serve.admission import Admission, Job
 from ssd300.serve.answers import PICTURE_MEDIA, choose_media, draw_answer, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
@@ -30,7 +31,7 @@ class Detecting:
         threads = 2 * models.first.alone.threads  # as `detect_many`: half of them decode
         self.admission = Admission(threads, settings.queue)
         self.held = Held(settings.held_bytes)
-        self.room = PixelRoom(settings.max_pixels)
+        self.room = PixelBudget(settings.max_pixels)
         metrics.watch("ssd300_queue_pictures", "Pictures that wait.", lambda: self.admission.waiting)
         metrics.watch("ssd300_running_pictures", "Pictures at work.", lambda: self.admission.running)
         metrics.watch("ssd300_held_bytes", "Bytes of bodies in memory.", lambda: self.held.size)

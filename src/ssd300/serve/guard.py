@@ -56,7 +56,9 @@ class Guard:
             self._finish(exchange)
 
     def _check_key(self, headers: Headers) -> None:
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
+        text = headers.get("authorization", "")
+        bearer = text[7:] if text[:7].lower() == "bearer " else text
+        given = headers.get("x-api-key") or bearer.strip()
         # Every key is compared in constant time, so that timing reveals nothing about the keys.
         if not sum(hmac.compare_digest(given.encode(), key.encode()) for key in self.settings.keys):
             found = "the key is not one of this server's" if given else "no key"

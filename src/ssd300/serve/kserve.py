@@ -6,7 +6,6 @@ after the JSON (the protocol's binary extension). Options are the request's para
 
 import base64
 import binascii
-import json
 import math
 import struct
 from typing import Any
@@ -24,7 +23,7 @@ from ssd300.serve.body import Body
 from ssd300.serve.detecting import Detecting
 from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
-from ssd300.serve.request import OPTIONS
+from ssd300.serve.request import OPTIONS, read_json
 
 _INPUT = "image"
 _OUTPUTS = {
@@ -85,7 +84,7 @@ async def _infer(detecting: Detecting, request: Request) -> Response:
         await detecting.read(request, body)
         head, binary = _split(bytes(body.data), request.headers.get(HEADER))
         given = _json_object(head)
-        source = _picture(given, binary)
+        source = _picture(given.pop("inputs", None), binary)  # a list of pixels is not kept while the request waits
         options = served.options(_options(given.get("parameters", {})))
         names = _select_outputs(given.get("outputs"))
         [(found, _)] = await detecting.answer_all(request, served, [source], options)
@@ -107,10 +106,7 @@ def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the request is not JSON: {error}") from error
+    given = read_json(data, 400)
     if not isinstance(given, dict):
         raise Problem(400, 'the request is not a JSON object: expected {"inputs": [...]}')
     return given
@@ -123,14 +119,13 @@ def _options(parameters: Any) -> dict[str, Any]:
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
     if isinstance(options.get("labels"), str):
         options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
-    labels = options.get("labels", [])
-    if not isinstance(labels, list) or not all(isinstance(name, str) for name in labels):
+    labels = options.get("labels", [""])
+    if not isinstance(labels, list) or not labels or not all(isinstance(name, str) for name in labels):
         raise Problem(400, "labels must be class names: a list of strings, or comma-separated names")
     return options
 
 
-def _picture(given: dict[str, Any], binary: bytes) -> Source:
-    inputs = given.get("inputs")
+def _picture(inputs: Any, binary: bytes) -> Source:
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise Problem(400, f'expected one input: {{"inputs": [{{"name": "{_INPUT}", ...}}]}}')
     tensor = inputs[0]

@@ -9,11 +9,12 @@ from ssd300.detections import Detections
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ImageError, unknown_name
 from ssd300.flow import finish, prepare
+from ssd300.images.budget import PixelBudget
 from ssd300.images.decode import header
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
-from ssd300.serve.admission import Job, PixelRoom
+from ssd300.serve.admission import Job
 from ssd300.serve.problem import Problem
 
 After = TypeVar("After")
@@ -85,12 +86,13 @@ class Work:
     served: Served
     source: Source
     options: DetectOptions
-    room: PixelRoom
+    room: PixelBudget
     max_pixels: int
 
     def __call__(self, job: Job[Any], after: Callable[[Detections], After]) -> tuple[Detections, After]:
         """The detections, and the result of `after` for them. Raises Problem 413 or 422, and Stopped."""
-        with self.room.reserve(self.pixels()):
+        with self.room.share():
+            self.room.take(self.pixels())
             job.check()
             clock = _Clock(job.seconds)
             try:

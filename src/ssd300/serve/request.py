@@ -34,7 +34,22 @@ def _switch(text: str) -> bool:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Comma-separated names. Raises ValueError without any: no class at all cannot be meant."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError
+    return names
+
+
+def read_json(data: bytes, status: int) -> Any:
+    """The values of a body. Raises Problem 413 for so many that reading them would hold up other requests."""
+    if data.count(b",") > limits.JSON_VALUES:
+        words = f"more than {limits.JSON_VALUES:,} JSON values"
+        raise Problem(413, f"{words}; send a picture file, or pixels as binary data after the JSON")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(status, f"the body is not JSON: {error}") from error
 
 
 # Name -> (parser, expected value). The detector checks the ranges.
@@ -75,7 +90,7 @@ async def read_pictures(request: Request, body: Body, settings: Settings) -> tup
     if kind == FORMS:
         return _read_form(body, parameters.get("boundary", ""), settings), True
     if kind == _JSON:
-        return await _fetch_addresses(bytes(body.data), settings)
+        return await _fetch_addresses(body, settings)
     if kind in PLAIN or kind.startswith("image/"):
         data = bytes(body.data)
         if not data:
@@ -106,14 +121,11 @@ def _read_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
     return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[:MAX_NAME]) for part in files]
 
 
-async def _fetch_addresses(data: bytes, settings: Settings) -> tuple[list[Source], bool]:
+async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source], bool]:
     """`{"url": "https://..."}` or `{"urls": [...]}`, fetched by the rules of `images/fetch.py`."""
     if not settings.allow_urls:
         raise Problem(403, "this server does not accept URLs (--allow-urls is not set): send the picture itself")
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise Problem(422, f"the body is not JSON: {error}") from error
+    given = read_json(bytes(body.data), 422)
     many = isinstance(given, dict) and "urls" in given
     urls = given["urls"] if many else [given.get("url")] if isinstance(given, dict) else None
     if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):
@@ -122,8 +134,13 @@ async def _fetch_addresses(data: bytes, settings: Settings) -> tuple[list[Source
         raise Problem(422, f"{len(urls)} addresses in one request; at most {settings.max_pictures}: send fewer")
     from ssd300.serve.urls import fetch_all
 
-    async with asyncio.timeout(settings.timeout):
-        return [Source(data, url) for url, data in zip(urls, await fetch_all(urls, settings), strict=True)], many
+    try:
+        async with asyncio.timeout(settings.timeout):
+            return [Source(data, url) async for url, data in fetch_all(urls, body, settings)], many
+    except TimeoutError as error:
+        raise Problem(
+            422, f"the addresses did not answer within {settings.timeout:g} seconds (--timeout); send the pictures"
+        ) from error
 
 
 def _is_address(url: Any) -> bool:

@@ -71,7 +71,7 @@ def size_in_bytes(text: str) -> int:
 def read_keys(path: Path) -> tuple[str, ...]:
     """The keys in a file, one per line; empty lines and lines that start with # are ignored. Raises ArgumentError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ArgumentError(f"{path}: the key file cannot be read: {reason}") from error

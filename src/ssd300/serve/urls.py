@@ -2,10 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 
 from ssd300 import limits
 from ssd300.errors import DownloadError
 from ssd300.images.fetch import fetch
+from ssd300.serve.body import Body
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
@@ -14,22 +16,22 @@ MOST = limits.FETCHED_AT_ONCE
 _places = threading.BoundedSemaphore(MOST)
 
 
-async def fetch_all(urls: list[str], settings: Settings) -> list[bytes]:
-    """The bytes of each URL, one after the other. Raises Problem 413, 422 or 503."""
-    return [await _fetch(url, settings) for url in urls]
+async def fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
+    """Each URL and its bytes, one after the other, counted in `body`. Raises Problem 413, 422 or 503."""
+    for url in urls:
+        data = await _fetch(url)
+        body.count(len(data), settings.max_body)
+        yield url, data
 
 
-async def _fetch(url: str, settings: Settings) -> bytes:
+async def _fetch(url: str) -> bytes:
     if not _places.acquire(blocking=False):
         raise busy(503, f"{MOST} addresses are being downloaded already; send it again later", 5)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()
     # A daemon thread: a slow address must not delay the stop of the server.
     threading.Thread(target=_work, args=(url, loop, answer), daemon=True, name="ssd300-fetch").start()
-    data = await answer
-    if len(data) > settings.max_body:
-        raise Problem(413, f"{url}: {len(data):,} bytes, more than the limit of {settings.max_body:,}")
-    return data
+    return await answer
 
 
 def _work(url: str, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]") -> None:
