@@ -1,15 +1,18 @@
-"""What each ingredient of the modern recipe is worth: equal pictures seen, same network, same start, several seeds.
+"""Ablation of the modern recipe: AP of each variant after equally many pictures, from the same weights, several seeds.
 
     python benchmarks/ablation.py --data train.pack --val val.pack --start resnet18.safetensors --out DIR
         [--views 50000] [--seeds 0 1] [--rows published modern modern-loss ...]
 
-Every run has batch 32. `published` is the published recipe with its steps scaled to the run, at the full rate from the
-first step: its warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate. `modern`
-is the modern recipe with warm-up and average over as many pictures as at its own batch of 8; `modern-X` is modern with
-ingredient X put back to what is published, `modern+augment` modern with the stronger augmentation of `quick`, and
-`modern+quick` also with the trunk held as `quick` holds it. `modern-ema` takes no training: averaging changes no step,
-so its weights are the last step's of the run `modern`. Runs already finished in DIR are kept and a stopped one goes on,
-so the table can be made in pieces: 50,000 pictures take between three quarters of an hour and two hours on two cores.
+Every run has a batch size of 32. The rows:
+- `published`: the published recipe, its steps scaled to the run. It starts at the full learning rate: scaled, its
+  warm-up of 300 steps would be 2, and after 2 steps the published rule stays at half the rate.
+- `modern`: the modern recipe; warm-up and weight average span as many pictures as at its own batch size of 8.
+- `modern-X`: modern with ingredient X as published.
+- `modern+augment`: modern with the stronger augmentation of `quick`; `modern+quick`: also with the trunk frozen as in
+  `quick`.
+- `modern-ema`: not trained. Averaging changes no step, so these are the weights of the last step of `modern`.
+Finished runs in DIR are kept and a stopped run is resumed, so the table can be made in pieces. 50,000 pictures take
+between three quarters of an hour and two hours on two cores.
 """
 
 import argparse
@@ -51,7 +54,7 @@ UNAVERAGED = "modern-ema"
 
 
 def run(row: str, seed: int, options: argparse.Namespace) -> Path:
-    """Train one row with one seed, or go on with it; returns its folder."""
+    """Train one row with one seed, or resume it; returns its folder."""
     pictures = len(load_dataset(options.data))
     epochs = max(1, round(options.views / pictures))
     folder = options.out / f"{row}-{seed}"
@@ -79,7 +82,7 @@ def read_results(folder: Path) -> list[dict[str, str]]:
 
 
 def results_of(row: str, seed: int, options: argparse.Namespace) -> dict[str, str]:
-    """The last line of a row's results.csv, after the training that it takes."""
+    """The last line of a row's results.csv; trains the row first if necessary."""
     if row == UNAVERAGED:
         folder = run("modern", seed, options)
         return read_results(folder)[-1] | last_step(folder, options.val)
@@ -87,7 +90,7 @@ def results_of(row: str, seed: int, options: argparse.Namespace) -> dict[str, st
 
 
 def last_step(folder: Path, val: str) -> dict[str, str]:
-    """AP and AP50 of the weights that a finished run's last step left, measured as the run measured its average."""
+    """AP and AP50 of the weights of a finished run's last step, measured as the run measured its averaged weights."""
     metadata, compute = read_metadata(folder / "best.safetensors"), choose_compute()
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict(load_state(folder)["network"])
@@ -101,7 +104,7 @@ def mean_ap(results: list[dict[str, str]]) -> float:
 
 
 def line(row: str, results: list[dict[str, str]], modern: float | None) -> str:
-    """One line of the table: mean and range of AP over the seeds, and by how much the mean of `modern` is above it."""
+    """One line of the table: mean and range of AP over the seeds, and the mean of `modern` minus this mean."""
     ap = [float(last["AP"]) for last in results]
     mean = mean_ap(results)
     ap50 = statistics.mean(float(last["AP50"]) for last in results)

@@ -1,10 +1,10 @@
-"""A batch on a Ray cluster of several nodes beside the local engine: rows equal to the byte, rate, seconds to start.
+"""`ssd300 batch` on a Ray cluster of several nodes against the local engine: equal rows, rate, seconds to start.
 
     python benchmarks/batch.py [--pictures 1500] [--nodes 2] [--precision f32]
 
-Each node has one CPU of this machine (Ray's cluster utility), and the local engine works with one thread. The share is
-the cluster's rate after its start over the local rate times the number of nodes. The machine needs a core for each
-node; the driver, which writes the results, and Ray's own processes share them.
+Each node has one CPU of this machine (Ray's cluster utility); the local engine uses one thread. The share is the
+cluster's rate after its start, divided by the local rate times the number of nodes. The machine needs a core for each
+node; the driver, which writes the results, and Ray's own processes use the same cores.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A rate beside the rate of the network alone, in one run: the two take turns, so that a slow minute meets both."""
+"""A rate against the rate of the network alone, in one run. The two alternate, so that other load slows both."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ from ssd300.runtime.base import Runtime
 
 
 def network_alone(runtime: Runtime, count: int) -> None:
-    """`count` prepared pictures of noise through the network and the search for candidates, on all threads."""
+    """Run the network and the search for candidates on `count` prepared pictures of noise, on all threads."""
     noise = np.random.default_rng(0).integers(0, 256, (1, 300, 300, 3), np.uint8)
     for _ in in_order(lambda _: runtime.infer(noise, 0.4), range(count), 2 * runtime.threads):
         pass
@@ -20,7 +20,7 @@ def network_alone(runtime: Runtime, count: int) -> None:
 def shares(runtime: Runtime, count: int, work: Callable[[], object], rounds: int = 7) -> tuple[float, float, float]:
     """The medians of (the network's rate, the rate of `work`, their ratio), each for `count` views of the network.
 
-    A first round warms up and is left out.
+    The first round is warm-up and is not counted.
     """
     seen = []
     for _ in range(rounds + 1):

@@ -1,7 +1,7 @@
 """Wall time from a cold shell: `ssd300 detect` of one picture and `ssd300 --help` against `python -c "import torch"`.
 
-Each command runs in a fresh process, in turns, so that a busy machine slows all of them equally. The first round is not
-counted: it fills the file cache. Bars: detect < 1 x import torch, --help <= 0.3 x.
+Each command runs in a new process. The commands alternate, so that other load slows all of them equally. The first
+round is not counted: it fills the file cache. Goals: detect < 1 x import torch, --help <= 0.3 x.
 The memory of a command is None where the system does not report it.
 
     python benchmarks/cold_start.py [--model MODEL] [--picture PICTURE] [--rounds 9]
@@ -26,7 +26,7 @@ DETECT = "ssd300 detect, one picture"
 
 
 def commands(picture: Path, options: Sequence[str] = ()) -> dict[str, list[str]]:
-    """What is measured, name -> command: what Python and its libraries take alone, and `ssd300 detect` with options."""
+    """The measured commands by name: Python and its libraries alone, and `ssd300 detect` with options."""
     script = Path(sys.executable).with_name("ssd300")
     ssd300 = [str(script)] if script.exists() else [sys.executable, "-m", "ssd300"]
     return {
@@ -40,10 +40,9 @@ def commands(picture: Path, options: Sequence[str] = ()) -> dict[str, list[str]]
 
 
 def cold_start(measured: dict[str, list[str]], budget: Budget) -> Measured:
-    """Every command by turns, so that a busy machine slows all equally; shares are those of `import torch`.
+    """Time all commands alternately, so that other load slows all equally; the shares are relative to `import torch`.
 
-    The rounds of the warm-up fill the file cache and the cache of compiled models. Raises SSD300Error where a command
-    fails.
+    The warm-up rounds fill the file cache and the cache of compiled models. Raises SSD300Error if a command fails.
     """
     for _ in range(budget.warmup):
         for command in measured.values():
@@ -65,7 +64,7 @@ def cold_start(measured: dict[str, list[str]], budget: Budget) -> Measured:
 
 
 def run_once(command: list[str]) -> tuple[float, float | None]:
-    """(wall seconds, peak memory in MiB) of a command; the memory is None where the system does not tell it."""
+    """(wall seconds, peak memory in MiB) of a command; the memory is None where the system does not report it."""
     with tempfile.TemporaryFile() as words:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=words)
@@ -83,7 +82,7 @@ def run_once(command: list[str]) -> tuple[float, float | None]:
 
 
 def _peak(runs: list[tuple[float, float | None]]) -> float | None:
-    """The highest peak; None if it is not above that of this process, which every child begins with by the kernel."""
+    """The highest peak; None if it is not above that of this process, where the kernel starts the peak of a child."""
     peaks, own = [peak for _, peak in runs if peak is not None], peak_memory_mib()
     return max(peaks) if peaks and own and max(peaks) > own else None
 

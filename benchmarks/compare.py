@@ -1,12 +1,13 @@
-"""ssd300 against other detectors on this CPU, a JPEG file to boxes; fills docs/research/comparison.json and its page.
+"""ssd300 against other detectors on this CPU, from a JPEG file to boxes. Writes docs/research/comparison.json and .md.
 
     python benchmarks/compare_export.py runs/others   # with the Python of an environment that has the other packages
     python benchmarks/compare.py --others runs/others [--seconds 200]
     python benchmarks/compare.py --page               # the page from the JSON, nothing else
 
-Weights are random: speed does not depend on them, and what ssd300 has to select is set to that of a trained model
-(`seeded_model.py`). Each row runs in a process of its own (`compare_row.py`) and is written when it is done, so that a
-run which stops after --seconds goes on where it stopped; --again begins anew. Published AP is quoted with its source.
+Weights are random. Speed does not depend on them, apart from the number of candidates, which is set to that of a
+trained model for ssd300 (`seeded_model.py`). Each row runs in its own process (`compare_row.py`) and is saved when it
+is done. A run stops after --seconds and the next run continues it; --again starts over. Published AP is quoted with
+its source.
 Needs `pip install '.[dev]'`.
 """
 
@@ -37,7 +38,7 @@ RUNTIMES = ("onnxruntime f32", "openvino f32", "openvino bf16", "openvino int8")
 
 
 def make_models(folder: Path, others: Path | None) -> None:
-    """All model files and pictures; what is there already is kept."""
+    """Make all model files and pictures that do not exist yet."""
     folder.mkdir(parents=True, exist_ok=True)
     from seeded_model import jpegs
 
@@ -81,7 +82,7 @@ def make_other(path: Path, name: str, side: int) -> None:
 
 
 def make_int8(path: Path, folder: Path) -> None:
-    """INT8 by NNCF's defaults; what it costs in accuracy is not looked at, so this is the most that others can gain."""
+    """INT8 by NNCF's defaults, without a check of accuracy: an upper bound of what the other detectors can gain."""
     import nncf
     import openvino as ov
 
@@ -95,7 +96,7 @@ def make_int8(path: Path, folder: Path) -> None:
 
 
 def rows(folder: Path) -> Iterator[tuple[str, str, Path]]:
-    """(model, runtime, file) of all that can be measured here."""
+    """(model, runtime, file) of every row that can be measured here."""
     from ssd300.runtime.cpu import native_bf16
 
     rounded = native_bf16()

@@ -1,10 +1,10 @@
-"""Every picture of some folders as ssd300 decodes it against Pillow and OpenCV: mean pixel error, and who refuses what.
+"""The pictures of some folders, decoded by ssd300, Pillow and OpenCV: mean pixel error, and which are refused.
 
     pip install opencv-python-headless
     python benchmarks/compare_decoders.py FOLDER ... [--worst 20] [--generated]
 
-One row per format. "equal": to the bit; "near": mean error up to 2 of 255 (another rounding, another chroma filter);
-"far": more, listed below; "refused": by ssd300 while the other reads it, listed with its reason. Alpha is laid over
+One row per format. "equal": bit for bit; "near": a mean error of up to 2 of 255 (different rounding or chroma filter);
+"far": more, listed below; "refused": only ssd300 refuses it, listed with the reason. Alpha is laid over
 white in all three. `--generated` adds pictures made here: every mode, depth and subsampling that Pillow writes.
 """
 
@@ -28,7 +28,7 @@ Pixels = np.ndarray | None
 
 
 def by_pillow(data: bytes) -> Pixels:
-    """RGB uint8 [H, W, 3] by Pillow alone, alpha on white, upright; None where it refuses."""
+    """RGB uint8 [H, W, 3] by Pillow alone, alpha over white, upright; None if Pillow refuses the file."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             picture = ImageOps.exif_transpose(picture)
@@ -45,7 +45,7 @@ def by_pillow(data: bytes) -> Pixels:
 
 
 def by_opencv(data: bytes) -> Pixels:
-    """RGB uint8 [H, W, 3] by OpenCV, which has no rule for alpha: pictures with alpha are left out."""
+    """RGB uint8 [H, W, 3] by OpenCV. It does not apply alpha, so pictures with alpha are left out."""
     try:
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         whole = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

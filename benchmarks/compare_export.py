@@ -1,7 +1,7 @@
-"""Write the detectors of other packages as ONNX files with random weights, for `compare.py --other FOLDER`.
+"""Write the detectors of other packages as ONNX files with random weights, for `compare.py --others FOLDER`.
 
-Run it with the Python of an environment that has them: `pip install ultralytics` (AGPL-3.0), `pip install rfdetr onnx`
-(Apache-2.0). Each package's own command exports, from the definition that it ships; nothing is downloaded.
+Run it with the Python of an environment that has these packages: `pip install ultralytics` (AGPL-3.0), `pip install
+rfdetr onnx` (Apache-2.0). Each package exports its own model definition with its own command; nothing is downloaded.
 
     python benchmarks/compare_export.py FOLDER
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def installed_mib(package: str) -> float:
-    """Size of a package and of all that it needs without extras, as installed here."""
+    """Installed size of a package and of its required dependencies."""
     seen: set[str] = set()
     waiting, size = [package], 0
     while waiting:

@@ -1,4 +1,4 @@
-"""NanoDet-Plus-m as a torch module with random weights, written from its published structure: for speed alone."""
+"""NanoDet-Plus-m as a torch module with random weights, written from its published structure, to measure its speed."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ def conv(
 
 
 class Shuffle(nn.Module):
-    """ShuffleNetV2's block; at stride 2 both halves see the whole input."""
+    """ShuffleNetV2's block; at stride 2 both branches take the whole input."""
 
     def __init__(self, inside: int, out: int, stride: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Shuffle(nn.Module):
 
 
 class GhostHalf(nn.Module):
-    """Half of the channels by 1x1, the other half from them by a cheap depthwise convolution."""
+    """Half of the channels by a 1x1 convolution, the other half from these by a depthwise convolution."""
 
     def __init__(self, inside: int, out: int, act: bool) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class GhostHalf(nn.Module):
 
 
 class Ghost(nn.Module):
-    """Two halves in turn and a way around them: 192 channels to 96."""
+    """Two GhostHalf in sequence and a shortcut: 192 channels to 96."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Other detectors as torch modules with random weights, written from their published structure: for speed alone.
+"""Other detectors as torch modules with random weights, written from their published structure, to measure speed.
 
-`python benchmarks/compare_networks.py` prints the parameters of each beside the published number.
+`python benchmarks/compare_networks.py` prints the number of parameters of each and the published number.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class SqueezeExcite(nn.Module):
 
 
 class Inverted(nn.Module):
-    """MobileNetV3's block; SSDLite takes a map after `expand`."""
+    """MobileNetV3's block; SSDLite also uses the map after `expand`."""
 
     def __init__(self, inside: int, row: Sequence[int | bool]) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Inverted(nn.Module):
 
 
 def flat(heads: nn.ModuleList, maps: list[Tensor], values: int) -> Tensor:
-    """The answers of all maps as [B, anchors, values]."""
+    """The outputs of all maps as [B, anchors, values]."""
     parts = [head(x) for head, x in zip(heads, maps, strict=True)]
     return torch.cat([part.permute(0, 2, 3, 1).reshape(part.shape[0], -1, values) for part in parts], 1)
 

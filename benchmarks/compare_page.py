@@ -1,4 +1,4 @@
-"""The page of `compare.py`, from its JSON."""
+"""Writes the page of `compare.py` from its JSON."""
 
 from typing import Any
 
@@ -47,9 +47,9 @@ def intro(machine: dict[str, Any]) -> str:
 
 {MARK}
 
-This page says how fast ssd300 is beside other small detectors on one CPU, what they publish as accuracy, and which to
-take for what. One machine: {machine["cpu"]}, {machine["threads"]} threads ({flags}). On another machine the order can
-differ: run it there ([how](#how-it-was-measured))."""
+The speed of ssd300 and other small detectors on one CPU, their published accuracy, and which to choose. The machine:
+{machine["cpu"]}, {machine["threads"]} threads ({flags}).
+The order can differ on another machine; you can [run it there](#how-it-was-measured)."""
 
 
 def fastest(rows: dict[tuple[str, str], Any], model: str, *, int8: bool) -> tuple[str, Any]:
@@ -66,10 +66,10 @@ def measured_models(rows: dict[tuple[str, str], Any]) -> list[str]:
 
 def summary(rows: dict[tuple[str, str], Any]) -> str:
     lines = [
-        "## One table",
+        "## Summary",
         "",
-        "A 640x480 JPEG file to boxes, the fastest runtime of each. AP is what others publish for COCO val2017, in"
-        " percent.",
+        "From a 640x480 JPEG file to boxes, with the fastest runtime of each detector.",
+        "AP is the published value on COCO val2017, in percent.",
         "",
         "| detector | license | published AP | float: ms (p50), pictures/s | INT8: ms (p50), pictures/s |",
         "|---|---|---|---|---|",
@@ -90,7 +90,7 @@ def summary(rows: dict[tuple[str, str], Any]) -> str:
 
 
 def advice(rows: dict[tuple[str, str], Any]) -> str:
-    """What follows from the table, from its own numbers."""
+    """Conclusions from the measured rows."""
 
     def best(model: str) -> float:
         return min(value["p50_ms"] for (name, _), value in rows.items() if name == model)
@@ -104,22 +104,25 @@ def advice(rows: dict[tuple[str, str], Any]) -> str:
         for model in others
         if best(model) < mine and FACTS[model][2] and float(FACTS[model][2] or 0) >= 27
     ]
-    lines = ["## Which to take", ""]
+    lines = ["## Which to choose", ""]
     lines.append(
-        f"Our ResNet-50 takes {mine:.0f} ms at its fastest, ResNet-18 {best('ssd300-resnet18'):.0f} ms. Faster than "
-        f"ResNet-50 here: {', '.join(faster) or 'none'}. Slower: {', '.join(slower) or 'none'}."
+        f"At its fastest, ssd300 takes {mine:.0f} ms with ResNet-50, {best('ssd300-resnet18'):.0f} ms with ResNet-18.\n"
+        f"Faster than ResNet-50: {', '.join(faster) or 'none'}.\nSlower: {', '.join(slower) or 'none'}."
     )
     if better:
-        lines += ["", f"**Where we lose:** {', '.join(better)} are faster and publish a higher AP. SSD is from 2016."]
+        lines += [
+            "",
+            f"**Better than ssd300:** {', '.join(better)} are faster, with a higher published AP. SSD is from 2016.",
+        ]
     lines += [
         "",
-        "- **Highest AP for the time, the license does not matter or is paid:** YOLO26n or YOLO11n. Their code and",
-        "  weights are AGPL-3.0: a product, or a network service, that uses them has to publish its source or pay.",
-        "- **Highest AP, a permissive license, time matters less:** RF-DETR nano.",
-        "- **Least time and memory, a permissive license:** NanoDet-Plus. Its README has no news since 2023.",
-        "- **ssd300:** the published NVIDIA checkpoint or its numbers are what you need; or training, checks of data,",
-        "  evaluation, INT8 with its cost in AP measured, video and serving in one package under a permissive license,",
-        "  without torch where it detects; or code that is small enough to read. Not for the highest AP.",
+        "- **YOLO26n or YOLO11n:** the highest AP for the time, if the license does not matter or you pay for one.",
+        "  Their code and weights are AGPL-3.0: a product or network service with them must publish its source or pay.",
+        "- **RF-DETR nano:** the highest AP with a permissive license, if time matters less.",
+        "- **NanoDet-Plus:** the least time and memory with a permissive license. Its README has no news since 2023.",
+        "- **ssd300:** if you need the published NVIDIA checkpoint or its numbers; or training, data checks,",
+        "  evaluation, INT8 with a measured loss of AP, video and serving in one package with a permissive license,",
+        "  without torch for detection; or code that is small enough to read. It does not have the highest AP.",
     ]
     return "\n".join(lines)
 
@@ -128,8 +131,8 @@ def details(rows: dict[tuple[str, str], Any]) -> str:
     lines = [
         "## All rows",
         "",
-        "Memory is the peak of the process up to the single pictures; cold start is from the command to the boxes of"
-        " the first picture, files cached, median of three.",
+        "Memory is the peak of the process, before the measurement of pictures/s. Cold start is the time from the",
+        "command to the boxes of the first picture, with cached files, median of three.",
         "",
         "| detector | runtime | p50 ms | p95 ms | pictures/s | memory MiB | cold start s | model MB |",
         "|---|---|---|---|---|---|---|---|",
@@ -150,15 +153,15 @@ def details(rows: dict[tuple[str, str], Any]) -> str:
 
 
 def sizes(result: dict[str, Any]) -> str:
-    lines = ["## Installed size", "", "A package with all that it needs, as installed here:", ""]
+    lines = ["## Installed size", "", "Each package with its dependencies:", ""]
     lines += ["| package | MiB |", "|---|---|"]
     lines += [f"| {name} | {size} |" for name, size in result["install"]["ways"].items()]
     for name, found in result["install"]["packages"].items():
         lines.append(f"| {name} {found['version']}, with torch for CPUs only | {found['installed_mib']} |")
     lines += [
         "",
-        "onnxruntime and openvino alone still need code that decodes, resizes and selects. A model of ultralytics or"
-        " rfdetr runs without its package once it is exported.",
+        "onnxruntime and openvino also need code that decodes and resizes pictures and selects boxes. An exported",
+        "model of ultralytics or rfdetr runs without its package.",
     ]
     return "\n".join(lines)
 
@@ -173,18 +176,18 @@ python benchmarks/compare_export.py runs/others   # in an environment with ultra
 python benchmarks/compare.py --others runs/others
 ```
 
-- Every row ran in a process of its own, one after the other, on an otherwise idle machine; every number of this page
-  comes from [comparison.json](comparison.json), and `python benchmarks/compare.py --page` writes the page from it.
+- Every row ran in its own process, one after the other, on an otherwise idle machine. All numbers on this page come
+  from [comparison.json](comparison.json); `python benchmarks/compare.py --page` writes the page from it.
   Versions: {versions}, Python {machine["python"]}.
-- Weights are random, for ours too: speed does not depend on them. Ours has about 50 candidates to select from in every
-  picture; the others select from their 50 best. So this page measures no accuracy, and quotes it.
-- SSDLite320, SSD300 VGG16 and NanoDet-Plus are definitions of our own from their published structure
-  (`benchmarks/compare_networks.py` prints their parameters: those of torchvision are equal to the published number,
-  NanoDet-Plus has 2.4 % more). YOLO and RF-DETR were exported by their own packages. YOLO26n came out with the head
-  that needs suppression.
-- For the others, what surrounds the network is the same for all: the JPEG decoder that ssd300 uses, Pillow's resize by
-  stretching, float32 from 0 to 1, and suppression among the 50 best in NumPy.
-- *pictures/s*: a thread a core with whole pictures; OpenVINO with its throughput hint, onnxruntime with one thread a
-  session; ours with `detect_many`.
-- INT8 of the others is NNCF's default on eight pictures. Nobody looked what it costs in accuracy, so it is the
-  most that they could gain. Ours is the INT8 of `ssd300 quantize`, but for its check of AP."""
+- All weights are random: speed does not depend on them. ssd300 selects from about 50 candidates in every picture, the
+  others from their 50 best. Accuracy is therefore quoted, not measured.
+- SSDLite320, SSD300 VGG16 and NanoDet-Plus were rebuilt from their published structure.
+  `benchmarks/compare_networks.py` prints their numbers of parameters: those of torchvision are equal to the published
+  number, NanoDet-Plus has 2.4 % more. YOLO and RF-DETR were exported by their own packages. The exported YOLO26n has
+  the head that needs suppression.
+- The steps around the network are the same for all other detectors: the JPEG decoder that ssd300 uses, Pillow's resize
+  without keeping the aspect ratio, float32 from 0 to 1, and suppression among the 50 best boxes in NumPy.
+- *pictures/s*: one thread per core, each with whole pictures; OpenVINO with its throughput hint, onnxruntime with one
+  thread per session, ssd300 with `detect_many`.
+- INT8 of the other detectors is NNCF's default, calibrated on eight pictures, without a check of accuracy: an upper
+  bound of what they can gain. INT8 of ssd300 is that of `ssd300 quantize`, without its check of AP."""

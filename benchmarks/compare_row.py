@@ -1,8 +1,8 @@
-"""One row of `compare.py`, in a process of its own: a JPEG file to boxes through one model and one runtime.
+"""One row of `compare.py`, in its own process: a JPEG file to boxes with one model and one runtime.
 
-Other detectors get what their users get at best: the JPEG decoder that ssd300 uses (libjpeg-turbo), Pillow's resize to
-the network's size, numbers from 0 to 1 as float32, the network, the 50 best boxes and suppression among them. Nothing
-of ssd300 is imported for them.
+The pipeline of the other detectors is the fastest that their users can have: the JPEG decoder that ssd300 uses
+(libjpeg-turbo), Pillow's resize to the input size, float32 values from 0 to 1, the network, the 50 best boxes and
+suppression among them. ssd300 is not imported for them.
 
     python benchmarks/compare_row.py RUNTIME MODEL FOLDER_OF_JPEGS [--once]
 """
@@ -49,7 +49,7 @@ def prepared(path: Path, side: int) -> np.ndarray:
 
 
 def boxes_of(outputs: list[np.ndarray]) -> int:
-    """How many of the best candidates are left; the scores are the output with more values a candidate."""
+    """The number of boxes after suppression; the scores are the output with more values per candidate."""
     arrays = [out[0].T if out.shape[1] < out.shape[2] and out.shape[1] == 84 else out[0] for out in outputs]
     if len(arrays) == 1:  # YOLO's: 4 sides and 80 scores
         scores, sides = arrays[0][:, 4:], arrays[0][:, :4]
@@ -101,7 +101,7 @@ def by_openvino(model: Path, side: int, precision: str) -> tuple[One, Callable[[
 
 
 def in_threads(one: One) -> Many:
-    """One thread per core, each with whole pictures."""
+    """One thread per core; each handles whole pictures."""
 
     def many(paths: Iterable[Path]) -> Iterable[int]:
         with ThreadPoolExecutor(THREADS) as pool:

@@ -1,4 +1,4 @@
-"""Time of `postprocess.decode` against the published steps in torch (bars: <= 2 ms typical, >= 15 x on a crowd).
+"""Time of `postprocess.decode` against the published steps in torch (goals: <= 2 ms typical, >= 15 x for a crowd).
 
 python benchmarks/decode.py
 """
@@ -22,7 +22,7 @@ CASES = {
 
 
 def median_ms(call: Callable[[], object], rounds: int) -> float:
-    """The median wall time of a call in milliseconds, after one warm-up."""
+    """The median wall time of a call in milliseconds, after one warm-up call."""
     call()
     times = []
     for _ in range(rounds):

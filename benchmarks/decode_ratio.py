@@ -1,10 +1,10 @@
-"""Time to load ordinary JPEG and PNG pictures, this checkout's against another's, in turns within one run.
+"""Time to load ordinary JPEG and PNG pictures with this checkout and with another one, alternating in one run.
 
     git worktree add ../before COMMIT
     python benchmarks/decode_ratio.py ../before/src [--rounds 7]
 
-Each line: core milliseconds of both (the best round's median) and the ratio, new by old: below 1 the new one is
-quicker. Every round starts a process of each, in changing order.
+Each line: core milliseconds of both (the lowest median of a round) and the ratio new/old; below 1 this checkout is
+faster. Every round starts one process of each, in changing order.
 """
 
 import argparse

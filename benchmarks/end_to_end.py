@@ -1,15 +1,15 @@
-"""From a 640x480 JPEG to boxes: ours at each precision against torch, onnxruntime and the published steps.
+"""From a 640x480 JPEG to boxes: ssd300 at each precision against torch, onnxruntime and the published steps.
 
     python benchmarks/end_to_end.py [--backbone resnet50] [--pictures 60]
 
-Every row has the same weights (`seeded_model.py`) and runs in a process of its own:
+Every row has the same weights (`seeded_model.py`) and runs in its own process:
 - ssd300: `Detector`; its INT8 graph is made by the function behind `ssd300 quantize`, without the check of AP;
-- torch: Pillow decode, resize, eager float32 forward, plain and channels-last, our NumPy decoding;
-- onnxruntime: the same with the .onnx file that we export;
-- published steps: aspect resize and center cut as the hub helpers, eager forward, per-class decoding in torch.
+- torch: Pillow decode, resize, eager float32 forward pass, plain and channels-last, the NumPy decoding of ssd300;
+- onnxruntime: the same with the .onnx file that ssd300 exports;
+- published steps: resize and center crop as the hub helpers do, eager forward pass, per-class decoding in torch.
 Columns: one picture from a file, median ms; pictures per second from bytes; the network alone, one picture, median ms,
-and pictures per second with several requests in flight; core-ms of all that is not the network; boxes in the median
-picture. The ratios below the table are the project's goals; 500 pictures are what they were set for.
+and pictures per second with several requests in flight; core-ms of everything but the network; boxes in the median
+picture. The ratios below the table are the project's goals, which are stated for 500 pictures.
 """
 
 import argparse
@@ -52,7 +52,7 @@ DISTINCT = 16  # different pictures, taken in turns
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One row: what is timed."""
+    """The timed steps of one row."""
 
     one: Callable[[Any], int]  # a path or bytes -> how many boxes
     many: Callable[[list[bytes]], Iterable[int]]
@@ -62,7 +62,7 @@ class Pipeline:
 
 
 class Remembered:
-    """A runtime that knows the network's answers to the pictures that come in turns."""
+    """A runtime that replays the network's outputs for pictures that come in a fixed order."""
 
     name, precision, threads = "remembered", "f32", 1
 

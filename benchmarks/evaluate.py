@@ -1,7 +1,7 @@
 """Scoring time of a data set as large as COCO val2017: hotcoco through `coco_metrics` against pycocotools.
 
 Synthetic: 5,000 pictures, 80 classes as uneven as COCO's, 36,000 boxes, about 60 detections a picture.
-The bar: at most 1/5 of pycocotools' time, for the same bits.
+The goal: at most 1/5 of pycocotools' time, with bit-equal results.
 
     python benchmarks/evaluate.py [--pictures 5000]
 """
@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 def synthetic(pictures: int, seed: int = 0) -> tuple[Dataset, list[Detections]]:
-    """Pictures with 7.3 boxes on average; two detections of five near a box, the rest anywhere."""
+    """Pictures with 7.3 boxes on average; two of five detections lie near a box, the rest anywhere."""
     draw = np.random.default_rng(seed)
     ids, share = np.array(COCO.ids), draw.dirichlet(np.full(80, 0.3))
     made, results = [], []
@@ -50,7 +50,7 @@ def synthetic(pictures: int, seed: int = 0) -> tuple[Dataset, list[Detections]]:
 
 
 def pycocotools_stats(dataset: Dataset, results: list[Detections]) -> tuple[list[float], float]:
-    """The 12 numbers and the seconds for them, from dicts in memory (without reading any file)."""
+    """The 12 numbers and the seconds they take, from dicts in memory (no file is read)."""
     truth_json = {
         "images": [{"id": p.image_id, "width": WIDTH, "height": HEIGHT} for p in dataset.pictures],
         "categories": [{"id": i, "name": n} for i, n in zip(COCO.ids, COCO.names, strict=True)],

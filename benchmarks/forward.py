@@ -1,4 +1,4 @@
-"""OpenVINO graphs compiled and timed by themselves, apart from `ssd300.runtime`: what the scripts share."""
+"""Compiles and times OpenVINO graphs without `ssd300.runtime`; shared by the scripts."""
 
 import statistics
 import time
@@ -23,7 +23,7 @@ def compile_graph(
     batch: int = 1,
     **settings: Any,
 ) -> ov.CompiledModel:
-    """Compile a graph, with `batch` pictures per request if it is dynamic. "int8" is f32 with quantizers."""
+    """Compile a graph, with `batch` pictures per request if its batch is dynamic. "int8" is f32 with quantizers."""
     if model.is_dynamic():
         model = model.clone()
         model.reshape([batch, *PICTURE_SHAPE])
@@ -40,12 +40,12 @@ def compile_graph(
 
 
 def zeros_for(model: ov.CompiledModel) -> list[NDArray[Any]]:
-    """An input of the right kind for each port; arithmetic takes the same time whatever the numbers."""
+    """A zero input for each port; the time of the arithmetic does not depend on the values."""
     return [np.zeros(tuple(port.shape), port.element_type.to_dtype()) for port in model.inputs]
 
 
 def rate(model: ov.CompiledModel, seconds: float) -> float:
-    """Requests per second with the number of requests in flight that OpenVINO chooses."""
+    """Requests per second, with as many requests in flight as OpenVINO chooses."""
     inputs, queue = zeros_for(model), ov.AsyncInferQueue(model)
     for _ in range(2 * len(queue)):
         queue.start_async(inputs, share_inputs=True)
@@ -59,13 +59,13 @@ def rate(model: ov.CompiledModel, seconds: float) -> float:
 
 
 def alone(model: ov.CompiledModel) -> Callable[[], object]:
-    """A call that runs one request."""
+    """A function that runs one request."""
     inputs, request = zeros_for(model), model.create_infer_request()
     return lambda: request.infer(inputs, share_inputs=True, share_outputs=True)
 
 
 def median_ms(call: Callable[[], object], rounds: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """The median time of a call in milliseconds, after one for warm-up."""
+    """The median time of a call in milliseconds, after one warm-up call."""
     return in_turns({"": call}, rounds, clock)[""]
 
 
@@ -74,7 +74,7 @@ def in_turns(
 ) -> dict[str, float]:
     """The median time of each call in milliseconds, by default CPU time of the process.
 
-    The calls take turns, so that whatever else the machine does meets all of them alike.
+    The calls alternate, so that other load slows all of them equally.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
@@ -88,7 +88,7 @@ def in_turns(
 def raw_outputs(
     model: ov.Model, pictures: NDArray[np.uint8]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
-    """Of each picture [300, 300, 3] its locs (4, P), logits (K, P) and margin (P,), at f32."""
+    """For each picture [300, 300, 3]: locs (4, P), logits (K, P) and margin (P,), at f32."""
     request, found = compile_graph(model).create_infer_request(), []
     for picture in pictures:
         request.infer([picture[None]])
@@ -98,7 +98,7 @@ def raw_outputs(
 
 
 def gmac(model: ov.Model) -> float:
-    """Multiplications of all convolutions for one picture, in thousands of millions."""
+    """Multiply-accumulate operations of all convolutions for one picture, in billions."""
     if model.is_dynamic():
         model = model.clone()
         model.reshape([1, *PICTURE_SHAPE])

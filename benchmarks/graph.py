@@ -1,8 +1,8 @@
-"""What the end of the graph and its settings were chosen for: each choice against the other ways, in turns.
+"""The end of the graph and its settings: each choice against its alternatives, alternating in one run.
 
     python benchmarks/graph.py [--backbone resnet18] [--rounds 20]
 
-- heads: from the six maps to the outputs, one convolution per map or two, and another order of the outputs;
+- heads: from the six maps to the outputs: one or two convolutions per map, and another order of the outputs;
 - tails: from the outputs to detections, core-ms inside the graph and in NumPy after it;
 - settings: OpenVINO's hints, batches, a dynamic batch size, and its cache of compiled graphs.
 Core-ms are CPU time with one thread; medians. Weights as in `seeded_model.py`.
@@ -93,7 +93,7 @@ def print_tails(model: ov.Model, rounds: int) -> None:
 
 
 def _nothing() -> ov.Model:
-    """What a request costs by itself."""
+    """A graph without work: the cost of a request."""
     value = ops.parameter([1], np.float32)
     return ov.Model([ops.result(ops.relu(value))], [value])
 

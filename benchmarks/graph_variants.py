@@ -1,4 +1,4 @@
-"""Other ways to build the end of the graph than `ssd300.runtime.graph` took, to be measured by graph.py."""
+"""Alternatives to the end of the graph that `ssd300.runtime.graph` builds, measured by graph.py."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ TOP, IOU_THRESHOLD = 200, 0.5
 
 # ---- heads: from the six maps to outputs and margin
 def two_convolutions(model: ov.Model, network: Architecture) -> ov.Model:
-    """A convolution for the locations and one for the classes of each map; two outputs in place of one."""
+    """One convolution for the locations and one for the classes of each map; two outputs instead of one."""
     parts: tuple[list[Node], list[Node]] = ([], [])
     for k, anchors in enumerate(ANCHORS_PER_CELL):
         x, kernel, bias = _head(model, k)
@@ -36,7 +36,7 @@ def two_convolutions(model: ov.Model, network: Architecture) -> ov.Model:
 
 
 def prior_major(model: ov.Model, network: Architecture) -> ov.Model:
-    """Outputs [B, P, 4 + K]: the numbers of a default box side by side, boxes in the order of the cells."""
+    """Outputs [B, P, 4 + K]: the values of a default box are adjacent, the boxes are in the order of the cells."""
     columns = 4 + network.num_classes
     parts = []
     for k, anchors in enumerate(ANCHORS_PER_CELL):
@@ -51,7 +51,7 @@ def prior_major(model: ov.Model, network: Architecture) -> ov.Model:
 
 
 def from_maps(model: ov.Model) -> ov.Model:
-    """The heads alone, for one picture: the maps that they read become the inputs."""
+    """The heads alone, for one picture: the maps they read are the inputs."""
     model, inputs = model.clone(), {}
     model.reshape([1, *PICTURE_SHAPE])
     for node in model.get_ordered_ops():
@@ -72,7 +72,7 @@ def from_maps(model: ov.Model) -> ov.Model:
 
 
 def _head(model: ov.Model, k: int) -> tuple[Node, NDArray[np.float32], NDArray[np.float32]]:
-    """Map k, and the kernel and bias of the one convolution that reads it."""
+    """Map k, and the kernel and bias of the convolution that reads it."""
     nodes = {node.get_friendly_name(): node for node in model.get_ops()}
     kernel, bias = (nodes[f"head.{k}.{name}"].data.copy() for name in ("weight", "bias"))
     return nodes[f"head.{k}"].input_value(0), kernel, bias.ravel()
@@ -85,7 +85,7 @@ def _convolution(x: Node, kernel: NDArray[np.float32], bias: NDArray[np.float32]
 
 
 def _margin(values: Node, axis: int, lengths: list[int]) -> Node:
-    """Best object less background; the last two of the lengths along the axis are those of background and objects."""
+    """Best object minus background; the last two lengths along the axis are those of background and objects."""
     *_, background, objects = ops.variadic_split(values, np.int64(axis), np.array(lengths)).outputs()
     best = ops.reduce_max(objects, np.array([axis]))
     margin = ops.subtract(best, ops.squeeze(background, np.array([axis])))
@@ -95,7 +95,7 @@ def _margin(values: Node, axis: int, lengths: list[int]) -> Node:
 
 # ---- tails: from outputs [1, 4 + K, P] on, as graphs of their own
 def margin_beside(model: ov.Model) -> ov.Model:
-    """What the graph has: the margin, computed from outputs that leave the graph as they are."""
+    """As in the graph: the margin, computed from outputs that the graph returns unchanged."""
     model = model.clone()
     [outputs] = [node for node in model.get_ops() if node.get_friendly_name() == OUTPUTS]
     values = _outputs(list(outputs.get_output_shape(0)))
@@ -117,7 +117,7 @@ def boxes_and_probabilities(shape: list[int]) -> ov.Model:
 
 
 def detection_output(shape: list[int], score_threshold: float) -> ov.Model:
-    """OpenVINO's own selection: [1, 1, 200, 7] of (picture, label, score, box), by class; the thresholds are fixed."""
+    """OpenVINO's own selection: [1, 1, 200, 7] of (picture, label, score, box), per class, with fixed thresholds."""
     values = _outputs(shape)
     locs, logits = _split(values)
     flat = np.array([1, -1])

@@ -1,9 +1,9 @@
-"""INT8 in one run: ranges in the model file against another INT8 file, and ONNX in INT8 against its own float32.
+"""INT8 speed in one run: the ranges in the model file against another INT8 file, and ONNX in INT8 against float32.
 
     python benchmarks/int8.py MODEL.safetensors [OTHER.int8.xml]
 
-Rounds alternate between the candidates, so that what else the machine does affects all. Shown are the smallest and
-the median time of a forward pass on one thread.
+The candidates alternate, so that other load slows all of them. Printed are the lowest and the median time of a
+forward pass on one thread.
 """
 
 import statistics
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def compare(candidates: dict[str, Callable[[], Any]]) -> None:
-    """Print the times of each and how much faster the first is."""
+    """Print the times of each candidate and how much faster the first is."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(ROUNDS):
         for name, run in candidates.items():

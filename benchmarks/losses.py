@@ -1,9 +1,9 @@
-"""CPU time of both losses on a whole batch against the same losses one picture at a time, in one run.
+"""CPU time of both losses on a whole batch and on one picture at a time, in one run.
 
     python benchmarks/losses.py [--rounds 10]
 
-The form of one picture is the one that the tests compare with (`tests/learn/per_picture.py`). One thread, 81 classes,
-eight pictures with 0 to 20 boxes, some of them doubtful. Medians of the processor's time, forward and backward.
+The losses of one picture are those that the tests compare with (`tests/learn/per_picture.py`). One thread, 81 classes,
+eight pictures with 0 to 20 boxes, some of them doubtful. Printed is the median CPU time, forward and backward.
 """
 
 import argparse

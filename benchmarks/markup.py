@@ -1,11 +1,11 @@
-"""What the test suites of YAML, XML and JSON come out as, read as annotation files: read rightly, or refused in words.
+"""Reads the public test suites of YAML, XML and JSON as annotation files: each is read correctly or refused.
 
     python benchmarks/markup.py FOLDER ...
 
-A folder holds one suite; the kind of a file is told by its ending. Every file is read as those of data sets are: YAML
-as a data.yaml, XML as an annotation, JSON as one. "equal": as the standard library or PyYAML reads it (keys of the top
-level; elements, attributes and text; values). "refused": both refuse, or only ssd300 by a rule of its own. What is
-neither (another exception, another content, more than 10 s) is named one by one, and the exit code is 1.
+A folder holds one suite; the ending of a file tells its kind. Every file is read as a file of a data set: YAML as a
+data.yaml, XML and JSON as annotations. "equal": as the standard library or PyYAML reads it (keys of the top level;
+elements, attributes and text; values). "refused": both refuse it, or ssd300 alone by one of its rules. Every other file
+(another exception, different content, more than 10 s) is listed, and the exit code is 1.
 """
 
 import json
@@ -28,7 +28,7 @@ SECONDS = 10
 
 
 def keys_of(path: Path) -> Any:
-    """The keys of a YAML file's top level in lower case, by PyYAML's own loader; None where it is no mapping."""
+    """The keys of a YAML file's top level in lower case, by PyYAML's loader; None if it is not a mapping."""
     root = next(iter(yaml.compose_all(path.read_bytes(), Loader=yaml.SafeLoader)), None)
     if not isinstance(root, yaml.MappingNode):
         return None
@@ -36,7 +36,7 @@ def keys_of(path: Path) -> Any:
 
 
 def own_keys(path: Path) -> Any:
-    """The same as a data.yaml is read: `describes` looks for one, `read_yaml` names what is missing."""
+    """The same keys as ssd300 reads a data.yaml: `describes` recognizes one, `read_yaml` reports what is missing."""
     from ssd300.data.yolo.describe import _mapping
 
     describes(path)
@@ -64,7 +64,7 @@ READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # e
 
 
 def outcome(path: Path) -> tuple[str, str]:
-    """(in a word, in detail) what became of one file."""
+    """(outcome, detail) of reading one file."""
     ours, theirs = READERS[path.suffix.lower()]
     expected = refused = None
     try:

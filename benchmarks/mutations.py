@@ -1,10 +1,10 @@
-"""Mutation testing: how many small faults, planted in the mathematics one at a time, its tests notice.
+"""Mutation testing: how many small faults in the mathematics, planted one at a time, the tests detect.
 
     python benchmarks/mutations.py [--files postprocess.py boxes.py] [--sample 40] [--seed 0] [--seconds 2400]
 
-Planted are other comparisons, other arithmetic, other numbers, a dropped minus or `not`, and a result of None. Each
-mutant is run in a fork of this process, in which the libraries are imported and ssd300 is not yet; only the tests named
-in TESTS run. Survivors are printed as `file:line: before -> after`.
+A fault is a changed comparison, operator or number, a dropped minus or `not`, or a return value of None. Each mutant
+runs in a fork of this process, which has imported the libraries but not ssd300; only the tests listed in TESTS run.
+Survivors are printed as `file:line: before -> after`.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def _places(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes to mutate: not the words of errors, nor types, nor documentation."""
+    """The nodes to mutate, without error messages, types and documentation."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom):
             continue
@@ -76,7 +76,7 @@ def _places(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_type(node: ast.BinOp) -> bool:
-    """Whether it is the type `A | B` in an isinstance."""
+    """Whether the node is a type `A | B`, as in isinstance."""
     return isinstance(node.op, ast.BitOr) and all(isinstance(side, ast.Name) for side in (node.left, node.right))
 
 
@@ -101,7 +101,7 @@ def _mutate(node: ast.AST) -> str:
 
 
 class _Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Imports one module from given code."""
+    """A finder that imports one module from the given code."""
 
     def __init__(self, name: str, path: Path, code: CodeType) -> None:
         self.name, self.path, self.code = name, path, code
@@ -119,7 +119,7 @@ class _Planted(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 
 def is_noticed(file: str, tree: ast.Module, seconds: float) -> bool | None:
-    """Whether the tests of a file fail on a mutant; None where they take longer than `seconds`."""
+    """Whether the tests of a file fail on a mutant; None if they take longer than `seconds`."""
     child = os.fork()
     if not child:
         _run_tests(file, tree)

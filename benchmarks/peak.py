@@ -1,10 +1,10 @@
-"""How near the network comes to the machine's own peak: GMAC/s against a chain of large convolutions.
+"""The network's share of the machine's peak: GMAC/s against a chain of large convolutions.
 
     python benchmarks/peak.py [--backbone resnet50] [--seconds 3] [--rounds 5]
 
 The chain is eight 3x3 convolutions, 256 to 256 channels, at 38x38: the size of most of the network, without the layers
-that keep a CPU from its peak. Both graphs are quantized by the same function, compiled alike and run with as many
-requests in flight as OpenVINO likes, in turns; medians. The goal is 75 % of the chain's INT8 rate.
+that keep a CPU below its peak. Both graphs are quantized by the same function, compiled with the same settings and run
+with as many requests in flight as OpenVINO chooses, alternately; medians. The goal is 75 % of the chain's INT8 rate.
 """
 
 import argparse
@@ -26,7 +26,7 @@ LENGTH, CHANNELS, SIZE = 8, 256, 38
 def chain() -> ov.Model:
     """uint8 [1, 38, 38, 256] -> eight convolutions, each with bias and relu.
 
-    The last sum and the last relu bear the names by which `quantize_graph` knows where to stop.
+    The last sum and the last relu have the names at which `quantize_graph` stops.
     """
     draw = np.random.default_rng(0)
     pictures = ops.parameter([1, SIZE, SIZE, CHANNELS], ov.Type.u8)
@@ -43,7 +43,7 @@ def chain() -> ov.Model:
 
 
 def executed(model: ov.CompiledModel, kind: str) -> str:
-    """How many convolutions really run in a kind of numbers ("I8", "bf16"), such as "8 of 8"."""
+    """How many convolutions are executed in a number type ("I8", "bf16"), such as "8 of 8"."""
     nodes = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
     chosen = [str(info["primitiveType"].value) for info in nodes if info["layerType"].value == "Convolution"]
     return f"{sum(one.endswith(f'_{kind}') for one in chosen)} of {len(chosen)}"

@@ -1,8 +1,8 @@
-"""Peak memory of reading pictures at the limit of pixels, by format and number of threads. The bar: 2 GB.
+"""Peak memory of reading pictures at the limit of pixels, by format and number of threads. The goal: at most 2 GB.
 
     python benchmarks/picture_memory.py [--megapixels 134] [--threads 1 4] [--formats JPEG PNG TIFF]
 
-Each line is a process of its own that loads six pictures in so many threads.
+Each line is one process that loads six pictures in the given number of threads.
 """
 
 import argparse
@@ -24,7 +24,7 @@ OPTIONS = {"PNG": {"compress_level": 1}, "TIFF": {"compression": "tiff_lzw"}, "W
 
 
 def make_picture(megapixels: float, kind: str) -> bytes:
-    """A picture of blocks, turned by its EXIF where the format has one, which takes another copy."""
+    """A picture of blocks with an EXIF rotation where the format has EXIF; turning it takes another copy."""
     side = int((megapixels * 1e6) ** 0.5)
     blocks = np.random.default_rng(0).integers(0, 256, (side // 64 + 1, side // 64 + 1, 3), np.uint8)
     picture = Image.fromarray(blocks).resize((side, side), Image.Resampling.NEAREST)
@@ -36,7 +36,7 @@ def make_picture(megapixels: float, kind: str) -> bytes:
 
 
 def load(path: str, threads: int) -> None:
-    """Load the picture several times; prints the peak of this process in MB."""
+    """Load the picture several times and print the peak memory of this process in MB."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda _: load_for_network(path), range(PICTURES)))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

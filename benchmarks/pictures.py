@@ -2,8 +2,8 @@
 
     python benchmarks/pictures.py [PICTURE ...]
 
-Without arguments it makes its own pictures, with detail like a photograph's. "both" takes new memory for the pixels of
-each picture, "buffer" is `load_for_network`, which keeps it; "fast" adds JPEGs decoded at reduced scale.
+Without arguments it makes pictures with as much detail as a photograph. "both" allocates memory for the pixels of each
+picture, "buffer" is `load_for_network`, which reuses it; "fast" also decodes JPEGs at reduced scale.
 """
 
 import argparse
@@ -30,7 +30,7 @@ FORMATS: dict[str, dict[str, object]] = {
 
 
 def make_picture(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Noise at every scale: compresses about as a photograph does."""
+    """Noise at every scale, which compresses about as well as a photograph."""
     rng = np.random.default_rng(seed)
     total = np.zeros((height, width, 3), np.float32)
     for scale in (4, 16, 64, 256):

@@ -1,7 +1,7 @@
-"""The published decoding steps, written anew in plain torch with one loop over the classes, to measure against.
+"""The published decoding steps in plain torch with one loop over the classes, as a baseline for speed.
 
-It follows the published order of work, not its text: softmax of everything, per class sort, cut, greedy NMS one box at
-a time, then one sort of all. `tests/parity/test_decode.py` holds it to the reference numbers.
+The order of work is the published one, the code is not: softmax of everything; per class a sort, a cut and greedy NMS
+one box at a time; then one sort of all. `tests/parity/test_decode.py` compares it with the reference numbers.
 """
 
 import torch

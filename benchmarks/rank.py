@@ -1,13 +1,13 @@
-"""Does `ssd300 data rank` choose better pictures to label than chance? AP50 against the share of labeled pictures.
+"""`ssd300 data rank` against random choice of the pictures to label: AP50 by the share of labeled pictures.
 
     python benchmarks/rank.py --data bccd/train.json --val bccd/val.json [--seeds 0 1 2] [--shares 0.167 0.333]
         [--views 800] [--out DIR]
 
-A seed draws the first share of the pictures and trains on it. Each next share is reached twice: by the pictures that
-the model trained so far is least certain of, and by drawn ones. Every training starts from the bundled model, takes the
-recipe `quick` for `--views` pictures, whatever the share, and keeps its last weights: nothing is chosen on `--val`.
-With these defaults a seed is three trainings, about three minutes on two cores. `ranked, drawn boxes` are the labels
-that were bought: ranking by a sum over detections prefers full pictures.
+The first share of the pictures is drawn at random, by the seed, and trained on. Each next share is reached in two
+ways: with the pictures of which the model trained so far is least certain, and with random ones. Every training starts
+from the bundled model, uses the recipe `quick` for `--views` pictures, whatever the share, and keeps its last weights:
+`--val` selects nothing. With these defaults a seed is three trainings, about three minutes on two cores. The columns
+`ranked, drawn boxes` count the labeled boxes: a ranking by a sum over detections prefers crowded pictures.
 """
 
 import argparse
@@ -30,7 +30,7 @@ WAYS = ("ranked", "drawn")
 
 
 def trained(data: Dataset, folder: Path, seed: int, views: int) -> Detector:
-    """A detector that has learned from these pictures."""
+    """Train on these pictures; returns the detector."""
     settings: dict[str, Any] = {"recipe": "quick", "epochs": max(1, round(views / len(data))), "seed": seed}
     return Detector.load(train(data, out=folder, warmup=20, **settings) / "best.safetensors", precision="f32")
 
@@ -47,7 +47,7 @@ def choose(way: str, detector: Detector, data: Dataset, left: list[int], count: 
 
 
 def run_seed(seed: int, data: Dataset, val: Dataset, options: argparse.Namespace, out: Path) -> dict[str, Any]:
-    """Rows of AP50 and boxes by share and way, and the last share's difference, ranked minus drawn."""
+    """Rows of AP50 and boxes by share and way, and the difference at the last share, ranked minus drawn."""
     counts = [round(share * len(data)) for share in options.shares]
     first = np.random.default_rng(seed).permutation(len(data))[: counts[0]].tolist()
     start = trained(data.subset(first), out / f"{seed}-first", seed, options.views)

@@ -1,4 +1,4 @@
-"""Do two commits give the same answers, to the bit? Answers are recorded as JSON on one commit and compared on another.
+"""Checks that two commits give bit-equal results: records results as JSON on one commit, compares on another.
 
     PYTHONPATH=src python benchmarks/same_answers.py record before.json [--data PATH] [--train] [--quantize]
     PYTHONPATH=src python benchmarks/same_answers.py record after.json  ...
@@ -6,8 +6,9 @@
 
 Recorded are a SHA-256 of the boxes, scores and ids of every picture, from `detect` under several options and from
 `detect_many`; the numbers of `evaluate`; with --quantize the INT8 weights; with --train the weights and the measured
-AP of one seeded epoch on 32 pictures. Pictures (200) and the model are made here unless --data, --model are given.
-`compare` exits with 1 and lists what differs. Both records must come from one machine and one environment.
+AP of one seeded epoch on 32 pictures. The 200 pictures and the model are made by this script unless --data and
+--model are given. `compare` lists the differences and exits with 1 if there are any. Both records must come from the
+same machine and environment.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def main() -> int:
 
 
 def record(folder: Path, data: str | None, model: str | None, *, train: bool, quantize: bool) -> dict[str, Any]:
-    """Every answer by name. Names hold no path of the folder."""
+    """Every result by name. The names do not contain the path of the folder."""
     seeded = seeded_model(folder / "seeded.safetensors")
     dataset = load_dataset(data or make_data(folder))
     detector = Detector.load(model or seeded, precision="f32", threads=1)
@@ -122,7 +123,7 @@ def trained(dataset: Any, folder: Path) -> dict[str, str]:
 
 
 def digest(found: Any) -> str:
-    """Of boxes, scores, ids and the picture's size; an error is its own text."""
+    """A digest of boxes, scores, ids and the picture's size; for an error its text."""
     if not isinstance(found, Detections):
         return f"{type(found).__name__}"
     value = hashlib.sha256(repr(found.image_size_hw).encode())
@@ -170,7 +171,7 @@ def make_data(folder: Path) -> str:
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> int:
-    """Print what differs; 0 if nothing does."""
+    """Print the differences; returns 0 if there are none."""
     different = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     for name in different:
         print(f"{name}: {before.get(name)} before, {after.get(name)} after")

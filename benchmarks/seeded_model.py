@@ -1,7 +1,7 @@
-"""Models with seeded weights that find some dozens of things in any picture, and pictures: what the scripts measure.
+"""Models with seeded random weights that find some dozens of objects in any picture, and pictures to measure them on.
 
-The boxes mean nothing. What follows the network costs as much as with a trained one, though: the logit of the
-background is raised so far that CANDIDATES probabilities above the threshold are left in the median picture.
+The boxes are meaningless, but the steps after the network cost as much as with a trained model: the logit of the
+background is raised until the median picture has CANDIDATES probabilities above the threshold.
 """
 
 import importlib.util
@@ -30,7 +30,7 @@ CALIBRATION = 8  # pictures that set the bias, and that show NNCF the ranges
 
 
 def load_seeded() -> ModuleType:
-    """The module that rebuilds the reference's inputs bit for bit."""
+    """The module that recreates the reference's inputs bit for bit."""
     spec = importlib.util.spec_from_file_location("seeded", SEEDED)
     assert spec
     assert spec.loader
@@ -41,7 +41,7 @@ def load_seeded() -> ModuleType:
 
 @cache
 def jpegs(count: int) -> list[bytes]:
-    """Different 640x480 JPEGs with detail like a photograph's."""
+    """Different 640x480 JPEGs with as much detail as photographs."""
     out = []
     for seed in range(count):
         buffer = io.BytesIO()
@@ -51,12 +51,12 @@ def jpegs(count: int) -> list[bytes]:
 
 
 def network_pictures(count: int) -> NDArray[np.uint8]:
-    """The same as the network sees them, [count, 300, 300, 3]."""
+    """The same pictures as inputs of the network, [count, 300, 300, 3]."""
     return np.stack([load_for_network(data)[0] for data in jpegs(count)])
 
 
 def seeded_model(backbone: str) -> tuple[State, ModelMetadata]:
-    """The 81-class network of a backbone. The same on every machine, but for the rounding of the bias."""
+    """The 81-class network of a backbone: the same on every machine, except for the rounding of the bias."""
     seeded, network, metadata = load_seeded(), architecture(backbone, len(COCO) + 1), ModelMetadata(backbone, COCO)
     state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}
     outputs = raw_outputs(build_graph(state, metadata), network_pictures(CALIBRATION))
@@ -72,7 +72,7 @@ def raise_background(state: State, metadata: ModelMetadata, bias: float) -> None
 
 
 def highest_bias(logits: NDArray[np.float32], count: int) -> float:
-    """How far the logit of the background can rise before fewer than `count` probabilities pass the threshold t.
+    """The largest rise of the background logit that leaves `count` probabilities above the threshold t.
 
     exp(l) / (exp(background + bias) + S) > t, with S the sum over the objects, holds up to
     bias = log(exp(l) / t - S) - background. logits (K, P), row 0 background.

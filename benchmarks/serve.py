@@ -1,13 +1,13 @@
-"""What HTTP costs: `ssd300 serve` on this machine against `detect_many` and `detect` in one process.
+"""The cost of HTTP: `ssd300 serve` on this machine against `detect_many` and `detect` in one process.
 
     python benchmarks/serve.py [--pictures 400] [--rounds 3] [--model default] [--precision auto]
 
-The server is a process of its own with the same model and threads; clients are threads of one more process that send
-640x480 JPEGs over kept connections. Both sides take turns, round by round, so that a slow minute meets both. Rows:
-clients 1, 4, 8 and 16 with pictures per second and its share of `detect_many`, p50 and p99 in ms, p99 as a multiple of
-its bound, 2 * clients / throughput. Below: one client's p50 against in-process `detect`, its bound 1.1 x + 3 ms, and
-HTTP's own core-ms: the server's CPU time a request less that of `detect_many` a picture. Where `wrk` is installed its
-rate stands beside ours.
+The server runs in its own process with the same model and threads. The clients are threads of another process; they
+send 640x480 JPEGs over persistent connections. Both sides alternate, round by round, so that other load slows both.
+Rows: 1, 4, 8 and 16 clients with pictures per second and its share of `detect_many`, p50 and p99 in ms, and p99 as a
+multiple of its bound, 2 * clients / throughput. Below: p50 of one client against `detect` in the process, with the
+bound 1.1 x + 3 ms, and the core-ms of HTTP: the server's CPU time per request minus that of `detect_many` per picture.
+If `wrk` is installed, its rate is printed too.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def client_process(port: int, clients: int, number: int, bodies: list[bytes]) -> tuple[float, list[float]]:
-    """Pictures per second and the seconds of each, of `number` requests by `clients` threads."""
+    """Pictures per second and the seconds of each request, for `number` requests by `clients` threads."""
     seconds: list[float] = []
 
     def ask(share: int) -> None:
@@ -83,7 +83,7 @@ def in_another_process(port: int, clients: int, number: int, folder: Path) -> tu
 
 
 def many(detector: Detector, bodies: list[bytes], number: int) -> tuple[float, float]:
-    """`detect_many`: pictures per second, and CPU seconds a picture."""
+    """`detect_many`: pictures per second, and CPU seconds per picture."""
     sources = [bodies[turn % len(bodies)] for turn in range(number)]
     started, cpu = time.perf_counter(), time.process_time()
     for _ in detector.detect_many(sources):
@@ -106,7 +106,7 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def wrk(port: int, clients: int, folder: Path) -> str:
-    """What the public load generator measures in 5 seconds, if it is installed."""
+    """The rate that the load generator wrk measures in 5 seconds, if it is installed."""
     if not shutil.which("wrk"):
         return "no wrk here (apt-get install wrk)"
     script = folder / "post.lua"
@@ -122,7 +122,7 @@ def wrk(port: int, clients: int, folder: Path) -> str:
 
 
 def measure(arguments: argparse.Namespace, bodies: list[bytes], folder: Path) -> dict[str, Any]:
-    """All rounds; medians are taken afterwards."""
+    """The results of all rounds, without medians."""
     detector = Detector.load(arguments.model, precision=arguments.precision)
     many(detector, bodies, 40)
     results: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Video: rate beside the network alone, core time of decoding by codec, memory of long runs, age of live answers.
+"""Video: rate against the network alone, core time of decoding by codec, memory of long runs, age of live results.
 
 PYTHONPATH=src:tests python benchmarks/streams.py decode | rate [PRECISION] | memory [FRAMES] | age [SECONDS]
 """
@@ -21,7 +21,7 @@ from video.servers import RtspServer
 
 
 def textured(path: Path, count: int, codec: str) -> Path:
-    """640x480 with as much detail as a photograph: the fields of the tests are too easy to decode."""
+    """640x480 with as much detail as a photograph: the plain frames of the tests are too easy to decode."""
     import av
     from PIL import Image
 
@@ -73,7 +73,7 @@ def memory(folder: Path, count: int) -> None:
 
 
 def age(folder: Path, seconds: float) -> None:
-    """A stream of 30 frames per second over RTSP, and a detector of at most 10: age of the answers, and the counts."""
+    """A stream of 30 frames per second over RTSP, and a detector of at most 10: age of the results, and the counts."""
     os.environ["SSD300_ALLOW_PRIVATE_URLS"] = "1"
     path, ages = write_clip(folder / "clip.mp4", 250, options={"g": "15", "bf": "0"}), []
     with RtspServer(path, rate=30) as server:
@@ -99,7 +99,7 @@ def age(folder: Path, seconds: float) -> None:
 
 
 def resident_mb() -> float:
-    """This process's memory now (Linux)."""
+    """This process's current memory (Linux)."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 

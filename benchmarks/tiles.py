@@ -1,4 +1,4 @@
-"""Tiles: what they gain on a data set, their rate beside the network alone, and their memory on a very large picture.
+"""Tiles: AP on a data set, rate against the network alone, and memory on a very large picture.
 
 python benchmarks/tiles.py ap DATA [TILES]     AP by size with and without tiles; AP_small with a paired 95 % interval
 python benchmarks/tiles.py rate [PRECISION]    pictures of 1800x1200 with tiles=3: share of the network-only rate
@@ -42,7 +42,7 @@ def ap(data: str, tiles: str) -> None:
 
 
 def resample_differences(first: Evaluation, second: Evaluation) -> Iterator[np.ndarray]:
-    """Differences of the statistics [12] when pictures are drawn with replacement, the same for both."""
+    """Differences of the statistics [12]; the same pictures, drawn with replacement, for both."""
     draw = np.random.default_rng(0)
     count = len(first.dataset)
     for _ in range(RESAMPLES):
@@ -53,7 +53,7 @@ def resample_differences(first: Evaluation, second: Evaluation) -> Iterator[np.n
 
 
 def rate(precision: str) -> None:
-    """Tiled pictures per second, times the views of each, beside the network's rate on prepared pictures."""
+    """Tiled pictures per second times the views of each, against the network's rate on prepared pictures."""
     detector = Detector.load(precision=precision)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8).repeat(30, 0).repeat(30, 1)
     views = 1 + len(tile_windows(picture.shape[:2], 3, 0.2))
@@ -66,7 +66,7 @@ def rate(precision: str) -> None:
 
 
 def memory() -> None:
-    """The peak beyond the decoded array, after a first detection has set the model up."""
+    """The peak memory beyond the decoded array, after a first detection that loads the model."""
     side = (8894, 8894)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "large.jpg"

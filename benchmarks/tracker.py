@@ -1,4 +1,4 @@
-"""Core time of a tracking step, and its scores beside ByteTrack of the package trackers on generated scenes.
+"""Core time of a tracking step, and its scores against ByteTrack of the package trackers on generated scenes.
 
 PYTHONPATH=src:tests python benchmarks/tracker.py
 """

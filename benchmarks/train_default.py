@@ -1,13 +1,13 @@
-"""Makes `default` from data sets in one command that can be stopped: pack, train, choose, quantize, measure.
+"""Makes the bundled model `default` from data sets: pack, train, choose, quantize, measure. Can be stopped and resumed.
 
     python benchmarks/train_default.py --data coco_real --data photos --val coco_real --measure coco_dev --out DIR
         [--time-limit MINUTES] [--device cuda] [--backbone resnet18] [-- --batch-size 64 --image-sizes 192 ...]
 
-Every data set is packed into DIR/packs in pieces that fit into a repository (55 MB), its train part for --data and its
-val part for --val. Training goes into DIR/run, with everything after `--` passed on to `ssd300 train`; where a run
-lies there already it goes on. The averaged weights of the best epoch and of the last one, the last step's own, and the
-means of these are measured on --val, and the best becomes DIR/default.safetensors. `ssd300 quantize` adds INT8, and
-DIR/card.md gets the tables of the model card. Ten minutes of a GPU and a night of two cores are the same command.
+Every data set is packed into DIR/packs in pieces that fit into a repository (55 MB): the train part for --data, the
+val part for --val. The training run is DIR/run; everything after `--` is passed to `ssd300 train`, and an existing run
+is resumed. The averaged weights of the best epoch and of the last epoch, the weights of the last step, and means of
+these are measured on --val; the best become DIR/default.safetensors. `ssd300 quantize` adds INT8, and the tables of the
+model card are written to DIR/card.md. The command is the same for ten minutes on a GPU and a night on two cores.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def ssd300(*arguments: str, capture: bool = False) -> str:
 
 
 def packed(path: str, split: str, folder: Path, max_side: int) -> str:
-    """The packed file (or its first piece) of one part of a data set, written if it is not there."""
+    """The packed file (or its first piece) of one part of a data set, written if it does not exist."""
     if path.endswith(".pack"):
         return path
     out = folder / f"{Path(path).stem}-{split}.pack"
@@ -51,12 +51,12 @@ def packed(path: str, split: str, folder: Path, max_side: int) -> str:
 
 
 def found(out: Path) -> Path | None:
-    """The file, or the first of its pieces."""
+    """The file, or the first of its pieces; None if neither exists."""
     return next(iter(sorted([*out.parent.glob(out.name), *out.parent.glob(f"{out.stem}-00000-of-*.pack")])), None)
 
 
 def train(options: argparse.Namespace, data: list[str], val: str) -> Path:
-    """The folder of the run, which is started or goes on."""
+    """Start or resume the run; returns its folder."""
     folder = options.out / "run"
     arguments = [argument for path in data for argument in ("--data", path)]
     arguments += ["--val", val, "--out", str(folder), "--recipe", "modern", "--backbone", options.backbone]
@@ -72,7 +72,7 @@ def train(options: argparse.Namespace, data: list[str], val: str) -> Path:
 
 
 def candidates(folder: Path) -> dict[str, State]:
-    """Weights to choose among: the best epoch's, the last average, the last step's, and means of two of them."""
+    """The weights to choose from: the best epoch's, the last average, the last step's, and means of two of them."""
     best, _ = read_checkpoint(folder / "best.safetensors")
     state = load_state(folder)
     states: dict[str, State] = {"best epoch": {key: torch.from_numpy(value.copy()) for key, value in best.items()}}

@@ -1,10 +1,10 @@
-"""The memory of a training process, step by step: it must settle.
+"""The memory of a training process, step by step, which must become constant.
 
     python benchmarks/train_memory.py --data PACK [--batch-size 8] [--steps 300] [--never-give-back]
 
-The steps are those of `ssd300 train --recipe modern`, in one process that reads its pictures itself. With
---never-give-back the bound on freed memory (`learn/device.py`) is off, and only the steady sizes of what a step takes
-keep it.
+The steps are those of `ssd300 train --recipe modern`, in one process that also reads the pictures. With
+--never-give-back the bound on freed memory (`learn/device.py`) is off; then only the constant sizes of a step's
+allocations limit the memory.
 """
 
 import argparse

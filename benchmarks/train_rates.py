@@ -1,7 +1,7 @@
-"""What a device makes of training: pictures per second of step, loader and both, and how much of its peak that is.
+"""Training speed on a device: pictures per second of step, loader and both, and the share of the device's peak.
 
-`train_step.py --device ...` prints it. The steps wait for the device only at their end, as those of `ssd300 train`
-do; the peak is that of one large bfloat16 product of matrices, measured in the same run.
+`train_step.py --device ...` prints it. A step waits for the device only at its end, as in `ssd300 train`. The peak is
+that of a large bfloat16 matrix product, measured in the same run.
 """
 
 import tempfile
@@ -29,14 +29,14 @@ WARMUP = 3
 
 
 def done(compute: Compute) -> float:
-    """The time once the device has done all that it was given."""
+    """The time when the device has finished all its work."""
     if compute.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def steps(model: nn.Module, learner: Learner, batches: list[Batch], count: int, compute: Compute) -> float:
-    """Seconds of `count` steps over the batches, without a wait between them."""
+    """Seconds of `count` steps over the batches, without waiting between them."""
     start = done(compute)
     for k in range(count):
         queue(model, learner, batches[k % len(batches)], compute)
@@ -44,14 +44,14 @@ def steps(model: nn.Module, learner: Learner, batches: list[Batch], count: int, 
 
 
 def queue(model: nn.Module, learner: Learner, batch: Batch, compute: Compute) -> None:
-    """One step that is handed to the device and not waited for."""
+    """Start one step on the device without waiting for it."""
     box, label = forward_loss(model, learner.recipe.loss, batch, compute)
     learner.scaler.scale(box + label).backward()
     learner.step(1e-5)
 
 
 def criterion_seconds(network: SSD300, recipe: Recipe, batch: Batch, compute: Compute, count: int) -> float:
-    """Seconds of the loss alone, forward and backward to the outputs of the network."""
+    """Seconds of the loss alone: forward, and backward to the outputs of the network."""
     with torch.no_grad(), compute.autocast():
         size = batch.image_size
         pictures = torch.zeros(len(batch), 3, size, size, device=compute.device)
@@ -71,7 +71,7 @@ def criterion_seconds(network: SSD300, recipe: Recipe, batch: Batch, compute: Co
 
 
 def peak_flops(compute: Compute) -> float:
-    """Floating-point operations per second of a large bfloat16 product of matrices."""
+    """Floating-point operations per second of a large bfloat16 matrix product."""
     side = 8192 if compute.device.type == "cuda" else 1024
     a = torch.randn(side, side, device=compute.device, dtype=torch.bfloat16)
     best = 0.0
@@ -86,7 +86,7 @@ def peak_flops(compute: Compute) -> float:
 
 
 def step_flops(backbone: str, pictures: int) -> float:
-    """Operations of a step: the forward pass three times over."""
+    """Operations of a step: three times those of the forward pass."""
     network = SSD300(backbone).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 300, 300))

@@ -1,15 +1,15 @@
-"""Training speed: our step against the same step in plain eager torch, and the loader against what a step consumes.
+"""Training speed: the step of ssd300 against the same step in plain eager torch, and the rate of the loader.
 
     python benchmarks/train_step.py [--backbone resnet50] [--batch-size 16] [--steps 7]
     python benchmarks/train_step.py --device cuda [--data PACK] [--batch-size 64] [--compile] [--augment-on device]
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and its
-update as one would write them in torch, "ours" adds what `ssd300 train` does: freed memory is kept, the heads skip
-gradients of zero, shortcuts are added in place, the update is one fused pass. Each runs in a process of its own; the
-median step counts, after steps in which memory settles.
+update in usual torch code. "ours" adds what `ssd300 train` does: freed memory is kept, the heads skip gradients of
+zero, shortcuts are added in place, the update is one fused pass. Each runs in its own process; the result is the
+median step after warm-up steps.
 
-With --device it prints what that device makes of it instead (`train_rates.py`): pictures per second of step, loader and
-both for ResNet-18 and 50, the share of the device's own bfloat16 peak, and the share of a step that the loss takes.
+With --device it measures that device instead (`train_rates.py`): pictures per second of step, loader and both for
+ResNet-18 and 50, the share of the device's bfloat16 peak, and the share of a step that the loss takes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from ssd300.learn.recipe import Recipe, resolve_recipe
 
 
 def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | None:
-    """The median step in milliseconds, after three for warm-up."""
+    """The median step in milliseconds, after three warm-up steps."""
     from training import train_step
 
     if kind == "plain":
@@ -35,7 +35,7 @@ def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | Non
 
 
 def write_plainly() -> None:
-    """Put plain torch in the place of what we do for speed."""
+    """Replace ssd300's optimizations by plain torch."""
     import torch
 
     from ssd300.learn import learner, network
@@ -67,7 +67,7 @@ def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:
 
 
 def measured_ms(kind: str, options: argparse.Namespace, backbone: str) -> float:
-    """`step_ms` in a process of its own."""
+    """`step_ms` in its own process."""
     command = [sys.executable, __file__, "--run", kind, "--backbone", backbone, "--recipe", options.recipe]
     command += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)

@@ -40,10 +40,10 @@ def train_step(
     threads: int | None = None,
     keep_memory: bool = True,
 ) -> Measured:
-    """Steps of `ssd300 train` on one batch of noise with three boxes a picture, 80 classes, weights at random.
+    """Steps of `ssd300 train` on one batch of noise with three boxes per picture, 80 classes and random weights.
 
-    `keep_memory=False` leaves the C library as it is, which `ssd300 train` does not; to compare, take a process for
-    each. A step includes moving the batch to the device, not reading it. Raises ArgumentError.
+    `keep_memory=False` keeps the C library's defaults, unlike `ssd300 train`; use one process for each to compare. A
+    step includes moving the batch to the device, not reading it. Raises ArgumentError.
     """
     if keep_memory:
         keep_freed_memory()
@@ -56,7 +56,7 @@ def train_step(
     batch = _noise(recipe.batch_size)
 
     def marks() -> list[float]:
-        """When the step began, and when each of its parts was done."""
+        """When the step began, and when each part of it was done."""
         times = [_done(compute.device)]
         box, label = forward_loss(learner.network, recipe.loss, batch, compute)
         times.append(_done(compute.device))
@@ -86,16 +86,16 @@ def _noise(batch_size: int) -> Batch:
 
 
 def _done(device: torch.device) -> float:
-    """The time once the device has done all that it was given."""
+    """The time when the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: int = 1) -> Measured:
-    """Batches of the training loader alone: files read, decoded, augmented by the recipe, with three boxes each.
+    """The training loader alone: reads and decodes files with three boxes each and augments them as the recipe does.
 
-    A call is a batch. Raises ArgumentError without pictures, ImageError for one that cannot be read.
+    A call makes one batch. Raises ArgumentError without pictures, ImageError for one that cannot be read.
     """
     dataset = dataset_of(paths)
     pictures = TrainingPictures(dataset, recipe)
@@ -121,7 +121,7 @@ def _endless(loader: Any, batches: EpochBatches) -> Generator[Batch]:
 
 
 def dataset_of(paths: Sequence[Path]) -> Dataset:
-    """The pictures with the same boxes in each, repeated to an epoch of some length."""
+    """The pictures with the same boxes in each, repeated to the length of an epoch."""
     if not paths:
         raise ArgumentError("there are no pictures to load: give at least one")
     pictures = []
