@@ -127,7 +127,7 @@ class Detector:
         are those of `detect`. A source that cannot be read raises its error when its turn comes; with
         on_error="yield" it yields a `Failure` and the others continue. Close the iterator to stop early.
         """
-        return self.map(_identity, sources, options, on_error=on_error, **changes)
+        return self.map(lambda found: found, sources, options, on_error=on_error, **changes)
 
     def detect_video(
         self,
@@ -212,10 +212,6 @@ class Detector:
         if self._loaded_with is None:
             raise TypeError("only a Detector made by Detector.load can be pickled: it is loaded again from its file")
         return _load, (self._loaded_with,)
-
-
-def _identity(found: Detections) -> Detections:
-    return found
 
 
 def _load(arguments: dict[str, Any]) -> Detector:

@@ -1,4 +1,10 @@
-"""Whole numbers in text that comes from outside."""
+"""Whole numbers in text: from outside, and at the end of names."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=int | str)
 
 _MOST_DIGITS = 18  # fits 64 bits; int() itself raises ValueError from 4,301 digits on
 
@@ -12,3 +18,14 @@ def whole_number(text: str) -> int | None:
     (None, 7, None, None, None)
     """
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+def numbered(name: Name) -> Iterator[Name | str]:
+    """The name, then with -2, -3, ... appended.
+
+    >>> names = numbered("cat")
+    >>> next(names), next(names)
+    ('cat', 'cat-2')
+    """
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))

@@ -7,14 +7,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ssd300.arrays import Float32
-from ssd300.boxes import clip, xyxy_to_xywh
+from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
+from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, MissingExtraError
 from ssd300.files import refuse_special
 from ssd300.result import Found
@@ -105,11 +106,7 @@ class CocoRows:
         self._taken: set[int | str] = set()
 
     def __call__(self, found: Found) -> list[str]:
-        wanted = image_id_of(found.source)
-        image_id, number = wanted, 1
-        while image_id in self._taken:
-            number += 1
-            image_id = f"{wanted}-{number}"
+        image_id = next(name for name in numbered(image_id_of(found.source)) if name not in self._taken)
         self._taken.add(image_id)
         return [json.dumps(row, ensure_ascii=False) for row in to_coco(found, image_id)]
 
@@ -119,17 +116,21 @@ def to_csv(detections: Found, *, header: bool = True) -> str:
 
     Tracked objects have one more column, `track_id`.
     """
-    text = io.StringIO()
-    words = "".join((detections.source or "", *detections.names))
-    # Python's csv does not quote a lone carriage return where lines end with a newline alone.
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if "\r" in words else csv.QUOTE_MINIMAL)
-    if header:
-        writer.writerow((*CSV_COLUMNS, TRACK) if detections.track_ids is not None else CSV_COLUMNS)
     height, width = detections.image_size_hw
+    rows: list[Sequence[object]] = [(*CSV_COLUMNS, TRACK) if detections.track_ids is not None else CSV_COLUMNS]
     for row in to_dict(detections)["detections"]:
         picture = (detections.source or "", width, height)
         track = [row[TRACK]] if TRACK in row else []
-        writer.writerow((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"], *track))
+        rows.append((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"], *track))
+    words = "".join((detections.source or "", *detections.names))
+    # Python's csv does not quote a lone carriage return where lines end with a newline alone.
+    return csv_text(rows if header else rows[1:], csv.QUOTE_ALL if "\r" in words else csv.QUOTE_MINIMAL)
+
+
+def csv_text(rows: Iterable[Sequence[object]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> str:
+    """Rows as CSV; lines end with a newline alone."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
     return text.getvalue()
 
 
@@ -141,8 +142,8 @@ def to_yolo(detections: Found, *, scores: bool = True) -> str:
     """
     height, width = detections.image_size_hw
     frame = np.array([width, height, width, height])
-    low, high = np.hsplit(clip(detections.boxes_xyxy, width, height) / frame, 2)  # float64, rounded once at the end
-    boxes_cxcywh = np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)
+    unit_xyxy = clip(detections.boxes_xyxy, width, height) / frame  # float64, rounded once at the end
+    boxes_cxcywh = xyxy_to_cxcywh(unit_xyxy).astype(np.float32)
     lines = []
     for position, box, score in zip(
         detections.positions.tolist(), shortest(boxes_cxcywh), shortest(detections.scores), strict=True

@@ -10,6 +10,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from ssd300.boxes import clip
+from ssd300.digits import numbered
 from ssd300.formats import shortest
 from ssd300.result import Found
 
@@ -105,11 +106,7 @@ class FiftyOneRows:
         self._taken: set[str] = set()
 
     def __call__(self, found: Found) -> list[str]:
-        wanted = name = Path(found.source or "picture").stem
-        number = 1
-        while name in self._taken:
-            number += 1
-            name = f"{wanted}-{number}"
+        name = next(one for one in numbered(Path(found.source or "picture").stem) if one not in self._taken)
         self._taken.add(name)
         return [f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(to_fiftyone(found), ensure_ascii=False)}"]
 

@@ -66,9 +66,9 @@ class ClassList:
         if isinstance(label, str):
             if label in self.names:
                 return self.names.index(label)
-            fold_batch_norm = [name.casefold() for name in self.names]
-            if fold_batch_norm.count(label.casefold()) == 1:
-                return fold_batch_norm.index(label.casefold())
+            folded = [name.casefold() for name in self.names]
+            if folded.count(label.casefold()) == 1:
+                return folded.index(label.casefold())
         number = label if isinstance(label, int) else whole_number(label)
         if number is not None and number in self.position_of_id:
             return self.position_of_id[number]

@@ -1,9 +1,9 @@
 """Many pictures through the steps of `flow.py`: in parallel on CPUs, in batches on GPUs, with bounded memory."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing, nullcontext
 from dataclasses import replace
-from itertools import chain, count, islice
+from itertools import chain, count
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.source import Source, name_of
 from ssd300.limits import WAITING_PIXELS
 from ssd300.options import DetectOptions
-from ssd300.pipeline import in_order
+from ssd300.pipeline import chunked, in_order
 from ssd300.runtime.base import Candidates, Runtime
 
 Answer = TypeVar("Answer")
@@ -83,7 +83,7 @@ def _in_batches(
 
     with (
         closing(in_order(read, sources, runtime.threads, ahead=2 * size)) as prepared,
-        closing(in_order(infer, _groups(prepared, size), 1)) as answered,
+        closing(in_order(infer, chunked(prepared, size), 1)) as answered,
     ):
         for one in chain.from_iterable(answered):
             if not isinstance(one, Failure):
@@ -101,9 +101,3 @@ def _without_large(prepared: Prepared, source: Any, options: DetectOptions) -> P
     if not options.keep_pixels or height * width <= WAITING_PIXELS or is_read_once(value):
         return prepared
     return replace(prepared, picture=refer_to(value, prepared.name, options.color))
-
-
-def _groups(items: Iterator[Prepared | Failure], size: int) -> Iterator[list[Prepared | Failure]]:
-    """Lists of `size` items; the last may be shorter."""
-    while group := list(islice(items, size)):
-        yield group

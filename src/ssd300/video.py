@@ -86,7 +86,7 @@ def _detect_file(
     try:
         with (
             closing(frames(source, every=video.every, start=video.start, end=video.end, tell=video.tell)) as found,
-            closing(detect_each(runtime_of, pictures(found), options, _identity)) as answers,
+            closing(detect_each(runtime_of, pictures(found), options, lambda found: found)) as answers,
         ):
             for answer in answers:
                 if isinstance(answer, Failure):  # never: frames are arrays
@@ -96,10 +96,6 @@ def _detect_file(
         if video.on_error == "raise":
             raise
         yield Failure(name, error)
-
-
-def _identity(found: Detections) -> Detections:
-    return found
 
 
 class _Feed(Protocol):

@@ -1,5 +1,6 @@
 """`ssd300 benchmark`: measure speed on this machine."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def benchmark(
         raise unknown_name("--what", what, _WARMUP)
     from ssd300.benchmark import detecting
     from ssd300.benchmark.measure import Budget
-    from ssd300.cli.benchmark_report import format_json, print_table, report
+    from ssd300.cli.benchmark_report import print_table, report
     from ssd300.detector import Detector
 
     measure = {
@@ -69,7 +70,7 @@ def benchmark(
         print("Interrupted: the measurement is incomplete, so no result is printed.", file=sys.stderr)
         raise typer.Exit(130) from None
     numbers = report(what, settings | {"warm-up calls": budget.warmup}, measured)
-    print(format_json(numbers)) if as_json else print_table(numbers)
+    print(json.dumps(numbers, indent=2, ensure_ascii=False)) if as_json else print_table(numbers)
 
 
 def _settings(detector: "Detector", model: str) -> dict[str, Any]:

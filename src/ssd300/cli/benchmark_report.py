@@ -1,6 +1,5 @@
 """The report of `ssd300 benchmark`: one dict, as JSON or as a table followed by the settings."""
 
-import json
 import sys
 from typing import Any
 
@@ -44,10 +43,6 @@ def report(what: str, settings: dict[str, Any], measured: Measured) -> dict[str,
         "cpu": machine["cpu"],
         "threads": machine["threads"],
     }
-
-
-def format_json(numbers: dict[str, Any]) -> str:
-    return json.dumps(numbers, indent=2, ensure_ascii=False)
 
 
 def print_table(numbers: dict[str, Any]) -> None:

@@ -76,24 +76,19 @@ def rank(
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """
-    import csv
-    import io
     import sys
 
     from ssd300.data.rank import rank as ranking
     from ssd300.detector import Detector
     from ssd300.errors import ImageError
+    from ssd300.formats import csv_text
     from ssd300.terminal import as_shown
 
     ranked, failures = ranking(Detector(model), sources)
     if not ranked:
         raise ImageError(f"nothing to rank: {failures[0].error}" if failures else "nothing to rank: no pictures")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "uncertainty", "detections"])
-    for one in ranked[:count]:
-        writer.writerow([one.source, f"{one.uncertainty:.4f}", one.detections])
-    sys.stdout.write(as_shown(text.getvalue(), sys.stdout))
+    rows = [(one.source, f"{one.uncertainty:.4f}", one.detections) for one in ranked[:count]]
+    sys.stdout.write(as_shown(csv_text([("source", "uncertainty", "detections"), *rows]), sys.stdout))
     _finish(failures)
 
 

@@ -23,6 +23,7 @@ from ssd300.cli.options import (
     score_option,
     split_labels,
 )
+from ssd300.digits import numbered
 from ssd300.errors import ArgumentError
 
 
@@ -157,13 +158,10 @@ def choose_folder(save_dir: Path | None, project: Path | None, name: str | None)
     if save_dir is not None:
         raise ArgumentError("--save-dir names the folder, and so do --project and --name: give one or the other")
     folder = (project or Path("runs/detect")) / (name or "detect")
-    wanted, number = folder, 1
     if folder.name in ("", ".."):  # "." and folders above have no name that a number could follow
         return folder
-    while folder.is_dir() and any(folder.iterdir()):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    return folder
+    folders = (folder.with_name(one) for one in numbered(folder.name))
+    return next(one for one in folders if not (one.is_dir() and any(one.iterdir())))
 
 
 def may_be_video(source: str) -> bool:

@@ -5,7 +5,7 @@ import time
 
 MANY = 10  # the line is shown for at least this many pictures
 _SECONDS_BETWEEN = 0.1
-_ERASE = "\r\033[K"
+ERASE = "\r\033[K"
 
 
 class ProgressLine:
@@ -23,7 +23,7 @@ class ProgressLine:
     def clear(self) -> None:
         """Erase the line: call it before anything else is written."""
         if self._visible:
-            sys.stderr.write(_ERASE)
+            sys.stderr.write(ERASE)
             sys.stderr.flush()
             self._visible = False
 
@@ -39,6 +39,6 @@ class ProgressLine:
             rate = done / (now - self._started)
             left = round((self._total - done) / rate)
             line += f", {rate:.1f} pictures/s, {left // 60}:{left % 60:02d} left"
-        sys.stderr.write(_ERASE + line)
+        sys.stderr.write(ERASE + line)
         sys.stderr.flush()
         self._drawn, self._visible = now, True

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssd300 import draw
 from ssd300.detections import Detections
-from ssd300.digits import whole_number
+from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.label_tools import to_labelme
 
@@ -154,11 +154,8 @@ class OutputFolder:
     def _free_name(self, source: str) -> str:
         """The stem of the source's file name, unique without regard to case, as some file systems ignore it."""
         path = urlsplit(source).path if "://" in source else source
-        bare = _sanitize(Path(path).stem.strip("<>"))  # <stdin>
-        name, number = bare, 1
-        while name.casefold() in self._taken:
-            number += 1
-            name = f"{bare}-{number}"
+        wanted = _sanitize(Path(path).stem.strip("<>"))  # <stdin>
+        name = next(one for one in numbered(wanted) if one.casefold() not in self._taken)
         self._taken.add(name.casefold())
         return name
 

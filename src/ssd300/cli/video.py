@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd300.cli.counting import parse_line, parse_zone
+from ssd300.cli.progress import ERASE
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
 from ssd300.errors import SSD300Error
@@ -181,16 +182,16 @@ class _Run:
         words = f"{printable(answer.source)}: frame {answer.frame}, {self.frames / (now - self._started):.1f} frames/s"
         if answer.age_s is not None:
             words += f", age {answer.age_s * 1000:.0f} ms, {answer.dropped} dropped"
-        sys.stderr.write(f"\r\033[K{words}")
+        sys.stderr.write(ERASE + words)
         sys.stderr.flush()
 
     def _clear(self) -> None:
         if self._counters and self._counted and sys.stdout.isatty():
-            sys.stderr.write("\r\033[K")
+            sys.stderr.write(ERASE)
 
     def print_message(self, words: str) -> None:
         """Print a message about a source to stderr."""
-        erase = "\r\033[K" if self._counters else ""
+        erase = ERASE if self._counters else ""
         print(f"{erase}ssd300: {printable(words)}", file=sys.stderr)
 
     def discard(self) -> None:
@@ -203,7 +204,7 @@ class _Run:
         self._close_files()
         totals = json.dumps({"totals": [stream.totals() for stream in self.streams]}, ensure_ascii=False)
         if self._counters:
-            sys.stderr.write("\r\033[K")
+            sys.stderr.write(ERASE)
         if self.task.tracked:
             stream = sys.stdout if self.task.format == "jsonl" else sys.stderr
             print(as_shown(totals, stream), file=stream)

@@ -1,14 +1,12 @@
 """The results of a video on stdout: for each --format the header and the rows of a frame."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ssd300.errors import unknown_name
-from ssd300.formats import CSV_COLUMNS, to_dict
+from ssd300.formats import CSV_COLUMNS, csv_text, to_dict
 from ssd300.terminal import printable
 from ssd300.tracking.mot import mot_lines
 from ssd300.video import FrameDetections
@@ -55,14 +53,13 @@ def frame_dict(answer: FrameDetections) -> dict[str, object]:
 
 def csv_rows(answer: FrameDetections) -> str:
     """One line per object of the frame."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     *frame, objects = frame_dict(answer).values()
     assert isinstance(objects, list)
+    rows = []
     for one in objects:
         track = (one["track_id"],) if "track_id" in one else ()
-        writer.writerow((*frame, *track, one["class_id"], one["name"], one["score"], *one["box_xyxy"]))
-    return text.getvalue()
+        rows.append((*frame, *track, one["class_id"], one["name"], one["score"], *one["box_xyxy"]))
+    return csv_text(rows)
 
 
 def table_row(answer: FrameDetections) -> str:

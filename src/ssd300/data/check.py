@@ -1,7 +1,5 @@
 """`ssd300 data check`: all errors and suspicious cases in a data set, each with its place, and totals."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,11 +10,13 @@ from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, measure_s
 from ssd300.data.check_pictures import Seen, examine_pictures, find_duplicates, find_unlisted
 from ssd300.data.dataset import Dataset, Note, join
 from ssd300.data.kinds import KINDS, Level
+from ssd300.data.load import raise_faults
 from ssd300.data.look import find_parts, read_part
 from ssd300.data.parts import Part, drop_trainval, splits_of, training_parts, validation_parts
-from ssd300.data.usable import arrange, describe_unused, raise_faults
+from ssd300.data.usable import arrange, describe_unused
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
+from ssd300.formats import csv_text
 
 FAULT_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
@@ -77,25 +77,13 @@ class Report:
 
     def write_cases(self, path: Path) -> None:
         """Write a CSV file with one line per case."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["level", "kind", "action", "file", "picture", "annotation", "words", "remedy"])
+        columns = ("kind", "action", "file", "picture", "annotation", "words")
+        rows = [("level", *columns, "remedy")]
         for case in self.cases:
             kind = KINDS[case.kind]
-            row = [
-                kind.level,
-                case.kind,
-                case.action,
-                case.file,
-                case.picture,
-                case.annotation,
-                case.words,
-                kind.remedy,
-            ]
-            writer.writerow(row)
-        write_whole(
-            path, text.getvalue().encode("utf-8-sig", "backslashreplace")
-        )  # with a byte order mark, so that spreadsheets detect the encoding
+            rows.append((kind.level, *(getattr(case, name) for name in columns), kind.remedy))
+        # With a byte order mark, so that spreadsheets detect the encoding.
+        write_whole(path, csv_text(rows).encode("utf-8-sig", "backslashreplace"))
 
 
 def check_dataset(
@@ -119,8 +107,7 @@ def check_dataset(
     notes: list[Note] = []
     for split, several in parts.items():
         try:
-            read = [read_part(part) for part in several]
-            splits[split] = read[0] if len(read) == 1 else join(read)
+            splits[split] = join([read_part(part) for part in several])
         except DatasetError as error:
             broken[split] = str(error)
             notes.append(Note("unusable data set", "fault", str(several[0].source), "", "", str(error)))

@@ -17,6 +17,7 @@ from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS
 from ssd300.data.values import is_writable_name
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
+from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import new_folder
 from ssd300.images.extensions import has_picture_extension
@@ -139,10 +140,8 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
             name = name.with_suffix(".png")
         elif not has_picture_extension(name.name):
             name = name.with_name(name.name + _extension(picture))
-        wanted, number = name, 1
-        while str(name.with_suffix("")).casefold() in taken:
-            number += 1
-            name = wanted.with_stem(f"{wanted.stem}-{number}")
+        several = (name.with_stem(stem) for stem in numbered(name.stem))
+        name = next(one for one in several if str(one.with_suffix("")).casefold() not in taken)
         taken.add(str(name.with_suffix("")).casefold())
         names.append(str(name))
     return names

@@ -5,11 +5,10 @@ torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
 from inspect import signature
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,7 @@ from ssd300.learn.start import (
     load_training_sets,
     make_starting_network,
 )
+from ssd300.pipeline import chunked
 from ssd300.runtime.torch import channel_scale, normalize
 
 _RUNS = Path("runs/train")
@@ -163,7 +163,7 @@ def train(
             losses = show.start_epoch(position, compute)
             tick = saved = time.monotonic()
             try:
-                for group in group_batches(batches_of(loader), recipe.accumulate):
+                for group in chunked(batches_of(loader), recipe.accumulate):
                     lr = learning_rate(recipe, position.step, steps_per_epoch, pictures_per_step, time_share)
                     for batch in group:
                         waits = compute.world > 1 and batch is not group[-1]  # gradients meet at a step's last batch
@@ -243,9 +243,3 @@ def prepare_for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.M
         raise ArgumentError("compiled is for CUDA: on a CPU it does not pay")
     network.compile(dynamic=False)  # in place: its state keeps the published names
     return network
-
-
-def group_batches(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    """Lists of `size` batches; the last may be shorter."""
-    while group := list(islice(batches, size)):
-        yield group
