@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child, folders_in, with_suffix
-from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.files import PictureFinder, child
+from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, read_json
+from ssd300.data.toolfiles import begins_with, find_files, read_json
 from ssd300.errors import DatasetError
 
 
 def find(path: Path) -> list[Part]:
     """A .json itself, those of a folder, or one in each part's folder."""
-    files = [path] if not path.is_dir() else with_suffix(path, ".json")
-    found = [file for file in files if _is_createml(file)]
-    if not found and path.is_dir():
-        found = [file for folder in folders_in(path) for file in with_suffix(folder, ".json") if _is_createml(file)]
-    names = part_names([part_of_file(file, path) for file in found])
-    return [Part("createml", name, file) for name, file in zip(names, found, strict=True)]
+    return [Part("createml", name, file) for name, file in find_files(path, _is_createml, ".json")]
 
 
 def _is_createml(file: Path) -> bool:

@@ -15,7 +15,7 @@ from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names, part_of_file
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import begins_with
-from ssd300.data.values import number
+from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
 _OUTLINES = ("polygon", "polyline", "points", "cuboid")
@@ -77,13 +77,11 @@ def _box(shape: Element) -> list[float] | None:
         return box_around([point.split(",") for point in (shape.get("points") or "").split(";") if point.strip()])
     if shape.tag == "ellipse":
         return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))
-    edges = [number(shape.get(key)) for key in ("xtl", "ytl", "xbr", "ybr")]
-    left, top, right, bottom = edges
-    if left is None or top is None or right is None or bottom is None:
-        return None
+    edges = numbers(shape.get(key) for key in ("xtl", "ytl", "xbr", "ybr"))
     turn = radians(number(shape.get("rotation")) or 0)
-    if not turn:
-        return [left, top, right, bottom]
+    if edges is None or not turn:
+        return edges
+    left, top, right, bottom = edges
     width, height = (right - left) / 2, (bottom - top) / 2
     across = abs(width * cos(turn)) + abs(height * sin(turn))
     down = abs(width * sin(turn)) + abs(height * cos(turn))

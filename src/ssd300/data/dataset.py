@@ -246,13 +246,15 @@ class Dataset:
 
 
 def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
-    """Join several data sets. Classes are joined by name: those of the first, then new names of the next ones.
+    """Join data sets; a single one stays as it is. Classes are joined by name: the first set's, then new ones.
 
     If ids of two lists collide, a new name takes the next free id. If image ids collide between the sets, those of
     the later one become "NAME/ID".
     """
     if not datasets:
         raise ArgumentError("no data set given to join")
+    if len(datasets) == 1:
+        return datasets[0] if name is None else replace(datasets[0], name=name)
     ids = dict(zip(datasets[0].classes.names, datasets[0].classes.ids, strict=True))
     taken = set(ids.values())
     for other in datasets[1:]:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset, join
+from ssd300.data.dataset import Dataset, Note, join
 from ssd300.data.look import find_parts, read_part
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
-from ssd300.data.usable import raise_faults
+from ssd300.errors import DatasetError
+
+_SHOWN_FAULTS = 3
 
 
 def load_dataset(
@@ -30,16 +32,29 @@ def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
     datasets = [read_part(part) for part in parts]
     for dataset in datasets:
         raise_faults(dataset, path)
-    return datasets[0] if len(datasets) == 1 else join(datasets)
+    return join(datasets)
 
 
 def load_training(path: str | Path | Sequence[str | Path]) -> Dataset:
     """Load the part to train on from one or several paths: train, or the only one. It may be without boxes."""
     paths = [path] if isinstance(path, str | Path) else path
-    found = [load_parts(training_parts(find_parts(one, None), one), one) for one in paths]
-    return found[0] if len(found) == 1 else join(found)
+    return join([load_parts(training_parts(find_parts(one, None), one), one) for one in paths])
 
 
 def load_validation(path: str | Path) -> Dataset:
     """Load the part to evaluate on: val, or the only one."""
     return load_parts(validation_parts(find_parts(path, None), path, alone=True), path)
+
+
+def raise_faults(dataset: Dataset, path: str | Path) -> None:
+    """Raises DatasetError with the first faults of a set, if there are any."""
+    faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
+    if not faults:
+        return
+    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    lines = [f"  {fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    if len(faults) > _SHOWN_FAULTS:
+        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
+    raise DatasetError(
+        "\n".join([f"{dataset.name} has {number}; `ssd300 data check {path}` lists every case:", *lines])
+    )

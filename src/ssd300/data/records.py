@@ -11,7 +11,7 @@ from ssd300.data.files import PictureFinder, folder_name, is_file, picture_size
 from ssd300.data.fitting import fit_picture
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.suspicion import check_format, to_corners
-from ssd300.data.values import class_name, number, size_of
+from ssd300.data.values import class_name, numbers, size_of
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
@@ -104,9 +104,8 @@ class RecordReader:
             words = f"the class name is {thing.name!r:.60}; expected a text"
             self.note("unknown class id", "fault", record, thing.place, words)
             return None
-        values = [number(value) for value in thing.box or ()]
-        box = [value for value in values if value is not None]
-        if len(values) != 4 or len(box) != 4:
+        box = numbers(thing.box or ())
+        if box is None or len(box) != 4:
             given = thing.box if thing.given is None else thing.given
             words = f"the box is {given!r:.80}; expected four numbers"
             self.note("malformed box", "fault", record, thing.place, words)
@@ -152,18 +151,16 @@ def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:
 
 def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
     """The corners of the box around points (x, y); None if there are none or they are malformed."""
-    xs = [number(point[0]) for point in points if len(point) >= 2]
-    ys = [number(point[1]) for point in points if len(point) >= 2]
-    if not points or len(xs) != len(points) or None in xs or None in ys:
+    if not points or any(len(point) < 2 for point in points):
         return None
-    sure_x, sure_y = [x for x in xs if x is not None], [y for y in ys if y is not None]
-    return [min(sure_x), min(sure_y), max(sure_x), max(sure_y)]
+    xs, ys = numbers(point[0] for point in points), numbers(point[1] for point in points)
+    return None if xs is None or ys is None else [min(xs), min(ys), max(xs), max(ys)]
 
 
 def circle_box(x: object, y: object, rx: object, ry: object) -> list[float] | None:
     """The corners of the box around an ellipse with a center and two radii; None if one is not a number."""
-    values = [number(value) for value in (x, y, rx, ry)]
-    cx, cy, across, down = values
-    if cx is None or cy is None or across is None or down is None:
+    values = numbers((x, y, rx, ry))
+    if values is None:
         return None
+    cx, cy, across, down = values
     return [cx - across, cy - down, cx + across, cy + down]

@@ -59,7 +59,7 @@ class Sidecar:
         boxes = picture.annotations
         defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
         entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
-        for name in {"crowd", "ignore", "area", "scores", "ids"} - held:
+        for name in _FIELDS - held:
             values = getattr(boxes, name)
             if not np.array_equal(values, getattr(defaults, name)):
                 entry[name] = shortest(values) if values.dtype == np.float32 else values.tolist()

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ssd300.arrays import Bool, Float64
+from ssd300.boxes import cxcywh_to_xyxy, xywh_to_xyxy
 from ssd300.data.dataset import Note
 from ssd300.data.fitting import TOLERANCE_PIXELS, TOLERANCE_SHARE
 
@@ -18,13 +19,10 @@ WAYS = {
 
 def to_corners(boxes: Float64, way: str) -> Float64:
     """Boxes [M, 4] written in one of WAYS -> boxes_xyxy [M, 4]."""
-    first, second = boxes[:, :2], boxes[:, 2:]
     if way == "xyxy":
         return boxes
     with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, and fits nowhere
-        if way == "xywh":
-            return np.concatenate([first, first + second], axis=1)
-        return np.concatenate([first - second / 2, first + second / 2], axis=1)
+        return xywh_to_xyxy(boxes) if way == "xywh" else cxcywh_to_xyxy(boxes)
 
 
 def _fits(boxes: Float64, way: str, sizes_wh: Float64) -> Bool:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import PictureFinder, child, folders_in, is_file, with_suffix
-from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.files import PictureFinder, child, folders_in, is_file
+from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, read_table
+from ssd300.data.toolfiles import begins_with, find_files, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = "class-descriptions-boxable.csv"
@@ -32,14 +32,10 @@ NEEDED = ("name", "label", "left", "top", "right", "bottom")
 
 def find(path: Path) -> list[Part]:
     """A .csv itself, those of a folder, or one in each part's folder."""
-    files = [path] if not path.is_dir() else with_suffix(path, ".csv")
-    found = [file for file in files if file.suffix.lower() == ".csv" and _columns(file)]
-    if not found and path.is_dir():
-        found = [file for folder in folders_in(path) for file in with_suffix(folder, ".csv") if _columns(file)]
-    names = part_names([part_of_file(file, path) for file in found])
+    found = find_files(path, lambda file: file.suffix.lower() == ".csv" and bool(_columns(file)), ".csv")
+    names = [name for name, _ in found]
     return [
-        Part("csv", name if names.count(name) == 1 else f"{file.parent.name}/{file.stem}", file)
-        for name, file in zip(names, found, strict=True)
+        Part("csv", name if names.count(name) == 1 else f"{file.parent.name}/{file.stem}", file) for name, file in found
     ]
 
 

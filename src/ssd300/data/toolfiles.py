@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.files import is_file, read_file, read_text
+from ssd300.data.files import folders_in, is_file, read_file, read_text, with_suffix
+from ssd300.data.parts import part_names, part_of_file
 from ssd300.errors import DatasetError
 from ssd300.limits import CSV_BYTES, JSON_BYTES
 
@@ -30,6 +32,18 @@ def read_table(path: Path, what: str) -> list[list[str]]:
         return list(csv.reader(io.StringIO(read_text(path, what, CSV_BYTES), newline="")))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
+
+
+def find_files(
+    path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
+) -> list[tuple[str, Path]]:
+    """(part, file) of the accepted files at a path: itself, those of the folder (of the first `most` of them), or else
+    those in its sub-folders."""
+    files = [path] if not path.is_dir() else with_suffix(path, *suffixes)
+    found = [file for file in files[:most] if accept(file)]
+    if not found and path.is_dir():
+        found = [file for folder in folders_in(path) for file in with_suffix(folder, *suffixes) if accept(file)]
+    return list(zip(part_names([part_of_file(file, path) for file in found]), found, strict=True))
 
 
 def begins_with(path: Path, *words: str) -> bool:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset, Note, join
-from ssd300.data.look import find_parts, read_part
+from ssd300.data.dataset import Dataset, join
+from ssd300.data.load import load_parts
+from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import groups_of_equal_files, split_dataset
 from ssd300.errors import DatasetError
 
-SHOWN_FAULTS = 3
 MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
 GO_ON = "pass --allow-lost to continue without them"
 
@@ -58,15 +58,8 @@ def usable_sets(
     if val is not None:
         parts = find_parts(val, format)
         val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
-    return arrange(_read(train_parts), _read(val_parts), said, share=share, seed=seed, allow_lost=allow_lost)
-
-
-def _read(parts: Sequence[tuple[Part, str | Path]]) -> list[Dataset]:
-    datasets = []
-    for part, path in parts:
-        datasets.append(read_part(part))
-        raise_faults(datasets[-1], path)
-    return datasets
+    train, held_out = ([load_parts([part], one) for part, one in parts] for parts in (train_parts, val_parts))
+    return arrange(train, held_out, said, share=share, seed=seed, allow_lost=allow_lost)
 
 
 def arrange(
@@ -82,11 +75,11 @@ def arrange(
 
     Raises DatasetError as `usable_sets` does.
     """
-    whole = train[0] if len(train) == 1 else join(train)
+    whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost)
     sentences = [*said, *_select_messages(whole)]
     if val:
-        held_out = val[0] if len(val) == 1 else join(val)
+        held_out = join(val)
         unknown = unknown_classes(whole, held_out)
         if unknown:
             raise DatasetError(
@@ -148,17 +141,3 @@ def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Pat
     """A sentence on the parts of a path that are used neither for training nor for validation."""
     others = [name for name in splits_of(parts) if name not in splits_of(used)]
     return [f"{path}: not used for training: {', '.join(others)}"] if others else []
-
-
-def raise_faults(dataset: Dataset, path: str | Path) -> None:
-    """Raises DatasetError with the first faults of a set, if there are any."""
-    faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
-    if not faults:
-        return
-    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    lines = [f"  {fault.kind}: {fault}" for fault in faults[:SHOWN_FAULTS]]
-    if len(faults) > SHOWN_FAULTS:
-        lines.append(f"  and {len(faults) - SHOWN_FAULTS} more")
-    raise DatasetError(
-        "\n".join([f"{dataset.name} has {number}; `ssd300 data check {path}` lists every case:", *lines])
-    )

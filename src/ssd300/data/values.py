@@ -1,6 +1,6 @@
 """Parse values as annotation tools write them: whole numbers as text or floats, flags, and class names."""
 
-from math import isfinite
+from collections.abc import Iterable
 from typing import Any
 
 from ssd300.limits import CLASS_NAME
@@ -38,6 +38,17 @@ def number(value: Any) -> float | None:
     return float(value) if type(value) is int and abs(value) < LARGEST else None
 
 
+def numbers(values: Iterable[Any]) -> list[float] | None:
+    """All values as numbers; None if one is not a number.
+
+    >>> numbers(["1", 2]), numbers([1, None])
+    ([1.0, 2.0], None)
+    """
+    found = [number(value) for value in values]
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
+
+
 def size_of(width: Any, height: Any) -> tuple[int, int] | str | None:
     """(width, height) as given; None if they are missing or 0: read the picture. Text: an error message."""
     if any(value in (None, "") or number(value) == 0 for value in (width, height)):
@@ -70,12 +81,6 @@ def class_name(value: Any) -> str | None:
         return str(value)
     name = value.strip() if isinstance(value, str) else ""
     return name if 0 < len(name) <= CLASS_NAME else None
-
-
-def finite(value: Any) -> bool:
-    """Whether a value is a number and a finite one."""
-    found = number(value)
-    return found is not None and isfinite(found)
 
 
 def is_writable_name(name: str) -> bool:

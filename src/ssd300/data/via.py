@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child, folders_in, with_suffix
-from ssd300.data.parts import Part, part_names, part_of_file
+from ssd300.data.files import PictureFinder, child
+from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
-from ssd300.data.toolfiles import begins_with, contains, read_json, read_table
-from ssd300.data.values import number
+from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
+from ssd300.data.values import numbers
 from ssd300.errors import DatasetError
 
 _MOST_FILES = 50  # of a folder that are examined
@@ -23,13 +23,7 @@ FAVORITES = ("class", "label", "name", "type", "category", "object")
 
 def find(path: Path) -> list[Part]:
     """A .json or .csv itself, those of a folder, or one in each part's folder."""
-    files = [path] if not path.is_dir() else with_suffix(path, ".json", ".csv")
-    found = [file for file in files[:_MOST_FILES] if _is_via(file)]
-    if not found and path.is_dir():
-        inner = (file for folder in folders_in(path) for file in with_suffix(folder, ".json", ".csv"))
-        found = [file for file in inner if _is_via(file)]
-    names = part_names([part_of_file(file, path) for file in found])
-    return [Part("via", name, file) for name, file in zip(names, found, strict=True)]
+    return [Part("via", name, file) for name, file in find_files(path, _is_via, ".json", ".csv", most=_MOST_FILES)]
 
 
 def _is_via(file: Path) -> bool:
@@ -110,10 +104,10 @@ def _class_of(attributes: dict[str, Any]) -> Any:
 def _box(shape: dict[str, Any]) -> list[float] | None:
     kind = shape.get("name")
     if kind == "rect":
-        values = [number(shape.get(key)) for key in ("x", "y", "width", "height")]
-        x, y, width, height = values
-        if x is None or y is None or width is None or height is None:
+        values = numbers(shape.get(key) for key in ("x", "y", "width", "height"))
+        if values is None:
             return None
+        x, y, width, height = values
         return [x, y, x + width, y + height]
     if kind in ("circle", "ellipse"):
         radii = [shape.get("r")] * 2 if kind == "circle" else [shape.get("rx"), shape.get("ry")]

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Any
 
 from ssd300.data.coco.masks import box_of_segmentation
-from ssd300.data.values import flag, number, whole
+from ssd300.data.values import flag, number, numbers, whole
 from ssd300.labels import ClassList
 
 
@@ -31,8 +31,7 @@ def box_of(annotation: dict[str, Any]) -> list[float] | None:
     box = annotation.get("bbox")
     if box in (None, []) and annotation.get("segmentation"):
         return box_of_segmentation(annotation["segmentation"])
-    values = [number(value) for value in box] if isinstance(box, list) and len(box) == 4 else []
-    return [value for value in values if value is not None] if len(values) == 4 and None not in values else None
+    return numbers(box) if isinstance(box, list) and len(box) == 4 else None
 
 
 def problem_of(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd300.data.values import finite, number, whole
+from ssd300.data.values import numbers, whole
 
 
 def box_of_segmentation(segmentation: Any) -> list[float] | None:
@@ -20,9 +20,10 @@ def _box_of_polygons(polygons: list[Any]) -> list[float] | None:
     flat = polygons and not isinstance(polygons[0], list)
     lists = [polygons] if flat else polygons
     values = [value for points in lists if isinstance(points, list) for value in points]
-    if len(values) < 6 or len(values) % 2 or not all(finite(value) for value in values):
+    coordinates = numbers(values)
+    if len(values) < 6 or len(values) % 2 or coordinates is None or not np.isfinite(coordinates).all():
         return None
-    points = np.array([number(value) for value in values], np.float64).reshape(-1, 2)
+    points = np.array(coordinates, np.float64).reshape(-1, 2)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return [left, top, right - left, bottom - top]
 

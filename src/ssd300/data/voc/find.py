@@ -46,11 +46,10 @@ def find(path: Path) -> list[Part]:
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
     names = part_names([folder.name for folder in inner])
-    return [Part("voc", _part_of_folder(name), folder) for name, folder in zip(names, inner, strict=True)]
-
-
-def _part_of_folder(name: str) -> str:
-    return parse_part(name, alone=True) or name.lower()
+    return [
+        Part("voc", parse_part(name, alone=True) or name.lower(), folder)
+        for name, folder in zip(names, inner, strict=True)
+    ]
 
 
 def _holds_xml(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from ssd300.data.markup import parse_xml
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
-from ssd300.data.values import class_name, flag, number, size_of
+from ssd300.data.values import class_name, flag, numbers, size_of
 from ssd300.data.voc.find import annotation_folder, unused_lists
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
@@ -38,7 +38,7 @@ _USED = {"name", "bndbox", "difficult"}
 @dataclass(frozen=True)
 class _Object:
     name: str
-    box: tuple[float, float, float, float]
+    box: list[float]  # left, top, right, bottom
     difficult: bool
     number: str
 
@@ -187,15 +187,14 @@ class _Reader:
             self.note("unknown class id", "fault", xml, picture, place, "the object has no <name>")
             return None
         texts = [thing.findtext(f"bndbox/{edge}") for edge in EDGES]
-        edges = [number((text or "").strip()) for text in texts]
-        left, top, right, bottom = edges
-        if left is None or top is None or right is None or bottom is None:
+        edges = numbers((text or "").strip() for text in texts)
+        if edges is None:
             given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
             self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; expected four numbers")
             return None
         text = (thing.findtext("difficult") or "").strip()
         difficult = text.lower() == "true" or bool(flag(text))
-        return _Object(name, (left, top, right, bottom), difficult, place)
+        return _Object(name, edges, difficult, place)
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []

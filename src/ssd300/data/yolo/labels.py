@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd300.arrays import Float64
+from ssd300.boxes import cxcywh_to_xyxy
 from ssd300.data.files import AnyCase
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
@@ -91,15 +92,13 @@ def _points_within(values: Float64) -> bool:
     center, size = values[:, None, :2], values[:, None, 2:4]
     points = values[:, 4:].reshape(len(values), -1, 2)
     inside = (np.abs(points - center) <= size / 2 + 0.01).all(axis=2) | (points == 0).all(axis=2)
-    box = np.concatenate([values[:, :2] - values[:, 2:4] / 2, values[:, :2] + values[:, 2:4] / 2], axis=1)
+    box = cxcywh_to_xyxy(values[:, :4])
     return bool(inside.all() and (values[:, 2:4] > 0).all() and (box >= -0.02).all() and (box <= 1.02).all())
 
 
 def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float] | str:
     """((x, y, width, height), score) of the numbers of one line of a kind; text: an error message."""
-    if len(values) > 4 and kind is None:
-        return f"{len(values) + 1} numbers; expected `class x y width height`, or a class and the points of an outline"
-    if len(values) < 4:
+    if len(values) < 4 or (len(values) > 4 and kind is None):
         return f"{len(values) + 1} numbers; expected `class x y width height`, or a class and the points of an outline"
     score = 1.0
     if kind == SCORE or (kind == TRACKS and len(values) == 6):
@@ -120,5 +119,4 @@ def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], flo
 
 def to_pixels(fractions_cxcywh: Float64, width: int, height: int) -> Float64:
     """Rows [M, 4] of a label file -> boxes_xyxy [M, 4] in pixels, in double precision."""
-    center, half = fractions_cxcywh[:, :2], fractions_cxcywh[:, 2:] / 2
-    return np.concatenate([center - half, center + half], axis=1) * np.array([width, height, width, height], np.float64)
+    return cxcywh_to_xyxy(fractions_cxcywh) * np.array([width, height, width, height], np.float64)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ssd300.arrays import Bool, Float32, Float64
+from ssd300.boxes import xyxy_to_cxcywh
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.numbers import round_shortest
@@ -57,8 +58,7 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
 def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
     """Boxes [M, 4] in pixels -> rows [M, 4] of a label file: center and size as fractions of the picture."""
     limit = np.array([width, height, width, height], np.float64)
-    exact = boxes_xyxy.astype(np.float64) / limit
-    rows = np.concatenate([(exact[:, :2] + exact[:, 2:]) / 2, exact[:, 2:] - exact[:, :2]], axis=1)
+    rows = xyxy_to_cxcywh(boxes_xyxy.astype(np.float64) / limit)
 
     def reads_back(candidate: Float64) -> Bool:
         back = np.clip(to_pixels(candidate, width, height), 0, limit).astype(np.float32)
