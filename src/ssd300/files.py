@@ -145,6 +145,16 @@ def check_regular(path: Path, remedy: str) -> None:
         raise ModelError(f"{path}: cannot be read: not a regular file; {remedy}")
 
 
+def read_regular(path: Path, limit: int, remedy: str) -> bytes:
+    """The bytes of a model file. Raises ModelError if it is not regular or has more than `limit` bytes; OSError."""
+    check_regular(path, remedy)
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ModelError(f"{path}: larger than {limit:,} bytes, which no SSD300 is; {remedy}")
+    return content
+
+
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error for a file that cannot be written, with the remedy."""
     reason = error.strerror or str(error)

@@ -8,9 +8,11 @@ import torch
 
 from command import ssd300
 from ssd300.architecture import architecture
+from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.weights.catalog import catalog_entries, load_weights
-from ssd300.weights.checkpoint import ModelMetadata, sha256_of, write_checkpoint
+from ssd300.weights.checkpoint import write_checkpoint
+from ssd300.weights.metadata import ModelMetadata
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from ssd300.errors import ArgumentError, ModelError, OutputError, SSD300Error
+from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import (
     read_checkpoint,
     read_metadata,
     read_specs,
-    sha256_of,
     write_checkpoint,
 )
 

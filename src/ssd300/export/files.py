@@ -69,11 +69,6 @@ def export_onnx(
     check_half(options.half, int8)
     kind = "int8" if int8 else "float16" if options.half else "float32"
     model = build_onnx(state, metadata, options, int8)
-    thresholds = {
-        "score_threshold": options.score_threshold,
-        "iou_threshold": options.iou_threshold,
-        "max_detections": options.max_detections,
-    }
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
         if options.nms:
@@ -81,7 +76,7 @@ def export_onnx(
             verify_tail(
                 lambda locs, logits: tail.run({"locs": locs[None], "logits": logits[None]}),
                 metadata.num_classes,
-                **thresholds,
+                **options.thresholds,
             )
         inside = OnnxDetections(temporary.read_bytes()) if options.nms else None
         return verify(
@@ -92,7 +87,7 @@ def export_onnx(
             tolerance=TOLERANCE[kind],
             share=SHARE[kind],
             detect=inside.detect if inside else None,
-            **thresholds,
+            **options.thresholds,
         )
 
 

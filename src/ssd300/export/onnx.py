@@ -7,7 +7,7 @@ Built from `architecture.py` and the weights, without torch. docs/export.md show
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -51,13 +51,18 @@ class OnnxOptions:
     max_detections: int = 200
 
     def __post_init__(self) -> None:
-        check_thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
+        check_thresholds(**self.thresholds)
         if self.input not in ("uint8", "float"):
             raise ArgumentError(f"input is {self.input!r}: expected 'uint8' or 'float'")
 
     @property
     def batch(self) -> Dimension:
         return "B" if self.dynamic_batch else 1
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """The arguments of `postprocess.select`."""
+        return {name: getattr(self, name) for name in ("score_threshold", "iou_threshold", "max_detections")}
 
 
 def build_onnx(
@@ -107,15 +112,7 @@ def _tail(graph: Graph, locs: str, logits: str, num_classes: int, options: OnnxO
             Value("probabilities", np.float32, (batch, num_classes, NUM_PRIORS), "row 0 is the background"),
         ]
     boxes, probabilities = add_decoding(graph, locs, logits, boxes_name="all_boxes")
-    count = add_selection(
-        graph,
-        boxes,
-        probabilities,
-        num_classes,
-        score_threshold=options.score_threshold,
-        iou_threshold=options.iou_threshold,
-        max_detections=options.max_detections,
-    )
+    count = add_selection(graph, boxes, probabilities, num_classes, **options.thresholds)
     return [
         Value("boxes", np.float32, (batch, count, 4), unit),
         Value("scores", np.float32, (batch, count), "descending; 0 from num_detections on"),

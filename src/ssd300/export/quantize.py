@@ -94,7 +94,9 @@ def quantize(
     MissingExtraError; ModelError if the model cannot be used, or loses too much; then nothing is written.
     """
     model = resolve(os.fspath(model), detector=True)
-    out = _choose_place(model) if out is None else Path(out)
+    if out is None:  # the model itself if its format can hold INT8
+        out = model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
+    out = Path(out)
     data, val = _load_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
     import_nncf()  # report a missing package before minutes of detection
@@ -156,11 +158,6 @@ def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt
     while number <= MOST_FLOAT * layers:
         yield int8.keeping_float(worst[:number])
         number *= 2
-
-
-def _choose_place(model: Path) -> Path:
-    """The file for the INT8 form of a model: the model itself if its format allows."""
-    return model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
 
 
 def read_calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:

@@ -124,17 +124,9 @@ class EpochBatches:
     of them; the last, incomplete step wraps around to the first pictures. `image_size(epoch, step)`: pixels per side.
     """
 
-    def __init__(
-        self,
-        pictures: int,
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
-        image_size: Callable[[int, int], int] = lambda epoch, step: IMAGE_SIZE,
-    ) -> None:
+    def __init__(self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         self.pictures, self.batch_size, self.seed, self.rank, self.world = pictures, batch_size, seed, rank, world
-        self.image_size = image_size
+        self.image_size: Callable[[int, int], int] = lambda epoch, step: IMAGE_SIZE
         self.epoch = self.first_step = 0
 
     def __len__(self) -> int:
@@ -215,9 +207,7 @@ def make_loader(
 
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    if hasattr(
-        os, "setpgrp"
-    ):  # signals to the process group (Ctrl-C, `timeout`) are for the trainer, which ends its step first
-        os.setpgrp()
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # signals to the group (Ctrl-C, `timeout`) are for the trainer, which ends its step first
     # A worker stopped while its queue's thread transfers a tensor would abort during interpreter shutdown.
     atexit.register(os._exit, 0)

@@ -28,7 +28,8 @@ from ssd300.many import detect_each
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.torch import TorchRuntime
-from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
+from ssd300.weights.checkpoint import write_checkpoint
+from ssd300.weights.metadata import ModelMetadata
 
 _SAMPLES, COLUMNS, CELL = 8, 4, 360
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches

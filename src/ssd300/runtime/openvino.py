@@ -25,7 +25,7 @@ from ssd300.runtime.cpu import allowed_cpus, default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata
-from ssd300.weights.embedded import read_ir_metadata
+from ssd300.weights.embedded import read_ir
 from ssd300.weights.metadata import ModelMetadata
 
 _GRAPH_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
@@ -55,7 +55,7 @@ def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
 
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
     """Read the graph and metadata of an .xml file with its .bin, written from a graph of `build_graph`."""
-    metadata = read_ir_metadata(path)
+    metadata, _ = read_ir(path)
     check_regular(path.with_suffix(".bin"), _GRAPH_REMEDY)
     try:
         model = _core().read_model(path)

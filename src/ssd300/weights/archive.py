@@ -32,13 +32,13 @@ class Entry:
 def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Entry]:
     """Name -> entry of a zip archive whose entries are all stored. Raises ModelError."""
     if file_size < _END.size:
-        raise _damaged(source, f"{file_size} bytes are not a zip archive")
+        raise damaged(source, f"{file_size} bytes are not a zip archive")
     end = _END.unpack(_read(file, file_size - _END.size, _END.size, source))
     signature, disk, first_disk, here, total, size, start, comment = end
     if signature != b"PK\x05\x06" or comment or disk or first_disk or here != total:
-        raise _damaged(source, "the directory at its end is missing")
+        raise damaged(source, "the directory at its end is missing")
     if size > MAX_DIRECTORY or start + size > file_size - _END.size:
-        raise _damaged(source, f"its directory of {size:,} bytes at {start:,} does not fit in {file_size:,} bytes")
+        raise damaged(source, f"its directory of {size:,} bytes at {start:,} does not fit in {file_size:,} bytes")
     directory = _read(file, start, size, source)
     entries: dict[str, Entry] = {}
     used: list[tuple[int, int, str]] = []
@@ -46,15 +46,15 @@ def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Ent
     for _ in range(total):
         entry, header_start, position = _entry(file, directory, position, source)
         if entry.name in entries:
-            raise _damaged(source, f"its entry {entry.name!r} is a duplicate")
+            raise damaged(source, f"its entry {entry.name!r} is a duplicate")
         entries[entry.name] = entry
         used.append((header_start, entry.start + entry.size, entry.name))
     if position != size:
-        raise _damaged(source, "its directory holds more than its entries")
+        raise damaged(source, "its directory holds more than its entries")
     used.sort()
     for (_, entry_end, name), (next_start, _, next_name) in zip(used, [*used[1:], (start, 0, "")], strict=True):
         if entry_end > next_start:
-            raise _damaged(source, f"its entry {name!r} overlaps {next_name or 'the directory'!r}")
+            raise damaged(source, f"its entry {name!r} overlaps {next_name or 'the directory'!r}")
     return entries
 
 
@@ -62,28 +62,28 @@ def read_entry(file: BinaryIO, entry: Entry, source: str) -> bytes:
     """The bytes of an entry. Raises ModelError if they are not those that were written."""
     data = _read(file, entry.start, entry.size, source)
     if zlib.crc32(data) != entry.crc:
-        raise _damaged(source, f"the checksum of its entry {entry.name!r} is wrong")
+        raise damaged(source, f"the checksum of its entry {entry.name!r} is wrong")
     return data
 
 
 def _entry(file: BinaryIO, directory: bytes, position: int, source: str) -> tuple[Entry, int, int]:
     """The entry described at `position`, where its local header starts, and the position of the next one."""
     if position + _CENTRAL.size > len(directory):
-        raise _damaged(source, "its directory is cut off")
+        raise damaged(source, "its directory is cut off")
     fields = _CENTRAL.unpack_from(directory, position)
     signature, _, _, flags, method, _, _, crc, packed, size, name_size, extra_size, comment_size, *_, offset = fields
     name_start = position + _CENTRAL.size
     raw_name = directory[name_start : name_start + name_size]
     name = raw_name.decode("utf-8", "backslashreplace")[:200]
     if signature != b"PK\x01\x02":
-        raise _damaged(source, "its directory is damaged")
+        raise damaged(source, "its directory is damaged")
     if method != 0 or flags & _ENCRYPTED or packed != size:
-        raise _damaged(source, f"its entry {name!r} is compressed or encrypted, but torch stores entries uncompressed")
+        raise damaged(source, f"its entry {name!r} is compressed or encrypted, but torch stores entries uncompressed")
     local = _read(file, offset, _LOCAL.size, source)
     local_signature, _, _, local_method, *_, local_name_size, local_extra_size = _LOCAL.unpack(local)
     local_name = _read(file, offset + _LOCAL.size, local_name_size, source)
     if local_signature != b"PK\x03\x04" or local_method != 0 or local_name != raw_name:
-        raise _damaged(source, f"its entry {name!r} is not where the directory says")
+        raise damaged(source, f"its entry {name!r} is not where the directory says")
     start = offset + _LOCAL.size + local_name_size + local_extra_size
     return Entry(name, start, size, crc), offset, name_start + name_size + extra_size + comment_size
 
@@ -92,9 +92,10 @@ def _read(file: BinaryIO, start: int, size: int, source: str) -> bytes:
     file.seek(start)
     data = file.read(size)
     if len(data) != size:
-        raise _damaged(source, f"{size:,} bytes are expected at {start:,}, found {len(data):,}")
+        raise damaged(source, f"{size:,} bytes are expected at {start:,}, found {len(data):,}")
     return data
 
 
-def _damaged(source: str, found: str) -> ModelError:
+def damaged(source: str, found: str) -> ModelError:
+    """The error for a torch file that is not complete."""
     return ModelError(f"{source}: not a complete torch file: {found}; copy or download it again")

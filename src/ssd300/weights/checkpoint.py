@@ -14,25 +14,12 @@ from safetensors.numpy import save_file
 
 from ssd300.architecture import Architecture, architecture
 from ssd300.errors import ArgumentError, ModelError
-from ssd300.files import check_regular, replacing, sha256_of
-from ssd300.weights.embedded import read_ir_metadata
+from ssd300.files import check_regular, replacing
+from ssd300.weights.embedded import read_ir
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.onnx_file import read_onnx_metadata
+from ssd300.weights.onnx_file import read_onnx
 from ssd300.weights.state import State, TensorSpec, check_network, check_state, check_tensor, identify
-
-__all__ = [
-    "ModelMetadata",
-    "State",
-    "read_checkpoint",
-    "read_int8",
-    "read_metadata",
-    "read_specs",
-    "read_tensors",
-    "sha256_of",
-    "write_checkpoint",
-    "write_int8",
-]
 
 METADATA_KEY = "ssd300"  # in the header of the safetensors file
 _DTYPES = {"F32": "float32", "F16": "float16", "F64": "float64", "I64": "int64", "I32": "int32"}
@@ -59,9 +46,9 @@ def read_metadata(path: str | Path) -> ModelMetadata:
         with _open_checked(path) as (file, specs):
             return _describe(path, file, specs)[0]
     if suffix == ".xml":
-        return read_ir_metadata(path)
+        return read_ir(path)[0]
     if suffix == ".onnx":
-        return read_onnx_metadata(path)
+        return read_onnx(path)[1]
     raise ModelError(f"{path}: its extension is {suffix!r}, expected .safetensors, .xml or .onnx")
 
 

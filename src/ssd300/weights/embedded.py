@@ -6,7 +6,7 @@ from xml.parsers import expat
 
 from ssd300 import limits
 from ssd300.errors import ModelError
-from ssd300.files import check_regular
+from ssd300.files import read_regular
 from ssd300.weights.metadata import ModelMetadata
 
 RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
@@ -18,15 +18,10 @@ _XML_PATH = ["net", "rt_info", *RT_INFO_PATH]
 _REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 
 
-def read_ir_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata of an OpenVINO .xml, found without loading OpenVINO. Raises ModelError."""
-    return read_ir(path)[0]
-
-
 def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     """The metadata of an OpenVINO .xml, and the bytes of its constants by element type ("i8", "f16").
 
-    Raises ModelError.
+    OpenVINO is not loaded. Raises ModelError.
     """
     open_tags: list[str] = []
     texts: list[str] = []
@@ -51,7 +46,7 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
         # In one call: in pieces, expat takes quadratic time for a long attribute.
-        parser.Parse(_content(Path(path)), True)
+        parser.Parse(read_regular(Path(path), limits.IR_BYTES, _REMEDY), True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encodings
@@ -59,12 +54,3 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     if not texts:
         raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
     return ModelMetadata.from_json(texts[0], source=str(path)), dict(constants)
-
-
-def _content(path: Path) -> bytes:
-    check_regular(path, _REMEDY)
-    with path.open("rb") as file:
-        content = file.read(limits.IR_BYTES + 1)
-    if len(content) > limits.IR_BYTES:
-        raise ModelError(f"{path}: larger than {limits.IR_BYTES:,} bytes, which no SSD300 is; {_REMEDY}")
-    return content

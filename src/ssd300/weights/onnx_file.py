@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssd300 import limits
 from ssd300.errors import MissingExtraError, ModelError
-from ssd300.files import check_regular
+from ssd300.files import read_regular
 from ssd300.weights.metadata import ModelMetadata
 
 if TYPE_CHECKING:
@@ -40,18 +40,13 @@ def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
     except ImportError as error:
         raise MissingExtraError(f"reading {path}", "onnx") from error
     with _convert_errors(path):
-        content = _content(path)
+        content = read_regular(path, limits.MODEL_BYTES, _REMEDY)
         model = onnx.load_model_from_string(content)
         _check_parts(path, model, len(content))
         for entry in model.metadata_props:
             if entry.key == ONNX_KEY:
                 return model, ModelMetadata.from_json(entry.value, source=str(path))
     raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_REMEDY}")
-
-
-def read_onnx_metadata(path: str | Path) -> ModelMetadata:
-    """The metadata of an ONNX file. Raises ModelError; MissingExtraError without the onnx package."""
-    return read_onnx(path)[1]
 
 
 def read_heads(path: str | Path) -> tuple[bytes, ModelMetadata, bool]:
@@ -95,15 +90,6 @@ def _convert_errors(path: Path) -> Iterator[None]:
     except (*faults, UnicodeError, ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
         words = str(error).splitlines() or [type(error).__name__]
         raise ModelError(f"{path}: not an ONNX model: {words[0][:200]}; {_REMEDY}") from error
-
-
-def _content(path: Path) -> bytes:
-    check_regular(path, _REMEDY)
-    with path.open("rb") as file:
-        content = file.read(limits.MODEL_BYTES + 1)
-    if len(content) > limits.MODEL_BYTES:
-        raise ModelError(f"{path}: larger than {limits.MODEL_BYTES:,} bytes, which no SSD300 is; {_REMEDY}")
-    return content
 
 
 def _check_parts(path: Path, model: Any, size: int) -> None:

@@ -43,12 +43,14 @@ _CALLABLE = {
 _ALLOWED = _CALLABLE | {f"torch.{name}" for name in ELEMENTS}
 _MARK = object()
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _KNOWN = {
     *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "BINPUT", "LONG_BINPUT", "BINGET"),
-    *("LONG_BINGET", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "APPEND", "APPENDS", "SETITEM", "SETITEMS"),
+    *("LONG_BINGET", "TUPLE", "APPEND", "APPENDS", "SETITEM", "SETITEMS"),
     *_CONSTANTS,
+    *_EMPTY,
     *_LITERALS,
     *_TUPLES,
 }
@@ -169,15 +171,14 @@ class _Machine:
         elif name == "MARK":
             stack.append(_MARK)
         elif name in _TUPLES:
-            self._replace(_TUPLES[name], tuple)
-        elif name == "EMPTY_DICT":
-            stack.append({})
-        elif name == "EMPTY_LIST":
-            stack.append([])
-        elif name == "EMPTY_TUPLE":
-            stack.append(())
+            values = [self._pop() for _ in range(_TUPLES[name])]
+            stack.append(tuple(values[::-1]))
+        elif name in _EMPTY:
+            stack.append(_EMPTY[name]())
         elif name == "GLOBAL":
-            stack.append(self._global(argument))
+            if argument not in _ALLOWED:
+                raise self.refusal(f"its pickle refers to {argument[:100]!r}")
+            stack.append(_Global(argument))
         else:
             self._step_structure(name)
 
@@ -222,10 +223,6 @@ class _Machine:
         self.stack.pop()
         return items[::-1]
 
-    def _replace(self, count: int, make: Any) -> None:
-        values = [self._pop() for _ in range(count)]
-        self.stack.append(make(values[::-1]))
-
     def _extend(self, items: list[Any]) -> None:
         target = self._top()
         if not isinstance(target, list):
@@ -241,11 +238,6 @@ class _Machine:
             if not isinstance(key, str | int) or (isinstance(key, int) and key.bit_length() > 63):
                 raise self.refusal(f"a {_kind(key)} is used as a key")
             target[key] = value
-
-    def _global(self, name: str) -> _Global:
-        if name not in _ALLOWED:
-            raise self.refusal(f"its pickle refers to {name[:100]!r}")
-        return _Global(name)
 
     def _call(self, function: Any, arguments: Any) -> Any:
         if not isinstance(function, _Global) or function.name not in _CALLABLE or not isinstance(arguments, tuple):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ssd300.errors import ModelError
 from ssd300.files import check_regular
-from ssd300.weights.archive import read_directory, read_entry
+from ssd300.weights.archive import damaged, read_directory, read_entry
 from ssd300.weights.pickled import MAX_PICKLE_BYTES, Storage, StoredTensor, read_pickle
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -90,7 +90,7 @@ class _ZipPlaces:
         size = storage.nbytes
         if entry is None or entry.size != size:
             found = "missing" if entry is None else f"{entry.size:,} bytes"
-            raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are {found}, expected {size:,} bytes")
+            raise damaged(self.source, f"the numbers {storage.key[:50]!r} are {found}, expected {size:,} bytes")
         return read_entry(file, entry, self.source)
 
 
@@ -102,7 +102,7 @@ class _StreamPlaces:
     def read(self, file: BinaryIO, storage: Storage) -> bytes:
         start, known = self.starts.get(storage.key, (0, None))
         if known != storage:
-            raise _damaged(self.source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
+            raise damaged(self.source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
         file.seek(start)
         return file.read(storage.nbytes)
 
@@ -111,7 +111,7 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
     entries = read_directory(file, size, source)
     prefixes = [match[1] for name in entries if (match := _PICKLE_NAME.fullmatch(name))]
     if len(prefixes) != 1:
-        raise _damaged(source, f"{len(prefixes)} entries NAME/data.pkl in the archive, expected 1")
+        raise damaged(source, f"{len(prefixes)} entries NAME/data.pkl in the archive, expected 1")
     prefix = prefixes[0]
     if f"{prefix}/constants.pkl" in entries:
         raise ModelError(f"{source}: a TorchScript program, not weights; save the model's state_dict with torch.save")
@@ -120,7 +120,7 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
         raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
     entry = entries[f"{prefix}/data.pkl"]
     if entry.size > MAX_PICKLE_BYTES:
-        raise _damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_PICKLE_BYTES:,} are read")
+        raise damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_PICKLE_BYTES:,} are read")
     return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), _ZipPlaces(entries, prefix, source)
 
 
@@ -138,7 +138,7 @@ def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPl
     tree = read_pickle(head, source, storages)
     keys = read_pickle(head, source)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
-        raise _damaged(source, "its list of stored numbers does not fit its tensors")
+        raise damaged(source, "its list of stored numbers does not fit its tensors")
     starts: dict[str, tuple[int, Storage]] = {}
     position = head.tell()
     for key in keys:
@@ -146,11 +146,11 @@ def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPl
         count = file.read(8)
         storage = storages[key]
         if len(count) != 8 or struct.unpack("<q", count)[0] != storage.numel:
-            raise _damaged(source, f"the numbers {key[:50]!r} are missing, {storage.numel:,} are expected")
+            raise damaged(source, f"the numbers {key[:50]!r} are missing, {storage.numel:,} are expected")
         starts[key] = (position + 8, storage)
         position += 8 + storage.nbytes
     if position != size:
-        raise _damaged(source, f"{size:,} bytes, expected {position:,}")
+        raise damaged(source, f"{size:,} bytes, expected {position:,}")
     return tree, _StreamPlaces(starts, source)
 
 
@@ -164,7 +164,3 @@ def _wrong_start(start: bytes, size: int, source: str) -> ModelError:
     elif text.startswith(b"version https://git-lfs"):
         what = "it is a Git LFS pointer, not the file itself"
     return ModelError(f"{source}: not a torch file: {what}; download or copy it again")
-
-
-def _damaged(source: str, found: str) -> ModelError:
-    return ModelError(f"{source}: not a complete torch file: {found}; copy or download it again")
