@@ -22,6 +22,7 @@ from ssd300 import __version__
 from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.local import SHOWN, Tally, detect_listed
+from ssd300.batch.places import one_line
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
 from ssd300.errors import ArgumentError, MissingExtraError, ModelError, SSD300Error
@@ -100,8 +101,8 @@ def connect(address: str | None) -> tuple[Any, bool]:
         # Ray raises a bare Exception where a node does not start in time.
         if type(error) is not Exception and not isinstance(error, ConnectionError | RuntimeError | ValueError):
             raise
-        words = " ".join(str(error).split())[:300]
-        raise SSD300Error(f"no Ray cluster at {address or 'this machine'}: {words}; check --address") from error
+        where = address or "this machine"
+        raise SSD300Error(f"no Ray cluster at {where}: {one_line(error)}; check --address") from error
     return ray, True
 
 
@@ -142,9 +143,8 @@ def _tables(
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     listed = (_make_listing(part, run.listed(part)) for part in parts)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # there is no other way yet to pass the last two arguments, and pyproject bounds ray
+        # There is no other way yet to pass the last two arguments, and pyproject bounds ray.
+        warnings.simplefilter("ignore")
         rows = ray.data.from_arrow(list(listed)).map_batches(
             Worker,
             batch_size=None,  # a block, which is a part

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ssd300.batch.listing import LISTING, Listed
-from ssd300.batch.places import is_remote, open_place
+from ssd300.batch.places import is_remote, one_line, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
 from ssd300.errors import ArgumentError, OutputError
@@ -179,8 +179,7 @@ class Folder:
             with self._system.open_output_stream(f"{self._path}/{name}") as file:
                 file.write(content)  # an object appears when its upload is finished
         except OSError as error:
-            words = " ".join(str(error).split())[:300]
-            raise OutputError(f"{self.out}/{name}: cannot be written: {words}") from error
+            raise OutputError(f"{self.out}/{name}: cannot be written: {one_line(error)}") from error
 
     def read(self, name: str) -> bytes:
         """The content of a file."""

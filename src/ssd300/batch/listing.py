@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssd300.batch.places import is_remote, list_remote, open_place
+from ssd300.batch.places import is_remote, list_remote, one_line, open_place
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.extensions import is_picture_name
 from ssd300.images.folders import pictures_of
@@ -179,8 +179,7 @@ def open_parquet(place: str) -> Any:
     try:
         return pq.ParquetFile(open_file(place), pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
-        words = " ".join(str(error).split())[:300]
-        raise DatasetError(f"{place}: cannot be read as Parquet: {words}; check the path") from error
+        raise DatasetError(f"{place}: cannot be read as Parquet: {one_line(error)}; check the path") from error
 
 
 def open_file(place: str) -> Any:

@@ -69,7 +69,7 @@ def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
             raise ArgumentError(f"az://{bucket}: set AZURE_STORAGE_ACCOUNT to the name of the storage account")
         return fs.AzureFileSystem(account)
     except (OSError, ArrowException) as error:
-        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {_format_error(error)}") from error
+        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {one_line(error)}") from error
 
 
 def read_remote(address: str) -> bytes:
@@ -90,7 +90,7 @@ def read_remote(address: str) -> bytes:
             raise ImageError(f"{address}: no such file; check the address") from error
         except OSError as error:
             if pause is None:
-                raise DownloadError(f"{address}: cannot be read: {_format_error(error)}") from error
+                raise DownloadError(f"{address}: cannot be read: {one_line(error)}") from error
             time.sleep(pause)
         else:
             return data
@@ -107,10 +107,10 @@ def list_remote(address: str, *, recursive: bool) -> list[str]:
     try:
         found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
     except OSError as error:
-        raise DownloadError(f"{address}: cannot be listed: {_format_error(error)}") from error
+        raise DownloadError(f"{address}: cannot be listed: {one_line(error)}") from error
     return sorted(f"{scheme}://{entry.path}" for entry in found if entry.type == fs.FileType.File)
 
 
-def _format_error(error: Exception) -> str:
-    """The message of pyarrow on one line, truncated."""
+def one_line(error: Exception) -> str:
+    """An error's message on one line, truncated."""
     return " ".join(str(error).split())[:300]

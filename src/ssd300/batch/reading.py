@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ssd300.batch.listing import Listed, open_parquet, picture_column
-from ssd300.batch.places import is_remote, read_remote
+from ssd300.batch.places import is_remote, one_line, read_remote
 from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
 from ssd300.images.source import Source, read_bytes
 from ssd300.pipeline import in_order
@@ -93,7 +93,7 @@ def _read_rows(rows: Iterator[int], file: str, base: str, column: str | None) ->
             try:
                 value = next(values, None)
             except (OSError, pa.ArrowException, DatasetError, DownloadError) as error:
-                fault = ImageError(f"{file}: cannot be read from row {row} on: {' '.join(str(error).split())[:300]}")
+                fault = ImageError(f"{file}: cannot be read from row {row} on: {one_line(error)}")
         missing = fault or ImageError(f"{name}: the cell is empty; expected a path or the bytes of a picture")
         yield Source(_Broken(missing) if value is None else value, name)
         row = next(rows, None)

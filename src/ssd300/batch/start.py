@@ -16,8 +16,6 @@ from ssd300.images.source import Tell
 from ssd300.runtime.choice import choose_model_file
 from ssd300.weights.catalog import resolve
 
-PART_ROWS = 1000
-
 
 def open_run(
     sources: Sequence[str],
@@ -27,7 +25,7 @@ def open_run(
     precision: str,
     recursive: bool = False,
     column: str | None = None,
-    part_rows: int = PART_ROWS,
+    part_rows: int = 1000,
     again: bool = False,
     tell: Tell = warnings.warn,
     options: dict[str, Any],

@@ -53,9 +53,8 @@ def measure_throughput(
     _require_pictures(pictures)
     runtime = detector.runtime.for_throughput()
     steady = Detector(runtime)
-    prepared = [
-        prepare(path, DetectOptions()).pixels[None] for path in pictures[:_PREPARED]
-    ]  # uint8 [1, 300, 300, 3] each
+    # uint8 [1, 300, 300, 3] each
+    prepared = [prepare(path, DetectOptions()).pixels[None] for path in pictures[:_PREPARED]]
 
     def run_whole(numbers: Iterable[int]) -> Iterable[Any]:
         files = (pictures[number % len(pictures)] for number in numbers)

@@ -24,14 +24,8 @@ STAT_NAMES = (
 )
 STAT_WORDS = (
     *("IoU 0.50 to 0.95", "IoU 0.50", "IoU 0.75", "boxes below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
-    *(
-        "1 box per picture and class",
-        "10 boxes",
-        "100 boxes",
-        "below 32² pixels",
-        "32² to 96² pixels",
-        "above 96² pixels",
-    ),
+    *("1 box per picture and class", "10 boxes", "100 boxes"),
+    *("below 32² pixels", "32² to 96² pixels", "above 96² pixels"),
 )
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)

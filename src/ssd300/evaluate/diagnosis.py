@@ -114,9 +114,8 @@ def picture_errors(
 def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
     right, unjudged, scores = table.right[0, rows], table.unjudged[0, rows], table.scores[rows]
     hits, found = right.cumsum(), (~unjudged).cumsum()
-    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (
-        found > 0
-    )  # equal scores pass the threshold together
+    # Equal scores pass the threshold together.
+    last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (found > 0)
     hits, found, scores = hits[last], found[last], scores[last]
     if not boxes or not len(scores):
         nothing = np.zeros(0)

@@ -111,9 +111,8 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
         if found.paths and found.skipped:
             tell(f"{name_of(value)}: {found.skipped}")
         yield from (Source(path, path) for path in found.paths) if found.paths else [Source(value, name_of(value))]
-    elif (
-        isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2
-    ):  # paths, or pictures of different sizes
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2:
+        # Paths, or pictures of different sizes.
         for one in value.ravel().tolist():
             yield from _expand_single(one, tell)
     elif (isinstance(value, np.ndarray) or is_tensor(value)) and value.ndim == 4:

@@ -60,9 +60,8 @@ def _is_subsampled(directory: Directory) -> bool:
     if directory.number(tiff.PHOTOMETRIC) != 6 or directory.number(tiff.COMPRESSION, 1) != 1:
         return False
     stored = sum(directory.numbers(tiff.STRIP_COUNTS) or directory.numbers(tiff.TILE_COUNTS))
-    full = (
-        3 * directory.number(tiff.WIDTH) * directory.number(tiff.HEIGHT)
-    )  # some programs write full size with the wrong tag
+    # Some programs write full size with the wrong tag.
+    full = 3 * directory.number(tiff.WIDTH) * directory.number(tiff.HEIGHT)
     return directory.numbers(tiff.SUBSAMPLING)[:2] != (1, 1) and stored < full
 
 

@@ -1,19 +1,17 @@
 """Responses: JSON, CSV or COCO rows, identical to those of `ssd300 detect`, or the drawn picture."""
 
-import io
 from collections.abc import Sequence
 
-from PIL import Image
 from starlette.responses import Response
 
 from ssd300.detections import Detections
-from ssd300.draw import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE
+from ssd300.draw import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
 from ssd300.errors import ArgumentError
 from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.serve.problem import Problem
 
 _JSON, _ROWS, CSV, _COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
-PICTURE_MEDIA = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+PICTURE_MEDIA = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURE_MEDIA)
 
 
@@ -69,8 +67,4 @@ def draw_answer(found: Detections, media: str) -> bytes:
     limit = {"image/jpeg": LONGEST_JPEG_SIDE, "image/webp": LONGEST_WEBP_SIDE}.get(media)
     if limit and max(found.image_size_hw) > limit:
         raise Problem(422, f"{media} holds at most {limit} pixels a side: ask for image/png")
-    picture: Image.Image = found.draw()
-    options = {"image/jpeg": {"quality": 90, "subsampling": 0}, "image/webp": {"quality": 90}}.get(media, {})
-    stream = io.BytesIO()
-    picture.save(stream, PICTURE_MEDIA[media], **options)
-    return stream.getvalue()
+    return encode_picture(found.draw(), PICTURE_MEDIA[media])

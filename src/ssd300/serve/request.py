@@ -85,22 +85,16 @@ def read_options(query: QueryParams) -> dict[str, Any]:
 
 
 async def read_pictures(request: Request, body: Body, settings: Settings) -> tuple[list[Source], bool]:
-    """The pictures of a body that has been read, and whether they are a list."""
+    """The pictures of a body that has been read, after `refuse_type`, and whether they are a list."""
     kind, parameters = content_type(request.headers.get("content-type", ""))
     if kind == FORMS:
         return _read_form(body, parameters.get("boundary", ""), settings), True
     if kind == _JSON:
         return await _fetch_addresses(body, settings)
-    if kind in PLAIN or kind.startswith("image/"):
-        data = bytes(body.data)
-        if not data:
-            raise Problem(422, "the body is empty: send a picture, as the body or in a multipart form")
-        return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[:MAX_NAME])], False
-    raise Problem(
-        415,
-        f"Content-Type is {kind[:80]!r}: expected image/... or application/octet-stream with the picture as the body, "
-        "multipart/form-data with one or many, or application/json with addresses",
-    )
+    data = bytes(body.data)
+    if not data:
+        raise Problem(422, "the body is empty: send a picture, as the body or in a multipart form")
+    return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[:MAX_NAME])], False
 
 
 def refuse_type(request: Request) -> None:
