@@ -1,6 +1,5 @@
 """For every test: no socket beyond loopback, and a cache folder of its own. For those that ask: a small model file."""
 
-import importlib.util
 import ipaddress
 import json
 import os
@@ -8,6 +7,7 @@ import socket
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -72,19 +72,21 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, new_cache: Callable[[], Path]) ->
 
 
 @pytest.fixture(scope="session")
-def seeded_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def seeded() -> ModuleType:
+    """The module that rebuilds the reference's weights and inputs bit for bit."""
+    from parity.data import seeded
+
+    return seeded
+
+
+@pytest.fixture(scope="session")
+def seeded_checkpoint(seeded: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet-18 file with seeded weights and four classes. It finds some 5 to 60 "objects" in any picture."""
     from ssd300.architecture import architecture
     from ssd300.labels import ClassList
     from ssd300.weights.checkpoint import write_checkpoint
     from ssd300.weights.metadata import ModelMetadata
 
-    source = Path(__file__).parent / "parity" / "data" / "seeded.py"
-    spec = importlib.util.spec_from_file_location("seeded", source)
-    assert spec
-    assert spec.loader
-    seeded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(seeded)
     classes = ClassList(("person", "dog", "traffic light", "Größe"), (1, 18, 10, 900))
     network = architecture("resnet18", len(classes) + 1)
     state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}

@@ -1,7 +1,6 @@
-"""Small seeded models, and the module that makes the reference's weights and raw heads."""
+"""Small seeded models."""
 
-import importlib.util
-from pathlib import Path
+from functools import lru_cache
 
 import pytest
 
@@ -13,18 +12,10 @@ CLASSES = ClassList(("person", "dog", "traffic light", "Größe"), (1, 18, 10, 9
 
 
 @pytest.fixture(scope="session")
-def seeded():
-    source = Path(__file__).parents[1] / "parity" / "data" / "seeded.py"
-    spec = importlib.util.spec_from_file_location("seeded", source)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
 def seeded_model(seeded):
     """(backbone, objects=True) -> state and metadata; without objects nothing scores above 0.05."""
 
+    @lru_cache(maxsize=2)
     def make(backbone, objects=True):
         network = architecture(backbone, len(CLASSES) + 1)
         state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}

@@ -22,6 +22,15 @@ def same_squares(tmp_path_factory) -> Dataset:
     return make_squares(tmp_path_factory.mktemp("squares"))
 
 
+@pytest.fixture(scope="session")
+def one_epoch(same_squares, tmp_path_factory) -> Path:
+    """The folder of a run of one epoch on `same_squares`, not to be changed."""
+    from learn.short_runs import TINY
+    from ssd300.learn.train import train
+
+    return train(same_squares, out=tmp_path_factory.mktemp("one epoch") / "run", epochs=1, **TINY)
+
+
 def make_squares(folder: Path) -> Dataset:
     pictures = []
     for i in range(8):

@@ -1,27 +1,14 @@
 """The reference numbers, produced by running the published code (see data/README.md)."""
 
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 DATA = Path(__file__).parent / "data"
-
-
-@pytest.fixture(scope="session")
-def seeded() -> ModuleType:
-    """The module that rebuilds the reference's weights and inputs bit for bit."""
-    spec = importlib.util.spec_from_file_location("seeded", DATA / "seeded.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
