@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -163,8 +164,8 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
                 else:
                     yield from _report_end(feed, video)
     finally:
-        for feed in feeds:
-            feed.close()
+        with ThreadPoolExecutor(max(len(feeds), 1)) as pool:  # at once: each stream may take a second and a half
+            list(pool.map(lambda feed: feed.close(), feeds))
 
 
 def _is_over(frame: Frame, end: float | None) -> bool:

@@ -1,13 +1,14 @@
 """Options under the names that other packages give them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ssd300.cli.hints import ANSWERS
+from ssd300.cli.hints import ANSWERS, answer_for
 from ssd300.cli.main import app
 from ssd300.errors import ArgumentError
 
@@ -47,6 +48,12 @@ def files() -> list[str]:
 def test_files_go_where_familiar_options_say(detect, arguments, expected) -> None:
     assert detect("in", "--conf", "0.99", "--classes", "dog", "--max-det", "3", *arguments).exit_code == 0
     assert [name for name in files() if not name.endswith("sources.csv")] == expected
+
+
+def test_a_folder_s_name_is_no_pattern(detect) -> None:
+    Path("in/deep").rename("in [1]")
+    assert detect("in [1]", "-r", "--name", "n", "--conf", "0.99").exit_code == 0
+    assert "runs/detect/n/b.png" in files()
 
 
 def test_a_name_that_is_used_gets_a_number(detect) -> None:
@@ -89,6 +96,9 @@ def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
     [
         (("in", "--weights", "x.pt"), "use --model"),
         (("in", "--imgsz=640"), "300x300"),
+        (("in", "--output-dir", "x"), "use --save-dir DIR"),
+        (("in", "--overlap", "0.5"), "--overlap is for --tiles"),
+        (("in", "--no-save", "--project", "p"), "--project writes files and --no-save forbids it"),
         (("in", "--exist-ok"), "are not mixed"),
         (("source=in",), "give pictures"),
         (("in", "conf=0.3"), "written --conf 0.3 here"),
@@ -102,14 +112,27 @@ def test_foreign_options_are_answered(detect, arguments, words) -> None:
     assert words in str(answer.exception)
 
 
-@pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch"])
-def test_every_option_that_an_answer_names_exists(verb) -> None:
-    options = set()
-    for name in ("detect", "track", "train", "evaluate", "export", "quantize", "batch"):
-        options |= set(RUN.invoke(app, [name, "--help"], env={"COLUMNS": "300"}).stdout.replace(",", " ").split())
-    named = {word.strip(".;,") for text in ANSWERS.values() for word in text.split() if word.startswith("--")}
-    assert named - options == {"--debug"}  # of the command, before the verb
+@pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch", "serve"])
+def test_every_option_that_an_answer_names_is_the_verb_s(verb) -> None:
+    shown = RUN.invoke(app, [verb, "--help"], env={"COLUMNS": "300"}).stdout
+    options = set(re.findall(r"--[a-z][a-z-]*", shown)) | {"--debug"}  # of the command, before the verb
+    answers = {name: answer_for(name, options) for name in ANSWERS}
+    assert sum(answer is not None for answer in answers.values()) > 15
+    assert {word for text in answers.values() if text for word in re.findall(r"--[a-z][a-z-]*", text)} <= options
     assert RUN.invoke(app, [verb, "--world-size", "2"]).exit_code != 0
+
+
+def test_every_answer_is_one_of_some_verb() -> None:
+    shown = [RUN.invoke(app, [verb, "--help"]).stdout for verb in ("detect", "train", "evaluate", "export", "track")]
+    options = [set(re.findall(r"--[a-z][a-z-]*", text)) for text in shown]
+    assert [name for name in ANSWERS if not any(answer_for(name, one) for one in options)] == []
+
+
+@pytest.mark.parametrize("given", ["in/a.png", "source=in/a.png"])
+def test_a_source_without_a_verb_is_answered(detect, given) -> None:
+    answer = RUN.invoke(app, [given])
+    assert isinstance(answer.exception, ArgumentError)
+    assert "ssd300 detect in/a.png" in str(answer.exception)
 
 
 def test_a_value_that_looks_foreign_after_two_dashes_is_a_file(detect) -> None:

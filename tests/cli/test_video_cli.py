@@ -10,6 +10,7 @@ import time
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from command import ssd300
 from video.clips import write_clip
@@ -21,7 +22,7 @@ TIMES = [*(np.arange(6) / 25), *(1 + np.arange(4) / 10)]
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
-    return write_clip(folder / "clip.mp4", len(TIMES), times=TIMES, sound=True)
+    return write_clip(folder / "clip.mp4", len(TIMES), times=TIMES, sound="aac")
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_a_row_a_frame_and_a_drawn_video_with_the_source_s_times_and_sound(run, 
 
 
 def test_csv_rows(run, clip) -> None:
-    done = run("detect", clip, "--format", "csv", "--no-save", "--every", "3")
+    done = run("detect", f"{clip.parent}/*.mp4", "--format", "csv", "--no-save", "--every", "3")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert {row["frame"] for row in rows} <= {"0", "3", "6", "9"}
@@ -76,7 +77,7 @@ def test_tracks_have_ids_and_totals_come_last(run, clip) -> None:
 
 
 def test_mot_rows(run, clip) -> None:
-    done = run("track", clip, "--format", "mot", "--no-save", "--every", "2")
+    done = run("track", clip, "--format", "mot", "--no-save", "--every", "2", "--labels", "Größe")
     assert done.returncode == 0, done.stderr
     rows = [line.split(",") for line in done.stdout.splitlines()]
     assert {len(row) for row in rows} == {10}
@@ -85,7 +86,7 @@ def test_mot_rows(run, clip) -> None:
 
 
 def test_a_list_of_sources(run, clip, tmp_path) -> None:
-    (tmp_path / "sources.txt").write_text(f"# cameras\n{clip}\n\nnone.mp4\n")
+    (tmp_path / "sources.txt").write_text(f"{clip}\n# cameras\n\nnone.mp4\n", encoding="utf-8-sig")
     done = run("detect", "sources.txt", "--every", "5", "--save-dir", "out")
     assert done.returncode == 1
     assert [line.split("  ")[1] for line in done.stdout.splitlines()] == ["frame 0", "frame 5"]
@@ -101,6 +102,11 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
         (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
         (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
         (("detect", "a.mp4", "--crops"), "--crops is for pictures, and these are videos"),
+        (("detect", "a.mp4", "--decode", "fast"), "--decode is for pictures, and these are videos"),
+        (("detect", "a.mp4", "--font", "none.ttf"), "none.ttf"),
+        (("track", "empty.txt", "--no-save"), "empty.txt: the list names no source"),
+        (("track", "a.mp4", "--format", "mot"), "these are 4 classes: name the class with --labels"),
+        (("track", "a.mp4", "b.mp4", "--format", "mot", "--labels", "dog"), "these are 2 sources"),
         (("detect", "a.jpg", "--every", "2", "--no-save"), "--every is for videos"),
         (("track", "a.mp4", "--line", "1,2,3", "--no-save"), "--line 1,2,3: expected X1,Y1,X2,Y2"),
         (("track", "a.mp4", "--line", "1,2,3,x", "--no-save"), "--line 1,2,3,x: expected"),
@@ -112,12 +118,28 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
 )
 def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, words) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
+    (tmp_path / "empty.txt").write_text("# nothing\n")
     done = run(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs" / "detect" / "1").exists()
+
+
+def test_videos_are_drawn_as_told(run, clip, tmp_path) -> None:
+    means = set()
+    for name, *more in (("a",), ("b", "--hide-conf"), ("c", "--hide-labels"), ("d", "--line-width", "9")):
+        assert run("detect", clip, "--every", "9", "--name", name, *more).returncode == 0
+        with av.open(str(tmp_path / "runs" / "detect" / name / "clip.mp4")) as drawn:
+            means.add(next(drawn.decode(video=0)).to_ndarray(format="rgb24").mean())
+    assert len(means) == 4
+
+
+def test_a_list_of_pictures(run, tmp_path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    (tmp_path / "list.txt").write_text("a.png\na.png\n")
+    assert len(run("detect", "list.txt", "--no-save", "--format", "jsonl").stdout.splitlines()) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

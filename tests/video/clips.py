@@ -34,7 +34,7 @@ def write_clip(
     size: tuple[int, int] = (320, 240),
     times: list[float] | None = None,
     rate: int = 25,
-    sound: bool = False,
+    sound: str = "",
     rotation: int = 0,
     options: dict[str, str] | None = None,
     format: str | None = None,
@@ -46,7 +46,7 @@ def write_clip(
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "rgb8" if codec == "gif" else "yuv420p"
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
-        tone = output.add_stream("aac", rate=16000) if sound else None
+        tone = output.add_stream(sound, rate=16000) if sound else None
         for number in range(count):
             frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24").reformat(format=stream.pix_fmt)
             if times is not None:
@@ -63,7 +63,7 @@ def write_clip(
 def write_tone(output, tone, seconds: float) -> None:
     wave = np.sin(np.arange(round(16000 * seconds)) / 16000 * 2 * np.pi * 440).astype(np.float32)
     for start in range(0, len(wave), 1024):
-        piece = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
+        piece = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="flt", layout="mono")
         piece.sample_rate, piece.pts, piece.time_base = 16000, start, Fraction(1, 16000)
         output.mux(tone.encode(piece))
     output.mux(tone.encode(None))

@@ -68,7 +68,7 @@ def test_bad_options_are_refused_at_once(detector, options) -> None:
 def test_live_and_files_together(detector, folder, monkeypatch) -> None:
     monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
     with RtspServer(folder / "clip.mp4") as fast, RtspServer(folder / "clip.mp4", deaf=True) as deaf:
-        sources = [f"rtsp://{fast.address}/a", folder / "other.webm", f"rtsp://{deaf.address}/b"]
+        sources = [f"rtsp://{fast.address}/a", folder / "other.webm", *[f"rtsp://{deaf.address}/b"] * 4]
         seen: list[tuple[int, int]] = []
         ages = []
         answers = detector.detect_video(sources, on_error="yield")
@@ -85,7 +85,7 @@ def test_live_and_files_together(detector, folder, monkeypatch) -> None:
                 break
         began = time.monotonic()
         answers.close()
-        assert time.monotonic() - began < 4  # two streams
+        assert time.monotonic() - began < 4  # all at once: each may take a second and a half
     assert len(ages) >= 10
     assert [frame for stream, frame in seen if stream == 1] == list(range(5))
     live = [frame for stream, frame in seen if stream == 0]

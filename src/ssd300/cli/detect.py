@@ -1,5 +1,6 @@
 """`ssd300 detect`: find the objects in pictures, print them, and draw them."""
 
+import glob
 import os
 from dataclasses import replace
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ssd300.cli.options import (
+    OVERLAP,
     Decode,
     Iou,
     JpegDecode,
@@ -19,6 +21,7 @@ from ssd300.cli.options import (
     TileGrid,
     labels_option,
     max_option,
+    read_tiles,
     save_dir_option,
     score_option,
     split_labels,
@@ -47,7 +50,8 @@ def detect(
         list[str],
         typer.Argument(
             metavar="SOURCE",
-            help="Pictures (files, directories, globs, addresses, - for stdin) or videos (files, cameras, streams).",
+            help="Pictures (files, directories, globs, addresses, - for stdin), videos (files, cameras, streams), "
+            ".txt lists of them.",
         ),
     ],
     model: Model = "default",
@@ -83,7 +87,7 @@ def detect(
     threads: Threads = None,
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
-    overlap: Overlap = 0.2,
+    overlap: Overlap = OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
@@ -94,10 +98,10 @@ def detect(
 
     Exit code: 0 all done, 1 some pictures failed (listed at the end), 2 nothing could be done, 130 interrupted.
     """
-    save_dir = choose_folder(save_dir, project, name)
-    wanted = {"--crops": crops, "--save-txt": save_txt, "--save-dir": save_dir is not None}
+    wanted = {"--crops": crops, "--save-txt": save_txt, "--save-dir": save_dir, "--project": project, "--name": name}
     if not save and (asked := [option for option, on in wanted.items() if on]):
         raise ArgumentError(f"{asked[0]} writes files and --no-save forbids it: drop one")
+    save_dir = choose_folder(save_dir, project, name)
     if offline:
         os.environ["SSD300_OFFLINE"] = "1"
     from ssd300.cli.detect_pictures import Output, run_pictures
@@ -105,7 +109,6 @@ def detect(
     from ssd300.detector import Detector
     from ssd300.draw import DrawStyle
     from ssd300.options import DetectOptions
-    from ssd300.tiles import parse_tiles
 
     refuse_filled(save_dir)
     detector = Detector.load(model, precision=precision, device=device, threads=threads)
@@ -118,35 +121,35 @@ def detect(
         agnostic_nms=agnostic_nms,
         clip=clip,
         keep_pixels=save,
-        tiles=None if tiles is None else parse_tiles(tiles),
+        tiles=read_tiles(tiles, overlap),
         overlap=overlap,
     )
     options.rows(detector.classes)  # report an unknown label before the first picture
+    style = DrawStyle(font, not hide_labels, not hide_labels and not hide_conf, line_width)
+    if save or show:
+        _check_letters(detector.classes.names, font)
     if any(may_be_video(source) for source in sources):
-        from ssd300.cli.video import VideoTask, run_video
-        from ssd300.cli.video_sources import select_videos
+        from ssd300.cli.video_sources import expand_lists, select_videos
 
+        sources = expand_lists(sources)
         if videos := select_videos(sources):
             for_pictures = {
                 "--crops": crops,
                 "--save-txt": save_txt,
-                "--line-width": line_width,
-                "--hide-labels": hide_labels,
-                "--hide-conf": hide_conf,
                 "--recursive": recursive,
                 "--quiet": quiet,
+                "--decode": decode is not Decode.exact,
             }
             if asked := [option for option, on in for_pictures.items() if on]:
                 raise ArgumentError(f"{asked[0]} is for pictures, and these are videos: drop it")
-            task = VideoTask(format.value, save, save_dir, every, show)
+            from ssd300.cli.video import VideoTask, run_video
+
+            task = VideoTask(format.value, save, save_dir, every, show, style)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
         raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")
-    style = DrawStyle(font, not hide_labels, not hide_labels and not hide_conf, line_width)
-    if save:
-        _check_letters(detector.classes.names, font)
     if recursive:
-        sources = [os.path.join(one, "**", "*") if os.path.isdir(one) else one for one in sources]
+        sources = [os.path.join(glob.escape(one), "**", "*") if os.path.isdir(one) else one for one in sources]
     output = Output(format.value, save, save_dir, style, crops, save_txt, quiet)
     raise typer.Exit(run_pictures(detector, sources, options, output))
 
@@ -165,7 +168,7 @@ def choose_folder(save_dir: Path | None, project: Path | None, name: str | None)
 
 
 def may_be_video(source: str) -> bool:
-    """Whether a source is a video, or a list that may contain videos."""
+    """Whether a source is a video, or a list, which may contain videos."""
     from ssd300.images.video_open import is_video
 
     return is_video(source) or source.lower().endswith(".txt")

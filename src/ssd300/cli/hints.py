@@ -1,5 +1,6 @@
 """Answers to options of other packages and to former options: what to use instead."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,12 +10,16 @@ import typer.core
 from ssd300.errors import ArgumentError
 
 _NONE = "ssd300 has no such option: drop it"
-_SIZE = "pictures are stretched to 300x300, the network's size; --tiles finds small objects in large ones"
-ANSWERS = {
+_STRETCHED = "pictures are stretched to 300x300, the network's size"
+_SIZE = (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCHED}: drop it")
+_RECIPE = "use --recipe, and options for single settings"
+_RUNS = "the files of a run are not mixed with others: give a new"
+# Former name -> what to do; of several answers, the first whose options the verb has.
+ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "source": "give pictures and videos without an option's name: ssd300 detect PICTURES",
     "input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
-    "weights": "use --model NAME or FILE",
-    "checkpoint": "use --model NAME or FILE",
+    "weights": ("use --model NAME or FILE", "use --start NAME or FILE"),
+    "checkpoint": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "conf-thres": "use --conf",
     "conf-threshold": "use --conf",
     "confidence": "use --conf",
@@ -29,31 +34,33 @@ ANSWERS = {
     "amp": "use --precision bf16",
     "int8": "use --precision int8; `ssd300 quantize` prepares the model",
     "nosave": "use --no-save",
-    "exist-ok": "the files of a run are not mixed with others: give a new --name, or none for the next number",
+    "exist-ok": (f"{_RUNS} --name, or none for the next number", f"{_RUNS} --save-dir", f"{_RUNS} --out"),
     "save-conf": "labels always hold the scores: drop it",
-    "save-json": "use --format json, or --json where numbers are printed",
+    "save-json": ("use --json", "use --format jsonl"),
     "view-img": "use --show, for videos",
     "vid-stride": "use --every",
     "stream-buffer": _NONE,
     "visualize": _NONE,
-    "augment": "there is no test-time augmentation; --tiles finds small objects",
+    "augment": ("there is no test-time augmentation; --tiles finds small objects", _NONE),
     "dnn": _NONE,
     "show-labels": "names are drawn unless --hide-labels is given",
     "show-conf": "scores are drawn unless --hide-conf is given",
     "line-thickness": "use --line-width",
-    "batch": "use --batch-size in training; detection needs none",
+    "batch": ("use --batch-size", "detection runs pictures in parallel by itself: drop it"),
     "batch-size": "detection runs pictures in parallel by itself: drop it",
     "lr0": "use --lr",
     "learning-rate": "use --lr",
     "lrf": "use --lr-floor",
-    "cfg": "use --recipe, and options for single settings",
-    "hyp": "use --recipe, and options for single settings",
+    "cfg": _RECIPE,
+    "hyp": _RECIPE,
     "pretrained": "use --start",
     "data-path": "use --data",
     "dataset": "use --data",
-    "output-dir": "use --out",
-    "project": "use --out DIR",
-    "name": "use --out DIR",
+    "output-dir": ("use --out DIR", "use --save-dir DIR"),
+    "output": ("use --out DIR", "use --save-dir DIR"),
+    "out": "use --save-dir DIR",
+    "project": ("use --out DIR", "use --save-dir DIR"),
+    "name": ("use --out DIR", "use --save-dir DIR"),
     "cos-lr": "use --schedule",
     "lr-scheduler": "use --schedule",
     "cache": "`ssd300 data pack` makes reading fast",
@@ -73,6 +80,16 @@ FORMER = {  # verb -> former option, without a value or with a former one -> whe
     }
     | {name: _STEP.format(name) for name in ("backbone", "recipe", "batch-size", "workers")},
 }
+
+
+class Verbs(typer.core.TyperGroup):
+    """All verbs. A source in the place of the verb is answered."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in self.commands and ("=" in name or os.path.lexists(name)):
+            raise ArgumentError(f"{name}: a verb comes first, such as: ssd300 detect {name.rpartition('=')[2]}")
+        return super().resolve_command(ctx, args)
 
 
 class HintedCommand(typer.core.TyperCommand):
@@ -110,5 +127,17 @@ def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
         if option in own:
             if not found[1] and name in (*ANSWERS, "model", "data", "conf", "iou", "epochs", "device", "format"):
                 raise ArgumentError(f"{argument}: options are written {option} {(found[3] or '=')[1:]} here")
-        elif name in ANSWERS:
-            raise ArgumentError(f"{argument.split('=')[0]}: this is an option of other packages: {ANSWERS[name]}")
+        elif answer := answer_for(name, own):
+            raise ArgumentError(f"{argument.split('=')[0]}: this is an option of other packages: {answer}")
+
+
+def answer_for(name: str, own: set[str]) -> str | None:
+    """What to do instead of an option of other packages, for a verb with the options `own`; None if that is not known.
+
+    >>> answer_for("output-dir", {"--save-dir"}), answer_for("output-dir", {"--json"})
+    ('use --save-dir DIR', None)
+    """
+    answers = ANSWERS.get(name, ())
+    able = own | {"--debug"}  # of every verb
+    known = [answers] if isinstance(answers, str) else answers
+    return next((text for text in known if able.issuperset(re.findall(r"--[a-z][a-z-]*", text))), None)

@@ -23,7 +23,7 @@ from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.evaluate import evaluate
 from ssd300.cli.export import export
-from ssd300.cli.hints import HintedCommand
+from ssd300.cli.hints import HintedCommand, Verbs
 from ssd300.cli.info import info
 from ssd300.cli.models import models
 from ssd300.cli.quantize import quantize
@@ -35,6 +35,7 @@ from ssd300.errors import SSD300Error
 from ssd300.terminal import escape_for_json, printable
 
 app = typer.Typer(
+    cls=Verbs,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -49,7 +50,7 @@ app.command(cls=HintedCommand)(export)
 app.command()(info)
 app.command()(models)
 app.command(cls=HintedCommand)(quantize)
-app.command()(serve)
+app.command(cls=HintedCommand)(serve)
 app.command(cls=HintedCommand)(track)
 app.command(cls=HintedCommand)(train)
 app.command("predict", hidden=True, cls=HintedCommand)(detect)  # the names of these verbs in other packages

@@ -4,17 +4,21 @@ A verb writes `model: Model = "default"`. Where the help differs between verbs, 
 """
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ssd300.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from ssd300.tiles import Tiles
 
 # The first name is ours; the others are those of other packages.
 SCORE_NAMES = ("--score-threshold", "--conf")
 IOU_NAMES = ("--iou-threshold", "--iou")
 MAX_NAMES = ("--max-detections", "--max-det")
 LABEL_NAMES = ("--labels", "--classes")
+OVERLAP = 0.2
 
 
 class Decode(StrEnum):
@@ -64,6 +68,15 @@ Overlap = Annotated[
     float, typer.Option("--overlap", min=0, max=0.8, help="Fraction of a tile that adjacent tiles share.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def read_tiles(tiles: str | None, overlap: float) -> "Tiles | None":
+    """The value of --tiles. Raises ArgumentError for an --overlap without it, too."""
+    from ssd300.tiles import parse_tiles
+
+    if tiles is None and overlap != OVERLAP:
+        raise ArgumentError("--overlap is for --tiles: add it, or drop --overlap")
+    return None if tiles is None else parse_tiles(tiles)
 
 
 def split_labels(labels: list[str] | None, known: tuple[str, ...]) -> list[str] | None:

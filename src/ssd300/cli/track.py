@@ -1,5 +1,6 @@
 """`ssd300 track`: track the objects in videos, cameras and streams, and count them at lines and in zones."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ssd300.cli.options import (
+    OVERLAP,
     Iou,
     Model,
     Overlap,
@@ -15,6 +17,7 @@ from ssd300.cli.options import (
     TileGrid,
     labels_option,
     max_option,
+    read_tiles,
     save_dir_option,
     score_option,
     split_labels,
@@ -51,13 +54,16 @@ def track(
         typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count objects in this polygon, and their time in it."),
     ] = None,
     tiles: TileGrid = None,
-    overlap: Overlap = 0.2,
+    overlap: Overlap = OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Use every Nth frame.")] = 1,
     format: Annotated[TrackFormat, typer.Option("--format", help="Output on stdout.")] = TrackFormat.table,
     save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
+    agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:
     """Track the objects in videos, and count them.
 
@@ -67,29 +73,33 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
+    if offline:
+        os.environ["SSD300_OFFLINE"] = "1"
     from ssd300.cli.counting import check_counting
     from ssd300.cli.saving import refuse_filled
     from ssd300.cli.video import VideoTask, run_video
     from ssd300.cli.video_sources import expand_lists
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
-    from ssd300.tiles import parse_tiles
 
     refuse_filled(save_dir)
     given = expand_lists(sources)
     check_counting(line or (), zone or ())
-    detector = Detector.load(model, precision=precision, threads=threads)
+    detector = Detector.load(model, precision=precision, device=device, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
         labels=split_labels(labels, detector.classes.names),
+        agnostic_nms=agnostic_nms,
         clip=True,
         keep_pixels=True,
-        tiles=None if tiles is None else parse_tiles(tiles),
+        tiles=read_tiles(tiles, overlap),
         overlap=overlap,
     )
-    options.rows(detector.classes)
+    rows = options.rows(detector.classes)
+    if format is TrackFormat.mot:
+        _check_mot(given, len(detector.classes) + 1 if rows is None else len(rows))
     task = VideoTask(
         format.value,
         save,
@@ -102,3 +112,13 @@ def track(
         zones=zone or (),
     )
     raise typer.Exit(run_video(detector, given, options, task))
+
+
+def _check_mot(sources: list[str], rows: int) -> None:
+    """Raise ArgumentError unless it is one video and one class besides the background: a MOT file names neither."""
+    if len(sources) != 1 or rows != 2:
+        found = f"{len(sources)} sources" if len(sources) != 1 else f"{rows - 1} classes"
+        raise ArgumentError(
+            f"--format mot is for one video and one class, since ids are per class, and these are {found}: "
+            "name the class with --labels, or use --format jsonl"
+        )

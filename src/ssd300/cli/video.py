@@ -14,8 +14,10 @@ from ssd300.cli.counting import parse_line, parse_zone
 from ssd300.cli.progress import ERASE
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
+from ssd300.draw import DrawStyle
 from ssd300.errors import SSD300Error
 from ssd300.flow import Failure
+from ssd300.images.addresses import local_path
 from ssd300.images.video_open import is_camera, is_stream, shown_name
 from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import as_shown, printable
@@ -24,8 +26,6 @@ from ssd300.tracking.counting import Line, Zone
 from ssd300.video import FrameDetections
 
 if TYPE_CHECKING:
-    import PIL.Image
-
     from ssd300.cli.window import ResultWindow
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
@@ -42,6 +42,7 @@ class VideoTask:
     save_dir: Path | None = None
     every: int = 1
     show: bool = False
+    style: DrawStyle | None = None
     tracked: bool = False
     lost_seconds: float = 1.0
     lines: Sequence[str] = ()
@@ -116,7 +117,8 @@ def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresh
     if folder is not None:
         local = not (is_camera(source) or is_stream(source))
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
-        stream.writer = VideoWriter(path, sound_of=Path(source) if local and task.every == 1 else None)
+        sound = Path(local_path(source)) if local and task.every == 1 else None
+        stream.writer = VideoWriter(path, sound_of=sound)
     return stream
 
 
@@ -167,7 +169,9 @@ class _Run:
     def _draw(self, stream: _Stream, answer: FrameDetections) -> None:
         import numpy as np
 
-        image = _draw_frame(answer, stream.lines, stream.zones)
+        from ssd300.tracking.drawing import draw_frame
+
+        image = draw_frame(answer.detections, stream.lines, stream.zones, self.task.style)
         if stream.writer is not None:
             stream.writer.add(np.asarray(image), answer.time_s)
         if self.window is not None and not self.window.show(image, stream.name):
@@ -225,7 +229,10 @@ class _Run:
     def _close_files(self) -> None:
         folder = self.folder
         for stream in self.streams:
-            if stream.writer is None or folder is None or not stream.writer.frames:
+            if stream.writer is None or folder is None:
+                continue
+            if not stream.writer.frames:  # interrupted in the first one
+                stream.writer.discard()
                 continue
             try:
                 stream.writer.close()
@@ -238,18 +245,3 @@ class _Run:
             folder.remove_if_empty()
         if self.window is not None:
             self.window.close()
-
-
-def _draw_frame(answer: FrameDetections, lines: Sequence[Line] = (), zones: Sequence[Zone] = ()) -> "PIL.Image.Image":
-    """The frame with its boxes: names and scores, or names and ids with one color per track."""
-    from ssd300 import draw
-    from ssd300.tracking.drawing import draw_counts
-
-    found = answer.detections
-    if found.track_ids is None:
-        image = draw.draw_detections(found.picture, found)
-    else:
-        captions = [f"{one.name} {one.track_id}" for one in found]
-        image = draw.draw_boxes(found.picture, found.boxes_xyxy, captions, captions)
-    draw_counts(image, lines, zones)
-    return image

@@ -1,5 +1,6 @@
 """The sources of `ssd300 detect` and `ssd300 track`: list files, and telling videos from pictures."""
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,14 +11,10 @@ _LIST_EXTENSION = ".txt"
 
 
 def select_videos(sources: Sequence[str]) -> list[str]:
-    """The sources if they are videos, with list files expanded; empty if they are pictures.
-
-    Raises ArgumentError where both are given.
-    """
-    given = expand_lists(sources)
-    moving = [source for source in given if is_video(source)]
-    if moving and len(moving) < len(given):
-        still = next(source for source in given if not is_video(source))
+    """The sources if they are videos; empty if they are pictures. Raises ArgumentError where both are given."""
+    moving = [source for source in sources if is_video(source)]
+    if moving and len(moving) < len(sources):
+        still = next(source for source in sources if not is_video(source))
         raise ArgumentError(
             f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; give them to two calls"
         )
@@ -25,16 +22,20 @@ def select_videos(sources: Sequence[str]) -> list[str]:
 
 
 def expand_lists(sources: Sequence[str]) -> list[str]:
-    """The sources, with list files expanded. Raises ArgumentError for a list that cannot be read."""
+    """The sources, with list files and globs of videos expanded. Raises ArgumentError for a list without sources."""
     return [one for source in sources for one in _read_list(source)]
 
 
 def _read_list(source: str) -> list[str]:
-    """The lines of a text file that lists sources; any other source unchanged."""
+    """The lines of a text file that lists sources, the matches of a glob; any other source unchanged."""
     if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
-        return [source]
+        matched = is_video(source) and "://" not in source and not Path(source).exists()
+        return sorted(glob.glob(source)) or [source] if matched else [source]
     try:
-        lines = Path(source).read_text(encoding="utf-8").splitlines()
+        lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not found:
+        raise ArgumentError(f"{source}: the list names no source; write one per line")
+    return found

@@ -138,7 +138,7 @@ def open_video(source: Any) -> Opened:
         raise kind(f"{name}: {_fault(error, source)}") from None  # its text may contain the password
     except DownloadError as error:
         raise DownloadError(f"{name}: {error}") from None
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, TypeError) as error:
         raise ImageError(f"{name}: cannot be opened as a video ({type(error).__name__}); check the source") from None
 
 

@@ -164,7 +164,7 @@ class FrameReader:
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
         words = [str(self.damage)] if self.damage.count else []
-        expected = self._stream.frames
+        expected = self._expected()
         missing = expected - self.found - self.damage.count
         if self._cut or missing > 0:
             of = f" of {expected}" if missing > 0 else ""
@@ -172,6 +172,13 @@ class FrameReader:
                 f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
             )
         return words
+
+    def _expected(self) -> int:
+        """The number of frames that the file declares; 0 if it does not. Trimmed mp4 files hold more than they show."""
+        entries = getattr(self._stream, "index_entries", None)  # PyAV 15 has none
+        if entries is None or "mp4" not in self._container.format.name:
+            return self._stream.frames
+        return min(self._stream.frames, sum(not entry.is_discard for entry in entries))
 
 
 def _packet_time(packet: "av.Packet[Any]") -> float | None:

@@ -62,7 +62,7 @@ class VideoWriter:
         import av
 
         temporary = self._stack.enter_context(replacing(self.path))
-        self._output = self._stack.enter_context(av.open(str(temporary), "w", format="mp4"))
+        self._output = self._stack.enter_context(av.open(f"file:{temporary.absolute()}", "w", format="mp4"))
         try:
             stream = self._output.add_stream("libx264", rate=30, options=_QUALITY)
         except av.error.EncoderNotFoundError:  # a PyAV built without it
@@ -107,21 +107,28 @@ class _Sound:
     ) -> None:
         self._packets, self._output, self._stream, self._offset_s = packets, output, stream, offset_s
         self._next: av.packet.Packet[Any] | None = next(packets, None)
+        self._last = -1  # the time of the last packet; one that is not later is damaged
 
     @classmethod
     def of(cls, path: Path, output: "av.container.OutputContainer", stack: ExitStack) -> "_Sound | None":
         """The sound of a file; None if it has none, or one that mp4 cannot hold."""
         import av
 
-        source = stack.enter_context(open_media(str(path)))
-        if not source.streams.audio:
+        source = stack.enter_context(open_media(f"file:{path.absolute()}"))
+        audio = next(iter(source.streams.audio), None)
+        if audio is None or audio.codec_context is None:
+            return None
+        layout = {1: "mono", 2: "stereo"}.get(audio.codec_context.layout.nb_channels)
+        if layout is None and audio.codec_context.name.startswith("pcm"):
             return None
         try:
-            stream = output.add_stream_from_template(source.streams.audio[0])
+            stream = output.add_stream_from_template(audio)
         except (av.FFmpegError, ValueError):
             return None
+        if layout is not None:  # AVI and others do not say it, and mp4 must
+            stream.codec_context.layout = layout
         offset_s = (source.start_time or 0) / 1_000_000
-        return cls(iter(source.demux(source.streams.audio[0])), output, stream, offset_s)
+        return cls(iter(source.demux(audio)), output, stream, offset_s)
 
     def copy_until(self, time_s: float) -> None:
         import av
@@ -136,7 +143,8 @@ class _Sound:
             packet.dts = start
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.stream = self._stream
-            if start >= 0:
+            if start > self._last:
+                self._last = start
                 self._output.mux(packet)
             try:
                 self._next = next(self._packets, None)

@@ -23,7 +23,7 @@ from ssd300.serve.body import Body
 from ssd300.serve.detecting import Detecting
 from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
-from ssd300.serve.request import OPTIONS, read_json
+from ssd300.serve.request import OPTIONS, parse_json
 
 _INPUT = "image"
 _OUTPUTS = {
@@ -106,7 +106,7 @@ def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
-    given = read_json(data, 400)
+    given = parse_json(data, 400)
     if not isinstance(given, dict):
         raise Problem(400, 'the request is not a JSON object: expected {"inputs": [...]}')
     return given

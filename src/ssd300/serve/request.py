@@ -41,7 +41,7 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def read_json(data: bytes, status: int) -> Any:
+def parse_json(data: bytes, status: int) -> Any:
     """The values of a body. Raises Problem 413 for so many that reading them would hold up other requests."""
     if data.count(b",") > limits.JSON_VALUES:
         words = f"more than {limits.JSON_VALUES:,} JSON values"
@@ -119,7 +119,7 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
     """`{"url": "https://..."}` or `{"urls": [...]}`, fetched by the rules of `images/fetch.py`."""
     if not settings.allow_urls:
         raise Problem(403, "this server does not accept URLs (--allow-urls is not set): send the picture itself")
-    given = read_json(bytes(body.data), 422)
+    given = parse_json(bytes(body.data), 422)
     many = isinstance(given, dict) and "urls" in given
     urls = given["urls"] if many else [given.get("url")] if isinstance(given, dict) else None
     if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):

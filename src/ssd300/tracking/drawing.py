@@ -1,15 +1,29 @@
-"""Lines, zones and their counts on a picture."""
+"""The objects, lines and zones of a frame, with their counts, on its picture."""
 
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
 from ssd300.colors import BLACK, WHITE
-from ssd300.draw import label_font
+from ssd300.detections import Detections
+from ssd300.draw import DrawStyle, draw_boxes, draw_detections, label_font
 from ssd300.tracking.counting import Line, Point, Zone
 
 _LINE_COLOR = (255, 214, 0)
 _ZONE_COLOR = (0, 214, 255)
+
+
+def draw_frame(
+    found: Detections, lines: Sequence[Line], zones: Sequence[Zone], style: DrawStyle | None = None
+) -> Image.Image:
+    """The frame with its boxes, lines and zones: names and scores, or names and ids with one color per track."""
+    if found.track_ids is None:
+        image = draw_detections(found.picture, found, style=style)
+    else:
+        captions = [f"{one.name} {one.track_id}" for one in found]
+        image = draw_boxes(found.picture, found.boxes_xyxy, captions, captions)
+    draw_counts(image, lines, zones)
+    return image
 
 
 def draw_counts(image: Image.Image, lines: Sequence[Line], zones: Sequence[Zone]) -> None:

@@ -1,0 +1,39 @@
+"""Sound that goes along into drawn videos, and files that were trimmed without being written anew."""
+
+import av
+import pytest
+
+from ssd300.images.video import frames
+from ssd300.images.video_write import VideoWriter
+from video.clips import number_of, write_clip
+
+
+@pytest.mark.parametrize(("ending", "sound"), [("avi", "pcm_s16le"), ("mkv", "flac"), ("ts", "aac")])
+def test_sound_of_other_containers_comes_along(tmp_path, ending, sound) -> None:
+    """AVI does not say which channels its sound has, and mp4 must."""
+    path = write_clip(tmp_path / f"clip.{ending}", 10, codec="mpeg4", sound=sound)
+    (tmp_path / "a:b").mkdir()  # no protocol of FFmpeg's
+    writer = VideoWriter(tmp_path / "a:b" / "out.mp4", sound_of=path)
+    for frame in frames(path):
+        writer.add(frame.rgb, frame.time_s)
+    writer.close()
+    with av.open(f"file:{writer.path}") as written:
+        assert [stream.codec_context.name for stream in written.streams.audio] == [sound]
+        assert sum(packet.size for packet in written.demux(audio=0)) > 1000
+
+
+def test_a_trimmed_file_shows_its_part_and_is_not_cut_off(tmp_path) -> None:
+    """Phones trim by a list that hides the frames before; the file still holds and counts them."""
+    with (
+        av.open(str(write_clip(tmp_path / "whole.mp4", 30))) as source,
+        av.open(str(tmp_path / "t.mp4"), "w", options={"avoid_negative_ts": "disabled"}) as output,
+    ):
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.pts, packet.dts = (ticks - round(0.4 / packet.time_base) for ticks in (packet.pts, packet.dts))
+                packet.stream = stream
+                output.mux(packet)
+    lines: list[str] = []
+    assert [number_of(one.rgb) for one in frames(tmp_path / "t.mp4", tell=lines.append)] == list(range(10, 30))
+    assert lines == [] or not hasattr(av.stream.Stream, "index_entries")
