@@ -122,12 +122,16 @@ def test_what_is_saved_is_what_is_shown(page) -> None:
 
 def test_a_file_that_is_no_picture_is_refused_in_words(opened, server, tmp_path) -> None:
     (tmp_path / "notes.jpg").write_text("words")
-    watched = opened(own(server))
-    watched.page.set_input_files("#file", tmp_path / "notes.jpg")
-    watched.page.wait_for_selector("#fault:visible")
-    assert "expected" in watched.page.inner_text("#fault")
-    choose(watched.page)
-    assert watched.page.is_hidden("#fault")
+    page = opened(own(server)).page
+    choose(page)
+    page.set_input_files("#file", tmp_path / "notes.jpg")
+    page.wait_for_selector("#fault:visible")
+    assert "expected" in page.inner_text("#fault")
+    with page.expect_download() as saved:  # still of the picture before
+        page.click("#save-json")
+    assert saved.value.suggested_filename == "coffee_found.json"
+    choose(page)
+    page.wait_for_selector("#fault", state="hidden")
 
 
 def test_by_keyboard_alone(page) -> None:
@@ -182,6 +186,9 @@ def test_a_key_is_asked_for_and_kept(opened, seeded_checkpoint) -> None:
     with serving(models, Settings(keys=("the-right-key",), timeout=60)) as server:
         page = opened(own(server)).page
         page.wait_for_selector("#key-row:visible")
+        page.fill("#key", "a-wrong-key")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#fault:has-text('not one of this server')")
         page.fill("#key", "the-right-key")
         page.keyboard.press("Enter")
         page.wait_for_selector("#key-row", state="hidden")

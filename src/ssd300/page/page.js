@@ -53,22 +53,27 @@
     try {
       const shown = await createImageBitmap(picture).catch(() => null);
       const answer = await (inBrowser() ? askBrowser : askServer)(picture);
-      if (number !== asking) return;
+      if (number !== asking) {
+        if (shown) shown.close();
+        return;
+      }
       if (bitmap) bitmap.close();
       [bitmap, found] = [shown, answer];
       const seconds = (performance.now() - began) / 1000;
       say(`${answer.width} × ${answer.height}, ${seconds.toFixed(2)} s${shown ? "" : ". This browser cannot show this kind of file."}`);
       show();
     } catch (error) {
-      if (number === asking) {
-        say("");
-        complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
-      }
+      if (number === asking) explain(error);
     }
   }
 
   const again = () => blob && take(blob, name);
   const say = (text) => ($("status").textContent = text);
+
+  function explain(error) {
+    say("");
+    complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+  }
 
   function complain(text) {
     $("fault").textContent = text;
@@ -91,7 +96,7 @@
     canvas.hidden = false;
     $("welcome").hidden = true;
     $("drop").classList.add("full");
-    canvas.setAttribute("aria-label", `${name}: ${count}${rows.length ? ": " + rows.slice(0, 8).map((one) => one.name).join(", ") : ""}`);
+    canvas.setAttribute("aria-label", `${found.source}: ${count}${rows.length ? ": " + rows.slice(0, 8).map((one) => one.name).join(", ") : ""}`);
     $("save-json").disabled = false;
     $("save-picture").disabled = !bitmap;
   }
@@ -162,7 +167,7 @@
   function save(data, ending) {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(data);
-    link.download = `${name.replace(/\.[^.]*$/, "") || "picture"}_found.${ending}`;
+    link.download = `${found.source.replace(/\.[^.]*$/, "") || "picture"}_found.${ending}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
@@ -170,6 +175,7 @@
   // ---- the camera ----
   async function startCamera() {
     try {
+      if (!navigator.mediaDevices) throw new Error("browsers allow it only on https:// pages and on this machine's own address");
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
       complain(`The camera cannot be used: ${error.message}`);
@@ -180,16 +186,17 @@
     video.srcObject = stream;
     await video.play();
     const frame = document.createElement("canvas");
-    while (stream) {
+    const own = stream; // another start has a loop of its own
+    while (stream === own) {
       [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
       frame.getContext("2d").drawImage(video, 0, 0);
       const picture = await new Promise((done) => frame.toBlob(done, "image/jpeg", 0.9));
-      if (!stream || !picture) break;
+      if (stream !== own || !picture) break;
       await take(picture, "camera.jpg");
       if (!$("fault").hidden) break;
       await new Promise((next) => setTimeout(next, 30));
     }
-    stopCamera();
+    if (stream === own) stopCamera();
   }
 
   function stopCamera() {
@@ -232,7 +239,7 @@
     sessionStorage.setItem("ssd300-key", $("key").value.trim());
     $("key-row").hidden = true;
     complain("");
-    listModels().then(again);
+    listModels().then(again).catch(explain);
   });
 
   async function listModels() {
@@ -246,6 +253,6 @@
     $("docs").hidden = true;
   } else {
     $("private-row").hidden = document.body.dataset.private !== "yes";
-    listModels().catch((error) => complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`));
+    listModels().catch(explain);
   }
 })();
