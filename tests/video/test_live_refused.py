@@ -1,12 +1,13 @@
 """Streams that are refused, silent or secret, and cameras."""
 
 import time
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from ssd300.errors import DownloadError, ImageError
-from ssd300.images import live
+from ssd300.images import http_stream, live
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
 from ssd300.images.video_open import is_video, open_video, shown_name
@@ -27,6 +28,35 @@ def test_a_password_over_http(folder) -> None:
         with pytest.raises(DownloadError, match="401") as error:
             open_video(f"{address.replace('//', '//me:secret1@')}/live")
     assert "secret1" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("moved_to", "part", "sent"),
+    [
+        ("", "https://a.example/1.ts", True),
+        ("", "https://b.example/1.ts", False),
+        ("", "http://a.example/1.ts", False),
+        ("https://b.example/live.m3u8", "https://b.example/1.ts", False),
+    ],
+)
+def test_a_password_goes_only_to_the_address_it_was_given_with(monkeypatch, moved_to, part, sent) -> None:
+    asked: list[dict[str, str]] = []
+
+    def open_stream(url: str, headers: dict[str, str]):
+        asked.append(headers)
+        return None, SimpleNamespace(getheader=lambda *_: "", length=None), moved_to or url
+
+    monkeypatch.setattr(http_stream, "open_stream", open_stream)
+    http_stream.HttpFile("https://a.example/live.m3u8", {"Authorization": "x"}).part(part)
+    assert ["Authorization" in headers for headers in asked] == [True, sent]
+
+
+def test_a_server_that_sends_the_whole_file_again_is_named(monkeypatch) -> None:
+    answer = SimpleNamespace(getheader=lambda name, _="": "bytes", length=9, status=200, close=lambda: None)
+    line = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr(http_stream, "open_stream", lambda url, headers: (line, answer, url))
+    with pytest.raises(DownloadError, match="does not send parts of the file"):
+        http_stream.HttpFile("https://a.example/clip.mp4", {}).seek(5)
 
 
 @pytest.mark.parametrize(

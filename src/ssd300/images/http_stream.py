@@ -22,6 +22,8 @@ class HttpFile:
         self._closed = False
         self._place = 0
         self._line, self._answer, self.name = open_stream(url, headers)
+        if self.name != url:  # redirected: a password is for the address that it was given with
+            self._headers = {}
         self.content_type = (self._answer.getheader("Content-Type") or "").lower()
         self._size = self._answer.length
         self._seekable = self._size is not None and self._answer.getheader("Accept-Ranges", "") == "bytes"
@@ -35,7 +37,7 @@ class HttpFile:
         """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""
         if not url.lower().startswith(("http://", "https://")):
             raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
-        part = HttpFile(url, self._headers if _host(url) == _host(self.name) else {})
+        part = HttpFile(url, self._headers if _origin(url) == _origin(self.name) else {})
         with self._closing:
             self._parts = [one for one in self._parts if not one._closed]
             self._parts.append(part)
@@ -96,5 +98,7 @@ class HttpFile:
         self._line.close()
 
 
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and host of an address: what is sent over TLS to a host is not sent to it in the clear."""
+    scheme, _, rest = url.lower().partition("://")
+    return scheme, rest.partition("/")[0].rpartition("@")[2]
