@@ -214,7 +214,9 @@ def test_many_and_one_give_equal_answers_and_draw(detector, picture, tmp_path) -
     assert one != detector.detect(path, score_threshold=0.3)
     assert one.draw().size == (600, 480)
     assert (np.diff(one.scores) <= 0).all()
-    assert len(detector.detect(path, options, max_detections=2)) == 2
+    all_of_nine = detector.detect(path, options, tiles=3)
+    for most in (1, 5, 9):
+        assert detector.detect(path, options, tiles=3, max_detections=most) == all_of_nine[:most]
     kept = detector.detect(path, options, keep_pixels=True)
     np.testing.assert_array_equal(kept.picture, picture)
     assert set(detector.detect(path, options, labels=["dog"]).names) <= {"dog"}

@@ -135,7 +135,8 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
 
     The pixels are decoded once; tiles are views of them. A picture that fits into one tile is not tiled.
     """
-    plain = replace(options, tiles=None)
+    # A small limit is for the merged objects: in a tile it would drop the pieces of those that seams cut.
+    plain = replace(options, tiles=None, max_detections=max(options.max_detections, DetectOptions.max_detections))
     value = source.value if isinstance(source, Source) else source
     prepared = prepare(source, replace(plain, keep_pixels=True))
     rgb: UInt8 = prepared.picture
@@ -155,7 +156,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
     with closing(in_order(detect_view, enumerate([None, *windows]), threads)) as found:
         whole, *parts = found
     if not parts:
-        return whole
+        return whole[: options.max_detections]
     return _merge_tiles(whole, parts, windows, options)
 
 
