@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,27 @@ def publish(temporary: Path, path: Path) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def lock_file(handle: int, *, wait: bool) -> None:
+    """Lock an open file until it is closed, also by the end of the process.
+
+    Without `wait`, raises OSError if another process has locked it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        while True:
+            try:
+                msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return
+            except OSError:  # Windows stops waiting after ten seconds
+                if not wait:
+                    raise
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -6,7 +6,8 @@ import pytest
 from ssd300.errors import DownloadError, ImageError
 from ssd300.images import fetch as fetch_module
 from ssd300.images import open_source
-from ssd300.images.fetch import fetch, is_public
+from ssd300.images.connect import is_public
+from ssd300.images.fetch import fetch
 
 
 def test_a_picture_is_fetched(site, photo, encode):

@@ -8,6 +8,7 @@ import pytest
 from ssd300.errors import DownloadError, ModelError
 from ssd300.weights import download as module
 from ssd300.weights.download import download
+from ssd300.weights.lines import SafeRedirects
 from weights.downloading import digest_of, files_in
 
 
@@ -149,7 +150,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, server) -> None:
 def test_https_is_never_left(monkeypatch) -> None:
     import urllib.request
 
-    handler = module._SafeRedirects()
+    handler = SafeRedirects()
     request = urllib.request.Request("https://example.invalid/a")
     with pytest.raises(DownloadError, match=r"redirected to http://example.invalid/b, which is not https"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://example.invalid/b")

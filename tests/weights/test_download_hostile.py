@@ -98,20 +98,26 @@ def raw_server(answer):
     return listening, f"http://127.0.0.1:{listening.getsockname()[1]}/m.pt"
 
 
-def test_an_endless_100_continue_ends(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "first", "again"),
+    [("http", b"", b"HTTP/1.1 100 Continue\r\n\r\n"), ("https", b"\x16\x03\x03\x40\x00", b"\x02")],
+    ids=["100 Continue", "handshake"],
+)
+def test_an_answer_without_end_ends(scheme, first, again, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.4)
 
     def go_on(connection) -> None:
         with suppress(OSError), connection:
+            connection.sendall(first)
             while True:
-                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                connection.sendall(again)
                 time.sleep(0.01)
 
     listening, url = raw_server(go_on)
     with listening:
         started = time.monotonic()
         with pytest.raises(DownloadError, match=r"the network failed \(no answer in time\)"):
-            download(url, tmp_path / "m.pt")
+            download(url.replace("http", scheme, 1), tmp_path / "m.pt")
         assert time.monotonic() - started < 3
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from ssd300.errors import TrainingError
-from ssd300.files import replacing, unwritable
+from ssd300.files import lock_file, replacing, unwritable
 from ssd300.learn.loader import ReaderLostError
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
@@ -97,24 +97,12 @@ def lock_folder(folder: Path) -> Iterator[None]:
         raise unwritable(path, error) from error
     try:
         try:
-            _lock(handle)
+            lock_file(handle, wait=False)
         except OSError as error:
             raise TrainingError(f"another process trains in {folder}: wait for it, or give another --out") from error
         yield
     finally:
         os.close(handle)  # and with it the lock, also when the process is killed
-
-
-def _lock(handle: int) -> None:
-    """Lock the file. Raises OSError if another process has locked it."""
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:

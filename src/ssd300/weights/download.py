@@ -9,14 +9,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from ssd300 import limits
 from ssd300.digits import whole_number
 from ssd300.errors import DownloadError, ModelError, OutputError
-from ssd300.files import publish, refuse_special, sha256_of
-from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines
+from ssd300.files import lock_file, publish, refuse_special, sha256_of
+from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines, SafeRedirects
 
 TIMEOUT_SECONDS = limits.DOWNLOAD_SILENCE
 ANSWER_SECONDS = limits.DOWNLOAD_ANSWER
@@ -48,7 +47,8 @@ def download(
     before = _identity(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(path.with_name(f".{path.name}.lock")):
+        with path.with_name(f".{path.name}.lock").open("ab") as lock:
+            lock_file(lock.fileno(), wait=True)
             if _identity(path) != before:  # another process fetched it while we waited
                 return sha256_of(path)
             _fetch(url, part, progress)
@@ -107,7 +107,7 @@ def _open(url: str, part: Path, have: int) -> Any:
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part)}
     lines = Lines(time.monotonic() + ANSWER_SECONDS)
-    opener = urllib.request.build_opener(_SafeRedirects, HTTPHandler(lines), HTTPSHandler(lines))
+    opener = urllib.request.build_opener(SafeRedirects, HTTPHandler(lines), HTTPSHandler(lines))
     with lines.watch():
         return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
 
@@ -221,38 +221,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to an insecure scheme."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        scheme = urlsplit(newurl).scheme
-        if scheme != "https" and (req.type == "https" or scheme != "http"):
-            raise DownloadError(f"{req.full_url}: redirected to {newurl}, which is not https, so it is not fetched")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that ends with the process, so that a killed one does not block others."""
-    with path.open("ab") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            while True:
-                try:
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-                except OSError:  # Windows gives up after ten seconds
-                    time.sleep(1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -7,7 +7,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from ssd300.errors import DownloadError
+from ssd300.images.connect import connect_first
 
 
 class Lines:
@@ -16,7 +20,7 @@ class Lines:
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
         self.is_over = False
-        self._opened: list[socket.socket] = []
+        self.connections: list[http.client.HTTPConnection] = []
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -38,29 +42,15 @@ class Lines:
 
     def _cut(self) -> None:
         self.is_over = True
-        for line in self._opened:
+        for connection in self.connections:
             with suppress(OSError):  # closed already
-                line.shutdown(socket.SHUT_RDWR)
+                if connection.sock is not None:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def connect(self, address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
         """As socket.create_connection, but all addresses of a name share the remaining time."""
-        failure: OSError = OSError("no address")
-        for family, kind, protocol, _, where in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("no answer in time")
-            line = socket.socket(family, kind, protocol)
-            try:
-                line.settimeout(min(timeout, left))
-                line.connect(where)
-                line.settimeout(timeout)
-            except OSError as error:
-                line.close()
-                failure = error
-            else:
-                self._opened.append(line)
-                return line
-        raise failure
+        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        return connect_first([(family, where) for family, _, _, _, where in found], self.deadline, timeout)
 
 
 class HTTPHandler(urllib.request.HTTPHandler):
@@ -84,13 +74,38 @@ class HTTPSHandler(urllib.request.HTTPSHandler):
 
     def https_open(self, req: urllib.request.Request) -> Any:
         """Send a request and read how its answer begins."""
-        return self.do_open(_make_connections(self.lines, http.client.HTTPSConnection), req)
+        return self.do_open(_make_connections(self.lines, _TLSConnection), req)
+
+
+class _TLSConnection(http.client.HTTPSConnection):
+    """HTTPS whose socket is known before the handshake, so that this can be cut, too."""
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)  # and the tunnel through a proxy, if there is one
+        host = self._tunnel_host or self.host  # type: ignore[attr-defined]
+        self.sock = self._context.wrap_socket(  # type: ignore[attr-defined]
+            self.sock, server_hostname=host, do_handshake_on_connect=False
+        )
+        self.sock.do_handshake()
 
 
 def _make_connections(lines: Lines, kind: Any) -> Any:
     def make(host: str, **options: Any) -> Any:
         connection = kind(host, **options)
         connection._create_connection = lines.connect  # used by http.client to connect
+        lines.connections.append(connection)
         return connection
 
     return make
+
+
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from https to an insecure scheme."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme != "https" and (req.type == "https" or scheme != "http"):
+            raise DownloadError(f"{req.full_url}: redirected to {newurl}, which is not https, so it is not fetched")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
