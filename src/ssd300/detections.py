@@ -1,6 +1,5 @@
 """The objects detected in one picture: a frozen dataclass of arrays. Exporters are functions in `formats.py`."""
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -160,12 +159,9 @@ class Detections:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Detections):
             return NotImplemented
-        return (
-            np.array_equal(self.boxes_xyxy, other.boxes_xyxy)
-            and np.array_equal(self.scores, other.scores)
-            and np.array_equal(self.class_ids, other.class_ids)
-            and _equal_or_none(self.track_ids, other.track_ids)
-            and (self.classes, self.image_size_hw, self.source) == (other.classes, other.image_size_hw, other.source)
+        arrays = ("boxes_xyxy", "scores", "class_ids", "track_ids")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in arrays) and (
+            (self.classes, self.image_size_hw, self.source) == (other.classes, other.image_size_hw, other.source)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -243,20 +239,15 @@ class Detections:
 
     def _repr_png_(self) -> bytes | None:
         """The drawn picture, which notebooks show; None if the picture can no longer be read."""
+        from ssd300.images.encode import encode_picture
+
         try:
-            drawn = self.draw()
+            return encode_picture(self.draw(), ".png")
         except SSD300Error:
             return None
-        png = io.BytesIO()
-        drawn.save(png, "PNG")
-        return png.getvalue()
 
     def save(self, path: str | Path, picture: Any = None) -> None:
         """Write a file, by its extension: a drawn picture (.jpg .png .webp), .json, .csv or .txt (YOLO)."""
         from ssd300 import formats
 
         formats.save(self, Path(path), picture)
-
-
-def _equal_or_none(a: Int64 | None, b: Int64 | None) -> bool:
-    return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))

@@ -1,6 +1,5 @@
 """Draw boxes and names on a picture with Pillow: legible on any background, one fixed color per class."""
 
-import io
 import math
 import unicodedata
 from bisect import bisect_left
@@ -22,7 +21,6 @@ from ssd300.result import Found
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
 SMALLEST_LETTERS = 9  # pixels; smaller ones are not legible
-LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
 _WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is truncated
 _NEAR_SPOTS = 8  # those that touch the label's own box
@@ -105,7 +103,6 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
     """The pixels, RGB uint8 [H, W, 3], of the picture that the detections belong to.
 
     From `picture` if given (anything that `detect` takes), else from the picture that they hold, else from the file
-
     `source`. Raises ArgumentError if there is no picture, or if its size is not the detections' size.
     """
     from ssd300.images.source import open_source
@@ -120,30 +117,6 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
         (height, width), (h, w) = detections.image_size_hw, rgb.shape[:2]
         raise ArgumentError(f"the detections belong to a picture of {width}x{height} pixels, got one of {w}x{h}")
     return rgb
-
-
-def save_picture(image: Image.Image, path: Path) -> None:
-    """Write in the format of the file's extension, see `encode_picture`. Raises OSError if it cannot be written."""
-    path.write_bytes(encode_picture(image, path.suffix, path))
-
-
-def encode_picture(image: Image.Image, extension: str, name: str | Path = "the picture") -> bytes:
-    """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error about a picture too large for it.
-
-    JPEG keeps full color resolution, so that thin colored lines stay sharp.
-    """
-    options: dict[str, dict[str, Any]] = {
-        ".jpg": {"quality": 90, "subsampling": 0},
-        ".webp": {"quality": 90},
-    }
-    ending = ".jpg" if extension.lower() == ".jpeg" else extension.lower()
-    limit = {".jpg": LONGEST_JPEG_SIDE, ".webp": LONGEST_WEBP_SIDE}.get(ending, math.inf)
-    if max(image.size) > limit:
-        raise ArgumentError(f"{name}: this format holds at most {limit} pixels a side, got {max(image.size)}: use .png")
-    kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[ending]
-    data = io.BytesIO()
-    image.save(data, kind, **options.get(ending, {}))
-    return data.getvalue()
 
 
 def _rgb(picture: Any) -> UInt8:

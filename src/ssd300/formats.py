@@ -202,8 +202,10 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
             path.write_text(writers[ending](detections), encoding="utf-8", errors="backslashreplace")
         else:
             from ssd300 import draw
+            from ssd300.images.encode import encode_picture
 
-            draw.save_picture(draw.draw_detections(draw.load_pixels(detections, picture), detections), path)
+            drawn = draw.draw_detections(draw.load_pixels(detections, picture), detections)
+            path.write_bytes(encode_picture(drawn, path.suffix, path))
     except OSError as error:
         raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ssd300.architecture import BACKBONES
 from ssd300.errors import ArgumentError, DownloadError, MissingExtraError, ModelError, unknown_name
+from ssd300.images.antialias import resample
 from ssd300.images.source import open_source
 from ssd300.labels import COCO, COCO_NAMES
 from ssd300.postprocess import decode
@@ -31,7 +32,6 @@ FloatArray = NDArray[np.floating[Any]]
 PUBLISHED_MODEL = "nvidia-resnet50-coco"
 MODEL_MATHS = ("fp32", "fp16")
 DECODE_IOU_THRESHOLD, DECODE_MAX_DETECTIONS = 0.5, 20  # of decode_results, as published
-GAUSSIAN_REACH = 4.0  # standard deviations, the cut of the antialiasing filter
 
 
 def nvidia_ssd(
@@ -94,7 +94,7 @@ class Processing:
     def rescale(img: ArrayLike, input_height: int, input_width: int) -> FloatArray:
         """Resize [H, W, 3], aspect kept, to the smallest size that covers height x width; integers become 0..1."""
         picture = _as_float(img)
-        return _resample(picture, _covering_size(picture, input_height, input_width))
+        return resample(picture, _covering_size(picture, input_height, input_width))
 
     @staticmethod
     def crop_center(img: ArrayLike, cropx: int, cropy: int) -> NDArray[Any]:
@@ -116,7 +116,7 @@ class Processing:
         size_hw = _covering_size(picture, IMAGE_SIZE, IMAGE_SIZE)
         starts = [_cut_start(size, IMAGE_SIZE) for size in size_hw]
         # Only the center crop is computed: a very elongated picture, rescaled whole, would not fit into memory.
-        cut = _resample(picture, size_hw, [slice(start, start + IMAGE_SIZE) for start in starts])
+        cut = resample(picture, size_hw, [slice(start, start + IMAGE_SIZE) for start in starts])
         return np.asarray(Processing.normalize(cut), np.float64)
 
     @staticmethod
@@ -231,55 +231,3 @@ def _covering_size(picture: NDArray[Any], height: int, width: int) -> tuple[int,
 
 def _cut_start(size: int, cut: int) -> int:
     return size // 2 - cut // 2
-
-
-def _resample(
-    picture: FloatArray, size_hw: tuple[int, int], window: Sequence[slice] = (slice(None), slice(None))
-) -> FloatArray:
-    """Resize a picture [H, W, ...]; with a window, compute only those rows and columns of the result.
-
-    A Gaussian against aliasing where a side shrinks, then linear interpolation: equal, up to rounding, to
-    scikit-image's `resize` with its defaults, as in the published helpers. Both are linear and separable, so each axis
-    takes one weighted sum.
-    """
-    rows_done = _resample_rows(picture, size_hw[0], window[0])
-    columns_done = _resample_rows(rows_done.swapaxes(0, 1), size_hw[1], window[1])
-    return np.ascontiguousarray(columns_done.swapaxes(0, 1), picture.dtype)
-
-
-def _resample_rows(picture: FloatArray, new_size: int, window: slice) -> NDArray[np.float64]:
-    """[H, ...] -> the window of [new_size, ...]."""
-    pixels, weights = _filter_weights(picture.shape[0], new_size, window)
-    flat = picture.reshape(len(picture), -1)
-    resized = np.empty((len(pixels), flat.shape[1]))
-    for row, (used, shares) in enumerate(zip(pixels, weights, strict=True)):
-        first = used.min()
-        # Mirroring can use a pixel more than once; bincount adds up its weights.
-        resized[row] = np.bincount(used - first, shares) @ flat[first : used.max() + 1]
-    return resized.reshape(len(resized), *picture.shape[1:])
-
-
-def _filter_weights(size: int, new_size: int, window: slice) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """For each new position of the window: the source positions [M, T] and their weights [M, T]."""
-    factor = size / new_size
-    centers = (np.arange(new_size)[window] + 0.5) * factor - 0.5
-    low = np.floor(centers).astype(np.int64)
-    sigma = max(0.0, (factor - 1) / 2)
-    reach = int(GAUSSIAN_REACH * sigma + 0.5)
-    offsets = np.arange(-reach, reach + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if reach else np.ones(1)
-    kernel /= kernel.sum()
-    pixels, weights = [], []
-    for neighbor, share in ((low, low + 1 - centers), (low + 1, centers - low)):
-        # Mirrored twice, as published: positions that interpolation reads beyond the border, then the Gaussian's.
-        pixels.append(_mirror_indices(_mirror_indices(neighbor, size)[:, None] + offsets, size))
-        weights.append(share[:, None] * kernel)
-    return np.concatenate(pixels, 1), np.concatenate(weights, 1)
-
-
-def _mirror_indices(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Indices beyond 0..size-1 reflected about the centers of the border pixels: d c b | a b c d | c b a."""
-    if size == 1:
-        return np.zeros_like(index)
-    index = np.abs(index) % (2 * (size - 1))
-    return np.minimum(index, 2 * (size - 1) - index)

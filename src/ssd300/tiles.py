@@ -139,9 +139,7 @@ def merge(views: Views, iou_threshold: float, *, agnostic: bool = False) -> tupl
     score.
     """
     groups = np.zeros_like(views.labels) if agnostic else views.labels
-    kept = []
-    for label in np.unique(groups).tolist():
-        kept.append(_merge_class(views[groups == label], iou_threshold))
+    kept = [_merge_class(views[groups == label], iou_threshold) for label in np.unique(groups).tolist()]
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(one.boxes_xyxy for one in kept)])
     scores = np.concatenate([np.zeros(0, np.float32), *(one.scores for one in kept)])
     labels = np.concatenate([np.zeros(0, np.int64), *(one.labels for one in kept)])

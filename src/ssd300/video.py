@@ -15,7 +15,7 @@ from ssd300.flow import Failure, detect_one
 from ssd300.images.live import LiveStream
 from ssd300.images.source import Source, Tell
 from ssd300.images.video import frames
-from ssd300.images.video_open import is_camera, is_stream, shown_name
+from ssd300.images.video_names import is_camera, is_stream, shown_name
 from ssd300.images.video_reader import Frame
 from ssd300.many import detect_each
 from ssd300.options import DetectOptions

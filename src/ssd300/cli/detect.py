@@ -169,7 +169,7 @@ def choose_folder(save_dir: Path | None, project: Path | None, name: str | None)
 
 def may_be_video(source: str) -> bool:
     """Whether a source is a video, or a list, which may contain videos."""
-    from ssd300.images.video_open import is_video
+    from ssd300.images.video_names import is_video
 
     return is_video(source) or source.lower().endswith(".txt")
 

@@ -16,6 +16,7 @@ from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
 from ssd300.label_tools import to_labelme
 
 _RUNS = Path("runs/detect")
@@ -43,10 +44,10 @@ def render(found: Detections, picture: Any = None, *, crops: bool, style: draw.D
     try:
         rgb = draw.load_pixels(found, picture)
         extension = _extension(found)
-        drawn = draw.encode_picture(draw.draw_detections(rgb, found, style=style), extension)
+        drawn = encode_picture(draw.draw_detections(rgb, found, style=style), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
         cut = [
-            (one.name, number, draw.encode_picture(Image.fromarray(piece), ".jpg"))
+            (one.name, number, encode_picture(Image.fromarray(piece), ".jpg"))
             for number, (one, piece) in enumerate(zip(found, pieces, strict=bool(pieces)), 1)
             if piece.size
         ]
@@ -188,7 +189,7 @@ def _extension(found: Detections) -> str:
     """The extension of the drawn picture: the source's if supported, else .jpg, or .png for very large pictures."""
     height, width = found.image_size_hw
     given = Path(found.source or "").suffix
-    if max(height, width) > draw.LONGEST_WEBP_SIDE:
+    if max(height, width) > LONGEST_WEBP_SIDE:
         return ".png"
     return given if given.lower() in _KEPT_EXTENSIONS else ".jpg"
 

@@ -18,7 +18,7 @@ from ssd300.draw import DrawStyle
 from ssd300.errors import SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.addresses import local_path
-from ssd300.images.video_open import is_camera, is_stream, shown_name
+from ssd300.images.video_names import is_camera, is_stream, shown_name
 from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import as_shown, printable
 from ssd300.tracking.bytetrack import LOW_SCORE, Tracker

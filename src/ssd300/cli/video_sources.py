@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssd300.errors import ArgumentError
-from ssd300.images.video_open import is_video, shown_name
+from ssd300.images.video_names import is_video, shown_name
 
 _LIST_EXTENSION = ".txt"
 

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ssd300.data.copying import FIRST_BYTES, Copier
-from ssd300.data.dataset import Dataset, Picture, join
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import is_file
+from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS
 from ssd300.data.values import is_writable_name

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset, join
+from ssd300.data.dataset import Dataset
+from ssd300.data.join import join
 from ssd300.data.load import load_parts
 from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts

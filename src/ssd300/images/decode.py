@@ -13,9 +13,7 @@ go through Pillow. One rule per mode:
 - several frames or pages: the first.
 """
 
-import io
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Literal, get_args
 
 import simplejpeg
@@ -23,14 +21,22 @@ import simplejpeg
 from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
-from ssd300.images import jpeg, png
+from ssd300.images import jpeg
 from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.libtiff import quiet_libtiff
-from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow, reason
-from ssd300.images.orientation import jpeg_orientation, orient, orientation_of
+from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow
+from ssd300.images.orientation import jpeg_orientation, orient
+from ssd300.images.pillow_file import (
+    check_covered,
+    damaged_picture,
+    load_picture,
+    open_picture,
+    stored_orientation,
+    undecoded,
+)
 from ssd300.images.signatures import EXPECTED, describe_bytes, picture_format
 from ssd300.images.tiff import BrokenTIFFError
-from ssd300.images.tiff_picture import TIFFPicture, tiff_picture, unread_kind
+from ssd300.images.tiff_picture import TIFFPicture, tiff_picture
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -38,19 +44,6 @@ if TYPE_CHECKING:
 MAX_PIXELS = limits.PIXELS
 
 DecodeMode = Literal["exact", "fast"]
-
-# Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
-# Imported when first needed: a JPEG needs none of them, and importing all takes over 20 ms.
-_READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-}
-_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unread_kind}
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ def header(data: bytes, *, name: str) -> ImageHeader:
     else:
         content = jpeg.extract_picture(data)[0] if kind == "JPEG" else data
         with quiet_pillow():
-            found = _pillow_header(_open(content, kind, name), data, kind)
+            found = _pillow_header(open_picture(content, kind, name), data, kind)
     _check_size(found, name)
     return found
 
@@ -112,14 +105,18 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
         with quiet_pillow(), quiet_libtiff():
             return _decode_tiff(tiff_picture(data, name), name)
     with quiet_pillow():
-        picture = _open(content, kind, name)
+        picture = open_picture(content, kind, name)
         found = _pillow_header(picture, data, kind)
         _check_size(found, name)
         IN_FLIGHT.take(found.width * found.height)
-        _load(picture, data, kind, name)
+        load_picture(picture, data, kind, name)
         rgb = picture_to_rgb(picture, name)
     del picture  # as large as the result, and more
     return orient(rgb, found.orientation)
+
+
+def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
+    return ImageHeader(kind, *picture.size, stored_orientation(picture, data, kind))
 
 
 def _format(data: bytes, name: str) -> str:
@@ -183,16 +180,16 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
         return tidy
     _check_size(ImageHeader("JPEG", width, height, 1), name)
     if jpeg.is_cut(tidy, closed):
-        raise _damaged("JPEG", name, EOFError("its scan ends early"))
+        raise damaged_picture("JPEG", name, EOFError("its scan ends early"))
     return tidy
 
 
 def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
     if found.for_numpy:
         if not found.layout:
-            raise _undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
+            raise undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
         return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
-    width, height = _open(found.content, "TIFF", name).size
+    width, height = open_picture(found.content, "TIFF", name).size
     if found.orientation >= 5:  # Pillow reports the size after rotation
         width, height = height, width
     return ImageHeader("TIFF", width, height, found.orientation)
@@ -205,47 +202,14 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
     try:
         if found.for_numpy:
             return orient(found.by_numpy(name), found.orientation)
-        picture = _open(found.content, "TIFF", name)
-        _check_covered(picture, name)
-        _load(picture, found.content, "TIFF", name)
+        picture = open_picture(found.content, "TIFF", name)
+        check_covered(picture, name)
+        load_picture(picture, found.content, "TIFF", name)
         if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
             return orient(found.by_numpy(name), found.orientation)
     except DECODER_ERRORS as error:
-        raise _undecoded(found.content, "TIFF", name, error) from error
+        raise undecoded(found.content, "TIFF", name, error) from error
     return picture_to_rgb(picture, name)  # already rotated by Pillow
-
-
-def _load(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
-    try:
-        picture.load()
-    except DECODER_ERRORS as error:
-        raise _undecoded(data, kind, name, error) from error
-
-
-def _open(data: bytes, kind: str, name: str) -> "ImageFile":
-    module, reader = _READERS[kind]
-    content = png.drop_ancillary(data) if kind == "PNG" else data
-    try:
-        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
-        return picture
-    except DECODER_ERRORS as error:
-        raise _undecoded(data, kind, name, error) from error
-
-
-def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
-    width, height = picture.size
-    if kind == "JPEG":
-        orientation = jpeg_orientation(data)
-    elif kind == "PNG":
-        orientation = orientation_of(*png.exif_and_xmp(data))
-    else:
-        orientation = orientation_of(picture.info.get("exif"), _xmp(picture))
-    return ImageHeader(kind, width, height, orientation)
-
-
-def _xmp(picture: "ImageFile") -> bytes | None:
-    value = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
-    return value.encode() if isinstance(value, str) else value
 
 
 def _check_size(found: ImageHeader, name: str) -> None:
@@ -254,28 +218,3 @@ def _check_size(found: ImageHeader, name: str) -> None:
             f"{name}: {found.width}x{found.height} is {found.width * found.height:,} pixels, more than the "
             f"limit of {MAX_PIXELS:,}; make it smaller first"
         )
-
-
-def _check_covered(picture: "ImageFile", name: str) -> None:
-    """Refuse a TIFF with fewer strips than its height needs; Pillow would leave the rest black."""
-    extents = [tile.extents for tile in picture.tile if tile.extents]
-    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
-    if covered < picture.width * picture.height:
-        raise _damaged("TIFF", name, EOFError("parts of the picture are missing"))
-
-
-def _undecoded(data: bytes, kind: str, name: str, error: BaseException) -> ImageError:
-    """The error for a file that the decoder refuses: of an unsupported kind, or damaged."""
-    what = _UNREAD_KINDS[kind](data) if kind in _UNREAD_KINDS else None
-    if what is None:
-        return _damaged(kind, name, error)
-    return ImageError(
-        f"{name}: {what}, a valid {kind} of a kind that is not supported: convert it, for example with ImageMagick: "
-        "magick FILE -depth 8 NEW.png"
-    )
-
-
-def _damaged(kind: str, name: str, error: BaseException) -> ImageError:
-    return ImageError(
-        f"{name}: a damaged or truncated {kind} file ({reason(error)}); copy or export it again and check its size"
-    )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.images.source import Tell
-from ssd300.images.video_open import Opened, is_camera, open_video, require_av, shown_name
+from ssd300.images.video_names import is_camera, shown_name
+from ssd300.images.video_open import Opened, open_video, require_av
 from ssd300.images.video_reader import Frame, FrameReader
 
 if TYPE_CHECKING:

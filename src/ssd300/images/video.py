@@ -7,7 +7,8 @@ from typing import Any
 from ssd300.errors import ArgumentError
 from ssd300.images.live import stream_frames
 from ssd300.images.source import Tell
-from ssd300.images.video_open import is_camera, is_stream, open_video, shown_name
+from ssd300.images.video_names import is_camera, is_stream, shown_name
+from ssd300.images.video_open import open_video
 from ssd300.images.video_reader import Frame, FrameReader
 
 

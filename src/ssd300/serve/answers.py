@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from ssd300.detections import Detections
-from ssd300.draw import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
 from ssd300.errors import ArgumentError
 from ssd300.formats import CSV_COLUMNS, CocoRows
+from ssd300.images.encode import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
 from ssd300.serve.problem import Problem
 
 _JSON, _ROWS, CSV, _COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"

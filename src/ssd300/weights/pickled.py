@@ -11,27 +11,14 @@ import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from ssd300 import limits
 from ssd300.errors import ModelError
+from ssd300.weights.stored import ELEMENTS, Storage, StoredTensor
 
 MAX_PICKLE_BYTES = limits.PICKLE_BYTES
 MAX_OPCODES = limits.PICKLE_OPCODES
 MAX_DIMENSIONS = limits.PICKLE_DIMENSIONS
 
-ELEMENTS = {  # storage class in torch -> numpy type; bfloat16 is read as its upper 16 bits
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bfloat16",
-    "DoubleStorage": "<f8",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "<u1",
-    "BoolStorage": "?",
-}
 _CALLABLE = {
     "collections.OrderedDict",
     "collections.Counter",
@@ -56,34 +43,6 @@ _KNOWN = {
 }
 _NAMES = {opcode.code.encode("latin-1"): opcode.name for opcode in pickletools.opcodes}
 _ARGUMENTS = {opcode.name: opcode.arg for opcode in pickletools.opcodes}
-
-
-@dataclass(frozen=True)
-class Storage:
-    """A storage in the file: `numel` elements of a numpy type, under a key."""
-
-    key: str
-    dtype: str  # one of ELEMENTS.values()
-    numel: int
-
-    @property
-    def dtype_name(self) -> str:
-        """For example "float32"."""
-        return self.dtype if self.dtype == "bfloat16" else np.dtype(self.dtype).name
-
-    @property
-    def nbytes(self) -> int:
-        return self.numel * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor of a torch file, not read yet; strides and offset count elements and are inside the storage."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -185,8 +144,7 @@ class _Machine:
     def _step_structure(self, name: str) -> None:
         match name:
             case "TUPLE":
-                items = self._above_mark()
-                self.stack.append(tuple(items))
+                self.stack.append(tuple(self._above_mark()))
             case "APPEND":
                 self._extend([self._pop()])
             case "APPENDS":

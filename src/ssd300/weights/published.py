@@ -17,7 +17,6 @@ from ssd300.errors import ModelError
 from ssd300.labels import COCO, ClassList
 from ssd300.weights.checkpoint import read_specs, read_tensors
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.pickled import StoredTensor
 from ssd300.weights.state import (
     COUNTER,
     Shape,
@@ -29,6 +28,7 @@ from ssd300.weights.state import (
     first_few,
     identify,
 )
+from ssd300.weights.stored import StoredTensor
 from ssd300.weights.torch_file import TorchFile, open_torch_file
 
 TORCH_SUFFIXES = (".pt", ".pth")

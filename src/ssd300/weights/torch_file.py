@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ssd300.errors import ModelError
 from ssd300.files import check_regular
 from ssd300.weights.archive import damaged, read_directory, read_entry
-from ssd300.weights.pickled import MAX_PICKLE_BYTES, Storage, StoredTensor, read_pickle
+from ssd300.weights.pickled import MAX_PICKLE_BYTES, read_pickle
+from ssd300.weights.stored import Storage, StoredTensor
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

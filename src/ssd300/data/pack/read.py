@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import UInt8
-from ssd300.data.dataset import Annotations, Dataset, Picture, join
+from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.files import is_file, with_suffix
+from ssd300.data.join import join
 from ssd300.data.pack.layout import ENCODINGS, FIELDS, FOOTER, MAGIC, PICTURE_ARRAYS, PIECE_NAME, SUFFIX, piece_paths
 from ssd300.data.parts import Part, parse_part, part_names
 from ssd300.errors import ArgumentError, DatasetError

@@ -193,8 +193,7 @@ class _Reader:
             self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; expected four numbers")
             return None
         text = (thing.findtext("difficult") or "").strip()
-        difficult = text.lower() == "true" or bool(flag(text))
-        return _Object(name, edges, difficult, place)
+        return _Object(name, edges, text.lower() == "true" or bool(flag(text)), place)
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []
@@ -234,9 +233,8 @@ class _Reader:
         path, tried = self._find(xml, xml.with_suffix(".jpg").name)
         if path is not None:
             return self._negative(path, xml)
-        words = (
-            f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried {', '.join(map(str, tried))}"
-        )
+        words = f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried "
+        words += ", ".join(map(str, tried))
         self.note("missing label file", "fault", xml, xml.stem, "", words)
         return None
 

@@ -1,0 +1,82 @@
+"""Picture files that Pillow decodes, each by its own class, and the errors about those that it refuses."""
+
+import io
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ssd300.errors import ImageError
+from ssd300.images import jpeg, png
+from ssd300.images.modes import DECODER_ERRORS, reason
+from ssd300.images.orientation import jpeg_orientation, orientation_of
+from ssd300.images.tiff_picture import unread_kind
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+# Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
+# Imported when first needed: a JPEG needs none of them, and importing all takes over 20 ms.
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+}
+_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unread_kind}
+
+
+def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
+    """Decode the pixels. Raises ImageError."""
+    try:
+        picture.load()
+    except DECODER_ERRORS as error:
+        raise undecoded(data, kind, name, error) from error
+
+
+def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
+    """The file with its header read. Raises ImageError."""
+    module, reader = _READERS[kind]
+    content = png.drop_ancillary(data) if kind == "PNG" else data
+    try:
+        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
+        return picture
+    except DECODER_ERRORS as error:
+        raise undecoded(data, kind, name, error) from error
+
+
+def stored_orientation(picture: "ImageFile", data: bytes, kind: str) -> int:
+    """The EXIF orientation, 1 to 8."""
+    if kind == "JPEG":
+        return jpeg_orientation(data)
+    if kind == "PNG":
+        return orientation_of(*png.exif_and_xmp(data))
+    xmp = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp")
+    return orientation_of(picture.info.get("exif"), xmp.encode() if isinstance(xmp, str) else xmp)
+
+
+def check_covered(picture: "ImageFile", name: str) -> None:
+    """Refuse a TIFF with fewer strips than its height needs; Pillow would leave the rest black."""
+    extents = [tile.extents for tile in picture.tile if tile.extents]
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in extents)
+    if covered < picture.width * picture.height:
+        raise damaged_picture("TIFF", name, EOFError("parts of the picture are missing"))
+
+
+def undecoded(data: bytes, kind: str, name: str, error: BaseException) -> ImageError:
+    """The error for a file that the decoder refuses: of an unsupported kind, or damaged."""
+    what = _UNREAD_KINDS[kind](data) if kind in _UNREAD_KINDS else None
+    if what is None:
+        return damaged_picture(kind, name, error)
+    return ImageError(
+        f"{name}: {what}, a valid {kind} of a kind that is not supported: convert it, for example with ImageMagick: "
+        "magick FILE -depth 8 NEW.png"
+    )
+
+
+def damaged_picture(kind: str, name: str, error: BaseException) -> ImageError:
+    """The error for a file that is damaged or truncated."""
+    return ImageError(
+        f"{name}: a damaged or truncated {kind} file ({reason(error)}); copy or export it again and check its size"
+    )
