@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     rounds = parser.parse_args().rounds
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from learn.per_picture import AlignedCriterion, PublishedCriterion
+    from learn.per_picture import PublishedCriterion
+    from learn.per_picture_aligned import AlignedCriterion
 
     keep_freed_memory()
     torch.set_num_threads(1)

@@ -39,7 +39,6 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
         (["--out", "m.onnx", "--classes", "a"], "--classes is for safetensors, not for onnx"),
         (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (without background), --classes gives 1"),
         (["--out", "m.safetensors", "--int8"], "--int8 is for onnx, openvino, triton and ovms, not for safetensors"),
-        (["--out", "m.onnx", "--format", "triton"], "--format triton writes a folder"),
         (
             ["--out", "m.x", "--format", "ovms", "--dynamic-batch"],
             "--dynamic-batch is for onnx, pt2 and triton",

@@ -48,8 +48,6 @@ def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_a
     ("options", "words"),
     [
         (["--data", "train.json", "--val", "train.json"], "--data and --val are the same"),
-        (["--data", ".", "--val", "."], "--data and --val are the same"),
-        (["--data", ".", "--val", "train.json"], "--data and --val share 8 pictures"),
         (["--data", "train.json", "--val", "val.json", "--out", "m.onnx"], "extension .safetensors"),
         (["--data", "train.json", "--val", "nothing.json"], "nothing.json"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.sets import SIZE, TRUTH, coco, coco_content, voc, voc_text, write, yolo
+from data.sets import SIZE, TRUTH, coco, coco_content, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.usable import usable_sets
@@ -136,15 +136,6 @@ def test_boxes_of_another_kind_are_named_in_yolo(
     with pytest.raises(DatasetError, match=words):
         usable_sets(tmp_path)
     assert not check_dataset(tmp_path).usable
-
-
-def test_fractions_are_named_in_voc(tmp_path: Path) -> None:
-    voc(tmp_path)
-    for stem, things in TRUTH.items():
-        small = [(label, tuple(v / s for v, s in zip(box, (*SIZE, *SIZE), strict=True))) for label, box in things]
-        write(tmp_path / f"Annotations/{stem}.xml", voc_text(stem, small))  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="fractions of the picture"):
-        usable_sets(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -106,12 +106,3 @@ def test_one_wrong_line_names_file_picture_and_line(yolo: Path, line: str, words
     (yolo / "labels/train/b.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
     with pytest.raises(DatasetError, match=rf"labels/train/b\.txt, picture b\.jpg, annotation line 2: .*{words}"):
         load_dataset(yolo)
-
-
-def test_aliases_that_multiply_cost_nothing(tmp_path: Path) -> None:
-    """Nine lists of nine aliases each: as text the names would be gigabytes."""
-    lines = ["a0: &a0 [" + ",".join(["lol"] * 9) + "]"]
-    lines += [f"a{i}: &a{i} [" + ",".join([f"*a{i - 1}"] * 9) + "]" for i in range(1, 9)]
-    (tmp_path / "data.yaml").write_text("\n".join([*lines, "train: .", "names: *a8"]))
-    with pytest.raises(DatasetError, match="`names` must list the class names"):
-        load_dataset(tmp_path / "data.yaml")

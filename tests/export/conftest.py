@@ -1,10 +1,13 @@
-"""Small seeded models."""
+"""Small seeded models, and one of them in INT8."""
 
+import shutil
 from functools import lru_cache
 
 import pytest
 
 from ssd300.architecture import architecture
+from ssd300.data.load import load_dataset
+from ssd300.export.quantize import quantize
 from ssd300.labels import ClassList
 from ssd300.weights.metadata import ModelMetadata
 
@@ -26,3 +29,23 @@ def seeded_model(seeded):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def train(found_again):
+    return load_dataset(found_again / "train.json")
+
+
+@pytest.fixture(scope="session")
+def val(found_again):
+    return load_dataset(found_again / "val.json")
+
+
+@pytest.fixture(scope="session")
+def model(seeded_checkpoint, tmp_path_factory):
+    return shutil.copy(seeded_checkpoint, tmp_path_factory.mktemp("int8") / "m.safetensors")
+
+
+@pytest.fixture(scope="session")
+def done(model, train, val):
+    return quantize(model, train, val, max_ap_drop=0.2, threads=1)

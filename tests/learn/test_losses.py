@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from learn import per_picture
+from learn.per_picture import PublishedCriterion
+from learn.per_picture_aligned import AlignedCriterion
 from ssd300.learn.augment import Sample
 from ssd300.learn.losses import LOSSES, Truths
 from ssd300.learn.losses.aligned import assign_priors, generalized_iou
@@ -14,7 +15,7 @@ from ssd300.priors import default_boxes, default_boxes_xyxy
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 PRIORS = get_priors(torch.device("cpu"))
-ORACLES = {"multibox": per_picture.PublishedCriterion(), "aligned": per_picture.AlignedCriterion()}
+ORACLES = {"multibox": PublishedCriterion(), "aligned": AlignedCriterion()}
 
 
 def sample_of(boxes_xyxy, labels, doubtful=None, crowd=None):

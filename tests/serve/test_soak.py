@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import form, picture_file
+from serve.fuzzed import fuzzed
+from serving import picture_file
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -183,76 +184,3 @@ def test_twenty_thousand_fuzzed_requests_give_no_500(process, png) -> None:
     assert statuses[500] == 0, statuses
     assert len(statuses) >= 6, statuses
     assert ask_all([Asker(process.port, [png], 5)]) == {200: 5}
-
-
-PATHS = [
-    "/v1/detect",
-    "/v1/detect?",
-    "/v1/models",
-    "/v2/models/small/infer",
-    "/v2/models/small",
-    "/",
-    "/docs",
-    "/metrics",
-]
-NAMES = ["score_threshold", "iou_threshold", "max_detections", "labels", "decode", "model", "source", "clip", "zzz"]
-VALUES = [
-    "",
-    "0",
-    "1",
-    "-1",
-    "nan",
-    "1e999",
-    "0.5",
-    "true",
-    "person",
-    "dog,Größe",
-    "%00",
-    "%ff%fe",
-    "small",
-    "x" * 300,
-    "9" * 400,
-]
-TYPES = [
-    "image/png",
-    "",
-    "multipart/form-data; boundary=cut",
-    "multipart/form-data",
-    "application/json",
-    "text/html",
-    "ü/ü",
-]
-ACCEPTS = ["*/*", "image/png", "text/csv", "application/vnd.coco+json", ";;", "image/*;q=x", "a/b"]
-
-
-def fuzzed(draw: random.Random, small: bytes) -> bytes:
-    """A request that is right but for some of its parts; every third is then cut or has bytes changed."""
-    path = draw.choice(PATHS)
-    if draw.random() < 0.5:
-        path += ("?" if "?" not in path else "") + "&".join(
-            f"{draw.choice(NAMES)}={draw.choice(VALUES)}" for _ in range(draw.randrange(4))
-        )
-    tensor = (
-        f'{{"name":"image","shape":[{draw.choice(["1", "-1", "20,20,3", "[]"])}],"datatype":"BYTES","data":["%%"]}}'
-    )
-    noise = bytes(draw.randrange(256) for _ in range(40))
-    bodies = [small, b"", noise, form(("a.png", small))[0], b"--cut--\r\n", b'{"url": 7}', b"[" * 5000, b'"\\ud800"']
-    bodies += [f'{{"inputs":[{tensor}]}}'.encode(), b'{"inputs":[],"parameters":[]}']
-    body = bytearray(draw.choice(bodies))
-    if body and draw.random() < 0.4:
-        for _ in range(draw.randrange(1, 6)):
-            body[draw.randrange(len(body))] = draw.randrange(256)
-    length = len(body) if draw.random() < 0.9 else draw.randrange(200)
-    head = [
-        f"{draw.choice(['POST', 'POST', 'POST', 'GET', 'PUT', 'HEAD'])} {path.replace(' ', '')} HTTP/1.1",
-        "Host: a",
-    ]
-    head += [f"Content-Type: {draw.choice(TYPES)}", f"Accept: {draw.choice(ACCEPTS)}", f"Content-Length: {length}"]
-    if draw.random() < 0.1:
-        head.append(draw.choice(["X-Request-ID: \x00", "Inference-Header-Content-Length: 3", "Content-Encoding: br"]))
-    request = bytearray("\r\n".join(head).encode() + b"\r\n\r\n" + body)
-    if draw.random() < 0.3:
-        for _ in range(draw.randrange(1, 4)):
-            request[draw.randrange(len(request))] = draw.randrange(256)
-        request = request[: draw.randrange(1, len(request) + 1)]
-    return bytes(request)

@@ -10,7 +10,8 @@ from ssd300.errors import DownloadError, ImageError
 from ssd300.images import http_stream, live
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
-from ssd300.images.video_open import is_video, open_video, shown_name
+from ssd300.images.video_names import is_video, shown_name
+from ssd300.images.video_open import open_video
 from video.servers import RtspServer, http_folder, http_live
 
 

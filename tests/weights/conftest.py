@@ -52,6 +52,21 @@ def checkpoint(tmp_path_factory, state, metadata) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def network():
+    """resnet18 with 4 classes in torch."""
+    import torch
+
+    from ssd300.learn.network import SSD300
+
+    torch.manual_seed(0)
+    network = SSD300("resnet18", 4)
+    for buffer in network.buffers():
+        if buffer.ndim == 0:
+            buffer.fill_(1234567)
+    return network.to(memory_format=torch.channels_last)  # strides that are not contiguous
+
+
 class FileServer:
     """A loopback server of one file, that can be told to misbehave."""
 
