@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from command import ssd300
+from ssd300.errors import OutputError
+from ssd300.images.video_write import VideoWriter
 from video.clips import write_clip
 from video.servers import RtspServer
 
@@ -134,6 +136,20 @@ def test_videos_are_drawn_as_told(run, clip, tmp_path) -> None:
         with av.open(str(tmp_path / "runs" / "detect" / name / "clip.mp4")) as drawn:
             means.add(next(drawn.decode(video=0)).to_ndarray(format="rgb24").mean())
     assert len(means) == 4
+
+
+def test_an_error_in_a_later_video_keeps_the_ones_before(run, clip, tmp_path, monkeypatch) -> None:
+    add = VideoWriter.add
+
+    def fill(self: VideoWriter, *arguments: object) -> None:
+        add(self, *arguments)
+        if self.path.name == "clip-2.mp4":
+            raise OutputError(f"{self.path}: the disk is full")
+
+    monkeypatch.setattr(VideoWriter, "add", fill)
+    done = run("detect", clip, clip, "--every", "5", "--save-dir", "out")
+    assert (done.returncode, "clip-2.mp4: the disk is full" in done.stderr) == (2, True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
 
 
 def test_a_list_of_pictures(run, tmp_path) -> None:

@@ -92,6 +92,7 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     folder = OutputFolder(task.save_dir) if task.save else None
     streams = [_stream_of(source, task, folder, threshold) for source in sources]
     run = _Run(task, rows, folder, streams, window)
+    run.in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
     try:
         with closing(
             detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
@@ -144,7 +145,7 @@ class _Run:
         self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
         self.frames, self.objects = 0, 0
         self.failures: list[str] = []
-        self.interrupted = False
+        self.interrupted = self.in_turn = False  # in turn: the frames of a source come after all of the one before
         self._started = time.perf_counter()
         self._counted = 0.0
         self._counters = sys.stderr.isatty()
@@ -155,6 +156,8 @@ class _Run:
         if isinstance(answer, Failure):
             self.failures.append(str(answer.error))
             return
+        for done in self.streams[: answer.stream] if self.in_turn else ():
+            self._close_file(done)
         stream = self.streams[answer.stream]
         answer = stream.take(answer)
         self.frames += 1
@@ -205,17 +208,21 @@ class _Run:
 
     def finish(self) -> int:
         """Close the files, print totals and summary; return the exit code."""
-        self._close_files()
+        for stream in self.streams:
+            self._close_file(stream)
+        if self.folder is not None:
+            self.folder.remove_if_empty()
+        if self.window is not None:
+            self.window.close()
         totals = json.dumps({"totals": [stream.totals() for stream in self.streams]}, ensure_ascii=False)
         if self._counters:
             sys.stderr.write(ERASE)
         if self.task.tracked:
-            stream = sys.stdout if self.task.format == "jsonl" else sys.stderr
-            print(as_shown(totals, stream), file=stream)
+            output = sys.stdout if self.task.format == "jsonl" else sys.stderr
+            print(as_shown(totals, output), file=output)
         seconds = time.perf_counter() - self._started
-        words = (
-            f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({self.frames / seconds:.1f} frames/s)."
-        )
+        rate = self.frames / seconds
+        words = f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({rate:.1f} frames/s)."
         print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
         folder = self.folder
         if folder is not None and folder.saved:
@@ -226,22 +233,18 @@ class _Run:
             return 130
         return 0 if not self.failures else 1 if self.frames else 2
 
-    def _close_files(self) -> None:
-        folder = self.folder
-        for stream in self.streams:
-            if stream.writer is None or folder is None:
-                continue
-            if not stream.writer.frames:  # interrupted in the first one
-                stream.writer.discard()
-                continue
-            try:
-                stream.writer.close()
-            except SSD300Error as error:
-                self.failures.append(str(error))
-            else:
-                folder.saved += 1
-                folder.last = stream.writer.path
-        if folder is not None:
-            folder.remove_if_empty()
-        if self.window is not None:
-            self.window.close()
+    def _close_file(self, stream: _Stream) -> None:
+        """Finish the drawn video of a source; nothing if there is none, or no longer."""
+        writer, stream.writer = stream.writer, None
+        if writer is None or self.folder is None:
+            return
+        if not writer.frames:  # interrupted in the first one
+            writer.discard()
+            return
+        try:
+            writer.close()
+        except SSD300Error as error:
+            self.failures.append(str(error))
+        else:
+            self.folder.saved += 1
+            self.folder.last = writer.path

@@ -1,7 +1,7 @@
 """Write video: drawn frames at the times of their source, with its sound. H.264 in mp4, with PyAV."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,11 +88,14 @@ class VideoWriter:
             raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
 
     def discard(self) -> None:
-        """Remove the unfinished file."""
+        """Remove the unfinished file, also where finishing it fails."""
         if self._stream is not None:
+            import av
+
             self._stream = None
             error = OutputError("discarded")
-            self._stack.__exit__(type(error), error, None)
+            with suppress(OutputError, OSError, av.FFmpegError):
+                self._stack.__exit__(type(error), error, None)
 
 
 class _Sound:
