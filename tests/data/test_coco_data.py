@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.sets import coco as small_coco
+from data.sets import coco_content
 from ssd300.data.coco import read_coco
 from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts, read_part, write_split
 from ssd300.errors import DatasetError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
@@ -213,3 +216,15 @@ def test_what_a_file_says_beside_boxes_is_named(edit_coco: Edit) -> None:
     words = [note.words for note in read_coco(edit_coco(more) / "annotations.json").notes]
     assert "'info' of the file is not used" in words
     assert "'supercategory' of 1 categories is not used" in words
+
+
+@pytest.mark.parametrize("ids", [["x"] * 3, ["x", "y", "x"], ["x", None, "y"], [1, "1.0", True], [[1], [2], [3]]])
+def test_a_source_id_that_is_not_the_picture_s_own_is_left(tmp_path: Path, ids: list[Any]) -> None:
+    content = coco_content()
+    for image, own in zip(content["images"], ids, strict=True):
+        image["source_id"] = own
+    part = find_parts(small_coco(tmp_path, content))[0]
+    dataset = read_part(part)
+    assert [picture.image_id for picture in dataset.pictures] == [1, 2, 3]
+    write_split(part, {"train": dataset}, tmp_path / "out")
+    assert [p.path.stem for p in load_dataset(tmp_path / "out/train.json").pictures] == ["a", "b", "c"]

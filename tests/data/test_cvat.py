@@ -32,6 +32,23 @@ def cvat_ellipse(label: str, x1: float, y1: float, x2: float, y2: float) -> str:
     return f'<ellipse label="{label}" cx="{x1 + rx}" cy="{y1 + ry}" rx="{rx}" ry="{ry}"/>'
 
 
+def cvat_mask(label: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<mask label="{label}" rle="1, 2" left="{x1}" top="{y1}" width="{x2 - x1}" height="{y2 - y1}"/>'
+
+
+def cvat_cuboid(label: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    corners = {"tl1": (x1, y1), "bl1": (x1, y2), "tr1": (x2 - 1, y1), "br1": (x2 - 1, y2 - 1)}
+    corners |= {"tl2": (x2, y1 + 1), "bl2": (x2, y2 - 1), "tr2": (x1 + 2, y1 + 1), "br2": (x1 + 2, y2 - 1)}
+    sides = " ".join(f'x{k}="{x}" y{k}="{y}"' for k, (x, y) in corners.items())
+    return f'<cuboid label="{label}" {sides}/>'
+
+
+def cvat_skeleton(label: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    points = [(x1, y1, 0), (x2, y2, 0), (0, 0, 1)]  # the last is outside
+    inside = "".join(f'<points label="{n}" outside="{o}" points="{x},{y}"/>' for n, (x, y, o) in enumerate(points))
+    return f'<skeleton label="{label}">{inside}</skeleton>'
+
+
 LABELS = "<meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>"
 CVAT: dict[str, tuple[str, str]] = {  # what it is -> (annotations.xml, where the pictures lie)
     "boxes": (cvat(cvat_box), "images"),
@@ -42,6 +59,9 @@ CVAT: dict[str, tuple[str, str]] = {  # what it is -> (annotations.xml, where th
     "polylines": (cvat(lambda *box: cvat_polygon(*box, tag="polyline")), "images"),
     "point groups": (cvat(lambda *box: cvat_polygon(*box, tag="points")), "images"),
     "ellipses": (cvat(cvat_ellipse), "images"),
+    "masks": (cvat(cvat_mask), "images"),
+    "cuboids": (cvat(cvat_cuboid), "images"),
+    "skeletons": (cvat(cvat_skeleton), "images"),
     "rotation of 0": (cvat(lambda *box: cvat_box(*box, more=' rotation="0.0"')), "images"),
     "rotation of 180": (cvat(lambda *box: cvat_box(*box, more=' rotation="180"')), "images"),
     "attributes": (cvat(lambda *b: cvat_box(*b).replace("></", "><attribute name='x'>1</attribute></")), "images"),

@@ -10,6 +10,7 @@ import pytest
 
 from data.sets import TRUTH, Boxes, append, found, pictures, write
 from ssd300.data.load import load_dataset
+from ssd300.errors import DatasetError
 
 
 def kitti(root: Path, labels: str = "label_2", images: str = "image_2", suffix: str = ".png", more: str = "") -> None:
@@ -155,3 +156,20 @@ VIA: dict[str, Callable[[Path], object]] = {
 def test_via(tmp_path: Path, way: str) -> None:
     VIA[way](tmp_path)
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"color": "red", "breed": "cat"}, {"animal": {"cat": True, "dog": True}}, {"animal": {}}, {"class": None}],
+)
+def test_a_region_without_one_class_is_a_fault(tmp_path: Path, attributes: dict[str, Any]) -> None:
+    via(tmp_path, attribute=lambda label: attributes)
+    with pytest.raises(DatasetError, match=r"4 faults.*\n.*unknown class id: .*the class name is .*; expected a text"):
+        load_dataset(tmp_path)
+
+
+def test_points_of_via_are_counted(tmp_path: Path) -> None:
+    via(tmp_path)
+    text = (tmp_path / "via.json").read_text().replace('"name": "rect"', '"name": "point"', 1)
+    write(tmp_path / "via.json", text)
+    assert [note.words for note in load_dataset(tmp_path).notes] == ["1 points are not used"]

@@ -2,11 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from data.sets import SIZE, TRUTH, coco, coco_content, found, line, write, yolo
+from data.sets import SIZE, TRUTH, coco, coco_content, found, line, voc, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.usable import usable_sets
@@ -132,3 +133,67 @@ def test_lists_of_classes_among_labels_are_no_labels(tmp_path: Path, name: str) 
     yolo(tmp_path)
     write(tmp_path / "labels" / name, "cat\ndog\n")
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+# Boxes that are no objects
+
+
+@pytest.mark.parametrize(
+    ("format", "mark", "words"),
+    [
+        ("coco", {"iscrowd": 1}, "4 are crowd regions"), ("coco", {"ignore": 1}, "4 are marked ignore"),
+        ("coco", {"score": 0.3}, "4 have a score below 0.35"), ("coco", {"score": 0}, "4 have a score below 0.35"),
+        ("coco", {"iscrowd": 1, "score": 0.1}, "4 are crowd regions"),
+        ("yolo", " 0.2", "4 have a score below 0.35"), ("yolo", " 0.349", "4 have a score below 0.35"),
+        ("yolo", " 1e-9", "4 have a score below 0.35"), ("voc", "1", "4 are marked ignore or difficult"),
+        ("voc", "true", "4 are marked ignore or difficult"),
+    ],
+)  # fmt: skip
+def test_a_set_without_one_object_is_refused(tmp_path: Path, format: str, mark: Any, words: str) -> None:
+    if format == "coco":
+        content = coco_content()
+        coco(tmp_path, content | {"annotations": [one | mark for one in content["annotations"]]})
+    elif format == "yolo":
+        yolo(tmp_path, more=mark)
+    else:
+        for file in voc(tmp_path).glob("Annotations/*.xml"):
+            write(file, file.read_text().replace("<bndbox>", f"<difficult>{mark}</difficult><bndbox>"))
+    with pytest.raises(DatasetError, match=f"none of its 4 boxes is an object.*{words}"):
+        usable_sets(tmp_path)
+    assert words in check_dataset(tmp_path).reason
+    if "score" in words and mark != {"iscrowd": 1, "score": 0.1}:
+        assert usable_sets(tmp_path, min_score=0).train.num_boxes
+        assert not usable_sets(tmp_path, min_score=0).said
+
+
+def test_boxes_with_low_scores_are_counted(tmp_path: Path) -> None:
+    content = coco_content()
+    content["annotations"][0]["score"] = 0.2
+    words = "1 of 4 boxes have a score below 0.35: neither objects nor background"
+    assert usable_sets(coco(tmp_path, content)).said == check_dataset(tmp_path).said == (words,)
+
+
+@pytest.mark.parametrize("flags", [("0", "1"), ("0", "0"), ("1", "0"), ("0.0", "1.0"), ("0", "2")])
+def test_a_flag_behind_a_box_is_no_score(tmp_path: Path, flags: tuple[str, str]) -> None:
+    yolo(tmp_path, more=f" {flags[0]}")
+    write(tmp_path / "labels/b.txt", line(*TRUTH["b"][0], f" {flags[1]}"))
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert all((picture.annotations.scores == 1).all() for picture in dataset.pictures)
+    assert "the box is used" in dataset.notes[0].words
+
+
+@pytest.mark.parametrize("word", ["0_0", "0.5_0", "1_0"])
+def test_a_number_with_an_underscore_is_none(tmp_path: Path, word: str) -> None:
+    yolo(tmp_path)
+    write(tmp_path / "labels/b.txt", f"0 0.5 0.5 0.2 {word}\n")
+    with pytest.raises(DatasetError, match="is not a row of numbers"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "yaml", ["train: x\ntrain: images\nnames: [cat, dog]\n", "names: [a]\ntrain: images\nNames: [b]"]
+)
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path, yaml: str) -> None:
+    with pytest.raises(DatasetError, match=r"given twice: (train|names); keep one of each"):
+        load_dataset(yolo(tmp_path, yaml))

@@ -98,3 +98,15 @@ def test_a_faulty_labelme_file_is_a_case_of_its_own(tmp_path: Path, shapes: Any)
     report = check_dataset(tmp_path)
     assert {Path(case.file).name for case in report.cases if case.action == "fault"} == {"a.json"}
     assert report.totals["all"].pictures >= 2
+
+
+def test_shapes_of_one_label_and_group_are_one_object(tmp_path: Path) -> None:
+    pictures(tmp_path, names="a")
+    parts = [("cat", 1, 4, 9), ("cat", 1, 20, 30), ("dog", 1, 5, 8), ("cat", 2, 30, 33), ("cat", None, 40, 44)]
+    shapes = [{"label": name, "group_id": n, "points": [[a, a], [b, b]]} for name, n, a, b in [*parts, parts[-1]]]
+    write(tmp_path / "a.json", pointed(labelme("a", shapes=shapes)))
+    dataset = load_dataset(tmp_path)
+    assert [(name, box[:1] + box[3:]) for name, box in found(dataset)["a"]] == [
+        ("cat", (4, 30)), ("dog", (5, 8)), ("cat", (30, 33)), ("cat", (40, 44)), ("cat", (40, 44)),
+    ]  # fmt: skip
+    assert [note.words for note in dataset.notes] == ["1 points are not used"]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import coco, stems, voc, write, yolo
+from data.sets import TRUTH, coco, pictures, stems, voc, voc_text, write, yolo
+from data.test_labelme import labelme
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.parts import parse_part, part_names
@@ -40,6 +41,7 @@ def test_of_two_names_of_one_meaning_only_the_exact_one_counts(names: list[str],
 
 
 TRAIN = ["train", "Train", "TRAIN", "training", "Training", "trainval", "TrainVal"]
+FORMATS = ["coco", "yolo", "voc lists", "voc folders", "voc folders inside", "labelme"]
 VAL = ["val", "Val", "valid", "Valid", "validation", "VALIDATION", "dev"]
 
 
@@ -57,12 +59,20 @@ def parts_in(format: str, root: Path, train: str, val: str) -> None:
         voc(root)
         write(root / f"ImageSets/Main/{train}.txt", "a\nb\n")
         write(root / f"ImageSets/Main/{val}.txt", "c\n")
+    elif format == "voc folders inside":
+        for part, names in ((train, "ab"), (val, "c")):
+            voc(root, f"Annotations/{part}", f"JPEGImages/{part}", names=names)
+    elif format == "labelme":
+        for part, names in ((train, "ab"), (val, "c")):
+            pictures(root / part, names=names)
+            for stem in names:
+                write(root / part / f"{stem}.json", labelme(stem))
     else:
         for part, names in ((train, "ab"), (val, "c")):
             voc(root / part, ".", ".", names=names)
 
 
-@pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(("train", "val"), [*((name, "val") for name in TRAIN), *(("train", name) for name in VAL)])
 def test_parts_have_the_same_names_in_every_format(tmp_path: Path, format: str, train: str, val: str) -> None:
     parts_in(format, tmp_path, train, val)
@@ -71,7 +81,7 @@ def test_parts_have_the_same_names_in_every_format(tmp_path: Path, format: str, 
     assert check_dataset(tmp_path).usable
 
 
-@pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
+@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("other", ["test", "Test", "testing"])
 def test_the_test_part_is_never_trained_or_measured_on(tmp_path: Path, format: str, other: str) -> None:
     parts_in(format, tmp_path, "trainval", other)
@@ -113,6 +123,30 @@ def test_keys_and_lists_that_are_not_used_are_named(tmp_path: Path) -> None:
     words = [note.words for note in load_dataset(root, split="train").notes]
     assert "the list odd.txt is not used" in words
     assert not any("cat_train" in one for one in words)
+
+
+@pytest.mark.parametrize("format", ["voc folders", "voc folders inside", "labelme"])
+def test_files_beside_the_folders_of_parts_are_not_used_and_named(tmp_path: Path, format: str) -> None:
+    parts_in(format, tmp_path, "train", "test")
+    inside = tmp_path / "Annotations" if format == "voc folders inside" else tmp_path
+    pictures(tmp_path, names="d")
+    write(inside / "d.json", labelme("c") | {"imagePath": "d.jpg"}) if format == "labelme" else write(
+        inside / "d.xml", voc_text("d", TRUTH["c"])
+    )
+    sets = usable_sets(tmp_path)
+    assert stems(sets.train) | stems(sets.val) == {"a", "b"}
+    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert any("outside of the folders of parts are not used" in note.words for note in sets.train.notes)
+
+
+def test_folders_of_pictures_that_are_no_part_are_named(tmp_path: Path) -> None:
+    for part, names in (("train", "a"), ("extra", "b")):
+        yolo(tmp_path, "", f"images/{part}", f"labels/{part}", names=names)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    pictures(tmp_path / "images", names="c")
+    words = [note.words for note in load_dataset(tmp_path).notes]
+    assert words == ["images/extra is not used", "1 pictures in images/ outside of its folders are not used"]
 
 
 @pytest.mark.parametrize("years", [["VOC2007"], ["VOC2007", "VOC2012"], ["VOC2007", "VOC2008", "VOC2012"]])

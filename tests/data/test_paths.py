@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, write, yolo
+from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
+from ssd300.errors import DatasetError
 
 CLUTTER = ["._a.jpg", ".ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg", ".DS_Store", "Thumbs.db",
            ".hidden.png", "__MACOSX/._a.jpg", ".thumbs/a.jpg", "desktop.ini"]  # fmt: skip
@@ -91,3 +92,59 @@ def test_picture_names_of_label_studio_and_other_machines_in_coco(tmp_path: Path
     pictures(tmp_path / "images")
     write(tmp_path / "result.json", content)
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+FLAT = ["cam1/a.jpg", "cam2/a.jpg", "/mnt/x/1/a.jpg", "C:\\2\\a.jpg", "../3/a.jpg", "s3://bucket/4/a.jpg"]
+
+
+@pytest.mark.parametrize("other", FLAT[1:])
+@pytest.mark.parametrize("format", ["coco", "yolo", "csv"])
+def test_one_file_is_not_read_for_two_pictures(tmp_path: Path, format: str, other: str) -> None:
+    names = [FLAT[0], other]
+    pictures(tmp_path / "images", names="a")
+    if format == "coco":
+        content = coco_content("ab")
+        for image, name in zip(content["images"], names, strict=True):
+            image["file_name"] = name
+        write(tmp_path / "annotations.json", content)
+    elif format == "yolo":
+        yolo(tmp_path, "train: list.txt\nnames: [cat, dog]\n", names="a")
+        write(tmp_path / "list.txt", "".join(f"{name}\n" for name in names))
+        (tmp_path / "images/a.jpg").rename(tmp_path / "a.jpg")
+    else:
+        write(
+            tmp_path / "t.csv", "".join(["image,xmin,ymin,xmax,ymax,label\n", *(f"{n},1,2,30,40,cat\n" for n in names)])
+        )
+    with pytest.raises(DatasetError, match=r"1 fault.*\n.*missing picture.*was found, but so it was for cam1/a.jpg"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["a.jpg", "./a.jpg", "images/a.jpg", "IMAGES/A.JPG", " a.jpg "])
+def test_one_picture_may_be_listed_in_two_ways(tmp_path: Path, other: str) -> None:
+    content = coco_content("ab")
+    content["images"][1]["file_name"] = other
+    content["images"][0]["file_name"] = "images/a.jpg"
+    pictures(tmp_path / "images", names="a")
+    write(tmp_path / "annotations.json", content)
+    assert len(load_dataset(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("listed", ["my cat", "my cat  1", "my cat -1", "JPEGImages/my cat.jpg", "my cat.xml", "a b 1"])
+def test_names_with_spaces_in_lists_of_voc(tmp_path: Path, listed: str) -> None:
+    stem = "a b 1" if listed.startswith("a") else "my cat"
+    voc(tmp_path, names="ab")
+    for folder, suffix in (("Annotations", ".xml"), ("JPEGImages", ".jpg")):
+        (tmp_path / folder / f"a{suffix}").rename(tmp_path / folder / f"{stem}{suffix}")
+    (tmp_path / "Annotations/b.xml").unlink()
+    (tmp_path / "JPEGImages/b.jpg").rename(tmp_path / "JPEGImages/no xml.jpg")
+    write(tmp_path / "ImageSets/Main/train.txt", f"{listed}\nno xml 1\n")
+    assert found(load_dataset(tmp_path)) == {stem: TRUTH["a"], "no xml": []}
+
+
+def test_a_copied_xml_file_belongs_to_the_picture_of_its_own_name(tmp_path: Path) -> None:
+    voc(tmp_path)
+    for stem in "bc":
+        write(tmp_path / f"Annotations/{stem}.xml", voc_text("a", TRUTH[stem]))
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert [note.kind for note in dataset.notes] == ["picture listed twice"] * 2

@@ -37,6 +37,12 @@ def table(root: Path, columns: str, place: str = ".", name: str = "annotations.c
     pictures(root / place)
 
 
+def with_delimiter(root: Path, delimiter: str, write_table: Callable[..., object], *more: str) -> None:
+    write_table(root, *more)
+    path = root / "annotations.csv"
+    path.write_text(path.read_text().replace(",", delimiter))
+
+
 def bare(root: Path, folder: str = "") -> None:
     lines = [
         f"{folder}{stem}.jpg,{','.join(map(str, box))},{label}"
@@ -68,6 +74,9 @@ TABLES: dict[str, Callable[[Path], object]] = {
     "spaces": lambda root: table(root, "filename, class, xmin, ymin, xmax, ymax"),
     "byte order mark": lambda root: table(root, "\ufefffilename,class,xmin,ymin,xmax,ymax"),
     "windows lines": lambda root: table(root, "filename,class,xmin,ymin,xmax,ymax", end="\r\n"),
+    "semicolons": lambda root: with_delimiter(root, ";", table, "filename,class,xmin,ymin,xmax,ymax"),
+    "tabs": lambda root: with_delimiter(root, "\t", table, "filename,class,xmin,ymin,xmax,ymax"),
+    "retinanet, semicolons": lambda root: with_delimiter(root, ";", bare),
     "retinanet": bare,
     "retinanet, folders": lambda root: bare(root, "images/"),
 }

@@ -1,15 +1,15 @@
 """The CVAT for images 1.1 format: an annotations.xml with <image> elements, and pictures beside it or in images/.
 
-Boxes, also rotated ones (the box around them), polygons, polylines, points and ellipses count as their enclosing boxes;
-tags and tracks are not used. The `subset` of an image is its part.
+Boxes, also rotated ones (the box around them), polygons, polylines, points, ellipses, masks, cuboids and skeletons
+count as their enclosing boxes; tags and tracks are not used. The `subset` of an image is its part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import cos, radians, sin
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.files import PictureFinder, child, with_suffix
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names, part_of_file
@@ -18,7 +18,8 @@ from ssd300.data.toolfiles import begins_with
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
-_OUTLINES = ("polygon", "polyline", "points", "cuboid")
+_OUTLINES = ("polygon", "polyline", "points", "cuboid", "skeleton")
+_CORNERS = [f"{corner}{side}" for corner in ("tl", "bl", "tr", "br") for side in (1, 2)]  # of a cuboid
 
 
 def find(path: Path) -> list[Part]:
@@ -48,10 +49,8 @@ def read(part: Part) -> Dataset:
     finder = PictureFinder([folder, child(folder, "images") or folder / "images", folder / "data"])
     reader = RecordReader(part, folder, finder)
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
-    unused = sum(1 for image in images for child_element in image if child_element.tag in ("tag", "mask"))
-    if unused:
-        words = f"{unused} tags and masks are not used: they have no outline"
-        reader.notes.append(Note("field not used", "noted", str(part.source), "", "", words))
+    reader.unused.update("tags" for image in images for _ in image.iter("tag"))
+    reader.unused.update({"tracks": tracks} if tracks else {})
     return reader.dataset(_records(images, part.source))
 
 
@@ -67,14 +66,27 @@ def _records(images: list[Element], file: Path) -> Iterator[Record]:
         things = [
             Thing(shape.get("label"), _box(shape), f"{shape.tag} {number}", dict(shape.attrib))
             for number, shape in enumerate(image, 1)
-            if shape.tag in ("box", "ellipse", *_OUTLINES)
+            if shape.tag in ("box", "ellipse", "mask", *_OUTLINES)
         ]
         yield Record(image.get("name") or "", things, file, image.get("width"), image.get("height"))
 
 
+def _points(shape: Element) -> Iterator[Sequence[object]]:
+    """The points of an outline, the corners of a cuboid, or the visible points of a skeleton."""
+    if "xtl1" in shape.attrib:
+        yield from ([shape.get(f"x{corner}"), shape.get(f"y{corner}")] for corner in _CORNERS)
+    for part in shape.iter():
+        for point in (part.get("points") or "").split(";"):
+            if point.strip() and part.get("outside") != "1":
+                yield point.split(",")
+
+
 def _box(shape: Element) -> list[float] | None:
     if shape.tag in _OUTLINES:
-        return box_around([point.split(",") for point in (shape.get("points") or "").split(";") if point.strip()])
+        return box_around(list(_points(shape)))
+    if shape.tag == "mask":
+        sides = numbers(shape.get(key) for key in ("left", "top", "width", "height"))
+        return sides and [*sides[:2], sides[0] + sides[2], sides[1] + sides[3]]
     if shape.tag == "ellipse":
         return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))
     edges = numbers(shape.get(key) for key in ("xtl", "ytl", "xbr", "ybr"))

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from ssd300.errors import DatasetError, ImageError
+from ssd300.errors import DatasetError
 from ssd300.images.decode import size_hw
 from ssd300.images.extensions import has_picture_extension
+from ssd300.images.source import read_bytes
 from ssd300.limits import LABEL_BYTES
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
@@ -182,13 +183,24 @@ class PictureFinder:
         return found
 
 
+def is_another(name: str, other: str, found: Path) -> bool:
+    """Whether two names in labels, for which the same file was found, are of different pictures.
+
+    They are if folders of one were dropped to find the file: "cam1/7.jpg" and "cam2/7.jpg", with all pictures in one
+    folder.
+    """
+    given = [
+        [part for part in PurePosixPath(local_name(one.strip())).parts if part not in ("/", "..")]
+        for one in (name, other)
+    ]
+    found_parts = [part.casefold() for part in found.parts]
+    whole = all(found_parts[-len(parts) :] == [part.casefold() for part in parts] for parts in given)
+    return given[0] != given[1] and not whole
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) after EXIF orientation, from the header alone. Raises ImageError."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
-    height, width = size_hw(data, name=str(path))
+    height, width = size_hw(read_bytes(path, str(path)), name=str(path))
     return width, height
 
 

@@ -48,7 +48,6 @@ def read(part: Part) -> Dataset:
 
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
-    ignored = 0
     for file in files:
         things = []
         try:
@@ -59,12 +58,9 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         for line_number, line in lines:
             words = line.split()
             if words[0].casefold() == "dontcare":
-                ignored += 1
+                reader.unused["DontCare regions"] += 1
                 continue
             score = number(words[15]) if len(words) == 16 else None
             score = score if score is not None and 0 <= score <= 1 else 1.0
             things.append(Thing(words[0], words[4:8], f"line {line_number}", line, score=score))
         yield Record(file.stem, things, file)
-    if ignored:
-        said = f"{ignored} DontCare regions are not used"
-        reader.notes.append(Note("field not used", "noted", str(reader.folder), "", "", said))

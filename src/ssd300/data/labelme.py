@@ -1,9 +1,12 @@
 """The labelme format: one .json per picture, with `shapes` and `imagePath`, beside the pictures or in a part's folder.
 
-Rectangles, polygons, circles and lines count as their enclosing boxes; single points are not used.
+Rectangles, polygons, circles and lines count as their enclosing boxes; single points are not used. Shapes with the same
+label and `group_id` are parts of one object. Where folders are named as parts, files outside of them are not used.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -23,15 +26,14 @@ def find(path: Path) -> list[Part]:
     """The folder of the .json files, or one folder per part."""
     if not path.is_dir():
         return []
-    inner = [found for name in FOLDERS if (found := child(path, name)) and found.is_dir()]
-    if any(_is_labelme(file) for folder in (path, *inner) for file in with_suffix(folder, ".json")[:5]):
-        return [Part("labelme", WHOLE, path)]
-    parts = [folder for folder in folders_in(path) if parse_part(folder.name, alone=True)]
-    return [
-        Part("labelme", parse_part(folder.name, alone=True) or folder.name, folder)
-        for folder in parts
-        if any(_is_labelme(file) for file in walk(folder, _is_json)[:5])
+    places = [path, *(found for name in FOLDERS if (found := child(path, name)) and found.is_dir())]
+    loose = [file for folder in places for file in with_suffix(folder, ".json")]
+    parts = [
+        Part("labelme", split, folder, len(loose))
+        for folder in (folder for place in places for folder in folders_in(place))
+        if (split := parse_part(folder.name, alone=True)) and any(map(_is_labelme, walk(folder, _is_json)[:5]))
     ]
+    return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20])) else [])
 
 
 def _is_json(path: Path) -> bool:
@@ -47,6 +49,7 @@ def read(part: Part) -> Dataset:
     folder = part.source
     places = [child(folder, "images") or folder / "images", child(folder, "JPEGImages") or folder / "JPEGImages"]
     reader = RecordReader(part, folder, PictureFinder([folder, *places]))
+    reader.unused.update({"files outside of the folders of parts": part.detail} if part.detail else {})
     return reader.dataset(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
 
 
@@ -54,8 +57,7 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
     for file in files:
         try:
             content = read_json(file)
-            shapes = content["shapes"]
-            things = [_thing(shape, f"shape {n}") for n, shape in enumerate(shapes, 1) if not _is_point(shape)]
+            things = _things(content["shapes"], reader.unused)
         except (DatasetError, TypeError, KeyError, AttributeError) as error:
             words = f"not a labelme file: {error}"
             reader.notes.append(Note("malformed entry", "fault", str(file), file.stem, "", words))
@@ -68,8 +70,20 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         yield Record(named, things, file, content.get("imageWidth"), content.get("imageHeight"))
 
 
-def _is_point(shape: Any) -> bool:
-    return bool(shape.get("shape_type") == "point")
+def _things(shapes: Any, unused: Counter[str]) -> list[Thing]:
+    """The objects of a file: shapes of one label and `group_id` are parts of one; points are only counted."""
+    things: dict[object, Thing] = {}
+    for n, shape in enumerate(shapes, 1):
+        if shape.get("shape_type") == "point":
+            unused["points"] += 1
+            continue
+        thing, group = _thing(shape, f"shape {n}"), shape.get("group_id")
+        key = n if group is None or thing.box is None else (str(thing.name), str(group))
+        if key in things:
+            corners = [*(things[key].box or ()), *(thing.box or ())]
+            thing = replace(things[key], box=box_around([corners[i : i + 2] for i in range(0, len(corners), 2)]))
+        things[key] = thing
+    return list(things.values())
 
 
 def _thing(shape: dict[str, Any], place: str) -> Thing:

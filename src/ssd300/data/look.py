@@ -1,12 +1,14 @@
 """Detect the format and the parts of a data set at a path."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.copying import Copier
-from ssd300.data.dataset import Dataset
-from ssd300.data.files import child, entries, with_suffix
+from ssd300.data.dataset import Dataset, Note
+from ssd300.data.files import child, entries, is_another, with_suffix
 from ssd300.data.parts import Part
 from ssd300.data.unread import describe_unread
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
@@ -61,7 +63,18 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
 
 def read_part(part: Part) -> Dataset:
     """Read one part, with its faults in `notes` instead of raised."""
-    return FORMATS_BY_NAME[part.format].read(part)
+    dataset = FORMATS_BY_NAME[part.format].read(part)
+    return replace(dataset, notes=(*dataset.notes, *_find_shared_files(dataset)))
+
+
+def _find_shared_files(dataset: Dataset) -> Iterator[Note]:
+    """A fault for every picture whose file is also that of another name: the file of one of them is missing."""
+    names: dict[Path, str] = {}
+    for picture in dataset.pictures if dataset.pictures and dataset.pictures[0].payload is None else ():
+        other = names.setdefault(picture.path, picture.file_name)
+        if other != picture.file_name and is_another(picture.file_name, other, picture.path):
+            words = f"it is missing; {picture.path} was found, but so it was for {other}"
+            yield Note("missing picture", "fault", str(picture.labels), picture.file_name, "", words)
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:

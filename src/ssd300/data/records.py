@@ -1,5 +1,6 @@
 """From records of an annotation tool, picture by picture, to a data set, for formats that are only read."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -56,6 +57,7 @@ class RecordReader:
     stems: bool = False  # names have no extension
     names: Sequence[str] = ()  # the classes, if there is a list of them
     notes: list[Note] = field(default_factory=list)
+    unused: Counter[str] = field(default_factory=Counter)  # what is not used -> how many
 
     def note(self, kind: str, action: Action, record: Record, place: str, words: str) -> None:
         self.notes.append(Note(kind, action, str(record.file), record.file_name, place, words))
@@ -69,6 +71,9 @@ class RecordReader:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
         classes = ClassList.from_names(names)
         self._check_format(usable)
+        for what, count in self.unused.items():
+            words = f"{count} {what} are not used"
+            self.notes.append(Note("field not used", "noted", str(self.part.source), "", "", words))
         pictures = [self._fit(*one, classes) for one in usable]
         name = folder_name(self.folder)
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"

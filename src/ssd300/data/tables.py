@@ -12,7 +12,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import PictureFinder, child, folders_in, is_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, find_files, read_table
+from ssd300.data.toolfiles import begins_with, delimiter_of, find_files, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = "class-descriptions-boxable.csv"
@@ -46,7 +46,7 @@ def _columns(file: Path) -> dict[str, int]:
     with file.open("rb") as opened:
         first = opened.readline(4096).decode("utf-8-sig", "replace").strip()
     try:
-        row = next(csv.reader([first]), [])
+        row = next(csv.reader([first], delimiter=delimiter_of(first)), [])
     except csv.Error:
         return {}
     head = [cell.strip().casefold() for cell in row]

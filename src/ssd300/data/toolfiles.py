@@ -27,9 +27,10 @@ def read_json(path: Path) -> Any:
 
 
 def read_table(path: Path, what: str) -> list[list[str]]:
-    """The rows of a CSV file. Raises DatasetError."""
+    """The rows of a CSV file, also with semicolons or tabs. Raises DatasetError."""
+    text = read_text(path, what, CSV_BYTES)
     try:
-        return list(csv.reader(io.StringIO(read_text(path, what, CSV_BYTES), newline="")))
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:4096].split("\n")[0])))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
 
@@ -44,6 +45,15 @@ def find_files(
     if not found and path.is_dir():
         found = [file for folder in folders_in(path) for file in with_suffix(folder, *suffixes) if accept(file)]
     return list(zip(part_names([part_of_file(file, path) for file in found]), found, strict=True))
+
+
+def delimiter_of(line: str) -> str:
+    """The delimiter of a table by its first line: a comma, unless semicolons or tabs are more.
+
+    >>> delimiter_of("a,b;c"), delimiter_of("a;b"), delimiter_of("a")
+    (',', ';', ',')
+    """
+    return max(",;\t", key=line.count)
 
 
 def begins_with(path: Path, *words: str) -> bool:

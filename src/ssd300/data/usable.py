@@ -1,11 +1,12 @@
 """Choose the training and the validation set and check that they can be used; shared by `train` and `data check`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset
+from ssd300.arrays import Bool
+from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.join import join
 from ssd300.data.load import load_parts
 from ssd300.data.look import find_parts
@@ -13,6 +14,7 @@ from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import groups_of_equal_files, split_dataset
 from ssd300.errors import DatasetError
 
+LEAST_SCORE = 0.35  # a box with a lower score is neither object nor background in training
 MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
 GO_ON = "pass --allow-lost to continue without them"
 
@@ -34,6 +36,7 @@ def usable_sets(
     share: float = 0.2,
     seed: int = 0,
     allow_lost: bool = False,
+    min_score: float = LEAST_SCORE,
 ) -> UsableSets:
     """Training and validation set: given by two paths, by the parts of `path`, or drawn from it with a seed.
 
@@ -42,9 +45,9 @@ def usable_sets(
     several paths the training parts are joined, and so are the validation parts of those that have one.
     The validation set uses the training set's class list.
 
-    Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, no picture has a
-    box, or, unless `allow_lost`, more than a third of the boxes was left out or the boxes seem to be in another
-    format.
+    Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, no box is of an
+    object (a crowd region, an ignored box and, for training, one below `min_score` is not), or, unless `allow_lost`,
+    more than a third of the boxes was left out or the boxes seem to be in another format.
     """
     train_parts: list[tuple[Part, str | Path]] = []
     val_parts: list[tuple[Part, str | Path]] = []
@@ -60,7 +63,7 @@ def usable_sets(
         parts = find_parts(val, format)
         val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
     train, held_out = ([load_parts([part], one) for part, one in parts] for parts in (train_parts, val_parts))
-    return arrange(train, held_out, said, share=share, seed=seed, allow_lost=allow_lost)
+    return arrange(train, held_out, said, share=share, seed=seed, allow_lost=allow_lost, min_score=min_score)
 
 
 def arrange(
@@ -71,14 +74,19 @@ def arrange(
     share: float = 0.2,
     seed: int = 0,
     allow_lost: bool = False,
+    min_score: float = LEAST_SCORE,
 ) -> UsableSets:
     """Join sets and check that they can be used; without `val` draw a share of `train`.
 
     Raises DatasetError as `usable_sets` does.
     """
     whole = join(train)
-    refuse_unusable(whole, allow_lost=allow_lost)
+    refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
     sentences = [*said, *_select_messages(whole)]
+    if doubtful := _count(whole, lambda boxes: boxes.scores < min_score):
+        sentences.append(
+            f"{doubtful} of {whole.num_boxes} boxes have a score below {min_score:g}: neither objects nor background"
+        )
     if val:
         held_out = join(val)
         unknown = unknown_classes(whole, held_out)
@@ -107,8 +115,8 @@ def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
     ]
 
 
-def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
-    """Raises DatasetError for a set without pictures or boxes, or one with too many lost or suspicious boxes."""
+def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: float = 0.0) -> None:
+    """Raises DatasetError for a set without pictures or objects, or one with too many lost or suspicious boxes."""
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name} has no pictures")
     actions = Counter(note.action for note in dataset.notes)
@@ -126,6 +134,24 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False) -> None:
             f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; fix them, or {GO_ON}."
             f"{example}"
         )
+    _refuse_without_objects(dataset, min_score)
+
+
+def _refuse_without_objects(dataset: Dataset, min_score: float) -> None:
+    """Raises DatasetError if every box is a crowd region, ignored, or has a score below `min_score`."""
+    if _count(dataset, lambda boxes: ~boxes.crowd & ~boxes.ignore & (boxes.scores >= min_score)):
+        return
+    crowd, ignored = _count(dataset, lambda boxes: boxes.crowd), _count(dataset, lambda boxes: boxes.ignore)
+    raise DatasetError(
+        f"{dataset.name}: none of its {dataset.num_boxes} boxes is an object: {crowd} are crowd regions, {ignored} "
+        f"are marked ignore or difficult, {_count(dataset, lambda boxes: boxes.scores < min_score)} have a score below "
+        f"{min_score:g}; correct these marks"
+    )
+
+
+def _count(dataset: Dataset, mask: Callable[[Annotations], Bool]) -> int:
+    """The number of boxes for which `mask` is true."""
+    return sum(int(mask(picture.annotations).sum()) for picture in dataset.pictures)
 
 
 def _without_boxes(dataset: Dataset, unlabeled: int) -> str:

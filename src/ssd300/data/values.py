@@ -16,7 +16,7 @@ def whole(value: Any) -> int | None:
     """
     if type(value) is int and -LARGEST < value < LARGEST:
         return value
-    if isinstance(value, str) and len(value) < 40:
+    if isinstance(value, str) and len(value) < 40 and "_" not in value:  # Python reads "1_0" as 10
         try:
             value = int(value)
         except ValueError:
@@ -30,7 +30,7 @@ def number(value: Any) -> float | None:
     """A finite or infinite number, also from text; None for anything else."""
     if isinstance(value, float):
         return value
-    if isinstance(value, str) and len(value) < 400:
+    if isinstance(value, str) and len(value) < 400 and "_" not in value:
         try:
             return float(value)
         except ValueError:

@@ -1,7 +1,7 @@
 """The VGG Image Annotator format: a project .json, or its exported regions as .json or .csv.
 
 Rectangles, polygons, circles and ellipses count as their enclosing boxes; points are not used. The class is a region's
-attribute, or the first of several.
+attribute of a usual name, or the only one.
 """
 
 import json
@@ -82,6 +82,7 @@ def _records(pictures: list[tuple[Any, list[Any]]], file: Path, reader: RecordRe
             reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
             continue
         things = [thing for n, region in enumerate(regions, 1) if (thing := _thing(region, f"region {n}"))]
+        reader.unused["points"] += len(regions) - len(things)
         yield Record(name, things, file)
 
 
@@ -95,10 +96,15 @@ def _thing(region: Any, place: str) -> Thing | None:
 
 
 def _class_of(attributes: dict[str, Any]) -> Any:
-    """The class among a region's attributes: by the usual names, else the first; of check boxes the checked one."""
+    """The class among a region's attributes: by the usual names, else the only one; of check boxes the checked one.
+
+    What is ambiguous is returned as it is, and is no class name.
+    """
     lower = {str(key).casefold(): value for key, value in attributes.items()}
-    value = next((lower[key] for key in FAVORITES if key in lower), next(iter(lower.values()), None))
-    return next((key for key, checked in value.items() if checked), None) if isinstance(value, dict) else value
+    only: Any = next(iter(lower.values())) if len(lower) == 1 else attributes
+    value = next((lower[key] for key in FAVORITES if key in lower), only)
+    checked = [key for key, is_checked in value.items() if is_checked] if isinstance(value, dict) else []
+    return checked[0] if len(checked) == 1 and value is not attributes else value
 
 
 def _box(shape: dict[str, Any]) -> list[float] | None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
 
+from ssd300.data.usable import LEAST_SCORE
 from ssd300.errors import ArgumentError, unknown_name
 
 FREEZABLE = ("none", "stem", "layer1", "layer2", "layer3")
@@ -76,7 +77,7 @@ class Recipe:
     blank_share: float = setting(0.0, "fraction of pictures replaced by ones without objects", 0, 0.5)
     image_sizes: tuple[int, ...] = setting((300,), "picture sizes in pixels, in turn; the last is 300", 96, 300)
     size_milestones: tuple[float, ...] = setting((), "fractions of the run after which the next size begins", 0, 1)
-    min_score: float = setting(0.35, "boxes with a lower score are neither object nor background", 0, 1)
+    min_score: float = setting(LEAST_SCORE, "boxes with a lower score are neither object nor background", 0, 1)
     ema: float = setting(0.0, "decay of the averaged weights; 0: off", 0, 1)
     freeze: Literal["none", "stem", "layer1", "layer2", "layer3"] = setting("none", "freeze the trunk up to this part")
     freeze_norm: bool = setting(False, "the trunk's batch norms keep their statistics")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_training, load_validation
-from ssd300.data.usable import refuse_unusable, usable_sets
+from ssd300.data.usable import LEAST_SCORE, refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
@@ -143,19 +143,21 @@ def load_training_sets(
     seed: int,
     *,
     allow_lost: bool = False,
+    min_score: float = LEAST_SCORE,
 ) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
     """Training set, validation set, and messages for the user about the choice.
 
     Raises TrainingError or DatasetError if they cannot be used; `allow_lost` accepts many boxes that were left out.
     """
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
-        sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost)
+        sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost, min_score=min_score)
         return sets.train, sets.val, sets.said
     train_set = data if isinstance(data, Dataset) else load_training(data)
     held_out = load_validation(val) if isinstance(val, str | Path) else val
     check_usable(train_set, held_out)
-    for dataset in filter(None, (train_set, held_out)):
-        refuse_unusable(dataset, allow_lost=allow_lost)
+    refuse_unusable(train_set, allow_lost=allow_lost, min_score=min_score)
+    if held_out is not None:
+        refuse_unusable(held_out, allow_lost=allow_lost)
     return train_set, held_out and held_out.with_classes(train_set.classes), ()
 
 

@@ -1,6 +1,7 @@
 """Single entries of a COCO file: their ids and boxes, and the reasons why one cannot be used."""
 
 import json
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -12,6 +13,12 @@ from ssd300.labels import ClassList
 def picture_id(value: Any) -> int | str | None:
     """The id of a picture: text, or a whole number; None for anything else."""
     return value if isinstance(value, str) else whole(value)
+
+
+def has_source_ids(images: Sequence[Any]) -> bool:
+    """Whether every image has a `source_id` of its own, as `write_coco` gives; others use this field as they like."""
+    ids = [picture_id(image.get("source_id")) if isinstance(image, dict) else None for image in images]
+    return None not in ids and len(set(ids)) == len(ids)
 
 
 def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int | str | None:

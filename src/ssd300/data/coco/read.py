@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.coco.classes import read_classes
-from ssd300.data.coco.entries import box_of, known_id, picture_id, problem_of, short
+from ssd300.data.coco.entries import box_of, has_source_ids, known_id, picture_id, problem_of, short
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
 from ssd300.data.files import PictureFinder, child, folder_name, picture_size, read_file
 from ssd300.data.fitting import fit_with_notes
@@ -137,7 +137,7 @@ class _Reader:
         self.notes.append(Note(kind, action, str(self.path), picture, annotation, words))
 
     def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
-        finder = PictureFinder(picture_folders(self.path))
+        finder, renumbered = PictureFinder(picture_folders(self.path)), has_source_ids(images)
         for position, image in enumerate(images):
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
             file_name = image.get("file_name") if isinstance(image, dict) else None
@@ -157,7 +157,7 @@ class _Reader:
             size = self._size(image, found)
             self.position_of[image_id] = len(self.stubs) if size else None
             if size:
-                own_id = picture_id(image.get("source_id"))
+                own_id = picture_id(image["source_id"]) if renumbered else image_id
                 path = found or finder.list_candidates(file_name)[0]
                 self.stubs.append(((path, image_id if own_id is None else own_id, *size), file_name))
         return self.stubs

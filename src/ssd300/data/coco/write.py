@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import Bool, Float64
-from ssd300.data.coco.entries import known_id, picture_id
+from ssd300.data.coco.entries import has_source_ids, known_id, picture_id
 from ssd300.data.coco.read import parse
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
@@ -46,10 +46,11 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
 
 def _select_pictures(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]:
     """The content of a COCO file with only the pictures of these ids, under their new paths."""
+    field = "source_id" if has_source_ids(content["images"]) else "id"
     images = [
         {**image, "file_name": place[own_id]}
         for image in content["images"]
-        if (own_id := picture_id(image.get("source_id", image["id"]))) in place
+        if (own_id := picture_id(image[field])) in place
     ]
     ids = {picture_id(image["id"]) for image in images}
     known = {key for image in content["images"] if (key := picture_id(image["id"])) is not None}

@@ -1,8 +1,9 @@
 """Find VOC files: one folder with lists, one folder per part, or VOCdevkit with one folder per year."""
 
+import re
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, with_suffix
+from ssd300.data.files import child, entries, folders_in, is_picture, lines_of, read_text, with_suffix
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 
 ANNOTATIONS = ("Annotations", "xmls", "annots")
@@ -23,6 +24,24 @@ def list_files(folder: Path) -> dict[str, Path]:
     return {part: file for part, file in named.items() if parse_part(part, alone=True) == part}
 
 
+def part_folders(folder: Path) -> list[tuple[str, Path]]:
+    """(part, folder) of the folders of XML files that are named as parts: Annotations/train."""
+    below = folders_in(annotation_folder(folder))
+    named = [(part, place) for place in below if (part := parse_part(place.name, alone=True))]
+    return [(part, place) for part, place in named if any(map(_is_voc, _xml_below(place, True)))]
+
+
+def listed_names(file: Path) -> list[list[str]]:
+    """What each line of a list may name: names may have spaces; a flag or the path of the XML file may follow."""
+    lines = dict.fromkeys(line for _, line in lines_of(read_text(file, "list of pictures")))
+    found = []
+    for line in lines:
+        paths = [Path(text.replace("\\", "/")) for text in (line, re.sub(r"\s+-?[01]$", "", line), line.split()[0])]
+        bare = [path.with_suffix("") if is_picture(path) or path.suffix.lower() == ".xml" else path for path in paths]
+        found.append(list(dict.fromkeys(path.as_posix() for pair in zip(paths, bare, strict=True) for path in pair)))
+    return found
+
+
 def unused_lists(folder: Path) -> list[str]:
     """Names of the lists that are not a part, except those of single classes."""
     used = set(list_files(folder).values())
@@ -36,8 +55,8 @@ def find(path: Path) -> list[Part]:
     if not path.is_dir():
         return []
     if _holds_xml(path):
-        lists = list_files(path)
-        return [Part("voc", split, path, file) for split, file in lists.items()] or [Part("voc", WHOLE, path)]
+        parts = [*list_files(path).items()] or part_folders(path)
+        return [Part("voc", split, path, place) for split, place in parts] or [Part("voc", WHOLE, path)]
     inner = [folder for folder in folders_in(path) if _holds_xml(folder)]
     if not inner and (devkit := child(path, "VOCdevkit")):
         return find(devkit)

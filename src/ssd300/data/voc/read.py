@@ -6,7 +6,8 @@ nearly all VOC files today come from tools that write plain edges, and a shift w
 becomes `ignore` and back. Class ids are 1, 2, ... in alphabetical order of the names, unless there is a sidecar. Other
 fields (pose, truncated, parts) are not used; a note says so.
 
-Parts are the lists in ImageSets/Main (train.txt, val.txt, test.txt), or sub-folders.
+Parts are the lists in ImageSets/Main (train.txt, val.txt, test.txt), or sub-folders, also of Annotations/. The picture
+is the one named like the XML file, else the one in its `filename`.
 """
 
 from collections import Counter
@@ -18,14 +19,14 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, child, folder_name, is_picture, lines_of, picture_size, read_text, walk
+from ssd300.data.files import PictureFinder, child, folder_name, is_picture, picture_size, walk
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
 from ssd300.data.values import class_name, flag, numbers, size_of
-from ssd300.data.voc.find import annotation_folder, unused_lists
+from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
@@ -58,7 +59,7 @@ def read(part: Part) -> Dataset:
     Raises DatasetError if the folder as a whole cannot be used.
     """
     folder: Path = part.source
-    listed: Path | None = part.detail
+    listed: Path | None = part.detail  # a list, or a folder of XML files
     reader = _Reader(folder)
     files, missing = reader.files(listed)
     read_files = [file for xml in files if (file := reader.file(xml))]
@@ -68,8 +69,8 @@ def read(part: Part) -> Dataset:
         raise DatasetError(f"{folder}: {len(names):,} class names; at most {CLASSES:,} are read")
     classes = sidecar.classes or ClassList.from_names(names)
     pictures = [reader.picture(file, classes, sidecar) for file in read_files]
-    if listed is None:
-        pictures += reader.pictures_without_xml({file.picture for file in read_files})
+    if listed is None or listed.is_dir():
+        pictures += reader.pictures_without_xml({file.picture for file in read_files}, listed or reader.annotations)
     else:
         pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
     reader.notes += sidecar.twice(pictures)
@@ -106,18 +107,24 @@ class _Reader:
         """The XML files of the folder, or of a list; and those listed that do not exist."""
         every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
         self.known = {path.with_suffix(".xml") for path in every}
-        if listed is None:
-            return every, []
+        if listed is None or listed.is_dir():
+            parts = [place for _, place in part_folders(self.folder)] if listed else []
+            loose = sum(not any(map(xml.is_relative_to, parts)) for xml in every) if parts else 0
+            if loose:
+                words = f"{loose} XML files outside of the folders of parts are not used"
+                self.note("field not used", "noted", self.annotations, "", "", words)
+            return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
         by_stem = {self._stem(path).casefold(): path for path in reversed(every)}
         found: list[Path] = []
         missing: list[Path] = []
-        for stem in dict.fromkeys(line.split()[0] for _, line in lines_of(read_text(listed, "list of pictures"))):
-            stem = Path(stem.replace("\\", "/")).as_posix()
-            bare = stem[: -len(Path(stem).suffix)] if is_picture(Path(stem)) or stem.lower().endswith(".xml") else stem
-            xml = by_stem.get(stem.casefold()) or by_stem.get(bare.casefold())
-            xml = xml or by_stem.get(Path(bare).name.casefold())  # the list has full paths
-            (found if xml else missing).append(xml or self.annotations / f"{bare}.xml")
-        return found, missing
+        for names in listed_names(listed):
+            keys = [key.casefold() for name in names for key in (name, Path(name).name)]  # the latter: of full paths
+            if xml := next((by_stem[key] for key in keys if key in by_stem), None):
+                found.append(xml)
+            else:
+                tried = [self.annotations / f"{name}.xml" for name in names]
+                missing.append(next((path for path in tried if self._find(path, path.stem)[0]), tried[-1]))
+        return list(dict.fromkeys(found)), missing
 
     def _stem(self, xml: Path) -> str:
         return xml.relative_to(self.annotations).with_suffix("").as_posix()
@@ -156,7 +163,7 @@ class _Reader:
         return None
 
     def _find(self, xml: Path, file_name: str) -> tuple[Path | None, list[Path]]:
-        """The picture of an XML file: by its <filename>, else by the XML's own name with a picture's extension."""
+        """The picture of an XML file: by the XML's own name with a picture's extension, else by its <filename>."""
         if xml.parent not in self._finders:
             inside = xml.parent.relative_to(self.annotations)
             folders = [xml.parent, *(folder / inside for folder in self.picture_folders), self.folder / inside]
@@ -165,7 +172,12 @@ class _Reader:
         finder = self._finders[xml.parent]
         tried = finder.list_candidates(file_name)
         found = finder.find(file_name) if "\0" not in file_name else None
-        found = found or finder.find_stem(xml.stem) or finder.find_stem(file_name)
+        if found is None or found.stem.casefold() != xml.stem.casefold():
+            own, other = finder.find_stem(xml.stem), found
+            found = own or other or finder.find_stem(file_name)
+            if own and other and xml.with_stem(other.stem) in self.known:  # a copied file
+                words = f"its <filename> is also listed as picture {other.stem}; {own} is read instead"
+                self.note("picture listed twice", "noted", xml, file_name, "", words)
         return found, tried if found else [*tried, *finder.list_candidates(f"{xml.stem}.*")]
 
     def _size(self, root: Element, xml: Path, name: str, picture: Path | None) -> tuple[int, int] | None:
@@ -217,14 +229,14 @@ class _Reader:
         fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
         return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
-    def pictures_without_xml(self, found: set[Path]) -> list[Picture]:
-        """Pictures beside the XML files, or in the picture folder, without an XML file."""
+    def pictures_without_xml(self, found: set[Path], inside: Path) -> list[Picture]:
+        """Pictures beside the XML files, or in the picture folder, whose XML file would be `inside` and is missing."""
         own = self.annotations == self.folder
         pictures: list[Picture] = []
         for place in [self.folder] if own else self.picture_folders:
             for path in walk(place, is_picture):
                 xml = self.annotations / path.relative_to(place).with_suffix(".xml")
-                if path not in found and xml not in self.known:
+                if path not in found and xml not in self.known and xml.is_relative_to(inside):
                     pictures += filter(None, [self._negative(path, xml)])
         return pictures
 

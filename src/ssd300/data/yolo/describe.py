@@ -3,6 +3,7 @@
 All values are read as text, also class names: YAML would turn `no` into False, `010` into 8 and `12:30` into 750.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,8 @@ NULL = "tag:yaml.org,2002:null"
 class Description:
     """The description of a set. `fault` is an error of its classes, which reading raises.
 
-    `entries`: part -> folders or lists of pictures, as written; `kpt_shape`: key points after a box.
+    `entries`: part -> folders or lists of pictures, as written; `kpt_shape`: key points after a box; `unused`: messages
+    about what is not used.
     """
 
     file: Path
@@ -44,6 +46,8 @@ def is_description(path: Path) -> bool:
 def read_yaml(path: Path) -> Description:
     """Read a data.yaml. Raises DatasetError if it cannot be used."""
     content = _mapping(path)
+    if twice := [key for key, count in Counter(key for key, _ in _pairs(path)).items() if count > 1]:
+        raise DatasetError(f"{path}: given twice: {', '.join(twice)}; keep one of each")
     if "names" not in content:
         raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
     keys = [key for key in content if key not in OTHER_KEYS]
@@ -66,7 +70,7 @@ def read_yaml(path: Path) -> Description:
         classes, shape = _classes(path, content), _keypoints(path, content)
     except DatasetError as error:
         return Description(path, ClassList((), ()), entries, base, fault=str(error))
-    return Description(path, classes, entries, base, shape, tuple(unused))
+    return Description(path, classes, entries, base, shape, tuple(f"{key!r} of the file is not used" for key in unused))
 
 
 def read_darknet(path: Path) -> Description:
@@ -81,10 +85,10 @@ def read_darknet(path: Path) -> Description:
     return Description(path, class_list(names_file, list(enumerate(names))), entries)
 
 
-def read_class_file(path: Path, entries: dict[str, tuple[str, ...]]) -> Description:
+def read_class_file(path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...]) -> Description:
     """Read a classes.txt with one name per line, as written by labelImg and Label Studio."""
     names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
-    return Description(path, class_list(path, list(enumerate(names))), entries)
+    return Description(path, class_list(path, list(enumerate(names))), entries, unused=unused)
 
 
 def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
@@ -106,12 +110,17 @@ def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
 
 def _mapping(path: Path) -> dict[str, Any]:
     """The top level of a YAML file: key (in lower case) -> node; empty if it is not a mapping."""
+    return dict(_pairs(path))
+
+
+def _pairs(path: Path) -> tuple[tuple[str, Any], ...]:
+    """The same as pairs, as a key may be given twice."""
     try:
         import yaml
     except ImportError as error:
         raise MissingExtraError("reading a YOLO data.yaml", "data") from error
     try:
-        return _parse_mapping(read_text(path, "YOLO data file", YAML_BYTES))
+        return _parse_pairs(read_text(path, "YOLO data file", YAML_BYTES))
     except (yaml.YAMLError, ValueError) as error:
         raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
@@ -119,13 +128,13 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)  # a file is parsed when a set is detected, and again when it is read
-def _parse_mapping(text: str) -> dict[str, Any]:
-    """As `_mapping`. Without libyaml, which is four times as fast but crashes on deep nesting."""
+def _parse_pairs(text: str) -> tuple[tuple[str, Any], ...]:
+    """As `_pairs`. Without libyaml, which is four times as fast but crashes on deep nesting."""
     import yaml
 
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    return {str(key.value).casefold(): value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
+    return tuple((str(key.value).casefold(), value) for key, value in pairs if isinstance(key, yaml.ScalarNode))
 
 
 def _text(node: Any) -> str:

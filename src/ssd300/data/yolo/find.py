@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
+from ssd300.data.files import child, entries, is_file, is_picture, with_suffix
 from ssd300.data.parts import WHOLE, Part, parse_part
 from ssd300.data.yolo.describe import Description, is_description, read_class_file, read_darknet, read_yaml
 from ssd300.errors import DatasetError
@@ -45,8 +45,13 @@ def _find_class_file(path: Path) -> Description | None:
     if file is None or not is_file(file) or not any(entries(labels)):
         return None
     parts: dict[str, tuple[str, ...]] = {}
-    for folder in folders_in(images):
-        split = parse_part(folder.name, alone=True)
+    unused, loose = [], 0
+    for entry in entries(images):
+        split = parse_part(entry.name, alone=True) if entry.is_dir() else None
         if split:
-            parts[split] = (*parts.get(split, ()), str(folder.absolute()))
-    return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)})
+            parts[split] = (*parts.get(split, ()), str(entry.absolute()))
+        elif entry.is_dir():
+            unused.append(f"{images.name}/{entry.name} is not used")
+        loose += is_picture(entry)
+    unused += [f"{loose} pictures in {images.name}/ outside of its folders are not used"] if loose else []
+    return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)}, tuple(unused) if parts else ())

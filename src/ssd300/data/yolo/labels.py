@@ -76,7 +76,7 @@ def _kind(values: Float64, keypoints: int) -> str | None:
     last = values[:, -1]
     numbered = bool((np.isfinite(last) & (last == np.round(last)) & (last >= 0)).all())
     if length == 5:
-        return TRACKS if numbered and (last > 1).any() else SCORE
+        return TRACKS if numbered and (last != 1).any() else SCORE  # 0 and 1 are flags, not scores
     if length == 6 and numbered and bool(((values[:, 4] >= 0) & (values[:, 4] <= 1)).all()):
         return TRACKS
     visibility = length >= 7 and (length - 4) % 3 == 0 and bool(np.isin(values[:, 6::3], (0, 1, 2)).all())

@@ -14,11 +14,22 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import AnyCase, PictureFinder, folder_name, is_picture, lines_of, picture_size, read_text, walk
+from ssd300.data.files import (
+    AnyCase,
+    PictureFinder,
+    folder_name,
+    is_another,
+    is_picture,
+    lines_of,
+    picture_size,
+    read_text,
+    walk,
+)
 from ssd300.data.fitting import Place, fit_picture
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
+from ssd300.data.values import numbers
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import (
     HIGHEST_FRACTION,
@@ -54,8 +65,8 @@ def read(part: Part) -> Dataset:
             f"{described.file}: `names` are not those of {sidecar.path}; make them equal, or delete the latter"
         )
     reader = _Reader(folder, described, classes, sidecar)
-    for key in described.unused:
-        reader.note("field not used", "noted", (str(described.file), "", ""), f"{key!r} of the file is not used")
+    for words in described.unused:
+        reader.note("field not used", "noted", (str(described.file), "", ""), words)
     files = dict(_pictures_of_part(described, part.split, reader.notes))
     found = [one for file, listed in files.items() if (one := reader.read_labels(file, listed))]
     pictures = tuple(reader.pictures(found))
@@ -80,14 +91,17 @@ def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> 
 
 
 def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
-    finder = PictureFinder([file.parent, folder])
+    finder, line_of = PictureFinder([file.parent, folder]), dict[Path, str]()
     for number, line in lines_of(read_text(file, "list of pictures")):
         picture = finder.find(line)
-        if picture is not None:
-            yield picture, file
-        else:
+        if picture is None:
             words = f"the picture is missing; tried {', '.join(map(str, finder.list_candidates(line)))}"
-            notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
+        elif is_another(line, line_of.setdefault(picture, line), picture):
+            words = f"the picture is missing; {picture} was found, but so it was for {line_of[picture]}"
+        else:
+            yield picture, file
+            continue
+        notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
 
 
 def _candidates(described: Description, entry: str) -> list[Path]:
@@ -174,11 +188,11 @@ class _Reader:
             if count == BOXES_PER_PICTURE:
                 self.note("too many boxes", "fault", place, f"more than {BOXES_PER_PICTURE:,} boxes in one picture")
                 return
-            try:
-                index, *values = (float(word) for word in line.split())
-            except ValueError:
+            found = numbers(line.split())
+            if found is None:
                 self.note("malformed line", "fault", place, f"{line[:60]!r} is not a row of numbers")
                 continue
+            index, *values = found
             if index not in self.described.classes.position_of_id:
                 words = (
                     f"class index {index:g} is out of range; `names` has {len(self.classes)} classes, indices from 0"
