@@ -37,6 +37,7 @@ CSV_BYTES = 2**32
 XML_BYTES = 2**30
 XML_TAG = 2**20  # one tag with its attributes: parsing takes the square of its length
 YAML_BYTES = 2**24
+FOLDER_FILES = 5_000_000  # in the folder of a part, at any depth: a walk takes about ten seconds
 LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
 
 # Models

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import coco, stems, voc, write, yolo
+from data.sets import TRUTH, coco, found, stems, voc, write, yolo
 from data.test_hostile_convert import convert
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
@@ -89,3 +89,28 @@ def test_folders_linked_in_circles_end(tmp_path: Path, make: Callable[[Path], Pa
         (folder / "up").symlink_to(tmp_path)
         (folder / "self").symlink_to(folder / "self")
     assert {"a", "b", "c"} <= stems(load_dataset(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["/", "/proc", "/proc/self", "/sys", "/dev", "link/proc/self"])
+def test_the_system_s_folders_are_no_part(tmp_path: Path, place: str) -> None:
+    (tmp_path / "link").symlink_to("/")
+    yolo(tmp_path, f"train: {place}\nnames: [cat, dog]\n")
+    with pytest.raises(
+        DatasetError, match="a folder of the system, not of a data set; give the folder of the pictures"
+    ):
+        load_dataset(tmp_path)
+
+
+def test_links_to_the_system_are_not_followed(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for name, target in (("proc", "/proc/self"), ("dev", "/dev/fd")):
+        (tmp_path / "images" / name).symlink_to(target)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_too_many_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssd300.data.files.FOLDER_FILES", 3)
+    assert found(load_dataset(yolo(tmp_path))) == TRUTH
+    write(tmp_path / "images/more/notes.txt", "")
+    with pytest.raises(DatasetError, match=r"images: holds more than 3 files; give the folder of the pictures"):
+        load_dataset(tmp_path)

@@ -1,13 +1,19 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.sets import coco as small_coco
+from data.sets import coco_content, write
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts, write_split
-from ssd300.data.split import split_dataset
+from ssd300.data.pack import pack_dataset
+from ssd300.data.pack.layout import Encoding
+from ssd300.data.split import groups_of_equal_files, split_dataset
+from ssd300.data.usable import usable_sets
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.labels import ClassList
 
@@ -114,3 +120,17 @@ def test_pictures_of_one_file_name_do_not_land_in_both(coco: Path, tmp_path: Pat
     ids = [{picture.image_id for picture in dataset.pictures} for dataset in written]
     assert not ids[0] & ids[1]
     assert len(ids[0] | ids[1]) == len(content["images"])
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw", "original"])
+def test_equal_pictures_of_a_packed_set_stay_together(tmp_path: Path, encoding: Encoding) -> None:
+    small_coco(tmp_path)
+    for n, stem in enumerate("abc"):
+        shutil.copyfile(tmp_path / f"{stem}.jpg", tmp_path / f"again{n}.jpg")
+    content = coco_content()
+    content["images"] += [{**one, "id": 9 + n, "file_name": f"again{n}.jpg"} for n, one in enumerate(content["images"])]
+    write(tmp_path / "annotations.json", content)
+    pack_dataset(load_dataset(tmp_path), tmp_path / "x.pack", encoding=encoding)
+    packed = load_dataset(tmp_path / "x.pack")
+    assert groups_of_equal_files(packed) == [[0, 3], [1, 4], [2, 5]]
+    assert any("3 pictures are duplicates" in words for words in usable_sets(tmp_path / "x.pack").said)

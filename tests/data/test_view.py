@@ -1,4 +1,7 @@
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,16 @@ def test_sheets_hold_so_many_tiles_each(coco: Path, tmp_path: Path) -> None:
     assert [path.name for path in paths] == ["sheet-001.png", "sheet-002.png"]
     with Image.open(paths[0]) as sheet:
         assert sheet.size == (2 * 54 + 4, 54 + 4)
+
+
+def test_large_pictures_are_not_kept_whole(coco: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(coco)
+    large = np.zeros((3000, 4000, 3), np.uint8)  # 36 MB each
+    pictures = [replace(one, payload=SimpleNamespace(read=large.copy)) for one in dataset.pictures]
+    tracemalloc.start()
+    draw_sheets(replace(dataset, pictures=tuple(pictures)), tmp_path / "out", [0, 1, 2, 3])
+    assert tracemalloc.get_traced_memory()[1] < 2.5 * large.nbytes
+    tracemalloc.stop()
 
 
 def test_sheets_replace_no_other_files(coco: Path, tmp_path: Path) -> None:

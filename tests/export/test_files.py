@@ -28,6 +28,13 @@ def test_openvino(half, seeded_model, tmp_path):
     np.testing.assert_allclose(boxes_xyxy, expected, atol=2e-2 if half else 0)
 
 
+def test_openvino_replaces_no_bin_of_another_program(seeded_model, tmp_path):
+    (tmp_path / "m.bin").write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"m\.bin: exists without m\.xml, so it may be another program's"):
+        export_openvino(*seeded_model("resnet18"), tmp_path / "m.xml")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"m.bin": b"mine"}
+
+
 @pytest.mark.parametrize("half", [False, True])
 def test_safetensors(half, seeded_model, tmp_path):
     state, metadata = seeded_model("resnet18")

@@ -20,6 +20,7 @@ from ssd300.images.resize import load_for_network
 from ssd300.runtime.choice import choose_model_file
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
+from ssd300.weights import catalog
 from ssd300.weights.checkpoint import read_checkpoint, read_int8, read_metadata, read_specs, read_tensors
 from ssd300.weights.facts import examine
 
@@ -189,6 +190,13 @@ def test_what_does_not_go_together_is_said(settings, error, words, model, train,
     with pytest.raises(error, match=words):
         quantize(model, data, measured, tmp_path / settings.pop("out", "m.xml"), **settings)
     assert not any(tmp_path.iterdir())
+
+
+def test_the_bundled_model_stays_as_it_is(train, val):
+    before = catalog.resolve("default").read_bytes()
+    with pytest.raises(ArgumentError, match="is part of the installation and stays as it is: give --out"):
+        quantize("default", train, val)
+    assert catalog.resolve("default").read_bytes() == before
 
 
 def test_pictures_without_boxes_cannot_measure(model, train, val, tmp_path):

@@ -103,6 +103,14 @@ def test_a_folder_with_a_run_takes_no_other(same_squares, stopped):
     assert (stopped / "last.pt").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["best.safetensors", "results.csv", "curves.png", "samples.jpg"])
+def test_a_run_replaces_no_file(same_squares, tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(TrainingError, match=rf"holds {name}, which a run would replace: give another --out"):
+        train(same_squares, out=tmp_path, epochs=2, **TINY)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"mine"}
+
+
 def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
     def fails(self, lr):
         os.kill(os.getpid(), signal.SIGINT)

@@ -15,7 +15,9 @@ from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset, Note, Picture
 from ssd300.data.files import entries, is_file, is_picture
 from ssd300.errors import ImageError
+from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import ImageHeader, decode_image, header
+from ssd300.images.source import read_bytes
 
 HASH_SIDE = 16  # a difference hash of 16 x 16 = 256 bits
 NEAR = 12  # bits; pictures whose hashes differ in at most this many look the same
@@ -55,13 +57,13 @@ def _examine_picture(dataset: Dataset, picture: Picture) -> Seen:
             return Seen(hashlib.sha256(rgb.tobytes()).hexdigest(), difference_hash(rgb))
         if not is_file(picture.path):
             return Seen()  # the reader reported it
-        data = picture.path.read_bytes()
+        data = read_bytes(picture.path, picture.file_name)
         found = header(data, name=picture.file_name)
-        rgb = decode_image(data, name=picture.file_name)
-    except (ImageError, OSError) as error:
+        with IN_FLIGHT.share():
+            bits = difference_hash(decode_image(data, name=picture.file_name))
+    except ImageError as error:
         return Seen(notes=(Note("corrupt picture", "fault", str(picture.path), picture.file_name, "", str(error)),))
-    notes = tuple(_size_notes(picture, found))
-    return Seen(hashlib.sha256(data).hexdigest(), difference_hash(rgb), notes)
+    return Seen(hashlib.sha256(data).hexdigest(), bits, tuple(_size_notes(picture, found)))
 
 
 def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:

@@ -121,6 +121,11 @@ class Annotations:
 class Payload(Protocol):
     """The location of a packed picture, a slice of a file, read on demand."""
 
+    @property
+    def size(self) -> int: ...  # bytes
+
+    def stored(self) -> bytes: ...
+
     def read(self) -> UInt8: ...
 
 

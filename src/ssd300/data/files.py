@@ -12,9 +12,10 @@ from ssd300.errors import DatasetError
 from ssd300.images.decode import size_hw
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.source import read_bytes
-from ssd300.limits import LABEL_BYTES
+from ssd300.limits import FOLDER_FILES, LABEL_BYTES
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
+_SYSTEM = re.compile(r"/(proc|sys|dev(?!/shm(/|$)))(/|$)")  # devices and processes look like endless files
 CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin"}  # beside everything that starts with "."
 
 
@@ -29,13 +30,22 @@ def is_leftover(name: str) -> bool:
 
 
 def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
-    """All accepted files in a folder and its sub-folders, sorted; clutter is skipped, links are followed once."""
+    """All accepted files in a folder and its sub-folders, sorted; clutter is skipped, links are followed once.
+
+    Raises DatasetError for the root of a disk, the system's folders (/proc, ...) and more than FOLDER_FILES files.
+    """
     found: list[Path] = []
     seen: set[str] = set()
+    passed, top = 0, os.path.realpath(folder)
+    if _SYSTEM.match(top) or top == os.path.dirname(top):
+        raise DatasetError(f"{folder}: a folder of the system, not of a data set; give the folder of the pictures")
     for place, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
-        folders[:] = [] if real in seen else [name for name in folders if not is_leftover(name)]
-        if real in seen:
+        passed += len(names)
+        if passed > FOLDER_FILES:
+            raise DatasetError(f"{folder}: holds more than {FOLDER_FILES:,} files; give the folder of the pictures")
+        folders[:] = [] if real in seen or _SYSTEM.match(real) else [name for name in folders if not is_leftover(name)]
+        if real in seen or _SYSTEM.match(real):
             continue
         seen.add(real)
         paths = (Path(place, name) for name in names if not is_leftover(name))

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections import defaultdict
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 
 from ssd300.arrays import Bool
-from ssd300.data.dataset import Dataset
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import is_file
 from ssd300.errors import ArgumentError, DatasetError
 
@@ -47,18 +47,25 @@ def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
     """Positions of pictures with the same file or identical bytes: groups of two and more, in order."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for position, picture in enumerate(dataset.pictures):
-        if picture.payload is None and is_file(picture.path):
+        if picture.payload is not None:
+            by_size[picture.payload.size].append(position)
+        elif is_file(picture.path):
             by_size[picture.path.stat().st_size].append(position)
     groups: dict[bytes, list[int]] = defaultdict(list)
     for positions in by_size.values():
         for position in positions if len(positions) > 1 else ():
-            groups[_digest(dataset.pictures[position].path)].append(position)
+            if digest := _digest(dataset.pictures[position]):
+                groups[digest].append(position)
     return sorted(group for group in groups.values() if len(group) > 1)
 
 
-def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
+def _digest(picture: Picture) -> bytes:
+    """The sha256 of a picture's bytes; empty if they cannot be read, which is reported where it is used."""
+    if picture.payload is not None:
+        return hashlib.sha256(picture.payload.stored()).digest()
+    with suppress(OSError), picture.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+    return b""
 
 
 def draw(dataset: Dataset, share: float, seed: int) -> Bool:

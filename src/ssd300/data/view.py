@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def draw_sheets(
     for position in positions:
         picture = dataset.pictures[position]
         before = make_view(dataset, picture)
-        views.append(before)
+        views.append(_shrink(before, tile))  # not whole: many large pictures would fill the memory
         if augment is not None:
             views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
     paths = []
@@ -110,12 +110,18 @@ def contact_sheet(views: Sequence[View], columns: int, tile: int) -> Image.Image
     step = tile + GAP
     sheet = Image.new("RGB", (columns * step + GAP, rows * step + GAP), PAPER)
     for number, view in enumerate(views):
-        height, width = view.rgb.shape[:2]
-        scale = tile / max(width, height)
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        small = Image.fromarray(view.rgb).resize(size, Image.Resampling.BILINEAR)
-        drawn = draw_boxes(small, np.asarray(view.boxes_xyxy * scale, np.float32), view.captions, view.color_keys)
+        small = _shrink(view, tile)
+        drawn = draw_boxes(small.rgb, small.boxes_xyxy, view.captions, view.color_keys)
         row, column = divmod(number, columns)
-        x, y = GAP + column * step + (tile - size[0]) // 2, GAP + row * step + (tile - size[1]) // 2
+        x, y = GAP + column * step + (tile - drawn.width) // 2, GAP + row * step + (tile - drawn.height) // 2
         sheet.paste(drawn, (x, y))
     return sheet
+
+
+def _shrink(view: View, tile: int) -> View:
+    """The view resized to fit a square of `tile` pixels."""
+    height, width = view.rgb.shape[:2]
+    scale = tile / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(Image.fromarray(view.rgb).resize(size, Image.Resampling.BILINEAR))
+    return replace(view, rgb=small, boxes_xyxy=np.asarray(view.boxes_xyxy * scale, np.float32))

@@ -125,8 +125,7 @@ def export_openvino(
     Raises ModelError, ArgumentError, OutputError.
     """
     check_half(half, int8)
-    for name in (path, path.with_suffix(".bin")):
-        refuse_special(name)
+    refuse_other_numbers(path)
     check_folder(path)
     with scratch_beside(path) as folder:
         temporary = folder / path.name
@@ -151,6 +150,15 @@ def save_graph(model: Any, path: Path, *, half: bool = False) -> None:
     except RuntimeError as error:
         path.with_suffix(".probe").write_bytes(bytes(2**20))  # OpenVINO keeps the system's reason to itself
         raise ModelError(f"{path}: OpenVINO cannot write it: {str(error).splitlines()[0]}") from error
+
+
+def refuse_other_numbers(path: Path) -> None:
+    """Raise OutputError if an .xml or its .bin cannot be replaced: a .bin without an .xml is another program's."""
+    numbers = path.with_suffix(".bin")
+    for name in (path, numbers):
+        refuse_special(name)
+    if numbers.exists() and not path.exists():
+        raise OutputError(f"{numbers}: exists without {path.name}, so it may be another program's; choose another name")
 
 
 def publish_graph(temporary: Path, path: Path) -> None:

@@ -21,7 +21,7 @@ from ssd300.data.usable import usable_sets
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
-from ssd300.export.files import publish_graph, save_graph
+from ssd300.export.files import publish_graph, refuse_other_numbers, save_graph
 from ssd300.export.nncf_graph import calibrate, import_nncf, measure_convolution_errors
 from ssd300.files import refuse_special, scratch_beside, sha256_of
 from ssd300.flow import prepare
@@ -29,7 +29,7 @@ from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
-from ssd300.weights.catalog import load_weights, resolve
+from ssd300.weights.catalog import BUNDLED_FOLDER, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint, write_int8
 from ssd300.weights.int8 import Int8, convolution_sizes
 from ssd300.weights.metadata import ModelMetadata
@@ -95,6 +95,8 @@ def quantize(
     """
     model = resolve(os.fspath(model), detector=True)
     if out is None:  # the model itself if its format can hold INT8
+        if model.is_relative_to(BUNDLED_FOLDER):
+            raise ArgumentError(f"{model} is part of the installation and stays as it is: give --out FILE.safetensors")
         out = model if model.suffix.lower() == ".safetensors" else int8_siblings(model)[0]
     out = Path(out)
     data, val = _load_sets(data, val, seed)
@@ -171,7 +173,7 @@ def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: flo
         raise ArgumentError(f"--out is {out}: expected a name with the extension .safetensors")
     refuse_special(out)
     if out.suffix.lower() == ".xml":
-        refuse_special(out.with_suffix(".bin"))
+        refuse_other_numbers(out)
     if not out.parent.is_dir():
         raise ModelError(f"{out}: cannot be written: there is no folder {out.parent}; make it first")
     if subset < 1:

@@ -22,7 +22,7 @@ from ssd300.learn.device import Compute
 from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
-from ssd300.learn.run import BEST, Position, write_results
+from ssd300.learn.run import BEST, SAMPLES, Position, write_results
 from ssd300.learn.start import Origin, summarize_notes
 from ssd300.many import detect_each
 from ssd300.options import DetectOptions
@@ -119,7 +119,7 @@ def finish_epoch(
         runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
         start = time.monotonic()
         metrics, results = validate(runtime, val)
-        draw_samples(val, results, out / "samples.jpg", min_score=learner.recipe.min_score)
+        draw_samples(val, results, out / SAMPLES, min_score=learner.recipe.min_score)
         row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
         position.measuring = max(position.measuring, time.monotonic() - start)
         metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}

@@ -31,6 +31,7 @@ from ssd300.files import lock_file, replacing, unwritable
 from ssd300.learn.loader import ReaderLostError
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
+CURVES, SAMPLES = "curves.png", "samples.jpg"
 _SEAL = b"ssd300 sha256 "  # before the checksum at the end of last.pt
 _PARTS = {"network", "optimizer", "scaler", "averaged", "progress", "recipe"}
 
@@ -115,9 +116,14 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raises TrainingError if the folder has a run, whose state a new one would mix up."""
+    """Raises TrainingError if the folder has a run, or files that a new one would replace."""
     if (folder / STATE).exists():
         raise TrainingError(f"{folder} holds a run already: continue it (--resume), remove it, or give another --out")
+    for name in (BEST, RESULTS, CURVES, SAMPLES):
+        if os.path.lexists(folder / name):
+            raise TrainingError(
+                f"{folder} holds {name}, which a run would replace: give another --out, or move it away"
+            )
 
 
 def remove_unfinished(folder: Path) -> None:

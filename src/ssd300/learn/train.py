@@ -28,6 +28,7 @@ from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recip
 from ssd300.learn.report import collect_settings, describe_model, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
+    CURVES,
     Position,
     load_state,
     lock_folder,
@@ -217,7 +218,7 @@ def train(
             time_share = compute.of_first(position.time_share(limit))
             ended = time_share >= 1 or compute.any(bool(patience) and position.since_best >= patience)
     if compute.rank == 0:
-        draw_curves(position.history, out / "curves.png")
+        draw_curves(position.history, out / CURVES)
     return out
 
 

@@ -35,8 +35,8 @@ class Slice:
     raw: bool
     name: str
 
-    def read(self) -> UInt8:
-        """uint8 RGB [H, W, 3], read-only for raw pixels. Raises DatasetError if the file has changed since."""
+    def stored(self) -> bytes:
+        """The bytes as they are in the file. Raises DatasetError if the file has changed since."""
         try:
             if self.path.stat().st_mtime_ns != self.stamp:
                 raise DatasetError(f"{self.path}: the packed file was written again since it was opened; read it again")
@@ -47,6 +47,11 @@ class Slice:
             raise DatasetError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
         if len(data) != self.size:
             raise DatasetError(f"{self.path}: the packed file was cut off since it was opened; copy or pack it again")
+        return data
+
+    def read(self) -> UInt8:
+        """uint8 RGB [H, W, 3], read-only for raw pixels. Raises DatasetError as `stored`."""
+        data = self.stored()
         if self.raw:
             return np.frombuffer(data, np.uint8).reshape(self.height, self.width, 3)
         return decode_image(data, name=f"{self.path}: {self.name}")
