@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -159,9 +160,7 @@ class Detector:
         from ssd300.images.video_open import require_av
         from ssd300.video import VideoOptions, detect_video
 
-        checked = self._check_options(options, changes)
-        if on_error not in ("raise", "yield"):
-            raise unknown_name("on_error", on_error, ("raise", "yield"))
+        checked = self._check_options(options, changes, on_error)
         check_range(every, start, end)
         require_av()
         given = sources if isinstance(sources, list | tuple) else [sources]
@@ -181,15 +180,17 @@ class Detector:
         With keep_pixels=True `found.picture` holds the decoded pixels during the call; memory stays bounded if the
         results do not refer to them. An exception of `call` is raised when its turn comes.
         """
-        checked = self._check_options(options, changes)
-        if on_error not in ("raise", "yield"):
-            raise unknown_name("on_error", on_error, ("raise", "yield"))
+        checked = self._check_options(options, changes, on_error)
         return detect_each(self._runtime_of, expand(sources), checked, call, on_error=on_error)
 
-    def _check_options(self, options: DetectOptions | None, changes: DetectKeywords) -> DetectOptions:
+    def _check_options(
+        self, options: DetectOptions | None, changes: DetectKeywords, on_error: str = "raise"
+    ) -> DetectOptions:
         """The options of a call, checked before the first picture is read."""
         checked = DetectOptions(**changes) if options is None else replace(options, **changes) if changes else options
         checked.rows(self.classes)
+        if on_error not in ("raise", "yield"):
+            raise unknown_name("on_error", on_error, ("raise", "yield"))
         return checked
 
     def _runtime_of(self, number: int) -> Runtime:
@@ -211,8 +212,4 @@ class Detector:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._loaded_with is None:
             raise TypeError("only a Detector made by Detector.load can be pickled: it is loaded again from its file")
-        return _load, (self._loaded_with,)
-
-
-def _load(arguments: dict[str, Any]) -> Detector:
-    return Detector.load(**arguments)
+        return partial(Detector.load, **self._loaded_with), ()

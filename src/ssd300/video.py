@@ -153,7 +153,7 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
             for _ in range(len(waiting)):
                 number, feed = waiting.popleft()
                 taken = feed.take()
-                if taken is not None and not _is_over(taken[0], video.end):
+                if taken is not None and (video.end is None or taken[0].time_s < video.end):
                     waiting.append((number, feed))
                     if taken[0].time_s >= (video.start or 0):
                         yield _make_result(runtime, number, feed, taken, options)
@@ -166,10 +166,6 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
     finally:
         with ThreadPoolExecutor(max(len(feeds), 1)) as pool:  # at once: each stream may take a second and a half
             list(pool.map(lambda feed: feed.close(), feeds))
-
-
-def _is_over(frame: Frame, end: float | None) -> bool:
-    return end is not None and frame.time_s >= end
 
 
 def _make_result(

@@ -132,8 +132,6 @@ def _window(task: VideoTask) -> "ResultWindow | None":
 
 
 class _Run:
-    """The state of one run."""
-
     def __init__(
         self,
         task: VideoTask,

@@ -6,6 +6,7 @@ complete.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -79,7 +80,8 @@ def convert_dataset(
     names = new_names(pictures)
     with new_folder(out) as work:
         inside = () if allow_outside else tuple(folder.resolve() for folder in whole.folders)
-        own_names = _split_list(names, [len(dataset) for dataset in splits.values()])
+        left = iter(names)
+        own_names = [list(islice(left, len(dataset))) for dataset in splits.values()]
         WRITABLE_FORMATS[format].write(splits, own_names, work, Copier(link, progress, inside))
         _compare(splits, work, format)
     renamed = [
@@ -160,8 +162,3 @@ def _extension(picture: Picture) -> str:
         return ".jpg"
     with picture.path.open("rb") as file:
         return EXTENSION_OF.get(picture_format(file.read(FIRST_BYTES)) or "", ".jpg")
-
-
-def _split_list(names: list[str], counts: list[int]) -> list[list[str]]:
-    ends = np.cumsum(counts).tolist()
-    return [names[end - count : end] for end, count in zip(ends, counts, strict=True)]

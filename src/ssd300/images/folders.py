@@ -62,12 +62,8 @@ def _matches(pattern: str) -> list[str]:
     tops = glob.glob(top) if glob.has_magic(top) else [top]
     found: set[str] = set()
     for folder in (below for one in tops for below in _folders_below(one)):
-        found.update(_matches(os.path.join(glob.escape(folder), *rest)) if rest else _entries(folder))
+        found.update(_matches(os.path.join(glob.escape(folder), *(rest or "*"))))
     return sorted(found)
-
-
-def _entries(folder: str) -> list[str]:
-    return glob.glob(os.path.join(glob.escape(folder), "*"))
 
 
 def _folders_below(top: str) -> list[str]:

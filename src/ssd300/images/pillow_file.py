@@ -27,14 +27,6 @@ _READERS = {
 _UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unread_kind}
 
 
-def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
-    """Decode the pixels. Raises ImageError."""
-    try:
-        picture.load()
-    except DECODER_ERRORS as error:
-        raise undecoded(data, kind, name, error) from error
-
-
 def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     """The file with its header read. Raises ImageError."""
     module, reader = _READERS[kind]
@@ -42,6 +34,14 @@ def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     try:
         picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
         return picture
+    except DECODER_ERRORS as error:
+        raise undecoded(data, kind, name, error) from error
+
+
+def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
+    """Decode the pixels. Raises ImageError."""
+    try:
+        picture.load()
     except DECODER_ERRORS as error:
         raise undecoded(data, kind, name, error) from error
 

@@ -171,15 +171,12 @@ def render_html(described: dict[str, Any]) -> str:
         for method, operation in operations.items():
             parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
             parts.append(f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>")
-            parts.append(_table("Option", [(p["name"], p.get("description", "")) for p in _query(operation)]))
+            options = [one for one in operation.get("parameters", []) if one["in"] == "query"]
+            parts.append(_table("Option", [(one["name"], one.get("description", "")) for one in options]))
             answers = operation["responses"].items()
             parts.append(_table("Answer", [(status, answer["description"]) for status, answer in answers]))
             parts.append("</section>")
     return "".join([*parts, "</main></body></html>"])
-
-
-def _query(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    return [parameter for parameter in operation.get("parameters", []) if parameter["in"] == "query"]
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> str:
