@@ -27,9 +27,18 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
 
 @contextmanager
 def http_live(
-    data: bytes, *, rate: float = 0, content_type: str = "video/mp2t", cut_after: int = 0, password: str = ""
+    data: bytes,
+    *,
+    rate: float = 0,
+    content_type: str = "video/mp2t",
+    cut_after: int = 0,
+    password: str = "",
+    length: bool = False,
 ):
-    """Sends `data` without a length, `rate` bytes a second; (address, connections so far). `cut_after`: bytes."""
+    """Sends `data`, with its `length` or without, `rate` bytes a second; (address, connections so far).
+
+    `cut_after`: bytes.
+    """
     connections: list[float] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,6 +49,8 @@ def http_live(
                 return
             self.send_response(200)
             self.send_header("Content-Type", content_type)
+            if length:
+                self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             sent = data[:cut_after] if cut_after else data
             step = max(1, int(rate / 25)) if rate else len(sent) or 1

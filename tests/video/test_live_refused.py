@@ -115,6 +115,22 @@ def test_garbage_is_named(monkeypatch) -> None:
         list(frames(f"{address}/live.ts"))
 
 
+@pytest.mark.parametrize("share", [1, 0.6])
+def test_a_file_that_breaks_off_is_no_whole_one(folder, share) -> None:
+    data, found = (folder / "clip.ts").read_bytes(), []
+    with http_live(data, length=True, cut_after=int(share * len(data))) as (address, connections):
+        try:
+            found += frames(f"{address}/clip.ts")
+            error = ""
+        except DownloadError as broken:
+            error = str(broken)
+    indices = [frame.index for frame in found]
+    assert len(connections) == 1  # not from its start again
+    assert (share == 1) == (error == "")
+    assert error == "" or f"of {len(data):,} bytes" in error
+    assert indices == sorted(set(indices))
+
+
 def test_a_playlist_may_not_name_files_of_this_machine(folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
     text = f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile://{folder}/live0.ts\n#EXT-X-ENDLIST\n"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.options import (
+    OVERLAP,
     Decode,
     Iou,
     JpegDecode,
@@ -18,8 +19,10 @@ from ssd300.cli.options import (
     Threads,
     TileGrid,
     max_option,
+    read_tiles,
     score_option,
 )
+from ssd300.errors import ArgumentError
 from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ def evaluate(
     ] = False,
     decode: JpegDecode = Decode.exact,
     tiles: TileGrid = None,
-    overlap: Overlap = 0.2,
+    overlap: Overlap = OVERLAP,
     tracks: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the ground truth, a MOT file."),
@@ -64,6 +67,9 @@ def evaluate(
     if tracks is not None:
         from ssd300.cli.tracks import print_track_scores
 
+        others = {"--report": report, "--split": split, "--format": format, "--tiles": tiles, "--published": published}
+        if asked := [option for option, value in others.items() if value]:
+            raise ArgumentError(f"{asked[0]} is for measuring a model, and --tracks scores a file of tracks: drop it")
         print_track_scores(data, tracks, as_json=as_json)
         return
     from ssd300.cli.progress import ProgressLine
@@ -72,7 +78,6 @@ def evaluate(
     from ssd300.evaluate import figures, run
     from ssd300.evaluate.diagnosis import diagnose
     from ssd300.evaluate.report import refuse_unwritable, report_numbers, write_report
-    from ssd300.tiles import parse_tiles
 
     if report:
         refuse_unwritable(report)
@@ -89,7 +94,7 @@ def evaluate(
             max_detections=max_detections,
             published=published,
             decode=decode.value,
-            tiles=None if tiles is None else parse_tiles(tiles),
+            tiles=read_tiles(tiles, overlap),
             overlap=overlap,
             progress=lambda done, _: line.show(done),
         )

@@ -29,6 +29,16 @@ class HttpFile:
         self._seekable = self._size is not None and self._answer.getheader("Accept-Ranges", "") == "bytes"
 
     @property
+    def _least(self) -> int:
+        """The number of bytes that must come."""
+        return self._size or 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a file of known length, and not a playlist, whose length is not that of the video."""
+        return self._size is not None and not self.is_playlist
+
+    @property
     def is_playlist(self) -> bool:
         """Whether it is an HLS playlist, by the address or the response."""
         return "mpegurl" in self.content_type or self.name.split("?")[0].lower().endswith(".m3u8")
@@ -37,7 +47,7 @@ class HttpFile:
         """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""
         if not url.lower().startswith(("http://", "https://")):
             raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
-        part = HttpFile(url, self._headers if _origin(url) == _origin(self.name) else {})
+        part = _Part(url, self._headers if _origin(url) == _origin(self.name) else {})
         with self._closing:
             self._parts = [one for one in self._parts if not one._closed]
             self._parts.append(part)
@@ -47,12 +57,14 @@ class HttpFile:
         return part
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; b"" at the end."""
+        """Up to `size` bytes; b"" at the end. Raises DownloadError for a file of known length that breaks off."""
         try:
             piece = b"" if self._closed else self._answer.read1(size)
         except (OSError, http.client.HTTPException, ValueError):  # interrupted, timed out, or closed meanwhile
-            return b""
+            piece = b""
         self._place += len(piece)
+        if not piece and self._place < self._least and not self._closed:
+            raise DownloadError(f"the connection ended after {self._place:,} of {self._size:,} bytes; try again")
         return piece
 
     def readable(self) -> bool:
@@ -96,6 +108,12 @@ class HttpFile:
             part.close()
         self._answer.close()
         self._line.close()
+
+
+class _Part(HttpFile):
+    """A piece of a playlist: where one breaks off, FFmpeg goes on with the next."""
+
+    _least = 0
 
 
 def _origin(url: str) -> tuple[str, str]:

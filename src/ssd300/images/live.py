@@ -129,7 +129,8 @@ class LiveStream:
             if self.counts.received > before:
                 tries, last_frame = 0, time.monotonic()
             tries += 1
-            if is_camera(self._source) or (not self.counts.received and tries >= FIRST_TRIES):
+            broken = not self.live and self.counts.received  # a file: from its start its frames would come again
+            if is_camera(self._source) or broken or (not self.counts.received and tries >= FIRST_TRIES):
                 raise failure
             if time.monotonic() - last_frame > RECONNECT_SECONDS and self.counts.received:
                 raise DownloadError(f"{self.name}: no frame for {RECONNECT_SECONDS:g} seconds; last: {failure}")

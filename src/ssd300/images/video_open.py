@@ -165,7 +165,8 @@ def _open_http(source: str) -> Opened:
     except BaseException:
         file.close()
         raise
-    return Opened(container, live=container.duration is None or container.duration <= 0, file=file)
+    endless = container.duration is None or container.duration <= 0
+    return Opened(container, live=endless and not file.is_whole, file=file)
 
 
 def _fault(error: Exception, source: Any) -> str:
