@@ -69,6 +69,9 @@ def test_a_server_that_sends_the_whole_file_again_is_named(monkeypatch) -> None:
         ("rtsp://a:b@c@host:554/x", "rtsp://host:554/x"),
         ("rtsp://host/x?user=admin&password=b&channel=1", "rtsp://host/x?user=admin&password=***&channel=1"),
         ("http://a:b@[::1/x", "http://..."),
+        ("rtsp://host/user=a_password=b_c_channel=1.sdp", "rtsp://host/user=a_password=***_channel=1.sdp"),
+        ("rtsp://host/user=a&Passwd=b/1?real=user_pwd=b", "rtsp://host/user=a&Passwd=***/1?real=user_pwd%3D***"),
+        ("rtsp://host/keynote/1", "rtsp://host/keynote/1"),
     ],
 )
 def test_names_hold_no_password(source, name) -> None:

@@ -14,6 +14,8 @@ _EXTENSIONS = (
 )  # fmt: skip
 STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 _SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
+# Inside a path or a value, as recorders have it: /user=admin_password=abc_channel=1.sdp
+_SECRET_WITHIN = re.compile(rf"((?:{_SECRET.pattern})[a-z]*=)(.*?)(?=[&/;]|_[a-z]+=|$)", re.IGNORECASE)
 _CAMERA = re.compile(r"/dev/video\d+")
 
 
@@ -75,5 +77,6 @@ def shown_name(source: Any) -> str:
     except ValueError:
         return f"{_scheme(text)}://..."  # the rest may contain a password
     query = parse_qsl(parts.query, keep_blank_values=True)
-    hidden = urlencode([(k, "***" if _SECRET.search(k) else v) for k, v in query], safe="*/:")
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, hidden, ""))
+    values = [(k, "***" if _SECRET.search(k) else _SECRET_WITHIN.sub(r"\1***", v)) for k, v in query]
+    path = _SECRET_WITHIN.sub(r"\1***", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, urlencode(values, safe="*/:"), ""))
