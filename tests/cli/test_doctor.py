@@ -27,7 +27,7 @@ def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
             assert str(value) in text
 
 
-def test_versions_and_threads_are_the_real_ones(monkeypatch) -> None:
+def test_versions_and_threads_are_the_real_ones() -> None:
     report = doctor.examine_machine()
     assert report["versions"]["openvino"] == metadata.version("openvino")
     assert report["versions"]["numpy"] == metadata.version("numpy")

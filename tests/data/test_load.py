@@ -1,5 +1,4 @@
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +127,7 @@ def test_train_and_val_drawn(coco: Path) -> None:
     assert len(val) > 0
 
 
-def test_several_training_sets_with_one_validation_split(
-    two_splits: Path, voc: Path, make_picture: Callable[..., Path]
-) -> None:
+def test_several_training_sets_with_one_validation_split(two_splits: Path, voc: Path) -> None:
     train, val = load_train_val([two_splits, voc])
     assert len(train) == 8
     assert val.name == "coco/val"

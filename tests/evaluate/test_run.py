@@ -69,7 +69,7 @@ def test_a_class_the_model_does_not_know_is_never_found(make, data, perfect):
     assert answer.metrics.ap_of_class.tolist() == pytest.approx([1, 0])
 
 
-def test_no_class_in_common_is_an_error(make, data):
+def test_no_class_in_common_is_an_error(data):
     with pytest.raises(ArgumentError, match=r"no class name in common: the model has a, b, c, d, e, ... \(6 in all\)"):
         match_classes(ClassList.from_names("abcdef"), data)
 

@@ -91,7 +91,7 @@ def test_nothing_is_fetched_unless_asked(monkeypatch) -> None:
         read_web_runtime("fetch")
 
 
-def test_it_is_fetched_once_and_checked(monkeypatch, tmp_path) -> None:
+def test_it_is_fetched_once_and_checked(monkeypatch) -> None:
     content = package({SCRIPT: RUNTIME.script, WASM: RUNTIME.wasm})
     asked = []
 

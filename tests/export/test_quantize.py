@@ -32,7 +32,7 @@ def calibrated(done, model, monkeypatch):
     monkeypatch.setattr(module, "calibrate", lambda *_: int8)
 
 
-def test_the_model_itself_says_how_and_keeps_its_numbers(done, model, train, val, seeded_checkpoint):
+def test_the_model_itself_says_how_and_keeps_its_numbers(done, model, train, seeded_checkpoint):
     assert done.path == model
     assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"]
     assert read_specs(model) == read_specs(seeded_checkpoint)

@@ -4,30 +4,28 @@ import numpy as np
 import pytest
 
 from ssd300.errors import DownloadError, ImageError
+from ssd300.images import connect, open_source
 from ssd300.images import fetch as fetch_module
-from ssd300.images import open_source
 from ssd300.images.connect import is_public
 from ssd300.images.fetch import fetch
 
 
-def test_a_picture_is_fetched(site, photo, encode):
+def test_a_picture_is_fetched_if_the_environment_allows_private_addresses(site, photo, encode, monkeypatch):
     site.pages["/a%20b.png?size=1"] = encode(photo, "PNG")
     url = f"{site.address}/a b.png?size=1#part"
-    assert np.array_equal(open_source(url, allow_private=True), photo)
-
-
-def test_the_environment_can_allow_private_addresses(site, photo, encode, monkeypatch):
-    site.pages["/a.png"] = encode(photo, "PNG")
-    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
-    assert open_source(f"{site.address}/a.png").shape == (60, 90, 3)
     with pytest.raises(DownloadError, match="refused"):
-        open_source(f"{site.address}/a.png", allow_private=False)
+        open_source(url)
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+    assert np.array_equal(open_source(url), photo)
+    with pytest.raises(DownloadError, match="refused"):
+        fetch(url, allow_private=False)
 
 
-def test_what_is_no_picture_is_an_image_error_naming_the_address(site):
+def test_what_is_no_picture_is_an_image_error_naming_the_address(site, monkeypatch):
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
     site.pages["/page"] = b"<!DOCTYPE html><html></html>"
     with pytest.raises(ImageError, match=rf"{site.address}/page: an HTML page, not a picture; expected a JPEG, PNG"):
-        open_source(f"{site.address}/page", allow_private=True)
+        open_source(f"{site.address}/page")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -60,7 +58,7 @@ def test_every_hop_is_checked(site, target, message):
 
 def test_a_redirect_into_a_private_network_is_refused(site, monkeypatch):
     site.pages["/go"] = (302, "http://10.0.0.1/secret")
-    monkeypatch.setattr(fetch_module, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(connect, "is_public", lambda address: address == "127.0.0.1")
     with pytest.raises(DownloadError, match=r"10\.0\.0\.1 is 10\.0\.0\.1, an address of this machine or a private"):
         fetch(f"{site.address}/go")
     assert site.seen == ["/go"]
@@ -87,7 +85,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch, site)
      "100.64.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "224.0.0.1"],
 )  # fmt: skip
 def test_private_addresses_are_refused_before_any_connection(host):
-    with pytest.raises(DownloadError, match=r"which is refused; set SSD300_ALLOW_PRIVATE_URLS=1 or pass allow_private"):
+    with pytest.raises(DownloadError, match=r"which is refused; SSD300_ALLOW_PRIVATE_URLS=1 allows it"):
         fetch(f"http://{host}:1/a.jpg")
 
 

@@ -55,14 +55,14 @@ def test_variable_rates_keep_their_times(tmp_path) -> None:
     assert [f.time_s for f in frames(write_clip(tmp_path / "clip.mp4", 6, times=times))] == times
 
 
-@pytest.mark.parametrize(("degrees", "corner"), [(90, (10, 10)), (180, (10, 160)), (270, (310, 230))])
-def test_rotation_is_honored(tmp_path, degrees, corner) -> None:
+@pytest.mark.parametrize(("degrees", "red_at"), [(90, (160, 30)), (180, (30, 160)), (270, (160, 210))])
+def test_rotation_is_honored(tmp_path, degrees, red_at) -> None:
     """The lower half of the stored frame is red; turned clockwise by 90 degrees it lies on the left."""
     [frame] = frames(write_clip(tmp_path / "clip.mp4", 1, rotation=degrees))
     assert frame.rgb.shape == ((240, 320, 3) if degrees == 180 else (320, 240, 3))
     assert frame.rgb.flags.c_contiguous
     red = frame.rgb[..., 0].astype(int) - frame.rgb[..., 1] > 60
-    row, column = {90: (160, 30), 180: (30, 160), 270: (160, 210)}[degrees]
+    row, column = red_at
     assert red[row, column]
     assert not red[-1 - row, -1 - column]
 

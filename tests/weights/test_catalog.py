@@ -76,13 +76,11 @@ def test_an_unknown_model_is_an_error_with_the_nearest(name, words) -> None:
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("how", ["argument", "environment"])
 @pytest.mark.parametrize("entry", [entry for entry in catalog_entries() if entry.url], ids=lambda entry: entry.name)
-def test_offline_says_what_to_fetch_and_where_to_put_it(how, entry, monkeypatch, own_cache) -> None:
-    if how == "environment":
-        monkeypatch.setenv("SSD300_OFFLINE", "1")
+def test_offline_says_what_to_fetch_and_where_to_put_it(entry, monkeypatch, own_cache) -> None:
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
     with pytest.raises(DownloadError) as caught:
-        resolve(entry.name, offline=True if how == "argument" else None)
+        resolve(entry.name)
     assert f"fetch {entry.url} elsewhere and put it at {own_cache / entry.file_name}" in str(caught.value)
 
 
@@ -129,17 +127,18 @@ def test_a_download_that_is_no_model_leaves_nothing(published, server, own_cache
     assert [path.name for path in own_cache.iterdir() if not path.name.endswith(".lock")] == []
 
 
-def test_a_file_put_there_by_hand_is_checked_against_its_pin(tmp_path, own_cache, monkeypatch) -> None:
+def test_a_file_put_there_by_hand_is_checked_against_its_pin(own_cache, monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
     digest = hashlib.sha256(b"weights").hexdigest()
     entry = CatalogEntry("net", "backbone", "net.pth", "MIT", "none", "http://127.0.0.1:9/net.pth", digest[:8])
     monkeypatch.setattr(catalog, "_ENTRIES", (entry,))
     (own_cache / "net.pth").write_bytes(b"weights")
-    assert resolve("net", offline=True) == own_cache / "net.pth"
+    assert resolve("net") == own_cache / "net.pth"
     assert (own_cache / "net.pth.sha256").read_text().startswith(digest)
     (own_cache / "net.pth.sha256").unlink()
     (own_cache / "net.pth").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=f"expected {digest[:8]}: the file has changed or is damaged"):
-        resolve("net", offline=True)
+        resolve("net")
 
 
 def test_a_name_wins_over_a_file_of_that_name_and_a_path_does_not(published, tmp_path, monkeypatch, state, metadata):

@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, server) -> None:
         download(server.url, tmp_path / "file" / "m.pt")
 
 
-def test_https_is_never_left(monkeypatch) -> None:
+def test_https_is_never_left() -> None:
     import urllib.request
 
     handler = SafeRedirects()

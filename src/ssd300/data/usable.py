@@ -32,7 +32,6 @@ def usable_sets(
     path: str | Path | Sequence[str | Path],
     val: str | Path | None = None,
     *,
-    format: str | None = None,
     share: float = 0.2,
     seed: int = 0,
     allow_lost: bool = False,
@@ -53,14 +52,14 @@ def usable_sets(
     val_parts: list[tuple[Part, str | Path]] = []
     said: list[str] = []
     for one in [path] if isinstance(path, str | Path) else path:
-        parts = find_parts(one, format)
+        parts = find_parts(one)
         chosen = training_parts(parts, one)
         train_parts += [(part, one) for part in chosen]
         own = [] if val is not None else validation_parts(parts, one, alone=False)
         val_parts += [(part, one) for part in own]
         said += describe_unused(parts, [*chosen, *own], one)
     if val is not None:
-        parts = find_parts(val, format)
+        parts = find_parts(val)
         val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
     train, held_out = ([load_parts([part], one) for part, one in parts] for parts in (train_parts, val_parts))
     return arrange(train, held_out, said, share=share, seed=seed, allow_lost=allow_lost, min_score=min_score)

@@ -32,7 +32,7 @@ def resolve_checked(host: str, port: int, allow_private: bool) -> Addresses:
         if not allow_private and not is_public(str(address[0])):
             raise Refused(
                 f"{host} is {address[0]}, an address of this machine or a private network, which is refused; "
-                "set SSD300_ALLOW_PRIVATE_URLS=1 or pass allow_private=True to allow it"
+                "SSD300_ALLOW_PRIVATE_URLS=1 allows it"
             )
     return addresses
 

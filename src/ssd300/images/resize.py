@@ -43,14 +43,10 @@ def _resize_width(rgb: UInt8, width: int) -> UInt8:
     return narrow
 
 
-def load_for_network(
-    source: Any, color: str = "rgb", *, decode: DecodeMode = "exact", allow_private: bool | None = None
-) -> tuple[UInt8, tuple[int, int]]:
+def load_for_network(source: Any, color: str = "rgb", *, decode: DecodeMode = "exact") -> tuple[UInt8, tuple[int, int]]:
     """Any single source -> (uint8 [300, 300, 3], (H, W) of the upright original). Raises ImageError, DownloadError."""
     with IN_FLIGHT.share():
-        rgb, size_hw = read_picture(
-            source, color=color, decode=decode, allow_private=allow_private, scratch=_thread_scratch()
-        )
+        rgb, size_hw = read_picture(source, color=color, decode=decode, scratch=_thread_scratch())
         return resize_to_network(rgb), size_hw
 
 

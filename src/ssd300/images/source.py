@@ -128,25 +128,17 @@ def _find_pictures(text: str) -> FoundPictures:
         return FoundPictures()
 
 
-def open_source(
-    source: Any, *, color: str = "rgb", decode: DecodeMode = "exact", allow_private: bool | None = None
-) -> UInt8:
+def open_source(source: Any, *, color: str = "rgb", decode: DecodeMode = "exact") -> UInt8:
     """A single source -> RGB uint8 [H, W, 3], upright, in the original's pixels (fewer with decode="fast").
 
-    `color` ("rgb" or "bgr") is the channel order of arrays and tensors, not of files and PIL pictures. For
-    `allow_private` see `fetch.fetch`. The array may share memory with one that was passed in. Raises ImageError,
-    DownloadError.
+    `color` ("rgb" or "bgr") is the channel order of arrays and tensors, not of files and PIL pictures. The array may
+    share memory with one that was passed in. Raises ImageError, DownloadError.
     """
-    return read_picture(source, color=color, decode=decode, allow_private=allow_private)[0]
+    return read_picture(source, color=color, decode=decode)[0]
 
 
 def read_picture(
-    source: Any,
-    *,
-    color: str = "rgb",
-    decode: DecodeMode = "exact",
-    allow_private: bool | None = None,
-    scratch: UInt8 | None = None,
+    source: Any, *, color: str = "rgb", decode: DecodeMode = "exact", scratch: UInt8 | None = None
 ) -> tuple[UInt8, tuple[int, int]]:
     """As `open_source`, and the (H, W) of the upright original, which decode="fast" may have shrunk.
 
@@ -168,21 +160,21 @@ def read_picture(
     elif isinstance(value, Image.Image):
         rgb = upright_rgb(value, name)
     else:
-        data = read_bytes(value, name, allow_private=allow_private)
+        data = read_bytes(value, name)
         rgb = decode_image(data, name=name, decode=decode, scratch=scratch)
         if decode == "fast":
             return rgb, size_hw(data, name=name)
     return rgb, rgb.shape[:2]
 
 
-def read_bytes(value: Any, name: str, *, allow_private: bool | None = None) -> bytes:
+def read_bytes(value: Any, name: str) -> bytes:
     """The bytes of a path, address, "-", bytes-like, binary file object or socket. Raises ImageError, DownloadError."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if is_url(value):
         from ssd300.images.fetch import fetch
 
-        return fetch(value, allow_private=allow_private)
+        return fetch(value)
     if value == "-" and isinstance(value, str):
         if sys.stdin is None:
             raise ImageError(f"{name}: standard input is closed; pass a path")

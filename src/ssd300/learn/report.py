@@ -32,6 +32,7 @@ from ssd300.weights.checkpoint import write_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 
 _SAMPLES, COLUMNS, CELL = 8, 4, 360
+_SHOWN = 0.4  # score from which detections are drawn
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches
 
 
@@ -59,9 +60,7 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def draw_samples(
-    dataset: Dataset, results: list[Detections], path: Path, *, min_score: float, score_threshold: float = 0.4
-) -> None:
+def draw_samples(dataset: Dataset, results: list[Detections], path: Path, *, min_score: float) -> None:
     """Draw pictures from all parts of the set, each twice: with true boxes (left) and detections (right).
 
     Doubtful true boxes (ignored, or below `min_score`) are not drawn.
@@ -71,7 +70,7 @@ def draw_samples(
     cells = []
     for i in chosen:
         picture, found = dataset.pictures[i], results[i]
-        found = found[found.scores >= score_threshold]
+        found = found[found.scores >= _SHOWN]
         truth = picture.annotations
         truth = truth.select(~truth.ignore & (truth.scores >= min_score))
         true_names = [names[int(class_id)] for class_id in truth.class_ids]

@@ -99,13 +99,10 @@ def cache_folder() -> Path:
     return folder if folder.is_absolute() else NO_FOLDER
 
 
-def resolve(
-    model: str | os.PathLike[str], *, detector: bool = False, offline: bool | None = None, force: bool = False
-) -> Path:
+def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: bool = False) -> Path:
     """The file of a model: a catalog name (downloaded if necessary), or a path, which is returned unchanged.
 
-    detector: refuse the name of a backbone before downloading. offline: forbid any socket; None reads
-    SSD300_OFFLINE. force: download again even if the file exists.
+    detector: refuse the name of a backbone before downloading. force: download again even if the file exists.
     Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
     """
     _refuse_zip()
@@ -126,7 +123,7 @@ def resolve(
             )
         return entry.path
     if force or not entry.path.is_file():
-        return _fetch(entry, entry.url, offline)
+        return _fetch(entry, entry.url)
     _check(entry)
     return entry.path
 
@@ -167,10 +164,10 @@ def _check_exists(path: Path) -> Path:
     raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")
 
 
-def _fetch(entry: CatalogEntry, url: str, offline: bool | None) -> Path:
+def _fetch(entry: CatalogEntry, url: str) -> Path:
     from ssd300.images.fetch import is_offline
 
-    if is_offline() if offline is None else offline:
+    if is_offline():
         raise DownloadError(
             f"the model {entry.name!r} is not on this machine and the network is forbidden: fetch {url} elsewhere and "
             f"put it at {entry.path}"

@@ -57,7 +57,7 @@ def read(part: Part) -> Dataset:
     return read_coco(part.source)
 
 
-def read_coco(path: Path, name: str | None = None) -> Dataset:
+def read_coco(path: Path) -> Dataset:
     """One COCO annotation file -> Dataset. Faults of single entries are in its `notes`.
 
     Raises DatasetError if the file as a whole cannot be used.
@@ -80,7 +80,7 @@ def read_coco(path: Path, name: str | None = None) -> Dataset:
     pictures_of = tuple(
         Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
     )
-    return Dataset(name or default_name(path), classes, pictures_of, tuple(reader.notes), (data_folder(path),))
+    return Dataset(default_name(path), classes, pictures_of, tuple(reader.notes), (data_folder(path),))
 
 
 def data_folder(path: Path) -> Path:
