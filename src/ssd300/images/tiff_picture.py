@@ -50,7 +50,7 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
     except BrokenTIFFError:
         return TIFFPicture(data)
     # Bands without colors: Pillow reads the first as gray if they are in planes, and refuses others.
-    bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
+    bands = directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
     needed = bands or _is_subsampled(directory) or (layout is not None and tiff_samples.is_needed(layout))
     return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))
 
@@ -76,7 +76,7 @@ def unread_kind(data: bytes) -> str | None:
         )
         if not intact or tiff_samples.layout_of(directory):
             return None
-        bands = directory.number(tiff.SAMPLES, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
+        bands = directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
         compression = directory.number(tiff.COMPRESSION)
         ycbcr = directory.number(tiff.PHOTOMETRIC) == 6 and compression in tiff_samples.COMPRESSIONS
         rare = compression == 50001 or ycbcr or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
@@ -103,7 +103,7 @@ def _describe(directory: Directory) -> str:
         6: "old JPEG", 7: "JPEG", 33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC",
         34926: "LERC", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
     }  # fmt: skip
-    bits, channels = directory.number(tiff.BITS, 1), directory.number(tiff.SAMPLES, 1)
+    bits, channels = directory.number(tiff.BITS, 1), directory.number(tiff.SAMPLES_PER_PIXEL, 1)
     kind = {2: " signed", 3: " float", 5: " complex", 6: " complex"}.get(directory.number(tiff.SAMPLE_FORMAT, 1), "")
     compression = directory.number(tiff.COMPRESSION, 1)
     if compression in tiff_samples.COMPRESSIONS:

@@ -56,7 +56,7 @@ class Layout:
 def layout_of(directory: Directory) -> Layout | None:
     """The layout of a directory's samples, or None for an unsupported kind. Raises BrokenTIFFError."""
     bits, formats = directory.numbers(tiff.BITS) or (1,), directory.numbers(tiff.SAMPLE_FORMAT) or (1,)
-    channels = directory.number(tiff.SAMPLES, 1)
+    channels = directory.number(tiff.SAMPLES_PER_PIXEL, 1)
     tile = (directory.number(tiff.TILE_WIDTH), directory.number(tiff.TILE_HEIGHT))
     layout = Layout(
         directory.number(tiff.WIDTH),
@@ -184,7 +184,7 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     width = to_bytes(layout.padded_width)
     tags: dict[int, tuple[int, ...]] = {
         tiff.WIDTH: (width,), tiff.HEIGHT: (layout.height,), tiff.BITS: (8,), tiff.PHOTOMETRIC: (1,),
-        tiff.COMPRESSION: (directory.number(tiff.COMPRESSION, 1),), tiff.SAMPLES: (1,), tiff.PLANAR: (1,),
+        tiff.COMPRESSION: (directory.number(tiff.COMPRESSION, 1),), tiff.SAMPLES_PER_PIXEL: (1,), tiff.PLANAR: (1,),
         tiff.FILL_ORDER: (directory.number(tiff.FILL_ORDER, 1),),
     }  # fmt: skip
     if layout.tile:
