@@ -25,23 +25,14 @@ from ssd300.data.markup import parse_xml
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
-from ssd300.data.values import class_name, flag, numbers, size_of
+from ssd300.data.values import size_of
 from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists
+from ssd300.data.voc.objects import USED, BoxedObject, parse_object
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
 _PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs")
-EDGES = ("xmin", "ymin", "xmax", "ymax")
-_USED = {"name", "bndbox", "difficult"}
-
-
-@dataclass(frozen=True)
-class _Object:
-    name: str
-    box: list[float]  # left, top, right, bottom
-    difficult: bool
-    number: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ class _File:
     file_name: str
     picture: Path
     size_wh: tuple[int, int]
-    objects: list[_Object]
+    objects: list[BoxedObject]
 
 
 def read(part: Part) -> Dataset:
@@ -142,8 +133,14 @@ class _Reader:
         size = self._size(root, xml, file_name, picture)
         if size is None:
             return None
-        things = [self._object(thing, xml, file_name, f"object {n}") for n, thing in enumerate(root.iter("object"), 1)]
-        objects = [thing for thing in things if thing]
+        objects = []
+        for number, element in enumerate(root.iter("object"), 1):
+            self.unused.update(child.tag for child in element if child.tag not in USED)
+            found = parse_object(element, f"object {number}")
+            if isinstance(found, BoxedObject):
+                objects.append(found)
+            else:
+                self.note(found[0], "fault", xml, file_name, f"object {number}", found[1])
         if len(objects) > BOXES_PER_PICTURE:
             words = f"{len(objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
             self.note("too many boxes", "fault", xml, file_name, "", words)
@@ -191,21 +188,6 @@ class _Reader:
         except ImageError as error:
             self.note("corrupt picture", "fault", xml, name, "", str(error))
             return None
-
-    def _object(self, thing: Element, xml: Path, picture: str, place: str) -> _Object | None:
-        self.unused.update(child.tag for child in thing if child.tag not in _USED)
-        name = class_name(thing.findtext("name"))
-        if name is None:
-            self.note("unknown class id", "fault", xml, picture, place, "the object has no <name>")
-            return None
-        texts = [thing.findtext(f"bndbox/{edge}") for edge in EDGES]
-        edges = numbers((text or "").strip() for text in texts)
-        if edges is None:
-            given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
-            self.note("malformed box", "fault", xml, picture, place, f"the box has {given}; expected four numbers")
-            return None
-        text = (thing.findtext("difficult") or "").strip()
-        return _Object(name, edges, text.lower() == "true" or bool(flag(text)), place)
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []

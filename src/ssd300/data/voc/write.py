@@ -9,7 +9,7 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc.find import annotation_folder
-from ssd300.data.voc.read import EDGES
+from ssd300.data.voc.objects import EDGES
 from ssd300.files import write_whole
 from ssd300.formats import shortest
 from ssd300.labels import ClassList

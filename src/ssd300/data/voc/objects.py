@@ -1,0 +1,33 @@
+"""The objects of a VOC file."""
+
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from ssd300.data.values import class_name, flag, numbers
+
+EDGES = ("xmin", "ymin", "xmax", "ymax")
+USED = {"name", "bndbox", "difficult"}  # the tags of an object that are used
+
+
+@dataclass(frozen=True)
+class BoxedObject:
+    """One <object>, with its place in the file for messages."""
+
+    name: str
+    box: list[float]  # left, top, right, bottom
+    difficult: bool
+    number: str
+
+
+def parse_object(element: Element, number: str) -> BoxedObject | tuple[str, str]:
+    """An <object>; or (kind, words) of the fault that it has."""
+    name = class_name(element.findtext("name"))
+    if name is None:
+        return "unknown class id", "the object has no <name>"
+    texts = [element.findtext(f"bndbox/{edge}") for edge in EDGES]
+    edges = numbers((text or "").strip() for text in texts)
+    if edges is None:
+        given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
+        return "malformed box", f"the box has {given}; expected four numbers"
+    difficult = (element.findtext("difficult") or "").strip()
+    return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), number)
