@@ -1,6 +1,6 @@
 # ssd300 serve in a container: no torch, no packages of the system, an ordinary user, a root that may be read-only.
 #   docker build -t ssd300 .                      pictures
-#   docker build -t ssd300:video --target video . and the tools for films
+#   docker build -t ssd300:video --target video . and the tools for films; for addresses, run it with -e SSD300_OFFLINE=0
 #   docker run --rm -p 8000:8000 --read-only --cap-drop ALL ssd300
 FROM python:3.13-slim AS build
 WORKDIR /build

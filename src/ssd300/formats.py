@@ -7,9 +7,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,15 +122,15 @@ def to_csv(detections: Found, *, header: bool = True) -> str:
         picture = (detections.source or "", width, height)
         track = [row[TRACK]] if TRACK in row else []
         rows.append((*picture, row["class_id"], row["name"], row["score"], *row["box_xyxy"], *track))
-    words = "".join((detections.source or "", *detections.names))
-    # Python's csv does not quote a lone carriage return where lines end with a newline alone.
-    return csv_text(rows if header else rows[1:], csv.QUOTE_ALL if "\r" in words else csv.QUOTE_MINIMAL)
+    return csv_text(rows if header else rows[1:])
 
 
-def csv_text(rows: Iterable[Sequence[object]], quoting: Literal[0, 1] = csv.QUOTE_MINIMAL) -> str:
+def csv_text(rows: Sequence[Sequence[object]]) -> str:
     """Rows as CSV; lines end with a newline alone."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    # Python's csv does not quote a lone carriage return where lines end with a newline alone.
+    lone = any(isinstance(cell, str) and "\r" in cell for row in rows for cell in row)
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if lone else csv.QUOTE_MINIMAL).writerows(rows)
     return text.getvalue()
 
 

@@ -42,6 +42,8 @@ def test_reading(tmp_path, text, rows) -> None:
         ("1,1,10,20\n", "line 1: expected frame"),
         ("1,1,10,20,30,40\n2,x,1,1,1,1\n", "line 2: expected frame"),
         ("1,1,nan,20,30,40\n", "line 1: expected frame"),
+        ("1.5,1,10,20,30,40\n", "line 1: expected frame"),
+        ("1,1e300,10,20,30,40\n", "line 1: expected frame"),
         ("1,1,10,20,-30,40\n", "negative size"),
         ("1,1,10,20,30,40\n1,1,50,20,30,40\n", "id 1 twice in frame 1"),
     ],

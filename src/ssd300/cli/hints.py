@@ -87,7 +87,7 @@ class Verbs(typer.core.TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
-        if name not in self.commands and ("=" in name or os.path.lexists(name)):
+        if not ctx.resilient_parsing and name not in self.commands and ("=" in name or os.path.lexists(name)):
             raise ArgumentError(f"{name}: a verb comes first, such as: ssd300 detect {name.rpartition('=')[2]}")
         return super().resolve_command(ctx, args)
 

@@ -113,7 +113,8 @@ def _parse_row(path: Path, number: int, line: str) -> list[float]:
         values = [float(part) for part in parts]
     except ValueError:
         values = []
-    if not 6 <= len(values) <= 10 or not np.isfinite(values).all():
+    whole = all(value % 1 == 0 and abs(value) < 2**53 for value in values[:2])
+    if not 6 <= len(values) <= 10 or not np.isfinite(values).all() or not whole:
         raise DatasetError(
             f"{path}, line {number}: expected frame,id,left,top,width,height[,score,class], got {line!r:.80}"
         )
