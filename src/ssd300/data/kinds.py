@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
+LEAST_SCORE = 0.35  # a box with a lower score is neither object nor background in training
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 from ssd300.arrays import Bool
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.join import join
+from ssd300.data.kinds import LEAST_SCORE
 from ssd300.data.load import load_parts
 from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import groups_of_equal_files, split_dataset
 from ssd300.errors import DatasetError
 
-LEAST_SCORE = 0.35  # a box with a lower score is neither object nor background in training
 MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
 GO_ON = "pass --allow-lost to continue without them"
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.kinds import LEAST_SCORE
 from ssd300.data.load import load_training, load_validation
-from ssd300.data.usable import LEAST_SCORE, refuse_unusable, usable_sets
+from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
