@@ -35,7 +35,7 @@ def test_links_lead_somewhere(home, tmp_path, monkeypatch) -> None:
     else:
         assert links(text) == [one for one in links(page) if one.startswith("#")]
         assert "](docs/" in page
-        assert "a comparison, with what to take instead" in text  # links become their text
+        assert "Against other detectors ·" in text  # links become their text
     assert metadata["Description-Content-Type"] == "text/markdown"
 
 
