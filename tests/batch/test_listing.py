@@ -91,6 +91,7 @@ def test_sources_that_cannot_be_listed(here, source, error, words) -> None:
 
 
 COLUMNS = {"n": pa.int64(), "s": pa.string(), "b": pa.large_binary(), "hf": pa.struct([("bytes", pa.binary())])}
+COLUMNS |= {"sv": pa.string_view(), "bv": pa.binary_view()}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,8 @@ COLUMNS = {"n": pa.int64(), "s": pa.string(), "b": pa.large_binary(), "hf": pa.s
     [
         (["s"], None, ("s", True)),
         (["n", "b"], None, ("b", False)),
+        (["n", "sv"], None, ("sv", True)),
+        (["n", "bv"], None, ("bv", False)),
         (["n", "hf"], None, ("hf", False)),
         (["s", "b"], "s", ("s", True)),
         (["s", "b"], "b", ("b", False)),

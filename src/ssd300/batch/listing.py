@@ -165,13 +165,14 @@ def picture_column(schema: Any, column: str | None, place: str) -> tuple[str, bo
 
 
 def _kind(type_: Any) -> str:
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+    if any(is_text(type_) for is_text in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)):
         return "path"
     if pa.types.is_dictionary(type_):
         return _kind(type_.value_type)
     if pa.types.is_struct(type_):
         return "bytes" if any(field.name == "bytes" and _kind(field.type) == "bytes" for field in type_) else ""
-    return "bytes" if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) else ""
+    binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)  # Polars writes views
+    return "bytes" if any(is_binary(type_) for is_binary in binary) else ""
 
 
 def open_parquet(place: str) -> Any:
