@@ -155,6 +155,13 @@ def test_wrong_requests_leave_no_run(batch, arguments, words) -> None:
     assert not Path("x/_run.json").exists()
 
 
+def test_without_ray_no_run_is_begun(batch, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    result = batch("pictures", "--out", "x", "--engine", "ray")
+    assert (result.returncode, "pip install '.[ray]'" in result.stderr) == (2, True)
+    assert not Path("x").exists()
+
+
 def test_offline_forbids_object_stores(batch, monkeypatch) -> None:
     monkeypatch.setenv("SSD300_OFFLINE", "1")
     result = batch("s3://bucket/folder", "--out", "out")

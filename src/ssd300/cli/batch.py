@@ -86,27 +86,34 @@ def batch(
         "clip": True,  # as `ssd300 detect`
     }
     DetectOptions(**options).rows(detector.classes)  # an unknown label is an error now
-    run = open_run(
-        sources,
-        out,
-        model=model,
-        precision=detector.runtime.precision,
-        recursive=recursive,
-        column=column,
-        part_rows=part_rows,
-        again=resume,
-        tell=lambda line: print(printable(line), file=sys.stderr),
-        options=options,
-    )
+
+    def begin() -> "Run":
+        return open_run(
+            sources,
+            out,
+            model=model,
+            precision=detector.runtime.precision,
+            recursive=recursive,
+            column=column,
+            part_rows=part_rows,
+            again=resume,
+            tell=lambda line: print(printable(line), file=sys.stderr),
+            options=options,
+        )
+
     if engine is Engine.local:
+        run = begin()
         code = _run_with_progress(run, lambda tally, progress: run_local(run, detector, tally, progress))
     else:
-        code = _on_ray(run, model, address, workers, threads)
+        code = _on_ray(begin, model, address, workers, threads)
     typer.echo(out)
     raise typer.Exit(code)
 
 
-def _on_ray(run: "Run", model: str, address: str | None, workers: int | None, threads: int | None) -> int:
+def _on_ray(
+    begin: Callable[[], "Run"], model: str, address: str | None, workers: int | None, threads: int | None
+) -> int:
+    """Run on a cluster that is there and has room: without one no run is begun."""
     from ssd300.batch.cluster import connect, plan_pool, run_on_ray
 
     ray, ours = connect(address)
@@ -114,6 +121,7 @@ def _on_ray(run: "Run", model: str, address: str | None, workers: int | None, th
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         pool = plan_pool(nodes, workers, threads)
         print(f"Ray: {pool.workers} workers with {pool.threads} CPUs each on {len(nodes)} machines.", file=sys.stderr)
+        run = begin()
         return _run_with_progress(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
     finally:
         if ours:
