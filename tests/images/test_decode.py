@@ -4,6 +4,7 @@ import io
 import struct
 
 import numpy as np
+import PIL
 import pytest
 import simplejpeg
 from PIL import Image
@@ -46,8 +47,9 @@ GOLDEN = [
     ("I;16 in a TIFF", of_mode("I;16", 0, 0x4D4D, 65535), "TIFF", [BLACK, [77] * 3, WHITE]),
     ("I", of_mode("I", 0, 0x4D4D, 65535), "TIFF", [BLACK, [77] * 3, WHITE]),
     ("F", of_mode("F", 0.0, 77 / 255, 1.0), "TIFF", [BLACK, [77] * 3, WHITE]),
-    ("YCbCr", of_mode("YCbCr", (0, 128, 128), (255, 128, 128)), "TIFF", [BLACK, WHITE]),
 ]
+if int(PIL.__version__.partition(".")[0]) >= 13:  # older ones refuse this kind, and so do we, by name
+    GOLDEN += [("YCbCr", of_mode("YCbCr", (0, 128, 128), (255, 128, 128)), "TIFF", [BLACK, WHITE])]
 
 
 @pytest.mark.parametrize(("picture", "kind", "expected"), [g[1:] for g in GOLDEN], ids=[g[0] for g in GOLDEN])

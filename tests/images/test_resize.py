@@ -32,6 +32,25 @@ def test_a_grey_picture_is_upright_and_grey():
     assert np.array_equal(rgb, expected)
 
 
+TALL = [(301, 1), (301, 300), (304, 301), (320, 210), (1920, 1080), (5000, 1000), (4000, 30)]  # the height first
+WIDE = [(300, 1), (300, 900), (302, 301), (640, 480), (1919, 1110), (1000, 5000), (100, 120)]  # the width first
+
+
+@pytest.mark.parametrize("shape", TALL + WIDE)
+@pytest.mark.parametrize("window", [None, (0.1, 0.2, 0.85, 0.9)])
+def test_the_order_of_the_passes_does_not_depend_on_the_version_of_pillow(shape, window):
+    height, width = shape
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    box = None if window is None else tuple(np.multiply(window, [width, height] * 2).tolist())
+    left, top, right, bottom = box or (0, 0, width, height)
+    passes = [((300, None), (left, right)), ((None, 300), (top, bottom))]
+    picture = Image.fromarray(rgb)
+    for (w, h), (low, high) in passes[::-1] if shape in TALL else passes:
+        part = (low, 0, high, picture.height) if w else (0, low, picture.width, high)
+        picture = picture.resize((w or picture.width, h or picture.height), Image.Resampling.BILINEAR, box=part)
+    assert np.array_equal(resize_to_network(rgb, window_xyxy=box), np.asarray(picture))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 700), (299, 301), (300, 300), (2000, 10)])
 def test_any_size_becomes_300_by_300(shape):
     rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)

@@ -103,8 +103,8 @@ def test_numbers_of_32_bits_and_signed_ones(photo):
 
 
 def test_cmyk_of_16_bits_in_planes(photo):
-    cmyk = np.asarray(Image.fromarray(photo).convert("CMYK"))
-    plain = np.asarray(Image.fromarray(cmyk, "CMYK").convert("RGB"))
+    picture = Image.fromarray(photo).convert("CMYK")
+    cmyk, plain = np.asarray(picture), np.asarray(picture.convert("RGB"))
     for planar in (False, True):
         data = tiff((numbers(cmyk, "u2"), {"planar": planar, "photometric": 5}))
         assert np.array_equal(decode_image(data, name="x"), plain)

@@ -26,14 +26,22 @@ def resize_to_network(
     Pillow's bilinear filter with its support widened when shrinking (antialias): the published evaluation to the bit.
     Augmentation passes another `size`, or the part of the picture to stretch as `window_xyxy` in pixels.
     """
-    if window_xyxy is None and rgb.shape[0] * rgb.shape[1] > _STRIP_PIXELS:
-        rgb = _resize_width(rgb, size)
-    picture = Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, box=window_xyxy)
-    return np.array(picture)
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = window_xyxy or (0, 0, width, height)
+    large = window_xyxy is None and height * width > _STRIP_PIXELS
+    # The order matters by one level, as each pass rounds. This is that of Pillow 13; older ones begin with the width.
+    if height - size > max(0, 2 * (width - size)):
+        if large:
+            low = Image.fromarray(np.ascontiguousarray(_resize_width(rgb.swapaxes(0, 1), size).swapaxes(0, 1)))
+        else:
+            low = Image.fromarray(rgb).resize((width, size), Image.Resampling.BILINEAR, box=(0, top, width, bottom))
+        return np.array(low.resize((size, size), Image.Resampling.BILINEAR, box=(left, 0, right, size)))
+    picture = Image.fromarray(_resize_width(rgb, size) if large else rgb)
+    return np.array(picture.resize((size, size), Image.Resampling.BILINEAR, box=window_xyxy))
 
 
 def _resize_width(rgb: UInt8, width: int) -> UInt8:
-    """Resize only the width, strip by strip: Pillow does that first, too, but copies the whole picture."""
+    """Resize only the width, strip by strip: Pillow would copy the whole picture."""
     height, full_width = rgb.shape[:2]
     rows = max(1, _STRIP_PIXELS // full_width)
     narrow = np.empty((height, width, 3), np.uint8)

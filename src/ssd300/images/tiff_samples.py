@@ -92,7 +92,7 @@ def is_needed(layout: Layout) -> bool:
     """Whether Pillow would read these samples wrongly: planes mixed up, white as black, 12 bits too dark, bytes swapped
     twice."""
     if layout.bits == 8:
-        return layout.planar and (layout.photometric in (0, 1) or layout.extra == 1)
+        return layout.planar and (layout.photometric in (0, 1) or layout.extra == 1 or layout.channels > 4)
     turned = layout.big_endian and layout.kind != "u"
     return layout.planar or layout.photometric == 0 or layout.is_packed or turned
 
@@ -112,7 +112,7 @@ def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
     values = values[:, : layout.width]
     shown = _to_uint8(values[..., :colors], layout, name)
     if layout.photometric == 5:
-        return np.array(Image.fromarray(shown, "CMYK").convert("RGB"))
+        return np.array(Image.frombytes("CMYK", shown.shape[1::-1], shown.tobytes()).convert("RGB"))
     rgb = np.repeat(shown, 3, axis=2) if colors == 1 else np.ascontiguousarray(shown)
     if wanted == colors or layout.extra not in (1, 2):
         return rgb
