@@ -152,6 +152,12 @@ def test_an_error_in_a_later_video_keeps_the_ones_before(run, clip, tmp_path, mo
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
 
 
+def test_without_pyav_no_folder_is_made(run, clip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert "pip install '.[video]'" in run("detect", clip).stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_list_of_pictures(run, tmp_path) -> None:
     Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
     (tmp_path / "list.txt").write_text("a.png\na.png\n")

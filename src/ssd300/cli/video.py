@@ -19,6 +19,7 @@ from ssd300.errors import SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.addresses import local_path
 from ssd300.images.video_names import is_camera, is_stream, shown_name
+from ssd300.images.video_open import require_av
 from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import as_shown, printable
 from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
@@ -89,6 +90,7 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     if task.tracked:
         options = replace(options, score_threshold=min(LOW_SCORE, threshold))
     rows, window = row_writer(task.format, tracked=task.tracked), _window(task)
+    require_av()  # before a folder is made
     folder = OutputFolder(task.save_dir) if task.save else None
     streams = [_stream_of(source, task, folder, threshold) for source in sources]
     run = _Run(task, rows, folder, streams, window)
@@ -109,12 +111,8 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
 
 def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> _Stream:
     tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
-    stream = _Stream(
-        shown_name(source),
-        tracker,
-        [parse_line(text) for text in task.lines],
-        [parse_zone(text) for text in task.zones],
-    )
+    lines, zones = [parse_line(text) for text in task.lines], [parse_zone(text) for text in task.zones]
+    stream = _Stream(shown_name(source), tracker, lines, zones)
     if folder is not None:
         local = not (is_camera(source) or is_stream(source))
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
@@ -203,6 +201,8 @@ class _Run:
         for stream in self.streams:
             if stream.writer is not None:
                 stream.writer.discard()
+        if self.folder is not None:
+            self.folder.remove_if_empty()
 
     def finish(self) -> int:
         """Close the files, print totals and summary; return the exit code."""
