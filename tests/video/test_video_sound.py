@@ -19,6 +19,7 @@ def test_sound_of_other_containers_comes_along(tmp_path, ending, sound) -> None:
     writer.close()
     with av.open(f"file:{writer.path}") as written:
         assert [stream.codec_context.name for stream in written.streams.audio] == [sound]
+        assert written.streams.video[0].codec_context.colorspace == 5  # BT.601, in which the frames were converted
         assert sum(packet.size for packet in written.demux(audio=0)) > 1000
 
 

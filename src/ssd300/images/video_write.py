@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import av.video.stream
 
 _TICKS = 90_000  # per second; the clock of MPEG
+_BT601, _LIMITED = 5, 1  # the matrix and range with which FFmpeg converts from RGB unless told otherwise
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 
 
@@ -70,6 +71,8 @@ class VideoWriter:
         stream.height, stream.width = (side + side % 2 for side in rgb.shape[:2])
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
+        # Said, because players take large frames that say nothing for BT.709 and show other colors.
+        stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED
         self._stream = stream
         if self._sound_of is not None:
             self._sound = _Sound.of(self._sound_of, self._output, self._stack)
