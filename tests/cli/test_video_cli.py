@@ -101,6 +101,9 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
     [
         (("detect", "none.mp4", "--no-save"), "none.mp4: cannot be read as a video"),
         (("detect", "97", "--no-save"), "camera 97: no such camera"),
+        (("track", "s3://bucket/a.mp4", "--no-save"), "s3://bucket/a.mp4: not an address of a video; expected rtsp://"),
+        (("detect", "clip.jpg", "--no-save"), "clip.jpg: an MP4 or QuickTime video; expected"),
+        (("detect", "clip.jpg", "--no-save"), "a video needs a name such as clip.mp4"),
         (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
         (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
         (("detect", "a.mp4", "--crops"), "--crops is for pictures, and these are videos"),
@@ -121,6 +124,7 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
 def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, words) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "clip.jpg").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp42")
     done = run(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
@@ -156,6 +160,12 @@ def test_without_pyav_no_folder_is_made(run, clip, tmp_path, monkeypatch) -> Non
     monkeypatch.setitem(sys.modules, "av", None)
     assert "pip install '.[video]'" in run("detect", clip).stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_quiet_prints_failures_alone(run, clip) -> None:
+    done = run("detect", clip, "none.mp4", "-q", "--every", "9", "--no-save")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    assert len(run("detect", clip, "-q", "--every", "9", "--no-save", "--format", "jsonl").stdout.splitlines()) == 2
 
 
 def test_a_list_of_pictures(run, tmp_path) -> None:

@@ -137,14 +137,13 @@ def detect(
                 "--crops": crops,
                 "--save-txt": save_txt,
                 "--recursive": recursive,
-                "--quiet": quiet,
                 "--decode": decode is not Decode.exact,
             }
             if asked := [option for option, on in for_pictures.items() if on]:
                 raise ArgumentError(f"{asked[0]} is for pictures, and these are videos: drop it")
             from ssd300.cli.video import VideoTask, run_video
 
-            task = VideoTask(format.value, save, save_dir, every, show, style)
+            task = VideoTask(format.value, save, save_dir, every, show, style, quiet)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
         raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")

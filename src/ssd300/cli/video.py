@@ -44,6 +44,7 @@ class VideoTask:
     every: int = 1
     show: bool = False
     style: DrawStyle | None = None
+    quiet: bool = False
     tracked: bool = False
     lost_seconds: float = 1.0
     lines: Sequence[str] = ()
@@ -89,17 +90,22 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     threshold = options.score_threshold
     if task.tracked:
         options = replace(options, score_threshold=min(LOW_SCORE, threshold))
-    rows, window = row_writer(task.format, tracked=task.tracked), _window(task)
+    silent = task.quiet and task.format == "table"
+    rows = RowWriter(lambda answer: "") if silent else row_writer(task.format, tracked=task.tracked)
+    window = None
+    if task.show:
+        from ssd300.cli.window import ResultWindow
+
+        window = ResultWindow("ssd300")
     require_av()  # before a folder is made
     folder = OutputFolder(task.save_dir) if task.save else None
     streams = [_stream_of(source, task, folder, threshold) for source in sources]
     run = _Run(task, rows, folder, streams, window)
     run.in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
     try:
-        with closing(
-            detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
-        ) as found:
-            for answer in found:
+        answers = detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
+        with closing(answers):
+            for answer in answers:
                 run.take(answer)
     except KeyboardInterrupt:
         run.interrupted = True
@@ -114,19 +120,11 @@ def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresh
     lines, zones = [parse_line(text) for text in task.lines], [parse_zone(text) for text in task.zones]
     stream = _Stream(shown_name(source), tracker, lines, zones)
     if folder is not None:
-        local = not (is_camera(source) or is_stream(source))
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
-        sound = Path(local_path(source)) if local and task.every == 1 else None
+        silent = is_camera(source) or is_stream(source) or task.every > 1
+        sound = None if silent else Path(local_path(source))
         stream.writer = VideoWriter(path, sound_of=sound)
     return stream
-
-
-def _window(task: VideoTask) -> "ResultWindow | None":
-    if not task.show:
-        return None
-    from ssd300.cli.window import ResultWindow
-
-    return ResultWindow("ssd300")
 
 
 class _Run:
@@ -142,9 +140,8 @@ class _Run:
         self.frames, self.objects = 0, 0
         self.failures: list[str] = []
         self.interrupted = self.in_turn = False  # in turn: the frames of a source come after all of the one before
-        self._started = time.perf_counter()
-        self._counted = 0.0
-        self._counters = sys.stderr.isatty()
+        self._started, self._counted = time.perf_counter(), 0.0
+        self._counters = sys.stderr.isatty() and not task.quiet
         sys.stdout.write(self.rows.first)
 
     def take(self, answer: FrameDetections | Failure) -> None:
@@ -218,18 +215,21 @@ class _Run:
         if self.task.tracked:
             output = sys.stdout if self.task.format == "jsonl" else sys.stderr
             print(as_shown(totals, output), file=output)
-        seconds = time.perf_counter() - self._started
-        rate = self.frames / seconds
-        words = f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({rate:.1f} frames/s)."
-        print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
-        folder = self.folder
-        if folder is not None and folder.saved:
-            print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
+        if not self.task.quiet:
+            self._summarize()
         for failure in self.failures:
             self.print_message(failure)
         if self.interrupted:
             return 130
         return 0 if not self.failures else 1 if self.frames else 2
+
+    def _summarize(self) -> None:
+        seconds, folder = time.perf_counter() - self._started, self.folder
+        rate = self.frames / seconds
+        words = f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({rate:.1f} frames/s)."
+        print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
+        if folder is not None and folder.saved:
+            print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
 
     def _close_file(self, stream: _Stream) -> None:
         """Finish the drawn video of a source; nothing if there is none, or no longer."""

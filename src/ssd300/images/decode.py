@@ -124,9 +124,10 @@ def _format(data: bytes, name: str) -> str:
         raise ImageError(f"{name}: the file is empty (0 bytes); expected {EXPECTED}")
     kind = picture_format(data)
     if kind is None:
+        what = describe_bytes(data)
+        video = "; a video needs a name such as clip.mp4, or Detector.detect_video" if what.endswith("video") else ""
         raise ImageError(
-            f"{name}: {describe_bytes(data)}; expected {EXPECTED}. Save it as one of these, or pass a PIL picture "
-            "or an array"
+            f"{name}: {what}; expected {EXPECTED}. Save it as one of these, or pass a PIL picture or an array{video}"
         )
     return kind
 

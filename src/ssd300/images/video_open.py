@@ -62,7 +62,10 @@ def open_video(source: Any) -> Opened:
             return _open_http(source)
         if is_stream(source):
             return _open_stream(source)
-        return _open_file(Path(local_path(os.fsdecode(source))), name)
+        path = local_path(os.fsdecode(source))
+        if "://" in path and not os.path.exists(path):
+            raise ImageError(f"{name}: not an address of a video; expected rtsp://, rtmp://, http(s)://, or a file")
+        return _open_file(Path(path), name)
     except av.FFmpegError as error:
         kind = DownloadError if is_stream(source) else ImageError
         raise kind(f"{name}: {_fault(error, source)}") from None  # its text may contain the password
