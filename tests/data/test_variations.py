@@ -64,6 +64,9 @@ def test_fractions_where_pixels_are_expected(way: str) -> None:
         words = describe_mismatch(boxes, "xywh", np.full((len(boxes), 2), 640.0))
         number = f"all {len(boxes)} boxes have numbers between 0 and 1"
         assert words == f"{number}: fractions of the picture where pixels are expected"
+        boxes[0] = [9, 9, 30, 30]
+        words = describe_mismatch(boxes, "xywh", np.full((len(boxes), 2), 640.0))
+        assert str(words).startswith(f"{len(boxes) - 1} of {len(boxes)} boxes have numbers between 0 and 1")
 
 
 # Output of trackers

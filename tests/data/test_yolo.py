@@ -1,8 +1,12 @@
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from data.sets import write
+from data.sets import yolo as small_yolo
 from ssd300.data.load import load_dataset
 from ssd300.data.yolo import label_path
 from ssd300.errors import DatasetError
@@ -106,3 +110,26 @@ def test_one_wrong_line_names_file_picture_and_line(yolo: Path, line: str, words
     (yolo / "labels/train/b.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
     with pytest.raises(DatasetError, match=rf"labels/train/b\.txt, picture b\.jpg, annotation line 2: .*{words}"):
         load_dataset(yolo)
+
+
+@pytest.mark.parametrize("train", ["[A/images, B/images]", "[a.txt, B/images]", "[B/images, a.txt]"])
+def test_folders_with_the_same_names_of_pictures(tmp_path: Path, train: str) -> None:
+    for place in "AB":
+        small_yolo(tmp_path, f"train: {train}\nnames: [cat, dog]\n", f"{place}/images", f"{place}/labels", names="ab")
+    write(tmp_path / "a.txt", "A/images/a.jpg\nA/images/b.jpg\n")
+    ids = sorted(str(picture.image_id) for picture in load_dataset(tmp_path).pictures)
+    assert ids in (["A/images/a", "A/images/b", "B/images/a", "B/images/b"], ["A/images/a", "A/images/b", "a", "b"])
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_yolo(tmp_path, images="images/x", labels="labels/x")
+    scan = os.scandir
+
+    def deny(place: str) -> Any:
+        if str(place).endswith("images/x"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(DatasetError, match=r"images/x: the folder cannot be read: Permission denied"):
+        load_dataset(tmp_path)

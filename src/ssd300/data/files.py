@@ -16,7 +16,8 @@ from ssd300.limits import FOLDER_FILES, LABEL_BYTES
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 _SYSTEM = re.compile(r"/(proc|sys|dev(?!/shm(/|$)))(/|$)")  # devices and processes look like endless files
-CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin"}  # beside everything that starts with "."
+# Files and folders of systems, beside those that start with a dot.
+CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
 
 
 def is_picture(path: Path) -> bool:
@@ -32,14 +33,20 @@ def is_leftover(name: str) -> bool:
 def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
     """All accepted files in a folder and its sub-folders, sorted; clutter is skipped, links are followed once.
 
-    Raises DatasetError for the root of a disk, the system's folders (/proc, ...) and more than FOLDER_FILES files.
+    Raises DatasetError for a folder that cannot be read, the root of a disk, the system's folders (/proc, ...) and more
+    than FOLDER_FILES files.
     """
     found: list[Path] = []
     seen: set[str] = set()
     passed, top = 0, os.path.realpath(folder)
     if _SYSTEM.match(top) or top == os.path.dirname(top):
         raise DatasetError(f"{folder}: a folder of the system, not of a data set; give the folder of the pictures")
-    for place, folders, names in os.walk(folder, followlinks=True):
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise DatasetError(f"{error.filename}: the folder cannot be read: {error.strerror}") from error
+
+    for place, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         real = os.path.realpath(place)
         passed += len(names)
         if passed > FOLDER_FILES:

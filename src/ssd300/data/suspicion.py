@@ -9,6 +9,7 @@ from ssd300.data.fitting import TOLERANCE_PIXELS, TOLERANCE_SHARE
 
 MISFITS = 0.1  # fraction of the boxes that must not fit as written ...
 FITS = 0.99  # ... and fraction that must fit in the other format
+FRACTIONS, EDGE = 0.9, 0.1  # share of the boxes whose numbers are fractions, which may reach so far over the edge
 ENOUGH = 3  # boxes; fewer are not conclusive
 WAYS = {
     "xywh": "left, top, width, height",
@@ -43,10 +44,10 @@ def describe_mismatch(boxes: Float64, way: str, sizes_wh: Float64) -> str | None
     if not len(boxes):
         return None
     in_pixels = bool((sizes_wh > 2).all())
-    if in_pixels and boxes.min() >= 0 and boxes.max() <= 1:
-        return (
-            f"all {len(boxes)} boxes have numbers between 0 and 1: fractions of the picture where pixels are expected"
-        )
+    small = np.all((boxes >= -EDGE) & (boxes <= 1 + EDGE), axis=1)
+    if in_pixels and small.mean() >= FRACTIONS:
+        number = f"all {len(boxes)}" if small.all() else f"{small.sum()} of {len(boxes)}"
+        return f"{number} boxes have numbers between 0 and 1: fractions of the picture where pixels are expected"
     misfits = ~_fits(boxes, way, sizes_wh)
     if misfits.sum() < 2 or misfits.mean() <= MISFITS or len(boxes) < ENOUGH:
         return None

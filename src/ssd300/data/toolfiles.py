@@ -4,7 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from sys import maxsize
 from typing import Any
 
 from ssd300.data.files import folders_in, is_file, read_file, read_text, with_suffix
@@ -58,20 +60,15 @@ def delimiter_of(line: str) -> str:
 
 def begins_with(path: Path, *words: str) -> bool:
     """Whether the first few thousand bytes of a file contain all the words; a cheap test for a format."""
-    return _all_in(path, words, START)
+    return contains(path, *words, most=START)
 
 
-def contains(path: Path, *words: str) -> bool:
-    """Whether a file contains all the words."""
-    return _all_in(path, words, -1)
-
-
-def _all_in(path: Path, words: tuple[str, ...], size: int) -> bool:
+def contains(path: Path, *words: str, most: int = maxsize) -> bool:
+    """Whether a file contains all the words, within its first `most` bytes; it is not read into memory."""
     if not is_file(path):
         return False
     try:
-        with path.open("rb") as file:
-            content = file.read(size)
-    except OSError:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            return all(content.find(word.encode(), 0, most) >= 0 for word in words)
+    except (OSError, ValueError):  # ValueError: an empty file
         return False
-    return all(word.encode() in content for word in words)

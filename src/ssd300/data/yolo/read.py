@@ -68,11 +68,20 @@ def read(part: Part) -> Dataset:
     for words in described.unused:
         reader.note("field not used", "noted", (str(described.file), "", ""), words)
     files = dict(_pictures_of_part(described, part.split, reader.notes))
-    found = [one for file, listed in files.items() if (one := reader.read_labels(file, listed))]
+    found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
     pictures = tuple(reader.pictures(found))
     reader.notes += [*sidecar.twice(pictures), *_labels_without_pictures(files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
+
+
+def _names(files: dict[Path, Path], folder: Path) -> dict[Path, str]:
+    """The name of each picture: relative to the folder or list that names it; to the set's if several have one name."""
+    places = {listed: listed if listed.is_dir() else listed.parent for listed in dict.fromkeys(files.values())}
+    names = {file: _relative_path(file, places[listed]) for file, listed in files.items()}
+    if len(places) > 1 and len({Path(name).with_suffix("") for name in names.values()}) < len(names):
+        return {file: _relative_path(file, folder) for file in files}
+    return names
 
 
 def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
@@ -157,14 +166,13 @@ class _Reader:
     def note(self, kind: str, action: Action, place: Place, words: str) -> None:
         self.notes.append(Note(kind, action, *place, words))
 
-    def read_labels(self, path: Path, listed: Path) -> _Labelled | None:
+    def read_labels(self, path: Path, name: str) -> _Labelled | None:
         """One picture with its lines; None, with a note, if it cannot be used."""
         try:
             size = picture_size(path)
         except ImageError as error:
             self.note("corrupt picture", "fault", (str(path), path.name, ""), str(error))
             return None
-        name = _relative_path(path, listed if listed.is_dir() else listed.parent)
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
