@@ -69,6 +69,8 @@ def test_other_texts_are_the_command_s(client, detector, png, format, accept) ->
 def test_a_form_with_one_picture_is_a_list_of_one(client, png) -> None:
     body, kind = form(("ü ñ.png", png))
     assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
+    angled = body.replace("ü ñ.png".encode(), b"<1>")
+    assert [row["source"] for row in client.detect(angled, LOW, Content_Type=kind).json] == ["<1>"]
     body = body.replace('filename="ü ñ.png"'.encode(), b"filename*=utf-8''%C3%BC%20%C3%B1.png")  # RFC 2231
     assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
 

@@ -96,7 +96,8 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
     parameters: dict[str, str] = {}
     for key, parameter in found[1:]:
-        parameters[key.lower()] = collapse_rfc2231_value(parameter)  # a tuple for name*=utf-8''...
+        # A tuple for name*=utf-8''...; a text would lose quotes and <> of its own.
+        parameters[key.lower()] = parameter if isinstance(parameter, str) else collapse_rfc2231_value(parameter)
     return found[0][0].strip().lower(), parameters
 
 
