@@ -78,8 +78,6 @@ def draw_boxes(
             f"got {list(boxes.shape)}, {len(captions)} and {len(color_keys)}"
         )
     image = picture.convert("RGB") if isinstance(picture, Image.Image) else Image.fromarray(_rgb(picture))
-    if image is picture:
-        image = image.copy()
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
     colors = choose_colors([color_keys[i] for i in visible])
