@@ -28,9 +28,11 @@ _BLOCKS = {
     "resnet152": ("bottleneck", (3, 8, 36)),
 }
 BACKBONES = tuple(_BLOCKS)
+_STEM_WIDTH = 64
 _STAGE_WIDTHS = (64, 128, 256)
 _STAGE_STRIDES = (1, 2, 1)  # stage 2 has stride 1 here, 2 in torchvision
 _EXTRA_MIDDLES = (256, 256, 128, 128, 128)
+_EXTRA_WIDTHS = (512, 512, 256, 256, 256)  # the last is 128 for resnet18
 _EXTRA_STRIDES = (2, 2, 2, 1, 1)
 _EXTRA_PADDINGS = (1, 1, 1, 0, 0)
 _TRUNK = "feature_extractor.feature_extractor"
@@ -107,7 +109,8 @@ def architecture(backbone: str = "resnet50", num_classes: int = 81) -> Architect
     if num_classes < 2:
         raise ArgumentError(f"num_classes is {num_classes}: background and at least one class make 2")
     stages = tuple(_stages(backbone))
-    map_channels = [stages[-1][-1].convs[-1].out_channels, 512, 512, 256, 256, 128 if backbone == "resnet18" else 256]
+    last = _EXTRA_WIDTHS[-1] // (2 if backbone == "resnet18" else 1)
+    map_channels = [stages[-1][-1].convs[-1].out_channels, *_EXTRA_WIDTHS[:-1], last]
     extras = []
     for k, (middle, stride, padding) in enumerate(zip(_EXTRA_MIDDLES, _EXTRA_STRIDES, _EXTRA_PADDINGS, strict=True)):
         name = f"additional_blocks.{k}"
@@ -116,7 +119,7 @@ def architecture(backbone: str = "resnet50", num_classes: int = 81) -> Architect
     return Architecture(
         backbone,
         num_classes,
-        Conv(f"{_TRUNK}.0", f"{_TRUNK}.1", 3, 64, 7, 2, 3),
+        Conv(f"{_TRUNK}.0", f"{_TRUNK}.1", 3, _STEM_WIDTH, 7, 2, 3),
         stages,
         tuple(extras),
         _heads("loc", map_channels, 4),
@@ -126,7 +129,7 @@ def architecture(backbone: str = "resnet50", num_classes: int = 81) -> Architect
 
 def _stages(backbone: str) -> Iterator[tuple[ResidualBlock, ...]]:
     kind, depths = _BLOCKS[backbone]
-    channels = 64
+    channels = _STEM_WIDTH
     for stage, (depth, width, stride) in enumerate(zip(depths, _STAGE_WIDTHS, _STAGE_STRIDES, strict=True)):
         blocks = []
         for b in range(depth):

@@ -1,11 +1,13 @@
 """A data set small enough to train on within a test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from learn.short_runs import TINY, narrow_network
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.labels import ClassList
 
@@ -22,13 +24,20 @@ def same_squares(tmp_path_factory) -> Dataset:
     return make_squares(tmp_path_factory.mktemp("squares"))
 
 
+@pytest.fixture(scope="module")
+def narrow() -> Iterator[None]:
+    """For tests of what a run does with any network."""
+    with narrow_network():
+        yield
+
+
 @pytest.fixture(scope="session")
 def one_epoch(same_squares, tmp_path_factory) -> Path:
-    """The folder of a run of one epoch on `same_squares`, not to be changed."""
-    from learn.short_runs import TINY
+    """The folder of a run of one epoch on `same_squares` by a narrow network, not to be changed."""
     from ssd300.learn.train import train
 
-    return train(same_squares, out=tmp_path_factory.mktemp("one epoch") / "run", epochs=1, **TINY)
+    with narrow_network():
+        return train(same_squares, out=tmp_path_factory.mktemp("one epoch") / "run", epochs=1, **TINY)
 
 
 def make_squares(folder: Path) -> Dataset:

@@ -19,6 +19,8 @@ from ssd300.learn.run import load_state
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def test_nothing_to_resume(squares, tmp_path):
     with pytest.raises(TrainingError, match="there is no run to resume"):
@@ -63,16 +65,13 @@ def test_resume_refuses_other_data(same_squares, stopped):
             train(other, out=stopped, epochs=2, resume=True, **TINY)
 
 
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
+def test_resume_refuses_another_start(same_squares, one_epoch, stopped):
+    for other, words in (
         ({"backbone": "resnet34"}, "backbone: 'resnet18' there, 'resnet34' requested"),
-        ({"start": "default"}, "start: 'random weights' there, 'default.safetensors"),
-    ],
-)
-def test_resume_refuses_another_start(same_squares, stopped, other, words):
-    with pytest.raises(TrainingError, match=words):
-        train(same_squares, out=stopped, epochs=2, resume=True, **(TINY | other))
+        ({"start": one_epoch / "best.safetensors"}, "start: 'random weights' there, 'best.safetensors"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            train(same_squares, out=stopped, epochs=2, resume=True, **(TINY | other))
 
 
 def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):

@@ -17,6 +17,8 @@ from ssd300.learn.train import train
 
 STATE = {name: {} for name in ("network", "optimizer", "scaler", "averaged", "progress", "recipe")}
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def test_new_folders_are_numbered(tmp_path):
     assert [numbered_folder(tmp_path / "runs").name for _ in range(3)] == ["1", "2", "3"]

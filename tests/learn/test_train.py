@@ -15,6 +15,8 @@ from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def test_nothing_to_learn_from(squares, tmp_path):
     with pytest.raises(TrainingError, match="no pictures to train on"):
