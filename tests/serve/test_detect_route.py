@@ -75,6 +75,15 @@ def test_a_form_with_one_picture_is_a_list_of_one(client, png) -> None:
     assert [row["source"] for row in client.detect(body, LOW, Content_Type=kind).json] == ["ü ñ.png"]
 
 
+@pytest.mark.parametrize("charset", ["", "undefined", "idna", "u\0", "hex"])
+def test_other_charsets_of_names_are_no_errors(client, png, charset) -> None:
+    answer = client.detect(png, Content_Type=f"image/png; x*={charset}''%ff" if "\0" not in charset else "image/png")
+    assert answer.status == 200
+    body, kind = form(("a", png))
+    body = body.replace(b'filename="a"', f"filename*={charset}''%ff".encode())
+    assert client.detect(body, Content_Type=kind).status in (200, 422)
+
+
 def test_options_are_the_detector_s(client, detector, png) -> None:
     query = (
         "?score_threshold=0.2&iou_threshold=0.3&max_detections=3&labels=person,dog&labels=Gr%C3%B6%C3%9Fe&model=again"

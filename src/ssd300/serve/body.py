@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass
 from email.message import Message
-from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
@@ -96,9 +95,14 @@ def content_type(value: str) -> tuple[str, dict[str, str]]:
     found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
     parameters: dict[str, str] = {}
     for key, parameter in found[1:]:
-        # A tuple for name*=utf-8''...; a text would lose quotes and <> of its own.
-        parameters[key.lower()] = parameter if isinstance(parameter, str) else collapse_rfc2231_value(parameter)
+        parameters[key.lower()] = parameter if isinstance(parameter, str) else _decode_parameter(*parameter)
     return found[0][0].strip().lower(), parameters
+
+
+def _decode_parameter(charset: str | None, _language: str | None, text: str) -> str:
+    """The text of name*=utf-8''... (RFC 2231), whose bytes came as Latin-1. No other codecs: some raise errors."""
+    encoding = "utf-8" if (charset or "").lower() in ("utf-8", "utf8") else "latin-1"
+    return text.encode("latin-1", "replace").decode(encoding, "replace")
 
 
 def parse_form(data: bytearray, boundary: str, most: int) -> list[FormPart]:
