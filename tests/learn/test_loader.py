@@ -1,7 +1,9 @@
 """Batches depend on seed, epoch and place alone: not on workers, processes or where a run was resumed."""
 
+import sys
 from dataclasses import replace
-from multiprocessing import active_children
+from multiprocessing import active_children, spawn
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,15 @@ from PIL import Image
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.labels import ClassList
-from ssd300.learn.loader import EpochBatches, TrainingPictures, collate, epoch_order, make_loader, read_sample
+from ssd300.learn.loader import (
+    EpochBatches,
+    TrainingPictures,
+    collate,
+    epoch_order,
+    hidden_main,
+    make_loader,
+    read_sample,
+)
 from ssd300.learn.recipe import resolve_recipe
 
 
@@ -106,3 +116,14 @@ def test_collate_keeps_every_picture_s_boxes(dataset):
     assert batch.pictures.shape == (2, 300, 300, 3)
     real = batch.truths.objects.labels > 0
     assert batch.truths.objects.pictures[real].tolist() == [1]
+
+
+@pytest.mark.parametrize("spec", [None, SimpleNamespace(name="ssd300.__main__")])
+def test_a_script_without_a_guard_is_not_run_by_the_processes(monkeypatch, spec):
+    main = SimpleNamespace(__file__="train.py", __spec__=spec)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    again = {"init_main_from_path", "init_main_from_name"}
+    assert again & spawn.get_preparation_data("reader").keys()
+    with hidden_main():
+        assert not again & spawn.get_preparation_data("reader").keys()
+    assert (main.__file__, main.__spec__) == ("train.py", spec)

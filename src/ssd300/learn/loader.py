@@ -6,8 +6,10 @@ The result does not depend on the number of workers and processes, or on where a
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,7 +167,8 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
 
     Raises TrainingError for a picture that cannot be read, ReaderLostError if a process that reads was killed.
     """
-    batches = iter(loader)
+    with hidden_main():
+        batches = iter(loader)
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
         # Torch's own handler would raise in the middle of a step. Waiting for a batch also detects the loss.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -183,6 +186,21 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
         if isinstance(batch, SSD300Error):
             raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
         yield batch
+
+
+@contextmanager
+def hidden_main() -> Iterator[None]:
+    """Inside, a process that is spawned does not run the user's script again.
+
+    Python does that in every process, so that a script without `if __name__ == "__main__":` would train in them, too.
+    """
+    main = sys.modules["__main__"]
+    names = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
+    try:
+        vars(main).update(dict.fromkeys(names))
+        yield
+    finally:
+        vars(main).update(names)
 
 
 def make_loader(
