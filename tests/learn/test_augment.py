@@ -111,13 +111,10 @@ def test_crop_statistics_equal_an_independent_simulation(boxes_xyxy):
 
 
 def test_flip_is_drawn_half_the_time():
-    picture = np.zeros((30, 30, 3), np.uint8)
-    sample = sample_of([[0.0, 0.0, 0.2, 1.0]])
-    sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.doubtful, sample.crowd)
-    lefts = []
+    sample, lefts = sample_of([[0.0, 0.0, 0.2, 1.0]]), []
     for draw in range(2000):
-        out = AUGMENTS["published"](sample, np.random.default_rng(draw))
-        lefts.append(out.boxes_xyxy[0, 0] == 0)
+        plan = augment.DRAWS["published"](sample.boxes_xyxy, np.random.default_rng(draw), 300)
+        lefts.append(augment.move_boxes(sample, plan, 300).boxes_xyxy[0, 0] == 0)
     assert np.mean(lefts) == pytest.approx(0.5, abs=0.03)
 
 
