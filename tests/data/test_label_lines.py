@@ -173,6 +173,12 @@ def test_boxes_with_low_scores_are_counted(tmp_path: Path) -> None:
     assert usable_sets(coco(tmp_path, content)).said == check_dataset(tmp_path).said == (words,)
 
 
+def test_pictures_without_label_files_are_counted(tmp_path: Path) -> None:
+    (yolo(tmp_path) / "labels/c.txt").unlink()
+    words = f"{tmp_path.name}/train: 1 of 3 pictures have no label file and count as without objects"
+    assert usable_sets(tmp_path).said == check_dataset(tmp_path).said == (words,)
+
+
 @pytest.mark.parametrize("flags", [("0", "1"), ("0", "0"), ("1", "0"), ("0.0", "1.0"), ("0", "2")])
 def test_a_flag_behind_a_box_is_no_score(tmp_path: Path, flags: tuple[str, str]) -> None:
     yolo(tmp_path, more=f" {flags[0]}")

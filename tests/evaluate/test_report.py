@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssd300.data.dataset import Note
 from ssd300.evaluate.gallery import MOST_BYTES, draw_thumbnail
-from ssd300.evaluate.notes import format_count
+from ssd300.evaluate.notes import format_count, list_warnings
 from ssd300.evaluate.report import report_numbers, write_report
 from ssd300.evaluate.run import evaluate
 from ssd300.labels import ClassList
@@ -93,6 +95,15 @@ def test_the_page_says_what_the_numbers_hide(evaluation, tmp_path):
     assert "1 picture could not be read" in text
     assert "&lt;b&gt;dog &amp; co&lt;/b&gt;" in text
     assert "<b>dog" not in text
+
+
+def test_the_report_says_what_is_odd_about_the_data(evaluation, tmp_path):
+    notes = [Note("suspected box format", "noted", "a.json", "", "", "3 boxes do not fit")]
+    notes += [Note("picture without label file", "noted", f"{n}.txt", f"{n}.jpg", "", "no label file") for n in "ab"]
+    odd = replace(evaluation, dataset=replace(evaluation.dataset, notes=tuple(notes)))
+    words = ["a.json: 3 boxes do not fit", "pets <2>: 2 of 4 pictures have no label file and count as without objects"]
+    assert report_numbers(odd)["data_notes"] == list_warnings(report_numbers(odd))[:2] == words
+    assert report_numbers(evaluation)["data_notes"] == []
 
 
 def test_the_json_report(evaluation, tmp_path):

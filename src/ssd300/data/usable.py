@@ -81,7 +81,7 @@ def arrange(
     """
     whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
-    sentences = [*said, *_select_messages(whole)]
+    sentences = [*said, *select_messages(whole)]
     if doubtful := _count(whole, lambda boxes: boxes.scores < min_score):
         sentences.append(
             f"{doubtful} of {whole.num_boxes} boxes have a score below {min_score:g}: neither objects nor background"
@@ -99,7 +99,7 @@ def arrange(
         both = sum(picture.path in known for picture in held_out.pictures)
         if both:
             sentences.append(f"{both} pictures of {held_out.name} are also in the training set, which inflates its AP")
-        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *_select_messages(held_out)))
+        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *select_messages(held_out)))
     groups = groups_of_equal_files(whole)
     together = sum(len(group) - 1 for group in groups)
     if together:
@@ -158,9 +158,12 @@ def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
     return f"{unlabeled} have no label file. For example {example}" if unlabeled else "their label files are empty"
 
 
-def _select_messages(dataset: Dataset) -> list[str]:
+def select_messages(dataset: Dataset) -> list[str]:
+    """What a user of the set should know of it beside the lost boxes."""
     kinds = ("numbers not used", "class left out", "suspected box format")
-    return [str(note) for note in dataset.notes if note.kind in kinds]
+    unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
+    words = f"{dataset.name}: {unlabeled} of {len(dataset)} pictures have no label file and count as without objects"
+    return [str(note) for note in dataset.notes if note.kind in kinds] + [words] * bool(unlabeled)
 
 
 def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:

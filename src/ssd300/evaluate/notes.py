@@ -5,7 +5,7 @@ from typing import Any
 
 def list_warnings(numbers: dict[str, Any]) -> list[str]:
     """One sentence for each limitation of the metrics of `report_numbers`."""
-    data, told = numbers["dataset"], []
+    data, told = numbers["dataset"], [*numbers["data_notes"]]
     if numbers["failures"]:
         told.append(
             f"{format_count(len(numbers['failures']), 'picture')} could not be read and counted as without "

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300 import __version__
+from ssd300.data.usable import select_messages
 from ssd300.errors import OutputError
 from ssd300.evaluate.bootstrap import CONFIDENCE, RESAMPLES, Interval
 from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS, STAT_NAMES
@@ -75,6 +76,7 @@ def report_numbers(
             "pictures_left_out": evaluation.left_out,
             "classes": len(dataset.classes),
         },
+        "data_notes": select_messages(dataset),
         "detections": metrics.detections,
         "detections_of_other_classes": evaluation.outside,
         "classes_only_in_model": list(evaluation.classes.only_in_model),
