@@ -38,6 +38,7 @@ XML_BYTES = 2**30
 XML_TAG = 2**20  # one tag with its attributes: parsing takes the square of its length
 YAML_BYTES = 2**24
 FOLDER_FILES = 5_000_000  # in the folder of a part, at any depth: a walk takes about ten seconds
+SIMILAR_PICTURES = 200_000  # compared with one another by `data check`: minutes, and four times that for twice as many
 LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
 
 # Models

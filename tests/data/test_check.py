@@ -140,3 +140,10 @@ def test_hashes_survive_scale_and_tell_pictures_apart(tmp_path: Path, make_pictu
 
 def test_every_kind_has_a_remedy() -> None:
     assert all(kind.remedy for kind in KINDS.values())
+
+
+def test_of_very_many_pictures_only_identical_ones_are_found(coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssd300.data.check_pictures.SIMILAR_PICTURES", 3)
+    monkeypatch.setattr("ssd300.data.check_pictures._find_similar", None)  # not called
+    cases = [case.words for case in check_dataset(coco).cases if case.kind == "similar pictures"]
+    assert cases == ["not looked for: 4 pictures are more than 3; identical ones were"]

@@ -76,12 +76,15 @@ def draw_samples(dataset: Dataset, results: list[Detections], path: Path, *, min
         true_names = [names[int(class_id)] for class_id in truth.class_ids]
         rgb = Image.fromarray(picture.read())
         captions = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores, strict=True)]
-        cells.append(draw_boxes(rgb, truth.boxes_xyxy, true_names, truth.class_ids.tolist()))
-        cells.append(draw_boxes(rgb, found.boxes_xyxy, captions, found.class_ids.tolist()))
+        for boxes, words, ids in (
+            (truth.boxes_xyxy, true_names, truth.class_ids),
+            (found.boxes_xyxy, captions, found.class_ids),
+        ):
+            cells.append(draw_boxes(rgb, boxes, words, ids.tolist()))
+            cells[-1].thumbnail((CELL - 8, CELL - 8))
     rows = -(-len(cells) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL, rows * CELL), "white")
     for i, cell in enumerate(cells):
-        cell.thumbnail((CELL - 8, CELL - 8))
         sheet.paste(cell, (i % COLUMNS * CELL + 4, i // COLUMNS * CELL + 4))
     content = io.BytesIO()
     sheet.save(content, "JPEG", quality=88)
