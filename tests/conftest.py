@@ -4,7 +4,7 @@ import ipaddress
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +46,15 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", checked_connect)
     monkeypatch.setattr(socket, "getaddrinfo", checked_resolve)
+
+
+@pytest.fixture
+def narrow() -> Iterator[None]:
+    """Every network of the test has an eighth of the channels; not those of other processes."""
+    from narrow import narrow_network
+
+    with narrow_network():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,16 @@ CLASSES = ClassList(("person", "dog", "traffic light", "Größe"), (1, 18, 10, 9
 def seeded_model(seeded):
     """(backbone, objects=True) -> state and metadata; without objects nothing scores above 0.05."""
 
-    @lru_cache(maxsize=2)
     def make(backbone, objects=True):
-        network = architecture(backbone, len(CLASSES) + 1)
+        return fill(architecture(backbone, len(CLASSES) + 1), objects)
+
+    @lru_cache(maxsize=3)
+    def fill(network, objects):
         state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}
         for head in network.class_heads:
             state[f"{head.key}.bias"][: head.out_channels // network.num_classes] += 8 if objects else 30
         return state, ModelMetadata(
-            backbone, CLASSES, name="seeded", licence="CC0-1.0", metric={"AP": 0.25, "dataset": "none"}
+            network.backbone, CLASSES, name="seeded", licence="CC0-1.0", metric={"AP": 0.25, "dataset": "none"}
         )
 
     return make

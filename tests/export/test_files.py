@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from ssd300.errors import OutputError
-from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_source, make_reference
+from ssd300.export.files import export_onnx, export_openvino, export_safetensors, make_reference
 from ssd300.export.verify import make_comparison_pictures
-from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_checkpoint, read_metadata
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -62,11 +63,6 @@ def test_pt2(dynamic_batch, seeded_model, tmp_path):
     boxes, probabilities = program(pictures)
     assert boxes.shape == (len(pictures), 8732, 4)
     assert probabilities.shape == (len(pictures), 5, 8732)
-
-
-def test_the_source_is_remembered(seeded_checkpoint):
-    _, metadata = load_source(seeded_checkpoint)
-    assert metadata.parent_sha256 == sha256_of(seeded_checkpoint)
 
 
 @pytest.mark.parametrize("export", [export_onnx, export_openvino, export_safetensors])

@@ -15,6 +15,7 @@ from ssd300.postprocess import select
 from ssd300.weights.checkpoint import read_metadata
 
 STANDARD = ("", "ai.onnx")
+NARROW = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,7 @@ def test_detections_equal_ours(backbone, seeded_model, pictures):
         assert count_equal(expected, found, 1e-4) >= n - 1
 
 
+@NARROW
 @pytest.mark.parametrize("options", [OnnxOptions(), OnnxOptions(input="float", opset=21)])
 def test_one_picture_and_many_give_the_same(options, seeded_model, pictures):
     state, metadata = seeded_model("resnet18")
@@ -67,11 +69,13 @@ def test_one_picture_and_many_give_the_same(options, seeded_model, pictures):
     np.testing.assert_allclose(alone[1][0], together[1][0], atol=1e-5)
 
 
+@NARROW
 def test_nothing_found(seeded_model, pictures):
     boxes, scores, labels, number = outputs_of(build_onnx(*seeded_model("resnet18", objects=False)), pictures[:1])
     assert (boxes.shape, scores.shape, labels.shape, number.tolist()) == ((1, 200, 4), (1, 200), (1, 200), [0])
 
 
+@NARROW
 @pytest.mark.parametrize("opset", [17, 18, 19, 20, 21, onnx.defs.onnx_opset_version()])
 def test_the_checker_accepts_every_opset(opset, seeded_model):
     model = build_onnx(*seeded_model("resnet18"), OnnxOptions(opset=opset))
@@ -99,6 +103,7 @@ def test_wrong_options_are_refused(options):
         OnnxOptions(**options)
 
 
+@NARROW
 def test_the_file_says_what_it_is(seeded_model, tmp_path):
     state, metadata = seeded_model("resnet18")
     path = tmp_path / "model.onnx"

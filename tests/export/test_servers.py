@@ -20,6 +20,8 @@ TENSOR = (
     r" \} \]$"
 )
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def tensors(text: str) -> dict[str, tuple[str, int, list[int]]]:
     found = re.findall(TENSOR, text, re.M)

@@ -11,6 +11,8 @@ from ssd300.postprocess import decode
 PICTURES = np.zeros((2, 300, 300, 3), np.uint8)
 NOTHING = np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def answers(shift=0.0, priors=5):
     boxes_xyxy = np.tile(np.float32([0.1, 0.1, 0.3, 0.3]), (priors, 1)) + np.arange(priors)[:, None] * np.float32(0.15)

@@ -4,7 +4,9 @@ import pytest
 
 import ssd300
 from ssd300.errors import ArgumentError
+from ssd300.export.files import load_source
 from ssd300.export.write import choose_format
+from ssd300.files import sha256_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,8 @@ def test_quantize_needs_pictures_to_measure_on(seeded_checkpoint, found_again):
         ssd300.quantize(str(seeded_checkpoint), found_again, found_again / ".." / found_again.name)
     with pytest.raises(ArgumentError, match="share 8 pictures"):  # of the folder the part to learn from is taken
         ssd300.quantize(seeded_checkpoint, [found_again], found_again / "train.json")
+
+
+def test_the_source_is_remembered(seeded_checkpoint):
+    _, metadata = load_source(seeded_checkpoint)
+    assert metadata.parent_sha256 == sha256_of(seeded_checkpoint)

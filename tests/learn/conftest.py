@@ -1,13 +1,13 @@
 """A data set small enough to train on within a test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from learn.short_runs import TINY, narrow_network
+from learn.short_runs import TINY
+from narrow import narrow_network
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.labels import ClassList
 
@@ -22,13 +22,6 @@ def squares(tmp_path) -> Dataset:
 def same_squares(tmp_path_factory) -> Dataset:
     """The same pictures for all tests, not to be changed."""
     return make_squares(tmp_path_factory.mktemp("squares"))
-
-
-@pytest.fixture(scope="module")
-def narrow() -> Iterator[None]:
-    """For tests of what a run does with any network."""
-    with narrow_network():
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,13 @@
-"""A run of a few steps of a narrow network, and what is asked of the folder that it leaves."""
+"""A run of a few steps, and what is asked of the folder that it leaves."""
 
 import csv
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from ssd300 import architecture
 from ssd300.data.dataset import Dataset
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
@@ -26,23 +23,6 @@ TINY = {
     "image_sizes": (96, 300),  # a tenth of the pixels; steps of 300 come at 1.0, which no run reaches
     "size_milestones": (1.0,),
 }
-
-
-_NARROW = {
-    "_STEM_WIDTH": 8,
-    "_STAGE_WIDTHS": (8, 16, 32),
-    "_EXTRA_MIDDLES": (32, 32, 16, 16, 16),
-    "_EXTRA_WIDTHS": (64, 64, 32, 32, 32),
-}
-
-
-@contextmanager
-def narrow_network() -> Iterator[None]:
-    """All networks in it have an eighth of the channels, a fiftieth of the numbers to compute and to write."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, narrow in _NARROW.items():
-            patch.setattr(architecture, name, narrow)
-        yield
 
 
 def results(out: Path) -> list[dict[str, str]]:

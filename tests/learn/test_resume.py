@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from learn.short_runs import TINY, results, states_equal, stopped_after
+from narrow import narrow_network
 from ssd300.data.coco import write_coco
 from ssd300.errors import TrainingError
 from ssd300.labels import ClassList
@@ -30,14 +31,15 @@ def test_nothing_to_resume(squares, tmp_path):
 @pytest.fixture(scope="module")
 def whole(same_squares, tmp_path_factory):
     """The folder of a run of two epochs that was never stopped."""
-    return train(same_squares, out=tmp_path_factory.mktemp("whole") / "run", epochs=2, **TINY)
+    with narrow_network():
+        return train(same_squares, out=tmp_path_factory.mktemp("whole") / "run", epochs=2, **TINY)
 
 
 @pytest.fixture(scope="module")
 def stopped(same_squares, tmp_path_factory):
     """The folder of a run of two epochs that was stopped in its first step; tests only try to go on with it."""
     out = tmp_path_factory.mktemp("stopped") / "run"
-    with pytest.MonkeyPatch.context() as patch:
+    with narrow_network(), pytest.MonkeyPatch.context() as patch:
         stopped_after(1, patch, same_squares, out, epochs=2, **TINY)
     return out
 
