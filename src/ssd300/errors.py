@@ -11,7 +11,8 @@ SSD300Error                      base of all
 └── MissingExtraError (ImportError)   an optional part is not installed
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -54,6 +55,15 @@ class MissingExtraError(SSD300Error, ImportError):
         remedy = package or f"'.[{extra}]' in a clone of ssd300"
         super().__init__(f"{what} needs packages that are not installed: pip install {remedy}")
         self.extra = extra
+
+
+@contextmanager
+def needs(what: str, extra: str | None = None, *, package: str | None = None) -> Iterator[None]:
+    """Around imports of packages that may not be installed: raises MissingExtraError for an ImportError."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(what, extra, package=package) from error
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:

@@ -16,7 +16,7 @@ import numpy as np
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
 from ssd300.digits import numbered
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError, needs
 from ssd300.files import refuse_special
 from ssd300.result import Found
 
@@ -155,10 +155,8 @@ def to_yolo(detections: Found, *, scores: bool = True) -> str:
 
 def to_pandas(detections: Found) -> "pandas.DataFrame":
     """A data frame with CSV_COLUMNS; float32 scores and coordinates, int64 ids and sizes, also without objects."""
-    try:
+    with needs("to_pandas", package="pandas"):
         import pandas
-    except ImportError as error:
-        raise MissingExtraError("to_pandas", package="pandas") from error
     height, width = detections.image_size_hw
     count = len(detections)
     columns = {
@@ -176,10 +174,8 @@ def to_pandas(detections: Found) -> "pandas.DataFrame":
 
 def to_supervision(detections: Found) -> "supervision.Detections":
     """supervision.Detections: class_id is the 0-based position in the class list, data["class_name"] the names."""
-    try:
+    with needs("to_supervision", package="supervision"):
         import supervision
-    except ImportError as error:
-        raise MissingExtraError("to_supervision", package="supervision") from error
     return supervision.Detections(
         xyxy=detections.boxes_xyxy.copy(),
         confidence=detections.scores.copy(),

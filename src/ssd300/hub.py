@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssd300.architecture import BACKBONES
-from ssd300.errors import ArgumentError, DownloadError, MissingExtraError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, DownloadError, ModelError, needs, unknown_name
 from ssd300.images.antialias import resample
 from ssd300.images.source import open_source
 from ssd300.labels import COCO, COCO_NAMES
@@ -157,10 +157,8 @@ class Processing:
 
 
 def _torch(what: str) -> Any:
-    try:
+    with needs(what, "train"):
         import torch
-    except ImportError as error:
-        raise MissingExtraError(what, "train") from error
     return torch
 
 

@@ -5,9 +5,7 @@
 `local.py` is the loop on this machine, `cluster.py` the one on Ray. Both write the same rows in the same files.
 """
 
-from ssd300.errors import MissingExtraError
+from ssd300.errors import needs
 
-try:
+with needs("`ssd300 batch`", "batch"):
     import pyarrow  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError("`ssd300 batch`", "batch") from error

@@ -25,7 +25,7 @@ from ssd300.batch.local import SHOWN, Tally, detect_listed
 from ssd300.batch.places import one_line
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
-from ssd300.errors import ArgumentError, MissingExtraError, ModelError, SSD300Error
+from ssd300.errors import ArgumentError, ModelError, SSD300Error, needs
 from ssd300.runtime.cpu import default_threads
 from ssd300.weights.catalog import resolve
 
@@ -84,11 +84,9 @@ def connect(address: str | None) -> tuple[Any, bool]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its logs are in its own folder; stderr is for the user
-    try:
+    with needs("`ssd300 batch --engine ray`", "ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise MissingExtraError("`ssd300 batch --engine ray`", "ray") from error
     if ray.is_initialized():
         return ray, False
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ssd300.errors import MissingExtraError
+from ssd300.errors import needs
 from ssd300.learn.recipe import Recipe, describe_limits
 
 
@@ -62,10 +62,8 @@ def train(
 
     Under torchrun (torchrun --nproc-per-node 2 -m -- ssd300 train ...) several processes share the work.
     """
-    try:
+    with needs("`ssd300 train`", "train"):
         import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("`ssd300 train`", "train") from error
     from ssd300.learn.train import train as run
 
     for name, value in settings.items():

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError, needs
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -12,10 +12,8 @@ class ResultWindow:
     """Shows one picture after the other. Raises ArgumentError without a display."""
 
     def __init__(self, title: str) -> None:
-        try:
+        with needs("--show", package="python3-tk (from the system's packages)"):
             import tkinter
-        except ImportError as error:
-            raise MissingExtraError("--show", package="python3-tk (from the system's packages)") from error
         try:
             self._root = tkinter.Tk()
         except tkinter.TclError as error:

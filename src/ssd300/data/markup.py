@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ssd300.data.files import read_file
-from ssd300.errors import DatasetError, MissingExtraError
+from ssd300.errors import DatasetError, needs
 from ssd300.limits import XML_BYTES, XML_TAG
 
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)[\"'][^>]*\?>")
@@ -16,11 +16,9 @@ _ALONE = '<?xml version="1.0" standalone="yes"?>'  # or entities of a DTD elsewh
 
 def parse_xml(path: Path) -> Element:
     """The root element. Raises DatasetError if the file cannot be read or is not XML."""
-    try:
+    with needs("reading XML annotations", "data"):
         from defusedxml import ElementTree as Defused
         from defusedxml.common import DefusedXmlException
-    except ImportError as error:
-        raise MissingExtraError("reading XML annotations", "data") from error
     data = read_file(path, "XML file", XML_BYTES)
     _check_tags(data)
     try:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ssd300.arrays import Float32, Float64, Int64
 from ssd300.boxes import xyxy_to_xywh
 from ssd300.data.dataset import Annotations, Dataset
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError, needs
 from ssd300.labels import ClassList
 
 STAT_NAMES = (
@@ -96,10 +96,8 @@ def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetr
 
 def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
     """The evaluated and accumulated `hotcoco.COCOeval`. Its ids are `image_numbers` and `class_numbers`."""
-    try:
+    with needs("`ssd300 evaluate`", "eval"):
         import hotcoco
-    except ImportError as error:
-        raise MissingExtraError("`ssd300 evaluate`", "eval") from error
     truth = _ground_truth(hotcoco, dataset)
     scorer = hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
     scorer.evaluate()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.errors import MissingExtraError
+from ssd300.errors import needs
 from ssd300.evaluate.coco import RECALL_POINTS, CocoMetrics
 from ssd300.evaluate.diagnosis import Curve
 
@@ -137,10 +137,8 @@ def _escape(name: str) -> str:
 
 def require_matplotlib() -> Any:
     """Import matplotlib. Raises MissingExtraError if it is not installed."""
-    try:
+    with needs("the evaluation report", "eval"):
         import matplotlib
         import matplotlib.colors
         import matplotlib.figure
-    except ImportError as error:
-        raise MissingExtraError("the evaluation report", "eval") from error
     return matplotlib

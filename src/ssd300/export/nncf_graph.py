@@ -16,7 +16,7 @@ import openvino as ov
 
 from ssd300.architecture import Architecture, architecture
 from ssd300.arrays import Float32, UInt8
-from ssd300.errors import MissingExtraError, ModelError
+from ssd300.errors import ModelError, needs
 from ssd300.priors import ANCHORS_PER_CELL, MAP_SIZES
 from ssd300.runtime.graph import MARGIN, OUTPUTS, Node, build_graph
 from ssd300.weights.int8 import Int8, activation_names, align_zero, convolution_sizes, head_names
@@ -32,11 +32,9 @@ _CORRECTED = 1e-6  # a smaller change of a bias is only rounding
 def import_nncf() -> Any:
     """The package nncf, silent on stdout. Raises MissingExtraError."""
     os.environ.setdefault("NNCF_CI", "1")  # its switch against telemetry, which must be set before the import
-    try:
-        with redirect_stdout(sys.stderr):  # its logger keeps the stream of the time of import
-            import nncf
-    except ImportError as error:
-        raise MissingExtraError("`ssd300 quantize`", "quantize") from error
+    # Its logger keeps the stream of the time of import.
+    with needs("`ssd300 quantize`", "quantize"), redirect_stdout(sys.stderr):
+        import nncf
     nncf.set_log_level(logging.ERROR)
     return nncf
 

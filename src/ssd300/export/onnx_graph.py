@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError, needs
 
 if TYPE_CHECKING:
     import onnx
@@ -66,10 +66,8 @@ class Graph:
         about: str,
     ) -> "onnx.ModelProto":
         """The model, accepted by onnx's checker. Raises ArgumentError for an opset that onnx lacks."""
-        try:
+        with needs("writing an ONNX file", "onnx"):
             import onnx
-        except ImportError as error:
-            raise MissingExtraError("writing an ONNX file", "onnx") from error
         from ssd300 import __version__
 
         _check_opset(opset, onnx.defs.onnx_opset_version())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_int8, load_source
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import Verification
@@ -108,10 +108,8 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
         runtime = read_web_runtime(given.pop("web_runtime", None))
         return export_html(state, metadata, out, runtime, pictures=pictures, **given)
     if format == "pt2":
-        try:
+        with needs("`ssd300 export --format pt2`", "train"):
             from ssd300.export.pt2 import export_pt2
-        except ModuleNotFoundError as error:  # of torch
-            raise MissingExtraError("`ssd300 export --format pt2`", "train") from error
 
         return export_pt2(state, metadata, out, pictures=pictures, **given)
     from ssd300.export.servers import export_server

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ssd300 import limits
-from ssd300.errors import DownloadError, ImageError, MissingExtraError
+from ssd300.errors import DownloadError, ImageError, needs
 from ssd300.images.addresses import is_url, local_path
 from ssd300.images.video_names import STREAM_PORTS, is_camera, is_stream, shown_name
 
@@ -40,10 +40,8 @@ class Opened:
 
 def require_av() -> None:
     """Raise MissingExtraError unless PyAV is installed."""
-    try:
+    with needs("reading video", "video"):
         import av  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("reading video", "video") from error
 
 
 def open_video(source: Any) -> Opened:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
-from ssd300.errors import MissingExtraError, TrainingError
+from ssd300.errors import TrainingError, needs
 from ssd300.learn.device import Compute
 from ssd300.learn.run import Position
 from ssd300.terminal import printable
@@ -153,8 +153,6 @@ def format_duration(seconds: float) -> str:
 
 def _open_board(out: Path) -> Any:
     """A writer of TensorBoard files, without TensorFlow or TensorBoard."""
-    try:
+    with needs("--tensorboard", "tensorboard"):
         from tensorboardX import SummaryWriter
-    except ImportError as error:
-        raise MissingExtraError("--tensorboard", "tensorboard") from error
     return SummaryWriter(str(out / "tensorboard"))

@@ -14,7 +14,7 @@ from ssd300 import __version__
 from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
 from ssd300.draw import draw_boxes
-from ssd300.errors import MissingExtraError
+from ssd300.errors import needs
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.files import write_whole
@@ -38,10 +38,8 @@ _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batch
 
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     """Write losses and, if measured, AP by epoch as a PNG."""
-    try:
+    with needs("drawing training curves", "train"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing training curves", "train") from error
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, metric = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]

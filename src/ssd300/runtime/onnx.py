@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import UInt8
-from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates, check_batch, check_process
@@ -93,10 +93,8 @@ class OnnxRuntime:
 
 def open_session(model: bytes, threads: int) -> Any:
     """An onnxruntime session on the CPU; 0 threads: onnxruntime's default. Raises ModelError, MissingExtraError."""
-    try:
+    with needs("running an ONNX model", "onnx"):
         import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("running an ONNX model", "onnx") from error
     onnxruntime.disable_telemetry_events()  # builds for Windows would send some
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads

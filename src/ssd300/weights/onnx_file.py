@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssd300 import limits
-from ssd300.errors import MissingExtraError, ModelError
+from ssd300.errors import ModelError, needs
 from ssd300.files import read_regular
 from ssd300.weights.metadata import ModelMetadata
 
@@ -35,10 +35,8 @@ def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
     Raises ModelError for any fault; MissingExtraError without the onnx package.
     """
     path = Path(path)
-    try:
+    with needs(f"reading {path}", "onnx"):
         import onnx
-    except ImportError as error:
-        raise MissingExtraError(f"reading {path}", "onnx") from error
     with _convert_errors(path):
         content = read_regular(path, limits.MODEL_BYTES, _REMEDY)
         model = onnx.load_model_from_string(content)

@@ -13,7 +13,7 @@ from typing import Any
 from ssd300.data.files import lines_of, read_text
 from ssd300.data.parts import parse_part, part_names
 from ssd300.data.values import class_name, whole
-from ssd300.errors import DatasetError, MissingExtraError
+from ssd300.errors import DatasetError, needs
 from ssd300.labels import ClassList
 from ssd300.limits import CLASSES, YAML_BYTES
 
@@ -115,10 +115,8 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 def _pairs(path: Path) -> tuple[tuple[str, Any], ...]:
     """The same as pairs, as a key may be given twice."""
-    try:
+    with needs("reading a YOLO data.yaml", "data"):
         import yaml
-    except ImportError as error:
-        raise MissingExtraError("reading a YOLO data.yaml", "data") from error
     try:
         return _parse_pairs(read_text(path, "YOLO data file", YAML_BYTES))
     except (yaml.YAMLError, ValueError) as error:
