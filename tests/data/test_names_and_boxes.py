@@ -146,3 +146,14 @@ def test_honest_boxes_are_never_suspected(tmp_path: Path, seed: int) -> None:
     ]
     dataset = load_dataset(coco(tmp_path, content))
     assert not [note for note in dataset.notes if note.kind == "suspected box format"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("cat", "Cat"), ("traffic light", "traffic_light"), ("e-bike", "ebike")])
+def test_one_class_in_two_spellings_is_said(tmp_path: Path, one: str, other: str) -> None:
+    for name, folder in ((one, "a"), (other, "b")):
+        content = coco_content()
+        content["categories"][0]["name"] = name
+        coco(tmp_path / folder, content)
+    words = f"{one!r} and {other!r} are two classes; rename one if they mean the same"
+    assert words in usable_sets([tmp_path / "a", tmp_path / "b"]).said
+    assert not [said for said in usable_sets(tmp_path / "a").said if "two classes" in said]

@@ -9,6 +9,7 @@ import numpy as np
 from ssd300.arrays import Bool, Float32
 from ssd300.boxes import iou
 from ssd300.data.dataset import Dataset, Note, Picture
+from ssd300.data.values import similar_names
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
 
 TINY = 8.0  # pixels at 300x300: a box whose longer side is less covers one cell of the finest feature map
@@ -134,12 +135,8 @@ def class_notes(splits: dict[str, Dataset], training: str) -> Iterator[Note]:
     if high >= UNBALANCED * low:
         words = f"{most!r} has {high} boxes, {least!r} {low}: {high / low:.0f} times as many"
         yield Note("unbalanced classes", "noted", *place, words)
-    alike: dict[str, str] = {}
-    for name in counts:
-        plain = "".join(name.casefold().replace("_", " ").replace("-", " ").split())
-        if plain in alike:
-            yield Note("similar class names", "noted", *place, f"{alike[plain]!r} and {name!r}")
-        alike.setdefault(plain, name)
+    for names in similar_names(counts):
+        yield Note("similar class names", "noted", *place, " and ".join(map(repr, names)))
     for split, other in splits.items():
         if split != training:
             yield from _compare_splits(dataset, other, split)

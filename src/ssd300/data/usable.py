@@ -13,6 +13,7 @@ from ssd300.data.load import load_parts
 from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import groups_of_equal_files, split_dataset
+from ssd300.data.values import similar_names
 from ssd300.errors import DatasetError
 
 MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
@@ -81,11 +82,13 @@ def arrange(
     """
     whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
+    names = [name for name, count in whole.boxes_per_class().items() if count]
     sentences = [*said, *select_messages(whole)]
     if doubtful := _count(whole, lambda boxes: boxes.scores < min_score):
         sentences.append(
             f"{doubtful} of {whole.num_boxes} boxes have a score below {min_score:g}: neither objects nor background"
         )
+    sentences += [f"{a!r} and {b!r} are two classes; rename one if they mean the same" for a, b in similar_names(names)]
     if val:
         held_out = join(val)
         unknown = unknown_classes(whole, held_out)

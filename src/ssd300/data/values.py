@@ -1,5 +1,6 @@
 """Parse values as annotation tools write them: whole numbers as text or floats, flags, and class names."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -81,6 +82,20 @@ def class_name(value: Any) -> str | None:
         return str(value)
     name = value.strip() if isinstance(value, str) else ""
     return name if 0 < len(name) <= CLASS_NAME else None
+
+
+def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in letter case, spaces, hyphens and underscores only.
+
+    >>> similar_names(["cat", "dog", "Cat", "traffic-light", "Traffic light"])
+    [('cat', 'Cat'), ('traffic-light', 'Traffic light')]
+    """
+    first: dict[str, str] = {}
+    found = []
+    for name in names:
+        other = first.setdefault("".join(re.split(r"[\s_-]+", name.casefold())), name)
+        found += [(other, name)] if other != name else []
+    return found
 
 
 def is_writable_name(name: str) -> bool:
