@@ -4,7 +4,6 @@ A picture without a label file, or with an empty one, has no boxes. `path` and t
 description of the set; a part is a folder, a .txt with one picture per line, or a list of these.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -14,17 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import (
-    AnyCase,
-    PictureFinder,
-    folder_name,
-    is_another,
-    is_picture,
-    lines_of,
-    picture_size,
-    read_text,
-    walk,
-)
+from ssd300.data.files import AnyCase, folder_name, lines_of, picture_size, read_text
 from ssd300.data.fitting import Place, fit_picture
 from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
@@ -42,11 +31,10 @@ from ssd300.data.yolo.labels import (
     label_path,
     to_pixels,
 )
+from ssd300.data.yolo.listing import labels_without_pictures, pictures_of_part
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE
-
-NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"}
 
 
 def read(part: Part) -> Dataset:
@@ -67,10 +55,10 @@ def read(part: Part) -> Dataset:
     reader = _Reader(folder, described, classes, sidecar)
     for words in described.unused:
         reader.note("field not used", "noted", (str(described.file), "", ""), words)
-    files = dict(_pictures_of_part(described, part.split, reader.notes))
+    files = dict(pictures_of_part(described, part.split, reader.notes))
     found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
     pictures = tuple(reader.pictures(found))
-    reader.notes += [*sidecar.twice(pictures), *_labels_without_pictures(files)]
+    reader.notes += [*sidecar.twice(pictures), *labels_without_pictures(files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
 
@@ -82,64 +70,6 @@ def _names(files: dict[Path, Path], folder: Path) -> dict[Path, str]:
     if len(places) > 1 and len({Path(name).with_suffix("") for name in names.values()}) < len(names):
         return {file: _relative_path(file, folder) for file in files}
     return names
-
-
-def _pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
-    """(picture, the folder or .txt that lists it) of every picture of a part."""
-    path, any_case = described.file, AnyCase()
-    for entry in described.entries[split]:
-        tried = _candidates(described, entry.replace("\\", "/"))
-        found = next(filter(None, map(any_case.path, tried)), None)
-        if found is None:
-            places = ", ".join(map(str, tried))
-            raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
-        if found.is_dir():
-            yield from ((file, found) for file in walk(found, is_picture))
-        else:
-            yield from _pictures_of_list(found, path.parent, notes)
-
-
-def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
-    finder, line_of = PictureFinder([file.parent, folder]), dict[Path, str]()
-    for number, line in lines_of(read_text(file, "list of pictures")):
-        picture = finder.find(line)
-        if picture is None:
-            words = f"the picture is missing; tried {', '.join(map(str, finder.list_candidates(line)))}"
-        elif is_another(line, line_of.setdefault(picture, line), picture):
-            words = f"the picture is missing; {picture} was found, but so it was for {line_of[picture]}"
-        else:
-            yield picture, file
-            continue
-        notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
-
-
-def _candidates(described: Description, entry: str) -> list[Path]:
-    """The paths to try for a part: below `path`, below the file's folder, and there without its leading folders.
-
-    Roboflow writes "../train/images", CVAT "data/train.txt", and other machines have other folders.
-    """
-    folder = described.file.parent
-    bases = [folder / described.base.replace("\\", "/")] if described.base else []
-    places = [base / entry for base in [*bases, folder]]
-    parts = Path(entry).parts
-    elsewhere = Path(entry).is_absolute() or re.match("[A-Za-z]:/", entry)
-    while parts and (parts[0] in ("..", "data", ".") or elsewhere):
-        parts = parts[1:]
-        places += [folder.joinpath(*parts)] if parts else []
-    return list(dict.fromkeys(places))
-
-
-def _labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
-    """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
-    labels = {str(label_path(picture)).casefold() for picture in pictures}
-    for folder in dict.fromkeys(pictures.values()):
-        label_folder = label_path(folder / "any.jpg").parent
-        if label_folder == folder or not folder.is_dir():
-            continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
-        for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
-            if str(file).casefold() not in labels and file.name.lower() not in NO_PICTURE:
-                words = f"no picture belongs to the label file; looked in {folder}"
-                yield Note("label file without picture", "fault", str(file), file.stem, "", words)
 
 
 @dataclass
