@@ -33,10 +33,12 @@ def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
     """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, at any position."""
     exif = raw = xmp = None
     for kind, start, end in _chunks(data):
+        if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+            continue
         body = data[start + 8 : end - 4]
         if kind == b"eXIf":
             exif = exif or body
-        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+        else:
             keyword, _, text = body.partition(b"\0")
             if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt":
                 xmp = xmp or _international_text(text)
