@@ -26,7 +26,7 @@ def drop_ancillary(data: bytes) -> bytes:
                 kept.append(data[start:end])
         elif not kind[:1].islower():
             kept.append(data[start:end])
-    return b"".join(kept)
+    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
