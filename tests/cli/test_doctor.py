@@ -5,6 +5,7 @@ from importlib import metadata
 import pytest
 
 from ssd300.cli import doctor, main
+from ssd300.detector import Detector
 
 
 def run(*arguments: str, monkeypatch, capsys) -> str:
@@ -19,7 +20,17 @@ def run(*arguments: str, monkeypatch, capsys) -> str:
 def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
     report = json.loads(run("--json", monkeypatch=monkeypatch, capsys=capsys))
     text = run(monkeypatch=monkeypatch, capsys=capsys)
-    assert list(report) == ["versions", "cpu", "threads", "runtimes", "extras", "caches", "settings", "advice"]
+    assert list(report) == [
+        "versions",
+        "cpu",
+        "threads",
+        "runtimes",
+        "precision",
+        "extras",
+        "caches",
+        "settings",
+        "advice",
+    ]
     for title, facts in report.items():
         assert (f"{title}\n" in text) == bool(facts)
         for name, value in facts.items():
@@ -33,6 +44,12 @@ def test_versions_and_threads_are_the_real_ones() -> None:
     assert report["versions"]["numpy"] == metadata.version("numpy")
     assert 1 <= report["threads"]["used by default"] <= report["threads"]["CPUs of the machine"]
     assert "loads" in report["runtimes"]["openvino"]
+
+
+def test_the_precision_is_the_one_that_the_default_model_runs_with() -> None:
+    said = doctor.examine_machine()["precision"]["default model"]
+    runtime = Detector.load("default").runtime
+    assert said == f"{runtime.precision}: {runtime.reason}"
 
 
 def test_features_come_from_the_flags_of_the_cpu(monkeypatch) -> None:

@@ -35,7 +35,7 @@ def doctor(
 ) -> None:
     """Show what this machine and installation support.
 
-    Versions, CPU features, threads, runtimes, extras and cache folders: include it in a bug report.
+    Versions, CPU features, threads, runtimes, precision, extras and cache folders: include it in a bug report.
     """
     report = examine_machine()
     if as_json:
@@ -58,6 +58,7 @@ def examine_machine() -> dict[str, dict[str, Any]]:
         "cpu": _cpu(openvino),
         "threads": _threads(),
         "runtimes": {"openvino": openvino["state"], "onnx": _installed("onnxruntime"), "torch": _installed("torch")},
+        "precision": {"default model": _precision()},
         "extras": _extras(),
         "caches": _caches(),
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
@@ -163,6 +164,19 @@ def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
         facts["capped to"] = f"{cap} by ONEDNN_MAX_CPU_ISA"
     capabilities = ", ".join(openvino["capabilities"])
     return facts | {"OpenVINO runs": capabilities or "nothing, see runtimes"}
+
+
+def _precision() -> str:
+    """The precision in which the bundled model runs on this CPU, and why."""
+    from ssd300.errors import SSD300Error
+    from ssd300.runtime.choice import choose_model_file
+    from ssd300.weights.catalog import resolve
+
+    try:
+        choice = choose_model_file(resolve("default"), "auto")
+    except SSD300Error as error:
+        return f"none: {error}"
+    return f"{choice.precision}: {choice.reason}"
 
 
 def _threads() -> dict[str, Any]:
