@@ -27,6 +27,7 @@ IOU_POWER = 6.0  # alignment = probability * IoU ** 6
 LEAST_PRIOR_IOU = 0.2  # of a prior and its true box
 FOCUS = 1.5  # exponent that down-weights easy priors
 BOX_WEIGHT = 2.0
+_ROWS = 1024  # true boxes that are compared with all priors at a time, which bounds memory
 EASY = 0.05  # background with a higher certainty than 1 - EASY has no gradient, so `network.py` skips it
 
 
@@ -89,6 +90,20 @@ def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Prio
         boxes_xyxy: [B, P, 4] predicted; log_p: [B, K, P] predicted. Neither carries a gradient.
         truths: N boxes.
     """
+    found = [_find_candidates(boxes_xyxy, log_p, part, priors) for part in truths.split(_ROWS)]
+    top, prior, alignment, overlap = (torch.cat(parts) for parts in zip(*found, strict=True))  # [N, C] each
+    box = torch.arange(len(truths), device=log_p.device)[:, None].expand_as(prior)
+    chosen = _winners(top, prior, truths.pictures, box, log_p.shape[0], log_p.shape[2])  # [N, C]
+    # Quality: alignment scaled so that each box's best prior has that box's best IoU.
+    aligned = torch.where(chosen, alignment, 0)
+    best_overlap = torch.where(chosen, overlap, 0).amax(1, keepdim=True)
+    quality = aligned / aligned.amax(1, keepdim=True).clamp(min=1e-12) * best_overlap
+    picture = truths.pictures[:, None].expand_as(prior)
+    return Assigned(*(t.reshape(-1) for t in (prior, picture, box, chosen, quality.clamp(0, 1))))
+
+
+def _find_candidates(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Priors) -> tuple[Tensor, ...]:
+    """The best priors of each true box: their scores, their numbers, their alignment and IoU, each [N, C]."""
     row = torch.arange(len(truths), device=log_p.device)  # [N]
     overlap = pair_iou(truths.xyxy[:, None], boxes_xyxy[truths.pictures])  # [N, P]
     alignment = log_p[truths.pictures, truths.labels].exp() * overlap**IOU_POWER  # [N, P]
@@ -101,15 +116,7 @@ def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Prio
     score[row, best] = score[row, best].clamp(min=1e-12)
     score.masked_fill_((truths.labels == 0)[:, None], 0)
     top, prior = score.topk(min(CANDIDATES, score.shape[1]), 1)  # [N, C]
-
-    box = row[:, None].expand_as(prior)
-    chosen = _winners(top, prior, truths.pictures, box, log_p.shape[0], log_p.shape[2])  # [N, C]
-    # Quality: alignment scaled so that each box's best prior has that box's best IoU.
-    aligned = torch.where(chosen, alignment.gather(1, prior), 0)
-    best_overlap = torch.where(chosen, overlap.gather(1, prior), 0).amax(1, keepdim=True)
-    quality = aligned / aligned.amax(1, keepdim=True).clamp(min=1e-12) * best_overlap
-    picture = truths.pictures[:, None].expand_as(prior)
-    return Assigned(*(t.reshape(-1) for t in (prior, picture, box, chosen, quality.clamp(0, 1))))
+    return top, prior, alignment.gather(1, prior), overlap.gather(1, prior)
 
 
 def _centers_inside(boxes_xyxy: Tensor, priors: Priors) -> Tensor:

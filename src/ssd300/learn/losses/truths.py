@@ -32,6 +32,11 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def split(self, rows: int) -> "list[Boxes]":
+        """The boxes in parts of at most so many; one empty part of none."""
+        parts = zip(*(torch.split(t, rows) for t in (self.xyxy, self.labels, self.pictures)), strict=True)
+        return [Boxes(*part) for part in parts]
+
 
 @dataclass(frozen=True)
 class Truths:
