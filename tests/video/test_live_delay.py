@@ -2,6 +2,7 @@ import time
 
 import pytest
 
+from ssd300.errors import ImageError
 from ssd300.images import live
 from ssd300.images.live import LiveStream
 from ssd300.images.video_reader import FrameReader
@@ -38,6 +39,18 @@ def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monk
     assert counts.received == counts.given + counts.dropped
     assert counts.dropped > 20
     assert not counts.damaged
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_does_not_look_like_the_end_of_the_stream(tmp_path, monkeypatch) -> None:
+    def fails(self: FrameReader):
+        raise RuntimeError("not foreseen")
+        yield
+
+    monkeypatch.setattr(FrameReader, "raw_frames", fails)
+    frames = live.stream_frames(write_clip(tmp_path / "clip.mp4", 3))
+    with pytest.raises(ImageError, match=r"clip\.mp4: reading it failed: RuntimeError: not foreseen"):
+        next(frames)
 
 
 class Clock:

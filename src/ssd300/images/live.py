@@ -110,6 +110,9 @@ class LiveStream:
             self._read_until_stopped()
         except SSD300Error as error:
             self.error = None if self._stop.is_set() else error
+        except BaseException as error:  # a fault of ours: who takes frames must not see the stream end as if complete
+            self.error = ImageError(f"{self.name}: reading it failed: {type(error).__name__}: {error}")
+            raise
         finally:
             with self._ready:
                 self.ended = True
