@@ -1,6 +1,7 @@
 """Predictions for labeling tools: read back by our own readers where there is one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from PIL import Image
 
 from ssd300.cli.results import ResultStream, result_layout
 from ssd300.data.load import load_dataset
+from ssd300.data.markup import parse_xml
 from ssd300.detections import Detections
-from ssd300.label_tools import to_fiftyone, to_label_studio, to_labelme
+from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, to_fiftyone, to_label_studio, to_labelme
 from ssd300.labels import ClassList
 
 CLASSES = ClassList(("cat", 'a "b" & <c>'), (3, 7))
@@ -72,3 +74,10 @@ def test_streams_are_whole_json(tmp_path, name, count) -> None:
         assert list(content["labels"]) == ["ü", "ü-2"][:count]
     else:
         assert len(content) == count
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\x1fb", "a\ud800b", "a\ufffeb", "a\uffffb", "a?b"])
+def test_names_that_xml_cannot_hold_leave_a_file_that_can_be_read(tmp_path, name) -> None:
+    text = "".join([CVAT_FIRST, *CvatImages()(replace(found(tmp_path, []), source=name)), CVAT_LAST])
+    (tmp_path / "annotations.xml").write_text(text, encoding="utf-8")
+    assert [image.get("name") for image in parse_xml(tmp_path / "annotations.xml").iter("image")] == ["a?b"]

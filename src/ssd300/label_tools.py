@@ -4,6 +4,7 @@ Boxes are clipped to the picture; one outside of it is left out.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,5 +131,5 @@ class CvatImages:
 
 
 def _xml(text: str) -> str:
-    """The text with characters that XML forbids (control characters, lone surrogates) replaced by "?"."""
-    return "".join(c if (c >= " " or c in "\t\n\r") and not "\ud800" <= c <= "\udfff" else "?" for c in text)
+    """The text with characters that XML forbids (control characters, lone surrogates, ...) replaced by "?"."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)

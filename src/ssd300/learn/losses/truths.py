@@ -33,7 +33,7 @@ class Boxes:
         return len(self.labels)
 
     def split(self, rows: int) -> "list[Boxes]":
-        """The boxes in parts of at most so many; one empty part of none."""
+        """The boxes in parts of at most `rows`; one empty part of none."""
         parts = zip(*(torch.split(t, rows) for t in (self.xyxy, self.labels, self.pictures)), strict=True)
         return [Boxes(*part) for part in parts]
 
