@@ -59,7 +59,7 @@ def test_every_hop_is_checked(site, target, message):
 def test_a_redirect_into_a_private_network_is_refused(site, monkeypatch):
     site.pages["/go"] = (302, "http://10.0.0.1/secret")
     monkeypatch.setattr(connect, "is_public", lambda address: address == "127.0.0.1")
-    with pytest.raises(DownloadError, match=r"10\.0\.0\.1 is 10\.0\.0\.1, an address of this machine or a private"):
+    with pytest.raises(DownloadError, match=r"10\.0\.0\.1 is this machine or in a private network"):
         fetch(f"{site.address}/go")
     assert site.seen == ["/go"]
 
@@ -85,7 +85,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(monkeypatch, site)
      "100.64.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fc00::1]", "224.0.0.1"],
 )  # fmt: skip
 def test_private_addresses_are_refused_before_any_connection(host):
-    with pytest.raises(DownloadError, match=r"which is refused; SSD300_ALLOW_PRIVATE_URLS=1 allows it"):
+    with pytest.raises(DownloadError, match=r"which is refused; SSD300_ALLOW_PRIVATE_URLS=1 allows it, "):
         fetch(f"http://{host}:1/a.jpg")
 
 

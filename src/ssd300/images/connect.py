@@ -31,8 +31,8 @@ def resolve_checked(host: str, port: int, allow_private: bool) -> Addresses:
     for _, address in addresses:
         if not allow_private and not is_public(str(address[0])):
             raise Refused(
-                f"{host} is {address[0]}, an address of this machine or a private network, which is refused; "
-                "SSD300_ALLOW_PRIVATE_URLS=1 allows it"
+                f"{host} is this machine or in a private network, which is refused; "
+                "SSD300_ALLOW_PRIVATE_URLS=1 allows it, but never to a server's clients"
             )
     return addresses
 
