@@ -153,14 +153,14 @@ def test_an_answer_that_takes_too_long_is_503(models) -> None:
     [
         (["http://a.example/1"], 200, ""),
         (["http://a.example/1"] * 3, 413, "with the pictures of its addresses, is larger than 40,000 bytes"),
-        (["http://slow.example/1"], 422, "the addresses did not answer within 1 seconds"),
+        (["http://slow.example/1"], 422, "the addresses did not answer within 2 seconds"),
     ],
 )
 def test_pictures_of_addresses_count_as_the_body_and_have_its_time(
     models, png, monkeypatch, urls, status, words
 ) -> None:
-    monkeypatch.setattr(fetching, "fetch", lambda url, **_: time.sleep(1.5 * ("slow" in url)) or png)
-    with serving(models, Settings(max_body=40_000, timeout=1, allow_urls=True)) as client:
+    monkeypatch.setattr(fetching, "fetch", lambda url, **_: time.sleep(4 * ("slow" in url)) or png)
+    with serving(models, Settings(max_body=40_000, timeout=2, allow_urls=True)) as client:
         answer = client.detect(json.dumps({"urls": urls}), Content_Type="application/json")
         assert (answer.status, words in answer.data.decode()) == (status, True)
         assert client.app.state.detecting.held.size == 0

@@ -70,7 +70,7 @@ class Guard:
 
     def _finish(self, exchange: "_Exchange") -> None:
         metrics, seconds = self.metrics, time.perf_counter() - exchange.started
-        route = getattr(exchange.scope.get("route"), "path", "other")
+        route = _path_of_route(exchange.scope)
         metrics.requests.labels(route, str(exchange.status)).inc()
         metrics.seconds.labels(route).observe(seconds)
         metrics.bytes_in.inc(exchange.bytes_in)
@@ -81,6 +81,12 @@ class Guard:
             metrics.rejections.labels(str(exchange.status)).inc()
         if exchange.scope["path"] not in self.QUIET or exchange.status >= 500:
             LOGGER.info("request", extra={"fields": exchange.fields(seconds)})
+
+
+def _path_of_route(scope: Message) -> str:
+    """The path of the route that answered, "other" without one; only new versions of Starlette give the route itself."""
+    routes = scope["app"].routes if "endpoint" in scope else ()
+    return next((route.path for route in routes if route.endpoint == scope["endpoint"]), "other")
 
 
 class _Exchange:
