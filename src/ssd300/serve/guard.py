@@ -84,7 +84,7 @@ class Guard:
 
 
 def _path_of_route(scope: Message) -> str:
-    """The path of the route that answered, "other" without one; only new versions of Starlette give the route itself."""
+    """The path of the route that answered, or "other"; only new versions of Starlette give the route itself."""
     routes = scope["app"].routes if "endpoint" in scope else ()
     return next((route.path for route in routes if route.endpoint == scope["endpoint"]), "other")
 
