@@ -99,8 +99,8 @@ def connect(address: str | None) -> tuple[Any, bool]:
         # Ray raises a bare Exception where a node does not start in time.
         if type(error) is not Exception and not isinstance(error, ConnectionError | RuntimeError | ValueError):
             raise
-        where = address or "this machine"
-        raise SSD300Error(f"no Ray cluster at {where}: {one_line(error)}; check --address") from error
+        where, remedy = (address, "check --address") if address else ("this machine", "retry, or use --engine local")
+        raise SSD300Error(f"no Ray cluster at {where}: {one_line(error)}; {remedy}") from error
     return ray, True
 
 
