@@ -192,13 +192,13 @@ def test_smaller_pictures_have_fewer_priors(loss, size):
     assert torch.isfinite(label)
 
 
-def test_many_boxes_are_assigned_in_parts(monkeypatch):
-    draw = np.random.default_rng(3)
-    low = draw.uniform(0, 0.6, (40, 2))
-    boxes = np.concatenate([low, low + draw.uniform(0.05, 0.4, (40, 2))], 1).astype(np.float32)
-    none = np.zeros(40, bool)
-    truths = Truths.of([Sample(np.zeros((1, 1, 3), np.uint8), boxes, draw.integers(1, 4, 40), none, none)] * 2)
-    heads = [torch.from_numpy(draw.normal(size=(2, 4, 8732)).astype(np.float32)) for _ in range(2)]
-    whole = LOSSES["aligned"](*heads, truths)
-    monkeypatch.setattr("ssd300.learn.losses.aligned._ROWS", 7)
-    assert LOSSES["aligned"](*heads, truths) == whole
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_many_boxes_are_compared_in_parts(loss, monkeypatch):
+    """Parts that end within a picture change nothing, doubled boxes and those left out included."""
+    rng = np.random.default_rng(3)
+    truths = Truths.of([random_sample(rng, 60) for _ in range(3)])
+    heads = [torch.from_numpy(rng.normal(size=(3, n, 8732)).astype(np.float32)) for n in (4, 11)]
+    whole = loss(*heads, truths)
+    for module in ("aligned", "multibox", "truths"):
+        monkeypatch.setattr(f"ssd300.learn.losses.{module}.ROWS", 7)
+    assert loss(*heads, truths) == whole

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ssd300.learn.losses.truths import (
+    ROWS,
     Boxes,
     Priors,
     Truths,
@@ -27,7 +28,6 @@ IOU_POWER = 6.0  # alignment = probability * IoU ** 6
 LEAST_PRIOR_IOU = 0.2  # of a prior and its true box
 FOCUS = 1.5  # exponent that down-weights easy priors
 BOX_WEIGHT = 2.0
-_ROWS = 1024  # true boxes that are compared with all priors at a time, which bounds memory
 EASY = 0.05  # background with a higher certainty than 1 - EASY has no gradient, so `network.py` skips it
 
 
@@ -90,7 +90,7 @@ def assign_priors(boxes_xyxy: Tensor, log_p: Tensor, truths: Boxes, priors: Prio
         boxes_xyxy: [B, P, 4] predicted; log_p: [B, K, P] predicted. Neither carries a gradient.
         truths: N boxes.
     """
-    found = [_find_candidates(boxes_xyxy, log_p, part, priors) for part in truths.split(_ROWS)]
+    found = [_find_candidates(boxes_xyxy, log_p, part, priors) for part in truths.split(ROWS)]
     top, prior, alignment, overlap = (torch.cat(parts) for parts in zip(*found, strict=True))  # [N, C] each
     box = torch.arange(len(truths), device=log_p.device)[:, None].expand_as(prior)
     chosen = _winners(top, prior, truths.pictures, box, log_p.shape[0], log_p.shape[2])  # [N, C]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssd300.learn.losses.truths import Boxes, Priors, Truths, get_priors, pair_iou, weighted_entropy
+from ssd300.learn.losses.truths import ROWS, Boxes, Priors, Truths, get_priors, pair_iou, weighted_entropy
 from ssd300.priors import IMAGE_SIZE, WH_VARIANCE, XY_VARIANCE
 
 IGNORED = -1  # the label of a prior that is neither object nor background
@@ -33,19 +33,22 @@ def match(boxes: Boxes, pictures: int, priors: Priors, iou_threshold: float = 0.
         matched_boxes_cxcywh [B, P, 4]: the matched true box, or the prior itself without a match.
         matched_labels [B, P] int64: the label of that box, or 0 (background).
     """
-    shape = pictures, len(priors)
+    shape, device = (pictures, len(priors)), priors.xyxy.device
     if len(boxes) == 0:
-        return priors.cxcywh.expand(*shape, 4), torch.zeros(shape, dtype=torch.int64, device=priors.xyxy.device)
-    overlap = pair_iou(boxes.xyxy[:, None], priors.xyxy[None])  # [N, P]
-    row = torch.arange(len(boxes), device=overlap.device)  # [N]
-    of_picture = boxes.pictures[:, None].expand_as(overlap)  # [N, P]
-    best_iou = overlap.new_zeros(shape).scatter_reduce_(0, of_picture, overlap, "amax")  # [B, P]
-    first = torch.where(overlap == best_iou[boxes.pictures], row[:, None].float(), float(len(boxes)))  # [N, P]
-    owner = overlap.new_full(shape, len(boxes) - 1).scatter_reduce_(0, of_picture, first, "amin").long()  # [B, P]
-
-    place = boxes.pictures * shape[1] + overlap.argmax(1)  # [N], in [B, P] flattened
-    forcing = torch.where(boxes.labels > 0, row, -1)
-    forced = torch.full_like(owner, -1).reshape(-1).scatter_reduce_(0, place, forcing, "amax").reshape(shape)
+        return priors.cxcywh.expand(*shape, 4), torch.zeros(shape, dtype=torch.int64, device=device)
+    best_iou, owner = torch.zeros(shape, device=device), torch.zeros(shape, dtype=torch.int64, device=device)  # [B, P]
+    forced = torch.full((pictures * len(priors),), -1, device=device)  # [B, P] flattened
+    rows = torch.arange(len(boxes), device=device)
+    for part, row in zip(boxes.split(ROWS), torch.split(rows, ROWS), strict=True):
+        overlap = pair_iou(part.xyxy[:, None], priors.xyxy[None])  # [N, P]
+        of_picture = part.pictures[:, None].expand_as(overlap)  # [N, P]
+        iou = best_iou.new_zeros(shape).scatter_reduce_(0, of_picture, overlap, "amax")  # [B, P]
+        first = torch.where(overlap == iou[part.pictures], row[:, None].float(), float(len(boxes)))  # [N, P]
+        first = iou.new_full(shape, len(boxes) - 1).scatter_reduce_(0, of_picture, first, "amin").long()  # [B, P]
+        owner, best_iou = torch.where(iou > best_iou, first, owner), torch.maximum(iou, best_iou)
+        place = part.pictures * len(priors) + overlap.argmax(1)  # [N], in [B, P] flattened
+        forced.scatter_reduce_(0, place, torch.where(part.labels > 0, row, -1), "amax")
+    forced = forced.reshape(shape)
     owner = torch.where(forced >= 0, forced, owner)
     positive = (forced >= 0) | (best_iou > iou_threshold)
     center, size = (boxes.xyxy[:, :2] + boxes.xyxy[:, 2:]) * 0.5, boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]

@@ -18,6 +18,7 @@ from ssd300.learn.augment import Sample
 from ssd300.priors import IMAGE_SIZE, default_boxes, default_boxes_xyxy
 
 PADDED_ROWS = 16  # each kind of row is padded to a multiple of this
+ROWS = 1024  # true boxes that are compared with all priors at a time, which bounds memory
 LEFT_OUT = 0.5  # IoU with a doubtful box, or fraction inside a crowd, above which a prior is not a negative
 
 
@@ -78,12 +79,13 @@ class Truths:
         """Mask [B, P] of the priors that must not be negatives."""
         doubtful, crowds = self._boxes(1), self._boxes(2)
         hits = torch.zeros(self.pictures, len(priors), device=self.rows.device)
-        if len(doubtful):
-            over = pair_iou(doubtful.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT  # [D, P]
-            hits.index_add_(0, doubtful.pictures, over.float())
-        if len(crowds):
-            inside = intersection(crowds.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT * box_areas(priors.xyxy)  # [C, P]
-            hits.index_add_(0, crowds.pictures, inside.float())
+        for part in doubtful.split(ROWS):
+            over = pair_iou(part.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT  # [D, P]
+            hits.index_add_(0, part.pictures, over.float())
+        limit = LEFT_OUT * box_areas(priors.xyxy)  # [P]
+        for part in crowds.split(ROWS):
+            inside = intersection(part.xyxy[:, None], priors.xyxy[None]) > limit  # [C, P]
+            hits.index_add_(0, part.pictures, inside.float())
         return hits > 0
 
     def _boxes(self, kind: int) -> Boxes:
