@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ssd300.errors import ArgumentError
+from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.learner import freeze, make_learner
 from ssd300.learn.network import SSD300
@@ -24,6 +24,14 @@ def test_averages_stay_on_the_device_when_a_run_is_resumed():
     learner.load(state, {"data": "8 pictures"})
     assert learner.averaged is not None
     assert {value.device.type for value in learner.averaged.module.state_dict().values()} == {"meta"}
+
+
+def test_a_run_of_an_older_version_lacks_the_newest_conditions():
+    learner = make_learner(SSD300("resnet18", 3), resolve_recipe("modern"), Compute(torch.device("cpu"), "f32"))
+    state = learner.state(Position(conditions={"data": "8 pictures"}))
+    learner.load(state, {"data": "8 pictures", "sha256 of the data": "0"})
+    with pytest.raises(TrainingError, match="settings: data: '8 pictures' there, '9 pictures' requested$"):
+        learner.load(state, {"data": "9 pictures", "sha256 of the data": "0"})
 
 
 def test_shared_batch_norms_are_refused_where_there_are_none():

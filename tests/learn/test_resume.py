@@ -13,9 +13,11 @@ import torch
 from learn.short_runs import TINY, results, states_equal, stopped_after
 from narrow import narrow_network
 from ssd300.data.coco import write_coco
+from ssd300.data.dataset import Annotations
 from ssd300.errors import TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.device import Compute
+from ssd300.learn.learner import content_sha256
 from ssd300.learn.run import load_state
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
@@ -59,12 +61,22 @@ def test_resume_is_bit_equal(same_squares, whole, tmp_path, monkeypatch, steps):
 
 def test_resume_refuses_other_data(same_squares, stopped):
     other_order = replace(same_squares, classes=ClassList(("square", "circle"), (4, 2)))
+    *rest, last = same_squares.pictures
+    moved = Annotations.of(last.annotations.boxes_xyxy + 1, last.annotations.class_ids)
+    corrected = replace(same_squares, pictures=(*rest, replace(last, annotations=moved)))
     for other, words in (
+        (corrected, "sha256 of the data"),
+        (replace(same_squares, pictures=same_squares.pictures[::-1]), "sha256 of the data"),
         (same_squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' requested"),
         (other_order, "classes: 'circle, square' there, 'square, circle' requested"),
     ):
         with pytest.raises(TrainingError, match=words):
             train(other, out=stopped, epochs=2, resume=True, **TINY)
+
+
+def test_resume_knows_data_that_moved_to_another_folder(same_squares, tmp_path):
+    moved = [replace(p, path=tmp_path / p.path.name) for p in same_squares.pictures]
+    assert content_sha256(replace(same_squares, pictures=tuple(moved))) == content_sha256(same_squares)
 
 
 def test_resume_refuses_another_start(same_squares, one_epoch, stopped):

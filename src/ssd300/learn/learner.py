@@ -1,8 +1,10 @@
 """What a training step changes: network, optimizer, gradient scale and averaged weights, saved and restored as one."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -119,8 +121,8 @@ class Learner:
         """Restore a saved state. A run continues only with the same recipe, start and data."""
         position = Position(**state["progress"])
         mine = self.recipe.to_dict() | conditions
-        theirs = Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest settings
-        differs = [f"{k}: {theirs.get(k)!r} there, {v!r} requested" for k, v in mine.items() if theirs.get(k) != v]
+        theirs = mine | Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest
+        differs = [f"{k}: {theirs[k]!r} there, {v!r} requested" for k, v in mine.items() if theirs[k] != v]
         if differs:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
         self.network.load_state_dict(state["network"])
@@ -143,9 +145,22 @@ def describe_conditions(
         "sha256 of the start": str(origin.sha256),
         "classes": ", ".join(data.classes.names),
         "data": f"{len(data)} pictures",
+        "sha256 of the data": content_sha256(data),
         "pictures a step": str(pictures_per_step),
         "val": f"{len(val)} pictures, {sum(len(p.annotations) for p in val.pictures)} boxes" if val else "none",
+        "sha256 of val": content_sha256(val) if val else "none",
     }
+
+
+def content_sha256(data: Dataset) -> str:
+    """A checksum of names, sizes and boxes, in order; pixels and folders do not count."""
+    content = hashlib.sha256()
+    for picture in data.pictures:
+        boxes = picture.annotations
+        content.update(f"{picture.file_name}\0{picture.width}x{picture.height}\0{len(boxes)}\0".encode("utf-8", "replace"))
+        for values in (boxes.boxes_xyxy, boxes.class_ids, boxes.crowd, boxes.ignore, boxes.area, boxes.scores):
+            content.update(np.ascontiguousarray(values).tobytes())
+    return content.hexdigest()
 
 
 def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
