@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from ssd300.errors import OutputError
-from ssd300.files import new_folder, refuse_special, replacing, scratch_beside, temporary_beside, write_whole
+from ssd300.files import (
+    new_folder,
+    refuse_special,
+    replacing,
+    scratch_beside,
+    temporary_beside,
+    try_lock,
+    write_whole,
+)
 
 
 def test_empty_content_is_an_empty_file(tmp_path: Path) -> None:
@@ -132,3 +140,16 @@ def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path: Path) -> None:
     ):
         raise OSError(28, "No space left on device")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("notes.txt", b"old")]
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.lock"
+    first = try_lock(path)
+    assert first is not None
+    assert try_lock(path) is None
+    os.close(first)
+    second = try_lock(path)
+    assert second is not None
+    os.close(second)
+    with pytest.raises(OutputError, match=r"a\.lock"):
+        try_lock(path / "below")

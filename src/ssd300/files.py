@@ -133,6 +133,22 @@ def lock_file(handle: int, *, wait: bool) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def try_lock(path: Path) -> int | None:
+    """Create a lock file, and the folders above it, and lock it: its handle, or None if another process has the lock.
+
+    The lock ends when the handle is closed, also by the end of the process. Raises OutputError.
+    """
+    with _name_in_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        lock_file(handle, wait=False)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically, and create the folders above it. Raises OutputError.
 

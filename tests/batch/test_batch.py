@@ -25,7 +25,8 @@ def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
     assert (result.returncode, result.stdout) == (1, "out\n")
     assert "Failed: 1 of them" in result.stderr
     assert "pictures/bad.jpg: " in result.stderr
-    assert sorted(os.listdir("out")) == ["_run.json", "_sources.parquet", *(f"part-{n:06d}.parquet" for n in range(3))]
+    names = [f"part-{n:06d}.parquet" for n in range(3)]
+    assert sorted(os.listdir("out")) == ["_run.json", "_run.lock", "_sources.parquet", *names]
     assert [len(pq.read_table(path)) for path in parts("out")] == [5, 5, 2]
     detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
     found = list(detector.detect_many("pictures/*g", on_error="yield", score_threshold=0.3, clip=True))
@@ -135,7 +136,27 @@ def test_of_two_runs_that_begin_at_once_one_goes_on(batch, monkeypatch) -> None:
     monkeypatch.setattr(ssd300.batch.start, "list_pictures", list_slowly)
     result = batch("pictures/01.png", "--out", "out")
     assert (result.returncode, "another run began here" in result.stderr) == (2, True)
-    assert os.listdir("out") == ["_run.json"]
+    assert sorted(os.listdir("out")) == ["_run.json", "_run.lock"]
+
+
+def test_two_processes_never_work_in_one_folder(batch) -> None:
+    """The second one would remove the unfinished files of the first."""
+    batch("pictures/01.png", "--out", "out")
+    Path("out/part-000000.parquet").unlink()
+    hold = "import pathlib, sys; from ssd300.files import try_lock; try_lock(pathlib.Path('out/_run.lock'))"
+    other = subprocess.Popen(
+        [sys.executable, "-c", f"{hold}; print(1, flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        result = batch("pictures/01.png", "--out", "out", "--resume")
+        assert (result.returncode, "out: another process works in it" in result.stderr) == (2, True)
+        other.kill()
+    assert batch("pictures/01.png", "--out", "out", "--resume").returncode == 0
+    assert len(rows("out")) == 1
 
 
 @pytest.mark.parametrize(
@@ -204,5 +225,5 @@ def test_kills_at_any_moment_lose_and_double_nothing(batch, seeded_checkpoint) -
     assert 5 <= len(parts("out")) < len(parts("whole"))
     assert subprocess.run(command, capture_output=True).returncode == 0
     names = {path.name for path in parts("whole")}
-    assert {path.name for path in Path("out").iterdir()} == {*names, "_run.json", "_sources.parquet"}
+    assert {path.name for path in Path("out").iterdir()} == {*names, "_run.json", "_run.lock", "_sources.parquet"}
     assert all(Path("out", name).read_bytes() == Path("whole", name).read_bytes() for name in names)

@@ -3,6 +3,7 @@
     _run.json          the request: sources, model, settings
     _sources.parquet   every picture, listed once when the run began: one row group per part
     part-000000.parquet, ...   the rows of each part; a file appears when it is complete
+    _run.lock          in a local folder: locked by the process that works here
 
 So a part is done if its file exists, and a run that was stopped at any moment continues with the missing ones.
 """
@@ -26,9 +27,9 @@ from ssd300.batch.places import is_remote, one_line, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
 from ssd300.errors import ArgumentError, OutputError
-from ssd300.files import write_whole
+from ssd300.files import try_lock, write_whole
 
-RUN, SOURCES = "_run.json", "_sources.parquet"
+RUN, SOURCES, LOCK = "_run.json", "_sources.parquet", "_run.lock"
 LAYOUT_VERSION = 1
 
 
@@ -118,6 +119,7 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
             writer.write_table(pa.table([places, rows], schema=LISTING), row_group_size=request.part_rows)
             count += len(chunk)
             ahead = ahead or any(needs_reading_ahead(place) for place in places)
+    folder.lock()
     if RUN in folder.names():
         raise ArgumentError(
             f"{folder}: another run began here meanwhile; continue it with --resume, or choose a new --out"
@@ -144,6 +146,7 @@ def resume(folder: "Folder", request: Request) -> Run:
             f"{folder} holds a run with another request: {'; '.join(changed)[:500]}; "
             "repeat the command of that run with --resume, or choose a new --out"
         )
+    folder.lock()
     folder.sweep()
     return Run(folder, BatchJob(request, values["base"], values["ahead"]), values["pictures"])
 
@@ -155,9 +158,25 @@ class Folder:
         self.out = out
         self._system: Any
         self._system, self._path = open_place(out) if is_remote(out) else (None, out)
+        self._lock: int | None = None
 
     def __str__(self) -> str:
         return self.out
+
+    def lock(self) -> None:
+        """Keep other processes out of a local folder until `unlock`, or until this process ends.
+
+        Raises ArgumentError if another one works in it.
+        """
+        if self._system is None and self._lock is None:
+            self._lock = try_lock(Path(self._path) / LOCK)
+            if self._lock is None:
+                raise ArgumentError(f"{self.out}: another process works in it; wait for it, or choose a new --out")
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def names(self) -> set[str]:
         """The names of the files in it; empty if it does not exist."""

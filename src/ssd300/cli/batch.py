@@ -146,6 +146,7 @@ def _run_with_progress(run: "Run", work: Callable[["Tally", Callable[[int], None
         interrupted = True
     finally:
         line.clear()
+        run.folder.unlock()
     left = sum(run.rows_of(part) for part in run.missing())
     _report(tally, total, left, time.perf_counter() - began, interrupted=interrupted)
     if interrupted:

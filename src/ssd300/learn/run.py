@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from ssd300.errors import TrainingError
-from ssd300.files import lock_file, replacing, unwritable
+from ssd300.files import replacing, try_lock, unwritable
 from ssd300.learn.loader import ReaderLostError
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
@@ -90,17 +90,10 @@ def numbered_folder(parent: Path) -> Path:
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Create the folder and lock it for this process. Raises TrainingError if another one trains in it."""
-    path = folder / LOCK
+    handle = try_lock(folder / LOCK)
+    if handle is None:
+        raise TrainingError(f"another process trains in {folder}: wait for it, or give another --out")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        try:
-            lock_file(handle, wait=False)
-        except OSError as error:
-            raise TrainingError(f"another process trains in {folder}: wait for it, or give another --out") from error
         yield
     finally:
         os.close(handle)  # and with it the lock, also when the process is killed
