@@ -157,7 +157,9 @@ def content_sha256(data: Dataset) -> str:
     content = hashlib.sha256()
     for picture in data.pictures:
         boxes = picture.annotations
-        content.update(f"{picture.file_name}\0{picture.width}x{picture.height}\0{len(boxes)}\0".encode("utf-8", "replace"))
+        content.update(
+            f"{picture.file_name}\0{picture.width}x{picture.height}\0{len(boxes)}\0".encode("utf-8", "replace")
+        )
         for values in (boxes.boxes_xyxy, boxes.class_ids, boxes.crowd, boxes.ignore, boxes.area, boxes.scores):
             content.update(np.ascontiguousarray(values).tobytes())
     return content.hexdigest()
