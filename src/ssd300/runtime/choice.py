@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "f32", "bf16", "int8")
 
 @dataclass(frozen=True)
 class Choice:
-    """The file to load, the precision of its convolutions, and the reason as text (`ssd300 info` shows it)."""
+    """The file to load, the precision of its convolutions, and the reason as text (`Detector.runtime.reason`)."""
 
     path: Path
     precision: str  # "f32", "bf16" or "int8"
