@@ -42,7 +42,8 @@ def packed(path: str, split: str, folder: Path, max_side: int) -> str:
     """The packed file (or its first piece) of one part of a data set, written if it does not exist."""
     if path.endswith(".pack"):
         return path
-    out = folder / f"{Path(path).stem}-{split}.pack"
+    place = Path(path)  # two sets may have one file name: photos/train.json and coco/train.json
+    out = folder / f"{place.absolute().parent.name}-{place.stem}-{split}.pack"
     if not found(out):
         folder.mkdir(parents=True, exist_ok=True)
         options = ["--split", split, "--piece-mb", str(PIECE_MB), "--max-side", str(max_side)]
@@ -90,6 +91,9 @@ def candidates(folder: Path) -> dict[str, State]:
 def choose(folder: Path, val: str, out: Path, device: str) -> list[str]:
     """Write the candidate with the best AP on `val`; returns the table of all of them."""
     _, metadata = read_checkpoint(folder / "best.safetensors")
+    progress = load_state(folder)["progress"]
+    whole_run = {"epochs_done": progress["epoch"], "pictures_seen": progress["pictures_seen"]}
+    whole_run["wall_seconds"] = round(progress["seconds"])
     dataset, compute = load_dataset(val).with_classes(metadata.classes), choose_compute(device)
     rows, best_ap = ["| weights | AP | AP50 |", "|---|---|---|"], -1.0
     for name, state in candidates(folder).items():
@@ -102,7 +106,9 @@ def choose(folder: Path, val: str, out: Path, device: str) -> list[str]:
             best_ap = metrics.ap
             metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": dataset.name, "pictures": len(dataset)}
             arrays = {key: value.cpu().numpy() for key, value in state.items()}
-            write_checkpoint(out, arrays, replace(metadata, metric=metric), dtype="float16")
+            training = (metadata.training or {}) | {"chosen": name} | ({} if name == "best epoch" else whole_run)
+            chosen = replace(metadata, metric=metric, training=training)
+            write_checkpoint(out, arrays, chosen, dtype="float16")
     return rows
 
 
@@ -134,6 +140,8 @@ def main() -> None:
     options = parser.parse_args()
     packs = options.out / "packs"
     data = [packed(path, "train", packs, options.max_side) for path in options.data]
+    if len(set(data)) < len(data):
+        parser.error(f"--data: two sets have one name, and would share {packs}; rename a folder")
     val = packed(options.val, "val", packs, options.max_side)
     folder = train(options, data, val)
     model = options.out / "default.safetensors"

@@ -105,11 +105,11 @@ def test_wrong_settings(options, message, detector, photo):
     ("options", "message"),
     [
         ({"runtime": "openvin"}, "unknown runtime 'openvin': did you mean 'openvino'"),
-        ({"runtime": "onnx"}, "runtime='onnx' does not read .safetensors files; use openvino or torch"),
+        ({"runtime": "onnx"}, "runtime onnx does not read .safetensors files; use openvino or torch"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"precision": "int8"}, "holds no INT8 ranges; make it with `ssd300 quantize"),
         ({"threads": 0}, "threads must be a whole number of at least 1"),
-        ({"device": "cuda", "runtime": "openvino"}, "device='cuda': openvino runs on the CPU"),
+        ({"device": "cuda", "runtime": "openvino"}, "device cuda: openvino runs on the CPU"),
     ],
 )
 def test_what_cannot_be_loaded_is_said(options, message, seeded_checkpoint):

@@ -137,5 +137,5 @@ def test_drawn_pictures_are_saved(tmp_path, ending) -> None:
 
 @pytest.mark.parametrize(("ending", "side"), [(".jpg", 65501), (".webp", 16384)])
 def test_a_format_that_cannot_hold_the_picture_says_so(ending, side) -> None:
-    with pytest.raises(ArgumentError, match=r"long: .*at most \d+ pixels a side, got \d+: use .png"):
+    with pytest.raises(ArgumentError, match=r"long: .*at most \d+ pixels per side, got \d+: use .png"):
         encode_picture(Image.new("RGB", (side, 1)), ending, "long")

@@ -16,6 +16,7 @@ FILES = {
     for path in ROOT.rglob("*.py")
 }
 # One function of each format of data and of pictures, called through its module.
+VERBS = {"autolabel", "convert", "evaluate", "export", "quantize", "rank", "train"}  # in cli/, as what they call
 OF_EACH_FORMAT = {"find", "read", "write", "write_split", "unread_kind"}
 
 
@@ -56,11 +57,11 @@ def test_no_import_circle() -> None:
 
 
 def test_every_public_name_has_one_meaning() -> None:
-    """Commands in cli/ are named as the functions that they call."""
     homes = defaultdict(set)
     for module, tree in FILES.items():
-        if not module.startswith(("ssd300.cli", "ssd300.frozen")):
-            for name in public_names(tree) - OF_EACH_FORMAT - {"sys"}:
+        if not module.startswith("ssd300.frozen"):
+            verbs = VERBS if module.startswith("ssd300.cli") else set()
+            for name in public_names(tree) - OF_EACH_FORMAT - verbs - {"sys"}:
                 homes[name].add(module)
     assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
 

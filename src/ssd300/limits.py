@@ -5,7 +5,7 @@ SECURITY.md has the same table; a test compares them.
 
 # Pictures
 PIXELS = 2**27  # 134 megapixels, 400 MB as RGB; beyond the largest phone pictures in common use
-PIXELS_A_CPU = 2**24  # decoded at once; PIXELS where that is more
+PIXELS_PER_CPU = 2**24  # decoded at once; PIXELS where that is more
 WAITING_PIXELS = 2**21  # of a picture that waits for a batch with its pixels; larger ones are read again
 PICTURE_BYTES = 2**30  # of a file or stream
 PIPE_SECONDS = 30.0  # for the first piece of a pipe, and between two pieces

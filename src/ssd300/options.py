@@ -73,7 +73,7 @@ class DetectOptions:
         if self.tiles is not None:
             check_tiles(self.tiles, self.overlap)
             if self.decode == "fast":
-                raise ArgumentError('tiles are for seeing more, decode="fast" reads less: choose one')
+                raise ArgumentError("tiles show more of a picture, decode fast reads less of it: choose one")
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
 

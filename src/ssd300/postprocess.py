@@ -111,7 +111,7 @@ def _refuse_nan(values: Float32) -> None:
     if np.isnan(values).any():
         raise ModelError(
             "the network's output holds NaN: its weights are damaged or diverged in training, "
-            'or this CPU lacks the chosen precision (try precision="f32")'
+            "or this CPU lacks the chosen precision (try precision f32)"
         )
 
 

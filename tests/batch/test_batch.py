@@ -162,8 +162,8 @@ def test_two_processes_never_work_in_one_folder(batch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["pictures", "--out", "x", "--workers", "2"], "--workers is for --engine ray"),
-        (["pictures", "--out", "x", "--address", "auto"], "--address is for --engine ray"),
+        (["pictures", "--out", "x", "--workers", "2"], "--workers requires --engine ray"),
+        (["pictures", "--out", "x", "--address", "auto"], "--address requires --engine ray"),
         (["pictures", "--out", "pictures/bad.jpg"], "a file, expected a folder"),
         (["nosuch.txt", "--out", "x"], "the list cannot be read"),
         (["pictures", "--out", "x", "--labels", "unicorn"], "unicorn"),

@@ -11,7 +11,7 @@ PROGRAM = """
 import json, sys
 import numpy as np
 import psutil
-from ssd300.batch.local import Tally, run_local
+from ssd300.batch.local import BatchTally, run_local
 from ssd300.batch.start import open_run
 from ssd300.detector import Detector
 
@@ -31,7 +31,7 @@ class Runtime:
 options = {"score_threshold": 0.4, "iou_threshold": 0.5, "max_detections": 200, "labels": None, "decode": "exact"}
 run = open_run(["list.txt"], "out", model=model, precision="f32", options=options)
 process, seen = psutil.Process(), []
-run_local(run, Detector(Runtime()), Tally(), lambda done: done % 5000 or seen.append(process.memory_info().rss))
+run_local(run, Detector(Runtime()), BatchTally(), lambda done: done % 5000 or seen.append(process.memory_info().rss))
 print(json.dumps(seen))
 """
 PICTURES = 100_000

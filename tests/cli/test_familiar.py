@@ -101,7 +101,7 @@ def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
         (("in", "--no-save", "--project", "p"), "--project writes files and --no-save forbids it"),
         (("in", "--exist-ok"), "are not mixed"),
         (("source=in",), "give pictures"),
-        (("in", "conf=0.3"), "written --conf 0.3 here"),
+        (("in", "conf=0.3"), "write --conf 0.3"),
         (("in", "--no-save", "--save-txt"), "--no-save forbids"),
         (("in", "--save-dir", "x", "--name", "y"), "give one or the other"),
     ],

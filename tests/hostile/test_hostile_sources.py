@@ -80,7 +80,7 @@ SOURCES = [
         lambda d: f"{d}/*.jpg",
         "{folder}/*.jpg: no file matches this pattern (looked from {cwd})",
     ),
-    ("a pipe", pipe, "{folder}/pipe: a pipe into which nothing was written for 0.1 seconds; is it closed?"),
+    ("a pipe", pipe, "{folder}/pipe: no data on this pipe for 0.1 seconds; check the program"),
     ("a device", lambda d: "/dev/null", "/dev/null: a device or socket, not a file; pipe the picture to '-' instead"),
     ("a NUL in the name", lambda d: "a\0.jpg", "cannot be read ("),
     ("a name too long", lambda d: "a" * 5000, "cannot be read (File name too long)"),

@@ -36,7 +36,7 @@ def test_a_run_of_an_older_version_lacks_the_newest_conditions():
 
 def test_shared_batch_norms_are_refused_where_there_are_none():
     recipe = resolve_recipe("modern", sync_norm=True)
-    with pytest.raises(ArgumentError, match="sync_norm is for CUDA"):
+    with pytest.raises(ArgumentError, match="--sync-norm is for CUDA"):
         make_learner(SSD300("resnet18", 3), recipe, Compute(torch.device("cpu"), "f32"))
 
 

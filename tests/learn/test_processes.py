@@ -55,10 +55,14 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen[bytes]
         time.sleep(0.001)
 
 
+SMALL_FIRST = ("--image-sizes", "96", "--image-sizes", "300", "--size-milestones", "0.5")  # small ones lack maps
+
+
 @pytest.mark.slow
-def test_two_processes_equal_one_that_accumulates(squares, tmp_path):
+@pytest.mark.parametrize("sizes", [(), SMALL_FIRST], ids=["300", "96 first"])
+def test_two_processes_equal_one_that_accumulates(squares, tmp_path, sizes):
     data = written(squares, tmp_path)
-    options = ["--epochs", "10", "--batch-size", "2", "--log-every", "1", "--validate-every", "10"]
+    options = ["--epochs", "10", "--batch-size", "2", "--log-every", "1", "--validate-every", "10", *sizes]
     losses = []
     for processes in (1, 2):
         extra = ["--accumulate", "2"] if processes == 1 else []

@@ -3,7 +3,7 @@
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.learn.recipe import RECIPES, Recipe, resolve_recipe
+from ssd300.learn.recipe import RECIPES, Recipe, option_of, resolve_recipe
 
 
 def test_without_overrides_a_recipe_is_itself():
@@ -28,12 +28,12 @@ def test_published_values():
     [
         ("publised", {}, "unknown recipe 'publised': did you mean 'published'?"),
         ("quick", {"epoch": 3}, "unknown training setting 'epoch': did you mean 'epochs'?"),
-        ("quick", {"epochs": 0}, "epochs is 0: expected a whole number, 1 or more"),
+        ("quick", {"epochs": 0}, "--epochs is 0: expected a whole number, 1 or more"),
         ("quick", {"epochs": 1.5}, "epochs is 1.5: expected a whole number"),
         ("quick", {"ema": 1.5}, "ema is 1.5: expected a number, 0 to 1"),
-        ("modern", {"background_prior": 1}, "background_prior is 1: expected a number, 0 to 0.9999"),
+        ("modern", {"background_prior": 1}, "--background-prior is 1: expected a number, 0 to 0.9999"),
         ("quick", {"lr": "fast"}, "lr is 'fast': expected a number"),
-        ("quick", {"freeze": "stemm"}, "unknown value of freeze 'stemm': did you mean 'stem'?"),
+        ("quick", {"freeze": "stemm"}, "unknown value of --freeze 'stemm': did you mean 'stem'?"),
         ("quick", {"milestones": (0.5, 2.0)}, "milestones is (0.5, 2.0)"),
     ],
 )
@@ -53,12 +53,12 @@ def test_adamw_cannot_have_a_momentum_of_one():
     [("freeze_norm", "yes", "True or False"), ("sync_norm", 3, "True or False"), ("epochs", True, "a whole number")],
 )
 def test_yes_and_no_are_no_numbers(setting, value, expected):
-    with pytest.raises(ArgumentError, match=f"{setting} is .*: expected {expected}"):
+    with pytest.raises(ArgumentError, match=f"{option_of(setting)} is .*: expected {expected}"):
         resolve_recipe("quick", **{setting: value})
 
 
 def test_a_warm_up_of_one_step_would_never_leave_its_start():
-    with pytest.raises(ArgumentError, match="the rate would stay at 0"):
+    with pytest.raises(ArgumentError, match="learning rate would stay at 0"):
         resolve_recipe("quick", warmup=1)
 
 

@@ -105,7 +105,7 @@ def test_resume_refuses_another_number_of_processes(same_squares, stopped, monke
     """A step of two processes is another one: pictures would be left out."""
     two = Compute(torch.device("cpu"), "f32", 0, 2)
     monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
-    with pytest.raises(TrainingError, match="pictures a step: '4' there, '8' requested"):
+    with pytest.raises(TrainingError, match="pictures per step: '4' there, '8' requested"):
         train(same_squares, out=stopped, epochs=2, resume=True, **TINY)
 
 
@@ -151,7 +151,7 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
     finally:
         process.kill()
     assert process.returncode == 130, words
-    assert f"go on with the same command and --out {out} --resume" in words
+    assert f"continue with the same command and --out {out} --resume" in words
     assert load_state(out)["progress"]["step"] > 0
 
 

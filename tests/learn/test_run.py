@@ -99,13 +99,13 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
 
 
 def test_resume_needs_a_folder(squares):
-    with pytest.raises(ArgumentError, match="resume needs out"):
+    with pytest.raises(ArgumentError, match="--resume needs --out"):
         train(squares, resume=True, **TINY)
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_a_time_limit_is_more_than_nothing(squares, tmp_path, limit):
-    with pytest.raises(ArgumentError, match=r"time_limit is .*: expected minutes, more than 0"):
+    with pytest.raises(ArgumentError, match=r"--time-limit is .*: expected minutes, more than 0"):
         train(squares, out=tmp_path / "run", time_limit=limit, **TINY)
 
 

@@ -45,7 +45,7 @@ def test_sizes_come_in_turn():
     [
         ({"image_sizes": ()}, "the last must be 300"),
         ({"image_sizes": (192,)}, "the last must be 300"),
-        ({"image_sizes": (192, 300)}, "2 image_sizes need 1 size_milestones, got 0"),
+        ({"image_sizes": (192, 300)}, "2 --image-sizes need 1 --size-milestones, got 0"),
         ({"image_sizes": (19, 300), "size_milestones": (0.5,)}, "expected a whole number, 96 to 300"),
         ({"image_sizes": (192.5, 300), "size_milestones": (0.5,)}, "expected a whole number, 96 to 300"),
     ],

@@ -1,6 +1,8 @@
 """The loop as a whole: it learns, leaves what it promises, and names what it cannot use."""
 
+import io
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ from ssd300.data.dataset import Note
 from ssd300.errors import ArgumentError, DatasetError, ImageError, TrainingError
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
+from ssd300.learn.display import LossMeter
 from ssd300.learn.recipe import resolve_recipe
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
@@ -26,7 +29,7 @@ def test_nothing_to_learn_from(squares, tmp_path):
 @pytest.mark.parametrize("setting", [{"workers": -1}, {"validate_every": 0}, {"log_every": 0}])
 def test_counts_that_could_not_work_are_refused_at_once(squares, tmp_path, setting):
     (name,) = setting
-    with pytest.raises(ArgumentError, match=f"{name} is {setting[name]}: expected"):
+    with pytest.raises(ArgumentError, match=f"--{name.replace('_', '-')} is {setting[name]}: expected"):
         train(squares, out=tmp_path / "run", **(TINY | setting))
     assert not (tmp_path / "run").exists()
 
@@ -35,7 +38,7 @@ def test_other_backbones_need_a_start(squares, tmp_path):
     settings = TINY | {"start": None}
     with pytest.raises(TrainingError) as error:
         train(squares, out=tmp_path / "run", backbone="resnet50", **settings)
-    for way in ("start=FILE", "start='imagenet'", "start='none'"):
+    for way in ("--start FILE", "--start imagenet", "--start none"):
         assert way in str(error.value)
 
 
@@ -52,6 +55,17 @@ def test_a_run_leaves_what_it_promises(squares, tmp_path):
     assert state["conf.0.weight"].shape[0] == 3 * 4
     assert (out / "curves.png").stat().st_size > 1000
     assert (out / "samples.jpg").stat().st_size > 1000
+
+
+def test_a_progress_bar_does_not_read_the_loss_of_every_step(squares, tmp_path, monkeypatch):
+    """Reading one waits for the device, on a terminal as in a log."""
+    terminal, reads, read = io.StringIO(), [], LossMeter.read
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(LossMeter, "read", lambda self: reads.append(self.batches) or read(self))
+    train(squares, out=tmp_path / "run", epochs=1, log_every=100, **TINY)
+    assert len(reads) == 2  # after the first of two steps, and at the end
+    assert "pictures/s" in terminal.getvalue()
 
 
 def test_a_set_without_any_box_is_refused(squares, tmp_path):

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from ssd300 import __version__
 from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
-from ssd300.batch.local import SHOWN, Tally, detect_listed
+from ssd300.batch.local import SHOWN, BatchTally, detect_listed
 from ssd300.batch.places import one_line
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
@@ -105,7 +105,7 @@ def connect(address: str | None) -> tuple[Any, bool]:
 
 
 def run_on_ray(
-    run: Run, model: str | os.PathLike[str], ray: Any, pool: Pool, tally: Tally, progress: Callable[[int], None]
+    run: Run, model: str | os.PathLike[str], ray: Any, pool: Pool, tally: BatchTally, progress: Callable[[int], None]
 ) -> list[int]:
     """Process the missing parts of a run on a connected cluster; return the parts that failed.
 
@@ -172,7 +172,7 @@ def _make_listing(part: int, pictures: Sequence[Listed]) -> Any:
     )
 
 
-def _count(tally: Tally, table: Any) -> None:
+def _count(tally: BatchTally, table: Any) -> None:
     messages = [message for message in table["error"].to_pylist() if message is not None]
     tally.failures += len(messages)
     tally.pictures += len(table) - len(messages)

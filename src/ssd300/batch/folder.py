@@ -29,7 +29,7 @@ from ssd300.batch.rows import to_parquet
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
 
-RUN, SOURCES, LOCK = "_run.json", "_sources.parquet", "_run.lock"
+RUN, SOURCES, RUN_LOCK = "_run.json", "_sources.parquet", "_run.lock"
 LAYOUT_VERSION = 1
 
 
@@ -169,7 +169,7 @@ class Folder:
         Raises ArgumentError if another one works in it.
         """
         if self._system is None and self._lock is None:
-            self._lock = try_lock(Path(self._path) / LOCK)
+            self._lock = try_lock(Path(self._path) / RUN_LOCK)
             if self._lock is None:
                 raise ArgumentError(f"{self.out}: another process works in it; wait for it, or choose a new --out")
 

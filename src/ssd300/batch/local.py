@@ -18,7 +18,7 @@ SHOWN = 10  # failures with their message in the report
 
 
 @dataclass
-class Tally:
+class BatchTally:
     """The counts of this session. Seconds are None until they are known.
 
     start_seconds: until the workers of a cluster were ready.
@@ -40,7 +40,7 @@ class Tally:
             self.objects += len(result)
 
 
-def run_local(run: Run, detector: Detector, tally: Tally, progress: Callable[[int], None]) -> None:
+def run_local(run: Run, detector: Detector, tally: BatchTally, progress: Callable[[int], None]) -> None:
     """Process the missing parts of a run; `progress` is called with the number of pictures done after each.
 
     Raises ModelError for a broken model, OutputError for a part that cannot be written.

@@ -24,7 +24,7 @@ from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.batch.folder import Run
-    from ssd300.batch.local import Tally
+    from ssd300.batch.local import BatchTally
 
 
 class Engine(StrEnum):
@@ -70,7 +70,7 @@ def batch(
     Exit code: 0 all done, 1 some pictures failed (their rows have an error), 2 nothing could be done, 130 interrupted.
     """
     if engine is Engine.local and (workers or address):
-        raise ArgumentError(f"--{'workers' if workers else 'address'} is for --engine ray: add it or leave this out")
+        raise ArgumentError(f"--{'workers' if workers else 'address'} requires --engine ray")
     import ssd300.batch  # noqa: F401, reports missing packages before anything is loaded
     from ssd300.batch.local import run_local
     from ssd300.batch.start import load_detector, open_run
@@ -128,16 +128,16 @@ def _on_ray(
             ray.shutdown()
 
 
-def _run_with_progress(run: "Run", work: Callable[["Tally", Callable[[int], None]], Any]) -> int:
+def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int], None]], Any]) -> int:
     """Run the work with a progress line, print a summary, and return the exit code."""
-    from ssd300.batch.local import Tally
+    from ssd300.batch.local import BatchTally
     from ssd300.cli.progress import ProgressLine
 
     before = run.missing()
     total = sum(run.rows_of(part) for part in before)
     if total < run.pictures:
         print(f"Resumed: {run.pictures - total} of {run.pictures} pictures were done.", file=sys.stderr)
-    tally, line, interrupted = Tally(), ProgressLine(total), False
+    tally, line, interrupted = BatchTally(), ProgressLine(total), False
     began = time.perf_counter()
     try:
         line.show(0)
@@ -154,7 +154,7 @@ def _run_with_progress(run: "Run", work: Callable[["Tally", Callable[[int], None
     return 0 if not (tally.failures or left) else 1 if tally.pictures else 2
 
 
-def _report(tally: "Tally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:
+def _report(tally: "BatchTally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:
     done = tally.pictures + tally.failures
     start = tally.start_seconds or 0.0
     after = f" after a start of {start:.1f} s" if start else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.options import Json, Model, Runtime, Threads, score_option
+from ssd300.cli.options import Json, Model, RuntimeName, Threads, score_option
 from ssd300.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _WARMUP = {"latency": 5, "throughput": 8, "stages": 5}
 def benchmark(
     what: Annotated[str, typer.Option(help=f"{', '.join(_WARMUP)}.")] = "latency",
     model: Model = "default",
-    runtime: Runtime = "auto",
+    runtime: RuntimeName = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8; for torch also f16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, or for torch also cuda.")] = "cpu",
     threads: Threads = None,

@@ -29,7 +29,7 @@ def print_report(report: Report) -> None:
     console.print(words if report.cases else "No problems found.")
     for sentence in report.said:
         console.print(_escape(sentence), soft_wrap=True)
-    verdict = "would take it" if report.usable else f"would stop: {report.reason}"
+    verdict = "accepts this data set." if report.usable else f"rejects this data set: {report.reason}"
     console.print(f"`ssd300 train` {_escape(verdict)}", soft_wrap=True)
 
 

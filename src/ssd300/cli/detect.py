@@ -30,7 +30,7 @@ from ssd300.digits import numbered
 from ssd300.errors import ArgumentError
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """The output on stdout."""
 
     table = "table"
@@ -62,7 +62,7 @@ def detect(
     labels: Annotated[list[str] | None, labels_option("Show only these classes, by name or id: person,dog")] = None,
     agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
     clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Clip boxes to the picture.")] = True,
-    format: Annotated[Format, typer.Option("--format", help="Output on stdout.")] = Format.table,
+    format: Annotated[OutputFormat, typer.Option("--format", help="Output on stdout.")] = OutputFormat.table,
     save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no files.")] = True,
     project: Annotated[
@@ -90,7 +90,6 @@ def detect(
     overlap: Overlap = OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:
     """Find the objects in pictures.
 
@@ -102,8 +101,6 @@ def detect(
     if not save and (asked := [option for option, on in wanted.items() if on]):
         raise ArgumentError(f"{asked[0]} writes files and --no-save forbids it: drop one")
     save_dir = choose_folder(save_dir, project, name)
-    if offline:
-        os.environ["SSD300_OFFLINE"] = "1"
     from ssd300.cli.detect_pictures import Output, run_pictures
     from ssd300.cli.saving import refuse_filled
     from ssd300.detector import Detector
@@ -140,13 +137,15 @@ def detect(
                 "--decode": decode is not Decode.exact,
             }
             if asked := [option for option, on in for_pictures.items() if on]:
-                raise ArgumentError(f"{asked[0]} is for pictures, and these are videos: drop it")
+                raise ArgumentError(f"{asked[0]} applies only to pictures, and these are videos: remove it")
             from ssd300.cli.video import VideoTask, run_video
 
             task = VideoTask(format.value, save, save_dir, every, show, style, quiet)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
-        raise ArgumentError(f"{'--show' if show else '--every'} is for videos, and these are pictures: drop it")
+        raise ArgumentError(
+            f"{'--show' if show else '--every'} applies only to videos, and these are pictures: remove it"
+        )
     if recursive:
         sources = [os.path.join(glob.escape(one), "**", "*") if os.path.isdir(one) else one for one in sources]
     output = Output(format.value, save, save_dir, style, crops, save_txt, quiet)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.data_options import InputFormat
 from ssd300.cli.options import (
     OVERLAP,
     Decode,
@@ -15,7 +16,7 @@ from ssd300.cli.options import (
     Model,
     Overlap,
     Precision,
-    Runtime,
+    RuntimeName,
     Threads,
     TileGrid,
     max_option,
@@ -37,8 +38,9 @@ def evaluate(
     ],
     model: Model = "default",
     split: Annotated[str | None, typer.Option(help="The part of the data set: train, val, test, all.")] = None,
-    format: Annotated[str | None, typer.Option(help="coco, yolo, voc or pack.  [default: detected]")] = None,
-    runtime: Runtime = "auto",
+    input_format: InputFormat = None,
+    format: Annotated[str | None, typer.Option(hidden=True)] = None,  # its former name
+    runtime: RuntimeName = "auto",
     precision: Precision = "auto",
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
@@ -64,10 +66,19 @@ def evaluate(
 
     Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
     """
+    if format is not None:
+        print("Note: --format is now --input-format; the next version drops the old name.", file=sys.stderr)
+        input_format = input_format or format
     if tracks is not None:
         from ssd300.cli.tracks import print_track_scores
 
-        others = {"--report": report, "--split": split, "--format": format, "--tiles": tiles, "--published": published}
+        others = {
+            "--report": report,
+            "--split": split,
+            "--input-format": input_format,
+            "--tiles": tiles,
+            "--published": published,
+        }
         if asked := [option for option, value in others.items() if value]:
             raise ArgumentError(f"{asked[0]} is for measuring a model, and --tracks scores a file of tracks: drop it")
         print_track_scores(data, tracks, as_json=as_json)
@@ -82,7 +93,7 @@ def evaluate(
     if report:
         refuse_unwritable(report)
         figures.require_matplotlib()  # an error before an hour of detection, not after
-    dataset = load_dataset(data[0] if len(data) == 1 else data, format=format, split=split)
+    dataset = load_dataset(data[0] if len(data) == 1 else data, format=input_format, split=split)
     detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
     line = ProgressLine(len(dataset))
     try:

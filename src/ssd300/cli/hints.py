@@ -9,6 +9,7 @@ import typer.core
 
 from ssd300.errors import ArgumentError
 
+GLOBAL = ("--offline", "--debug")
 _NONE = "ssd300 has no such option: drop it"
 _STRETCHED = "pictures are stretched to 300x300, the network's size"
 _SIZE = (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCHED}: drop it")
@@ -83,12 +84,17 @@ FORMER = {  # verb -> former option, without a value or with a former one -> whe
 
 
 class Verbs(typer.core.TyperGroup):
-    """All verbs. A source in the place of the verb is answered."""
+    """All verbs. A source in the place of the verb is answered; global options may also follow the verb."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, put_global_first(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if not ctx.resilient_parsing and name not in self.commands and ("=" in name or os.path.lexists(name)):
-            raise ArgumentError(f"{name}: a verb comes first, such as: ssd300 detect {name.rpartition('=')[2]}")
+            raise ArgumentError(
+                f"{name}: expected a command first, for example: ssd300 detect {name.rpartition('=')[2]}"
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -100,6 +106,17 @@ class HintedCommand(typer.core.TyperCommand):
         refuse_former(args, FORMER.get(self.name or "", {}))
         refuse_foreign(args, own)
         return super().parse_args(ctx, args)
+
+
+def put_global_first(arguments: list[str]) -> list[str]:
+    """The arguments with the global options in front, wherever they stand before `--`.
+
+    >>> put_global_first(["detect", "a.jpg", "--offline", "--", "--debug"])
+    ['--offline', 'detect', 'a.jpg', '--', '--debug']
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = [argument for argument in arguments[:end] if argument in GLOBAL]
+    return given + [argument for argument in arguments[:end] if argument not in GLOBAL] + arguments[end:]
 
 
 def refuse_former(arguments: Sequence[str], former: Mapping[str, str]) -> None:
@@ -126,9 +143,9 @@ def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
         option = f"--{name}"
         if option in own:
             if not found[1] and name in (*ANSWERS, "model", "data", "conf", "iou", "epochs", "device", "format"):
-                raise ArgumentError(f"{argument}: options are written {option} {(found[3] or '=')[1:]} here")
+                raise ArgumentError(f"{argument}: write {option} {(found[3] or '=')[1:]}")
         elif answer := answer_for(name, own):
-            raise ArgumentError(f"{argument.split('=')[0]}: this is an option of other packages: {answer}")
+            raise ArgumentError(f"{argument.split('=')[0]}: not an option of ssd300: {answer}")
 
 
 def answer_for(name: str, own: set[str]) -> str | None:

@@ -51,7 +51,7 @@ def save_dir_option(things: str) -> Any:
 
 
 Model = Annotated[str, typer.Option("--model", help="A name that `ssd300 models` lists, or a model file.")]
-Runtime = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnx or torch.")]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnx or torch.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, f32, bf16 or int8.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", min=1, help="CPU threads.  [default: all that the process may use]")

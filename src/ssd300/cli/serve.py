@@ -1,6 +1,5 @@
 """`ssd300 serve`: detection over HTTP, with a web page."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -43,7 +42,6 @@ def serve(
             help="Lets the page detect in the browser: onnxruntime-web as `npm pack` writes it; fetch downloads it.",
         ),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid outgoing connections.")] = False,
 ) -> None:
     """Serve detection over HTTP.
 
@@ -51,11 +49,9 @@ def serve(
 
     SIGTERM and Ctrl-C finish running requests and stop, within 5 seconds.
     """
-    if offline:
-        os.environ["SSD300_OFFLINE"] = "1"
     try:
         from ssd300.serve.app import create_app
-        from ssd300.serve.run import address_of, bind, is_loopback, run
+        from ssd300.serve.run import address_of, bind, is_loopback, run_server
     except ImportError as error:
         if isinstance(error, MissingExtraError) or not _is_of_extra(error):
             raise
@@ -76,7 +72,7 @@ def serve(
         allow_urls=allow_urls,
         private=_private(web_runtime, models) if web_runtime else None,
     )
-    with bind(host, port) as line:
+    with bind(host, port) as listener:
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
         if not is_loopback(host) and not settings.keys:
             print(
@@ -84,7 +80,7 @@ def serve(
                 "set --api-key-file, or put an authenticating proxy in front of it",
                 file=sys.stderr,
             )
-        run(app, line, lambda: print(f"Listening on {address_of(line)}", flush=True))
+        run_server(app, listener, lambda: print(f"Listening on {address_of(listener)}", flush=True))
 
 
 def _private(web_runtime: str, models: dict[str, str]) -> "Private":

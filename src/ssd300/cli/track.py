@@ -1,6 +1,5 @@
 """`ssd300 track`: track the objects in videos, cameras and streams, and count them at lines and in zones."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -63,7 +62,6 @@ def track(
     agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Forbid any use of the network.")] = False,
 ) -> None:
     """Track the objects in videos, and count them.
 
@@ -73,8 +71,6 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
-    if offline:
-        os.environ["SSD300_OFFLINE"] = "1"
     from ssd300.cli.counting import check_counting
     from ssd300.cli.saving import refuse_filled
     from ssd300.cli.video import VideoTask, run_video

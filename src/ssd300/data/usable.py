@@ -162,7 +162,7 @@ def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
 
 
 def select_messages(dataset: Dataset) -> list[str]:
-    """What a user of the set should know of it beside the lost boxes."""
+    """Notes for the user, other than on lost boxes."""
     kinds = ("numbers not used", "class left out", "suspected box format")
     unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
     words = f"{dataset.name}: {unlabeled} of {len(dataset)} pictures have no label file and count as without objects"

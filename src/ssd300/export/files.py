@@ -142,7 +142,7 @@ def export_openvino(
 
 
 def save_graph(model: Any, path: Path, *, half: bool = False) -> None:
-    """An OpenVINO model as .xml and .bin. Raises OSError where the disk takes no more, else ModelError."""
+    """An OpenVINO model as .xml and .bin. Raises OSError if the disk is full, else ModelError."""
     import openvino
 
     try:

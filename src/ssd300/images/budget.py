@@ -69,4 +69,4 @@ def _give_back_memory() -> None:
 
 
 # One picture at the limit, or 16 megapixels per CPU: a large machine decodes phone pictures in parallel.
-IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_A_CPU))
+IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_PER_CPU))

@@ -63,33 +63,33 @@ def _embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 class PlainConnection(http.client.HTTPConnection):
     """HTTP to the first of the given addresses that answers before a deadline."""
 
-    def __init__(self, host: str, port: int, where: Addresses, deadline: float, silence: float) -> None:
+    def __init__(self, host: str, port: int, addresses: Addresses, deadline: float, silence: float) -> None:
         super().__init__(host, port, timeout=silence)
-        self.where, self.deadline, self.silence = where, deadline, silence
-        self.line: socket.socket | None = None  # stays when `sock` is given to the answer
+        self.addresses, self.deadline, self.silence = addresses, deadline, silence
+        self.connected: socket.socket | None = None  # stays when `sock` is given to the answer
 
     def connect(self) -> None:
-        self.line = self.sock = connect_first(self.where, self.deadline, self.silence)
+        self.connected = self.sock = connect_first(self.addresses, self.deadline, self.silence)
 
 
 class TLSConnection(http.client.HTTPSConnection):
     """HTTPS to the first of the given addresses that answers; the certificate must be the host's."""
 
-    def __init__(self, host: str, port: int, where: Addresses, deadline: float, silence: float) -> None:
+    def __init__(self, host: str, port: int, addresses: Addresses, deadline: float, silence: float) -> None:
         self.tls = ssl.create_default_context()
         super().__init__(host, port, timeout=silence, context=self.tls)
-        self.where, self.deadline, self.silence = where, deadline, silence
-        self.line: socket.socket | None = None  # stays when `sock` is given to the answer
+        self.addresses, self.deadline, self.silence = addresses, deadline, silence
+        self.connected: socket.socket | None = None  # stays when `sock` is given to the answer
 
     def connect(self) -> None:
-        line = connect_first(self.where, self.deadline, self.silence)
-        secured = self.tls.wrap_socket(line, server_hostname=self.host, do_handshake_on_connect=False)
-        self.line = self.sock = secured
-        secured.do_handshake()  # now that the watchdog sees the line
+        plain = connect_first(self.addresses, self.deadline, self.silence)
+        secured = self.tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self.connected = self.sock = secured
+        secured.do_handshake()  # now that `cut_at` can end it
 
 
 def connect_first(addresses: Addresses, deadline: float, silence: float) -> socket.socket:
-    """A line to the first address that answers before the deadline, with a timeout of `silence` seconds from then on.
+    """A connection to the first address that answers before the deadline; from then on with a timeout of `silence` s.
 
     All addresses share the remaining time. Raises OSError.
     """
@@ -98,29 +98,29 @@ def connect_first(addresses: Addresses, deadline: float, silence: float) -> sock
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("no answer in time")
-        line = socket.socket(family, socket.SOCK_STREAM)
-        line.settimeout(min(silence, left))
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.settimeout(min(silence, left))
         try:
-            line.connect(address)
+            sock.connect(address)
         except OSError as error:
-            line.close()
+            sock.close()
             failure = error
         else:
-            line.settimeout(silence)
-            return line
+            sock.settimeout(silence)
+            return sock
     raise failure
 
 
 @contextmanager
 def cut_at(connection: PlainConnection | TLSConnection, deadline: float) -> Iterator[None]:
-    """Cut the line at the deadline: a server that drips bytes never runs into the socket's timeout."""
+    """Close the connection at the deadline: a server that sends a few bytes at a time never triggers its timeout."""
 
-    def hang_up() -> None:
+    def shut_down() -> None:
         with suppress(OSError):  # closed already
-            if connection.line is not None:
-                connection.line.shutdown(socket.SHUT_RDWR)
+            if connection.connected is not None:
+                connection.connected.shutdown(socket.SHUT_RDWR)
 
-    watchdog = threading.Timer(max(deadline - time.monotonic(), 0), hang_up)
+    watchdog = threading.Timer(max(deadline - time.monotonic(), 0), shut_down)
     watchdog.daemon = True
     watchdog.start()
     try:

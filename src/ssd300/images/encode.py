@@ -24,7 +24,9 @@ def encode_picture(image: Image.Image, extension: str, name: str | Path = "the p
     ending = ".jpg" if extension.lower() == ".jpeg" else extension.lower()
     limit = {".jpg": LONGEST_JPEG_SIDE, ".webp": LONGEST_WEBP_SIDE}.get(ending, math.inf)
     if max(image.size) > limit:
-        raise ArgumentError(f"{name}: this format holds at most {limit} pixels a side, got {max(image.size)}: use .png")
+        raise ArgumentError(
+            f"{name}: this format holds at most {limit} pixels per side, got {max(image.size)}: use .png"
+        )
     kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[ending]
     data = io.BytesIO()
     image.save(data, kind, **options.get(ending, {}))

@@ -72,7 +72,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
             try:
                 with cut_at(connection, deadline):
                     connection.connect()
-                    line = connection.sock  # the connection drops it when the response has arrived
+                    sock = connection.sock  # the connection drops it when the response has arrived
                     connection.request("GET", path, headers={"User-Agent": "ssd300", **headers})
                     response = connection.getresponse()
             except (OSError, http.client.HTTPException, ValueError) as error:
@@ -86,7 +86,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
                 _close_all(connection, response)
                 raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
             else:
-                return line, response, target
+                return sock, response, target
     except Refused as error:
         raise DownloadError(str(error)) from error
     raise DownloadError(f"more than {MAX_REDIRECTS} redirects; pass the stream's own address")

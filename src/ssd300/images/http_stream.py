@@ -88,7 +88,7 @@ class HttpFile:
                 headers = {**self._headers, "Range": f"bytes={place}-"}
                 self._line, self._answer, _ = open_stream(self.name, headers)
                 if self._answer.status != 206:  # the whole file again: its start would be taken for this place
-                    raise DownloadError("the server does not send parts of the file, though it says so")
+                    raise DownloadError("the server announces range requests but does not support them")
         return place
 
     def hang_up(self) -> None:

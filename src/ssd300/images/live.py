@@ -32,7 +32,7 @@ _CLOSE_SECONDS = 1.5  # wait for the thread on closing; FFmpeg may block it for 
 
 @dataclass
 class LiveCounts:
-    """What became of a stream's frames so far: received = given + dropped + damaged, and one that may wait."""
+    """Frame counts of a stream: received = given + dropped + damaged, and one that may wait."""
 
     received: int = 0
     given: int = 0
@@ -51,7 +51,7 @@ class _Waiting:
 
 
 class LiveStream:
-    """One camera or stream that is read in a thread from `start` on. `ready`, shared by several, tells of frames."""
+    """One camera or stream that is read in a thread from `start` on. `ready`, shared by several, is notified."""
 
     def __init__(self, source: Any, *, every: int = 1, ready: threading.Condition | None = None) -> None:
         """`every`: only each frame whose number is a multiple of it is given. Raises MissingExtraError without PyAV."""
@@ -236,7 +236,7 @@ class _Pace:
 
 
 def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> Generator[Frame, None, None]:
-    """The newest frame of one camera or stream, again and again; `video.frames` says more."""
+    """Yield the newest frame of one camera or stream, repeatedly; `video.frames` says more."""
     ready = threading.Condition()
     stream = LiveStream(source, every=every, ready=ready)
     stream.start()

@@ -44,7 +44,7 @@ def read_pipe(path: str, name: str) -> bytes:
 def check_bytes(size: int, name: str) -> None:
     """Raises ImageError for more bytes than a picture may have."""
     if size > MAX_FILE_BYTES:
-        raise ImageError(f"{name}: larger than {MAX_FILE_BYTES:,} bytes, the limit of a picture; is it one?")
+        raise ImageError(f"{name}: larger than {MAX_FILE_BYTES:,} bytes, the limit; check that this is a picture")
 
 
 def _join(pieces: Iterator[bytes], name: str) -> bytes:
@@ -91,4 +91,6 @@ def _wait(stream: Any, name: str) -> None:
     waiting = poll()
     waiting.register(stream.fileno(), select.POLLIN)
     if not waiting.poll(WAIT_SECONDS * 1000):
-        raise ImageError(f"{name}: a pipe into which nothing was written for {WAIT_SECONDS:g} seconds; is it closed?")
+        raise ImageError(
+            f"{name}: no data on this pipe for {WAIT_SECONDS:g} seconds; check the program that writes to it"
+        )

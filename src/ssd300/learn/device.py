@@ -55,6 +55,14 @@ class Compute:
         dist.broadcast(shared, 0)
         return shared.item()
 
+    def path_of_first(self, path: Path) -> Path:
+        """The path of the first process, in all of them."""
+        if self.world == 1:
+            return path
+        shared = [str(path)]
+        dist.broadcast_object_list(shared, 0)
+        return Path(shared[0])
+
     def any(self, true_here: bool) -> bool:
         """Whether it is true in any process."""
         return self.mean(torch.tensor(float(true_here), device=self.device)).item() > 0 if self.world > 1 else true_here
@@ -84,6 +92,10 @@ def check_device(name: str) -> torch.device:
     device = torch.device(device_name(name))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ArgumentError(f"device is {name!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ArgumentError(
+            f"device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices, from cuda:0 on"
+        )
     return device
 
 
@@ -96,7 +108,7 @@ def choose_precision(device: torch.device, precision: str) -> str:
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "f16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "f16"
     return "bf16" if cpu_has_bf16() else "f32"
 
 

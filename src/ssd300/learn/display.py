@@ -39,7 +39,7 @@ class LossMeter:
         """Add box and class loss [2] of a batch of pictures, on the device."""
         self.waiting.append((losses, self.compute.mean(losses.clone()), names))
 
-    def look(self) -> tuple[float, float, int]:
+    def read(self) -> tuple[float, float, int]:
         """Sums of box loss and class loss, and number of batches; a resumed epoch continues from them.
 
         Raises TrainingError with the pictures of the first batch whose loss is not a number.
@@ -83,7 +83,7 @@ class Display:
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
         self.task = self.bar.add_task("training", total=1.0, words="")
         self.board: Any = _open_board(out) if shown and tensorboard else None
-        self.last_line = -LINE_SECONDS
+        self.last_reading = -LINE_SECONDS
 
     def __enter__(self) -> Self:
         self.bar.start()
@@ -103,12 +103,12 @@ class Display:
         self.first = replace(position)
         return LossMeter(compute, position.epoch_losses)
 
-    def due(self, now: float) -> bool:
-        """Whether it is time for the next line of the log."""
-        return now - self.last_line >= LINE_SECONDS
+    def is_reading_due(self, now: float) -> bool:
+        """Whether it is time to read the losses, for the next line of the log or for the progress bar."""
+        return now - self.last_reading >= LINE_SECONDS
 
-    def step(self, position: Position, lr: float, losses: LossMeter, *, looked: bool, limit: float | None) -> None:
-        """Show a step; `looked`: its losses have been read. `limit`: the time limit of the run in seconds."""
+    def step(self, position: Position, lr: float, losses: LossMeter, *, was_read: bool, limit: float | None) -> None:
+        """Show a step; `was_read`: its losses have been read. `limit`: the time limit of the run in seconds."""
         taken, seconds = position.step - self.first.step, position.seconds - self.first.seconds
         rate = (position.pictures_seen - self.first.pictures_seen) / max(1e-9, seconds)
         total = self.epochs * self.steps_per_epoch
@@ -122,12 +122,13 @@ class Display:
         )
         done = max(position.step / total, min(1.0, position.time_share(limit)))
         self.bar.update(self.task, completed=done, words=words, description=f"epoch {position.epoch + 1}/{self.epochs}")
-        if not looked:
+        if not was_read:
             return
         now = time.monotonic()
-        if self.bar.disable and self.due(now):
-            self.last_line = now
-            self.note(f"epoch {position.epoch + 1} step {position.step_in_epoch}/{self.steps_per_epoch}: {words}")
+        if self.is_reading_due(now):
+            self.last_reading = now
+            if self.bar.disable:
+                self.note(f"epoch {position.epoch + 1} step {position.step_in_epoch}/{self.steps_per_epoch}: {words}")
         if self.board:
             for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():
                 self.board.add_scalar(name, value, position.step)

@@ -127,7 +127,8 @@ class Learner:
             raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty unless the run computed in f16
+            self.scaler.load_state_dict(state["scaler"])
         if self.averaged:
             weights, count = state["averaged"]
             self.averaged.module.load_state_dict(weights)
@@ -142,11 +143,11 @@ def describe_conditions(
     return {
         "backbone": network.backbone,
         "start": origin.words,
-        "sha256 of the start": str(origin.sha256),
+        "sha256 of the initial weights": str(origin.sha256),
         "classes": ", ".join(data.classes.names),
         "data": f"{len(data)} pictures",
         "sha256 of the data": content_sha256(data),
-        "pictures a step": str(pictures_per_step),
+        "pictures per step": str(pictures_per_step),
         "val": f"{len(val)} pictures, {sum(len(p.annotations) for p in val.pictures)} boxes" if val else "none",
         "sha256 of val": content_sha256(val) if val else "none",
     }
@@ -169,7 +170,7 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
     """Move the network to its device and create its optimizer."""
     nn.Module.to(network, compute.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.sync_norm and compute.device.type != "cuda":
-        raise ArgumentError("sync_norm is for CUDA: on CPUs each process has its own batch-norm statistics")
+        raise ArgumentError("--sync-norm is for CUDA: on CPUs each process has its own batch-norm statistics")
     if recipe.sync_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     freeze(network, recipe.freeze, recipe.freeze_norm)

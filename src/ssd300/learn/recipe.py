@@ -20,6 +20,15 @@ def setting(default: Any, effect: str, low: float | None = None, high: float | N
     return field(default=default, metadata={"effect": effect, "low": low, "high": high})
 
 
+def option_of(name: str) -> str:
+    """A setting as an option of the command line.
+
+    >>> option_of("batch_size")
+    '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
 def describe_limits(kind: Any, low: float | None, high: float | None) -> str:
     """The range of a setting, as text.
 
@@ -36,7 +45,7 @@ def describe_limits(kind: Any, low: float | None, high: float | None) -> str:
 def _check(name: str, value: Any, kind: Any, low: float | None, high: float | None) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise unknown_name(f"value of {name}", str(value), get_args(kind))
+            raise unknown_name(f"value of {option_of(name)}", str(value), get_args(kind))
         return
     numbers = value if isinstance(value, tuple) else (value,)
     kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
@@ -49,7 +58,7 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
             or (high is not None and not number <= high)
         ):
             words = {bool: "", int: "a whole number, "}.get(kind, "a number, ")
-            raise ArgumentError(f"{name} is {value!r}: expected {words}{describe_limits(kind, low, high)}")
+            raise ArgumentError(f"{option_of(name)} is {value!r}: expected {words}{describe_limits(kind, low, high)}")
 
 
 @dataclass(frozen=True)
@@ -89,12 +98,12 @@ class Recipe:
         for f in fields(self):
             _check(f.name, getattr(self, f.name), f.type, f.metadata["low"], f.metadata["high"])
         if self.warmup == 1:
-            raise ArgumentError("warmup is 1: the rate would stay at 0, where it begins; give 0, or 2 and more")
+            raise ArgumentError("--warmup is 1: the learning rate would stay at 0; use 0, or at least 2")
         if self.image_sizes[-1:] != (300,):
-            raise ArgumentError(f"image_sizes is {self.image_sizes}: the last must be 300, the size for detection")
+            raise ArgumentError(f"--image-sizes is {self.image_sizes}: the last must be 300, the size for detection")
         if len(self.size_milestones) != len(self.image_sizes) - 1:
             raise ArgumentError(
-                f"{len(self.image_sizes)} image_sizes need {len(self.image_sizes) - 1} size_milestones, "
+                f"{len(self.image_sizes)} --image-sizes need {len(self.image_sizes) - 1} --size-milestones, "
                 f"got {len(self.size_milestones)}"
             )
 

@@ -18,7 +18,7 @@ from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import Recipe
+from ssd300.learn.recipe import Recipe, option_of
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
 from ssd300.weights.published import is_backbone_file, read_backbone
@@ -53,8 +53,8 @@ def make_starting_network(
     if start is None:
         if backbone != "resnet18":
             raise TrainingError(
-                f"no starting weights are bundled for {backbone}: pass start=FILE (a checkpoint or a torchvision "
-                f"{backbone} file), start='imagenet' (downloads torchvision's file) or start='none' (random weights)"
+                f"no starting weights are bundled for {backbone}: give --start FILE (a checkpoint or a torchvision "
+                f"{backbone} file), --start imagenet (downloads torchvision's file) or --start none (random weights)"
             )
         start = "default"
     if start == "none":
@@ -174,20 +174,20 @@ def check_counts(least: int, **counts: int) -> None:
     """Raises ArgumentError for numbers below `least`, which would otherwise fail at the end of an epoch."""
     for name, value in counts.items():
         if value < least:
-            raise ArgumentError(f"{name} is {value}: expected {least} or more")
+            raise ArgumentError(f"{option_of(name)} is {value}: expected {least} or more")
 
 
 def limit_in_seconds(minutes: float | None) -> float | None:
     """The time limit in seconds."""
     if minutes is not None and not minutes > 0:
-        raise ArgumentError(f"time_limit is {minutes}: expected minutes, more than 0")
+        raise ArgumentError(f"--time-limit is {minutes}: expected minutes, more than 0")
     return None if minutes is None else 60 * minutes
 
 
 def folder_to_resume(out: str | Path | None) -> Path:
     """The folder of the run to resume."""
     if out is None:
-        raise ArgumentError("resume needs out: the folder of the run to continue")
+        raise ArgumentError("--resume needs --out: the folder of the run to continue")
     return Path(out)
 
 

@@ -48,6 +48,7 @@ from ssd300.learn.start import (
     make_starting_network,
 )
 from ssd300.pipeline import chunked
+from ssd300.priors import IMAGE_SIZE, map_sizes
 from ssd300.runtime.torch import channel_scale, normalize
 
 _RUNS = Path("runs/train")
@@ -86,13 +87,13 @@ def train(
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
         backbone: the trunk of the network, see `start.make_starting_network`.
         start: the first weights, see `start.make_starting_network`.
-        resume: go on with the run in `out`, to the last bit as if it had not stopped (on a CPU, same threads).
+        resume: continue the run in `out`; equal to an uninterrupted one to the bit (on a CPU, same threads).
         device: see `device.choose_compute`.
         precision: see `device.choose_compute`.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
             as many as there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch.
-        log_every: steps between two looks at the loss, which wait for the device.
+        log_every: steps between two reads of the loss; each waits for the device.
         time_limit: minutes of wall time for the run, resumed parts included; the learning rate reaches its end in time.
             The run ends with whichever comes first, this or `epochs`.
         patience: end after this many validations in a row without a better AP; 0 never does.
@@ -132,7 +133,7 @@ def train(
         position = learner.load(load_state(folder_to_resume(out)), conditions)
     metadata = describe_model(network, data, recipe, origin)
     if out is None:
-        out = numbered_folder(_RUNS) if compute.rank == 0 else _RUNS
+        out = compute.path_of_first(numbered_folder(_RUNS) if compute.rank == 0 else _RUNS)
     out, earlier = Path(out), position.wall
 
     pictures = TrainingPictures(data, recipe)
@@ -140,7 +141,8 @@ def train(
     loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
     model = prepare_for_steps(network, compute, compiled)
     if compute.world > 1:
-        model = DistributedDataParallel(model)
+        small = len(map_sizes(min(recipe.image_sizes))) < len(map_sizes(IMAGE_SIZE))  # and lacks the last maps
+        model = DistributedDataParallel(model, find_unused_parameters=small)
         model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
 
     memory, time_share = FreedMemory(), position.time_share(limit)
@@ -157,7 +159,8 @@ def train(
         for sentence in said:
             show.note(sentence)
         show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
-        ended = time_share >= 1 or (patience and position.since_best >= patience)
+        # A run that was killed while it measured its last epoch is measured first.
+        ended = (time_share >= 1 and not position.step_in_epoch) or (patience and position.since_best >= patience)
         while position.epoch < recipe.epochs and not ended:
             learner.start_learning()
             batches.epoch, batches.first_step = position.epoch, position.step_in_epoch * recipe.accumulate
@@ -175,15 +178,15 @@ def train(
                     learner.step(lr)
 
                     now = time.monotonic()
-                    position.advance(pictures_per_step, now - tick)
+                    position.advance(sum(len(batch.names) for batch in group) * compute.world, now - tick)
                     position.wall, tick = earlier + now - began, now
-                    looked = position.step % log_every == 0 or (compute.world == 1 and show.due(now))
-                    if looked:
-                        losses.look()
+                    was_read = position.step % log_every == 0 or (compute.world == 1 and show.is_reading_due(now))
+                    if was_read:
+                        losses.read()
                         memory.check()
-                    show.step(position, lr, losses, looked=looked, limit=limit)
+                    show.step(position, lr, losses, was_read=was_read, limit=limit)
                     stops = False
-                    if looked or compute.world == 1:  # what all processes must agree on makes each wait for the others
+                    if was_read or compute.device.type == "cpu" or compute.world == 1:  # to agree, processes wait
                         time_share = compute.of_first(position.time_share(limit))
                         stops = compute.any(bool(stopped))
                     due = now - saved > 60 * checkpoint_minutes
@@ -194,18 +197,19 @@ def train(
                         if compute.rank == 0 and not (out / BEST).exists():
                             write_best(out, learner, position, metadata)  # unmeasured, but it detects
                         raise KeyboardInterrupt(
-                            f"stopped at step {position.step}; go on with the same command and --out {out} --resume"
+                            f"stopped at step {position.step}; continue with the same command and --out {out} --resume"
                         )
                     if time_share >= 1:
                         break
             except ReaderLostError as error:
                 if compute.rank == 0:
                     save_now(out, learner, position, losses)
-                raise ReaderLostError(f"{error}; the state is saved: go on with --out {out} --resume") from error
+                saved_now = "the state is saved" if compute.rank == 0 else "the state is that of the last checkpoint"
+                raise ReaderLostError(f"{error}; {saved_now}: continue with --out {out} --resume") from error
 
             last = position.epoch + 1 == recipe.epochs or time_share >= 1
             measured = last or (position.epoch + 1) % validate_every == 0
-            position.epoch_losses = losses.look()
+            position.epoch_losses = losses.read()
             if compute.rank == 0 and measured:
                 save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
             position.next_epoch()
@@ -223,7 +227,7 @@ def train(
 
 
 def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) -> tuple[torch.Tensor, torch.Tensor]:
-    """(box loss, class loss) of a batch. Does not wait for the device: whether they are numbers is looked at later."""
+    """(box loss, class loss) of a batch. Does not wait for the device; `LossMeter` checks them later."""
     batch = batch.ready(compute.device)
     with compute.autocast():
         locs, logits = model(normalize(batch.pictures, _scale(compute.device)))
@@ -231,8 +235,8 @@ def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) ->
 
 
 def save_now(out: Path, learner: Learner, position: Position, losses: LossMeter) -> None:
-    """Write the state of now; first it is made sure that it holds numbers."""
-    position.epoch_losses = losses.look()
+    """Save the current state, after checking that the losses are finite."""
+    position.epoch_losses = losses.read()
     save_state(out, learner.state(position))
 
 
@@ -241,6 +245,6 @@ def prepare_for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.M
     if not compiled:
         return network
     if compute.device.type != "cuda":
-        raise ArgumentError("compiled is for CUDA: on a CPU it does not pay")
+        raise ArgumentError("--compile is for CUDA: on a CPU it is not faster")
     network.compile(dynamic=False)  # in place: its state keeps the published names
     return network

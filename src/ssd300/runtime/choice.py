@@ -47,7 +47,7 @@ def choose_model_file(path: Path, precision: str) -> Choice:
                 return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
             fault = found
         if precision == "int8":
-            raise ArgumentError(f'precision="int8": {fault}; make it with `ssd300 quantize --model {path}`')
+            raise ArgumentError(f"precision int8: {fault}; make it with `ssd300 quantize --model {path}`")
         return _choose_float(path, precision, f"no INT8 ({fault}); ")
     return _choose_float(path, precision, "")
 
@@ -85,9 +85,9 @@ def _choose_for_graph(path: Path, precision: str) -> Choice:
     if quantized and precision in ("auto", "int8"):
         return Choice(path, "int8", "the file is an INT8 graph")
     if quantized:
-        raise ArgumentError(f'precision="{precision}": {path.name} is an INT8 graph; use "auto" or "int8"')
+        raise ArgumentError(f"precision {precision}: {path.name} is an INT8 graph; use auto or int8")
     if precision == "int8":
-        raise ArgumentError(f'precision="int8": {path.name} is a float graph; make an INT8 one with `ssd300 quantize`')
+        raise ArgumentError(f"precision int8: {path.name} is a float graph; make an INT8 one with `ssd300 quantize`")
     return _choose_float(path, precision, "")
 
 
@@ -96,7 +96,7 @@ def _choose_float(path: Path, precision: str, before: str) -> Choice:
     if precision == "f32":
         return Choice(path, "f32", "as requested")
     if precision == "bf16" and fault:
-        raise ArgumentError(f'precision="bf16": {fault}; use "auto" or "f32"')
+        raise ArgumentError(f"precision bf16: {fault}; use auto or f32")
     if precision == "bf16":
         return Choice(path, "bf16", "as requested")
     if fault:

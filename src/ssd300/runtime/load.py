@@ -63,7 +63,7 @@ def load_runtime(
     if runtime == "auto":
         runtime = able[0] if device == "cpu" or "torch" not in able else "torch"
     if runtime not in able:
-        raise ArgumentError(f"runtime={runtime!r} does not read {path.suffix} files; use {' or '.join(able)}")
+        raise ArgumentError(f"runtime {runtime} does not read {path.suffix} files; use {' or '.join(able)}")
     module, function = LOADERS[runtime]
     try:
         load = getattr(import_module(module), function)
@@ -74,5 +74,5 @@ def load_runtime(
     if runtime == "torch":
         return load(path, precision=precision, device=device, threads=threads)  # type: ignore[no-any-return]
     if device != "cpu":
-        raise ArgumentError(f"device={device!r}: {runtime} runs on the CPU; for a GPU use runtime='torch' and weights")
+        raise ArgumentError(f"device {device}: {runtime} runs on the CPU; for a GPU use the torch runtime and weights")
     return load(path, precision=precision, threads=threads)  # type: ignore[no-any-return]

@@ -32,7 +32,7 @@ def load_onnx(path: Path, *, precision: str = "auto", threads: int | None = None
     own = "int8" if int8 else "f32"
     if precision not in ("auto", own):
         raise ArgumentError(
-            f"precision={precision!r}: this ONNX file runs in {'INT8' if int8 else 'float32'}; use 'auto' or {own!r}"
+            f"precision {precision}: this ONNX file runs in {'INT8' if int8 else 'float32'}; use auto or {own}"
         )
     return OnnxRuntime(model, metadata, precision=own, threads=threads)
 

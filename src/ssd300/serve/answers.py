@@ -66,5 +66,5 @@ def draw_answer(found: Detections, media: str) -> bytes:
     """The picture file with its boxes, drawn on the pixels in `found`. Raises Problem 422 if it is too large."""
     limit = {"image/jpeg": LONGEST_JPEG_SIDE, "image/webp": LONGEST_WEBP_SIDE}.get(media)
     if limit and max(found.image_size_hw) > limit:
-        raise Problem(422, f"{media} holds at most {limit} pixels a side: ask for image/png")
+        raise Problem(422, f"{media} holds at most {limit} pixels per side: ask for image/png")
     return encode_picture(found.draw(), PICTURE_MEDIA[media])

@@ -30,16 +30,16 @@ def bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With an explicit protocol asyncio turns Nagle's algorithm off: otherwise the body of an answer on a persistent
     # connection waits 40 ms for the client's delayed acknowledgment of the head.
-    line = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        line.bind((host, port))
+        listener.bind((host, port))
     except (OSError, UnicodeError) as error:
-        line.close()
+        listener.close()
         taken = getattr(error, "errno", None) == errno.EADDRINUSE
         remedy = "another program uses it; choose another --port" if taken else "check --host and --port"
         raise ArgumentError(f"cannot listen on {host}:{port}: {error}; {remedy}") from error
-    return line
+    return listener
 
 
 def is_loopback(host: str) -> bool:
@@ -49,9 +49,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def address_of(line: socket.socket) -> str:
+def address_of(listener: socket.socket) -> str:
     """The URL of the page."""
-    host, port = line.getsockname()[:2]
+    host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -74,7 +74,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
     return _Server(config)
 
 
-def run(app: Starlette, line: socket.socket, started: Callable[[], None] = lambda: None) -> None:
+def run_server(app: Starlette, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
     """Answer requests until SIGTERM or SIGINT; return when running requests are finished, within 5 s."""
     start_logs()
     server = make_server(app)
@@ -84,15 +84,15 @@ def run(app: Starlette, line: socket.socket, started: Callable[[], None] = lambd
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    line.listen(2048)  # clients may connect from here on, before the loop has started
+    listener.listen(2048)  # clients may connect from here on, before the loop has started
     started()
-    asyncio.run(server.serve(sockets=[line]))
+    asyncio.run(server.serve(sockets=[listener]))
     LOGGER.info("stopped")
     _exit_now()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn raises a signal again at the end, which would give the exit code of a crash; `run` handles it."""
+    """uvicorn raises a signal again at the end, which would give the exit code of a crash; `run_server` handles it."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

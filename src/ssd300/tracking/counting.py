@@ -15,7 +15,7 @@ ANCHORS = ("bottom", "center", "top")  # the point of a box that is followed, in
 Point = tuple[float, float]
 Track = tuple[str, int]  # class name and id: each class has ids of its own
 
-REMEMBERED = 10_000  # tracks of which lines and zones know each by itself: a camera that never stops fills no memory
+REMEMBERED = 10_000  # newest tracks known to a line or zone, which bounds memory on a live camera
 
 
 @dataclass

@@ -114,7 +114,7 @@ def write_int8(source: Path, path: Path, metadata: ModelMetadata, int8: Int8) ->
 
 
 def _save(tensors: dict[str, NDArray[Any]], path: Path, header: dict[str, str]) -> None:
-    """Write a safetensors file. Raises OSError where the disk takes no more: safetensors has it in its words alone."""
+    """Write a safetensors file. Raises OSError if the disk is full, which safetensors reports only in its message."""
     try:
         save_file(tensors, path, metadata=header)
     except SafetensorError as error:
