@@ -95,7 +95,7 @@ def last_step(folder: Path, val: str) -> dict[str, str]:
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict(load_state(folder)["network"])
     runtime = TorchRuntime(network, metadata, device=str(compute.device), precision=compute.precision)
-    metrics, _ = validate(runtime, load_dataset(val))
+    metrics, _ = validate(runtime, load_dataset(val).with_classes(metadata.classes))
     return {"AP": str(metrics.ap), "AP50": str(metrics.ap50)}
 
 

@@ -132,7 +132,8 @@ def details(rows: dict[tuple[str, str], Any]) -> str:
         "## All rows",
         "",
         "Memory is the peak of the process, before the measurement of pictures/s. Cold start is the time from the",
-        "command to the boxes of the first picture, with cached files, median of three.",
+        "command to the boxes of the first picture, with cached files (for INT8 of ssd300 also its compiled graph),",
+        "median of three.",
         "",
         "| detector | runtime | p50 ms | p95 ms | pictures/s | memory MiB | cold start s | model MB |",
         "|---|---|---|---|---|---|---|---|",
@@ -188,6 +189,6 @@ python benchmarks/compare.py --others runs/others
 - The steps around the network are the same for all other detectors: the JPEG decoder that ssd300 uses, Pillow's resize
   without keeping the aspect ratio, float32 from 0 to 1, and suppression among the 50 best boxes in NumPy.
 - *pictures/s*: one thread per core, each with whole pictures; OpenVINO with its throughput hint, onnxruntime with one
-  thread per session, ssd300 with `detect_many`.
+  thread per session; ssd300 with `detect_many`, which takes two pictures per core, so that one is decoded meanwhile.
 - INT8 of the other detectors is NNCF's default, calibrated on eight pictures, without a check of accuracy: an upper
   bound of what they can gain. INT8 of ssd300 is that of `ssd300 quantize`, without its check of AP."""

@@ -178,14 +178,15 @@ def measure(row: str, folder: Path, count: int) -> dict[str, float]:
 def write_models(folder: Path, backbone: str) -> None:
     """The same weights as .safetensors, INT8 .xml and .onnx, and the pictures as files."""
     from ssd300.export.files import save_graph
-    from ssd300.export.nncf_graph import quantize_graph
+    from ssd300.export.nncf_graph import calibrate
     from ssd300.export.onnx import OnnxOptions, build_onnx
     from ssd300.runtime.graph import build_graph
     from ssd300.weights.checkpoint import write_checkpoint
 
     state, metadata = seeded_model(backbone)
     write_checkpoint(folder / "model.safetensors", state, metadata)
-    save_graph(quantize_graph(build_graph(state, metadata), network_pictures(CALIBRATION)), folder / "model.xml")
+    int8 = calibrate(state, metadata, network_pictures(CALIBRATION))
+    save_graph(build_graph(state, metadata, int8), folder / "model.xml")
     (folder / "model.onnx").write_bytes(build_onnx(state, metadata, OnnxOptions(nms=False)).SerializeToString())
     for i, data in enumerate(jpegs(DISTINCT)):
         (folder / f"{i:02}.jpg").write_bytes(data)

@@ -5,7 +5,8 @@
 - heads: from the six maps to the outputs: one or two convolutions per map, and another order of the outputs;
 - tails: from the outputs to detections, core-ms inside the graph and in NumPy after it;
 - settings: OpenVINO's hints, batches, a dynamic batch size, and its cache of compiled graphs.
-Core-ms are CPU time with one thread; medians. Weights as in `seeded_model.py`.
+Core-ms are CPU time with one thread; medians. INT8 graphs are NNCF's, as the variants have no other. Weights as in
+`seeded_model.py`.
 """
 
 import argparse

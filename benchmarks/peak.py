@@ -16,7 +16,7 @@ from openvino import opset1 as ops
 
 from forward import compile_graph, gmac, rate
 from seeded_model import CALIBRATION, network_pictures, seeded_model
-from ssd300.export.nncf_graph import quantize_graph
+from ssd300.export.nncf_graph import calibrate, quantize_graph
 from ssd300.runtime.cpu import default_threads, native_bf16
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 
@@ -55,9 +55,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    network = build_graph(*seeded_model(options.backbone))
+    state, metadata = seeded_model(options.backbone)
+    network = build_graph(state, metadata)
     ranges = np.random.default_rng(1).integers(0, 256, (2, SIZE, SIZE, CHANNELS), np.uint8)
-    quantized = {"network": quantize_graph(network, network_pictures(CALIBRATION))}
+    int8 = calibrate(state, metadata, network_pictures(CALIBRATION))
+    quantized = {"network": build_graph(state, metadata, int8)}
     quantized["chain"] = quantize_graph(chain(), ranges)
     graphs = {"int8": quantized}
     if native_bf16():

@@ -7,7 +7,6 @@ Each line is one process that loads six pictures in the given number of threads.
 
 import argparse
 import io
-import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from ssd300.benchmark.measure import peak_memory_mib
 from ssd300.images import load_for_network
 
 PICTURES = 6
@@ -36,10 +36,10 @@ def make_picture(megapixels: float, kind: str) -> bytes:
 
 
 def load(path: str, threads: int) -> None:
-    """Load the picture several times and print the peak memory of this process in MB."""
+    """Load the picture several times and print the peak memory of this process in MiB."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda _: load_for_network(path), range(PICTURES)))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_memory_mib())
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     if options.load:
         load(options.load, options.threads[0])
         return
-    print(f"{'format':8}{'megapixels':>11}{'threads':>9}{'peak MB':>9}")
+    print(f"{'format':8}{'megapixels':>11}{'threads':>9}{'peak MiB':>9}")
     with TemporaryDirectory() as folder:
         for kind in options.formats:
             path = Path(folder) / "picture"

@@ -118,7 +118,7 @@ def trained(dataset: Any, folder: Path) -> dict[str, str]:
     for key, value in sorted(load_file(out / "best.safetensors").items()):
         weights.update(key.encode() + value.tobytes())
     header, row = (line.split(",") for line in (out / "results.csv").read_text().splitlines()[:2])
-    measured = {name: value for name, value in zip(header, row, strict=True) if name in ("AP", "AP50", "loss")}
+    measured = {name: value for name, value in zip(header, row, strict=True) if name not in ("seconds", "lr")}
     return {"train weights": weights.hexdigest(), "train measured": json.dumps(measured)}
 
 

@@ -5,7 +5,6 @@ python benchmarks/tiles.py rate [PRECISION]    pictures of 1800x1200 with tiles=
 python benchmarks/tiles.py memory              79 megapixels: memory beyond the decoded array
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from beside import shares
+from ssd300.benchmark.measure import peak_memory_mib
 from ssd300.data.load import load_dataset
 from ssd300.detector import Detector
 from ssd300.evaluate.coco import STAT_NAMES, coco_metrics
@@ -90,7 +90,7 @@ def memory() -> None:
 
 def peak_mb() -> float:
     """The largest memory of this process so far (Linux)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return peak_memory_mib() * 1.048576
 
 
 def main() -> None:

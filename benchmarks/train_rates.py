@@ -6,6 +6,7 @@ that of a large bfloat16 matrix product, measured in the same run.
 
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -18,12 +19,12 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.learner import Learner, make_learner
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
+from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import forward_loss, prepare_for_steps
-from training import dataset_of
+from training import dataset_of, endless
 
 WARMUP = 3
 
@@ -48,6 +49,12 @@ def queue(model: nn.Module, learner: Learner, batch: Batch, compute: Compute) ->
     box, label = forward_loss(model, learner.recipe.loss, batch, compute)
     learner.scaler.scale(box + label).backward()
     learner.step(1e-5)
+
+
+def empty_queue(stream: Iterator[Batch], workers: int) -> None:
+    """Take what the reading processes have prepared ahead, so that only what they make from now on is timed."""
+    for _ in islice(stream, 4 * max(workers, 1)):
+        pass
 
 
 def criterion_seconds(network: SSD300, recipe: Recipe, batch: Batch, compute: Compute, count: int) -> float:
@@ -101,17 +108,19 @@ def rates(backbone: str, recipe: Recipe, compute: Compute, dataset: Dataset, wor
     learner.start_learning()
     batches = EpochBatches(len(dataset), recipe.batch_size, recipe.seed)
     loader = make_loader(TrainingPictures(dataset, recipe), batches, workers, pin=compute.device.type == "cuda")
-    stream = batches_of(loader)
+    stream = endless(loader, batches)
     ready = list(islice(stream, 4))
     steps(model, learner, ready, WARMUP, compute)
     seconds = steps(model, learner, ready, count, compute) / count
     criterion = criterion_seconds(learner.network, recipe, ready[0], compute, count)
 
+    timed = max(2 * count, 8 * workers)
+    empty_queue(stream, workers)
     start = time.perf_counter()
-    loaded = sum(len(batch) for batch in islice(stream, 2 * count))
+    loaded = sum(len(batch) for batch in islice(stream, timed))
     loader_rate = loaded / (time.perf_counter() - start)
     start, seen = done(compute), 0
-    for batch in islice(stream, 2 * count):
+    for batch in islice(stream, timed):
         queue(model, learner, batch, compute)
         seen += len(batch)
     both = seen / (done(compute) - start)

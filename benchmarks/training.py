@@ -100,7 +100,7 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
     dataset = dataset_of(paths)
     pictures = TrainingPictures(dataset, recipe)
     batches = EpochBatches(len(dataset), recipe.batch_size, recipe.seed)
-    stream = _endless(make_loader(pictures, batches, workers), batches)
+    stream = endless(make_loader(pictures, batches, workers), batches)
     for _ in islice(stream, max(budget.warmup, workers)):  # every worker has started
         pass
     seconds, start = [], time.perf_counter()
@@ -114,7 +114,7 @@ def loader(paths: Sequence[Path], recipe: Recipe, budget: Budget, *, workers: in
     return Measured((row,), facts={"worker processes": workers}, peak_mib=peak_memory_mib())
 
 
-def _endless(loader: Any, batches: EpochBatches) -> Generator[Batch]:
+def endless(loader: Any, batches: EpochBatches) -> Generator[Batch]:
     for epoch in count():
         batches.epoch = epoch
         yield from batches_of(loader)

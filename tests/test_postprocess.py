@@ -87,6 +87,20 @@ def test_a_long_chain_of_overlaps_equals_one_box_at_a_time():
     np.testing.assert_array_equal(scores, np.float32([0.9 - 0.001 * i for i in range(0, 200, 2)]))
 
 
+def test_very_many_classes_are_compared_in_parts(monkeypatch):
+    """Parts that hold some classes each give what one table of all gives."""
+    draw = np.random.default_rng(6)
+    corners = draw.uniform(0, 9, (400, 2)).astype(np.float32)
+    boxes_xyxy = np.concatenate([corners, corners + draw.uniform(3, 8, (400, 2)).astype(np.float32)], 1)
+    probabilities = probabilities_of([(1 + i % 30, score) for i, score in enumerate(draw.random(400))], 31)
+    whole = select(boxes_xyxy, probabilities, max_detections=400)
+    assert 100 < len(whole[2]) < 350
+    for cells in (1, 1000):
+        monkeypatch.setattr("ssd300.postprocess._CELLS", cells)
+        for one, other in zip(select(boxes_xyxy, probabilities, max_detections=400), whole, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_without_offsets_the_boxes_are_the_priors():
     np.testing.assert_allclose(decode_boxes(np.zeros((4, NUM_PRIORS), np.float32)), default_boxes_xyxy(), atol=1e-7)
 

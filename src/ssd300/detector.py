@@ -77,7 +77,8 @@ class Detector:
         Args:
             model: a name that `ssd300 models` lists, or a file: .safetensors, .pt or .pth as published, .xml, .onnx.
             runtime: "auto" takes OpenVINO, or onnxruntime for .onnx, or torch for another device than the CPU.
-            precision: "auto" takes the fastest one that keeps the accuracy on this CPU, "f32" the exact one.
+            precision: "auto" takes the fastest one that keeps the accuracy on this CPU, "f32" the exact one
+                (on CUDA torch computes its convolutions in TF32 unless `torch.backends.cudnn.allow_tf32` is False).
             device: "cpu", or a device of torch such as "cuda".
             threads: CPU threads; None takes the CPUs that this process may use.
 

@@ -18,6 +18,7 @@ from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 
 TOP_PER_CLASS = 200  # fixed in the published code, before NMS
 
+_CELLS = 4_000_000  # of the tables of all classes at once: 80 classes of 200 candidates have 3.2 million
 _BLOCK = 400  # candidates in one table of class-agnostic NMS
 _PRIORS_CXCYWH = default_boxes()
 
@@ -166,14 +167,18 @@ def _best_of_each_class(classes: Int64, order: Int64) -> tuple[Int64, Int64]:
 def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_threshold: float) -> NDArray[np.bool_]:
     """Which of the candidates [N], sorted by class and best first, survive greedy NMS within their class.
 
-    All classes at once: C classes of at most M candidates make tables [C, M]. Greedy NMS is the only solution of
+    Many classes at once: C classes of at most M candidates make tables [C, M]. Greedy NMS is the only solution of
     "kept = overlaps no kept candidate before it". Applied repeatedly, starting from "all kept", the rule is right for
     the first n candidates after n rounds. Chains of overlaps are short, so a few rounds suffice.
     """
     if len(classes) == 0:
         return np.zeros(0, bool)
-    row = np.cumsum(rank == 0) - 1
-    boxes = np.zeros((row[-1] + 1, rank.max() + 1, 4), np.float32)  # [C, M, 4]; empty boxes overlap nothing
+    row, most = np.cumsum(rank == 0) - 1, rank.max() + 1
+    if row[-1] >= (some := max(1, _CELLS // most**2)):
+        cuts = np.flatnonzero(rank == 0)[some::some]
+        parts = zip(np.split(boxes_xyxy, cuts), np.split(classes, cuts), np.split(rank, cuts), strict=True)
+        return np.concatenate([_nms_per_class(b, c, r, iou_threshold) for b, c, r in parts])
+    boxes = np.zeros((row[-1] + 1, most, 4), np.float32)  # [C, M, 4]; empty boxes overlap nothing
     boxes[row, rank] = boxes_xyxy
     drops = _drops(boxes, iou_threshold).astype(np.float32)  # [C, M, M]
     kept = np.ones(boxes.shape[:2], np.float32)

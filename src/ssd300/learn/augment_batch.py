@@ -58,7 +58,9 @@ def augment_batch(pictures: Tensor, plans: Tensor, size: int) -> Tensor:
     columns = torch.where(flipped[:, None, None] > 0, columns.flip(1), columns)
     batch, high, wide, _ = pictures.shape
     out = torch.bmm(rows, pictures.reshape(batch, high, wide * 3).float())  # [B, S, W * 3]
-    out = out.reshape(batch, size, wide, 3).transpose(2, 3) @ columns.transpose(1, 2)[:, None]  # [B, S, 3, S]
+    out = out.reshape(batch, size, wide, 3).transpose(2, 3).reshape(batch, size * 3, wide)
+    # One product per picture: a broadcast one would copy `columns` for each of the S rows.
+    out = torch.bmm(out, columns.transpose(1, 2)).reshape(batch, size, 3, size)
     covered = (rows.sum(2) > 0)[:, :, None, None] & (columns.sum(2) > 0)[:, None, None, :]
     fill = _fill(out.device)  # [3, 1]
     out = torch.where(covered, out.round_(), fill)  # [B, S, 3, S]

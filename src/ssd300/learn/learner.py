@@ -53,23 +53,30 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 
-def make_average(network: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of a network's weights, which is less noisy and more accurate than the last step.
-
-    The decay grows from 2/11 to its full value, so that the initial weights are forgotten. Counters are copied.
-    """
-
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], _: Tensor | int) -> None:
-        updates = int(averaged.n_averaged)  # on the CPU: reading the number that torch passes would wait for the GPU
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, 1 - min(decay, (1 + updates) / (10 + updates)))
-        else:
-            torch._foreach_copy_(averages, values)
-
-    averaged = AveragedModel(network, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
-    averaged.n_averaged.fill_(1)  # the start counts: at 0, torch would replace it by the first step's weights
+def make_average(network: nn.Module) -> AveragedModel:
+    """A moving average of a network's weights, which is less noisy and more accurate than the last step."""
+    averaged = AveragedModel(network, use_buffers=True)
+    averaged.n_averaged.fill_(1)  # the start counts
     return averaged
+
+
+@torch.no_grad()
+def update_average(averaged: AveragedModel, network: nn.Module, decay: float) -> None:
+    """Count the network's current weights in an exponential moving average; counters are copied.
+
+    The decay grows from 2/11 to its full value, so that the initial weights are forgotten. `AveragedModel`'s own update
+    copies its counter to the device, which would wait for a GPU in every step.
+    """
+    updates = int(averaged.n_averaged)
+    averages = [t.detach() for t in (*averaged.module.parameters(), *averaged.module.buffers())]
+    values = [t.detach() for t in (*network.parameters(), *network.buffers())]
+    floats = [i for i, average in enumerate(averages) if average.is_floating_point()]
+    share = 1 - min(decay, (1 + updates) / (10 + updates))
+    torch._foreach_lerp_([averages[i] for i in floats], [values[i] for i in floats], share)
+    for average, value in zip(averages, values, strict=True):
+        if not average.is_floating_point():
+            average.copy_(value)
+    averaged.n_averaged += 1
 
 
 @dataclass
@@ -98,7 +105,7 @@ class Learner:
         self.scaler.update()
         self.optimizer.zero_grad()
         if self.averaged:
-            self.averaged.update_parameters(self.network)
+            update_average(self.averaged, self.network, self.recipe.ema)
 
     def best_weights(self) -> dict[str, Tensor]:
         """The state to validate and save: the averaged weights if the recipe has them."""
@@ -178,6 +185,6 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
         network,
         make_optimizer(network, recipe),
         torch.amp.GradScaler(compute.device.type, enabled=compute.precision == "f16"),
-        make_average(network, recipe.ema) if recipe.ema else None,
+        make_average(network) if recipe.ema else None,
         recipe,
     )

@@ -19,6 +19,7 @@ from ssd300.files import sha256_of, write_whole
 from ssd300.runtime.cpu import cpu_flags, isa_cap
 from ssd300.weights.catalog import NO_FOLDER, cache_folder
 
+GRAPH_VERSION = 1  # raise it when a change of `runtime/graph.py` gives other graphs from the same file
 KEPT_BLOBS = 16  # the least recently used one is removed first
 _DIGEST_BYTES = 32
 _log = logging.getLogger("ssd300")
@@ -35,7 +36,8 @@ def blob_path(source: str, settings: Mapping[str, Any], device: str) -> Path | N
     folder = _folder()
     if folder is None:
         return None
-    facts = [source, ov.get_version(), device, isa_cap() or "", *sorted(cpu_flags()), *map(str, settings.items())]
+    graph = [source, str(GRAPH_VERSION), *map(str, settings.items())]
+    facts = [*graph, ov.get_version(), device, isa_cap() or "", *sorted(cpu_flags())]
     return folder / f"{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:32]}.blob"
 
 
@@ -43,9 +45,11 @@ def read_blob(path: Path) -> bytes | None:
     """The exported graph in a blob, or None if there is none or it has changed."""
     try:
         content = path.read_bytes() if path.is_file() else b""
-        path.touch() if content else None  # marks it as used
     except OSError:
         return None
+    if content:
+        with suppress(OSError):  # the cache may be read-only
+            path.touch()  # marks it as used
     digest, exported = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     return exported if exported and hashlib.sha256(exported).digest() == digest else None
 

@@ -8,8 +8,9 @@ from ssd300.arrays import Float64, Int64
 def assign(gains: Float64) -> tuple[Int64, Int64]:
     """The pairs (rows, columns) of `gains` [M, N] with the largest sum, each row and column used at most once.
 
-    Only positive gains make a pair. Rows ascend. Independent groups are solved separately, so that isolated objects
-    cost almost nothing; groups are solved by shortest augmenting paths (Jonker and Volgenant 1987).
+    Only positive gains make a pair; a negative one never forces its row and column into other pairs. Rows ascend.
+    Independent groups are solved separately, so that isolated objects cost almost nothing; groups are solved by
+    shortest augmenting paths (Jonker and Volgenant 1987).
 
     >>> assign(np.array([[0.9, 0.8], [0.8, 0.0]]))
     (array([0, 1]), array([1, 0]))
@@ -17,6 +18,7 @@ def assign(gains: Float64) -> tuple[Int64, Int64]:
     (array([], dtype=int64), array([], dtype=int64))
     """
     chosen = []
+    gains = np.maximum(gains, 0)
     for rows, columns in _split_groups(gains > 0):
         if len(rows) == 1 or len(columns) == 1:
             part = gains[np.ix_(rows, columns)]
