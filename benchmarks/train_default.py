@@ -11,7 +11,6 @@ model card are written to DIR/card.md. The command is the same for ten minutes o
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from class_table import class_rows, evaluated
 from ssd300.data.load import load_dataset
 from ssd300.learn.device import choose_compute
 from ssd300.learn.network import SSD300
@@ -33,9 +33,8 @@ PIECE_MB = 55
 State = dict[str, torch.Tensor]
 
 
-def ssd300(*arguments: str, capture: bool = False) -> str:
-    command = [sys.executable, "-m", "ssd300", *arguments]
-    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE if capture else None).stdout or ""
+def ssd300(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "ssd300", *arguments], check=True)
 
 
 def packed(path: str, split: str, folder: Path, max_side: int) -> str:
@@ -117,8 +116,7 @@ def measured(model: Path, data: list[str]) -> list[str]:
     rows = ["| pictures | precision | AP | 95 % | AP50 | 95 % |", "|---|---|---|---|---|---|"]
     for path in data:
         for precision in ("f32", "int8"):
-            arguments = ["--data", path, "--model", str(model), "--precision", precision, "--json"]
-            numbers = json.loads(ssd300("evaluate", *arguments, capture=True))
+            numbers = evaluated(str(model), path, "--precision", precision)
             cells = [f"{numbers['metrics'][key]:.4f}" for key in ("AP", "AP50")]
             spans = [" to ".join(f"{end:.3f}" for end in numbers["interval"][key]) for key in ("AP", "AP50")]
             rows.append(f"| {path} | {precision} | {cells[0]} | {spans[0]} | {cells[1]} | {spans[1]} |")
@@ -149,6 +147,7 @@ def main() -> None:
     argument = [item for path in data[:1] for item in ("--data", path)]
     ssd300("quantize", *argument, "--val", val, "--model", str(model), "--max-ap-drop", "0.003")
     tables = ["## Chosen among", "", *chosen, "", "## Measured", "", *measured(model, [val, *options.measure])]
+    tables += ["", "## Classes", "", *class_rows(evaluated(str(model), val))]
     (options.out / "card.md").write_text("\n".join(tables) + "\n")
     print(options.out / "card.md")
 
