@@ -111,7 +111,7 @@ def test_a_picture_of_another_size_is_refused() -> None:
         found([[0, 0, 1, 1]]).draw(ground(100, 200))
 
 
-@pytest.mark.parametrize("source", [None, "<array 100x200>", "gone.jpg"])
+@pytest.mark.parametrize("source", [None, "<array 100x200>", "gone.jpg", "x" * 300 + ".jpg"])
 def test_without_a_readable_source_the_picture_must_be_given(source) -> None:
     with pytest.raises(ArgumentError, match="pass picture="):
         found([[0, 0, 1, 1]], source=source).draw()

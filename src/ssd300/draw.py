@@ -1,6 +1,7 @@
 """Draw boxes and names on a picture with Pillow: legible on any background, one fixed color per class."""
 
 import math
+import os
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -107,7 +108,7 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
 
     picture = detections.picture if picture is None else picture
     if picture is None:
-        if detections.source is None or not Path(detections.source).is_file():
+        if detections.source is None or not os.path.isfile(detections.source):
             raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")
         picture = detections.source
     rgb: UInt8 = open_source(picture)

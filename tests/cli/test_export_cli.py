@@ -38,6 +38,10 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
         (["--out", "m.safetensors", "--no-nms"], "--nms is for onnx"),
         (["--out", "m.onnx", "--classes", "a"], "--classes is for safetensors, not for onnx"),
         (["--out", "m.safetensors", "--classes", "a"], "has 4 classes (without background), --classes gives 1"),
+        (
+            ["--out", "m.safetensors", "--classes", "a," * 200],
+            "has 4 classes (without background), --classes gives 200",
+        ),
         (["--out", "m.safetensors", "--int8"], "--int8 is for onnx, openvino, triton and ovms, not for safetensors"),
         (
             ["--out", "m.x", "--format", "ovms", "--dynamic-batch"],

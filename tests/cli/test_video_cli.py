@@ -100,6 +100,7 @@ def test_a_list_of_sources(run, clip, tmp_path) -> None:
     ("arguments", "words"),
     [
         (("detect", "none.mp4", "--no-save"), "none.mp4: cannot be read as a video"),
+        (("detect", "x" * 300 + ".mp4", "--no-save"), "x.mp4: cannot be read as a video"),
         (("detect", "97", "--no-save"), "camera 97: no such camera"),
         (("track", "s3://bucket/a.mp4", "--no-save"), "s3://bucket/a.mp4: not an address of a video; expected rtsp://"),
         (("detect", "clip.jpg", "--no-save"), "clip.jpg: an MP4 or QuickTime video; expected"),

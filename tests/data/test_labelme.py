@@ -88,13 +88,20 @@ def test_labelme_in_folders_of_parts_and_circles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shapes", ["x", [5], [{"label": "cat", "points": [[1, "y"]]}], [{"label": None, "points": []}]]
+    "changes",
+    [
+        {"shapes": "x"},
+        {"shapes": [5]},
+        {"shapes": [{"label": "cat", "points": [[1, "y"]]}]},
+        {"shapes": [{"label": None, "points": []}]},
+        {"imagePath": "x" * 300 + ".jpg"},
+    ],
 )
-def test_a_faulty_labelme_file_is_a_case_of_its_own(tmp_path: Path, shapes: Any) -> None:
+def test_a_faulty_labelme_file_is_a_case_of_its_own(tmp_path: Path, changes: dict[str, Any]) -> None:
     pictures(tmp_path)
     for stem in TRUTH:
-        write(tmp_path / f"{stem}.json", labelme(stem))
-    write(tmp_path / "a.json", labelme("a", shapes=shapes))
+        write(tmp_path / "labels" / f"{stem}.json", labelme(stem))
+    write(tmp_path / "labels" / "a.json", labelme("a", **changes))
     report = check_dataset(tmp_path)
     assert {Path(case.file).name for case in report.cases if case.action == "fault"} == {"a.json"}
     assert report.totals["all"].pictures >= 2

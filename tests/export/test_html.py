@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import tarfile
+import zlib
 
 import pytest
 
@@ -28,6 +29,13 @@ def package(files: dict[str, bytes]) -> bytes:
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return stream.getvalue()
+
+
+def damaged() -> bytes:
+    """A package that ends in a block of a type that zlib does not know, inside the script."""
+    packer = zlib.compressobj(wbits=31)
+    whole = gzip.decompress(package({SCRIPT: bytes(50_000), WASM: b""}))
+    return packer.compress(whole[:40_000]) + packer.flush(zlib.Z_FULL_FLUSH) + b"\x07"
 
 
 def test_the_page_has_everything_and_names_no_address() -> None:
@@ -67,8 +75,8 @@ def test_the_runtime_from_a_package_and_a_folder(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"rubbish", package({}), package({SCRIPT: b""})],
-    ids=["empty", "rubbish", "empty package", "empty script"],
+    [b"", b"rubbish", package({}), package({SCRIPT: b""}), damaged()],
+    ids=["empty", "rubbish", "empty package", "empty script", "damaged"],
 )
 def test_a_file_that_is_not_the_package(tmp_path, content) -> None:
     (tmp_path / "a.tgz").write_bytes(content)

@@ -50,6 +50,7 @@ HOSTILE_ARCHIVES = {
     "on several disks": (patched(GOOD, END, 4, b"\x01"), "the directory at its end is missing"),
     "something behind it": (GOOD + b"x", "the directory at its end is missing"),
     "cut off": (GOOD[:-30], "the directory at its end is missing"),
+    "without entries": (b"PK\x03\x04" + END + bytes(18), "0 entries NAME/data.pkl in the archive, expected 1"),
     "four bytes": (b"PK\x03\x04", "4 bytes are not a zip archive"),
     "a flipped bit in the numbers": (GOOD.replace(bytes(16), b"\x01" + bytes(15), 1), "not an SSD300 model"),
     "a flipped bit in the pickle": (GOOD.replace(b"k0", b"k1"), "the checksum of its entry 'x/data.pkl' is wrong"),

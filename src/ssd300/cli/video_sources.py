@@ -1,6 +1,7 @@
 """The sources of `ssd300 detect` and `ssd300 track`: list files, and telling videos from pictures."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +29,8 @@ def expand_lists(sources: Sequence[str]) -> list[str]:
 
 def _read_list(source: str) -> list[str]:
     """The lines of a text file that lists sources, the matches of a glob; any other source unchanged."""
-    if not source.lower().endswith(_LIST_EXTENSION) or not Path(source).is_file():
-        matched = is_video(source) and "://" not in source and not Path(source).exists()
+    if not source.lower().endswith(_LIST_EXTENSION) or not os.path.isfile(source):
+        matched = is_video(source) and "://" not in source and not os.path.exists(source)
         return sorted(glob.glob(source)) or [source] if matched else [source]
     try:
         lines = Path(source).read_text(encoding="utf-8-sig").splitlines()

@@ -1,5 +1,6 @@
 """Write a model's boxes as a data set for a person to correct, or beside boxes drawn by a person."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ def autolabel(detector: Detector, sources: Iterable[str], options: DetectOptions
 
 def _to_picture(found: Detections, image_id: int) -> Picture:
     path = Path(found.source or "")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ArgumentError(
             f"{found.source or 'a picture in memory'}: only picture files can be labeled; save it first"
         )

@@ -1,6 +1,7 @@
 """Checks of pictures: unreadable, wrong size, EXIF orientation, duplicates."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset, Note, Picture
-from ssd300.data.files import entries, is_file, is_picture
+from ssd300.data.files import entries, is_picture
 from ssd300.errors import ImageError
 from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import ImageHeader, decode_image, header
@@ -56,7 +57,7 @@ def _examine_picture(dataset: Dataset, picture: Picture) -> Seen:
         if picture.payload is not None:
             rgb = picture.payload.read()
             return Seen(hashlib.sha256(rgb.tobytes()).hexdigest(), difference_hash(rgb))
-        if not is_file(picture.path):
+        if not os.path.isfile(picture.path):
             return Seen()  # the reader reported it
         data = read_bytes(picture.path, picture.file_name)
         found = header(data, name=picture.file_name)
@@ -158,6 +159,6 @@ def find_unlisted(datasets: dict[str, Dataset]) -> Iterator[Note]:
                 known[picture.path.parent].add(picture.path.name)
     for folder, names in known.items():
         for path in entries(folder):
-            if is_picture(path) and is_file(path) and path.name not in names:
+            if is_picture(path) and os.path.isfile(path) and path.name not in names:
                 words = "lies in a folder of the data set, but no annotation file lists it"
                 yield Note("picture not listed", "noted", str(path), path.name, "", words)

@@ -4,6 +4,7 @@ Fields that YOLO and VOC lack go to the sidecar `ssd300.json`. The new folder ap
 complete.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,6 @@ import numpy as np
 
 from ssd300.data.copying import FIRST_BYTES, Copier
 from ssd300.data.dataset import Dataset, Picture
-from ssd300.data.files import is_file
 from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS
@@ -158,7 +158,7 @@ def _clean_part(part: str) -> str:
 
 def _extension(picture: Picture) -> str:
     """The extension for a picture's content; empty if it is not a picture, which `Copier` reports."""
-    if not is_file(picture.path):
+    if not os.path.isfile(picture.path):
         return ".jpg"
     with picture.path.open("rb") as file:
         return EXTENSION_OF.get(picture_format(file.read(FIRST_BYTES)) or "", ".jpg")

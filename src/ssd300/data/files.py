@@ -56,7 +56,7 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
             continue
         seen.add(real)
         paths = (Path(place, name) for name in names if not is_leftover(name))
-        found += [path for path in paths if accept(path) and is_file(path)]
+        found += [path for path in paths if accept(path) and os.path.isfile(path)]
     return sorted(found)
 
 
@@ -85,14 +85,7 @@ def child(folder: Path, *names: str) -> Path | None:
 
 def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
     """The files of a folder with one of these extensions (in any letter case), sorted, without clutter."""
-    return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and is_file(entry)]
-
-
-def is_file(path: Path) -> bool:
-    """Whether it is a regular file; False also for a name that the file system does not allow."""
-    with suppress(OSError, ValueError):  # a name that is too long, or has a zero byte
-        return path.is_file()
-    return False
+    return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and os.path.isfile(entry)]
 
 
 def folder_name(folder: Path) -> str:
@@ -126,10 +119,10 @@ class AnyCase:
 
     def file(self, path: Path) -> Path | None:
         """The file itself, or one that differs only in letter case; None if there is none."""
-        if is_file(path):
+        if os.path.isfile(path):
             return path
         found = self.path(path)
-        return found if found and is_file(found) else None
+        return found if found and os.path.isfile(found) else None
 
     def path(self, path: Path) -> Path | None:
         """The file or folder itself, or the one that differs from it in letter case only; None where there is none."""
@@ -170,7 +163,7 @@ class PictureFinder:
         """The path of the picture, or None."""
         for path in dict.fromkeys((PurePosixPath(local_name(name)), PurePosixPath(local_name(name.strip())))):
             for folder in self._folders:
-                if is_file(folder / path):
+                if os.path.isfile(folder / path):
                     return self._move_to_front(folder, folder / path)
         for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
             end = PurePosixPath(*path.parts[start:])
@@ -189,7 +182,7 @@ class PictureFinder:
                 pictures = [entry for entry in reversed(entries(place)) if is_picture(entry)]
                 self._stems[place] = {entry.stem.casefold(): entry for entry in pictures}
             found = self._stems[place].get(path.name.casefold())
-            if found and is_file(found):
+            if found and os.path.isfile(found):
                 return self._move_to_front(folder, found)
         return None
 

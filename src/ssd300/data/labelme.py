@@ -4,6 +4,7 @@ Rectangles, polygons, circles and lines count as their enclosing boxes; single p
 label and `group_id` are parts of one object. Where folders are named as parts, files outside of them are not used.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,7 +67,7 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         own = file.parent.relative_to(reader.folder).as_posix()
         given = str(name).replace("\\", "/") if isinstance(name, str) and name.strip() else f"{file.stem}.jpg"
         beside = file.parent / given
-        named = given if own == "." or not beside.is_file() else f"{own}/{given}"
+        named = given if own == "." or not os.path.isfile(beside) else f"{own}/{given}"
         yield Record(named, things, file, content.get("imageWidth"), content.get("imageHeight"))
 
 

@@ -1,5 +1,6 @@
 """Detect the format and the parts of a data set at a path."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise unknown_name("data format", format, FORMATS)
-    if not _exists(path):
+    if not os.path.exists(path):  # unlike Path's, False for a name that the file system does not allow
         raise DatasetError(
             f"{path}: no such file or folder. A data set is a COCO .json, a data.yaml, a .pack or a folder"
         )
@@ -86,13 +87,6 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     if part.format == "pack":
         raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
     return WRITABLE_FORMATS.get(part.format, coco).write_split(part, splits, out)
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that the file system does not allow
-        return False
 
 
 def _broken_json(path: Path) -> str:

@@ -1,5 +1,6 @@
 """From records of an annotation tool, picture by picture, to a data set, for formats that are only read."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, folder_name, is_file, picture_size
+from ssd300.data.files import PictureFinder, folder_name, picture_size
 from ssd300.data.fitting import fit_picture
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.suspicion import check_format, to_corners
@@ -137,7 +138,7 @@ class RecordReader:
             "scores": [thing.score for _, _, thing in things],
         }
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
-        name = path.name if self.stems and is_file(path) else record.file_name
+        name = path.name if self.stems and os.path.isfile(path) else record.file_name
         return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
 
 

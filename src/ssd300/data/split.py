@@ -1,6 +1,7 @@
 """Draw a training and a validation set with a seed, stratified by class."""
 
 import hashlib
+import os
 from collections import defaultdict
 from contextlib import suppress
 
@@ -8,7 +9,6 @@ import numpy as np
 
 from ssd300.arrays import Bool
 from ssd300.data.dataset import Dataset, Picture
-from ssd300.data.files import is_file
 from ssd300.errors import ArgumentError, DatasetError
 
 AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
@@ -49,7 +49,7 @@ def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
     for position, picture in enumerate(dataset.pictures):
         if picture.payload is not None:
             by_size[picture.payload.size].append(position)
-        elif is_file(picture.path):
+        elif os.path.isfile(picture.path):
             by_size[picture.path.stat().st_size].append(position)
     groups: dict[bytes, list[int]] = defaultdict(list)
     for positions in by_size.values():

@@ -5,11 +5,12 @@ path, x1, y1, x2, y2, class without a header (RetinaNet's).
 """
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import PictureFinder, child, folders_in, is_file
+from ssd300.data.files import PictureFinder, child, folders_in
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import begins_with, delimiter_of, find_files, read_table
@@ -41,7 +42,7 @@ def find(path: Path) -> list[Part]:
 
 def _columns(file: Path) -> dict[str, int]:
     """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
-    if not is_file(file) or begins_with(file, "region_shape_attributes"):
+    if not os.path.isfile(file) or begins_with(file, "region_shape_attributes"):
         return {}
     with file.open("rb") as opened:
         first = opened.readline(4096).decode("utf-8-sig", "replace").strip()

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from sys import maxsize
 from typing import Any
 
-from ssd300.data.files import folders_in, is_file, read_file, read_text, with_suffix
+from ssd300.data.files import folders_in, read_file, read_text, with_suffix
 from ssd300.data.parts import part_names, part_of_file
 from ssd300.errors import DatasetError
 from ssd300.limits import CSV_BYTES, JSON_BYTES
@@ -65,7 +66,7 @@ def begins_with(path: Path, *words: str) -> bool:
 
 def contains(path: Path, *words: str, most: int = maxsize) -> bool:
     """Whether a file contains all the words, within its first `most` bytes; it is not read into memory."""
-    if not is_file(path):
+    if not os.path.isfile(path):
         return False
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:

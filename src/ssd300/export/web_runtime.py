@@ -1,6 +1,7 @@
 """onnxruntime-web, which runs the network in a browser: an npm package that is downloaded only on request."""
 
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def _read_package(path: Path) -> WebRuntime:
     try:
         with tarfile.open(path) as package:
             return WebRuntime(*(_read_member(package, f"package/{name}") for name in (SCRIPT, WASM)))
-    except (OSError, tarfile.TarError, KeyError, EOFError) as error:
+    except (OSError, tarfile.TarError, zlib.error, KeyError, EOFError) as error:
         raise ArgumentError(
             f"{path}: cannot be read ({error}); expected the output of `npm pack onnxruntime-web@{_VERSION}`"
         ) from error

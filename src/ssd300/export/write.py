@@ -127,7 +127,7 @@ def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]
 
 def _class_names(text: str) -> list[str]:
     parts = text.split(",")
-    if Path(text).is_file():
+    if os.path.isfile(text):
         try:
             parts = Path(text).read_text("utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:

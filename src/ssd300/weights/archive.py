@@ -7,12 +7,12 @@ file, must not overlap others, and must have its declared size.
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO
 
 from ssd300 import limits
 from ssd300.errors import ModelError
 
-MAX_DIRECTORY = limits.ZIP_DIRECTORY
 _END = struct.Struct("<4s4H2LH")  # end of central directory
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -37,7 +37,7 @@ def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Ent
     signature, disk, first_disk, here, total, size, start, comment = end
     if signature != b"PK\x05\x06" or comment or disk or first_disk or here != total:
         raise damaged(source, "the directory at its end is missing")
-    if size > MAX_DIRECTORY or start + size > file_size - _END.size:
+    if size > limits.ZIP_DIRECTORY or start + size > file_size - _END.size:
         raise damaged(source, f"its directory of {size:,} bytes at {start:,} does not fit in {file_size:,} bytes")
     directory = _read(file, start, size, source)
     entries: dict[str, Entry] = {}
@@ -52,7 +52,7 @@ def read_directory(file: BinaryIO, file_size: int, source: str) -> dict[str, Ent
     if position != size:
         raise damaged(source, "its directory holds more than its entries")
     used.sort()
-    for (_, entry_end, name), (next_start, _, next_name) in zip(used, [*used[1:], (start, 0, "")], strict=True):
+    for (_, entry_end, name), (next_start, _, next_name) in pairwise([*used, (start, 0, "")]):
         if entry_end > next_start:
             raise damaged(source, f"its entry {name!r} overlaps {next_name or 'the directory'!r}")
     return entries

@@ -1,9 +1,10 @@
 """Find COCO annotation files: in a folder, its annotations/, or one folder per part."""
 
 import mmap
+import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_file, with_suffix
+from ssd300.data.files import child, entries, folders_in, with_suffix
 from ssd300.data.parts import Part, parse_part, part_names, part_of_file
 from ssd300.errors import DatasetError
 
@@ -47,7 +48,7 @@ def _layouts(folder: Path) -> list[list[Path]]:
 def is_coco(file: Path) -> bool:
     """Whether a JSON file contains the names of the three lists of COCO."""
     try:
-        if not is_file(file) or file.stat().st_size == 0:
+        if not os.path.isfile(file) or file.stat().st_size == 0:
             return False
         with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return all(content.find(f'"{key}"'.encode()) >= 0 for key in ("images", "annotations", "categories"))

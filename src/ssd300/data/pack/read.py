@@ -1,6 +1,7 @@
 """Read packed files. The header and the arrays are validated when a file is opened."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.files import is_file, with_suffix
+from ssd300.data.files import with_suffix
 from ssd300.data.join import join
 from ssd300.data.pack.layout import ENCODINGS, FIELDS, FOOTER, MAGIC, PICTURE_ARRAYS, PIECE_NAME, SUFFIX, piece_paths
 from ssd300.data.parts import Part, parse_part, part_names
@@ -72,15 +73,11 @@ def find(path: Path) -> list[Part]:
 
 
 def read(part: Part) -> Dataset:
-    """Read one part, see `read_pack`."""
-    return read_pack(part.source)
-
-
-def read_pack(path: Path) -> Dataset:
     """A packed file, or all pieces of the set that a piece belongs to. Pixels are read only by `Picture.read`.
 
     Raises DatasetError for a file that is truncated, damaged or of another kind, and for missing pieces.
     """
+    path = part.source
     match = PIECE_NAME.fullmatch(path.name)
     if match is None:
         return _read_piece(path)[0]
@@ -109,7 +106,7 @@ def _read_piece(path: Path) -> tuple[Dataset, str]:
 def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, int], bytes]]:
     """The header, its offset, the file's modification time, and a function that reads bytes (offset, length)."""
     try:
-        if path.exists() and not is_file(path):
+        if path.exists() and not os.path.isfile(path):
             raise DatasetError(f"{path}: the packed file cannot be read: it is a device, pipe or folder")
         state = path.stat()
         with path.open("rb") as file:

@@ -1,8 +1,9 @@
 """Find the description of a YOLO data set: data.yaml, obj.data, or classes.txt beside images/ and labels/."""
 
+import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, is_file, is_picture, with_suffix
+from ssd300.data.files import child, entries, is_picture, with_suffix
 from ssd300.data.parts import WHOLE, Part, parse_part
 from ssd300.data.yolo.describe import Description, is_description, read_class_file, read_darknet, read_yaml
 from ssd300.errors import DatasetError
@@ -42,7 +43,7 @@ def _find_class_file(path: Path) -> Description | None:
     if not (labels and labels.is_dir() and images and images.is_dir()):
         return None
     file = next((found for place in (path, labels) for name in CLASS_FILES if (found := child(place, name))), None)
-    if file is None or not is_file(file) or not any(entries(labels)):
+    if file is None or not os.path.isfile(file) or not any(entries(labels)):
         return None
     parts: dict[str, tuple[str, ...]] = {}
     unused, loose = [], 0
