@@ -1,5 +1,6 @@
 import csv
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def found(source: str | None, boxes=((10, 10, 50, 60),)) -> Detections:
 
 
 def save(folder: OutputFolder, result: Detections, picture=PICTURE, *, crops=False, yolo=False) -> None:
-    folder.write(render(result, picture, crops=crops), {"yolo"} if yolo else ())
+    folder.write(render(replace(result, picture=picture), crops=crops), {"yolo"} if yolo else ())
 
 
 def files(folder: Path) -> list[str]:
@@ -79,7 +80,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a:b*?", "con/..", "x" * 300, "日" * 300, "\x1b[31m", "ü ñ 日"])
 def test_any_name_stays_inside_the_folder(name) -> None:
     folder = OutputFolder(Path("out"))
-    save(folder, found(name), crops=False, yolo=False)
+    folder.write(render(replace(found(name), picture=PICTURE), crops=False), {"labelme"})
     (path,) = Path().rglob("*.jpg")
     assert path.parent == Path("out")
 

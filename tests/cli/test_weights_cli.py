@@ -10,7 +10,7 @@ from command import ssd300
 from ssd300.architecture import architecture
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
-from ssd300.weights.catalog import catalog_entries, load_weights
+from ssd300.weights.catalog import CATALOG, load_weights
 from ssd300.weights.checkpoint import write_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 
@@ -43,7 +43,7 @@ def test_models_lists_every_name() -> None:
     result = ssd300("models")
     assert result.returncode == 0
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines if line[0] != " "] == [entry.name for entry in catalog_entries()]
+    assert [line.split()[0] for line in lines if line[0] != " "] == [entry.name for entry in CATALOG]
     assert max(map(len, lines)) < 80
     assert "Downloads go to" in result.stderr
 

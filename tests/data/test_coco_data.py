@@ -8,12 +8,19 @@ import pytest
 
 from data.sets import coco as small_coco
 from data.sets import coco_content
-from ssd300.data.coco import read_coco
+from ssd300.data import coco as coco_format
+from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts, read_part, write_split
+from ssd300.data.parts import WHOLE, Part
 from ssd300.errors import DatasetError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+
+
+def read_coco(path: Path) -> Dataset:
+    """Read with its faults as notes."""
+    return coco_format.read(Part("coco", WHOLE, path))
 
 
 def test_a_file_without_pictures(tmp_path: Path) -> None:

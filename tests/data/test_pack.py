@@ -9,7 +9,8 @@ import pytest
 from ssd300.data.convert import convert_dataset
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.pack import ENCODINGS, FOOTER, pack_dataset, read_pack
+from ssd300.data.pack import pack_dataset
+from ssd300.data.pack.layout import ENCODINGS, FOOTER
 from ssd300.errors import ArgumentError, DatasetError, OutputError
 from ssd300.labels import ClassList
 
@@ -69,7 +70,7 @@ def test_a_packed_set_reads_back(pets: Dataset, tmp_path: Path, encoding: str, p
 
 def test_larger_pictures_are_shrunk_with_their_boxes(pets: Dataset, tmp_path: Path) -> None:
     pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", max_side=32)
-    picture = read_pack(tmp_path / "pets.pack").pictures[0]
+    picture = load_dataset(tmp_path / "pets.pack").pictures[0]
     assert (picture.width, picture.height) == (32, 24)
     assert picture.read().shape == (24, 32, 3)
     assert picture.annotations.boxes_xyxy.tolist() == [[2, 3, 12, 18], [15.25, 5.125, 27.75, 17.625]]
@@ -79,12 +80,12 @@ def test_larger_pictures_are_shrunk_with_their_boxes(pets: Dataset, tmp_path: Pa
 def test_originals_keep_their_size_and_bytes(pets: Dataset, tmp_path: Path) -> None:
     pack_dataset(pets, tmp_path / "pets.pack", encoding="original", max_side=32)
     assert (tmp_path / "pets.pack").read_bytes().find(pets.pictures[0].path.read_bytes()) > 0
-    assert read_pack(tmp_path / "pets.pack").pictures[0].width == 64
+    assert load_dataset(tmp_path / "pets.pack").pictures[0].width == 64
 
 
 def test_raw_pixels_are_views_of_the_file(pets: Dataset, tmp_path: Path) -> None:
     pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
-    first, second = read_pack(tmp_path / "pets.pack").pictures[:2]
+    first, second = load_dataset(tmp_path / "pets.pack").pictures[:2]
     pixels = first.read()
     assert not pixels.flags.writeable
     assert not pixels.flags.owndata
@@ -94,7 +95,7 @@ def test_raw_pixels_are_views_of_the_file(pets: Dataset, tmp_path: Path) -> None
 
 def test_a_packed_picture_pickles_small(pets: Dataset, tmp_path: Path) -> None:
     pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
-    data = pickle.dumps(read_pack(tmp_path / "pets.pack").pictures[0])
+    data = pickle.dumps(load_dataset(tmp_path / "pets.pack").pictures[0])
     assert len(data) < 2500
     assert np.array_equal(pickle.loads(data).read(), pets.pictures[0].read())
 
@@ -102,9 +103,9 @@ def test_a_packed_picture_pickles_small(pets: Dataset, tmp_path: Path) -> None:
 def test_a_replaced_file_is_mapped_anew(pets: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "pets.pack"
     pack_dataset(pets, path, encoding="raw")
-    read_pack(path).pictures[0].read()
+    load_dataset(path).pictures[0].read()
     pack_dataset(pets.subset([2]), path, encoding="raw")
-    assert np.array_equal(read_pack(path).pictures[0].read(), pets.pictures[2].read())
+    assert np.array_equal(load_dataset(path).pictures[0].read(), pets.pictures[2].read())
 
 
 def test_pieces_stay_within_their_limit(pets: Dataset, tmp_path: Path) -> None:
@@ -164,9 +165,9 @@ def test_options_out_of_range(pets: Dataset, tmp_path: Path, options: dict[str, 
 
 def test_a_packed_set_packs_again_but_has_no_originals(pets: Dataset, tmp_path: Path) -> None:
     pack_dataset(pets, tmp_path / "pets.pack", encoding="original")
-    packed = read_pack(tmp_path / "pets.pack")
+    packed = load_dataset(tmp_path / "pets.pack")
     pack_dataset(packed, tmp_path / "raw.pack", encoding="raw")
-    assert np.array_equal(read_pack(tmp_path / "raw.pack").pictures[1].read(), pets.pictures[1].read())
+    assert np.array_equal(load_dataset(tmp_path / "raw.pack").pictures[1].read(), pets.pictures[1].read())
     with pytest.raises(ArgumentError, match="no original files"):
         pack_dataset(packed, tmp_path / "again.pack", encoding="original")
 
@@ -196,7 +197,7 @@ def test_a_damaged_header_is_named(pets: Dataset, tmp_path: Path, header: bytes)
     start, _, magic = FOOTER.unpack(content[-FOOTER.size :])
     path.write_bytes(content[:start] + header + FOOTER.pack(start, len(header), magic))
     with pytest.raises(DatasetError, match=r"pets\.pack: the packed file is damaged"):
-        read_pack(path)
+        load_dataset(path)
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "raw"])
@@ -216,7 +217,7 @@ def test_every_damaged_byte_behind_the_pictures_is_an_error_or_harmless(
         damaged[at] ^= int(rng.integers(1, 256))
         path.write_bytes(damaged)
         try:
-            dataset = read_pack(path)
+            dataset = load_dataset(path)
         except DatasetError:
             refused += 1
             continue
@@ -230,7 +231,7 @@ def test_every_damaged_byte_behind_the_pictures_is_an_error_or_harmless(
 
 def test_a_file_that_shrinks_or_changes_while_it_is_open_is_an_error(pets: Dataset, tmp_path: Path) -> None:
     (path,) = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
-    picture, stamp = read_pack(path).pictures[3], path.stat().st_mtime_ns
+    picture, stamp = load_dataset(path).pictures[3], path.stat().st_mtime_ns
     with path.open("r+b") as file:
         file.truncate(100)
     with pytest.raises(DatasetError, match="written again since it was opened"):

@@ -18,8 +18,10 @@ def test_no_pictures(coco: Path, tmp_path: Path) -> None:
     assert contact_sheet([], 6, 50).size == (58, 58)
 
 
-def test_sheets_hold_so_many_tiles_each(coco: Path, tmp_path: Path) -> None:
-    paths = draw_sheets(load_dataset(coco), tmp_path / "out", [0, 1, 2, 3], columns=2, rows=1, tile=50)
+def test_sheets_hold_so_many_tiles_each(coco: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.data.view._COLUMNS", 2)
+    monkeypatch.setattr("ssd300.data.view._ROWS", 1)
+    paths = draw_sheets(load_dataset(coco), tmp_path / "out", [0, 1, 2, 3], tile=50)
     assert [path.name for path in paths] == ["sheet-001.png", "sheet-002.png"]
     with Image.open(paths[0]) as sheet:
         assert sheet.size == (2 * 54 + 4, 54 + 4)

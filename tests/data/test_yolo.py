@@ -8,7 +8,7 @@ import pytest
 from data.sets import write
 from data.sets import yolo as small_yolo
 from ssd300.data.load import load_dataset
-from ssd300.data.yolo import label_path
+from ssd300.data.yolo.labels import label_path
 from ssd300.errors import DatasetError
 
 

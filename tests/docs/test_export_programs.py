@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 
 from ssd300.export.files import OnnxDetections
-from ssd300.export.onnx import build_onnx
+from ssd300.export.onnx import OnnxOptions, build_onnx
 from ssd300.export.verify import count_equal
 from ssd300.images.resize import load_for_network
 from ssd300.weights.checkpoint import read_checkpoint
@@ -36,7 +36,9 @@ def program(language):
 def folder(seeded_checkpoint, tmp_path_factory):
     """A folder with the files that the page speaks of: cells.onnx and picture.rgb."""
     folder = tmp_path_factory.mktemp("export_page")
-    (folder / "cells.onnx").write_bytes(build_onnx(*read_checkpoint(seeded_checkpoint)).SerializeToString())
+    (folder / "cells.onnx").write_bytes(
+        build_onnx(*read_checkpoint(seeded_checkpoint), OnnxOptions()).SerializeToString()
+    )
     (folder / "picture.rgb").write_bytes(load_for_network(PICTURE)[0].tobytes())
     return folder
 

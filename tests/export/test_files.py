@@ -2,12 +2,14 @@
 
 import io
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from ssd300.errors import OutputError
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, make_reference
+from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import make_comparison_pictures
 from ssd300.weights.checkpoint import read_checkpoint, read_metadata
 
@@ -65,7 +67,7 @@ def test_pt2(dynamic_batch, seeded_model, tmp_path):
     assert probabilities.shape == (len(pictures), 5, 8732)
 
 
-@pytest.mark.parametrize("export", [export_onnx, export_openvino, export_safetensors])
+@pytest.mark.parametrize("export", [partial(export_onnx, options=OnnxOptions()), export_openvino, export_safetensors])
 def test_a_folder_that_is_not_there(export, seeded_model, tmp_path):
     with pytest.raises(OutputError, match="folder"):
         export(*seeded_model("resnet18"), tmp_path / "missing" / "m.xml")

@@ -71,7 +71,9 @@ def test_one_picture_and_many_give_the_same(options, seeded_model, pictures):
 
 @NARROW
 def test_nothing_found(seeded_model, pictures):
-    boxes, scores, labels, number = outputs_of(build_onnx(*seeded_model("resnet18", objects=False)), pictures[:1])
+    boxes, scores, labels, number = outputs_of(
+        build_onnx(*seeded_model("resnet18", objects=False), OnnxOptions()), pictures[:1]
+    )
     assert (boxes.shape, scores.shape, labels.shape, number.tolist()) == ((1, 200, 4), (1, 200), (1, 200), [0])
 
 
@@ -121,5 +123,5 @@ def test_half_stores_half(seeded_model, tmp_path):
     state, metadata = seeded_model("resnet18")
     verification = export_onnx(state, metadata, tmp_path / "half.onnx", OnnxOptions(half=True))
     assert 1e-5 < verification.probabilities < 2e-2
-    whole = len(build_onnx(state, metadata).SerializeToString())
+    whole = len(build_onnx(state, metadata, OnnxOptions()).SerializeToString())
     assert (tmp_path / "half.onnx").stat().st_size < 0.52 * whole

@@ -52,7 +52,7 @@ def test_triton_is_told_what_the_file_takes_and_gives(options, seeded_model, tmp
 
 def test_openvino_answers_as_onnxruntime_does(seeded_model, tmp_path) -> None:
     state, metadata = seeded_model("resnet18")
-    export_server(state, metadata, tmp_path / "models", "ovms")
+    export_server(state, metadata, tmp_path / "models", "ovms", OnnxOptions())
     [entry] = json.loads((tmp_path / "models" / "config.json").read_text())["model_config_list"]
     assert entry == {"config": {"name": "ssd300", "base_path": "/models/ssd300"}}
     path = tmp_path / "models" / "ssd300" / "1" / "model.onnx"
@@ -81,7 +81,7 @@ def test_what_is_there_stays(make, seeded_model, tmp_path) -> None:
     else:
         target.symlink_to(tmp_path / "real")
     with pytest.raises(OutputError, match="a new or an empty folder"):
-        export_server(state, metadata, target, "ovms")
+        export_server(state, metadata, target, "ovms", OnnxOptions())
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
         {"r", "real", *(["mine"] if make == "full" else [])}
     )

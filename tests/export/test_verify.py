@@ -1,10 +1,13 @@
 """What `verify` accepts and refuses, and that a refused export leaves the old file alone."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from ssd300.errors import ModelError
 from ssd300.export import files
+from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import count_equal, make_comparison_pictures, verify, verify_tail
 from ssd300.postprocess import decode
 
@@ -83,7 +86,8 @@ def test_a_refused_export_leaves_nothing(name, seeded_model, tmp_path, monkeypat
     good = files.make_reference
     calls = iter([ours])  # the first runtime made is the reference
     monkeypatch.setattr(files, "make_reference", lambda *given: next(calls, None) or good(*given))
-    export = {"onnx": files.export_onnx, "xml": files.export_openvino, "safetensors": files.export_safetensors}
+    onnx = partial(files.export_onnx, options=OnnxOptions())
+    export = {"onnx": onnx, "xml": files.export_openvino, "safetensors": files.export_safetensors}
     with pytest.raises(ModelError, match="gives other results"):
         export[name.rpartition(".")[2]](state, metadata, path)
     assert path.read_text() == "what was there"

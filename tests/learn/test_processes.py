@@ -103,7 +103,7 @@ def test_one_process_stopped_alone_stops_all_and_saves(squares, tmp_path):
 @pytest.mark.slow
 def test_killed_while_writing_never_breaks_a_file(squares, tmp_path):
     """SIGKILL at 20 moments within the write of a checkpoint: what is on disk is whole, and no epoch is lost."""
-    from ssd300.data.coco import read_coco
+    from ssd300.data.load import load_dataset
 
     data = written(squares.subset(range(2)), tmp_path)
     out, done = tmp_path / "run", 0
@@ -126,7 +126,7 @@ def test_killed_while_writing_never_breaks_a_file(squares, tmp_path):
         read_checkpoint(out / "best.safetensors")
     assert done >= 20
     assert len(set(out.glob(".last.pt.*"))) <= 1  # what was left is removed by the next one
-    assert len(read_coco(data)) == 2
+    assert len(load_dataset(data)) == 2
 
 
 @pytest.mark.slow

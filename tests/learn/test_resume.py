@@ -12,7 +12,7 @@ import torch
 
 from learn.short_runs import TINY, results, states_equal, stopped_after
 from narrow import narrow_network
-from ssd300.data.coco import write_coco
+from ssd300.data.coco.write import write_coco
 from ssd300.data.dataset import Annotations
 from ssd300.errors import TrainingError
 from ssd300.labels import ClassList

@@ -6,7 +6,7 @@ import torch
 
 from ssd300.errors import DownloadError, ModelError
 from ssd300.weights import catalog
-from ssd300.weights.catalog import CatalogEntry, cache_folder, catalog_entries, load_weights, resolve
+from ssd300.weights.catalog import CATALOG, CatalogEntry, cache_folder, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint
 
 
@@ -16,12 +16,12 @@ def published(tmp_path, server, state, monkeypatch) -> CatalogEntry:
     torch.save({"model": {key: torch.from_numpy(value) for key, value in state.items()}}, tmp_path / "source.pt")
     server.content = (tmp_path / "source.pt").read_bytes()
     entry = CatalogEntry("cells-net", "detector", "cells.pt", "MIT", "none", server.url)
-    monkeypatch.setattr(catalog, "_ENTRIES", (entry,))
+    monkeypatch.setattr(catalog, "CATALOG", (entry,))
     return entry
 
 
 def test_the_catalog_names_what_can_be_had() -> None:
-    entries = {entry.name: entry for entry in catalog_entries()}
+    entries = {entry.name: entry for entry in CATALOG}
     assert list(entries)[:2] == ["default", "nvidia-resnet50-coco"]
     assert {name for name in entries if name.startswith("imagenet-")} == {
         f"imagenet-resnet{depth}" for depth in (18, 34, 50, 101, 152)
@@ -66,6 +66,7 @@ def test_a_file_is_itself(checkpoint, state, metadata) -> None:
         ("nvidia-resnet50", "did you mean 'nvidia-resnet50-coco'?"),
         ("imagenet-resnet19", "did you mean 'imagenet-resnet1"),
         ("zzz", "neither a file nor a known model: Known models: default, nvidia-resnet50-coco"),
+        ("z" * 300, "neither a file nor a known model: Known models"),
         ("", "a folder, expected a model file in it"),
     ],
 )
@@ -76,7 +77,7 @@ def test_an_unknown_model_is_an_error_with_the_nearest(name, words) -> None:
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("entry", [entry for entry in catalog_entries() if entry.url], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [entry for entry in CATALOG if entry.url], ids=lambda entry: entry.name)
 def test_offline_says_what_to_fetch_and_where_to_put_it(entry, monkeypatch, own_cache) -> None:
     monkeypatch.setenv("SSD300_OFFLINE", "1")
     with pytest.raises(DownloadError) as caught:
@@ -131,7 +132,7 @@ def test_a_file_put_there_by_hand_is_checked_against_its_pin(own_cache, monkeypa
     monkeypatch.setenv("SSD300_OFFLINE", "1")
     digest = hashlib.sha256(b"weights").hexdigest()
     entry = CatalogEntry("net", "backbone", "net.pth", "MIT", "none", "http://127.0.0.1:9/net.pth", digest[:8])
-    monkeypatch.setattr(catalog, "_ENTRIES", (entry,))
+    monkeypatch.setattr(catalog, "CATALOG", (entry,))
     (own_cache / "net.pth").write_bytes(b"weights")
     assert resolve("net") == own_cache / "net.pth"
     assert (own_cache / "net.pth.sha256").read_text().startswith(digest)

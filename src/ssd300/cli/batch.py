@@ -3,13 +3,11 @@
 import sys
 import time
 from collections.abc import Callable
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ssd300.cli.options import (
-    Decode,
     Iou,
     JpegDecode,
     Model,
@@ -27,13 +25,6 @@ if TYPE_CHECKING:
     from ssd300.batch.local import BatchTally
 
 
-class Engine(StrEnum):
-    """Where the batch runs."""
-
-    local = "local"
-    ray = "ray"
-
-
 def batch(
     sources: Annotated[
         list[str],
@@ -43,7 +34,7 @@ def batch(
         ),
     ],
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder for the Parquet files; may be in an object store.")],
-    engine: Annotated[Engine, typer.Option(help="local: this machine. ray: a Ray cluster.")] = Engine.local,
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="local: this machine. ray: a Ray cluster.")] = "local",
     address: Annotated[
         str | None, typer.Option(help="ray: address of the cluster; auto finds this machine's.  [default: start one]")
     ] = None,
@@ -61,7 +52,7 @@ def batch(
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads; ray: per worker.  [default: all; ray: at most 4]")
     ] = None,
-    decode: JpegDecode = Decode.exact,
+    decode: JpegDecode = "exact",
 ) -> None:
     """Find the objects in very many pictures and write them as Parquet, one row per picture.
 
@@ -69,7 +60,7 @@ def batch(
 
     Exit code: 0 all done, 1 some pictures failed (their rows have an error), 2 nothing could be done, 130 interrupted.
     """
-    if engine is Engine.local and (workers or address):
+    if engine == "local" and (workers or address):
         raise ArgumentError(f"--{'workers' if workers else 'address'} requires --engine ray")
     import ssd300.batch  # noqa: F401, reports missing packages before anything is loaded
     from ssd300.batch.local import run_local
@@ -82,7 +73,7 @@ def batch(
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
         "labels": split_labels(labels, detector.classes.names),
-        "decode": decode.value,
+        "decode": decode,
         "clip": True,  # as `ssd300 detect`
     }
     DetectOptions(**options).rows(detector.classes)  # an unknown label is an error now
@@ -101,7 +92,7 @@ def batch(
             options=options,
         )
 
-    if engine is Engine.local:
+    if engine == "local":
         run = begin()
         code = _run_with_progress(run, lambda tally, progress: run_local(run, detector, tally, progress))
     else:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,7 @@ import typer
 from ssd300.cli.data_labels import autolabel, rank
 from ssd300.cli.data_options import DataPath, InputFormat, Split
 from ssd300.cli.data_view import view
+from ssd300.cli.progress import ProgressLine
 from ssd300.errors import ArgumentError
 from ssd300.terminal import as_shown, printable
 
@@ -43,9 +44,9 @@ def check(
     from ssd300.cli.data_report import print_report
     from ssd300.data.check import check_dataset
 
-    progress = _Progress()
-    report = check_dataset(path, val, format=input_format, progress=progress.of_split)
-    progress.end()
+    line = _SplitProgress()
+    report = check_dataset(path, val, format=input_format, progress=line.show)
+    line.clear()
     if cases is not None:
         report.write_cases(cases)
     if as_json:
@@ -77,12 +78,9 @@ def convert(
     from ssd300.data.convert import convert_dataset
 
     splits = _load_splits(source, input_format, split)
-    progress = _Progress()
-    total = sum(len(dataset) for dataset in splits.values())
-    done = convert_dataset(
-        splits, out, to, link=link, allow_outside=allow_outside, progress=lambda n: progress.show(n, total)
-    )
-    progress.end()
+    line = ProgressLine(sum(len(dataset) for dataset in splits.values()))
+    done = convert_dataset(splits, out, to, link=link, allow_outside=allow_outside, progress=line.show)
+    line.clear()
     for dataset in splits.values():
         typer.echo(printable(dataset.summary()), err=True)
     _print_lines("not converted", done.lost)
@@ -147,7 +145,7 @@ def pack(
     if raw and original:
         raise ArgumentError("--raw and --original exclude each other: give one")
     dataset = load_dataset(path, format=input_format, split=split)
-    progress = _Progress()
+    line = ProgressLine(len(dataset))
     paths = pack_dataset(
         dataset,
         out,
@@ -155,9 +153,9 @@ def pack(
         max_side=max_side,
         jpeg_quality=jpeg_quality,
         piece_mb=piece_mb,
-        progress=lambda done: progress.show(done, len(dataset)),
+        progress=line.show,
     )
-    progress.end()
+    line.clear()
     size = sum(written.stat().st_size for written in paths) / 1e6
     typer.echo(f"{printable(dataset.summary())}; {size:.1f} MB", err=True)
     for written in paths:
@@ -182,26 +180,17 @@ def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str
     return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
 
 
-class _Progress:
-    """The progress line of one or several passes over pictures."""
+class _SplitProgress:
+    """The progress line of each split in turn."""
 
     def __init__(self) -> None:
-        self._name: str | None = None
-        self._show: Callable[[int], None] = lambda done: None
-        self._clear: Callable[[], None] = lambda: None
+        self._name, self._line = "", ProgressLine()
 
-    def of_split(self, split: str, done: int, total: int) -> None:
+    def show(self, split: str, done: int, total: int) -> None:
         if split != self._name:
-            from ssd300.cli.progress import ProgressLine
+            self._line.clear()
+            self._name, self._line = split, ProgressLine(total)
+        self._line.show(done)
 
-            self.end()
-            line = ProgressLine(total)
-            self._name, self._show, self._clear = split, line.show, line.clear
-        self._show(done)
-
-    def show(self, done: int, total: int) -> None:
-        self.of_split("", done, total)
-
-    def end(self) -> None:
-        self._clear()
-        sys.stderr.flush()
+    def clear(self) -> None:
+        self._line.clear()

@@ -3,15 +3,13 @@
 import glob
 import os
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ssd300.cli.options import (
     OVERLAP,
-    Decode,
     Iou,
     JpegDecode,
     Model,
@@ -28,21 +26,6 @@ from ssd300.cli.options import (
 )
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError
-
-
-class OutputFormat(StrEnum):
-    """The output on stdout."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    csv = "csv"
-    coco = "coco"
-    yolo = "yolo"
-    cvat = "cvat"
-    fiftyone = "fiftyone"
-    labelme = "labelme"
-    labelstudio = "labelstudio"
 
 
 def detect(
@@ -62,7 +45,10 @@ def detect(
     labels: Annotated[list[str] | None, labels_option("Show only these classes, by name or id: person,dog")] = None,
     agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
     clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Clip boxes to the picture.")] = True,
-    format: Annotated[OutputFormat, typer.Option("--format", help="Output on stdout.")] = OutputFormat.table,
+    format: Annotated[
+        Literal["table", "json", "jsonl", "csv", "coco", "yolo", "cvat", "fiftyone", "labelme", "labelstudio"],
+        typer.Option("--format", help="Output on stdout."),
+    ] = "table",
     save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no files.")] = True,
     project: Annotated[
@@ -85,7 +71,7 @@ def detect(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no table, and no messages but failures.")] = False,
     device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
     threads: Threads = None,
-    decode: JpegDecode = Decode.exact,
+    decode: JpegDecode = "exact",
     tiles: TileGrid = None,
     overlap: Overlap = OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
@@ -114,7 +100,7 @@ def detect(
         iou_threshold=iou_threshold,
         max_detections=max_detections,
         labels=split_labels(labels, detector.classes.names),
-        decode=decode.value,
+        decode=decode,
         agnostic_nms=agnostic_nms,
         clip=clip,
         keep_pixels=save,
@@ -134,13 +120,13 @@ def detect(
                 "--crops": crops,
                 "--save-txt": save_txt,
                 "--recursive": recursive,
-                "--decode": decode is not Decode.exact,
+                "--decode": decode != "exact",
             }
             if asked := [option for option, on in for_pictures.items() if on]:
                 raise ArgumentError(f"{asked[0]} applies only to pictures, and these are videos: remove it")
             from ssd300.cli.video import VideoTask, run_video
 
-            task = VideoTask(format.value, save, save_dir, every, show, style, quiet)
+            task = VideoTask(format, save, save_dir, every, show, style, quiet)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))
     if every > 1 or show:
         raise ArgumentError(
@@ -148,7 +134,7 @@ def detect(
         )
     if recursive:
         sources = [os.path.join(glob.escape(one), "**", "*") if os.path.isdir(one) else one for one in sources]
-    output = Output(format.value, save, save_dir, style, crops, save_txt, quiet)
+    output = Output(format, save, save_dir, style, crops, save_txt, quiet)
     raise typer.Exit(run_pictures(detector, sources, options, output))
 
 

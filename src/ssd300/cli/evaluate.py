@@ -10,7 +10,6 @@ import typer
 from ssd300.cli.data_options import InputFormat
 from ssd300.cli.options import (
     OVERLAP,
-    Decode,
     Iou,
     JpegDecode,
     Model,
@@ -50,7 +49,7 @@ def evaluate(
     published: Annotated[
         bool, typer.Option("--published", help="Leave out pictures without boxes, as the published code does.")
     ] = False,
-    decode: JpegDecode = Decode.exact,
+    decode: JpegDecode = "exact",
     tiles: TileGrid = None,
     overlap: Overlap = OVERLAP,
     tracks: Annotated[
@@ -104,7 +103,7 @@ def evaluate(
             iou_threshold=iou_threshold,
             max_detections=max_detections,
             published=published,
-            decode=decode.value,
+            decode=decode,
             tiles=read_tiles(tiles, overlap),
             overlap=overlap,
             progress=lambda done, _: line.show(done),

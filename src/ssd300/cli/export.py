@@ -1,27 +1,11 @@
 """`ssd300 export`: write a model for other programs, verified before it is moved into place."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from ssd300.cli.options import IOU_NAMES, MAX_NAMES, SCORE_NAMES
-
-
-class ExportFormat(StrEnum):
-    onnx = "onnx"
-    openvino = "openvino"
-    safetensors = "safetensors"
-    pt2 = "pt2"
-    html = "html"
-    triton = "triton"
-    ovms = "ovms"
-
-
-class Input(StrEnum):
-    uint8 = "uint8"
-    float = "float"
 
 
 def export(
@@ -30,7 +14,8 @@ def export(
     ],
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     format: Annotated[
-        ExportFormat | None, typer.Option(help="What to write.  [default: by the extension of --out]")
+        Literal["onnx", "openvino", "safetensors", "pt2", "html", "triton", "ovms"] | None,
+        typer.Option(help="What to write.  [default: by the extension of --out]"),
     ] = None,
     nms: Annotated[
         bool | None, typer.Option("--nms/--no-nms", help="onnx: select detections inside the file.  [default: nms]")
@@ -40,7 +25,7 @@ def export(
     ] = None,
     opset: Annotated[int | None, typer.Option(help="onnx: opset version, 17 or newer.  [default: 17]")] = None,
     input: Annotated[
-        Input | None,
+        Literal["uint8", "float"] | None,
         typer.Option(help="onnx: uint8 [B,300,300,3] 0..255, or float [B,3,300,300] 0..1.  [default: uint8]"),
     ] = None,
     half: Annotated[
@@ -78,8 +63,8 @@ def export(
     from ssd300.export.write import export as write
 
     verification = write(
-        model, out, format=format and format.value, pictures=picture or (), nms=nms, dynamic_batch=dynamic_batch,
-        opset=opset, input=input and input.value, half=half, int8=int8, classes=classes, web_runtime=web_runtime,
+        model, out, format=format, pictures=picture or (), nms=nms, dynamic_batch=dynamic_batch,
+        opset=opset, input=input, half=half, int8=int8, classes=classes, web_runtime=web_runtime,
         score_threshold=score_threshold, iou_threshold=iou_threshold, max_detections=max_detections,
     )  # fmt: skip
     typer.echo(f"Verified on {verification}.", err=True)

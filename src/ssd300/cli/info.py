@@ -77,7 +77,13 @@ def _format_text(facts: "FileFacts") -> str:
     lines = {printable(key): value for key, value in lines.items() if value not in (None, "")}
     width = max(map(len, lines)) + 2
     columns = shutil.get_terminal_size().columns  # 80 where there is no terminal
-    return "\n".join(_wrap(f"{key:<{width}}", printable(_format_value(value)), columns) for key, value in lines.items())
+    return "\n".join(
+        textwrap.fill(
+            printable(_format_value(value)), max(columns, width + 20), initial_indent=f"{key:<{width}}",
+            subsequent_indent=" " * width, break_long_words=False, break_on_hyphens=False,
+        ) or key
+        for key, value in lines.items()
+    )  # fmt: skip
 
 
 def _format_value(value: Any) -> str:
@@ -87,9 +93,3 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(_format_value, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _wrap(key: str, text: str, columns: int) -> str:
-    """Wrap the text beside its key; a word that is too long stays on one line."""
-    lines = textwrap.wrap(text, max(columns - len(key), 20), break_long_words=False, break_on_hyphens=False)
-    return "\n".join((key if i == 0 else " " * len(key)) + line for i, line in enumerate(lines or [""]))

@@ -19,9 +19,9 @@ def models(as_json: Json = False) -> None:
 
     This verb downloads nothing: a model is downloaded when its name is given to another verb.
     """
-    from ssd300.weights.catalog import cache_folder, catalog_entries
+    from ssd300.weights.catalog import CATALOG, cache_folder
 
-    rows = [_row(entry) for entry in catalog_entries()]
+    rows = [_row(entry) for entry in CATALOG]
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return

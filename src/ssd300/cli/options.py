@@ -3,8 +3,7 @@
 A verb writes `model: Model = "default"`. Where the help differs between verbs, a function takes it.
 """
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,13 +18,6 @@ IOU_NAMES = ("--iou-threshold", "--iou")
 MAX_NAMES = ("--max-detections", "--max-det")
 LABEL_NAMES = ("--labels", "--classes")
 OVERLAP = 0.2
-
-
-class Decode(StrEnum):
-    """How JPEGs are decoded."""
-
-    exact = "exact"
-    fast = "fast"
 
 
 def score_option(help: str) -> Any:
@@ -58,7 +50,8 @@ Threads = Annotated[
 ]
 Iou = Annotated[float, typer.Option(*IOU_NAMES, min=0, max=1, help="NMS threshold within a class.")]
 JpegDecode = Annotated[
-    Decode, typer.Option("--decode", help="fast decodes large JPEGs at reduced scale: boxes move slightly.")
+    Literal["exact", "fast"],
+    typer.Option("--decode", help="fast decodes large JPEGs at reduced scale: boxes move slightly."),
 ]
 TileGrid = Annotated[
     str | None,

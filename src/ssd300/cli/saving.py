@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
@@ -35,14 +34,14 @@ class Rendered:
     fault: SSD300Error | None = None
 
 
-def render(found: Detections, picture: Any = None, *, crops: bool, style: draw.DrawStyle | None = None) -> Rendered:
+def render(found: Detections, *, crops: bool, style: draw.DrawStyle | None = None) -> Rendered:
     """Draw one picture's detections, and crop them if requested. Runs in the threads that detect.
 
-    `picture` as for `draw.load_pixels`, `style` as for `draw.draw_detections`. The result refers to no pixels.
+    `style` as for `draw.draw_detections`. The result refers to no pixels.
     """
     kept = replace(found, picture=None)
     try:
-        rgb = draw.load_pixels(found, picture)
+        rgb = draw.load_pixels(found)
         extension = _extension(found)
         drawn = encode_picture(draw.draw_detections(rgb, found, style=style), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
@@ -148,7 +147,7 @@ class OutputFolder:
         folder = self.path / "labelme"
         folder.mkdir(exist_ok=True)
         source = Path(found.source or "")
-        picture = os.path.relpath(source, folder) if source.is_file() else None
+        picture = os.path.relpath(source, folder) if os.path.isfile(source) else None
         text = json.dumps(to_labelme(found, picture), ensure_ascii=False, indent=1)
         _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 

@@ -1,8 +1,7 @@
 """`ssd300 track`: track the objects in videos, cameras and streams, and count them at lines and in zones."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,15 +21,6 @@ from ssd300.cli.options import (
     split_labels,
 )
 from ssd300.errors import ArgumentError
-
-
-class TrackFormat(StrEnum):
-    """The output on stdout."""
-
-    table = "table"
-    jsonl = "jsonl"
-    csv = "csv"
-    mot = "mot"
 
 
 def track(
@@ -55,7 +45,9 @@ def track(
     tiles: TileGrid = None,
     overlap: Overlap = OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Use every Nth frame.")] = 1,
-    format: Annotated[TrackFormat, typer.Option("--format", help="Output on stdout.")] = TrackFormat.table,
+    format: Annotated[
+        Literal["table", "jsonl", "csv", "mot"], typer.Option("--format", help="Output on stdout.")
+    ] = "table",
     save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
@@ -94,10 +86,10 @@ def track(
         overlap=overlap,
     )
     rows = options.rows(detector.classes)
-    if format is TrackFormat.mot:
+    if format == "mot":
         _check_mot(given, len(detector.classes) + 1 if rows is None else len(rows))
     task = VideoTask(
-        format.value,
+        format,
         save,
         save_dir,
         every,

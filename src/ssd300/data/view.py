@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,9 @@ from ssd300.data.files import entries
 from ssd300.draw import draw_boxes
 from ssd300.errors import OutputError
 from ssd300.files import write_whole
+from ssd300.images.encode import encode_picture
 
+_COLUMNS, _ROWS = 6, 4  # tiles of a sheet
 GAP = 4  # pixels between tiles
 PAPER = (255, 255, 255)
 
@@ -42,12 +43,10 @@ def draw_sheets(
     positions: Sequence[int],
     *,
     augment: Augment | None = None,
-    columns: int = 6,
-    rows: int = 4,
     tile: int = 300,
     seed: int = 0,
 ) -> list[Path]:
-    """Write PNG sheets of the pictures at these positions, `columns` by `rows` tiles of `tile` pixels, to `out`.
+    """Write PNG sheets of the pictures at these positions, up to 24 tiles of `tile` pixels each, to `out`.
 
     With `augment` every picture is followed by an augmented one. The random numbers depend only on the seed and the
     picture's position. Crowd regions are marked "(crowd)", boxes that training ignores "(ignore)"; scores below 1 are
@@ -62,12 +61,10 @@ def draw_sheets(
         if augment is not None:
             views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
     paths = []
-    for number, start in enumerate(range(0, len(views), columns * rows), 1):
-        sheet = contact_sheet(views[start : start + columns * rows], columns, tile)
+    for number, start in enumerate(range(0, len(views), _COLUMNS * _ROWS), 1):
+        sheet = contact_sheet(views[start : start + _COLUMNS * _ROWS], _COLUMNS, tile)
         path = out / f"sheet-{number:03}.png"
-        png = BytesIO()
-        sheet.save(png, "PNG")
-        write_whole(path, png.getvalue())
+        write_whole(path, encode_picture(sheet, ".png"))
         paths.append(path)
     return paths
 

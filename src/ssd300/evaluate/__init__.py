@@ -11,40 +11,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssd300.evaluate.bootstrap import Difference, Interval
-    from ssd300.evaluate.coco import CocoMetrics, coco_metrics
-    from ssd300.evaluate.report import report_numbers, write_report
-    from ssd300.evaluate.run import Evaluation, compare, evaluate
+    from ssd300.evaluate.report import write_report
+    from ssd300.evaluate.run import compare, evaluate
 
-__all__ = [
-    "CocoMetrics",
-    "Difference",
-    "Evaluation",
-    "Interval",
-    "coco_metrics",
-    "compare",
-    "evaluate",
-    "report_numbers",
-    "write_report",
-]
-
-_HOMES = {
-    "CocoMetrics": "coco",
-    "Difference": "bootstrap",
-    "Evaluation": "run",
-    "Interval": "bootstrap",
-    "coco_metrics": "coco",
-    "compare": "run",
-    "evaluate": "run",
-    "report_numbers": "report",
-    "write_report": "report",
-}
+__all__ = ["compare", "evaluate", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'ssd300.evaluate' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'run'}"), name)
 
 
 class _Callable(ModuleType):

@@ -7,14 +7,15 @@ Ignored boxes are treated as crowd boxes: they may be matched any number of time
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.arrays import Float32, Float64, Int64
+from ssd300.arrays import Float64, Int64
 from ssd300.boxes import xyxy_to_xywh
 from ssd300.data.dataset import Annotations, Dataset
+from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, needs
 from ssd300.labels import ClassList
 
@@ -30,17 +31,6 @@ STAT_WORDS = (
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts
-
-
-class PictureResult(Protocol):
-    """The result for one picture, for example `Detections`: boxes in pixels of the original, the data set's ids."""
-
-    @property
-    def boxes_xyxy(self) -> Float32: ...  # [N, 4]
-    @property
-    def scores(self) -> Float32: ...  # [N]
-    @property
-    def class_ids(self) -> Int64: ...  # [N]
 
 
 @dataclass(frozen=True)
@@ -85,16 +75,34 @@ class CocoMetrics:
         return dict(zip(STAT_NAMES, self.stats.tolist(), strict=True))
 
 
-def coco_metrics(dataset: Dataset, results: Sequence[PictureResult]) -> CocoMetrics:
+def coco_metrics(dataset: Dataset, results: Sequence[Detections]) -> CocoMetrics:
     """The COCO metrics of `results`, one per picture of the data set in its order (empty without detections).
 
     Raises ArgumentError if the counts differ or a class id is not one of the data set's,
     MissingExtraError without the extra `eval`.
     """
-    return compute_metrics(dataset, results, score(dataset, results))
+    scorer = score(dataset, results)
+    precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
+    order = [scorer.params.cat_ids.index(n) for n in class_numbers(dataset.classes, dataset.classes.ids).tolist()]
+    precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
+    counted = [p.annotations.class_ids[~counts_as_crowd(p.annotations)] for p in dataset.pictures]
+    counted_ids = _concatenate(counted, np.int64, ())
+    return CocoMetrics(
+        stats=_twelve_numbers(precision, recall),
+        classes=dataset.classes,
+        ap_of_class=np.array([_mean(precision_100[:, :, k]) for k in range(len(order))]),
+        ap50_of_class=np.array([_mean(precision_100[0, :, k]) for k in range(len(order))]),
+        recall_of_class=np.array([_mean(recall_100[:, k]) for k in range(len(order))]),
+        precision=precision_100,
+        boxes_of_class=np.array([np.count_nonzero(counted_ids == i) for i in dataset.classes.ids], np.int64),
+        pictures=len(dataset.pictures),
+        detections=sum(len(result.scores) for result in results),
+        crowd=sum(int(p.annotations.crowd.sum()) for p in dataset.pictures),
+        ignored=sum(int((p.annotations.ignore & ~p.annotations.crowd).sum()) for p in dataset.pictures),
+    )
 
 
-def score(dataset: Dataset, results: Sequence[PictureResult]) -> Any:
+def score(dataset: Dataset, results: Sequence[Detections]) -> Any:
     """The evaluated and accumulated `hotcoco.COCOeval`. Its ids are `image_numbers` and `class_numbers`."""
     with needs("`ssd300 evaluate`", "eval"):
         import hotcoco
@@ -133,28 +141,6 @@ def counts_as_crowd(annotations: Annotations) -> NDArray[np.bool_]:
     return np.asarray(annotations.crowd | annotations.ignore, bool)
 
 
-def compute_metrics(dataset: Dataset, results: Sequence[PictureResult], scorer: Any) -> CocoMetrics:
-    """The metrics from `score` on the same data set and results."""
-    precision, recall = scorer.eval["precision"], scorer.eval["recall"]  # [T, R, K, area, max], [T, K, area, max]
-    order = [scorer.params.cat_ids.index(n) for n in class_numbers(dataset.classes, dataset.classes.ids).tolist()]
-    precision_100, recall_100 = precision[:, :, order, 0, 2], recall[:, order, 0, 2]
-    counted = [p.annotations.class_ids[~counts_as_crowd(p.annotations)] for p in dataset.pictures]
-    counted_ids = _concatenate(counted, np.int64, ())
-    return CocoMetrics(
-        stats=_twelve_numbers(precision, recall),
-        classes=dataset.classes,
-        ap_of_class=np.array([_mean(precision_100[:, :, k]) for k in range(len(order))]),
-        ap50_of_class=np.array([_mean(precision_100[0, :, k]) for k in range(len(order))]),
-        recall_of_class=np.array([_mean(recall_100[:, k]) for k in range(len(order))]),
-        precision=precision_100,
-        boxes_of_class=np.array([np.count_nonzero(counted_ids == i) for i in dataset.classes.ids], np.int64),
-        pictures=len(dataset.pictures),
-        detections=sum(len(result.scores) for result in results),
-        crowd=sum(int(p.annotations.crowd.sum()) for p in dataset.pictures),
-        ignored=sum(int((p.annotations.ignore & ~p.annotations.crowd).sum()) for p in dataset.pictures),
-    )
-
-
 def _twelve_numbers(precision: Float64, recall: Float64) -> Float64:
     """pycocotools' summary without printing; in the same order of summation, so it is bit-equal."""
     ap = [precision[..., 0, 2], precision[0, ..., 0, 2], precision[5, ..., 0, 2]]
@@ -183,7 +169,7 @@ def _ground_truth(hotcoco: Any, dataset: Dataset) -> Any:
     )
 
 
-def _result_rows(dataset: Dataset, results: Sequence[PictureResult]) -> Float64:
+def _result_rows(dataset: Dataset, results: Sequence[Detections]) -> Float64:
     """Rows [D, 7]: image number, x, y, w, h in pixels, score, class number."""
     if len(results) != len(dataset.pictures):
         raise ArgumentError(

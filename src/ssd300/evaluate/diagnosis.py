@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ssd300.arrays import Float64, Int64
 from ssd300.data.dataset import Dataset
-from ssd300.evaluate.coco import PictureResult, class_numbers, counts_as_crowd, score
+from ssd300.detections import Detections
+from ssd300.evaluate.coco import class_numbers, counts_as_crowd, score
 from ssd300.evaluate.matches import MatchTable, match_picture, match_table
 
 WORST_PICTURES = 12
@@ -64,9 +65,7 @@ class Diagnosis:
     worst: tuple[PictureErrors, ...]
 
 
-def diagnose(
-    dataset: Dataset, results: Sequence[PictureResult], *, unread: Container[int] = (), worst: int = WORST_PICTURES
-) -> Diagnosis:
+def diagnose(dataset: Dataset, results: Sequence[Detections], *, unread: Container[int] = ()) -> Diagnosis:
     """The whole error analysis. `results` as in `coco_metrics`.
 
     `unread` are positions of pictures that could not be read: they are not among the worst ones.
@@ -83,7 +82,7 @@ def diagnose(
         overall=overall,
         confusion=_confusion(dataset, scorer.confusion_matrix(iou_thr=0.5, min_score=threshold)),
         tide={kind: (gain, tide["counts"].get(kind)) for kind, gain in tide["delta_ap"].items()},
-        worst=tuple(e for e in errors[:worst] if e.errors),
+        worst=tuple(e for e in errors[:WORST_PICTURES] if e.errors),
     )
 
 
@@ -96,7 +95,7 @@ def class_curves(table: MatchTable) -> tuple[Curve, ...]:
 
 
 def picture_errors(
-    dataset: Dataset, results: Sequence[PictureResult], position: int, score_threshold: float
+    dataset: Dataset, results: Sequence[Detections], position: int, score_threshold: float
 ) -> PictureErrors:
     """The right and wrong detections and missed boxes of one picture, for score >= threshold and IoU 0.5."""
     truth, found = dataset.pictures[position].annotations, results[position]

@@ -13,13 +13,8 @@ from numpy.typing import NDArray
 from ssd300.arrays import Bool, Float64, Int64
 from ssd300.boxes import xyxy_to_xywh
 from ssd300.data.dataset import Annotations, Dataset
-from ssd300.evaluate.coco import (
-    IOU_THRESHOLDS,
-    MAX_DETECTIONS,
-    PictureResult,
-    counts_as_crowd,
-    image_numbers,
-)
+from ssd300.detections import Detections
+from ssd300.evaluate.coco import IOU_THRESHOLDS, MAX_DETECTIONS, counts_as_crowd, image_numbers
 from ssd300.labels import ClassList
 
 
@@ -54,7 +49,7 @@ class MatchTable:
     boxes: Int64
 
 
-def match_table(dataset: Dataset, results: Sequence[PictureResult]) -> MatchTable:
+def match_table(dataset: Dataset, results: Sequence[Detections]) -> MatchTable:
     """The matches of all pictures. `results` as in `coco_metrics`, which checks them."""
     matches = [match_picture(p.annotations, r) for p, r in zip(dataset.pictures, results, strict=True)]
     counts = [len(m.rows) for m in matches]
@@ -90,7 +85,7 @@ def match_table(dataset: Dataset, results: Sequence[PictureResult]) -> MatchTabl
     )
 
 
-def match_picture(truth: Annotations, found: PictureResult) -> PictureMatches:
+def match_picture(truth: Annotations, found: Detections) -> PictureMatches:
     """Greedy matching of one picture, best score first, for each class separately.
 
     A detection takes the free box with the highest IoU that reaches the threshold; among equal ones the last. Only if
@@ -115,7 +110,7 @@ def match_picture(truth: Annotations, found: PictureResult) -> PictureMatches:
     return PictureMatches(rows, box_of)
 
 
-def _select_rows(found: PictureResult) -> Int64:
+def _select_rows(found: Detections) -> Int64:
     """Rows of the detections by descending score, the best MAX_DETECTIONS[-1] of every class."""
     order = np.argsort(-found.scores.astype(np.float64), kind="stable")
     if len(order) <= MAX_DETECTIONS[-1]:

@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,24 +23,6 @@ from ssd300.tiles import Tiles
 SCORE_THRESHOLD, IOU_THRESHOLD, _MAX_DETECTIONS = 0.05, 0.5, 200  # of the published evaluation
 
 Progress = Callable[[int, int], None]  # pictures done, number of pictures
-
-
-class ManyDetector(Protocol):
-    """The part of `Detector` that is used here."""
-
-    @property
-    def classes(self) -> ClassList: ...
-
-    def detect_many(
-        self,
-        sources: Any,
-        *,
-        on_error: Literal["raise", "yield"],
-        score_threshold: float,
-        iou_threshold: float,
-        max_detections: int,
-        decode: Literal["exact", "fast"],
-    ) -> Iterator[Detections | Failure]: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +68,7 @@ class Evaluation:
 
 
 def evaluate(
-    detector: ManyDetector | str | os.PathLike[str],
+    detector: Detector | str | os.PathLike[str],
     dataset: Dataset | str | os.PathLike[str],
     *,
     score_threshold: float = SCORE_THRESHOLD,
@@ -178,7 +160,7 @@ def _drop_unlabeled(dataset: Dataset) -> Dataset:
 
 
 def _detect(
-    detector: ManyDetector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
+    detector: Detector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
 ) -> _Found:
     """The detections of every picture in the data set's ids. Raises DatasetError if no picture can be read."""
     told, start = _Found(), time.perf_counter()

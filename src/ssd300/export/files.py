@@ -54,7 +54,7 @@ def export_onnx(
     state: State,
     metadata: ModelMetadata,
     path: Path,
-    options: OnnxOptions | None = None,
+    options: OnnxOptions,
     *,
     int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
@@ -65,7 +65,6 @@ def export_onnx(
     """
     from ssd300.runtime.onnx import load_onnx
 
-    options = options or OnnxOptions()
     check_half(options.half, int8)
     kind = "int8" if int8 else "float16" if options.half else "float32"
     model = build_onnx(state, metadata, options, int8)
@@ -181,20 +180,16 @@ def export_safetensors(
     pictures: Iterable[Any] = (),
 ) -> Verification:
     """Write a safetensors model, float32 or float16, with the INT8 entry. Raises ModelError, OutputError."""
-    refuse_special(path)
     check_folder(path)
-    with scratch_beside(path) as folder:
-        temporary = folder / path.name
+    with replacing(path) as temporary:
         write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32", int8=int8)
-        result = verify(
+        return verify(
             make_reference(state, metadata).infer,
             make_reference(*read_checkpoint(temporary)).infer,
             make_comparison_pictures(pictures),
             against=AGAINST,
             tolerance=TOLERANCE["float16" if half else "float32"],
         )
-        publish(temporary, path)
-    return result
 
 
 def check_half(half: bool, int8: Int8 | None) -> None:

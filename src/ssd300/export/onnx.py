@@ -66,7 +66,7 @@ class OnnxOptions:
 
 
 def build_onnx(
-    state: State, metadata: ModelMetadata, options: OnnxOptions | None = None, int8: Int8 | None = None
+    state: State, metadata: ModelMetadata, options: OnnxOptions, int8: Int8 | None = None
 ) -> "onnx.ModelProto":
     """A state with the published keys and its metadata -> the model, accepted by onnx's checker; INT8 with `int8`.
 
@@ -75,7 +75,6 @@ def build_onnx(
     `num_detections` on have zeros and the label -1. Without NMS: boxes [B, P, 4] and probabilities [B, K, P], row 0
     the background. Raises ArgumentError for an unknown opset, MissingExtraError without onnx.
     """
-    options = options or OnnxOptions()
     graph = Graph()
     network = Network(graph, architecture(metadata.backbone, metadata.num_classes), state, half=options.half, int8=int8)
     locs, logits = network.heads("pictures", uint8=options.input == "uint8")
@@ -90,9 +89,8 @@ def build_onnx(
     )
 
 
-def build_tail(num_classes: int, options: OnnxOptions | None = None) -> "onnx.ModelProto":
+def build_tail(num_classes: int, options: OnnxOptions) -> "onnx.ModelProto":
     """Only the part after the raw heads, with inputs locs [B, 4, P] and logits [B, K, P], to verify it separately."""
-    options = options or OnnxOptions()
     graph = Graph()
     heads = [
         Value("locs", np.float32, (options.batch, 4, NUM_PRIORS), "raw offsets"),

@@ -30,7 +30,7 @@ def export_server(
     metadata: ModelMetadata,
     folder: Path,
     server: str,
-    options: OnnxOptions | None = None,
+    options: OnnxOptions,
     *,
     int8: Int8 | None = None,
     pictures: Iterable[Any] = (),
@@ -41,7 +41,6 @@ def export_server(
     Raises OutputError if it is not empty or cannot be written; ModelError, ArgumentError, MissingExtraError as
     `export_onnx` does.
     """
-    options = options or OnnxOptions()
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise OutputError(f"{folder}: exists already; a model repository needs a new or an empty folder")
     with new_folder(folder) as whole:

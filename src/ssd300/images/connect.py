@@ -72,20 +72,16 @@ class PlainConnection(http.client.HTTPConnection):
         self.connected = self.sock = connect_first(self.addresses, self.deadline, self.silence)
 
 
-class TLSConnection(http.client.HTTPSConnection):
+class TLSConnection(PlainConnection):
     """HTTPS to the first of the given addresses that answers; the certificate must be the host's."""
 
-    def __init__(self, host: str, port: int, addresses: Addresses, deadline: float, silence: float) -> None:
-        self.tls = ssl.create_default_context()
-        super().__init__(host, port, timeout=silence, context=self.tls)
-        self.addresses, self.deadline, self.silence = addresses, deadline, silence
-        self.connected: socket.socket | None = None  # stays when `sock` is given to the answer
+    default_port = http.client.HTTPS_PORT
 
     def connect(self) -> None:
         plain = connect_first(self.addresses, self.deadline, self.silence)
-        secured = self.tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
-        self.connected = self.sock = secured
-        secured.do_handshake()  # now that `cut_at` can end it
+        tls = ssl.create_default_context()
+        self.connected = self.sock = tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock.do_handshake()  # now that `cut_at` can end it
 
 
 def connect_first(addresses: Addresses, deadline: float, silence: float) -> socket.socket:
@@ -112,7 +108,7 @@ def connect_first(addresses: Addresses, deadline: float, silence: float) -> sock
 
 
 @contextmanager
-def cut_at(connection: PlainConnection | TLSConnection, deadline: float) -> Iterator[None]:
+def cut_at(connection: PlainConnection, deadline: float) -> Iterator[None]:
     """Close the connection at the deadline: a server that sends a few bytes at a time never triggers its timeout."""
 
     def shut_down() -> None:

@@ -17,7 +17,6 @@ from ssd300.images.connect import PlainConnection, Refused, TLSConnection, cut_a
 
 SOCKET_SECONDS = limits.FETCH_SILENCE
 TOTAL_SECONDS = limits.FETCH_SECONDS
-MAX_REDIRECTS = limits.REDIRECTS
 MAX_BYTES = limits.FETCHED_BYTES
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -45,7 +44,7 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     private = _is_set("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
     deadline = time.monotonic() + TOTAL_SECONDS
     target = url
-    for _ in range(MAX_REDIRECTS + 1):
+    for _ in range(limits.REDIRECTS + 1):
         try:
             redirect, body = _get(target, private, deadline)
             if redirect is None:
@@ -54,7 +53,7 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
         except Refused as error:
             hop = "" if target == url else f" (redirected to {target})"
             raise DownloadError(f"{url}{hop}: {error}") from error
-    raise DownloadError(f"{url}: more than {MAX_REDIRECTS} redirects; pass the picture's own address")
+    raise DownloadError(f"{url}: more than {limits.REDIRECTS} redirects; pass the picture's own address")
 
 
 def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.client.HTTPResponse, str]:
@@ -67,7 +66,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
         raise DownloadError("not opened, SSD300_OFFLINE is set")
     target, deadline = url, time.monotonic() + TOTAL_SECONDS
     try:
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(limits.REDIRECTS + 1):
             connection, path = _connection(target, _is_set("SSD300_ALLOW_PRIVATE_URLS"), deadline)
             try:
                 with cut_at(connection, deadline):
@@ -89,7 +88,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
                 return sock, response, target
     except Refused as error:
         raise DownloadError(str(error)) from error
-    raise DownloadError(f"more than {MAX_REDIRECTS} redirects; pass the stream's own address")
+    raise DownloadError(f"more than {limits.REDIRECTS} redirects; pass the stream's own address")
 
 
 def _close_all(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
@@ -162,7 +161,7 @@ def _next(url: str, location: str) -> str:
         raise Refused(f"redirected to {location!r}, which is not an address ({error})") from error
 
 
-def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainConnection | TLSConnection, str]:
+def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainConnection, str]:
     """A connection to a checked address, not yet open, and the path to request."""
     try:
         parts = urlsplit(url)
@@ -177,5 +176,5 @@ def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainCo
     secure = parts.scheme == "https"
     port = port or (443 if secure else 80)
     where = resolve_checked(host, port, allow_private)
-    kind: type[PlainConnection | TLSConnection] = TLSConnection if secure else PlainConnection
+    kind = TLSConnection if secure else PlainConnection
     return kind(host, port, where, deadline, SOCKET_SECONDS), f"{path}?{query}" if query else path

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from ssd300 import limits
 
 _SIGNATURE_BYTES = 8
-_MAX_TEXT = limits.PNG_TEXT
 
 
 def drop_ancillary(data: bytes) -> bytes:
@@ -78,7 +77,7 @@ def _international_text(text: bytes) -> bytes:
 
 def _decompress(packed: bytes) -> bytes:
     try:
-        return zlib.decompressobj().decompress(packed, _MAX_TEXT)
+        return zlib.decompressobj().decompress(packed, limits.PNG_TEXT)
     except zlib.error:
         return b""
 

@@ -10,8 +10,6 @@ from ssd300 import limits
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 13: "u4", 16: "u8", 17: "i8", 18: "u8"}
-_MAX_DIRECTORIES = limits.TIFF_DIRECTORIES
-_MAX_VALUES = limits.TIFF_VALUES
 
 # Tags
 NEW_SUBFILE, SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
@@ -47,7 +45,7 @@ class Directory:
         kind, count, where = self.entries.get(tag, (0, 0, 0))
         if kind not in _INTEGERS:
             return ()
-        if count > _MAX_VALUES or where + count * _SIZES[kind] > len(self.data):
+        if count > limits.TIFF_VALUES or where + count * _SIZES[kind] > len(self.data):
             raise BrokenTIFFError(f"the values of tag {tag} lie beyond the end")
         layout = _INTEGERS[kind]
         return tuple(np.frombuffer(self.data, self.order + layout, count, where).tolist())
@@ -89,7 +87,7 @@ def directories(data: bytes) -> list[Directory]:
 
 def _chain(data: bytes, order: str, big: bool, position: int, seen: set[int]) -> Iterator[Directory]:
     entry, head, link = (20, "Q", "Q") if big else (12, "H", "I")
-    while position and position not in seen and len(seen) < _MAX_DIRECTORIES:
+    while position and position not in seen and len(seen) < limits.TIFF_DIRECTORIES:
         seen.add(position)
         (count,) = struct.unpack_from(order + head, data, position)
         start = position + struct.calcsize(head)
@@ -104,7 +102,7 @@ def _chain(data: bytes, order: str, big: bool, position: int, seen: set[int]) ->
             entries[tag] = (kind, number, value)
         found = Directory(data, order, position, entries)
         yield found
-        for below in found.numbers(SUB_DIRECTORIES)[:_MAX_DIRECTORIES]:
+        for below in found.numbers(SUB_DIRECTORIES)[: limits.TIFF_DIRECTORIES]:
             yield from _chain(data, order, big, below, seen)
         end = start + count * entry
         (position,) = struct.unpack_from(order + link, data, end) if end + struct.calcsize(link) <= len(data) else (0,)

@@ -19,7 +19,6 @@ from ssd300.images import tiff
 from ssd300.images.modes import integers_to_uint16, rgba_to_rgb, to_uint8
 from ssd300.images.tiff import BrokenTIFFError, Directory
 
-_MAX_BYTES = limits.TIFF_NUMBERS
 COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # lossless ones
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 _COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation
@@ -102,8 +101,10 @@ def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
     colors = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
     wanted = min(layout.channels, colors + 1)
     stored = wanted if layout.planar else layout.channels
-    if layout.padded_width * layout.height * stored * -(-layout.bits // 8) > _MAX_BYTES:
-        raise ImageError(f"{name}: more than {_MAX_BYTES:,} bytes of numbers; convert it to 8 bits or make it smaller")
+    if layout.padded_width * layout.height * stored * -(-layout.bits // 8) > limits.TIFF_NUMBERS:
+        raise ImageError(
+            f"{name}: more than {limits.TIFF_NUMBERS:,} bytes of numbers; convert it to 8 bits or make it smaller"
+        )
     if layout.planar:
         planes = [_numbers(directory, layout, plane, 1) for plane in range(wanted)]
         values = np.concatenate(planes, axis=2)

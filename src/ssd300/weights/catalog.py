@@ -60,7 +60,7 @@ def _imagenet(backbone: str, sha256_prefix: str, size_mib: float, top1: float) -
     return CatalogEntry(f"imagenet-{backbone}", "backbone", file_name, licence, metric, url, sha256_prefix, size_mib)
 
 
-_ENTRIES = (
+CATALOG = (
     CatalogEntry("default", "detector", "default.safetensors", "Apache-2.0", "see `ssd300 info default`"),
     CatalogEntry(
         "nvidia-resnet50-coco",
@@ -76,11 +76,6 @@ _ENTRIES = (
     _imagenet("resnet101", "63fe2227", 170.5, 77.374),
     _imagenet("resnet152", "394f9c45", 230.4, 78.312),
 )
-
-
-def catalog_entries() -> list[CatalogEntry]:
-    """Every model that has a name."""
-    return list(_ENTRIES)
 
 
 def cache_folder() -> Path:
@@ -106,11 +101,11 @@ def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: boo
     Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
     """
     _refuse_zip()
-    entry = next((e for e in _ENTRIES if e.name == model), None)
+    entry = next((e for e in CATALOG if e.name == model), None)
     if entry is None:
         return _check_exists(Path(model))
     if detector and entry.kind != "detector":
-        names = ", ".join(e.name for e in _ENTRIES if e.kind == "detector")
+        names = ", ".join(e.name for e in CATALOG if e.kind == "detector")
         raise ModelError(
             f"the model {entry.name!r} is not a detector, it is a backbone to start training from "
             f"(`ssd300 train --start {entry.name}`); detectors: {names}"
@@ -154,11 +149,11 @@ def _refuse_zip() -> None:
 
 
 def _check_exists(path: Path) -> Path:
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{path}: a folder, expected a model file in it ({', '.join(SUFFIXES)})")
-    names = [e.name for e in _ENTRIES]
+    names = [e.name for e in CATALOG]
     near = get_close_matches(path.name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")

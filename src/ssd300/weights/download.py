@@ -15,7 +15,7 @@ from ssd300 import limits
 from ssd300.digits import whole_number
 from ssd300.errors import DownloadError, ModelError, OutputError
 from ssd300.files import lock_file, publish, refuse_special, sha256_of
-from ssd300.weights.lines import HTTPHandler, HTTPSHandler, Lines, SafeRedirects
+from ssd300.weights.lines import LineHandler, Lines, SafeRedirects
 
 TIMEOUT_SECONDS = limits.DOWNLOAD_SILENCE
 ANSWER_SECONDS = limits.DOWNLOAD_ANSWER
@@ -107,7 +107,7 @@ def _open(url: str, part: Path, have: int) -> Any:
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part)}
     lines = Lines(time.monotonic() + ANSWER_SECONDS)
-    opener = urllib.request.build_opener(SafeRedirects, HTTPHandler(lines), HTTPSHandler(lines))
+    opener = urllib.request.build_opener(SafeRedirects, LineHandler(lines))
     with lines.watch():
         return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
 

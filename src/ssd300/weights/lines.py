@@ -53,8 +53,8 @@ class Lines:
         return connect_first([(family, where) for family, _, _, _, where in found], self.deadline, timeout)
 
 
-class HTTPHandler(urllib.request.HTTPHandler):
-    """urllib's handler, with connections of `Lines`."""
+class LineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """urllib's handlers of both schemes, with connections of `Lines`; certificates are checked as usual."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
@@ -63,14 +63,6 @@ class HTTPHandler(urllib.request.HTTPHandler):
     def http_open(self, req: urllib.request.Request) -> Any:
         """Send a request and read how its answer begins."""
         return self.do_open(_make_connections(self.lines, http.client.HTTPConnection), req)
-
-
-class HTTPSHandler(urllib.request.HTTPSHandler):
-    """urllib's handler, with connections of `Lines`; certificates are checked as usual."""
-
-    def __init__(self, lines: Lines) -> None:
-        super().__init__()
-        self.lines = lines
 
     def https_open(self, req: urllib.request.Request) -> Any:
         """Send a request and read how its answer begins."""

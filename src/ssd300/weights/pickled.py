@@ -15,9 +15,7 @@ from ssd300 import limits
 from ssd300.errors import ModelError
 from ssd300.weights.stored import ELEMENTS, Storage, StoredTensor
 
-MAX_PICKLE_BYTES = limits.PICKLE_BYTES
 MAX_OPCODES = limits.PICKLE_OPCODES
-MAX_DIMENSIONS = limits.PICKLE_DIMENSIONS
 
 _CALLABLE = {
     "collections.OrderedDict",
@@ -234,7 +232,7 @@ class _Machine:
     def _tensor(self, storage: Storage, offset: int, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> StoredTensor:
         numbers = (offset, *shape, *strides)
         plain = all(type(n) is int and 0 <= n < 2**40 for n in numbers)
-        if not plain or len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
+        if not plain or len(shape) != len(strides) or len(shape) > limits.PICKLE_DIMENSIONS:
             raise self.refusal("its pickle holds a tensor with a wrong shape, stride or offset")
         count, last = 1, offset
         for size, stride in zip(shape, strides, strict=True):

@@ -16,7 +16,6 @@ Shape = tuple[int, ...]
 State = dict[str, NDArray[Any]]  # published key -> float32 array; num_batches_tracked int64, shape ()
 COUNTER = "num_batches_tracked"
 _SHOWN = 3  # keys named in a message
-MAX_CLASSES = limits.PLAIN_CLASSES
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,11 @@ def first_few(words: Iterable[str]) -> str:
 def _num_classes(source: str, shapes: Mapping[str, Shape]) -> int:
     """K, from the bias of the first class head: 4 anchors * K numbers."""
     bias = tuple(shapes.get("conf.0.bias", ()))
-    if len(bias) == 1 and bias[0] % 4 == 0 and 2 <= bias[0] // 4 <= MAX_CLASSES:
+    if len(bias) == 1 and bias[0] % 4 == 0 and 2 <= bias[0] // 4 <= limits.PLAIN_CLASSES:
         return bias[0] // 4
     raise ModelError(
         f"{source}: conf.0.bias is {list(bias) or 'missing'}, expected 4 x the number of classes (background included, "
-        f"2 to {MAX_CLASSES}); save the model again"
+        f"2 to {limits.PLAIN_CLASSES}); save the model again"
     )
 
 

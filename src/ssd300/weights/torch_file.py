@@ -17,10 +17,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ssd300 import limits
 from ssd300.errors import ModelError
 from ssd300.files import check_regular
 from ssd300.weights.archive import damaged, read_directory, read_entry
-from ssd300.weights.pickled import MAX_PICKLE_BYTES, read_pickle
+from ssd300.weights.pickled import read_pickle
 from ssd300.weights.stored import Storage, StoredTensor
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -120,14 +121,14 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
     if order is not None and (order.size > 16 or read_entry(file, order, source) != b"little"):
         raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
     entry = entries[f"{prefix}/data.pkl"]
-    if entry.size > MAX_PICKLE_BYTES:
-        raise damaged(source, f"its pickle has {entry.size:,} bytes, at most {MAX_PICKLE_BYTES:,} are read")
+    if entry.size > limits.PICKLE_BYTES:
+        raise damaged(source, f"its pickle has {entry.size:,} bytes, at most {limits.PICKLE_BYTES:,} are read")
     return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), _ZipPlaces(entries, prefix, source)
 
 
 def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPlaces]:
     file.seek(0)
-    head = io.BytesIO(file.read(min(size, MAX_PICKLE_BYTES)))
+    head = io.BytesIO(file.read(min(size, limits.PICKLE_BYTES)))
     if read_pickle(head, source) != TORCH_MAGIC:
         raise ModelError(f"{source}: a pickle, but not one of torch.save; save the weights with torch.save")
     if read_pickle(head, source) != PROTOCOL:

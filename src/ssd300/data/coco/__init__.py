@@ -1,7 +1,7 @@
 """The COCO JSON format: find, read and write data sets."""
 
 from ssd300.data.coco.find import find
-from ssd300.data.coco.read import parse, read, read_coco
-from ssd300.data.coco.write import write, write_coco, write_split
+from ssd300.data.coco.read import parse, read
+from ssd300.data.coco.write import write, write_split
 
-__all__ = ["find", "parse", "read", "read_coco", "write", "write_coco", "write_split"]
+__all__ = ["find", "parse", "read", "write", "write_split"]

@@ -53,15 +53,11 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def read(part: Part) -> Dataset:
-    """Read one annotation file, see `read_coco`."""
-    return read_coco(part.source)
-
-
-def read_coco(path: Path) -> Dataset:
-    """One COCO annotation file -> Dataset. Faults of single entries are in its `notes`.
+    """One annotation file -> Dataset. Faults of single entries are in its `notes`.
 
     Raises DatasetError if the file as a whole cannot be used.
     """
+    path = part.source
     content = parse(path)
     reader = _Reader(path)
     classes = read_classes(path, content["categories"], content["annotations"], reader.notes)
