@@ -79,14 +79,25 @@ def test_coco_rows() -> None:
 
 @pytest.mark.parametrize(
     ("source", "image_id"),
-    [("000000397133.jpg", 397133), ("a/0.png", 0), ("b/street 1.jpg", "street 1"), ("٣.jpg", "٣"), ("-5.jpg", "-5")],
+    [
+        ("000000397133.jpg", 397133),
+        ("a/0.png", 0),
+        ("b/street 1.jpg", "street 1"),
+        ("٣.jpg", "٣"),
+        ("-5.jpg", "-5"),
+        ("<stdin>", "<stdin>"),
+        ("<x>.jpg", "<x>"),
+    ],
 )
 def test_image_id_is_the_number_in_the_file_name(source, image_id) -> None:
     assert formats.image_id_of(source) == image_id
 
 
-def test_coco_rows_without_source_need_an_image_id() -> None:
-    nameless = Detections([[0, 0, 1, 1]], [0.5], [1], COCO, (2, 2))
+@pytest.mark.parametrize(
+    "source", [None, "<BytesIO>", "<socket>", "<12 bytes>", "<array 4x4>", "<tensor 4x4>", "<PIL picture 4x4>"]
+)
+def test_coco_rows_without_a_name_need_an_image_id(source) -> None:
+    nameless = Detections([[0, 0, 1, 1]], [0.5], [1], COCO, (2, 2), source)
     with pytest.raises(ArgumentError, match="pass one"):
         nameless.to_coco()
     assert nameless.to_coco("x")[0]["image_id"] == "x"
@@ -181,6 +192,18 @@ def test_save_names_the_known_endings(tmp_path, name) -> None:
         ArgumentError, match=r"the extension must be one of .jpg, .jpeg, .png, .webp, .json, .csv, .txt"
     ):
         TWO.save(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", [".json", ".png"])
+def test_save_leaves_the_file_before_whole(tmp_path, ending) -> None:
+    from full_disk import files_of_at_most
+
+    path = tmp_path / f"x{ending}"
+    path.write_bytes(b"before")
+    found = Detections(np.zeros((9, 4)), [0.5] * 9, [1] * 9, COCO, (2, 2))
+    with files_of_at_most(20), pytest.raises(ArgumentError, match=rf"cannot write .*x{ending}: File too large"):
+        found.save(path, np.zeros((2, 2, 3), np.uint8))
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {path.name: b"before"}
 
 
 def test_save_where_nothing_can_be_written(tmp_path) -> None:

@@ -108,6 +108,22 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
         cached.cache_clear()
 
 
+@pytest.mark.parametrize("home", [True, False])
+def test_fonts_of_the_user_count_too(tmp_path, monkeypatch, home) -> None:
+    def folder() -> Path:
+        if home:
+            return tmp_path
+        raise RuntimeError("no home folder")
+
+    monkeypatch.setattr(Path, "home", folder)
+    monkeypatch.setattr(lettering.sys, "platform", "linux")
+    (tmp_path / ".fonts/mine").mkdir(parents=True)
+    (tmp_path / ".fonts/mine/a.TTF").touch()
+    lettering._system_fonts.cache_clear()
+    assert (tmp_path / ".fonts/mine/a.TTF" in lettering._system_fonts()) == home
+    lettering._system_fonts.cache_clear()
+
+
 def test_a_font_that_has_the_letters_is_taken(tmp_path, monkeypatch) -> None:
     """The system's, where it has more letters than the package's; one that is given, before all."""
     dejavu = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")

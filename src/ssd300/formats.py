@@ -16,8 +16,8 @@ import numpy as np
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
 from ssd300.digits import numbered
-from ssd300.errors import ArgumentError, needs
-from ssd300.files import refuse_special
+from ssd300.errors import ArgumentError, OutputError, needs
+from ssd300.files import refuse_special, replacing
 from ssd300.result import Found
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
 
 def image_id_of(source: str | None) -> int | str:
     """COCO's convention for the id of a picture: the number in its file name, else the file name's stem."""
-    if not source or source.startswith(("<array", "<tensor", "<PIL")) or re.fullmatch(r"<\d+ bytes>", source):
+    if not source or (re.fullmatch("<.*>", source) and source != "<stdin>"):
         found = f"their source is {source}" if source else "they have no source"
         raise ArgumentError(f"COCO rows need an image_id, and {found}, which names no picture: pass one")
     stem = Path(source).stem
@@ -193,17 +193,20 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
         known = ", ".join((*PICTURE_EXTENSIONS, *writers))
         raise ArgumentError(f"cannot save detections as {path.name!r}: the extension must be one of {known}")
     refuse_special(path)
-    try:
-        if ending in writers:
-            path.write_text(writers[ending](detections), encoding="utf-8", errors="backslashreplace")
-        else:
-            from ssd300 import draw
-            from ssd300.images.encode import encode_picture
+    if ending in writers:
+        content = writers[ending](detections).encode("utf-8", "backslashreplace")
+    else:
+        from ssd300 import draw
+        from ssd300.images.encode import encode_picture
 
-            drawn = draw.draw_detections(draw.load_pixels(detections, picture), detections)
-            path.write_bytes(encode_picture(drawn, path.suffix, path))
-    except OSError as error:
-        raise ArgumentError(f"cannot write {path}: {error.strerror or error}") from error
+        drawn = draw.draw_detections(draw.load_pixels(detections, picture), detections)
+        content = encode_picture(drawn, path.suffix, path)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    except OutputError as error:
+        reason = getattr(error.__cause__, "strerror", None) or error
+        raise ArgumentError(f"cannot write {path}: {reason}") from error
 
 
 def _tracks(detections: Found) -> list[dict[str, int]]:

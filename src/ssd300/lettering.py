@@ -5,6 +5,7 @@ import sys
 import unicodedata
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -109,13 +110,15 @@ def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def _system_fonts() -> tuple[Path, ...]:
-    """Font files of this system, those with many characters first."""
+    """Font files of this system and user, those with many characters first."""
     if sys.platform == "win32":
-        folders = [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
+        own, folders = ["AppData/Local/Microsoft/Windows/Fonts"], [os.environ.get("WINDIR", r"C:\Windows") + r"\Fonts"]
     elif sys.platform == "darwin":
-        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts")]
+        own, folders = ["Library/Fonts"], ["/System/Library/Fonts", "/Library/Fonts"]
     else:
-        folders = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts")]
+        own, folders = [".local/share/fonts", ".fonts"], ["/usr/share/fonts", "/usr/local/share/fonts"]
+    with suppress(RuntimeError):  # a user without a home folder
+        folders += [str(Path.home() / place) for place in own]
     found = [
         Path(folder, name)
         for top in folders

@@ -94,4 +94,6 @@ def _as_labels(labels: object) -> tuple[Label, ...]:
     known = (str, int, np.integer)
     if not isinstance(given, Iterable) or not all(isinstance(x, known) and not isinstance(x, bool) for x in given):
         raise ArgumentError(f"labels must be class names or ids, got {labels!r}")
-    return tuple(label if isinstance(label, str) else int(label) for label in given)
+    if not (found := tuple(label if isinstance(label, str) else int(label) for label in given)):
+        raise ArgumentError("labels is empty: give names or ids, or None for all")
+    return found

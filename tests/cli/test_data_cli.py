@@ -128,6 +128,37 @@ def test_view_of_unknown_names(data, pets, arguments, words) -> None:
     assert words in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "check", "gone", "--cases", "link"),
+        ("data", "pack", "gone", "link"),
+        ("export", "--model", "gone", "--out", "link.onnx"),
+        ("export", "--model", "gone", "--out", "link.html"),
+        ("export", "--model", "gone", "--out", "link.pt2"),
+    ],
+)
+def test_what_is_no_file_is_not_replaced_and_said_before_any_work(tmp_path, arguments) -> None:
+    (tmp_path / arguments[-1]).symlink_to("/dev/null")
+    result = ssd300(*arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"{arguments[-1]}: cannot be written: it is a symbolic link; choose another name" in result.stderr
+
+
+@pytest.mark.parametrize("verb", [("detect", "--no-save"), ("data", "rank"), ("data", "autolabel", "--out", "x.json")])
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_bad_pictures_and_skipped_files_are_messages(seeded_checkpoint, tmp_path, verb, debug) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/c.heic").touch()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "in" / name).write_text("no picture")
+    result = ssd300(*verb, "in", "--model", seeded_checkpoint, cwd=tmp_path, SSD300_DEBUG=debug)
+    assert result.returncode == 2
+    assert "in: 1 file skipped: 1 .HEIC\n" in result.stderr
+    assert "UserWarning" not in result.stderr
+    assert ("Traceback" in result.stderr) == bool(debug)
+
+
 def test_pack_and_its_pieces(data, pets) -> None:
     result = data("pack", "pets", "packed/pets.pack", "--raw", "--piece-mb", "0.1")
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,5 @@
 import csv
+import io
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssd300.cli import saving
 from ssd300.cli.saving import OutputFolder, refuse_filled, render
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, SSD300Error
@@ -33,6 +35,21 @@ def save(folder: OutputFolder, result: Detections, picture=PICTURE, *, crops=Fal
 
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_interrupted_write_leaves_no_half_file(here, monkeypatch) -> None:
+    class Stopped(io.BytesIO):
+        def write(self, data) -> int:
+            raise KeyboardInterrupt
+
+    def opened(path: Path, mode: str) -> io.BytesIO:
+        path.touch()
+        return Stopped()
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(KeyboardInterrupt):
+        saving._write_new(here / "a.jpg", b"half")
+    assert list(here.iterdir()) == []
 
 
 def test_nothing_found_is_drawn_too() -> None:

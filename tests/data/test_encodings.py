@@ -9,10 +9,15 @@ import pytest
 from data.sets import TRUTH, coco, coco_content, found, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts, write_split
+from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 
 ENCODINGS = [
     "gb2312", "GBK", "gb18030", "Big5", "Shift_JIS", "EUC-JP", "EUC-KR", "utf-16", "UTF-8", "windows-1251", "latin-1",
+]  # fmt: skip
+WINDOWS = [  # declared, written by Windows, with a character that the declared one lacks
+    ("gb2312", "gbk", "镕"), ("sjis", "cp932", "①"), ("Shift-JIS", "cp932", "髙"), ("euc-kr", "cp949", "똠"),
 ]  # fmt: skip
 
 
@@ -26,12 +31,13 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_xml_is_decoded_as_it_declares(tmp_path: Path, encoding: str) -> None:
-    name = WORDS.get(encoding, "圆")
+@pytest.mark.parametrize(
+    ("encoding", "written", "name"), [*((one, one, WORDS.get(one, "圆")) for one in ENCODINGS), *WINDOWS]
+)
+def test_xml_is_decoded_as_it_declares(tmp_path: Path, encoding: str, written: str, name: str) -> None:
     voc(tmp_path)
     text = voc_text("a", [(name, (4, 6, 24, 36))], head=f'<?xml version="1.0" encoding="{encoding}"?>\n')
-    (tmp_path / "Annotations/a.xml").write_bytes(text.encode(encoding))
+    (tmp_path / "Annotations/a.xml").write_bytes(text.encode(written))
     assert found(load_dataset(tmp_path))["a"] == [(name, (4, 6, 24, 36))]
 
 
@@ -86,6 +92,24 @@ def test_file_names_that_are_not_utf_8(tmp_path: Path, format: str) -> None:
     assert report.usable, report.reason
     report.write_cases(tmp_path / "cases.csv")
     json.dumps(report.to_dict(), ensure_ascii=True).encode()
+
+
+def test_a_sidecar_holds_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for path in [*tmp_path.rglob("a.jpg"), *tmp_path.rglob("a.txt")]:
+        path.rename(path.with_stem(os.fsdecode(b"\xe9")))
+    dataset = load_dataset(tmp_path)
+    write_split(find_parts(tmp_path)[0], {"train": dataset}, tmp_path / "lists")
+    written = json.loads((tmp_path / "lists/ssd300.json").read_text(encoding="utf-8"))["pictures"].values()
+    assert [one["file_name"] for one in written] == [one.file_name for one in dataset.pictures]
+
+
+def test_a_class_name_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    content = coco_content()
+    content["categories"][0]["name"] = "c\udcffat"
+    assert not check_dataset(coco(tmp_path, content)).usable
+    with pytest.raises(DatasetError, match=r"the class name 'c.udcffat' has half characters, .*; rename it"):
+        usable_sets(tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])

@@ -56,6 +56,49 @@ def special(path: Path, kind: str) -> None:
             one.bind(path.name)
 
 
+KITTI = "Car 0 0 0 1 2 30 40 0 0 0 0 0 0 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Annotations/a.xml", b"<annotation/>" * 9),
+        ("annotations.xml", b"<annotations/>" * 9),
+        ("labels/a.txt", b"\xff"),
+        ("label_2/b.txt", b"\xff"),
+        ("createml.json", b'[{"image": "a.jpg", "annotations": []}]'),
+        ("labelme.json", b'{"shapes": [], "imagePath": "a.jpg"}'),
+        ("via.json", b'{"a.jpg": {"filename": "a.jpg", "size": 1, "regions": []}}'),
+    ],
+)
+def test_an_error_names_its_file_once(tmp_path: Path, monkeypatch, name: str, content: bytes) -> None:
+    monkeypatch.setattr("ssd300.data.markup.XML_BYTES", 10)
+    monkeypatch.setattr("ssd300.data.toolfiles.JSON_BYTES", 10)
+    yolo(tmp_path) if name == "labels/a.txt" else write(tmp_path / "label_2/a.txt", KITTI)
+    if name.endswith((".xml", ".json")):
+        (tmp_path / "label_2/a.txt").unlink()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(tmp_path)
+    assert str(caught.value).count(str(tmp_path / name)) == 1, str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["boxes.csv", "label_2/a.txt"])
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch, name: str) -> None:
+    write(tmp_path / name, KITTI)
+    opened = Path.open
+
+    def refuse(path: Path, *given: object, **options: object) -> object:
+        if path == tmp_path / name:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *given, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DatasetError, match=rf"{name}: the file cannot be read: Permission denied"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 @pytest.mark.parametrize("what", ["cases", "split", "convert"])
 def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) -> None:

@@ -54,7 +54,11 @@ def test_outlines_are_read_as_such(tmp_path: Path, points: int) -> None:
             ring += [((x1 + x2) / 2, y2)] * (points - len(ring))
             lines.append(f"{('cat', 'dog').index(label)} {' '.join(f'{x} {y}' for x, y in ring)}\n")
         write(tmp_path / f"labels/{stem}.txt", "".join(lines))
-    assert found(load_dataset(tmp_path)) == TRUTH
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    words = "4 of 4 lines are outlines; the box around the points is used"
+    words += " (if these are x y w h and two more numbers, remove those)" if points == 3 else ""
+    assert [note.words for note in dataset.notes] == [words]
 
 
 @pytest.mark.parametrize("more", [" 0.1 0.2 5 9", " -3 -3", " 1.57", " -0.5", " 0.5 0.5 0.5"])

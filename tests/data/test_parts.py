@@ -41,7 +41,7 @@ def test_of_two_names_of_one_meaning_only_the_exact_one_counts(names: list[str],
 
 
 TRAIN = ["train", "Train", "TRAIN", "training", "Training", "trainval", "TrainVal"]
-FORMATS = ["coco", "yolo", "voc lists", "voc folders", "voc folders inside", "labelme"]
+FORMATS = ["coco", "yolo", "yolo classes", "voc lists", "voc folders", "voc folders inside", "labelme"]
 VAL = ["val", "Val", "valid", "Valid", "validation", "VALIDATION", "dev"]
 
 
@@ -55,6 +55,11 @@ def parts_in(format: str, root: Path, train: str, val: str) -> None:
         for part, names in ((train, "ab"), (val, "c")):
             yolo(root, f"{train}: images/{train}\n{val}: images/{val}\nnames: [cat, dog]\n",
                  f"images/{part}", f"labels/{part}", names=names)  # fmt: skip
+    elif format == "yolo classes":
+        for part, names in ((train, "ab"), (val, "c")):
+            yolo(root, "", f"images/{part}", f"labels/{part}", names=names)
+        (root / "data.yaml").unlink()
+        write(root / "classes.txt", "cat\ndog\n")
     elif format == "voc lists":
         voc(root)
         write(root / f"ImageSets/Main/{train}.txt", "a\nb\n")
@@ -90,6 +95,15 @@ def test_the_test_part_is_never_trained_or_measured_on(tmp_path: Path, format: s
     assert sets.said == (f"{tmp_path}: not used for training: test",)
 
 
+@pytest.mark.parametrize("format", [format for format in FORMATS if format != "yolo"])
+@pytest.mark.parametrize(("train", "test"), [("train_v1", "test_v1"), ("my-train", "set test")])
+def test_a_part_may_have_more_words_in_its_name(tmp_path: Path, format: str, train: str, test: str) -> None:
+    parts_in(format, tmp_path, train, test)
+    sets = usable_sets(tmp_path)
+    assert stems(sets.train) | stems(sets.val) == {"a", "b"}
+    assert sets.said == (f"{tmp_path}: not used for training: test",)
+
+
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
 @pytest.mark.parametrize(("one", "other"), [("test", "val"), ("validation", "test"), ("dev", "Testing")])
 def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format: str, one: str, other: str) -> None:
@@ -120,9 +134,21 @@ def test_keys_and_lists_that_are_not_used_are_named(tmp_path: Path) -> None:
     root = voc(tmp_path / "voc")
     for name in ("train", "val", "odd", "cat_train"):
         write(root / f"ImageSets/Main/{name}.txt", "a\n")
-    words = [note.words for note in load_dataset(root, split="train").notes]
-    assert "the list odd.txt is not used" in words
+    write(root / "ImageSets/Main/train_v1.txt", "b\n")
+    dataset = load_dataset(root, split="train")
+    words = [note.words for note in dataset.notes]
+    assert {"the list odd.txt is not used", "the list train_v1.txt is not used"} <= set(words)
     assert not any("cat_train" in one for one in words)
+    assert stems(dataset) == {"a"}
+
+
+def test_lists_are_named_where_none_is_a_part(tmp_path: Path) -> None:
+    root = voc(tmp_path)
+    for name in ("one", "two"):
+        write(root / f"ImageSets/Main/{name}.txt", "a\n")
+    dataset = load_dataset(root)
+    assert stems(dataset) == {"a", "b", "c"}
+    assert [note.words for note in dataset.notes] == ["the list one.txt is not used", "the list two.txt is not used"]
 
 
 @pytest.mark.parametrize("format", ["voc folders", "voc folders inside", "labelme"])
@@ -140,13 +166,10 @@ def test_files_beside_the_folders_of_parts_are_not_used_and_named(tmp_path: Path
 
 
 def test_folders_of_pictures_that_are_no_part_are_named(tmp_path: Path) -> None:
-    for part, names in (("train", "a"), ("extra", "b")):
-        yolo(tmp_path, "", f"images/{part}", f"labels/{part}", names=names)
-    (tmp_path / "data.yaml").unlink()
-    write(tmp_path / "classes.txt", "cat\ndog\n")
-    pictures(tmp_path / "images", names="c")
+    parts_in("yolo classes", tmp_path, "train", "extra")
+    pictures(tmp_path / "images")
     words = [note.words for note in load_dataset(tmp_path).notes]
-    assert words == ["images/extra is not used", "1 pictures in images/ outside of its folders are not used"]
+    assert words == ["images/extra is not used", "3 pictures in images/ outside of its folders are not used"]
 
 
 @pytest.mark.parametrize("years", [["VOC2007"], ["VOC2007", "VOC2012"], ["VOC2007", "VOC2008", "VOC2012"]])

@@ -110,6 +110,20 @@ def test_a_voc_set_gets_coco_files_elsewhere(voc: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_lists_of_several_years_need_a_new_folder(voc: Path, tmp_path: Path) -> None:
+    for year in ("2007", "2012"):
+        shutil.copytree(voc, tmp_path / f"kit/VOC{year}")
+        (tmp_path / f"kit/VOC{year}/ImageSets/Main").mkdir(parents=True)
+        (tmp_path / f"kit/VOC{year}/ImageSets/Main/trainval.txt").write_text(
+            "".join(f"{xml.stem}\n" for xml in sorted((voc / "Annotations").rglob("*.xml")))
+        )
+    part = find_parts(tmp_path / "kit")[0]
+    splits = {"train": load_dataset(tmp_path / "kit")}
+    with pytest.raises(DatasetError, match=r"VOC2007: its lists cannot name .*VOC2012.*; give a new folder with --out"):
+        write_split(part, splits, tmp_path / "kit/VOC2007")
+    assert write_split(part, splits, tmp_path / "new") == [tmp_path / "new/train.json"]
+
+
 def test_pictures_of_one_file_name_do_not_land_in_both(coco: Path, tmp_path: Path) -> None:
     content = json.loads((coco / "annotations.json").read_text())
     content["images"] += [{**image, "id": image["id"] + 1000} for image in content["images"]]

@@ -90,6 +90,24 @@ def test_a_color_without_a_scan_is_missing(noisy, encode):
     assert decode_image(data[: scans[1]] + b"\xff\xd9", name="x").shape == noisy.shape
 
 
+def test_scans_of_one_color_each_are_read_if_none_is_missing(encode):
+    """Encoders may write a scan for each color; a decoder leaves out those that are missing without a word."""
+    planes = np.random.default_rng(5).integers(40, 200, (3, 5, 8), np.uint8)
+    grays = [np.kron(plane, np.ones((8, 8), np.uint8)) for plane in planes]  # flat blocks
+    encoded = [encode(gray, "JPEG", quality=95) for gray in grays]
+    frame, scan = encoded[0].index(b"\xff\xc0"), encoded[0].index(b"\xff\xda")
+    size, tables = encoded[0][frame + 4 : frame + 9], encoded[0][frame + 13 : scan]
+    colors = b"".join(bytes((color, 0x11, 0)) for color in (1, 2, 3))
+    head = encoded[0][:frame] + b"\xff\xc0\0\x11" + size + b"\x03" + colors + tables
+    scans = [one[scan : scan + 5] + bytes((color,)) + one[scan + 6 : -2] for color, one in enumerate(encoded, 1)]
+    whole = b"".join((head, *scans, b"\xff\xd9"))
+    expected = np.asarray(Image.merge("YCbCr", [Image.open(io.BytesIO(one)) for one in encoded]).convert("RGB"))
+    assert np.abs(decode_image(whole, name="x").astype(int) - expected).max() <= 1
+    for count in (1, 2):
+        with pytest.raises(ImageError, match=r"damaged or truncated JPEG file \(a color has no scan\)"):
+            decode_image(b"".join((head, *scans[:count], b"\xff\xd9")), name="x")
+
+
 def test_what_is_tidied_is_the_same_picture(whole):
     assert extract_picture(whole) == (whole, True)
     assert extract_picture(whole[:-2] + MP4) == extract_picture(whole[:-2] + bytes(99)) == (whole, False)

@@ -32,6 +32,12 @@ def test_names_in_any_alphabet_survive() -> None:
     assert ModelMetadata.from_json(metadata.to_json()).classes.names == ("Löwe", "猫", 'a "b"\n')
 
 
+def test_a_folder_s_name_that_is_not_utf_8_is_written() -> None:
+    text = ModelMetadata("resnet18", COCO, training={"data": "d\udce9/ü"}).to_json()
+    assert "ü" in text.encode().decode()
+    assert ModelMetadata.from_json(text).training == {"data": "d\udce9/ü"}
+
+
 def test_the_preprocessing_is_written_out() -> None:
     preprocessing = plain()["preprocessing"]
     assert preprocessing["size"] == [300, 300]

@@ -43,7 +43,10 @@ def check(
     """
     from ssd300.cli.data_report import print_report
     from ssd300.data.check import check_dataset
+    from ssd300.files import refuse_special
 
+    if cases is not None:
+        refuse_special(cases)
     line = _SplitProgress()
     report = check_dataset(path, val, format=input_format, progress=line.show)
     line.clear()
@@ -141,7 +144,9 @@ def pack(
     """
     from ssd300.data.load import load_dataset
     from ssd300.data.pack import pack_dataset
+    from ssd300.files import refuse_special
 
+    refuse_special(out)
     if raw and original:
         raise ArgumentError("--raw and --original exclude each other: give one")
     dataset = load_dataset(path, format=input_format, split=split)

@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ssd300.cli.debug import show_trace
 from ssd300.cli.options import Model, labels_option, score_option, split_labels
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def autolabel(
     from ssd300.data.copying import new_files
     from ssd300.data.load import load_training
     from ssd300.detector import Detector
-    from ssd300.errors import ArgumentError, ImageError
+    from ssd300.errors import ArgumentError
+    from ssd300.images.source import expand
     from ssd300.options import DetectOptions
 
     if bool(sources) == (add_to is not None):
@@ -52,11 +54,11 @@ def autolabel(
     options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
     options.rows(detector.classes)
     if labeled is None:
-        dataset, failures = label(detector, sources or [], options)
+        dataset, failures = label(detector, expand(sources, tell=_say), options)
     else:
         dataset, failures = add_boxes(detector, labeled, options)
     if not len(dataset):
-        raise ImageError(f"nothing to label: {failures[0].error}" if failures else "nothing to label: no pictures")
+        _refuse_nothing("label", failures)
     places = [Path(os.path.relpath(picture.path, out.parent)).as_posix() for picture in dataset.pictures]
     write_coco(out, dataset, places)
     added = "" if labeled is None else f", {dataset.num_boxes - labeled.num_boxes} of them by the model"
@@ -80,22 +82,35 @@ def rank(
 
     from ssd300.data.rank import rank as ranking
     from ssd300.detector import Detector
-    from ssd300.errors import ImageError
     from ssd300.formats import csv_text
+    from ssd300.images.source import expand
     from ssd300.terminal import as_shown
 
-    ranked, failures = ranking(Detector(model), sources)
+    ranked, failures = ranking(Detector(model), expand(sources, tell=_say))
     if not ranked:
-        raise ImageError(f"nothing to rank: {failures[0].error}" if failures else "nothing to rank: no pictures")
+        _refuse_nothing("rank", failures)
     rows = [(one.source, f"{one.uncertainty:.4f}", one.detections) for one in ranked[:count]]
     sys.stdout.write(as_shown(csv_text([("source", "uncertainty", "detections"), *rows]), sys.stdout))
     _finish(failures)
 
 
-def _finish(failures: "list[Failure]") -> None:
+def _say(text: str) -> None:
     from ssd300.terminal import printable
 
+    typer.echo(printable(text), err=True)
+
+
+def _refuse_nothing(verb: str, failures: "list[Failure]") -> NoReturn:
+    from ssd300.errors import ImageError
+
+    if failures:
+        raise ImageError(f"nothing to {verb}: {failures[0].error}") from failures[0].error
+    raise ImageError(f"nothing to {verb}: no pictures")
+
+
+def _finish(failures: "list[Failure]") -> None:
     for failure in failures:
-        typer.echo(printable(f"failed: {failure.error}"), err=True)
+        show_trace(failure.error)
+        _say(f"failed: {failure.error}")
     if failures:
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssd300.cli.debug import show_trace
 from ssd300.cli.progress import ProgressLine
 from ssd300.cli.results import ResultLayout, ResultStream, result_layout
 from ssd300.cli.saving import OutputFolder, Rendered, render
@@ -47,6 +48,10 @@ class Tally:
     objects: int = 0
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
+
+    def fail(self, error: Exception) -> None:
+        show_trace(error)
+        self.failures.append(str(error))
 
     def exit_code(self) -> int:
         if self.interrupted:
@@ -123,7 +128,7 @@ def _write_result(
 ) -> None:
     """Write one result to stdout and its files to the folder; update the counts."""
     if isinstance(result, Failure):
-        tally.failures.append(str(result.error))
+        tally.fail(result.error)
         return
     stream.add(result.found)
     tally.pictures += 1
@@ -132,7 +137,7 @@ def _write_result(
         try:
             folder.write(result, labels)
         except SSD300Error as error:
-            tally.failures.append(str(error))
+            tally.fail(error)
 
 
 def _report(tally: Tally, folder: OutputFolder | None, seconds: float, *, quiet: bool) -> None:

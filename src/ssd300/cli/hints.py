@@ -14,6 +14,7 @@ _NONE = "ssd300 has no such option: drop it"
 _STRETCHED = "pictures are stretched to 300x300, the network's size"
 _SIZE = (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCHED}: drop it")
 _RECIPE = "use --recipe, and options for single settings"
+_TORCHRUN = "start several processes with torchrun"
 _RUNS = "the files of a run are not mixed with others: give a new"
 # Former name -> what to do; of several answers, the first whose options the verb has.
 ANSWERS: Mapping[str, str | tuple[str, ...]] = {
@@ -65,12 +66,33 @@ ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "cos-lr": "use --schedule",
     "lr-scheduler": "use --schedule",
     "cache": "`ssd300 data pack` makes reading fast",
-    "close-mosaic": _NONE,
+    "opt": "use --optimizer",
+    "wd": "use --weight-decay",
+    "lr-steps": "use --milestones",
+    "lr-step-size": "use --milestones",
+    "lr-gamma": "the rate falls to a tenth at each of --milestones: drop it",
+    "warmup-epochs": "use --warmup, in steps",
+    "print-freq": "use --log-every",
+    "start-epoch": "use --resume, which continues where the run stopped",
+    "weights-backbone": "use --start",
+    "data-augmentation": "use --augment",
+    "mosaic": _NONE,
+    "mixup": _NONE,
+    "sync-bn": "use --sync-norm",
+    "test-only": "use the verb: ssd300 evaluate",
+    "save-period": "the run is saved at every validation: drop it",
+    "single-cls": _NONE,
+    "rect": f"{_STRETCHED}: drop it",
+    "plots": ("use --report DIR", "a run always draws its curves: drop it"),
+    "fraction": _NONE,
+    "retina-masks": "ssd300 finds boxes, not masks: drop it",
+    "tracker": "there is one tracker, ByteTrack: drop it",
     "include": "use --format",
     "simplify": "the exported graph is simple already: drop it",
     "task": "the verb says it: ssd300 detect, evaluate, train",
     "verbose": "use --debug, before the verb",
-    "world-size": "start several processes with torchrun",
+    "world-size": _TORCHRUN,
+    "dist-url": _TORCHRUN,
 }
 _STEP = "python benchmarks/train_step.py --{0}, in a clone of ssd300"
 FORMER = {  # verb -> former option, without a value or with a former one -> where it is now

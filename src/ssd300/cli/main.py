@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from types import FrameType
 from typing import Annotated
 
@@ -19,6 +18,7 @@ import typer
 from ssd300.cli.batch import batch
 from ssd300.cli.benchmark import benchmark
 from ssd300.cli.data import data
+from ssd300.cli.debug import debugging, show_trace
 from ssd300.cli.detect import detect
 from ssd300.cli.doctor import doctor
 from ssd300.cli.evaluate import evaluate
@@ -117,7 +117,7 @@ def _run_verb(stops: list[int]) -> None:
     except Exception as error:
         if stops:  # packages may turn Ctrl-C during their import into any exception
             raise KeyboardInterrupt from error
-        hint = "" if _debugging() else " Run again with SSD300_DEBUG=1 to see where."
+        hint = "" if debugging() else " Run again with SSD300_DEBUG=1 to see where."
         _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
     sys.exit(2)
 
@@ -161,10 +161,5 @@ def _drop_unwritten() -> None:
 
 
 def _explain(message: str, error: BaseException) -> None:
-    if _debugging():
-        traceback.print_exception(error)
+    show_trace(error)
     print(f"ssd300: {printable(message)}", file=sys.stderr)
-
-
-def _debugging() -> bool:
-    return os.environ.get("SSD300_DEBUG", "") not in ("", "0")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from ssd300.options import DetectOptions
 _SAME_OBJECT = 0.5  # IoU with a box that a person drew, from which on a model's box is of the same object
 
 
-def autolabel(detector: Detector, sources: Iterable[str], options: DetectOptions) -> tuple[Dataset, list[Failure]]:
+def autolabel(detector: Detector, sources: Iterable[Any], options: DetectOptions) -> tuple[Dataset, list[Failure]]:
     """The detections in picture files as annotations with their scores, and the files that could not be read.
 
     Boxes are clipped to the picture; one without area is left out. Pictures without detections stay in the set: the

@@ -30,7 +30,7 @@ def find(path: Path) -> list[Part]:
         root = _root(files[0])
         subsets = list(dict.fromkeys(image.get("subset") or "" for image in root.iter("image")))
         if len(subsets) > 1:
-            names = part_names([name or WHOLE for name in subsets], alone=True)
+            names = part_names([name or WHOLE for name in subsets])
             return [Part("cvat", name, files[0], subset) for name, subset in zip(names, subsets, strict=True)]
     names = part_names([part_of_file(file, path) for file in files])
     return [Part("cvat", name, file) for name, file in zip(names, files, strict=True)]

@@ -33,7 +33,7 @@ KINDS: dict[str, Kind] = {
     "missing label file": Kind("error", "remove the picture from the list, or write its label file"),
     "sidecar out of date": Kind("error", "convert again, or delete ssd300.json"),
     "field not used": Kind("note", "nothing; training needs only boxes, classes, flags, areas and scores"),
-    "numbers not used": Kind("note", "nothing, if they are key points or track ids; else write only boxes"),
+    "numbers not used": Kind("note", "nothing, if they are what the case says; else write only boxes"),
     # ids and names
     "unknown image id": Kind("error", "add the picture to the file, or delete the box"),
     "unknown class id": Kind("error", "add the class to the list, or fix the class of the box"),

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, lines_of, read_text, with_suffix
-from ssd300.data.parts import WHOLE, Part, parse_part
+from ssd300.data.parts import WHOLE, Part, part_names
 from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
@@ -23,7 +24,8 @@ def find(path: Path) -> list[Part]:
     if _label_files(path):
         return [Part("kitti", WHOLE, path)]
     parts = [folder for folder in folders_in(path) if _label_files(folder)]
-    return [Part("kitti", parse_part(folder.name, alone=True) or folder.name.lower(), folder) for folder in parts]
+    names = part_names([folder.name.lower() for folder in parts])
+    return [Part("kitti", name, folder) for name, folder in zip(names, parts, strict=True)]
 
 
 def _label_files(folder: Path) -> list[Path]:
@@ -31,8 +33,7 @@ def _label_files(folder: Path) -> list[Path]:
     labels = child(folder, *LABELS)
     files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
     for file in files[:10]:
-        with file.open("rb") as opened:
-            words = opened.readline(1000).split()
+        words = first_line(file, 1000).split()
         if words:
             numbers = [number(word.decode("latin-1")) is not None for word in words]
             is_kitti = len(words) in (15, 16) and not numbers[0] and all(numbers[1:])
@@ -53,7 +54,8 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         try:
             lines = list(lines_of(read_text(file, "label file")))
         except DatasetError as error:
-            reader.notes.append(Note("unreadable label file", "fault", str(file), file.stem, "", str(error)))
+            fault = str(error).removeprefix(f"{file}: ")
+            reader.notes.append(Note("unreadable label file", "fault", str(file), file.stem, "", fault))
             continue
         for line_number, line in lines:
             words = line.split()

@@ -14,7 +14,7 @@ from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
 from ssd300.data.files import PictureFinder, child, folders_in, walk, with_suffix
-from ssd300.data.parts import WHOLE, Part, parse_part
+from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import contains, read_json
 from ssd300.data.values import number
@@ -29,11 +29,10 @@ def find(path: Path) -> list[Part]:
         return []
     places = [path, *(found for name in FOLDERS if (found := child(path, name)) and found.is_dir())]
     loose = [file for folder in places for file in with_suffix(folder, ".json")]
-    parts = [
-        Part("labelme", split, folder, len(loose))
-        for folder in (folder for place in places for folder in folders_in(place))
-        if (split := parse_part(folder.name, alone=True)) and any(map(_is_labelme, walk(folder, _is_json)[:5]))
-    ]
+    named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name)]
+    folders = [folder for folder in named if any(map(_is_labelme, walk(folder, _is_json)[:5]))]
+    meant = zip(meant_parts([folder.name for folder in folders]), folders, strict=True)
+    parts = [Part("labelme", split, folder, len(loose)) for split, folder in meant if split]
     return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20])) else [])
 
 

@@ -5,21 +5,23 @@ import re
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from ssd300.data.files import read_file
+from ssd300.data.toolfiles import read_unnamed
 from ssd300.errors import DatasetError, needs
 from ssd300.limits import XML_BYTES, XML_TAG
 
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([^\"'>]*)[\"'][^>]*\?>")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+# What Windows writes under these names has more characters.
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949"}
 _ALONE = '<?xml version="1.0" standalone="yes"?>'  # or entities of a DTD elsewhere would be left out without a word
 
 
 def parse_xml(path: Path) -> Element:
-    """The root element. Raises DatasetError if the file cannot be read or is not XML."""
+    """The root element. Raises DatasetError, without the file's name, if it cannot be read or is not XML."""
     with needs("reading XML annotations", "data"):
         from defusedxml import ElementTree as Defused
         from defusedxml.common import DefusedXmlException
-    data = read_file(path, "XML file", XML_BYTES)
+    data = read_unnamed(path, "XML file", XML_BYTES)
     _check_tags(data)
     try:
         root: Element = Defused.fromstring(_text(data))
@@ -54,7 +56,7 @@ def _text(data: bytes) -> str:
     elif declared and not data.startswith(codecs.BOM_UTF8):
         encoding = declared[1].decode("ascii", "replace")
     try:
-        text = data.decode("gb18030" if encoding.lower() in ("gb2312", "gbk") else encoding)
+        text = data.decode(_WIDER.get(codecs.lookup(encoding).name, encoding))
     except LookupError:
         try:
             text = data.decode("utf-8-sig")  # an unknown name like "ANSI": most such files are plain ASCII

@@ -67,12 +67,23 @@ def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
     return told
 
 
+def meant_parts(names: Sequence[str]) -> list[str | None]:
+    """The part that each name means; one with other words, too, only where no plain name means the same.
+
+    >>> meant_parts(["train", "train_v1", "test_v1", "summer"])
+    ['train', None, 'test', None]
+    """
+    plain = [parse_part(name, alone=True) for name in names]
+    wide = [part if (part := parse_part(name)) not in plain else None for name in names]
+    return [one or other for one, other in zip(plain, wide, strict=True)]
+
+
 def part_of_file(file: Path, given: Path) -> str:
     """The part of an annotation file: by its name, or by its folder's if that is inside the `given` path.
 
     >>> part_of_file(Path("pets/annotations.json"), Path("pets"))
     'all'
-    >>> part_of_file(Path("pets/valid/_annotations.coco.json"), Path("pets"))
+    >>> part_of_file(Path("pets/valid_set/annotations.json"), Path("pets"))
     'val'
     """
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
@@ -81,9 +92,7 @@ def part_of_file(file: Path, given: Path) -> str:
         return parse_part(file.stem) or file.stem.lower()
     if file.parent == given or file == given:
         return WHOLE
-    return parse_part(file.parent.name, alone=True) or (
-        file.parent.name.lower() if file.stem.startswith("_annotations") else WHOLE
-    )
+    return parse_part(file.parent.name) or (file.parent.name.lower() if file.stem.startswith("_annotations") else WHOLE)
 
 
 def splits_of(parts: Sequence[Part]) -> list[str]:

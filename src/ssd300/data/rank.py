@@ -7,6 +7,7 @@ sum). Pictures with many uncertain objects come first.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ssd300.detections import Detections
 from ssd300.detector import Detector, Failure
@@ -30,7 +31,7 @@ def uncertainty(found: Detections) -> float:
 
 
 def rank(
-    detector: Detector, sources: Iterable[str], options: DetectOptions | None = None
+    detector: Detector, sources: Iterable[Any], options: DetectOptions | None = None
 ) -> tuple[list[Ranked], list[Failure]]:
     """The pictures, most uncertain first (equal ones by name), and those that could not be read.
 

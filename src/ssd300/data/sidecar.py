@@ -59,7 +59,7 @@ class Sidecar:
         boxes = picture.annotations
         defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
         entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
-        for name in _FIELDS - held:
+        for name in sorted(_FIELDS - held):
             values = getattr(boxes, name)
             if not np.array_equal(values, getattr(defaults, name)):
                 entry[name] = shortest(values) if values.dtype == np.float32 else values.tolist()
@@ -72,7 +72,7 @@ class Sidecar:
             "class_ids": classes.ids,
             "pictures": self.pictures,
         }
-        write_whole(self.path, json.dumps(content, ensure_ascii=False).encode())
+        write_whole(self.path, json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace"))
 
     def fields(self, key: str, count: int) -> dict[str, Any]:
         """The fields of a label file's boxes, as keyword arguments of `Annotations.of`.

@@ -13,7 +13,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import PictureFinder, child, folders_in
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, delimiter_of, find_files, read_table
+from ssd300.data.toolfiles import begins_with, delimiter_of, find_files, first_line, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = "class-descriptions-boxable.csv"
@@ -44,8 +44,7 @@ def _columns(file: Path) -> dict[str, int]:
     """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
     if not os.path.isfile(file) or begins_with(file, "region_shape_attributes"):
         return {}
-    with file.open("rb") as opened:
-        first = opened.readline(4096).decode("utf-8-sig", "replace").strip()
+    first = first_line(file, 4096).decode("utf-8-sig", "replace").strip()
     try:
         row = next(csv.reader([first], delimiter=delimiter_of(first)), [])
     except csv.Error:

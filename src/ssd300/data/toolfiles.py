@@ -20,7 +20,7 @@ START = 4096
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises DatasetError, without the file's name."""
-    data = read_file(path, "annotation file", JSON_BYTES)
+    data = read_unnamed(path, "annotation file", JSON_BYTES)
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
@@ -36,6 +36,23 @@ def read_table(path: Path, what: str) -> list[list[str]]:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:4096].split("\n")[0])))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
+
+
+def read_unnamed(path: Path, what: str, limit: int) -> bytes:
+    """As `read_file`; the message of its DatasetError does not begin with the file's name, which the caller adds."""
+    try:
+        return read_file(path, what, limit)
+    except DatasetError as error:
+        raise DatasetError(str(error).removeprefix(f"{path}: ")) from error
+
+
+def first_line(path: Path, most: int) -> bytes:
+    """At most `most` bytes of the first line of a file. Raises DatasetError if it cannot be read."""
+    try:
+        with path.open("rb") as opened:
+            return opened.readline(most)
+    except OSError as error:
+        raise DatasetError(f"{path}: the file cannot be read: {error.strerror}") from error
 
 
 def find_files(

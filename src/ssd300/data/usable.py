@@ -1,5 +1,6 @@
 """Choose the training and the validation set and check that they can be used; shared by `train` and `data check`."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,6 +122,10 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
     """Raises DatasetError for a set without pictures or objects, or one with too many lost or suspicious boxes."""
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name} has no pictures")
+    if half := next((name for name in dataset.classes.names if re.search("[\ud800-\udfff]", name)), ""):
+        raise DatasetError(
+            f"{dataset.name}: the class name {half!r} has half characters, which no file holds; rename it"
+        )
     actions = Counter(note.action for note in dataset.notes)
     lost, kept = actions["refused"], dataset.num_boxes
     example = next((f" For example {note}" for note in dataset.notes if note.action == "refused"), "")

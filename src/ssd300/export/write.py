@@ -10,6 +10,7 @@ from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_int8, load_source
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.verify import Verification
+from ssd300.files import refuse_special
 from ssd300.labels import ClassList
 from ssd300.weights.catalog import resolve
 from ssd300.weights.checkpoint import read_int8
@@ -53,6 +54,8 @@ def export(
     format = choose_format(out, format)
     given = {name: value for name, value in options.items() if value is not None}
     _check(format, given)
+    if format in _EXTENSIONS:
+        refuse_special(out)
     source = resolve(model, detector=True)
     if out.exists() and out.samefile(source):
         raise ArgumentError(f"--out is the model itself ({source}): choose another name")

@@ -152,6 +152,8 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
         return None
     height, width = size
     _check_size(ImageHeader("JPEG", width, height, 1), name)
+    if jpeg.lacks_color(data):
+        raise damaged_picture("JPEG", name, EOFError("a color has no scan"))
     IN_FLIGHT.take(height * width)
     fast = fast and not jpeg.may_be_lossless(data)
     factor = next((f for f in (8, 4, 2) if fast and min(size) >= 300 * f), 1)

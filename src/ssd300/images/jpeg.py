@@ -46,12 +46,9 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
     Its size must have been checked. Undecidable cases count as complete, and the decoder decides; but not in a file
     without an end marker (`closed`) of its own.
     """
-    parts = list(_parts(tidy))
     lossless = may_be_lossless(tidy)
-    wanted = next((_components(tidy[start:end]) for marker, start, end in parts if marker in _FRAMES), set())
-    scans = [tidy[start:end] for marker, start, end in parts if marker == _SCAN]
-    scanned: set[int] = set().union(*(_scan_components(scan, lossless=lossless) for scan in scans))
-    if not wanted <= scanned:
+    wanted = next((_components(tidy[start:end]) for marker, start, end in _parts(tidy) if marker in _FRAMES), set())
+    if not wanted <= _scanned(tidy):
         return True
     colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
     scale = {} if lossless else {"min_height": 1, "min_width": 1, "min_factor": 8}
@@ -61,6 +58,25 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
         message = str(error)
         return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)
     return False
+
+
+def lacks_color(data: bytes) -> bool:
+    """Whether a color has no scan: a decoder leaves it out without a complaint if there is an end marker.
+
+    Only files whose first scan has not all colors are searched.
+    """
+    first = {marker: data[start:end] for marker, start, end in _parts(data, headers_alone=True)}
+    wanted = next((_components(part) for marker, part in first.items() if marker in _FRAMES), set())
+    if _SCAN not in first or wanted <= _scan_components(first[_SCAN], lossless=True):
+        return False
+    return not wanted <= _scanned(data)
+
+
+def _scanned(data: bytes) -> set[int]:
+    """The ids of the components that have a scan."""
+    lossless = may_be_lossless(data)
+    scans = (data[start:end] for marker, start, end in _parts(data) if marker == _SCAN)
+    return set().union(*(_scan_components(scan, lossless=lossless) for scan in scans))
 
 
 def unread_kind(data: bytes) -> str | None:
@@ -81,8 +97,11 @@ def unread_kind(data: bytes) -> str | None:
     return None
 
 
-def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of every segment, a scan with its data; up to the end marker or the first invalid byte."""
+def _parts(data: bytes, *, headers_alone: bool = False) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of every segment, a scan with its data; up to the end marker or the first invalid byte.
+
+    `headers_alone`: up to the header of the first scan, which takes microseconds.
+    """
     position, components, scanned, complete = 2, b"", False, False
     while (position := data.find(b"\xff", position)) >= 0 and position + 4 <= len(data):
         marker = data[position + 1]
@@ -100,6 +119,9 @@ def _parts(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker in _SEQUENTIAL:
             components = data[position + 9 : position + 10]
         elif marker == _SCAN:
+            if headers_alone:
+                yield marker, position, end
+                return
             scanned, complete = True, data[position + 4 : position + 5] == components
             match = _SCAN_END.search(data, end)
             end = match.start() if match else len(data)
@@ -113,6 +135,8 @@ def _is_part(marker: int, payload: bytes, behind: bytes) -> bool:
         return len(payload) > 0 and 1 <= payload[0] <= 4 and len(payload) == 4 + 2 * payload[0]
     if behind != b"\xff":
         return False
+    if marker == 0xCC:  # of arithmetic coding
+        return len(payload) > 0 and len(payload) % 2 == 0
     if marker == 0xC4:
         return _are_huffman_tables(payload)
     if marker == 0xDB:
@@ -136,5 +160,5 @@ def _components(frame: bytes) -> set[int]:
 
 def _scan_components(scan: bytes, *, lossless: bool) -> set[int]:
     """The ids of the components whose DC coefficients a scan has, or all; the scan begins at its marker."""
-    ids = scan[5 : 5 + 2 * scan[4] : 2]
+    ids = scan[5 : 5 + 2 * scan[4] : 2] if len(scan) > 4 else b""
     return set(ids) if lossless or scan[5 + 2 * len(ids) : 6 + 2 * len(ids)] == b"\0" else set()

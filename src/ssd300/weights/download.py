@@ -89,7 +89,7 @@ def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
             _fetch(url, part, progress)
             return
         words = f"the server answers {error.code} {error.reason}"
-        raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300") from error
+        raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300{_by_hand(part)}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to an invalid address
         raise _network_failed(url, part, error) from error
     with response:
@@ -148,7 +148,7 @@ def _receive(
 
 def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
     reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return DownloadError(f"{url}: the network failed ({reason}); {_advise_retry(part)}")
+    return DownloadError(f"{url}: the network failed ({reason}); {_advise_retry(part)}{_by_hand(part)}")
 
 
 def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
@@ -213,6 +213,10 @@ def _discard(part: Path) -> None:
 def _advise_retry(part: Path) -> str:
     kept = part.stat().st_size if part.exists() and _tag(part) else 0
     return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
+
+
+def _by_hand(part: Path) -> str:
+    return f", or fetch it elsewhere and put it at {part.with_name(part.name.removesuffix('.part'))}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -80,9 +80,11 @@ class ModelMetadata:
             "parent_sha256": self.parent_sha256,
         }
         try:
-            return json.dumps(text, ensure_ascii=False, allow_nan=False)
+            line = json.dumps(text, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise ArgumentError(f"model metadata must be plain JSON values without NaN: {error}") from error
+        # Half characters, as in the path of a folder whose name is not UTF-8, become JSON's escapes.
+        return line.encode("utf-8", "backslashreplace").decode()
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "model metadata") -> "ModelMetadata":

@@ -39,8 +39,7 @@ def _layouts(folder: Path) -> list[list[Path]]:
         file
         for place in folders_in(folder)
         for file in entries(place)
-        if file.suffix.lower() == ".json"
-        and (file.stem.lower() == "_annotations.coco" or parse_part(place.name, alone=True))
+        if file.suffix.lower() == ".json" and (file.stem.lower() == "_annotations.coco" or parse_part(place.name))
     ]
     return [with_suffix(folder, ".json"), boxes, inside, a_part_each]
 

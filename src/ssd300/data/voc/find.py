@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, is_picture, lines_of, read_text, with_suffix
-from ssd300.data.parts import WHOLE, Part, parse_part, part_names
+from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_names
 
 ANNOTATIONS = ("Annotations", "xmls", "annots")
 
@@ -16,19 +16,18 @@ def annotation_folder(folder: Path) -> Path:
 
 
 def list_files(folder: Path) -> dict[str, Path]:
-    """The lists of a VOC folder: part -> file, without lists of one class ("cat_train.txt")."""
-    sets = child(folder, "ImageSets")
-    main = (child(sets, "Main") or sets) if sets else None
-    files = with_suffix(main, ".txt") if main else []
-    named = dict(zip(part_names([file.stem for file in files], alone=True), files, strict=True))
+    """The lists of a VOC folder: part -> file, without those of one class ("cat_train.txt") beside those of all."""
+    files = _text_files(folder)
+    files = [file for file, part in zip(files, meant_parts([file.stem for file in files]), strict=True) if part]
+    named = dict(zip(part_names([file.stem for file in files]), files, strict=True))
     return {part: file for part, file in named.items() if parse_part(part, alone=True) == part}
 
 
 def part_folders(folder: Path) -> list[tuple[str, Path]]:
     """(part, folder) of the folders of XML files that are named as parts: Annotations/train."""
-    below = folders_in(annotation_folder(folder))
-    named = [(part, place) for place in below if (part := parse_part(place.name, alone=True))]
-    return [(part, place) for part, place in named if any(map(_is_voc, _xml_below(place, True)))]
+    below = [place for place in folders_in(annotation_folder(folder)) if any(map(_is_voc, _xml_below(place, True)))]
+    meant = zip(meant_parts([place.name for place in below]), below, strict=True)
+    return [(part, place) for part, place in meant if part]
 
 
 def listed_names(file: Path) -> list[list[str]]:
@@ -43,11 +42,10 @@ def listed_names(file: Path) -> list[list[str]]:
 
 
 def unused_lists(folder: Path) -> list[str]:
-    """Names of the lists that are not a part, except those of single classes."""
-    used = set(list_files(folder).values())
-    main = next((file.parent for file in used), None)
-    files = with_suffix(main, ".txt") if main else []
-    return [file.name for file in files if file not in used and not parse_part(file.stem)]
+    """Names of the lists that are not a part, except those of single classes beside those of all."""
+    used = list_files(folder)
+    others = [file for file in _text_files(folder) if file not in used.values()]
+    return [file.name for file in others if not (used and re.search(r"_(train|val|trainval|test)$", file.stem))]
 
 
 def find(path: Path) -> list[Part]:
@@ -69,6 +67,13 @@ def find(path: Path) -> list[Part]:
         Part("voc", parse_part(name, alone=True) or name.lower(), folder)
         for name, folder in zip(names, inner, strict=True)
     ]
+
+
+def _text_files(folder: Path) -> list[Path]:
+    """The files in ImageSets/Main, or in ImageSets/."""
+    sets = child(folder, "ImageSets")
+    main = (child(sets, "Main") or sets) if sets else None
+    return with_suffix(main, ".txt") if main else []
 
 
 def _holds_xml(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc.find import annotation_folder
 from ssd300.data.voc.objects import EDGES
+from ssd300.errors import DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest
 from ssd300.labels import ClassList
@@ -39,10 +40,14 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     if not out.exists() or not out.samefile(part.source):
         return write_coco_split(part, splits, out)
     annotations = annotation_folder(part.source)
+    labels = {name: [picture.labels for picture in one.pictures if picture.labels] for name, one in splits.items()}
+    others = [file for files in labels.values() for file in files if not file.is_relative_to(annotations)]
+    if others:  # another year's
+        raise DatasetError(f"{out}: its lists cannot name {others[0]}, of another folder; give a new folder with --out")
     paths = new_files([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
-    for path, dataset in zip(paths, splits.values(), strict=True):
-        labels = [picture.labels.relative_to(annotations) for picture in dataset.pictures if picture.labels]
-        text = "".join(f"{label.with_suffix('').as_posix()}\n" for label in labels)
+    for path, files in zip(paths, labels.values(), strict=True):
+        names = [file.relative_to(annotations).with_suffix("").as_posix() for file in files]
+        text = "".join(f"{name}\n" for name in names)
         write_whole(path, text.encode(errors="surrogateescape"))
     return paths
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, is_picture, with_suffix
-from ssd300.data.parts import WHOLE, Part, parse_part
+from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
+from ssd300.data.parts import WHOLE, Part, meant_parts
 from ssd300.data.yolo.describe import Description, is_description, read_class_file, read_darknet, read_yaml
 from ssd300.errors import DatasetError
 
@@ -46,13 +46,12 @@ def _find_class_file(path: Path) -> Description | None:
     if file is None or not os.path.isfile(file) or not any(entries(labels)):
         return None
     parts: dict[str, tuple[str, ...]] = {}
-    unused, loose = [], 0
-    for entry in entries(images):
-        split = parse_part(entry.name, alone=True) if entry.is_dir() else None
+    unused: list[str] = []
+    folders, loose = folders_in(images), sum(map(is_picture, entries(images)))
+    for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
         if split:
-            parts[split] = (*parts.get(split, ()), str(entry.absolute()))
-        elif entry.is_dir():
-            unused.append(f"{images.name}/{entry.name} is not used")
-        loose += is_picture(entry)
+            parts[split] = (*parts.get(split, ()), str(folder.absolute()))
+        else:
+            unused.append(f"{images.name}/{folder.name} is not used")
     unused += [f"{loose} pictures in {images.name}/ outside of its folders are not used"] if loose else []
     return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)}, tuple(unused) if parts else ())

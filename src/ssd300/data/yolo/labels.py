@@ -1,8 +1,8 @@
 """YOLO label files: finding that of a picture, and the meaning of the numbers in its lines.
 
 A line is `class x y width height`, as fractions of the picture. Also read: a score after it, outlines of three or more
-points, key points (if `kpt_shape` is given, or all lines have their form) and track ids; of the last two only the box
-is used, with one note.
+points, key points (if `kpt_shape` is given, or all lines have their form) and track ids. A note counts the last three,
+of which only the box is used.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ssd300.data.files import AnyCase
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 OUTLINE = (-0.1, 1.1)  # range of the points of an outline, in fractions
 HIGHEST_FRACTION = 2.0  # a number above this is not a fraction: the boxes are in pixels
-SCORE, _OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
+SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _kind(values: Float64, keypoints: int) -> str | None:
         return KEYPOINTS
     if length % 2:
         return None
-    return KEYPOINTS if count > 2 and _points_within(values) else _OUTLINES
+    return KEYPOINTS if count > 2 and _points_within(values) else OUTLINES
 
 
 def _points_within(values: Float64) -> bool:
@@ -108,7 +108,7 @@ def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], flo
                 f"the score, the last number, is {score:g}; expected 0 to 1 (of rotated boxes write the four corners "
                 "instead of an angle)"
             )
-    if kind == _OUTLINES:
+    if kind == OUTLINES:
         points = np.array(values).reshape(-1, 2)
         if max(values) <= HIGHEST_FRACTION and not (OUTLINE[0] <= points.min() and points.max() <= OUTLINE[1]):
             return f"{len(values) + 1} numbers that are not an outline: points are outside the picture"

@@ -23,6 +23,7 @@ from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import (
     HIGHEST_FRACTION,
     KEYPOINTS,
+    OUTLINES,
     TRACKS,
     LabelLine,
     box_of_line,
@@ -35,6 +36,9 @@ from ssd300.data.yolo.listing import labels_without_pictures, pictures_of_part
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE
+
+_OUTLINE_USE = "are outlines; the box around the points is used"
+_SIX_NUMBERS = " (if these are x y w h and two more numbers, remove those)"
 
 
 def read(part: Part) -> Dataset:
@@ -119,7 +123,8 @@ class _Reader:
         try:
             text = read_text(labels, "label file")
         except DatasetError as error:
-            self.note("unreadable label file", "fault", (str(labels), picture, ""), str(error))
+            words = str(error).removeprefix(f"{labels}: ")
+            self.note("unreadable label file", "fault", (str(labels), picture, ""), words)
             return
         for count, (number, line) in enumerate(lines_of(text)):
             place = (str(labels), picture, f"line {number}")
@@ -143,10 +148,11 @@ class _Reader:
         """The pictures with their boxes, from all lines of the part."""
         lines = [line for one in labeled for _, line in one.lines]
         kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
-        rest = {kind: sum(kinds.get(len(line.values)) == kind for line in lines) for kind in (KEYPOINTS, TRACKS)}
-        for kind, count in rest.items():
-            if count:
-                words = f"{count} of {len(lines)} lines have {kind} after the box; only the box is used"
+        for kind in (KEYPOINTS, TRACKS, OUTLINES):
+            if count := sum(kinds.get(len(line.values)) == kind for line in lines):
+                words = f"{count} of {len(lines)} lines "
+                words += _OUTLINE_USE if kind == OUTLINES else f"have {kind} after the box; only the box is used"
+                words += _SIX_NUMBERS if kind == OUTLINES and {len(line.values) for line in lines} == {6} else ""
                 self.note("numbers not used", "noted", (str(self.described.file), "", ""), words)
         plain: list[list[float]] = []
         for one in labeled:
