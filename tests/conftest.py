@@ -91,6 +91,19 @@ def seeded() -> ModuleType:
 @pytest.fixture(scope="session")
 def seeded_checkpoint(seeded: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A ResNet-18 file with seeded weights and four classes. It finds some 5 to 60 "objects" in any picture."""
+    return _write_seeded(tmp_path_factory.mktemp("seeded model") / "seeded.safetensors", seeded, seeded.SEED, bias=8)
+
+
+@pytest.fixture(scope="session")
+def narrow_checkpoint(seeded: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an eighth of the channels. To load it takes `narrow` or `load_narrow`; other processes cannot."""
+    from narrow import narrow_network
+
+    with narrow_network():  # with this seed and bias it finds about as many as the wide one
+        return _write_seeded(tmp_path_factory.mktemp("narrow model") / "narrow.safetensors", seeded, seed=33, bias=9.5)
+
+
+def _write_seeded(path: Path, seeded: ModuleType, seed: int, bias: float) -> Path:
     from ssd300.architecture import architecture
     from ssd300.labels import ClassList
     from ssd300.weights.checkpoint import write_checkpoint
@@ -98,10 +111,9 @@ def seeded_checkpoint(seeded: ModuleType, tmp_path_factory: pytest.TempPathFacto
 
     classes = ClassList(("person", "dog", "traffic light", "Größe"), (1, 18, 10, 900))
     network = architecture("resnet18", len(classes) + 1)
-    state = {key: seeded.weight(key, shape) for key, shape in network.state_shapes().items()}
+    state = {key: seeded.weight(key, shape, seed) for key, shape in network.state_shapes().items()}
     for head in network.class_heads:
-        state[f"{head.key}.bias"][: head.out_channels // network.num_classes] += 8  # or everything is an object
-    path = tmp_path_factory.mktemp("seeded model") / "seeded.safetensors"
+        state[f"{head.key}.bias"][: head.out_channels // network.num_classes] += bias  # or everything is an object
     write_checkpoint(path, state, ModelMetadata("resnet18", classes, name="seeded"))
     return path
 
@@ -110,14 +122,26 @@ def seeded_checkpoint(seeded: ModuleType, tmp_path_factory: pytest.TempPathFacto
 def found_again(seeded_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.json and val.json (COCO), eight pictures each. The boxes are what the seeded model finds in
     float, so its AP is high and every change of the model shows."""
+    from ssd300.detector import Detector
+
+    detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
+    return _write_found(tmp_path_factory.mktemp("found again"), detector)
+
+
+@pytest.fixture(scope="session")
+def narrow_found_again(narrow_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the narrow model."""
+    from narrow import load_narrow
+
+    detector = load_narrow(narrow_checkpoint, precision="f32", threads=1)
+    return _write_found(tmp_path_factory.mktemp("narrow found again"), detector)
+
+
+def _write_found(folder: Path, detector: Any) -> Path:
     import numpy as np
     from PIL import Image
 
-    from ssd300.detector import Detector
-
-    folder = tmp_path_factory.mktemp("found again")
     draw = np.random.default_rng(5)
-    detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
     categories = [{"id": i, "name": n} for i, n in zip(detector.classes.ids, detector.classes.names, strict=True)]
     for split in ("train", "val"):
         images: list[dict[str, Any]] = []

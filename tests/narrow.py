@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ssd300 import architecture
+from ssd300.detector import Detector
 
 _WIDTHS = {
     "_STEM_WIDTH": 8,
@@ -22,3 +25,9 @@ def narrow_network() -> Iterator[None]:
         for name, widths in _WIDTHS.items():
             patch.setattr(architecture, name, widths)
         yield
+
+
+def load_narrow(path: Path, **options: Any) -> Detector:
+    """The detector of a narrow network's file; only loading it needs the narrow network."""
+    with narrow_network():
+        return Detector.load(path, **options)

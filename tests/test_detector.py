@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from narrow import load_narrow
 from ssd300 import ArgumentError, Detections, Detector, ModelError
 
 PICTURES = Path(__file__).parent / "parity" / "data" / "pictures"
@@ -17,8 +18,8 @@ PHOTO = PICTURES / "chelsea_wide.png"
 
 
 @pytest.fixture(scope="module")
-def detector(seeded_checkpoint):
-    return Detector.load(seeded_checkpoint, precision="f32")
+def detector(narrow_checkpoint):
+    return load_narrow(narrow_checkpoint, precision="f32")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,8 @@ def test_only_what_was_loaded_can_be_pickled(detector):
         pickle.dumps(Detector(detector.runtime))
 
 
-def test_spawned_processes_give_the_same(detector, photo):
+def test_spawned_processes_give_the_same(seeded_checkpoint, photo):
+    detector = Detector.load(seeded_checkpoint, precision="f32")
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(detector.detect, [photo, photo]) == [detector.detect(photo)] * 2
 

@@ -4,7 +4,8 @@ import time
 import numpy as np
 import pytest
 
-from ssd300 import Detector, Failure, ImageError
+from narrow import load_narrow
+from ssd300 import Failure, ImageError
 from ssd300.pipeline import in_order
 
 
@@ -75,8 +76,8 @@ def test_stopping_early_leaves_no_thread(how):
 
 
 @pytest.fixture(scope="module")
-def detector(seeded_checkpoint):
-    return Detector.load(seeded_checkpoint, precision="f32")
+def detector(narrow_checkpoint):
+    return load_narrow(narrow_checkpoint, precision="f32")
 
 
 def pictures(count):

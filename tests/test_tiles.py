@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from narrow import load_narrow
 from ssd300.boxes import iou
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError
@@ -187,8 +188,8 @@ def test_strips_are_resized_to_the_bit() -> None:
 
 
 @pytest.fixture(scope="module")
-def detector(seeded_checkpoint) -> Detector:
-    return Detector.load(seeded_checkpoint, precision="f32", threads=1)
+def detector(narrow_checkpoint) -> Detector:
+    return load_narrow(narrow_checkpoint, precision="f32", threads=1)
 
 
 @pytest.fixture(scope="module")

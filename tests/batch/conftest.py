@@ -1,6 +1,7 @@
 """Pictures for batches, and a run of the command in this process with a model that is loaded once."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import ssd300.batch.start
+from narrow import narrow_network
 from ssd300.cli import main
 
 LOADED: dict[object, object] = {}
@@ -30,7 +32,14 @@ def pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def batch(pictures, seeded_checkpoint, tmp_path, monkeypatch, capsys):
+def checkpoint(request, narrow_checkpoint) -> Path:
+    """The small model; for slow tests, which start processes, the whole one."""
+    slow = request.node.get_closest_marker("slow") is not None
+    return request.getfixturevalue("seeded_checkpoint") if slow else narrow_checkpoint
+
+
+@pytest.fixture
+def batch(pictures, checkpoint, narrow_checkpoint, tmp_path, monkeypatch, capsys):
     """Run `ssd300 batch` in a folder where `pictures` lies; each model and precision is loaded once."""
     (tmp_path / "pictures").symlink_to(pictures)
     monkeypatch.chdir(tmp_path)
@@ -38,13 +47,14 @@ def batch(pictures, seeded_checkpoint, tmp_path, monkeypatch, capsys):
 
     def load_once(*arguments: object) -> object:
         if arguments not in LOADED:
-            LOADED[arguments] = load(*arguments)
+            with narrow_network() if checkpoint == narrow_checkpoint else nullcontext():
+                LOADED[arguments] = load(*arguments)
         return LOADED[arguments]
 
     monkeypatch.setattr(ssd300.batch.start, "load_detector", load_once)
 
     def run(*arguments: str) -> CompletedProcess[str]:
-        command = ["ssd300", "batch", *arguments, "--model", str(seeded_checkpoint), "--threads", "2"]
+        command = ["ssd300", "batch", *arguments, "--model", str(checkpoint), "--threads", "2"]
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit) as stop:
             main.run()

@@ -16,11 +16,11 @@ import pytest
 
 import ssd300.batch.start
 from batch.results import parts, rows
+from narrow import load_narrow
 from ssd300.batch.folder import Folder
-from ssd300.detector import Detector
 
 
-def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
+def test_rows_are_the_answers_of_the_detector(batch, narrow_checkpoint) -> None:
     result = batch("pictures", "--out", "out", "--precision", "f32", "--part-rows", "5", "--conf", "0.3")
     assert (result.returncode, result.stdout) == (1, "out\n")
     assert "Failed: 1 of them" in result.stderr
@@ -28,7 +28,7 @@ def test_rows_are_the_answers_of_the_detector(batch, seeded_checkpoint) -> None:
     names = [f"part-{n:06d}.parquet" for n in range(3)]
     assert sorted(os.listdir("out")) == ["_run.json", "_run.lock", "_sources.parquet", *names]
     assert [len(pq.read_table(path)) for path in parts("out")] == [5, 5, 2]
-    detector = Detector.load(seeded_checkpoint, precision="f32", threads=1)
+    detector = load_narrow(narrow_checkpoint, precision="f32", threads=1)
     found = list(detector.detect_many("pictures/*g", on_error="yield", score_threshold=0.3, clip=True))
     written = rows("out")
     assert [row["source"] for row in written] == [one.source for one in found]

@@ -35,10 +35,10 @@ def here(pictures, tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def detect(here, seeded_checkpoint) -> Callable[..., CompletedProcess[str]]:
+def detect(here, narrow, narrow_checkpoint) -> Callable[..., CompletedProcess[str]]:
     """`ssd300 detect` in this process, in the folder `here`."""
 
     def run(*arguments: object, **options: str) -> CompletedProcess[str]:
-        return ssd300("detect", *arguments, "--model", seeded_checkpoint, "--threads", 2, **options)
+        return ssd300("detect", *arguments, "--model", narrow_checkpoint, "--threads", 2, **options)
 
     return run

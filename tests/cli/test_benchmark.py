@@ -10,6 +10,7 @@ from ssd300.cli import benchmark, main
 
 KEYS = ["what", "settings", "rows", "share_of", "peak_memory_mib", "versions", "cpu", "threads"]
 ROOT = Path(__file__).parents[2]
+NARROW = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture
@@ -64,8 +65,9 @@ def test_what_cannot_be_measured_is_said(arguments, words, run, tmp_path) -> Non
     assert "internal error" not in err
 
 
-def test_the_table_has_what_json_has(run, seeded_checkpoint) -> None:
-    code, out, err = run("--model", seeded_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
+@NARROW
+def test_the_table_has_what_json_has(run, narrow_checkpoint) -> None:
+    code, out, err = run("--model", narrow_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
     assert code == 0, err
     for words in ("median ms", "p95 ms", "pictures/s", "file to Detections", "16 synthetic 640x480 JPEGs, seed 0"):
         assert words in out
@@ -75,10 +77,11 @@ def test_the_table_has_what_json_has(run, seeded_checkpoint) -> None:
     assert err.startswith("Measuring latency for 2 calls")
 
 
-def test_latency_of_given_pictures(measured, seeded_checkpoint) -> None:
+@NARROW
+def test_latency_of_given_pictures(measured, narrow_checkpoint) -> None:
     images = ROOT / "examples" / "images"
     options = ["--precision", "f32", "--threads", 1, "--conf", 0.3, "--images", images, "--repeats", 2, "--warmup", 0]
-    numbers = measured("--what", "latency", "--model", seeded_checkpoint, *options)
+    numbers = measured("--what", "latency", "--model", narrow_checkpoint, *options)
     settings = numbers["settings"]
     assert [settings[name] for name in ("runtime", "precision", "threads", "classes")] == ["openvino", "f32", 1, 4]
     assert settings["pictures"].endswith(f"of {images}")
@@ -89,12 +92,13 @@ def test_latency_of_given_pictures(measured, seeded_checkpoint) -> None:
     assert numbers["peak_memory_mib"] is None or numbers["peak_memory_mib"] > 50
 
 
+@NARROW
 @pytest.mark.parametrize(
     ("what", "share_of", "shares"),
     [("throughput", "the network alone", 2), ("stages", "the whole", 7)],
 )
-def test_shares(what, share_of, shares, measured, seeded_checkpoint) -> None:
-    numbers = measured("--what", what, "--model", seeded_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
+def test_shares(what, share_of, shares, measured, narrow_checkpoint) -> None:
+    numbers = measured("--what", what, "--model", narrow_checkpoint, "--repeats", 2, "--warmup", 0, "--threads", 1)
     assert numbers["share_of"] == share_of
     assert len([row for row in numbers["rows"] if row["share"] > 0]) == shares
 

@@ -41,9 +41,9 @@ def write_json(path: Path, names: list[str]) -> Path:
 
 
 @pytest.fixture
-def evaluate(seeded_checkpoint):
+def evaluate(narrow, narrow_checkpoint):
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        options = ("--model", seeded_checkpoint, "--threads", 1, "--precision", "f32")
+        options = ("--model", narrow_checkpoint, "--threads", 1, "--precision", "f32")
         return ssd300("evaluate", *options, *arguments)
 
     return run

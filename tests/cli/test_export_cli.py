@@ -4,6 +4,8 @@ import pytest
 
 from command import ssd300
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 def run(*arguments):
     return ssd300("export", *arguments)
@@ -20,8 +22,8 @@ def run(*arguments):
         pytest.param("m.pt2", ["--dynamic-batch"], marks=pytest.mark.slow),
     ],
 )
-def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
-    result = run("--model", seeded_checkpoint, "--out", tmp_path / name, *options)
+def test_writes_verified_files(name, options, narrow_checkpoint, tmp_path):
+    result = run("--model", narrow_checkpoint, "--out", tmp_path / name, *options)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{tmp_path / name}\n"
     assert "boxes differ by at most" in result.stderr
@@ -54,16 +56,16 @@ def test_writes_verified_files(name, options, seeded_checkpoint, tmp_path):
         (["--out", "no such folder/m.onnx"], "cannot be written"),
     ],
 )
-def test_what_does_not_go_together_is_said(options, words, seeded_checkpoint, tmp_path):
+def test_what_does_not_go_together_is_said(options, words, narrow_checkpoint, tmp_path):
     options = [tmp_path / o if "m." in o else o for o in options]
-    result = run("--model", seeded_checkpoint, *options)
+    result = run("--model", narrow_checkpoint, *options)
     assert result.returncode == 2
     assert words in result.stderr
     assert not any(tmp_path.iterdir())
 
 
-def test_writes_a_model_repository_once(seeded_checkpoint, tmp_path):
-    command = ["--model", seeded_checkpoint, "--out", tmp_path / "r", "--format", "triton"]
+def test_writes_a_model_repository_once(narrow_checkpoint, tmp_path):
+    command = ["--model", narrow_checkpoint, "--out", tmp_path / "r", "--format", "triton"]
     result = run(*command)
     assert (result.returncode, result.stdout) == (0, f"{tmp_path / 'r'}\n"), result.stderr
     names = {path.name for path in (tmp_path / "r").rglob("*") if path.is_file()}
@@ -74,9 +76,9 @@ def test_writes_a_model_repository_once(seeded_checkpoint, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
 
 
-def test_never_over_the_model_itself(seeded_checkpoint):
-    before = seeded_checkpoint.read_bytes()
-    result = run("--model", seeded_checkpoint, "--out", seeded_checkpoint)
+def test_never_over_the_model_itself(narrow_checkpoint):
+    before = narrow_checkpoint.read_bytes()
+    result = run("--model", narrow_checkpoint, "--out", narrow_checkpoint)
     assert result.returncode == 2
     assert "is the model itself" in result.stderr
-    assert seeded_checkpoint.read_bytes() == before
+    assert narrow_checkpoint.read_bytes() == before

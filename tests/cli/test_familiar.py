@@ -16,7 +16,7 @@ RUN = CliRunner()
 
 
 @pytest.fixture
-def detect(tmp_path, monkeypatch, seeded_checkpoint):
+def detect(tmp_path, monkeypatch, narrow, narrow_checkpoint):
     """Run detect in a folder with in/a.png and in/deep/b.png."""
     monkeypatch.chdir(tmp_path)
     Path("in/deep").mkdir(parents=True)
@@ -24,7 +24,7 @@ def detect(tmp_path, monkeypatch, seeded_checkpoint):
         Image.new("RGB", (90, 60), (200, 30, 30)).save(name)
 
     def run(*arguments: str):
-        given = ["predict", *arguments, "--model", str(seeded_checkpoint), "--threads", "1"]
+        given = ["predict", *arguments, "--model", str(narrow_checkpoint), "--threads", "1"]
         return RUN.invoke(app, given, catch_exceptions=True)
 
     return run

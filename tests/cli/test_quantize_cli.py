@@ -52,8 +52,8 @@ def test_two_runs_write_the_same_bytes_and_nothing_about_the_user(model, found_a
         (["--data", "train.json", "--val", "nothing.json"], "nothing.json"),
     ],
 )
-def test_what_does_not_go_together_is_said(options, words, model, found_again):
-    given = [option if option.startswith("--") else found_again / option for option in options]
+def test_what_does_not_go_together_is_said(options, words, model, narrow_found_again):
+    given = [option if option.startswith("--") else narrow_found_again / option for option in options]
     result = ssd300("quantize", "--model", model, *given)
     assert result.returncode == 2
     assert words in result.stderr

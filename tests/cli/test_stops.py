@@ -85,9 +85,9 @@ main()
 """
 
 
-def test_a_terminated_writer_leaves_nothing_behind(tmp_path: Path, found_again: Path) -> None:
+def test_a_terminated_writer_leaves_nothing_behind(tmp_path: Path, narrow_found_again: Path) -> None:
     """As a process: SIGTERM in the middle of writing a packed set."""
-    (tmp_path / "pets").symlink_to(found_again)
+    (tmp_path / "pets").symlink_to(narrow_found_again)
     (tmp_path / "pets.pack").write_bytes(b"of before")
     command = [sys.executable, "-c", TERMINATED_WRITER.replace('"pets",', '"pets/train.json",')]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

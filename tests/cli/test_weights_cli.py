@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from command import ssd300
+from narrow import narrow_network
 from ssd300.architecture import architecture
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
@@ -14,13 +15,16 @@ from ssd300.weights.catalog import CATALOG, load_weights
 from ssd300.weights.checkpoint import write_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 
+NARROW = pytest.mark.usefixtures("narrow")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """One state as a published checkpoint (a.pt) and as an ssd300 file (a.safetensors); not to be changed."""
     folder = tmp_path_factory.mktemp("models with a space")
     draw = np.random.default_rng(0)
-    shapes = architecture("resnet18", 3).state_shapes()
+    with narrow_network():
+        shapes = architecture("resnet18", 3).state_shapes()
     # Kernels small enough that the answers are finite: an export is run before it is written.
     state = {
         key: draw.random(shape, np.float32) * np.float32(1e-3 if len(shape) == 4 else 1) if shape else np.array(5)
@@ -35,7 +39,8 @@ def folder(tmp_path_factory):
         training={"data": "pets", "pictures_seen": 7},
         metric={"AP": 0.25, "AP50": 0.5, "dataset": "pets val", "pictures": 9},
     )
-    write_checkpoint(folder / "a.safetensors", state, metadata)
+    with narrow_network():
+        write_checkpoint(folder / "a.safetensors", state, metadata)
     return folder
 
 
@@ -58,6 +63,7 @@ def test_models_as_json(own_cache) -> None:
     assert rows["nvidia-resnet50-coco"]["url"].startswith("https://api.ngc.nvidia.com/")
 
 
+@NARROW
 def test_info_in_words(folder) -> None:
     result = ssd300("info", folder / "a.safetensors")
     assert (result.returncode, result.stderr) == (0, "")
@@ -73,6 +79,7 @@ def test_info_in_words(folder) -> None:
         assert words in result.stdout
 
 
+@NARROW
 @pytest.mark.parametrize(("name", "classes"), [("a.safetensors", ["cat", "dog"]), ("a.pt", ["class_1", "class_2"])])
 def test_info_as_json(folder, name, classes) -> None:
     report = json.loads(ssd300("info", folder / name, "--json").stdout)
@@ -118,6 +125,7 @@ def test_offline_names_the_address_and_the_place(own_cache) -> None:
     assert list(own_cache.iterdir()) == []
 
 
+@NARROW
 def test_convert_writes_the_same_state(folder, tmp_path) -> None:
     out = tmp_path / "b.safetensors"
     result = ssd300("weights", "convert", folder / "a.pt", out)
@@ -130,6 +138,7 @@ def test_convert_writes_the_same_state(folder, tmp_path) -> None:
     assert metadata.parent_sha256 == sha256_of(folder / "a.pt")
 
 
+@NARROW
 @pytest.mark.slow
 def test_convert_to_half_keeps_the_metadata(folder, tmp_path) -> None:
     out = tmp_path / "half.safetensors"
@@ -139,6 +148,7 @@ def test_convert_to_half_keeps_the_metadata(folder, tmp_path) -> None:
     assert (metadata.name, metadata.classes.ids, metadata.metric["AP"]) == ("pets", (3, 8), 0.25)
 
 
+@NARROW
 @pytest.mark.parametrize("given", ["names", pytest.param("file", marks=pytest.mark.slow)])
 def test_convert_with_class_names(folder, tmp_path, given) -> None:
     (tmp_path / "names.txt").write_text("Löwe\n\n big cat \n", "utf-8")
@@ -148,6 +158,7 @@ def test_convert_with_class_names(folder, tmp_path, given) -> None:
     assert load_weights(out)[1].classes == ClassList(("Löwe", "big cat"), (1, 2))
 
 
+@NARROW
 @pytest.mark.parametrize(
     ("source", "out", "options", "words"),
     [
@@ -168,6 +179,7 @@ def test_convert_refuses(folder, tmp_path, source, out, options, words) -> None:
     assert (tmp_path / "there.safetensors").read_bytes() == b"mine"
 
 
+@NARROW
 @pytest.mark.slow
 def test_convert_replaces_a_file_by_force(folder, tmp_path) -> None:
     (tmp_path / "b.safetensors").write_bytes(b"mine")

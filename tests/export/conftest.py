@@ -1,10 +1,11 @@
-"""Small seeded models, and one of them in INT8."""
+"""Small seeded models, and a narrow one in INT8."""
 
 import shutil
 from functools import lru_cache
 
 import pytest
 
+from narrow import narrow_network
 from ssd300.architecture import architecture
 from ssd300.data.load import load_dataset
 from ssd300.export.quantize import quantize
@@ -34,20 +35,21 @@ def seeded_model(seeded):
 
 
 @pytest.fixture(scope="session")
-def train(found_again):
-    return load_dataset(found_again / "train.json")
+def train(narrow_found_again):
+    return load_dataset(narrow_found_again / "train.json")
 
 
 @pytest.fixture(scope="session")
-def val(found_again):
-    return load_dataset(found_again / "val.json")
+def val(narrow_found_again):
+    return load_dataset(narrow_found_again / "val.json")
 
 
 @pytest.fixture(scope="session")
-def model(seeded_checkpoint, tmp_path_factory):
-    return shutil.copy(seeded_checkpoint, tmp_path_factory.mktemp("int8") / "m.safetensors")
+def model(narrow_checkpoint, tmp_path_factory):
+    return shutil.copy(narrow_checkpoint, tmp_path_factory.mktemp("int8") / "m.safetensors")
 
 
 @pytest.fixture(scope="session")
 def done(model, train, val):
-    return quantize(model, train, val, max_ap_drop=0.2, threads=1)
+    with narrow_network():
+        return quantize(model, train, val, max_ap_drop=0.2, threads=1)

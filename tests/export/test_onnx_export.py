@@ -28,6 +28,7 @@ def outputs_of(model, fed):
     return session.run(None, {"pictures": fed})
 
 
+@NARROW
 @pytest.mark.parametrize(
     "backbone",
     [

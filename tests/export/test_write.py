@@ -8,6 +8,8 @@ from ssd300.export.files import load_source
 from ssd300.export.write import choose_format
 from ssd300.files import sha256_of
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 @pytest.mark.parametrize(
     ("name", "given", "format"),
@@ -37,27 +39,27 @@ def test_the_extension_names_the_format(name, given, format, tmp_path):
         ("m.onnx", {"half": None, "classes": ["a"]}, "--classes is for safetensors"),
     ],
 )
-def test_what_does_not_go_together_is_said(name, options, words, seeded_checkpoint, tmp_path):
+def test_what_does_not_go_together_is_said(name, options, words, narrow_checkpoint, tmp_path):
     with pytest.raises(ArgumentError) as raised:
-        ssd300.export(seeded_checkpoint, tmp_path / name, **options)
+        ssd300.export(narrow_checkpoint, tmp_path / name, **options)
     assert words in str(raised.value)
 
 
-def test_classes_as_a_list(seeded_checkpoint, tmp_path):
-    ssd300.export(seeded_checkpoint, tmp_path / "m.safetensors", classes=["a", "b, c", "d", "e"], half=None)
+def test_classes_as_a_list(narrow_checkpoint, tmp_path):
+    ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=["a", "b, c", "d", "e"], half=None)
     assert ssd300.Detector.load(tmp_path / "m.safetensors").classes.names == ("a", "b, c", "d", "e")
 
 
-def test_quantize_needs_pictures_to_measure_on(seeded_checkpoint, found_again):
-    pictures = ssd300.load_dataset(found_again / "train.json")
+def test_quantize_needs_pictures_to_measure_on(narrow_checkpoint, narrow_found_again):
+    pictures = ssd300.load_dataset(narrow_found_again / "train.json")
     with pytest.raises(ArgumentError, match="data is a Dataset: give val too"):
-        ssd300.quantize(seeded_checkpoint, pictures)
+        ssd300.quantize(narrow_checkpoint, pictures)
     with pytest.raises(ArgumentError, match="--data and --val are the same"):
-        ssd300.quantize(str(seeded_checkpoint), found_again, found_again / ".." / found_again.name)
+        ssd300.quantize(str(narrow_checkpoint), narrow_found_again, narrow_found_again / ".." / narrow_found_again.name)
     with pytest.raises(ArgumentError, match="share 8 pictures"):  # of the folder the part to learn from is taken
-        ssd300.quantize(seeded_checkpoint, [found_again], found_again / "train.json")
+        ssd300.quantize(narrow_checkpoint, [narrow_found_again], narrow_found_again / "train.json")
 
 
-def test_the_source_is_remembered(seeded_checkpoint):
-    _, metadata = load_source(seeded_checkpoint)
-    assert metadata.parent_sha256 == sha256_of(seeded_checkpoint)
+def test_the_source_is_remembered(narrow_checkpoint):
+    _, metadata = load_source(narrow_checkpoint)
+    assert metadata.parent_sha256 == sha256_of(narrow_checkpoint)

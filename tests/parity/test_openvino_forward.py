@@ -64,6 +64,7 @@ def test_graph_equals_published_forward(name, backbone, num_classes, seeded, ref
         np.testing.assert_allclose(means, arrays[f"{what}_map_mean"], atol=tolerance, rtol=0)
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_runtime_equals_torch(backbone, seeded):
     """Probabilities within 1e-4; boxes within 0.05 pixel or 2e-5 of the box's side, whichever is larger."""

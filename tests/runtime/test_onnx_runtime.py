@@ -7,24 +7,28 @@ import numpy as np
 import onnx
 import pytest
 
+from narrow import narrow_network
 from ssd300 import ArgumentError, Detector, ModelError
 from ssd300.export.onnx import OnnxOptions, build_onnx
 from ssd300.runtime.onnx import load_onnx
 from ssd300.weights.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("narrow")
 NOISE = np.random.default_rng(3).integers(0, 256, (3, 300, 300, 3), dtype=np.uint8)
 BLOCKS = np.random.default_rng(4).integers(0, 256, (4, 6, 3), dtype=np.uint8).repeat(60, 0).repeat(70, 1)
 
 
 @pytest.fixture(scope="module")
-def written(seeded_checkpoint, tmp_path_factory):
+def written(narrow_checkpoint, tmp_path_factory):
     """options -> an .onnx file of the seeded model."""
     folder = tmp_path_factory.mktemp("onnx")
-    state, metadata = read_checkpoint(seeded_checkpoint)
+    with narrow_network():
+        state, metadata = read_checkpoint(narrow_checkpoint)
 
     def write(**options):
         path = folder / f"{len(list(folder.iterdir()))}.onnx"
-        path.write_bytes(build_onnx(state, metadata, OnnxOptions(**options)).SerializeToString())
+        with narrow_network():
+            path.write_bytes(build_onnx(state, metadata, OnnxOptions(**options)).SerializeToString())
         return path
 
     return write
@@ -40,8 +44,8 @@ def plain(written):
     [{}, {"nms": False}, {"dynamic_batch": True, "input": "float", "opset": 21}, {"score_threshold": 0.9}],
     ids=str,
 )
-def test_detections_equal_those_from_the_weights(options, written, seeded_checkpoint):
-    ours = Detector.load(seeded_checkpoint, precision="f32", threads=1)
+def test_detections_equal_those_from_the_weights(options, written, narrow_checkpoint):
+    ours = Detector.load(narrow_checkpoint, precision="f32", threads=1)
     theirs = Detector.load(written(**options), threads=1)
     assert (theirs.runtime.name, theirs.runtime.precision) == ("onnx", "f32")
     assert theirs.classes == ours.classes

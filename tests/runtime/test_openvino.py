@@ -2,6 +2,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from narrow import narrow_network
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.cpu import native_bf16
@@ -9,18 +10,21 @@ from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
 from ssd300.weights.catalog import load_weights
 
+pytestmark = pytest.mark.usefixtures("narrow")
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3), dtype=np.uint8).repeat(50, 1).repeat(50, 2)
 
 
 @pytest.fixture(scope="module")
-def runtime(seeded_checkpoint):
-    return load_openvino(seeded_checkpoint, precision="f32")
+def runtime(narrow_checkpoint):
+    with narrow_network():
+        return load_openvino(narrow_checkpoint, precision="f32")
 
 
 @pytest.fixture(scope="module")
-def graph_file(seeded_checkpoint, tmp_path_factory):
+def graph_file(narrow_checkpoint, tmp_path_factory):
     path = tmp_path_factory.mktemp("graph") / "model.xml"
-    ov.save_model(build_graph(*load_weights(seeded_checkpoint)), path, compress_to_fp16=False)
+    with narrow_network():
+        ov.save_model(build_graph(*load_weights(narrow_checkpoint)), path, compress_to_fp16=False)
     return path
 
 
@@ -54,11 +58,11 @@ def test_no_prior_above_the_threshold_is_left_out(threshold, runtime):
         np.testing.assert_array_equal(few_boxes[kept], boxes[wanted])
 
 
-def test_one_by_one_side_by_side_and_on_one_thread_give_the_same_bits(runtime, seeded_checkpoint):
+def test_one_by_one_side_by_side_and_on_one_thread_give_the_same_bits(runtime, narrow_checkpoint):
     expected = runtime.infer(PICTURES)
     assert_equal([runtime.infer(picture[None])[0] for picture in PICTURES], expected)
     assert_equal(runtime.for_throughput().infer(PICTURES), expected)
-    assert_equal(load_openvino(seeded_checkpoint, precision="f32", threads=1).infer(PICTURES), expected)
+    assert_equal(load_openvino(narrow_checkpoint, precision="f32", threads=1).infer(PICTURES), expected)
 
 
 def test_answers_are_not_overwritten_by_the_next_call(runtime):
@@ -89,17 +93,17 @@ def test_other_arrays_are_refused(pictures, found, runtime):
 
 
 @pytest.mark.skipif(not native_bf16(), reason="this CPU does not compute bf16 natively")
-def test_bf16_stays_near(runtime, seeded_checkpoint):
-    rough = load_openvino(seeded_checkpoint, precision="bf16")
+def test_bf16_stays_near(runtime, narrow_checkpoint):
+    rough = load_openvino(narrow_checkpoint, precision="bf16")
     assert rough.precision == "bf16"
     for (_, a), (_, b) in zip(rough.infer(PICTURES), runtime.infer(PICTURES), strict=True):
         assert np.sqrt(np.mean((a - b) ** 2)) < 0.01
         assert not np.array_equal(a, b)
 
 
-def test_the_same_weights_give_the_same_file(graph_file, seeded_checkpoint, tmp_path):
+def test_the_same_weights_give_the_same_file(graph_file, narrow_checkpoint, tmp_path):
     again = tmp_path / "again.xml"
-    model = build_graph(*load_weights(seeded_checkpoint))
+    model = build_graph(*load_weights(narrow_checkpoint))
     ov.save_model(model, again, compress_to_fp16=False)
     assert again.read_bytes() == graph_file.read_bytes()
     assert again.with_suffix(".bin").read_bytes() == graph_file.with_suffix(".bin").read_bytes()

@@ -15,15 +15,17 @@ from ssd300.learn.network import SSD300
 from ssd300.runtime.torch import TorchRuntime, fold_batch_norms, normalize
 from ssd300.weights.metadata import ModelMetadata
 
+pytestmark = pytest.mark.usefixtures("narrow")
 
-def test_no_pictures(seeded_checkpoint):
-    runtime = Detector.load(seeded_checkpoint, runtime="torch", precision="f32").runtime
+
+def test_no_pictures(narrow_checkpoint):
+    runtime = Detector.load(narrow_checkpoint, runtime="torch", precision="f32").runtime
     assert runtime.infer(np.zeros((0, 300, 300, 3), np.uint8)) == []
 
 
-def test_torch_and_openvino_find_the_same(seeded_checkpoint):
+def test_torch_and_openvino_find_the_same(narrow_checkpoint):
     pictures = np.random.default_rng(0).integers(0, 255, (2, 300, 300, 3), dtype=np.uint8)
-    ours, theirs = (Detector.load(seeded_checkpoint, runtime=r, precision="f32") for r in ("torch", "openvino"))
+    ours, theirs = (Detector.load(narrow_checkpoint, runtime=r, precision="f32") for r in ("torch", "openvino"))
     pairs = zip(ours.runtime.infer(pictures), theirs.runtime.infer(pictures), strict=True)
     for (boxes_a, probabilities_a), (boxes_b, probabilities_b) in pairs:
         np.testing.assert_allclose(probabilities_a, probabilities_b, atol=1e-4)
@@ -84,31 +86,31 @@ def test_bf16_loses_nothing_above_the_threshold(threshold):
 
 
 @pytest.mark.parametrize("device", ["cpu", None, "CPU", " cpu:0", torch.device("cpu"), torch.device("cpu", 0)])
-def test_every_spelling_of_the_cpu(device, seeded_checkpoint):
-    assert Detector.load(seeded_checkpoint, device=device, precision="f32").runtime.name == "openvino"
-    runtime = Detector.load(seeded_checkpoint, device=device, runtime="torch").runtime
+def test_every_spelling_of_the_cpu(device, narrow_checkpoint):
+    assert Detector.load(narrow_checkpoint, device=device, precision="f32").runtime.name == "openvino"
+    runtime = Detector.load(narrow_checkpoint, device=device, runtime="torch").runtime
     assert (runtime.device, runtime.batch_size) == (torch.device("cpu"), 1)
     assert runtime.reason
 
 
 @pytest.mark.parametrize("device", ["gpu", "cpu:1", "", "cuda:", True, 1.5, "cuda:x", b"cpu"])
 @pytest.mark.parametrize("runtime", ["auto", "openvino", "torch"])
-def test_what_names_no_device(device, runtime, seeded_checkpoint):
+def test_what_names_no_device(device, runtime, narrow_checkpoint):
     with pytest.raises(ArgumentError, match="expected cpu, cuda, cuda:1 or mps"):
-        Detector.load(seeded_checkpoint, device=device, runtime=runtime)
+        Detector.load(narrow_checkpoint, device=device, runtime=runtime)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for GPUs where there are none")
 @pytest.mark.parametrize("device", ["cuda", "CUDA:0", 0, "0", torch.device("cuda"), "mps", torch.device("mps"), "xpu"])
-def test_a_gpu_that_is_not_there(device, seeded_checkpoint):
+def test_a_gpu_that_is_not_there(device, narrow_checkpoint):
     with pytest.raises(ArgumentError, match=r"but this torch .*: use 'cpu'"):
-        Detector.load(seeded_checkpoint, device=device)
+        Detector.load(narrow_checkpoint, device=device)
     with pytest.raises(ArgumentError, match="openvino runs on the CPU"):
-        Detector.load(seeded_checkpoint, device=device, runtime="openvino")
+        Detector.load(narrow_checkpoint, device=device, runtime="openvino")
 
 
-def test_wrong_pictures_are_refused(seeded_checkpoint):
-    runtime = Detector.load(seeded_checkpoint, runtime="torch").runtime
+def test_wrong_pictures_are_refused(narrow_checkpoint):
+    runtime = Detector.load(narrow_checkpoint, runtime="torch").runtime
     with pytest.raises(ArgumentError, match=r"expected pictures uint8 \[B, 300, 300, 3\]"):
         runtime.infer(np.zeros((1, 300, 300, 3), np.float32))
 
@@ -116,9 +118,9 @@ def test_wrong_pictures_are_refused(seeded_checkpoint):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("own", [False, True])
-def test_a_forked_child_is_refused_or_loads_its_own(own, seeded_checkpoint):
+def test_a_forked_child_is_refused_or_loads_its_own(own, narrow_checkpoint):
     picture = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
-    detector = Detector.load(seeded_checkpoint, runtime="torch", precision="f32", threads=2)
+    detector = Detector.load(narrow_checkpoint, runtime="torch", precision="f32", threads=2)
     expected = detector.detect(picture)
     reading, writing = os.pipe()
     child = os.fork()
@@ -127,7 +129,7 @@ def test_a_forked_child_is_refused_or_loads_its_own(own, seeded_checkpoint):
         signal.alarm(60)  # if it should hang after all
         try:
             if own:
-                detector = Detector.load(seeded_checkpoint, runtime="torch", precision="f32")
+                detector = Detector.load(narrow_checkpoint, runtime="torch", precision="f32")
             os.write(writing, str(len(detector.detect(picture))).encode())
         except ModelError as error:
             os.write(writing, str(error).encode())

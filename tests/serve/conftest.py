@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
+from narrow import narrow_network
 from serving import Client, picture_file, serving
 from ssd300.serve.models import Models
 from ssd300.serve.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def models(seeded_checkpoint: Path) -> Models:
-    return Models.load({"seeded": str(seeded_checkpoint), "again": str(seeded_checkpoint)}, precision="f32", threads=2)
+def models(narrow_checkpoint: Path) -> Models:
+    paths = {"seeded": str(narrow_checkpoint), "again": str(narrow_checkpoint)}
+    with narrow_network():
+        return Models.load(paths, precision="f32", threads=2)
 
 
 @pytest.fixture(scope="module")

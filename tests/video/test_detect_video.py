@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 
+from narrow import load_narrow
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ImageError, SSD300Error
 from ssd300.flow import Failure
@@ -13,8 +14,8 @@ from video.servers import RtspServer
 
 
 @pytest.fixture(scope="module")
-def detector(seeded_checkpoint) -> Detector:
-    return Detector.load(seeded_checkpoint, precision="f32", threads=1)
+def detector(narrow_checkpoint) -> Detector:
+    return load_narrow(narrow_checkpoint, precision="f32", threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from narrow import narrow_network
 from ssd300.architecture import architecture
 from ssd300.labels import ClassList
 from ssd300.weights.checkpoint import ModelMetadata, write_checkpoint
@@ -25,10 +26,16 @@ def random_state(backbone="resnet18", num_classes=4, seed=0):
     }
 
 
+@pytest.fixture(autouse=True)
+def all_are_narrow(narrow) -> None:
+    """What holds for a file holds for a small one."""
+
+
 @pytest.fixture(scope="session")
 def state():
     """resnet18 with 4 classes; not to be changed."""
-    return random_state()
+    with narrow_network():
+        return random_state()
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +55,8 @@ def metadata() -> ModelMetadata:
 def checkpoint(tmp_path_factory, state, metadata) -> Path:
     """A file of `state` and `metadata`; not to be changed."""
     path = tmp_path_factory.mktemp("checkpoint") / "cells.safetensors"
-    write_checkpoint(path, state, metadata)
+    with narrow_network():
+        write_checkpoint(path, state, metadata)
     return path
 
 
@@ -60,7 +68,8 @@ def network():
     from ssd300.learn.network import SSD300
 
     torch.manual_seed(0)
-    network = SSD300("resnet18", 4)
+    with narrow_network():
+        network = SSD300("resnet18", 4)
     for buffer in network.buffers():
         if buffer.ndim == 0:
             buffer.fill_(1234567)

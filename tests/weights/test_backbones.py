@@ -64,9 +64,9 @@ def test_a_detector_is_no_backbone_file(tmp_path, network, checkpoint) -> None:
 
 def test_a_damaged_trunk_is_refused(tmp_path, network) -> None:
     state = torchvision_state(network, whole=True)
-    save(state | {"conv1.weight": torch.ones(64, 1, 7, 7)}, tmp_path / "gray.pth")
-    with pytest.raises(ModelError, match=r"is \[64, 1, 7, 7\], expected \[64, 3, 7, 7\]"):
+    save(state | {"conv1.weight": torch.ones(8, 1, 7, 7)}, tmp_path / "gray.pth")
+    with pytest.raises(ModelError, match=r"is \[8, 1, 7, 7\], expected \[8, 3, 7, 7\]"):
         read_backbone(tmp_path / "gray.pth")
-    save(state | {"bn1.bias": torch.full((64,), torch.inf)}, tmp_path / "inf.pth")
-    with pytest.raises(ModelError, match=r"bn1\.bias has 64 of 64 numbers that are NaN or infinite"):
+    save(state | {"bn1.bias": torch.full((8,), torch.inf)}, tmp_path / "inf.pth")
+    with pytest.raises(ModelError, match=r"bn1\.bias has 8 of 8 numbers that are NaN or infinite"):
         read_backbone(tmp_path / "inf.pth")

@@ -43,14 +43,20 @@ def test_arrays_of_any_memory_layout_are_written(tmp_path, checkpoint, state, me
     assert sha256_of(tmp_path / "x.safetensors") == sha256_of(checkpoint)
 
 
+def bytes_of_numbers(path) -> int:
+    """The size of a file without its header, which does not shrink."""
+    data = path.read_bytes()
+    return len(data) - 8 - int.from_bytes(data[:8], "little")
+
+
 def test_float16_halves_the_file_and_keeps_batch_norms(tmp_path, checkpoint, state, metadata) -> None:
     path = tmp_path / "half.safetensors"
     big = dict(state)
     norm = "feature_extractor.feature_extractor.1.running_var"
-    big[norm] = np.full(64, 1e6, np.float32)  # infinite in float16
+    big[norm] = np.full(8, 1e6, np.float32)  # infinite in float16
     big["conf.3.bias"] = np.full(24, 7e4, np.float32)
     write_checkpoint(path, big, metadata, dtype="float16")
-    assert path.stat().st_size < 0.51 * checkpoint.stat().st_size
+    assert bytes_of_numbers(path) < 0.51 * bytes_of_numbers(checkpoint)
     kinds = {key: spec.dtype for key, spec in read_specs(path).items()}
     assert kinds["conf.0.weight"] == kinds["loc.0.bias"] == "float16"
     assert kinds[norm] == kinds["conf.3.bias"] == "float32"  # the bias does not fit
