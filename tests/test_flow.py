@@ -183,7 +183,7 @@ def plain_agnostic(boxes, probabilities, score_threshold, iou_threshold, most):
     return kept[:most]
 
 
-@pytest.mark.parametrize("start", range(0, 1000, 250))
+@pytest.mark.parametrize("start", [0, *(pytest.param(start, marks=pytest.mark.slow) for start in (250, 500, 750))])
 def test_agnostic_nms_and_clip_equal_a_plain_reference(start) -> None:
     for seed in range(start, start + 250):
         draw = np.random.default_rng(seed)

@@ -33,6 +33,7 @@ def test_boxes_stay_on_their_objects(name):
     picture[60:150, 100:220] = 255
     sample = sample_of([[100 / 320, 60 / 240, 220 / 320, 150 / 240]])
     sample = Sample(picture, sample.boxes_xyxy, sample.labels, sample.doubtful, sample.crowd)
+    compared = 0
     for draw in range(100):
         out = AUGMENTS[name](sample, np.random.default_rng(draw))
         assert len(out.boxes_xyxy) == 1
@@ -42,6 +43,8 @@ def test_boxes_stay_on_their_objects(name):
             continue
         seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
         np.testing.assert_allclose(seen, out.boxes_xyxy[0] * 300, atol=4)
+        compared += 1
+    assert compared > 50
 
 
 @pytest.mark.parametrize("name", AUGMENTS)

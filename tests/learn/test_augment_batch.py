@@ -37,7 +37,7 @@ def test_a_plan_that_changes_nothing():
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("size", [192, 300])
 def test_pixels_equal_the_loader_s(name, size):
-    pictures, rng = pictures_of(8, seed=size), np.random.default_rng(1)
+    pictures, rng = pictures_of(4, seed=size), np.random.default_rng(1)
     boxes = np.array([[0.2, 0.2, 0.8, 0.8]], np.float32)
     plans = [DRAWS[name](boxes, rng, size) for _ in pictures]
     ours = on_device(pictures, plans, size).astype(float)

@@ -34,7 +34,7 @@ def test_objects_are_gone_and_pictures_differ(make):
 def test_their_share_is_that_of_the_recipe_and_keyed(squares):
     recipe = resolve_recipe("modern", blank_share=0.3)
     pictures = TrainingPictures(squares, recipe)
-    keys = [(epoch, index, 300) for epoch in range(20) for index in range(1, 8)]
+    keys = [(epoch, index, 96) for epoch in range(20) for index in range(1, 8)]
     empty = [len(pictures[key].sample.labels) == 0 for key in keys]
     assert np.mean(empty) == pytest.approx(0.3, abs=0.09)
     assert empty == [len(TrainingPictures(squares, recipe)[key].sample.labels) == 0 for key in keys]
