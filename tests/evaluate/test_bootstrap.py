@@ -126,6 +126,6 @@ def test_a_difference_between_different_pictures_is_refused(make):
 
 def test_a_thousand_resamples_are_quick(make):
     table = match_table(*make.random_case(5, pictures=500, classes=20))
-    start = time.perf_counter()
+    start = time.process_time()
     intervals(table, resamples=1000)
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8

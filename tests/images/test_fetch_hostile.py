@@ -56,17 +56,19 @@ def test_addresses_that_stay_silent_share_one_deadline(scheme, monkeypatch):
     monkeypatch.setattr(fetch_module, "TOTAL_SECONDS", 0.5)
     monkeypatch.setattr(fetch_module, "SOCKET_SECONDS", 0.2)
 
+    tried = []
+
     def silent(self, address):
+        tried.append(address)
         time.sleep(self.gettimeout())
         raise TimeoutError("timed out")
 
     monkeypatch.setattr(fetch_module.socket.socket, "connect", silent)
     twelve = [(fetch_module.socket.AF_INET, 0, 0, "", (f"93.184.216.{i}", 1)) for i in range(12)]
     monkeypatch.setattr(fetch_module.socket, "getaddrinfo", lambda *_args, **_options: twelve)
-    started = time.monotonic()
     with pytest.raises(DownloadError, match=r"took longer than 0\.5 seconds"):
         fetch(f"{scheme}://pictures.example/a.jpg")
-    assert time.monotonic() - started < 1.5
+    assert 1 <= len(tried) <= 3  # each may take 0.2 seconds of the 0.5
 
 
 def test_a_handshake_that_drips_ends_at_the_deadline(monkeypatch):

@@ -4,12 +4,14 @@ import json
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from serving import form, picture_file, serving
 from ssd300.serve import connections
 from ssd300.serve import urls as fetching
+from ssd300.serve.models import Work
 from ssd300.serve.settings import Settings
 
 KEY = "a-key-of-16-byte"
@@ -33,6 +35,28 @@ def impatient(models, monkeypatch):
     monkeypatch.setattr(connections, "READING_SECONDS", 0.5)
     with serving(models, Settings(max_body=2**20, timeout=0.5)) as one:
         yield one
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """No picture is worked on before it is set."""
+    opened, work = threading.Event(), Work.__call__
+
+    def when_opened(self, job, after):
+        opened.wait(60)
+        return work(self, job, after)
+
+    monkeypatch.setattr(Work, "__call__", when_opened)
+    yield opened
+    opened.set()
+
+
+def until(condition) -> None:
+    """Wait for what must come, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_a_connection_that_says_nothing_is_closed(impatient) -> None:
@@ -100,51 +124,41 @@ def test_a_reader_that_stops_is_cut_off(impatient) -> None:
     with impatient.line() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.sendall((head.encode() + data) * 6)  # answers of megabytes, and nobody reads them
-        connections_of = impatient.server.server_state.connections
-        deadline = time.monotonic() + 20
-        while connections_of and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not connections_of
+        until(lambda: not impatient.server.server_state.connections)
 
 
-def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lines) -> None:
+def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lines, gate) -> None:
     body, kind = form(*((f"{number}.png", png) for number in range(4)))
-    for _ in range(3):
+    head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    admission, held = client.app.state.detecting.admission, client.app.state.detecting.held
+    for number in range(3):
         with client.line() as line:
-            head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
             line.sendall(head.encode() + body)
-            time.sleep(0.002)
-    deadline = time.monotonic() + 10
-    admission = client.app.state.detecting.admission
-    while (len(log_lines) < 3 or admission.running or admission.waiting) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert {line["status"] for line in log_lines} <= {499, 200}
-    assert (admission.running, admission.waiting, client.app.state.detecting.held.size) == (0, 0, 0)
+            until(lambda: held.size >= len(body))
+        until(lambda number=number: len(log_lines) > number)
+    gate.set()
+    until(lambda: not admission.running and not admission.waiting)
+    assert [line["status"] for line in log_lines] == [499] * 3
+    assert held.size == 0
 
 
-def test_a_full_queue_is_429_with_retry_after(models, png) -> None:
+def test_a_full_queue_is_429_with_retry_after(models, png, gate) -> None:
     body, kind = form(*((f"{number}.png", png) for number in range(6)))
-    with serving(models, Settings(queue=2, timeout=30)) as client:
-        answers = []
-
-        def ask() -> None:
-            answers.append(client.detect(body, Content_Type=kind))
-
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert {answer.status for answer in answers} == {200, 429}
-        refused = next(answer for answer in answers if answer.status == 429)
-        assert 1 <= int(refused.headers["Retry-After"]) <= 60
-        assert "pictures are waiting" in refused.detail
+    with serving(models, Settings(queue=2, timeout=60)) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(client.detect, body, Content_Type=kind)
+        until(lambda: client.app.state.detecting.admission.waiting == 2)
+        refused = client.detect(body, Content_Type=kind)
+        gate.set()
+        assert (refused.status, first.result().status) == (429, 200)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert "2 pictures are waiting already" in refused.detail
 
 
-def test_an_answer_that_takes_too_long_is_503(models) -> None:
-    with serving(models, Settings(timeout=0.001)) as client:
-        answer = client.detect(picture_file("PNG", (2000, 2000)), "?score_threshold=0")
-        assert answer.status in (408, 503)
+def test_an_answer_that_takes_too_long_is_503(models, png, gate) -> None:
+    with serving(models, Settings(timeout=1)) as client:
+        answer = client.detect(png)
+        assert (answer.status, "no answer after 1 seconds" in answer.detail) == (503, True)
+        gate.set()
         assert client.ask("GET", "/healthz").status == 200
 
 
@@ -153,25 +167,28 @@ def test_an_answer_that_takes_too_long_is_503(models) -> None:
     [
         (["http://a.example/1"], 200, ""),
         (["http://a.example/1"] * 3, 413, "with the pictures of its addresses, is larger than 40,000 bytes"),
-        (["http://slow.example/1"], 422, "the addresses did not answer within 2 seconds"),
+        (["http://slow.example/1"], 422, "the addresses did not answer within 1 seconds"),
     ],
 )
 def test_pictures_of_addresses_count_as_the_body_and_have_its_time(
     models, png, monkeypatch, urls, status, words
 ) -> None:
-    monkeypatch.setattr(fetching, "fetch", lambda url, **_: time.sleep(4 * ("slow" in url)) or png)
-    with serving(models, Settings(max_body=40_000, timeout=2, allow_urls=True)) as client:
+    answered = threading.Event()
+    monkeypatch.setattr(fetching, "fetch", lambda url, **_: ("slow" in url and answered.wait(60)) or png)
+    with serving(models, Settings(max_body=40_000, timeout=1 if status == 422 else 60, allow_urls=True)) as client:
         answer = client.detect(json.dumps({"urls": urls}), Content_Type="application/json")
+        answered.set()
         assert (answer.status, words in answer.data.decode()) == (status, True)
         assert client.app.state.detecting.held.size == 0
 
 
 def test_bodies_of_all_requests_together_are_limited(models) -> None:
-    with serving(models, Settings(max_body=10_000, timeout=2)) as client:
-        client.app.state.detecting.held.limit = 15_000
+    with serving(models, Settings(max_body=10_000, timeout=60)) as client:
+        held = client.app.state.detecting.held
+        held.limit = 15_000
         with client.line() as line:
             line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n" + b"x" * 9000)
-            time.sleep(0.3)
+            until(lambda: held.size == 9000)
             answer = client.detect(b"x" * 9000)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
 

@@ -10,6 +10,7 @@ from video.clips import write_clip
 from video.servers import RtspServer
 
 
+@pytest.mark.slow
 def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
     clip = write_clip(tmp_path / "clip.mp4", 50, options={"g": "10", "bf": "0"})

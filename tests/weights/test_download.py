@@ -1,7 +1,7 @@
-"""Downloads: whole, continued, refused, and by several processes at once."""
+"""Downloads: whole, continued, refused, and by several at once."""
 
-import subprocess
-import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -160,14 +160,16 @@ def test_https_is_never_left() -> None:
     assert followed.full_url == "https://example.invalid/b"
 
 
-def test_two_processes_at_once_download_it_once(tmp_path, server) -> None:
-    server.pause = 2.0
-    code = (
-        "import sys; from pathlib import Path; from ssd300.weights.download import download\n"
-        "print(download(sys.argv[1], Path(sys.argv[2])))"
-    )
-    command = [sys.executable, "-c", code, server.url, str(tmp_path / "m.pt")]
-    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [worker.communicate(timeout=60)[0].strip() for worker in workers]
+def test_two_at_once_download_it_once(tmp_path, server, monkeypatch) -> None:
+    both, lock = threading.Barrier(2), module.lock_file
+
+    def lock_together(*arguments, **options) -> None:
+        both.wait(60)
+        lock(*arguments, **options)
+
+    monkeypatch.setattr(module, "lock_file", lock_together)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: download(server.url, tmp_path / "m.pt"), range(2)))
     assert answers == [digest_of(server.content)] * 2
+    assert server.requests == [None]
     assert (tmp_path / "m.pt").read_bytes() == server.content

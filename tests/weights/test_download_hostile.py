@@ -140,17 +140,19 @@ def test_silent_addresses_share_one_deadline(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
 
+    tried = []
+
     def silent(self, address) -> None:
+        tried.append(address)
         time.sleep(self.gettimeout())
         raise TimeoutError("timed out")
 
     monkeypatch.setattr(socket.socket, "connect", silent)
     twelve = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{i}", 1)) for i in range(1, 13)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: twelve)
-    started = time.monotonic()
     with pytest.raises(DownloadError, match=r"no answer in time|timed out"):
         download("http://models.example/m.pt", tmp_path / "m.pt")
-    assert time.monotonic() - started < 1.5
+    assert 1 <= len(tried) <= 3  # each may take 0.2 seconds of the 0.5
 
 
 @pytest.mark.parametrize("name", ["m.pt.part", "m.pt.part.tag"])
