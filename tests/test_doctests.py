@@ -13,8 +13,9 @@ MODULES = sorted(
 )
 
 
-def test_there_are_modules_with_examples() -> None:
+def test_examples_are_found() -> None:
     assert "ssd300.boxes" in MODULES
+    assert doctest.testmod(import_module("ssd300.boxes")).attempted > 0
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -46,9 +46,12 @@ def test_verdicts(box: list[float], verdict: int, fitted: list[float] | None) ->
         assert found == fitted
 
 
-@given(st.lists(st.floats(-500, 500, width=32), min_size=4, max_size=4))
-def test_a_box_that_is_used_lies_inside_and_has_an_area(box: list[float]) -> None:
-    (left, top, right, bottom), verdict = fit(box)
+ACROSS, DOWN = (st.floats(-3, side + 3, width=32) for side in (WIDTH, HEIGHT))
+
+
+@given(st.tuples(ACROSS, DOWN, ACROSS, DOWN))
+def test_a_box_that_is_used_lies_inside_and_has_an_area(box: tuple[float, ...]) -> None:
+    (left, top, right, bottom), verdict = fit(list(box))
     if verdict in (KEPT, CLIPPED):
         assert 0 <= left < right <= WIDTH
         assert 0 <= top < bottom <= HEIGHT

@@ -1,5 +1,6 @@
 """Devices, pipes and links that lead in circles where a data set has files."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -51,8 +52,7 @@ def special(path: Path, kind: str) -> None:
     else:
         import socket
 
-        with socket.socket(socket.AF_UNIX) as one:
-            os.chdir(path.parent)
+        with socket.socket(socket.AF_UNIX) as one, contextlib.chdir(path.parent):  # a path may be too long for it
             one.bind(path.name)
 
 

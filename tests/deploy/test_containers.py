@@ -20,6 +20,7 @@ def test_the_board_asks_only_for_numbers_that_there_are(client, png) -> None:
         for target in panel["targets"]
         for name in re.findall(r"\b((?:ssd300|process)_\w+)", target["expr"])
     }
+    assert asked
     families = set(re.findall(r"^# TYPE (\S+)", told, re.M))
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= families
 
