@@ -58,5 +58,5 @@ PART_HEAD = 4096  # bytes of the headers of one part
 JSON_VALUES = 2**22  # of a request: more hold up other requests while they are read
 HEAD_SECONDS = 8.0  # for the head of a request, from when the connection is free for it
 READING_SECONDS = 8.0  # in which a client must take READING_BYTES of an answer that waits for it
-READING_BYTES = 2**16
+READING_BYTES = 2**18  # answers are sent in such pieces; 1 MiB would cut off clients with 1 Mbit/s
 FETCHED_AT_ONCE = 8  # addresses, of all requests together

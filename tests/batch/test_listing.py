@@ -47,6 +47,7 @@ def listed(*sources, **options):
         (["pictures/1*.png", "pictures/03.png"], ["pictures/10.png", "pictures/03.png"]),
         (["pictures/**/11.png"], ["pictures/sub/deep/11.png"]),
         (["https://x.org/a.png"], ["https://x.org/a.png"]),
+        (["https://x.org/a.png?pwd=b"], ["https://x.org/a.png?pwd=b"]),  # only rows are without it
         (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png"]),
         (["empty.txt"], []),
         (["paths.parquet"], ["a.png", ("paths.parquet", 1), "s3://b/c.png"]),

@@ -53,7 +53,19 @@ def test_every_hop_is_checked(site, target, message):
     site.pages["/go"] = (302, target)
     with pytest.raises(DownloadError, match=message) as caught:
         fetch(f"{site.address}/go", allow_private=True)
-    assert str(caught.value).startswith(f"{site.address}/go (redirected to {target}): ")
+    shown = target.replace("user:secret@", "")
+    assert str(caught.value).startswith(f"{site.address}/go (redirected to {shown}): ")
+
+
+@pytest.mark.parametrize("offline", ["", "1"])
+@pytest.mark.parametrize(
+    "url", ["http://user:hunter2@127.0.0.1:1/a.jpg", "http://127.0.0.1:1/a.jpg?Password=hunter2&x=1"]
+)
+def test_messages_name_an_address_without_its_password(url, offline, monkeypatch):
+    monkeypatch.setenv("SSD300_OFFLINE", offline)
+    with pytest.raises(DownloadError, match=r"^http://127\.0\.0\.1:1/a\.jpg.*(fetched|SSD300_OFFLINE)") as caught:
+        fetch(url, allow_private=True)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_redirect_into_a_private_network_is_refused(site, monkeypatch):

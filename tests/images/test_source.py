@@ -187,6 +187,7 @@ def test_torch_tensors(photo):
         (Path("pictures/a.jpg"), os.path.join("pictures", "a.jpg")),
         ("-", "<stdin>"),
         ("http://example.com/a.jpg", "http://example.com/a.jpg"),
+        ("http://me:b@c@example.com/a@1.jpg?pwd=b&key=1", "http://example.com/a@1.jpg?pwd=***&key=1"),
         (io.BytesIO(), "<BytesIO>"),
         (Source(b"1", "mine"), "mine"),
         (None, "<NoneType>"),

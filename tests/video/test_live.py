@@ -2,13 +2,16 @@
 
 import socket
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
+from ssd300.errors import ImageError
 from ssd300.images import live
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
+from ssd300.images.video_open import Opened, open_video
 from video.clips import number_of
 from video.servers import RtspServer, http_folder, http_live
 from video.watching import check_counts, threads_of, watch
@@ -123,6 +126,34 @@ def test_ten_cuts(folder, monkeypatch) -> None:
     assert indices == sorted(set(indices))
     check_counts(stream)
     assert threads_of(stream) == []
+
+
+def test_a_camera_that_is_gone_for_a_while_is_opened_again(folder, monkeypatch) -> None:
+    tries: list[object] = []
+
+    def open_camera(source: object) -> Opened:
+        tries.append(source)
+        if len(tries) == 2:
+            raise ImageError("no such camera")
+        return replace(open_video(folder / "clip.ts"), live=True)
+
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(live, "open_video", open_camera)
+    stream = LiveStream(0)
+    watch(stream, lambda taken: len(tries) > 3)
+    assert (len(tries) > 3, stream.error) == (True, None)
+    assert stream.counts.reconnects >= 3
+    check_counts(stream)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_frame_that_comes_while_the_stream_is_closed_is_dropped(every) -> None:
+    stream = LiveStream("rtsp://127.0.0.1:9/x", every=every)
+    stream.close()
+    for index in range(2):
+        stream._offer(index, 0.0, None, None)
+    assert not stream.has_frame()
+    assert (stream.counts.received, stream.counts.dropped) == (2, 2)
 
 
 @pytest.mark.slow

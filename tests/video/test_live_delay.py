@@ -3,7 +3,7 @@ import time
 import pytest
 
 from ssd300.errors import ImageError
-from ssd300.images import live
+from ssd300.images import live, live_clock
 from ssd300.images.live import LiveStream
 from ssd300.images.video_reader import FrameReader
 from video.clips import write_clip
@@ -23,7 +23,7 @@ def test_a_stream_that_is_decoded_too_slowly_does_not_fall_behind(tmp_path, monk
             yield found
 
     monkeypatch.setattr(FrameReader, "_decode", slowly)
-    monkeypatch.setattr(live, "LONGEST_DELAY", 0.3)
+    monkeypatch.setattr(live_clock, "LONGEST_DELAY", 0.3)
     behind = []
     with RtspServer(clip, rate=30) as server:
         stream = LiveStream(f"rtsp://{server.address}/cam")
@@ -64,8 +64,8 @@ class Clock:
 def watch(monkeypatch, times, *, every: float, work: float, gap: int) -> tuple[list[float], int]:
     """The delays of the decoded packets, and how many were skipped. Packet i comes at i * every and says times[i]."""
     clock = Clock()
-    monkeypatch.setattr(live, "time", clock)
-    delay, delays, skipped, decodable = live._Delay(), [], 0, True
+    monkeypatch.setattr(live_clock, "time", clock)
+    delay, delays, skipped, decodable = live_clock.Delay(), [], 0, True
     for number, time_s in enumerate(times):
         arrives = 100 + number * every
         clock.now = max(clock.now, arrives)
@@ -88,7 +88,7 @@ def frame_times(seconds: float, rate: float) -> list[float]:
 @pytest.mark.parametrize("work", [0.035, 0.067, 0.3])
 def test_no_stream_falls_behind(monkeypatch, gap: int, work: float) -> None:
     delays, skipped = watch(monkeypatch, frame_times(120, 30), every=1 / 30, work=work, gap=gap)
-    assert max(delays) <= live.LONGEST_DELAY
+    assert max(delays) <= live_clock.LONGEST_DELAY
     assert skipped > 0
     assert len(delays) > 120 / work / 20  # and it does not skip everything
 
@@ -116,3 +116,23 @@ def test_times_of_another_rate_are_no_delay(monkeypatch, gap: int) -> None:
     """10 frames a second whose times say 25: nothing waits, so nearly all are decoded."""
     _, skipped = watch(monkeypatch, [number / 25 for number in range(3000)], every=0.1, work=0.01, gap=gap)
     assert skipped < 3000 / 8
+
+
+@pytest.mark.parametrize(
+    ("times", "waits"),
+    [
+        ([], []),
+        ([7, 7.25, 7.5], [0, 0.25, 0.25]),
+        ([7, 3607, 3607.25], [0, 0, 0.25]),  # a jump forward does not stop the stream
+        ([3607, 7, 7.25], [0, 0, 0.25]),
+        ([0, 9.5, 20], [0, 9.5, 0]),
+    ],
+)
+def test_the_pace_of_a_playlist(monkeypatch, times, waits) -> None:
+    clock = Clock()
+    monkeypatch.setattr(live_clock, "time", clock)
+    pace, found = live_clock.Pace(), []
+    for time_s in times:
+        found.append(pace.seconds_until(time_s))
+        clock.now += found[-1]
+    assert found == waits

@@ -56,7 +56,7 @@ def test_a_server_that_sends_the_whole_file_again_is_named(monkeypatch) -> None:
     answer = SimpleNamespace(getheader=lambda name, _="": "bytes", length=9, status=200, close=lambda: None)
     line = SimpleNamespace(close=lambda: None)
     monkeypatch.setattr(http_stream, "open_stream", lambda url, headers: (line, answer, url))
-    with pytest.raises(DownloadError, match="does not send parts of the file"):
+    with pytest.raises(DownloadError, match="announces range requests but does not support them"):
         http_stream.HttpFile("https://a.example/clip.mp4", {}).seek(5)
 
 
@@ -140,6 +140,22 @@ def test_a_playlist_may_not_name_files_of_this_machine(folder, tmp_path, monkeyp
     (tmp_path / "bad.m3u8").write_text(text)
     with http_folder(tmp_path) as address, pytest.raises((DownloadError, ImageError)):
         list(frames(f"{address}/bad.m3u8"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile clip.ts\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 33\n" + "a=x\n" * 999,
+    ],
+)
+def test_no_answer_makes_ffmpeg_connect_by_itself(text) -> None:
+    began = time.monotonic()
+    with http_live(text.encode()) as (address, connections):
+        with pytest.raises(DownloadError, match=r"/live: (answers, but not with video|cannot be opened)"):
+            open_video(f"{address}/live")
+        assert len(connections) == 1
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("kind", ["deaf", "mute"])

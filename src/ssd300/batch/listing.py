@@ -62,7 +62,7 @@ def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
     elif os.path.isdir(source):
         yield from _folder(source, recursive, tell) or [source]
     else:
-        yield from (one.name for one in expand(source, tell=tell))
+        yield from (str(one.value) for one in expand(source, tell=tell))
 
 
 def _folder(source: str, recursive: bool, tell: Tell) -> Sequence[str]:

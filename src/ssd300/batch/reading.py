@@ -10,6 +10,7 @@ import pyarrow as pa
 from ssd300.batch.listing import Listed, open_parquet, picture_column
 from ssd300.batch.places import is_remote, one_line, read_remote
 from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
+from ssd300.images.addresses import shown_address
 from ssd300.images.source import Source, read_bytes
 from ssd300.pipeline import in_order
 
@@ -46,7 +47,7 @@ def _make_sources(pictures: Iterable[Listed], base: str, column: str | None) -> 
             text = os.fsdecode(place)
             local = text if text.lower().startswith("file:/") else os.path.join(base, text)
             value = _Address(text) if needs_reading_ahead(place) else local
-            yield from (Source(value, text) for _ in group)
+            yield from (Source(value, shown_address(text)) for _ in group)
         else:
             yield from _read_rows((row for _, (_, row) in group if row is not None), os.fsdecode(place), base, column)
 
@@ -58,7 +59,8 @@ class _Address:
         self.address = address
 
     def read(self, _size: int = -1) -> bytes:
-        return read_remote(self.address) if is_remote(self.address) else read_bytes(self.address, self.address)
+        name = shown_address(self.address)
+        return read_remote(self.address) if is_remote(self.address) else read_bytes(self.address, name)
 
 
 class _Broken:

@@ -7,12 +7,25 @@ from urllib.parse import urlsplit
 
 from ssd300.errors import ImageError
 
+_USER = re.compile(r"(?<=://)[^/?#]*@")
+_PASSWORD = re.compile(r"([?&;][^=&;#]*(?:pass|pwd)[^=&;#]*=)[^&;#]*", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)[^/]")  # two letters at least: C:/ is a drive
 
 
 def is_url(value: Any) -> bool:
     """Whether it is the text of an http(s) address."""
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
+
+
+def shown_address(text: str) -> str:
+    """An http(s) address in messages and results: without its user and passwords; any other text as it is.
+
+    Other parameters stay, because they tell pictures apart. `video_names.shown_name` is for videos.
+
+    >>> shown_address("http://admin:hunter2@cam.example/snap.jpg?user=admin&Password=hunter2&key=7")
+    'http://cam.example/snap.jpg?user=admin&Password=***&key=7'
+    """
+    return _PASSWORD.sub(r"\1***", _USER.sub("", text, count=1)) if is_url(text) else text
 
 
 def local_path(text: str) -> str:

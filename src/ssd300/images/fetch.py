@@ -13,6 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from ssd300 import limits
 from ssd300.errors import DownloadError
+from ssd300.images.addresses import shown_address
 from ssd300.images.connect import PlainConnection, Refused, TLSConnection, cut_at, resolve_checked
 
 SOCKET_SECONDS = limits.FETCH_SILENCE
@@ -37,10 +38,12 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     """The body of an http(s) address.
 
     `allow_private` allows addresses of this machine and of private networks; None asks SSD300_ALLOW_PRIVATE_URLS.
-    Raises DownloadError, naming the address given: offline, refused, failed, too slow, too large, or not status 200.
+    Raises DownloadError, which names the address without passwords: offline, refused, failed, too slow, too large, or
+    not status 200.
     """
+    name = shown_address(url)
     if is_offline():
-        raise DownloadError(f"{url}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
+        raise DownloadError(f"{name}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
     private = _is_set("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
     deadline = time.monotonic() + TOTAL_SECONDS
     target = url
@@ -51,9 +54,9 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
                 return body
             target = _next(target, redirect)
         except Refused as error:
-            hop = "" if target == url else f" (redirected to {target})"
-            raise DownloadError(f"{url}{hop}: {error}") from error
-    raise DownloadError(f"{url}: more than {limits.REDIRECTS} redirects; pass the picture's own address")
+            hop = "" if target == url else f" (redirected to {shown_address(target)})"
+            raise DownloadError(f"{name}{hop}: {error}") from error
+    raise DownloadError(f"{name}: more than {limits.REDIRECTS} redirects; pass the picture's own address")
 
 
 def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.client.HTTPResponse, str]:
@@ -158,7 +161,7 @@ def _next(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError as error:
-        raise Refused(f"redirected to {location!r}, which is not an address ({error})") from error
+        raise Refused(f"redirected to {shown_address(location)!r}, which is not an address ({error})") from error
 
 
 def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainConnection, str]:

@@ -6,7 +6,6 @@ falls far behind. A broken connection is opened again, after increasing pauses. 
 known length is not a live stream: all its frames are given, and it waits for the consumer.
 """
 
-import math
 import threading
 import time
 from collections.abc import Generator
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ssd300.errors import DownloadError, ImageError, SSD300Error
+from ssd300.images.live_clock import Delay, Pace
 from ssd300.images.source import Tell
 from ssd300.images.video_names import is_camera, shown_name
 from ssd300.images.video_open import Opened, open_video, require_av
@@ -22,17 +22,19 @@ from ssd300.images.video_reader import Frame, FrameReader
 if TYPE_CHECKING:
     import av.video.frame
 
-FIRST_TRIES = 3  # to open a stream that never gave a frame
-RECONNECT_SECONDS = 300.0  # how long a stream that gave frames before is tried again
-LONGEST_DELAY = 1.0  # seconds that decoding may fall behind a stream
-_MOST_SKIPPED = 300  # packets in search of a key frame: some streams have one only at their start
+FIRST_TRIES = 3  # to open a stream that never gave a frame; a camera is there or not
+RECONNECT_SECONDS = 300.0  # how long a stream or camera that gave frames before is tried again
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0  # between two tries, doubled from try to try
 _CLOSE_SECONDS = 1.5  # wait for the thread on closing; FFmpeg may block it for SILENT_SECONDS, then it ends by itself
 
 
 @dataclass
 class LiveCounts:
-    """Frame counts of a stream: received = given + dropped + damaged, and one that may wait."""
+    """Frame counts of a stream.
+
+    received  decoded, or skipped undecoded; each is given, dropped, waiting, or found damaged when it is taken
+    damaged   these, and those that could not be decoded, which are not in `received`
+    """
 
     received: int = 0
     given: int = 0
@@ -133,7 +135,8 @@ class LiveStream:
                 tries, last_frame = 0, time.monotonic()
             tries += 1
             broken = not self.live and self.counts.received  # a file: from its start its frames would come again
-            if is_camera(self._source) or broken or (not self.counts.received and tries >= FIRST_TRIES):
+            most = 1 if is_camera(self._source) else FIRST_TRIES
+            if broken or (not self.counts.received and tries >= most):
                 raise failure
             if time.monotonic() - last_frame > RECONNECT_SECONDS and self.counts.received:
                 raise DownloadError(f"{self.name}: no frame for {RECONNECT_SECONDS:g} seconds; last: {failure}")
@@ -147,8 +150,8 @@ class LiveStream:
         try:
             if self._stop.is_set():
                 return True
-            paced = _Pace() if opened.live and "hls" in opened.container.format.name else None
-            delay = _Delay() if opened.live and paced is None else None
+            paced = Pace() if opened.live and "hls" in opened.container.format.name else None
+            delay = Delay() if opened.live and paced is None else None
             reader = FrameReader(opened, self.name, lambda *packet: delay is not None and self._skips(delay, *packet))
             base, damaged = self.counts.received + self.counts.damaged, self.counts.damaged
             for index, time_s, raw in reader.raw_frames():
@@ -163,7 +166,7 @@ class LiveStream:
             self._opened = None
             opened.close()
 
-    def _skips(self, delay: "_Delay", time_s: float | None, key_frame: bool) -> bool:
+    def _skips(self, delay: Delay, time_s: float | None, key_frame: bool) -> bool:
         if self._stop.is_set():  # looked at here too: no frame may come for many packets
             raise DownloadError(f"{self.name}: reading was stopped")
         skipped = delay.skips(time_s, key_frame)
@@ -178,61 +181,16 @@ class LiveStream:
             self._began = now
         with self._ready:
             self.counts.received += 1
-            if index % self._every:
+            wanted = index % self._every == 0
+            while wanted and not self.live and self._waiting is not None and not self._stop.is_set():
+                self._ready.wait()
+            if not wanted or self._stop.is_set():
                 self.counts.dropped += 1
                 return
-            while not self.live and self._waiting is not None and not self._stop.is_set():
-                self._ready.wait()
             if self._waiting is not None:
                 self.counts.dropped += 1
             self._waiting = _Waiting(index, now - self._began if self.live else time_s, now, raw, reader)
             self._ready.notify_all()
-
-
-class _Delay:
-    """Decides which packets of a stream to skip, so that decoding stays within LONGEST_DELAY of the stream.
-
-    The delay is the clock minus the time of the packet, relative to its least value so far. If it is too long, packets
-    are skipped up to a key frame with half of it. Skipping a backlog is many times faster than real time. Packets that
-    arrive no faster were never late: clocks differ, or times jump. Then the least value is measured anew, and twice the
-    delay is allowed, because repeated skipping would leave little of such a stream.
-    """
-
-    def __init__(self) -> None:
-        self._longest = LONGEST_DELAY
-        self._least = math.inf  # of the clock minus the time of a packet
-        self._skipped = 0  # packets since `_began`
-        self._began = (0.0, 0.0)  # the clock, and the time of the packet, when skipping began
-
-    def skips(self, time_s: float | None, key_frame: bool) -> bool:
-        """Call it with each packet before it is decoded."""
-        now = time.monotonic()
-        if time_s is None:
-            return False
-        self._least = min(self._least, now - time_s)
-        behind = now - time_s - self._least
-        if not self._skipped:
-            self._began = now, time_s
-        elapsed, passed = now - self._began[0], time_s - self._began[1]
-        if behind > self._longest / 2 and elapsed > LONGEST_DELAY / 5 and passed < 1.5 * elapsed:
-            self._least, self._longest, behind = now - time_s, 2 * self._longest, 0
-        late = behind > (self._longest / 2 if self._skipped and key_frame else self._longest)
-        waits = self._skipped and not key_frame and self._skipped < _MOST_SKIPPED  # for a key frame
-        self._skipped = self._skipped + 1 if late or waits else 0
-        return self._skipped > 0
-
-
-class _Pace:
-    """The schedule of the frames of a playlist, whose pieces arrive at once and have several seconds of video."""
-
-    def __init__(self) -> None:
-        self._start: float | None = None
-
-    def seconds_until(self, time_s: float) -> float:
-        now = time.monotonic()
-        if self._start is None or now - time_s > self._start + 1:  # the first frame, or late: newer ones are due now
-            self._start = now - time_s
-        return max(0.0, self._start + time_s - now)
 
 
 def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> Generator[Frame, None, None]:

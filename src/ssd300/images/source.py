@@ -20,7 +20,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
-from ssd300.images.addresses import foreign_fault, is_url, local_path
+from ssd300.images.addresses import foreign_fault, is_url, local_path, shown_address
 from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
 from ssd300.images.extensions import EXTENSIONS
@@ -68,7 +68,7 @@ def name_of(value: Any) -> str:
         return str(value.name)
     if isinstance(value, str | os.PathLike):
         text = os.fsdecode(value)
-        return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else text
+        return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else shown_address(text)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
     if isinstance(value, np.ndarray):

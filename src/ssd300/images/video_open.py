@@ -141,7 +141,10 @@ def _open_stream(source: str) -> Opened:
 
 
 def _open_http(source: str) -> Opened:
-    """http(s): all bytes come through checked connections, also the parts of an HLS playlist."""
+    """http(s): all bytes come through checked connections, also the parts of an HLS playlist.
+
+    FFmpeg itself may open nothing: other lists of files, such as ffconcat, and SDP would make it connect anywhere.
+    """
 
     from ssd300.images.http_stream import HttpFile
 
@@ -154,11 +157,14 @@ def _open_http(source: str) -> Opened:
         (parts.scheme, parts.netloc.rpartition("@")[2], quote(parts.path, "/%~:@!$&'()*+,;="), parts.query, "")
     )
     file = HttpFile(bare, headers)
+    options = {"protocol_whitelist": "data"} | _QUICK_START
+    if file.is_playlist:
+        options["http_persistent"] = "0"
     try:
         container = open_media(
             file,
             format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
-            container_options=_QUICK_START | ({"http_persistent": "0"} if file.is_playlist else {}),
+            container_options=options,
             io_open=lambda url, _flags, _options: file.part(url),
             timeout=2 * SILENT_SECONDS,  # a playlist is requested again every few seconds
             buffer_size=2**16,
