@@ -209,5 +209,5 @@ def test_files_of_absurd_size_are_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "film.png"
     path.write_bytes(b"x" * 101)
     for source in (path, io.BytesIO(b"x" * 101)):
-        with pytest.raises(ImageError, match="larger than 100 bytes, the limit of a picture"):
+        with pytest.raises(ImageError, match="larger than 100 bytes, the limit; check that this is a picture"):
             open_source(source)

@@ -75,9 +75,18 @@ def test_dropped_and_pasted_pictures(page, kind) -> None:
     assert page.get_attribute("#picture", "aria-label").startswith("mine.jpg")
 
 
-def test_the_camera_starts_and_stops(page) -> None:
-    page.click("#camera")
+COUNT_CAMERAS = """() => {
+    const opened = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.cameras = 0;
+    navigator.mediaDevices.getUserMedia = (wanted) => { window.cameras += 1; return opened(wanted); };
+    for (const _ of [1, 2]) document.getElementById("camera").click();
+}"""
+
+
+def test_the_camera_starts_once_and_stops(page) -> None:
+    page.evaluate(COUNT_CAMERAS)
     page.wait_for_selector(SHOWN)
+    assert page.evaluate("window.cameras") == 1
     assert page.get_attribute("#camera", "aria-pressed") == "true"
     page.click("#camera")
     page.wait_for_selector("#camera[aria-pressed=false]")

@@ -1,5 +1,6 @@
 """A server with the small seeded model, and the log of its requests."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from narrow import narrow_network
 from serving import Client, picture_file, serving
+from ssd300.serve.logs import JsonLines
 from ssd300.serve.models import Models
 from ssd300.serve.settings import Settings
 
@@ -33,12 +35,12 @@ def png() -> bytes:
 
 @pytest.fixture
 def log_lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[dict[str, Any]]]:
-    """The fields of each request's log line, as they come."""
+    """Each line of the log, as it comes."""
     lines: list[dict[str, Any]] = []
 
     class Keep(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            lines.append(getattr(record, "fields", {}))
+            lines.append(json.loads(JsonLines().format(record)))
 
     logger, keep = logging.getLogger("ssd300.serve"), Keep()
     level = logger.level

@@ -41,22 +41,36 @@ TYPES = [
     "text/html",
     "ü/ü",
 ]
+TENSORS = [
+    '"datatype":"BYTES","data":["%%"]',
+    '"datatype":"UINT8","data":[1,2,3]',
+    '"datatype":"UINT8","data":[[[1,2,3]]]',
+    '"datatype":"UINT8","data":["xxxxxxxxxxxxxxxx","",""]',
+    '"datatype":"UINT8","data":[1,[2],true,-1,1e9,null,{}]',
+    '"datatype":"UINT8","parameters":{"binary_data_size":3}',
+    '"datatype":"BYTES","parameters":{"binary_data_size":"\\ud800"}',
+    '"datatype":"\\ud800","data":[[[]]]',
+]
+OUTPUTS = ["[]", '[{"name":"scores"}]', '[{"name":"scores"},{"name":"scores"}]', '[{"name":"\\ud800"}]', '{"name":7}']
 ACCEPTS = ["*/*", "image/png", "text/csv", "application/vnd.coco+json", ";;", "image/*;q=x", "a/b"]
 
 
-def fuzzed(draw: random.Random, small: bytes) -> bytes:
-    """A request that is right but for some of its parts; every third is then cut or has bytes changed."""
+def fuzzed(draw: random.Random, small: bytes) -> tuple[bytes, bool]:
+    """A request that is right but for some of its parts, and whether its body may be incomplete.
+
+    Every third has bytes changed and is cut.
+    """
     path = draw.choice(PATHS)
     if draw.random() < 0.5:
         path += ("?" if "?" not in path else "") + "&".join(
             f"{draw.choice(NAMES)}={draw.choice(VALUES)}" for _ in range(draw.randrange(4))
         )
-    tensor = (
-        f'{{"name":"image","shape":[{draw.choice(["1", "-1", "20,20,3", "[]"])}],"datatype":"BYTES","data":["%%"]}}'
-    )
+    tensor = f'{{"name":"image","shape":[{draw.choice(["1", "-1", "1,1,3", "[]"])}],{draw.choice(TENSORS)}}}'
+    outputs, label = draw.choice(OUTPUTS), draw.choice(['"\\ud800"', '["person"]', "7"])
     noise = bytes(draw.randrange(256) for _ in range(40))
     bodies = [small, b"", noise, form(("a.png", small))[0], b"--cut--\r\n", b'{"url": 7}', b"[" * 5000, b'"\\ud800"']
     bodies += [f'{{"inputs":[{tensor}]}}'.encode(), b'{"inputs":[],"parameters":[]}']
+    bodies += [f'{{"inputs":[{tensor}],"outputs":{outputs},"parameters":{{"labels":{label}}}}}'.encode()] * 3
     body = bytearray(draw.choice(bodies))
     if body and draw.random() < 0.4:
         for _ in range(draw.randrange(1, 6)):
@@ -70,8 +84,9 @@ def fuzzed(draw: random.Random, small: bytes) -> bytes:
     if draw.random() < 0.1:
         head.append(draw.choice(["X-Request-ID: \x00", "Inference-Header-Content-Length: 3", "Content-Encoding: br"]))
     request = bytearray("\r\n".join(head).encode() + b"\r\n\r\n" + body)
-    if draw.random() < 0.3:
+    changed = draw.random() < 0.3
+    if changed:
         for _ in range(draw.randrange(1, 4)):
             request[draw.randrange(len(request))] = draw.randrange(256)
         request = request[: draw.randrange(1, len(request) + 1)]
-    return bytes(request)
+    return bytes(request), changed or length > len(body)

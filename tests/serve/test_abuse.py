@@ -5,17 +5,16 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from serving import form, picture_file, serving
+from ssd300 import limits
 from ssd300.serve import connections
 from ssd300.serve import urls as fetching
 from ssd300.serve.models import Work
 from ssd300.serve.settings import Settings
-
-KEY = "a-key-of-16-byte"
-
 
 def read_all(line: socket.socket) -> bytes:
     line.settimeout(30)
@@ -26,6 +25,14 @@ def read_all(line: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(pieces)
+
+
+def ask_health(line: socket.socket) -> bytes:
+    line.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += line.recv(65536)
+    return answer.partition(b"\r\n\r\n")[2]
 
 
 @pytest.fixture
@@ -118,13 +125,20 @@ def test_a_chunked_body_is_limited_too(client) -> None:
     assert answer.status == 413
 
 
-def test_a_reader_that_stops_is_cut_off(impatient) -> None:
-    data = picture_file("PNG", (600, 600))
+@pytest.mark.parametrize("taken", [0, 1000])  # bytes in 5 ms
+def test_a_reader_that_stops_or_is_slow_is_cut_off(impatient, taken) -> None:
+    data, held = picture_file("PNG", (600, 600)), impatient.app.state.detecting.held
     head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nAccept: image/png\r\nContent-Length: {len(data)}\r\n\r\n"
     with impatient.line() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.sendall((head.encode() + data) * 6)  # answers of megabytes, and nobody reads them
-        until(lambda: not impatient.server.server_state.connections)
+
+        def is_cut_off() -> bool:
+            with suppress(ConnectionResetError):
+                assert not taken or line.recv(taken)
+            return not impatient.server.server_state.connections and not held.size
+
+        until(is_cut_off)
 
 
 def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lines, gate) -> None:
@@ -162,6 +176,17 @@ def test_an_answer_that_takes_too_long_is_503(models, png, gate) -> None:
         assert client.ask("GET", "/healthz").status == 200
 
 
+def test_more_addresses_than_are_fetched_at_one_time_are_503(models) -> None:
+    with serving(models, Settings(allow_urls=True)) as client:
+        taken = [fetching._places.acquire(timeout=10) for _ in range(limits.FETCHED_AT_ONCE)]
+        answer = client.detect(b'{"url": "http://a.example/1"}', Content_Type="application/json")
+        for _ in taken:
+            fetching._places.release()
+    assert all(taken)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    assert "8 addresses are being downloaded already" in answer.detail
+
+
 @pytest.mark.parametrize(
     ("urls", "status", "words"),
     [
@@ -179,7 +204,18 @@ def test_pictures_of_addresses_count_as_the_body_and_have_its_time(
         answer = client.detect(json.dumps({"urls": urls}), Content_Type="application/json")
         answered.set()
         assert (answer.status, words in answer.data.decode()) == (status, True)
-        assert client.app.state.detecting.held.size == 0
+    assert client.app.state.detecting.held.size == 0
+
+
+def test_beyond_the_limit_of_connections_the_longest_idle_one_is_closed(models, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "most_connections", lambda: 2)
+    with serving(models, Settings()) as client, client.line() as first, client.line() as second:
+        for line in (second, first):  # now the second is idle longer
+            assert ask_health(line) == b'{"status":"ok"}'
+        with client.line() as third:
+            assert read_all(second) == b""
+            for line in (first, third):
+                assert ask_health(line) == b'{"status":"ok"}'
 
 
 def test_bodies_of_all_requests_together_are_limited(models) -> None:
@@ -191,28 +227,6 @@ def test_bodies_of_all_requests_together_are_limited(models) -> None:
             until(lambda: held.size == 9000)
             answer = client.detect(b"x" * 9000)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "status"),
-    [
-        ("/v1/models", {}, 401),
-        ("/v2/models/seeded", {}, 401),
-        ("/metrics", {}, 401),
-        ("/v1/models", {"X-API-Key": "wrong"}, 401),
-        ("/v1/models", {"X-API-Key": "ü"}, 401),
-        ("/v1/models", {"X-API-Key": KEY}, 200),
-        ("/v1/models", {"Authorization": f"Bearer {KEY}"}, 200),
-        ("/v1/models", {"Authorization": f"bearer  {KEY}"}, 200),
-        ("/healthz", {}, 200),
-        ("/", {}, 200),
-    ],
-)
-def test_keys(models, path, headers, status) -> None:
-    with serving(models, Settings(keys=("another-key", KEY))) as client:
-        answer = client.ask("GET", path, headers=headers)
-        assert answer.status == status
-        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
 
 
 def test_heads_beyond_any_need_are_refused(client) -> None:

@@ -8,9 +8,6 @@ import struct
 import pytest
 
 from ssd300 import limits
-from ssd300.serve.answers import choose_media
-from ssd300.serve.problem import Problem
-from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
 
 def test_health_and_readiness(client) -> None:
@@ -106,7 +103,12 @@ def test_kserve_describes_server_and_model(client) -> None:
     assert client.ask("GET", "/v2/health/live").json == {"live": True}
     assert client.ask("GET", "/v2/models/again/ready").json == {"name": "again", "ready": True}
     assert client.ask("GET", "/v2/models/seeded").json["inputs"][0]["name"] == "image"
-    assert list(client.ask("GET", "/v2/models/other").json) == ["error"]
+    for path in ("other", "seeded/versions/2"):
+        answer = client.ask("GET", f"/v2/models/{path}")
+        assert (answer.status, list(answer.json)) == (404, ["error"])
+    for path in ("", "/ready"):
+        plain, versioned = (client.ask("GET", f"/v2/models/seeded{part}{path}").json for part in ("", "/versions/1"))
+        assert plain == versioned
 
 
 def test_kserve_answers_as_detect_does(client, png) -> None:
@@ -136,6 +138,13 @@ def test_kserve_takes_binary_data_and_pixels(client, png) -> None:
     flat = {"name": "image", "shape": [1, *pixels.shape], "datatype": "UINT8", "data": pixels.ravel().tolist()}
     assert binary.status == 200
     assert infer(client, flat).json["outputs"] == binary.json["outputs"]
+    nested = {**flat, "data": pixels.tolist()}
+    assert infer(client, nested).json["outputs"] == binary.json["outputs"]
+    tensor = {**flat, "data": None, "parameters": {"binary_data_size": pixels.nbytes}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = client.ask("POST", "/v2/models/seeded/versions/1/infer", head + pixels.tobytes(), headers)
+    assert answer.json["outputs"] == binary.json["outputs"]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +157,12 @@ def test_kserve_takes_binary_data_and_pixels(client, png) -> None:
         {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2]},
         {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 256]},
         {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, [2], 3]},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, True, 3]},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": {"a": 1}},
+        {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": ["x" * 500_000, *[""] * 99_999]},
         {"name": "image", "shape": [-1], "datatype": "BYTES", "data": [""]},
         {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 9}},
+        {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": "\ud800"}},
     ],
 )
 def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
@@ -172,59 +185,26 @@ def test_kserve_refuses_a_json_part_that_is_longer_than_the_body(client, length)
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"score_threshold": "high"}, {"labels": 7}, {"labels": [7]}, {"labels": ""}, {"labels": []}, {"decode": []}, []],
+    [
+        {"score_threshold": "high"},
+        {"labels": 7},
+        {"labels": [7]},
+        {"labels": ""},
+        {"labels": []},
+        {"decode": []},
+        [],
+        {"labels": ["x" * 501]},
+        {"score_threshold": "x" * 501},
+        {"decode": "\ud800"},
+    ],
 )
 def test_kserve_refuses_bad_parameters(client, png, parameters) -> None:
     tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(png).decode()]}
     assert infer(client, tensor, parameters=parameters).status in (400, 422)
 
 
-@pytest.mark.parametrize(
-    ("accept", "media"),
-    [
-        ("", "application/json"),
-        ("*/*", "application/json"),
-        ("text/html, application/*;q=0.8, text/csv;q=0.9", "text/csv"),
-        ("image/webp, image/png", "image/webp"),
-        ("IMAGE/PNG", "image/png"),
-    ],
-)
-def test_accept(accept, media) -> None:
-    assert choose_media(accept) == media
-
-
-@pytest.mark.parametrize("accept", ["text/html", "image/png;q=0", "image/png;q=x", ","])
-def test_accept_of_what_there_is_not(accept) -> None:
-    with pytest.raises(Problem, match="Accept is"):
-        choose_media(accept)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("1", 1), ("500k", 512000), ("32M", 2**25), ("1 GiB", None), ("1GiB", 2**30)]
-)
-def test_sizes(text, size) -> None:
-    if size is None:
-        with pytest.raises(ValueError, match="is not a size"):
-            size_in_bytes(text)
-    else:
-        assert size_in_bytes(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "# words\n\n", "short", "two words here"])
-def test_key_files_without_a_good_key(tmp_path, text) -> None:
-    (tmp_path / "keys").write_text(text)
-    with pytest.raises(ValueError, match="key"):
-        read_keys(tmp_path / "keys")
-
-
-def test_a_key_file(tmp_path) -> None:
-    (tmp_path / "keys").write_text("# ours\nfirst-key\n second-key \n", encoding="utf-8-sig")
-    assert read_keys(tmp_path / "keys") == ("first-key", "second-key")
-    with pytest.raises(ValueError, match="cannot be read"):
-        read_keys(tmp_path / "none")
-
-
-@pytest.mark.parametrize("bad", [{"queue": 0}, {"max_body": 0}, {"timeout": 0}, {"max_pixels": 2**40}])
-def test_settings_refuse_what_cannot_be(bad) -> None:
-    with pytest.raises(ValueError, match=next(iter(bad))):
-        Settings(**bad)
+@pytest.mark.parametrize("outputs", ["scores", [7], [{"name": "classes"}], [{"name": "scores"}] * 2])
+def test_kserve_refuses_outputs_that_there_are_not_or_twice(client, png, outputs) -> None:
+    tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(png).decode()]}
+    answer = infer(client, tensor, outputs=outputs)
+    assert (answer.status, "each once at most" in answer.json["error"]) == (400, True)

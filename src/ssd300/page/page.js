@@ -174,12 +174,15 @@
 
   // ---- the camera ----
   async function startCamera() {
+    $("camera").disabled = true; // a second click before the permission would open a second stream
     try {
       if (!navigator.mediaDevices) throw new Error("browsers allow it only on https:// pages and on this machine's own address");
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch (error) {
       complain(`The camera cannot be used: ${error.message}`);
       return;
+    } finally {
+      $("camera").disabled = false;
     }
     $("camera").setAttribute("aria-pressed", "true");
     $("camera").textContent = "Stop camera";

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from starlette.responses import Response
-
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError
 from ssd300.formats import CSV_COLUMNS, CocoRows
@@ -41,8 +39,8 @@ def _weight(parameters: list[str]) -> float:
         return 0.0
 
 
-def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Response:
-    """The response as text. With `many`, JSON is a list; CSV, COCO and JSON lines are the same either way."""
+def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> bytes:
+    """The text in UTF-8. With `many`, JSON is a list; CSV, COCO and JSON lines are the same either way."""
     if media == _ROWS or (media == _JSON and not many):
         text = "".join(one.to_json() + "\n" for one in found)
     elif media == _JSON:
@@ -52,7 +50,7 @@ def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> Respo
     else:
         rows_of = CocoRows()
         text = "[\n" + ",\n".join(row for one in found for row in _rows_with_name(rows_of, one)) + "\n]\n"
-    return Response(text.encode("utf-8", "surrogatepass"), media_type=media)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _rows_with_name(rows_of: CocoRows, found: Detections) -> list[str]:

@@ -54,7 +54,7 @@ def create_app(models: Models, settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        detecting.admission.close()
+        detecting.close()
 
     app = Starlette(
         routes=[

@@ -18,14 +18,14 @@ MAX_PART_HEAD = limits.PART_HEAD
 
 
 class Held:
-    """The total bytes of bodies in memory, of all requests."""
+    """The total bytes of bodies, and of answers that clients have not taken yet, in memory, of all requests."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
 
 
 class Body:
-    """The bytes of one request, counted in `held` until `release`."""
+    """The bytes of one request, and later those of its answer, counted in `held` until `release`."""
 
     def __init__(self, held: Held) -> None:
         self.data = bytearray()
@@ -40,8 +40,21 @@ class Body:
         """Count bytes that the request holds. Raises 413 beyond `limit`, 503 beyond the limit of all requests."""
         if self._size + size > limit:
             raise too_large(limit)
-        if self._held.size + size > self._held.limit:
-            raise busy(503, "the pictures of other requests fill the memory for bodies; send it again later", 2)
+        self._grow(size)
+
+    def take(self) -> bytes:
+        """The bytes, which are no longer kept here, but still counted."""
+        data, self.data = bytes(self.data), bytearray()
+        return data
+
+    def count_answer(self, size: int) -> None:
+        """Count the bytes of the answer in place of those of the request. Raises as `count`; no limit for one alone."""
+        self.release()
+        self._grow(size)
+
+    def _grow(self, size: int) -> None:
+        if self._held.size and self._held.size + size > self._held.limit:
+            raise busy(503, "pictures and answers of other requests fill the memory; send it again later", 2)
         self._size += size
         self._held.size += size
 
@@ -105,12 +118,12 @@ def _decode_parameter(charset: str | None, _language: str | None, text: str) -> 
     return text.encode("latin-1", "replace").decode(encoding, "replace")
 
 
-def parse_form(data: bytearray, boundary: str, most: int) -> list[FormPart]:
+def parse_form(data: bytes, boundary: str, most: int) -> list[FormPart]:
     """The parts of a multipart form in memory, in order. Raises Problem 422."""
     reader = _PartReader(most)
     try:
         parser = MultipartParser(boundary.encode("latin-1"), reader.callbacks())
-        parser.write(bytes(data))
+        parser.write(data)
         parser.finalize()
     except (MultipartParseError, UnicodeEncodeError, ValueError) as error:
         raise Problem(422, f"the multipart form cannot be read: {error}") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,8 +17,9 @@ from ssd300.serve.answers import PICTURE_MEDIA, choose_media, draw_answer, text_
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models, Served, Work
-from ssd300.serve.problem import Problem, busy
+from ssd300.serve.problem import Problem, answering_within
 from ssd300.serve.request import read_options, read_pictures, refuse_type
+from ssd300.serve.sending import HeldResponse
 from ssd300.serve.settings import Settings
 
 Answered = tuple[Detections, bytes]  # with the drawn picture, if requested
@@ -30,11 +32,12 @@ class Detecting:
         self.models, self.settings, self.metrics = models, settings, metrics
         threads = 2 * models.first.alone.threads  # as `detect_many`: half of them decode
         self.admission = Admission(threads, settings.queue)
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="ssd300-serve-read")  # of forms
         self.held = Held(settings.held_bytes)
         self.room = PixelBudget(settings.max_pixels)
         metrics.watch("ssd300_queue_pictures", "Pictures that wait.", lambda: self.admission.waiting)
         metrics.watch("ssd300_running_pictures", "Pictures at work.", lambda: self.admission.running)
-        metrics.watch("ssd300_held_bytes", "Bytes of bodies in memory.", lambda: self.held.size)
+        metrics.watch("ssd300_held_bytes", "Bytes of bodies and of answers in memory.", lambda: self.held.size)
 
     async def detect(self, request: Request) -> Response:
         """Answer a request. Everything that depends only on the head is checked before the body is read."""
@@ -45,15 +48,21 @@ class Detecting:
         body = Body(self.held)
         try:
             await self.read(request, body)
-            pictures, many = await read_pictures(request, body, self.settings)
+            pictures, many = await read_pictures(request, body, self.settings, self._readers)
             if media in PICTURE_MEDIA and len(pictures) > 1:
                 raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or accept JSON")
             answers = await self.answer_all(request, served, pictures, options, media)
-        finally:
+            drawn = answers[0][1] if media in PICTURE_MEDIA else None
+            data = text_answer([found for found, _ in answers], media, many=many) if drawn is None else drawn
+            return HeldResponse(data, media, body)
+        except BaseException:
             body.release()
-        if media in PICTURE_MEDIA:
-            return Response(answers[0][1], media_type=media)
-        return text_answer([found for found, _ in answers], media, many=many)
+            raise
+
+    def close(self) -> None:
+        """Start no more work. What runs is not stopped."""
+        self.admission.close()
+        self._readers.shutdown(wait=False, cancel_futures=True)
 
     async def read(self, request: Request, body: Body) -> None:
         """Read the body; its bytes are counted even if it is refused."""
@@ -78,12 +87,8 @@ class Detecting:
         request.state.exchange.pictures = len(pictures)
         jobs = self.admission.submit_all([make_call(source) for source in pictures])
         try:
-            async with asyncio.timeout(self.settings.timeout):
+            async with answering_within(self.settings.timeout):
                 answers = await _unless_gone(request.receive, asyncio.gather(*(job.answer for job in jobs)))
-        except TimeoutError as error:
-            raise busy(
-                503, f"no answer after {self.settings.timeout:g} seconds (--timeout); try again later"
-            ) from error
         finally:
             for job in jobs:
                 job.answer.cancel()

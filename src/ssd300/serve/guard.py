@@ -1,5 +1,6 @@
 """Middleware for every request: its id, API key, log line, metrics, and error responses instead of tracebacks."""
 
+import asyncio
 import hmac
 import re
 import time
@@ -14,7 +15,7 @@ from starlette.responses import Response
 
 from ssd300.serve.logs import LOGGER
 from ssd300.serve.metrics import Metrics
-from ssd300.serve.problem import Problem, answer
+from ssd300.serve.problem import Problem, answer, busy
 from ssd300.serve.settings import Settings
 
 Message = MutableMapping[str, Any]
@@ -47,11 +48,13 @@ class Guard:
                 self._check_key(headers)
             await self.app(scope, receive, exchange.send)
         except Problem as problem:
-            await answer(problem, exchange.request_id, kserve=scope["path"].startswith("/v2"))(
-                scope, receive, exchange.send
-            )
+            await exchange.refuse(problem, receive)
         except ClientDisconnect:
             exchange.status = GONE
+        except asyncio.CancelledError:  # by the server, which stops and waits no longer
+            if exchange.begun or not scope["app"].state.draining:
+                raise
+            await exchange.refuse(busy(503, "this server is stopping; send it again, to another one"), receive)
         finally:
             self._finish(exchange)
 
@@ -96,10 +99,16 @@ class _Exchange:
         self.scope, self.request_id, self._send = scope, request_id, send
         self.started = time.perf_counter()
         self.status, self.bytes_in, self.bytes_out, self.pictures = 500, 0, 0, 0
+        self.begun = False  # whether the answer's head is sent
+
+    async def refuse(self, problem: Problem, receive: Receive) -> None:
+        """Send the refusal."""
+        response = answer(problem, self.request_id, kserve=self.scope["path"].startswith("/v2"))
+        await response(self.scope, receive, self.send)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.begun = message["status"], True
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self.request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -129,12 +138,13 @@ def request_id_of(headers: Headers) -> str:
     return given if _ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def plain_answer(request: Request, error: Exception) -> Response:
-    """Starlette's errors (404, 405) and unexpected errors as problem details."""
+async def plain_answer(request: Request, error: Exception) -> Response:
+    """Starlette's errors (404, 405) and unexpected errors, which are logged, as problem details."""
     request_id = getattr(request.state, "request_id", "")
     kserve = request.url.path.startswith("/v2")
     if isinstance(error, HTTPException):
         words = {404: "no such path; /docs lists all", 405: "this path has another method; see /docs"}
         detail = words.get(error.status_code, str(error.detail))
         return answer(Problem(error.status_code, detail, headers=error.headers), request_id, kserve=kserve)
+    LOGGER.error("internal error", exc_info=error, extra={"fields": {"id": request_id}})
     return answer(Problem(500, "an internal error; the server's log has the request_id"), request_id, kserve=kserve)

@@ -1,13 +1,15 @@
 """The Open Inference Protocol (KServe v2) over HTTP: one picture per request.
 
 Input "image": BYTES [1], a picture file, in JSON as base64, or UINT8 [H, W, 3] RGB pixels. Both may be binary data
-after the JSON (the protocol's binary extension). Options are the request's parameters.
+after the JSON (that half of the protocol's binary extension; outputs are JSON). Options are the request's parameters.
 """
 
 import base64
 import binascii
 import math
 import struct
+from dataclasses import dataclass
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
@@ -15,15 +17,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ssd300 import __version__
+from ssd300 import __version__, limits
 from ssd300.detections import Detections
 from ssd300.digits import whole_number
 from ssd300.images.source import Source
+from ssd300.options import DetectOptions
 from ssd300.serve.body import Body
 from ssd300.serve.detecting import Detecting
 from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.request import OPTIONS, parse_json
+from ssd300.serve.sending import HeldResponse
 
 _INPUT = "image"
 _OUTPUTS = {
@@ -33,11 +37,13 @@ _OUTPUTS = {
     "names": ("BYTES", [-1]),
 }
 HEADER = "inference-header-content-length"
+VERSION = "1"
+MODEL_PATHS = ("/v2/models/{name}", f"/v2/models/{{name}}/versions/{VERSION}")
 
 
 def kserve_routes(detecting: Detecting) -> list[Route]:
     async def server(_: Request) -> Response:
-        return JSONResponse({"name": "ssd300", "version": __version__, "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": "ssd300", "version": __version__, "extensions": []})
 
     async def live(_: Request) -> Response:
         return JSONResponse({"live": True})
@@ -61,16 +67,16 @@ def kserve_routes(detecting: Detecting) -> list[Route]:
         Route("/v2", server),
         Route("/v2/health/live", live),
         Route("/v2/health/ready", ready),
-        Route("/v2/models/{name}", model),
-        Route("/v2/models/{name}/ready", model_ready),
-        Route("/v2/models/{name}/infer", infer, methods=["POST"]),
+        *(Route(path, model) for path in MODEL_PATHS),
+        *(Route(f"{path}/ready", model_ready) for path in MODEL_PATHS),
+        *(Route(f"{path}/infer", infer, methods=["POST"]) for path in MODEL_PATHS),
     ]
 
 
 def _metadata(served: Served) -> dict[str, Any]:
     return {
         "name": served.name,
-        "versions": ["1"],
+        "versions": [VERSION],
         "platform": f"ssd300_{served.alone.name}",
         "inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [1]}],
         "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in _OUTPUTS.items()],
@@ -82,27 +88,46 @@ async def _infer(detecting: Detecting, request: Request) -> Response:
     body = Body(detecting.held)
     try:
         await detecting.read(request, body)
-        head, binary = _split(bytes(body.data), request.headers.get(HEADER))
-        given = _json_object(head)
-        source = _picture(given.pop("inputs", None), binary)  # a list of pixels is not kept while the request waits
-        options = served.options(_options(given.get("parameters", {})))
-        names = _select_outputs(given.get("outputs"))
-        [(found, _)] = await detecting.answer_all(request, served, [source], options)
-    finally:
+        asked = _read(body.take(), request.headers.get(HEADER), served)
+        [(found, _)] = await detecting.answer_all(request, served, [asked.source], asked.options)
+        answer = {"model_name": served.name, "model_version": VERSION, "outputs": _outputs(found, asked.outputs)}
+        text = JSONResponse(answer | ({} if asked.identity is None else {"id": asked.identity})).body
+        return HeldResponse(bytes(text), "application/json", body)
+    except BaseException:
         body.release()
+        raise
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is kept of a request while it waits: all of its JSON may take many times the memory of its body."""
+
+    source: Source
+    options: DetectOptions
+    outputs: list[str]
+    identity: str | None
+
+
+def _read(data: bytes, length: str | None, served: Served) -> _Asked:
+    head, binary = _split(data, length)
+    given = _json_object(head)
     identity = given.get("id")
-    answer = {"model_name": served.name, "model_version": "1", "outputs": _outputs(found, names)}
-    return JSONResponse(answer | ({"id": identity} if isinstance(identity, str) and identity.isprintable() else {}))
+    return _Asked(
+        _picture(given.get("inputs"), binary),
+        served.options(_options(given.get("parameters", {}))),
+        _select_outputs(given.get("outputs")),
+        identity if isinstance(identity, str) and identity.isprintable() else None,
+    )
 
 
-def _split(data: bytes, length: str | None) -> tuple[bytes, bytes]:
+def _split(data: bytes, length: str | None) -> tuple[bytes, memoryview]:
     """The JSON and the binary data after it."""
     if length is None:
-        return data, b""
+        return data, memoryview(b"")
     size = whole_number(length)
     if size is None or size > len(data):
         raise Problem(400, f"{HEADER} is {length[:40]!r}: expected at most the body's {len(data)} bytes")
-    return data[:size], data[size:]
+    return data[:size], memoryview(data)[size:]
 
 
 def _json_object(data: bytes) -> dict[str, Any]:
@@ -119,13 +144,22 @@ def _options(parameters: Any) -> dict[str, Any]:
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
     if isinstance(options.get("labels"), str):
         options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
+    for name, value in options.items():
+        if name != "labels" and not isinstance(value, int | float) and not _is_short(value):
+            raise Problem(400, f"{name} is {short_repr(value)}: expected {OPTIONS[name][1]}")
     labels = options.get("labels", [""])
-    if not isinstance(labels, list) or not labels or not all(isinstance(name, str) for name in labels):
+    if not isinstance(labels, list) or not labels or not all(map(_is_short, labels)):
         raise Problem(400, "labels must be class names: a list of strings, or comma-separated names")
+    if "labels" in options:
+        options["labels"] = list(dict.fromkeys(labels))
     return options
 
 
-def _picture(inputs: Any, binary: bytes) -> Source:
+def _is_short(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= limits.CLASS_NAME
+
+
+def _picture(inputs: Any, binary: memoryview) -> Source:
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise Problem(400, f'expected one input: {{"inputs": [{{"name": "{_INPUT}", ...}}]}}')
     tensor = inputs[0]
@@ -135,7 +169,7 @@ def _picture(inputs: Any, binary: bytes) -> Source:
         raise Problem(400, f"the input must be {_INPUT!r}: BYTES [1], a picture file, or UINT8 [H, W, 3], RGB pixels")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
     if size is not None and size != len(binary):
-        raise Problem(400, f"binary_data_size is {str(size)[:40]}, but {len(binary)} bytes follow the JSON")
+        raise Problem(400, f"binary_data_size is {short_repr(size)}, but {len(binary)} bytes follow the JSON")
     if kind == "BYTES":
         if math.prod(shape) != 1:
             raise Problem(400, f"the shape is {shape}: one picture per request, send [1]")
@@ -149,11 +183,11 @@ def _is_shape(shape: Any) -> bool:
     return whole and 1 <= len(shape) <= 4
 
 
-def _decode_element(binary: bytes) -> bytes:
+def _decode_element(binary: memoryview) -> bytes:
     """Decode one element of a BYTES tensor: its length in four bytes, little endian, and its data."""
     if len(binary) < 4 or struct.unpack("<I", binary[:4])[0] != len(binary) - 4:
         raise Problem(400, "the binary data is not one element with its length in four bytes before it")
-    return binary[4:]
+    return bytes(binary[4:])
 
 
 def _decode_base64(data: Any) -> bytes:
@@ -169,25 +203,31 @@ def _pixels(shape: list[int], data: Any) -> Source:
     shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
     if len(shape) != 3 or shape[2] != 3:
         raise Problem(400, f"the shape is {shape}: expected [H, W, 3] or [1, H, W, 3]")
+    flat = data if isinstance(data, memoryview) else _numbers(data)
+    if flat is None or len(flat) != math.prod(shape):
+        found = "others" if flat is None else f"{len(flat)} values"
+        raise Problem(400, f"data must be {math.prod(shape)} whole numbers from 0 to 255, got {found}")
+    return Source(np.frombuffer(flat, np.uint8).reshape(shape), f"<array {shape[0]}x{shape[1]}>")
+
+
+def _numbers(data: Any) -> bytes | None:
+    """The whole numbers from 0 to 255 in lists of any depth; None if there are others."""
+    # As objects: numpy would make every string of a list as long as the longest.
+    values = np.asarray(data, object).ravel().tolist()
     try:
-        flat = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.asarray(data)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise Problem(400, f"data is not a list of numbers: {error}") from error
-    whole = flat.dtype == np.uint8 or (flat.dtype.kind in "iu" and flat.size and flat.min() >= 0 and flat.max() <= 255)
-    if not whole or flat.size != math.prod(shape):
-        raise Problem(400, f"data must be {math.prod(shape)} whole numbers from 0 to 255, got {flat.size} values")
-    pixels = flat.astype(np.uint8).reshape(shape)
-    return Source(pixels, f"<array {shape[0]}x{shape[1]}>")
+        return bytes(values) if set(map(type, values)) == {int} else None
+    except ValueError:  # out of range
+        return None
 
 
 def _select_outputs(asked: Any) -> list[str]:
     """All outputs, or the requested ones in their order."""
-    names = list(_OUTPUTS)
-    if asked:
-        given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
-        names = [name for name in given if isinstance(name, str) and name in _OUTPUTS]
-        if not given or len(names) < len(given):
-            raise Problem(400, f"outputs must be a list of objects with a name of {', '.join(_OUTPUTS)}")
+    if not asked:
+        return list(_OUTPUTS)
+    given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
+    names = [name for name in given if isinstance(name, str) and name in _OUTPUTS]
+    if not given or len(set(names)) < len(given):
+        raise Problem(400, f"outputs must be a list of objects with names of {', '.join(_OUTPUTS)}, each once at most")
     return names
 
 

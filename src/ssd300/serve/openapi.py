@@ -5,6 +5,8 @@ from typing import Any
 
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
+from ssd300.serve.guard import GUARDED
+from ssd300.serve.kserve import MODEL_PATHS
 from ssd300.serve.settings import Settings
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -52,10 +54,11 @@ def document(settings: Settings) -> dict[str, Any]:
         "/v2": {"get": _get("Open Inference Protocol: the server", {"type": "object"})},
         "/v2/health/live": {"get": _get("Open Inference Protocol: alive", {"type": "object"})},
         "/v2/health/ready": {"get": _get("Open Inference Protocol: ready", {"type": "object"})},
-        "/v2/models/{name}": {"get": _get("Open Inference Protocol: a model", {"type": "object"}, named=True)},
-        "/v2/models/{name}/ready": {"get": _get("Open Inference Protocol: ready", {"type": "object"}, named=True)},
-        "/v2/models/{name}/infer": {"post": _infer()},
     }
+    for path in MODEL_PATHS:
+        paths[path] = {"get": _get("Open Inference Protocol: a model", {"type": "object"}, named=True)}
+        paths[f"{path}/ready"] = {"get": _get("Open Inference Protocol: ready", {"type": "object"}, named=True)}
+        paths[f"{path}/infer"] = {"post": _infer()}
     components: dict[str, Any] = {"schemas": _schemas()}
     result: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -75,6 +78,9 @@ def document(settings: Settings) -> dict[str, Any]:
             "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
         result["security"] = [{"bearer": []}, {"header": []}]
+        for path, operations in paths.items():
+            if not path.startswith(GUARDED):
+                operations["get"]["security"] = []
     return result
 
 

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from ssd300.serve.models import Models
 from ssd300.serve.problem import Problem
+from ssd300.serve.sending import PiecewiseResponse
 from ssd300.serve.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "page"
@@ -38,7 +39,7 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         kind = _KINDS[Path(name).suffix]
 
         async def send(_: Request) -> Response:
-            return Response(content, media_type=kind, headers={**headers, "Cache-Control": "no-cache"})
+            return PiecewiseResponse(content, media_type=kind, headers={**headers, "Cache-Control": "no-cache"})
 
         return Route(path, send)
 
@@ -55,7 +56,8 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         content = {"runtime.mjs": found.script, "runtime.wasm": found.wasm}.get(name)
         if content is None:
             content = found.models[models.get(request.query_params.get("model")).name]
-        return Response(content, media_type=kinds[name], headers={**headers, "Cache-Control": "private, max-age=3600"})
+        kept = {**headers, "Cache-Control": "private, max-age=3600"}
+        return PiecewiseResponse(content, media_type=kinds[name], headers=kept)
 
     names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in _KINDS)
     return [

@@ -1,6 +1,8 @@
 """Error responses: application/problem+json (RFC 9457), never a traceback."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -20,16 +22,28 @@ def busy(status: int, detail: str, seconds: float = 1) -> Problem:
     return Problem(status, detail, headers={"Retry-After": str(min(max(int(seconds + 0.999), 1), 60))})
 
 
+@asynccontextmanager
+async def answering_within(seconds: float) -> AsyncIterator[None]:
+    """Raises Problem 503 if the block takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise busy(503, f"no answer after {seconds:g} seconds (--timeout); try again later") from error
+
+
 def answer(problem: Problem, request_id: str, *, kserve: bool = False) -> Response:
     """The refusal as a response; KServe's protocol has another body."""
-    content: dict[str, Any] = {"error": problem.detail}
+    detail = problem.detail.encode("utf-8", "backslashreplace").decode()  # half characters that a client sent
+    content: dict[str, Any] = {"error": detail}
     if not kserve:
         content = {
             "type": "about:blank",
             "title": HTTPStatus(problem.status).phrase,
             "status": problem.status,
-            "detail": problem.detail,
+            "detail": detail,
             "request_id": request_id,
         }
     media = "application/json" if kserve else "application/problem+json"
-    return JSONResponse(content, problem.status, headers=problem.headers, media_type=media)
+    headers = {"X-Request-ID": request_id, **problem.headers}
+    return JSONResponse(content, problem.status, headers=headers, media_type=media)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -11,9 +12,10 @@ from starlette.requests import Request
 
 from ssd300 import limits
 from ssd300.errors import unknown_name
+from ssd300.images.addresses import shown_address
 from ssd300.images.source import Source
 from ssd300.serve.body import Body, content_type, parse_form
-from ssd300.serve.problem import Problem
+from ssd300.serve.problem import Problem, answering_within
 from ssd300.serve.settings import Settings
 
 FORMS = "multipart/form-data"
@@ -84,14 +86,21 @@ def read_options(query: QueryParams) -> dict[str, Any]:
     return options
 
 
-async def read_pictures(request: Request, body: Body, settings: Settings) -> tuple[list[Source], bool]:
-    """The pictures of a body that has been read, after `refuse_type`, and whether they are a list."""
+async def read_pictures(
+    request: Request, body: Body, settings: Settings, readers: Executor
+) -> tuple[list[Source], bool]:
+    """The pictures of a body that has been read, after `refuse_type`, and whether they are a list.
+
+    Forms are read in `readers`: one with many starts of its boundary takes long.
+    """
     kind, parameters = content_type(request.headers.get("content-type", ""))
     if kind == FORMS:
-        return _read_form(body, parameters.get("boundary", ""), settings), True
+        form = body.take(), parameters.get("boundary", ""), settings.max_pictures
+        async with answering_within(settings.timeout):
+            return await asyncio.get_running_loop().run_in_executor(readers, _read_form, *form), True
     if kind == _JSON:
         return await _fetch_addresses(body, settings)
-    data = bytes(body.data)
+    data = body.take()
     if not data:
         raise Problem(422, "the body is empty: send a picture, as the body or in a multipart form")
     return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[:MAX_NAME])], False
@@ -106,12 +115,12 @@ def refuse_type(request: Request) -> None:
         )
 
 
-def _read_form(body: Body, boundary: str, settings: Settings) -> list[Source]:
-    files = [part for part in parse_form(body.data, boundary, settings.max_pictures) if part.filename is not None]
+def _read_form(data: bytes, boundary: str, most: int) -> list[Source]:
+    files = [part for part in parse_form(data, boundary, most) if part.filename is not None]
     if not files:
         raise Problem(422, "the form has no file: send pictures as files, such as curl -F picture=@a.jpg")
-    if len(files) > settings.max_pictures:
-        raise Problem(422, f"{len(files)} pictures in one request; at most {settings.max_pictures}: send fewer")
+    if len(files) > most:
+        raise Problem(422, f"{len(files)} pictures in one request; at most {most}: send fewer")
     return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[:MAX_NAME]) for part in files]
 
 
@@ -119,7 +128,7 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
     """`{"url": "https://..."}` or `{"urls": [...]}`, fetched by the rules of `images/fetch.py`."""
     if not settings.allow_urls:
         raise Problem(403, "this server does not accept URLs (--allow-urls is not set): send the picture itself")
-    given = parse_json(bytes(body.data), 422)
+    given = parse_json(body.take(), 422)
     many = isinstance(given, dict) and "urls" in given
     urls = given["urls"] if many else [given.get("url")] if isinstance(given, dict) else None
     if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):
@@ -130,7 +139,7 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
 
     try:
         async with asyncio.timeout(settings.timeout):
-            return [Source(data, url) async for url, data in fetch_all(urls, body, settings)], many
+            return [Source(data, shown_address(url)) async for url, data in fetch_all(urls, body, settings)], many
     except TimeoutError as error:
         raise Problem(
             422, f"the addresses did not answer within {settings.timeout:g} seconds (--timeout); send the pictures"

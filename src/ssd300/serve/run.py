@@ -31,7 +31,9 @@ def bind(host: str, port: int) -> socket.socket:
     # With an explicit protocol asyncio turns Nagle's algorithm off: otherwise the body of an answer on a persistent
     # connection waits 40 ms for the client's delayed acknowledgment of the head.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # On Windows SO_REUSEADDR would let a second server take the port of a running one.
+    option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+    listener.setsockopt(socket.SOL_SOCKET, option, 1)
     try:
         listener.bind((host, port))
     except (OSError, UnicodeError) as error:

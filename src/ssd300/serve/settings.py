@@ -50,8 +50,8 @@ class Settings:
 
     @property
     def held_bytes(self) -> int:
-        """The limit of the bytes of all bodies in memory."""
-        return 8 * self.max_body
+        """The limit of the bytes of all bodies and answers in memory; a drawn picture may be larger than its body."""
+        return max(8 * self.max_body, 2**26)
 
 
 def size_in_bytes(text: str) -> int:
