@@ -16,6 +16,7 @@ from ssd300.serve import urls as fetching
 from ssd300.serve.models import Work
 from ssd300.serve.settings import Settings
 
+
 def read_all(line: socket.socket) -> bytes:
     line.settimeout(30)
     pieces = []
