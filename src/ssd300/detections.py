@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ssd300 import formats
 from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, SSD300Error
@@ -177,44 +178,30 @@ class Detections:
 
     def to_dict(self) -> dict[str, Any]:
         """See `formats.to_dict`."""
-        from ssd300 import formats
-
         return formats.to_dict(self)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """See `formats.to_json`."""
-        from ssd300 import formats
-
         return formats.to_json(self, indent=indent)
 
     def to_coco(self, image_id: int | str | None = None) -> list[dict[str, Any]]:
         """See `formats.to_coco`."""
-        from ssd300 import formats
-
         return formats.to_coco(self, image_id)
 
     def to_csv(self, *, header: bool = True) -> str:
         """See `formats.to_csv`."""
-        from ssd300 import formats
-
         return formats.to_csv(self, header=header)
 
     def to_yolo(self, *, scores: bool = True) -> str:
         """See `formats.to_yolo`."""
-        from ssd300 import formats
-
         return formats.to_yolo(self, scores=scores)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """See `formats.to_pandas`."""
-        from ssd300 import formats
-
         return formats.to_pandas(self)
 
     def to_supervision(self) -> "supervision.Detections":
         """See `formats.to_supervision`."""
-        from ssd300 import formats
-
         return formats.to_supervision(self)
 
     def crop(self, picture: Any = None) -> list[UInt8]:
@@ -248,6 +235,4 @@ class Detections:
 
     def save(self, path: str | Path, picture: Any = None) -> None:
         """Write a file, by its extension: a drawn picture (.jpg .png .webp), .json, .csv or .txt (YOLO)."""
-        from ssd300 import formats
-
         formats.save(self, Path(path), picture)

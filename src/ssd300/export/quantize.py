@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 SUBSET, MAX_AP_DROP = 300, 0.003
 MOST_FLOAT = 0.5  # largest fraction of float convolutions: with more, INT8 is hardly faster than bf16
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Quantization:
@@ -74,7 +72,7 @@ def quantize(
     seed: int = 0,
     max_ap_drop: float = MAX_AP_DROP,
     threads: int | None = None,
-    say: Say = lambda words: None,
+    say: Callable[[str], None] = lambda words: None,
     progress: Progress | None = None,
 ) -> Quantization:
     """Prepare a model for INT8, if that loses at most `max_ap_drop` AP on `val`.
