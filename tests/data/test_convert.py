@@ -16,8 +16,7 @@ from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts
 from ssd300.data.pack import pack_dataset
 from ssd300.data.sidecar import NAME
-from ssd300.data.yolo.labels import to_pixels
-from ssd300.data.yolo.write import to_fractions
+from ssd300.data.yolo.write import to_fractions, to_pixels
 from ssd300.errors import ArgumentError, DatasetError, ImageError, OutputError
 from ssd300.formats import shortest
 from ssd300.labels import ClassList

@@ -101,8 +101,7 @@ def test_a_packed_picture_pickles_small(pets: Dataset, tmp_path: Path) -> None:
 
 
 def test_a_replaced_file_is_mapped_anew(pets: Dataset, tmp_path: Path) -> None:
-    path = tmp_path / "pets.pack"
-    pack_dataset(pets, path, encoding="raw")
+    (path,) = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw")
     load_dataset(path).pictures[0].read()
     pack_dataset(pets.subset([2]), path, encoding="raw")
     assert np.array_equal(load_dataset(path).pictures[0].read(), pets.pictures[2].read())

@@ -58,14 +58,14 @@ def _make_augment(name: str) -> "Augment":
     import numpy as np
 
     from ssd300.errors import unknown_name
-    from ssd300.learn.augment import AUGMENTS, Sample
+    from ssd300.learn.augment import DRAWS, Sample, augmented
 
-    if name not in AUGMENTS:
-        raise unknown_name("augmentation", name, AUGMENTS)
+    if name not in DRAWS:
+        raise unknown_name("augmentation", name, DRAWS)
 
     def augment(rgb: Any, unit_xyxy: Any, positions: Any, crowd: Any, rng: Any) -> tuple[Any, Any, Any]:
         doubtful = np.zeros(len(positions), bool)
-        sample = AUGMENTS[name](Sample(rgb, unit_xyxy, positions, doubtful, crowd), rng)
+        sample = augmented(name, Sample(rgb, unit_xyxy, positions, doubtful, crowd), rng)
         return sample.picture, sample.boxes_xyxy, sample.labels
 
     return augment

@@ -57,7 +57,7 @@ def draw_sheets(
     for position in positions:
         picture = dataset.pictures[position]
         before = make_view(dataset, picture)
-        views.append(_shrink(before, tile))  # not whole: many large pictures would fill the memory
+        views.append(shrink_view(before, tile))  # not whole: many large pictures would fill the memory
         if augment is not None:
             views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
     paths = []
@@ -107,7 +107,7 @@ def contact_sheet(views: Sequence[View], columns: int, tile: int) -> Image.Image
     step = tile + GAP
     sheet = Image.new("RGB", (columns * step + GAP, rows * step + GAP), PAPER)
     for number, view in enumerate(views):
-        small = _shrink(view, tile)
+        small = shrink_view(view, tile)
         drawn = draw_boxes(small.rgb, small.boxes_xyxy, view.captions, view.color_keys)
         row, column = divmod(number, columns)
         x, y = GAP + column * step + (tile - drawn.width) // 2, GAP + row * step + (tile - drawn.height) // 2
@@ -115,7 +115,7 @@ def contact_sheet(views: Sequence[View], columns: int, tile: int) -> Image.Image
     return sheet
 
 
-def _shrink(view: View, tile: int) -> View:
+def shrink_view(view: View, tile: int) -> View:
     """The view resized to fit a square of `tile` pixels."""
     height, width = view.rgb.shape[:2]
     scale = tile / max(width, height)

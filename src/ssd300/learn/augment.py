@@ -107,20 +107,12 @@ def modern(boxes_xyxy: Float32, rng: np.random.Generator, size: int) -> Plan:
 
 
 DRAWS: dict[str, Draw] = {"none": plain, "published": published, "modern": modern}
-Augmentation = Callable[..., Sample]
 
 
-def augmentation(draw: Draw) -> Augmentation:
-    """The augmentation that draws and applies plans: a function (sample, rng, size) -> sample."""
-
-    def augment(sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
-        plan = draw(sample.boxes_xyxy, rng, size)
-        return replace(move_boxes(sample, plan, size), picture=apply_plan(sample.picture, plan, size))
-
-    return augment
-
-
-AUGMENTS: dict[str, Augmentation] = {name: augmentation(draw) for name, draw in DRAWS.items()}
+def augmented(name: str, sample: Sample, rng: np.random.Generator, size: int = IMAGE_SIZE) -> Sample:
+    """The sample after the plan that DRAWS[name] draws: a picture [size, size, 3] with its boxes."""
+    plan = DRAWS[name](sample.boxes_xyxy, rng, size)
+    return replace(move_boxes(sample, plan, size), picture=apply_plan(sample.picture, plan, size))
 
 
 def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from ssd300 import __version__
 from ssd300.data.dataset import Dataset
+from ssd300.data.view import View, contact_sheet, make_view, shrink_view
 from ssd300.detections import Detections
-from ssd300.draw import draw_boxes
 from ssd300.errors import needs
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.files import write_whole
+from ssd300.images.encode import encode_picture
 from ssd300.learn.device import Compute
 from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
@@ -31,7 +31,7 @@ from ssd300.runtime.torch import TorchRuntime
 from ssd300.weights.checkpoint import write_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 
-_SAMPLES, COLUMNS, CELL = 8, 4, 360
+_SAMPLES, _COLUMNS, _TILE = 8, 4, 356  # pictures of samples.jpg, tiles of a row, pixels
 _SHOWN = 0.4  # score from which detections are drawn
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches
 
@@ -64,29 +64,16 @@ def draw_samples(dataset: Dataset, results: list[Detections], path: Path, *, min
     Doubtful true boxes (ignored, or below `min_score`) are not drawn.
     """
     chosen = np.linspace(0, len(dataset) - 1, min(_SAMPLES, len(dataset))).round().astype(int)
-    names = dict(zip(dataset.classes.ids, dataset.classes.names, strict=True))
-    cells = []
+    views = []
     for i in chosen:
         picture, found = dataset.pictures[i], results[i]
         found = found[found.scores >= _SHOWN]
-        truth = picture.annotations
-        truth = truth.select(~truth.ignore & (truth.scores >= min_score))
-        true_names = [names[int(class_id)] for class_id in truth.class_ids]
-        rgb = Image.fromarray(picture.read())
-        captions = [f"{name} {score:.2f}" for name, score in zip(found.names, found.scores, strict=True)]
-        for boxes, words, ids in (
-            (truth.boxes_xyxy, true_names, truth.class_ids),
-            (found.boxes_xyxy, captions, found.class_ids),
-        ):
-            cells.append(draw_boxes(rgb, boxes, words, ids.tolist()))
-            cells[-1].thumbnail((CELL - 8, CELL - 8))
-    rows = -(-len(cells) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * CELL, rows * CELL), "white")
-    for i, cell in enumerate(cells):
-        sheet.paste(cell, (i % COLUMNS * CELL + 4, i // COLUMNS * CELL + 4))
-    content = io.BytesIO()
-    sheet.save(content, "JPEG", quality=88)
-    write_whole(path, content.getvalue())
+        sure = picture.annotations.select(~picture.annotations.ignore & (picture.annotations.scores >= min_score))
+        left = make_view(dataset, replace(picture, annotations=sure))
+        captions = tuple(f"{name} {score:.2f}" for name, score in zip(found.names, found.scores, strict=True))
+        keys, crowd = tuple(found.class_ids.tolist()), np.zeros(len(found), bool)
+        views += [shrink_view(one, _TILE) for one in (left, View(left.rgb, found.boxes_xyxy, captions, keys, crowd))]
+    write_whole(path, encode_picture(contact_sheet(views, _COLUMNS, _TILE), ".jpg"))
 
 
 def validate(runtime: Runtime, dataset: Dataset) -> tuple[CocoMetrics, list[Detections]]:

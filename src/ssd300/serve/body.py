@@ -14,8 +14,6 @@ from ssd300.digits import whole_number
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
-MAX_PART_HEAD = limits.PART_HEAD
-
 
 class Held:
     """The total bytes of bodies, and of answers that clients have not taken yet, in memory, of all requests."""
@@ -161,8 +159,8 @@ class _PartReader:
 
     def _grow(self, text: bytearray, piece: bytes) -> None:
         text += piece
-        if len(text) > MAX_PART_HEAD:
-            raise Problem(422, f"a header in the form is longer than {MAX_PART_HEAD} bytes")
+        if len(text) > limits.PART_HEAD:
+            raise Problem(422, f"a header in the form is longer than {limits.PART_HEAD} bytes")
 
     def _header(self) -> None:
         if bytes(self._field).strip().lower() == b"content-disposition":

@@ -15,7 +15,6 @@ from ssd300 import limits
 
 HEAD_SECONDS = limits.HEAD_SECONDS
 READING_SECONDS = limits.READING_SECONDS
-READING_BYTES = limits.READING_BYTES
 SMALL_CHUNK = 256  # bytes; a body may have 1,000 chunks below this, and then one in 16
 FREE_CHUNKS = 1000
 
@@ -99,7 +98,7 @@ class GuardedConnection(H11Protocol):
 
     def _check_reading(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
-        if before - left < READING_BYTES:
+        if before - left < limits.READING_BYTES:
             self.transport.abort()
         else:
             self._watch_reading(left)

@@ -21,7 +21,6 @@ from ssd300.serve.settings import Settings
 FORMS = "multipart/form-data"
 _JSON = "application/json"
 PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is the default of curl
-MAX_NAME = limits.PICTURE_NAME
 
 
 def _number(text: str) -> float:
@@ -103,7 +102,7 @@ async def read_pictures(
     data = body.take()
     if not data:
         raise Problem(422, "the body is empty: send a picture, as the body or in a multipart form")
-    return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[:MAX_NAME])], False
+    return [Source(data, request.query_params.get("source", f"<{len(data)} bytes>")[: limits.PICTURE_NAME])], False
 
 
 def refuse_type(request: Request) -> None:
@@ -121,7 +120,7 @@ def _read_form(data: bytes, boundary: str, most: int) -> list[Source]:
         raise Problem(422, "the form has no file: send pictures as files, such as curl -F picture=@a.jpg")
     if len(files) > most:
         raise Problem(422, f"{len(files)} pictures in one request; at most {most}: send fewer")
-    return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[:MAX_NAME]) for part in files]
+    return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[: limits.PICTURE_NAME]) for part in files]
 
 
 async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source], bool]:

@@ -11,9 +11,7 @@ from ssd300.serve.body import Body
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
-MOST = limits.FETCHED_AT_ONCE
-
-_places = threading.BoundedSemaphore(MOST)
+_places = threading.BoundedSemaphore(limits.FETCHED_AT_ONCE)
 
 
 async def fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
@@ -26,7 +24,7 @@ async def fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIte
 
 async def _fetch(url: str) -> bytes:
     if not _places.acquire(blocking=False):
-        raise busy(503, f"{MOST} addresses are being downloaded already; send it again later", 5)
+        raise busy(503, f"{limits.FETCHED_AT_ONCE} addresses are being downloaded already; send it again later", 5)
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bytes] = loop.create_future()
     # A daemon thread: a slow address must not delay the stop of the server.
