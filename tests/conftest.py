@@ -81,6 +81,17 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, new_cache: Callable[[], Path]) ->
 
 
 @pytest.fixture(scope="session")
+def one_cache(new_cache: Callable[[], Path]) -> Path:
+    return new_cache()
+
+
+@pytest.fixture
+def shared_cache(own_cache: Path, one_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of a cache of its own one with all tests that ask for this: the bundled model is compiled once."""
+    monkeypatch.setenv("SSD300_CACHE", str(one_cache))
+
+
+@pytest.fixture(scope="session")
 def seeded() -> ModuleType:
     """The module that rebuilds the reference's weights and inputs bit for bit."""
     from parity.data import seeded

@@ -14,6 +14,7 @@ from ssd300.data.rank import uncertainty
 from ssd300.detections import Detections
 from ssd300.labels import COCO
 
+pytestmark = pytest.mark.usefixtures("shared_cache")
 PICTURES = Path(__file__).parents[2] / "examples/images"
 
 

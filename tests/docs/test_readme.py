@@ -44,7 +44,7 @@ def clone(tmp_path, monkeypatch) -> Path:
     ("document", "code"),
     [(document, block) for document in DOCUMENTS for block in blocks(document, "python") if "torch.hub" not in block],
 )
-def test_python_blocks_run(document, code, clone, capsys) -> None:
+def test_python_blocks_run(document, code, clone, shared_cache, capsys) -> None:
     exec(compile(code, document, "exec"), {})
     assert capsys.readouterr().out
 

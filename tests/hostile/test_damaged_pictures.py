@@ -114,10 +114,10 @@ def survive(seeds: list[bytes], numbers: range) -> tuple[int, int]:
     return arrays, errors
 
 
-def test_2000_damaged_pictures_end_in_an_array_or_an_error(seeds, capfd):
-    arrays, errors = survive(seeds, range(2000))
-    assert arrays > 200
-    assert errors > 500
+def test_600_damaged_pictures_end_in_an_array_or_an_error(seeds, capfd):
+    arrays, errors = survive(seeds, range(600))
+    assert arrays > 60
+    assert errors > 150
     assert capfd.readouterr() == ("", "")  # libtiff's own lines neither
 
 
@@ -129,7 +129,7 @@ def test_many_more_damaged_pictures_end_in_an_array_or_an_error_soon_and_in_litt
     many = int(os.environ.get("SSD300_FUZZ", "20000"))
     Path("/proc/self/clear_refs").write_text("5")  # the peak of memory begins anew
     before, slowest = memory("VmRSS"), 0.0
-    for start in range(2000, 2000 + many, 10):
+    for start in range(600, 600 + many, 10):
         started = time.process_time()  # not the clock: others use the machine, too
         survive(seeds, range(start, start + 10))
         slowest = max(slowest, time.process_time() - started)
