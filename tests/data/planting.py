@@ -42,7 +42,12 @@ def remove(name: str) -> Callable[[Path], object]:
 
 
 def replaced(name: str, old: str, new: str) -> Callable[[Path], object]:
-    return lambda root: (root / name).write_text((root / name).read_text().replace(old, new, 1))
+    def plant(root: Path) -> None:
+        text = (root / name).read_text()
+        assert old in text
+        (root / name).write_text(text.replace(old, new, 1))
+
+    return plant
 
 
 def copied(name: str, new: str) -> Callable[[Path], object]:

@@ -86,7 +86,7 @@ PLANTED = [
     ("voc", remove("JPEGImages/a.jpg"), "missing picture", "JPEGImages/a.jpg"),
     ("voc", remove("Annotations/a.xml"), "picture without label file", "a.jpg"),
     ("voc", replaced("Annotations/b.xml", "b.jpg", "a.jpg"), "picture listed twice", "also listed as picture a"),
-    ("voc", replaced("Annotations/a.xml", "<pose>", ""), None, ""),
+    ("voc", replaced("Annotations/a.xml", "<name>", "<pose>Left</pose><name>"), "field not used", "<pose> of 1"),
 ]
 
 

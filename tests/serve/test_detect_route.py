@@ -3,6 +3,7 @@
 import http.client
 import io
 import socket
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -170,10 +171,9 @@ def test_one_bad_picture_refuses_the_request_by_its_name(client, png) -> None:
 
 def test_a_kept_connection_does_not_wait_for_acknowledgments(client) -> None:
     """Nagle's algorithm and delayed acknowledgments together would hold each answer back for 40 ms."""
-    connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
-    connection.request("GET", "/healthz")
-    assert connection.getresponse().read()
-    lines = [one.transport.get_extra_info("socket") for one in client.server.server_state.connections]
-    assert lines
-    assert all(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for line in lines)
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)) as connection:
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().read()
+        lines = [one.transport.get_extra_info("socket") for one in client.server.server_state.connections]
+        assert lines
+        assert all(line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for line in lines)
