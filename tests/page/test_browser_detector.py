@@ -15,6 +15,7 @@ from ssd300.detector import Detector
 from ssd300.export.files import load_source
 from ssd300.export.html import export_html
 from ssd300.export.web_runtime import read_web_runtime
+from ssd300.images.decode import decode_image
 from ssd300.images.resize import resize_to_network
 from ssd300.postprocess import select
 from ssd300.serve.models import Models
@@ -46,17 +47,33 @@ def script(opened, server):
 def test_the_resize_is_the_package_s_to_the_bit(script, size) -> None:
     draw = np.random.default_rng(size[0])
     rgb = draw.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    assert np.array_equal(pixels_of(script, rgb), resize_to_network(rgb))
+
+
+@pytest.mark.parametrize(("alpha", "color"), [(0, 0), (0, 90), (8, 90), (9, 255), (255, 255)])
+def test_where_alpha_hides_the_whole_picture_the_colors_count(script, alpha, color) -> None:
+    rgba = np.random.default_rng(1).integers(color, 256, (40, 70, 4), np.uint8)
+    rgba[..., 3] = alpha
     stream = io.BytesIO()
-    Image.fromarray(rgb).save(stream, "PNG")
-    pixels = script.evaluate(
+    Image.fromarray(rgba).save(stream, "PNG")
+    expected = resize_to_network(decode_image(stream.getvalue(), name="x"))
+    assert np.array_equal(pixels_of(script, rgba), expected)
+
+
+def pixels_of(script, pixels: np.ndarray) -> np.ndarray:
+    """The network's picture that the script makes of a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    found = script.evaluate(
         """async (text) => {
             const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
             const file = new Blob([bytes], { type: "image/png" });
-            return [...ssd300Browser.pixelsOf(await createImageBitmap(file, { colorSpaceConversion: "none" }))];
+            const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+            return [...ssd300Browser.pixelsOf(await createImageBitmap(file, options))];
         }""",
         base64.b64encode(stream.getvalue()).decode(),
     )
-    assert np.array_equal(np.array(pixels, np.uint8).reshape(300, 300, 3), resize_to_network(rgb))
+    return np.array(found, np.uint8).reshape(300, 300, 3)
 
 
 @pytest.mark.parametrize("agnostic", [False, True])

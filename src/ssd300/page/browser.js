@@ -5,6 +5,7 @@
   const SIZE = 300; // the network's picture
   const TOP_PER_CLASS = 200;
   const BITS = 22; // of the fixed-point weights
+  const UNSEEN = 8; // an alpha that is invisible on white
 
   // ---- Pillow's bilinear resize with antialias, to the bit ----
   function weightsOf(length) {
@@ -55,14 +56,36 @@
     return Uint8Array.from({ length: SIZE * SIZE * 3 }, (_, i) => small[Math.trunc(i / 3) * 4 + (i % 3)]);
   }
 
-  function pixelsOf(bitmap) { // -> RGB uint8 [300, 300, 3]; alpha is laid over white
+  function drawn(bitmap, ground) { // RGBA on a ground of this color, or on none
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
     const pen = canvas.getContext("2d", { willReadFrequently: true });
-    pen.fillStyle = "#fff";
+    pen.fillStyle = ground;
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.drawImage(bitmap, 0, 0);
-    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    return pen.getImageData(0, 0, canvas.width, canvas.height).data;
+  }
+
+  function colorsOf(bitmap) { // RGBA as stored: a 2D canvas loses the colors where alpha is 0
+    const gl = document.createElement("canvas").getContext("webgl2");
+    const failed = new Error("the picture is transparent everywhere, and this browser cannot read its colors: save it without transparency");
+    if (!gl || Math.max(bitmap.width, bitmap.height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) throw failed;
+    const data = new Uint8Array(4 * bitmap.width * bitmap.height), texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+    gl.readPixels(0, 0, bitmap.width, bitmap.height, gl.RGBA, gl.UNSIGNED_BYTE, data);
+    if (gl.getError()) throw failed;
+    return data;
+  }
+
+  // -> RGB uint8 [300, 300, 3]; alpha is laid over white, but where it hides the whole picture the colors count.
+  // The bitmap must be made with premultiplyAlpha: "none".
+  function pixelsOf(bitmap) {
+    let data = drawn(bitmap, "#fff");
+    const white = data.every((value) => value >= 255 - UNSEEN);
+    if (white && drawn(bitmap, "transparent").every((value, i) => i % 4 < 3 || value <= UNSEEN)) data = colorsOf(bitmap);
     return resize(data, bitmap.width, bitmap.height);
   }
 
