@@ -15,16 +15,16 @@ PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-slow test-oldest check format docs docs-serve notebooks release audit clean
+.PHONY: help demo test coverage test-slow test-oldest test-newest check format docs docs-serve notebooks release audit clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       install the base package into .venv (no torch), detect in examples/images/"
-	@echo "make check      ruff, codespell, mypy, import-linter"
+	@echo "make check      ruff, codespell, mypy, import-linter, zizmor"
 	@echo "make test       the test suite, minutes"
 	@echo "make coverage   the same, with coverage of lines"
 	@echo "make test-slow  the tests marked slow, an hour or more; the tests of the page need npm and chromium"
-	@echo "make test-oldest  the test suite with the lowest versions that are allowed"
+	@echo "make test-oldest, test-newest  the test suite with the lowest versions that are allowed, the newest that exist"
 	@echo "make docs       build the documentation site into site/"
 	@echo "make docs-serve show it while you write"
 	@echo "make notebooks  execute notebooks/*.py and keep them with their outputs, minutes"
@@ -49,7 +49,7 @@ help:
 	@touch $@ .venv/base
 
 .venv/slow: .venv/dev
-	$(PIP) -e ".[dev,ray,docs]"
+	$(PIP) -e ".[dev,ray,docs]" pyinstaller
 	@touch $@
 
 # A stand-in for S3, in an environment of its own: it needs other versions than ours.
@@ -74,16 +74,19 @@ coverage: .venv/dev
 	COVERAGE_CORE=$$($(PY) -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	  $(PYTEST) -m "not slow" -q $(PARALLEL) --cov --cov-report=term:skip-covered
 
-# Against the lowest versions that pyproject.toml allows, in an environment of its own; for the lowest Python, too,
-# `make test-oldest PYTHON=python3.11`. For a torch without CUDA set UV_TORCH_BACKEND=cpu.
-.venv-oldest/made: .venv/made pyproject.toml
+# Against the lowest versions that pyproject.toml allows, or the newest that exist, each in an environment of its own; for
+# the lowest Python, too, `make test-oldest PYTHON=python3.11`. For a torch without CUDA set UV_TORCH_BACKEND=cpu.
+RESOLUTION_oldest := lowest-direct
+RESOLUTION_newest := highest
+
+.venv-oldest/made .venv-newest/made: .venv-%/made: .venv/made pyproject.toml
 	$(PIP) uv
-	$(PY) -m uv venv --quiet --clear --python $(PYTHON) .venv-oldest
-	$(PY) -m uv pip install --quiet --python .venv-oldest --resolution lowest-direct -e ".[dev]"
+	$(PY) -m uv venv --quiet --clear --python $(PYTHON) .venv-$*
+	$(PY) -m uv pip install --quiet --python .venv-$* --resolution $(RESOLUTION_$*) -e ".[dev]"
 	@touch $@
 
-test-oldest: .venv-oldest/made
-	.venv-oldest/bin/python -m pytest -m "not slow" -q -W ignore::DeprecationWarning $(PARALLEL)
+test-oldest test-newest: test-%: .venv-%/made
+	.venv-$*/bin/python -m pytest -m "not slow" -q -W ignore::DeprecationWarning $(PARALLEL)
 
 # One test at a time: many of them measure memory or time.
 test-slow: .venv/slow .venv/moto/made $(if $(shell command -v npm),tests/page/node_modules)
@@ -101,6 +104,7 @@ check: .venv/dev
 	$(PY) -m codespell_lib
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	.venv/bin/zizmor --offline --no-progress --min-severity medium .github
 
 format: .venv/dev
 	$(PY) -m ruff check --fix .
@@ -119,7 +123,7 @@ docs-serve: .venv/docs
 notebooks: .venv/dev
 	$(PY) notebooks/build.py
 
-release: .venv/made
+release: .venv/made audit
 	$(PIP) build hatchling cyclonedx-bom
 	$(PY) .ci/release.py
 
@@ -129,4 +133,4 @@ audit: .venv/base
 	$(PY) -m pip_audit --requirement constraints.txt --no-deps --disable-pip
 
 clean:
-	rm -rf site .venv .venv-oldest build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf site .venv .venv-oldest .venv-newest build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
