@@ -6,7 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ssd300.batch.listing import glob_pattern, list_pictures, picture_column
-from ssd300.errors import ArgumentError, DatasetError
+from ssd300.batch.reading import sources_of
+from ssd300.errors import ArgumentError, DatasetError, DownloadError
+from ssd300.images import open_source
 
 FLAT = [*(f"pictures/{n:02d}.png" for n in range(11)), "pictures/bad.jpg"]
 
@@ -79,6 +81,8 @@ def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
         ("-", ArgumentError, "write the list to a .txt file"),
         ("nosuch.txt", DatasetError, "nosuch.txt: the list cannot be read"),
         ("nosuch.parquet", DatasetError, "nosuch.parquet: cannot be read as Parquet"),
+        ("http://me:secret@x.org/a.txt", DatasetError, "^http://x.org/a.txt: lists and Parquet files are read from"),
+        ("http://x.org/a?pwd=secret&f=.parquet", DatasetError, "download it and pass its path"),
         ("s3://key:secret@bucket/x", ArgumentError, "keys and the server's address come from the environment"),
         ("s3:///x", ArgumentError, "expected s3://BUCKET/NAME"),
         ("s3://bucket/a//b", ArgumentError, "no name with two slashes"),
@@ -89,6 +93,13 @@ def test_sources_that_cannot_be_listed(here, source, error, words) -> None:
     with pytest.raises(error, match=words) as caught:
         listed(source)
     assert "secret" not in str(caught.value)
+
+
+def test_a_row_names_an_address_without_its_password() -> None:
+    [source] = sources_of([(b"http://me:secret@127.0.0.1:9/a.jpg", None)], base="", column=None, ahead=True)
+    with pytest.raises(DownloadError, match="with a user name") as caught:
+        open_source(source)
+    assert (source.name, "secret" in str(caught.value)) == ("http://127.0.0.1:9/a.jpg", False)
 
 
 COLUMNS = {"n": pa.int64(), "s": pa.string(), "b": pa.large_binary(), "hf": pa.struct([("bytes", pa.binary())])}

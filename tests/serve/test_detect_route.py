@@ -161,6 +161,12 @@ def test_too_many_pictures_and_forms_without_one(client, png) -> None:
     assert "has no file" in client.detect(body, Content_Type=kind).detail
     body, kind = form(("a.png", png), ("b.png", png))
     assert client.detect(body, Content_Type=kind, Accept="image/png").status == 406
+    for headers, status in ((3, 200), (5, 422)):  # of a part, all together at most 4 KiB
+        body, kind = form(("a.png", png))
+        head = b"".join(b"\r\nX-%d: " % number + b"x" * 900 for number in range(headers))
+        body = body.replace(b"\r\n\r\n", head + b"\r\n\r\n", 1)
+        answer = client.detect(body, Content_Type=kind)
+        assert (answer.status, b"more than 4096 bytes" in answer.data) == (status, status == 422)
 
 
 def test_one_bad_picture_refuses_the_request_by_its_name(client, png) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ssd300.batch.places import is_remote, list_remote, one_line, open_place
 from ssd300.errors import ArgumentError, DatasetError
+from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.extensions import is_picture_name
 from ssd300.images.folders import pictures_of
 from ssd300.images.source import Tell, expand
@@ -184,7 +185,13 @@ def open_parquet(place: str) -> Any:
 
 
 def open_file(place: str) -> Any:
-    """A file on this machine or in an object store, for reading at any position. Raises OSError, DownloadError."""
+    """A file on this machine or in an object store, for reading at any position.
+
+    Raises OSError, DownloadError, DatasetError for an http(s) address.
+    """
+    if is_url(place):
+        words = "lists and Parquet files are read from this machine and from object stores"
+        raise DatasetError(f"{shown_address(place)}: {words}; download it and pass its path")
     if is_remote(place):
         system, path = open_place(place)
         return system.open_input_file(path)

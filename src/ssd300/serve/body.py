@@ -139,7 +139,7 @@ class _PartReader:
         self._most = most
         self._data = bytearray()
         self._field, self._value = bytearray(), bytearray()
-        self._disposition = ""
+        self._disposition, self._head_bytes = "", 0
 
     def callbacks(self) -> Any:
         return {
@@ -155,12 +155,13 @@ class _PartReader:
     def _begin(self) -> None:
         if len(self.parts) >= 2 * self._most:
             raise Problem(422, f"the form has more than {2 * self._most} parts; send fewer")
-        self._data, self._disposition = bytearray(), ""
+        self._data, self._disposition, self._head_bytes = bytearray(), "", 0
 
     def _grow(self, text: bytearray, piece: bytes) -> None:
         text += piece
-        if len(text) > limits.PART_HEAD:
-            raise Problem(422, f"a header in the form is longer than {limits.PART_HEAD} bytes")
+        self._head_bytes += len(piece)
+        if self._head_bytes > limits.PART_HEAD:
+            raise Problem(422, f"the headers of a part of the form have more than {limits.PART_HEAD} bytes")
 
     def _header(self) -> None:
         if bytes(self._field).strip().lower() == b"content-disposition":
