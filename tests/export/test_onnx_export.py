@@ -28,7 +28,6 @@ def outputs_of(model, fed):
     return session.run(None, {"pictures": fed})
 
 
-@NARROW
 @pytest.mark.parametrize(
     "backbone",
     [
