@@ -181,7 +181,7 @@ def _fetch_published(force_reload: bool) -> Path:
 
 def _load_network(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
     """Load a network by file or name. Raises ModelError if it is not the one requested."""
-    torch = _torch("nvidia_ssd")
+    _torch("nvidia_ssd")
     state, metadata = catalog.load_weights(catalog.resolve(checkpoint, detector=True))
     found = metadata.backbone, metadata.num_classes
     asked = backbone or found[0], found[1] if num_classes is None else num_classes
@@ -190,9 +190,9 @@ def _load_network(checkpoint: str | PathLike[str], backbone: str | None, num_cla
             f"{checkpoint}: holds {found[0]} with {found[1]} classes, background included; the network requested is "
             f"{asked[0]} with {asked[1]}; pass backbone={found[0]!r}, num_classes={found[1]}, or leave both out"
         )
-    network = _new_network(*found)
-    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
-    return network
+    from ssd300.runtime.torch import make_network
+
+    return make_network(state, metadata)
 
 
 def _halve(network: "SSD300") -> None:

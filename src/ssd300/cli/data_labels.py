@@ -1,6 +1,7 @@
 """`ssd300 data autolabel` and `ssd300 data rank`: help with labeling from a model."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -8,6 +9,8 @@ import typer
 
 from ssd300.cli.debug import show_trace
 from ssd300.cli.options import Model, labels_option, score_option, split_labels
+from ssd300.errors import ArgumentError, ImageError
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.detector import Failure
@@ -42,7 +45,6 @@ def autolabel(
     from ssd300.data.copying import new_files
     from ssd300.data.load import load_training
     from ssd300.detector import Detector
-    from ssd300.errors import ArgumentError
     from ssd300.images.source import expand
     from ssd300.options import DetectOptions
 
@@ -78,13 +80,10 @@ def rank(
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """
-    import sys
-
     from ssd300.data.rank import rank as ranking
     from ssd300.detector import Detector
     from ssd300.formats import csv_text
     from ssd300.images.source import expand
-    from ssd300.terminal import as_shown
 
     ranked, failures = ranking(Detector(model), expand(sources, tell=_say))
     if not ranked:
@@ -95,14 +94,10 @@ def rank(
 
 
 def _say(text: str) -> None:
-    from ssd300.terminal import printable
-
     typer.echo(printable(text), err=True)
 
 
 def _refuse_nothing(verb: str, failures: "list[Failure]") -> NoReturn:
-    from ssd300.errors import ImageError
-
     if failures:
         raise ImageError(f"nothing to {verb}: {failures[0].error}") from failures[0].error
     raise ImageError(f"nothing to {verb}: no pictures")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.data_options import DataPath, InputFormat, Split
+from ssd300.cli.options import split_labels
+from ssd300.errors import unknown_name
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
@@ -46,8 +48,6 @@ def _find_with_classes(dataset: "Dataset", labels: list[str] | None) -> list[int
     """Positions of the pictures with at least one of the named classes; all without names."""
     if not labels:
         return list(range(len(dataset)))
-    from ssd300.cli.options import split_labels
-
     chosen = split_labels(labels, dataset.classes.names) or []
     ids = {dataset.classes.ids[dataset.classes.position_of(label)] for label in chosen}
     return [i for i, p in enumerate(dataset.pictures) if ids & set(p.annotations.class_ids.tolist())]
@@ -57,7 +57,6 @@ def _make_augment(name: str) -> "Augment":
     """The augmentation of training, for `draw_sheets`: the labels are positions, to identify the boxes afterwards."""
     import numpy as np
 
-    from ssd300.errors import unknown_name
     from ssd300.learn.augment import DRAWS, Sample, augmented
 
     if name not in DRAWS:

@@ -181,14 +181,13 @@ def _precision() -> str:
 
 def _threads() -> dict[str, Any]:
     """The number of threads that detection uses by default, and its limits."""
-    from ssd300.runtime.cpu import cgroup_quota, default_threads
+    from ssd300.runtime.cpu import allowed_cpus, cgroup_quota, default_threads
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = cgroup_quota()
     return {
         "used by default": default_threads(),
         "CPUs of the machine": os.cpu_count(),
-        "CPUs this process may use": allowed,
+        "CPUs this process may use": allowed_cpus(),
         "cgroup quota": "none" if quota is None else f"{quota:.2f} CPUs",
     }
 

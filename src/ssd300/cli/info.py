@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.options import Json
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.weights.facts import FileFacts
@@ -24,7 +25,6 @@ def info(
 
     Classes, training, metric, license, precision, sha256.
     """
-    from ssd300.terminal import as_shown
     from ssd300.weights.catalog import resolve
     from ssd300.weights.facts import examine
 
@@ -50,7 +50,6 @@ def _report(facts: "FileFacts") -> dict[str, Any]:
 
 def _format_text(facts: "FileFacts") -> str:
     from ssd300.cli.models import describe_metric
-    from ssd300.terminal import printable
 
     total = sum(facts.precision.values())
     shares = [f"{kind} {100 * n / total:.1f} %" for kind, n in facts.precision.items() if n]

@@ -16,7 +16,7 @@ from ssd300.files import replacing
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
 from ssd300.runtime.base import Candidates
-from ssd300.runtime.torch import fold_batch_norms, normalize
+from ssd300.runtime.torch import fold_batch_norms, make_network, normalize
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
@@ -54,11 +54,9 @@ def export_pt2(
 
     dynamic_batch: any batch size; else exactly 1. Raises ModelError.
     """
-    network = SSD300(metadata.backbone, metadata.num_classes)
-    network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
     example = torch.zeros(2 if dynamic_batch else 1, 300, 300, 3, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("B", min=1)},) if dynamic_batch else None
-    program = torch.export.export(Program(network).eval(), (example,), dynamic_shapes=shapes)
+    program = torch.export.export(Program(make_network(state, metadata)).eval(), (example,), dynamic_shapes=shapes)
     packed = io.BytesIO()  # torch requires the extension .pt2, which a temporary name does not have
     torch.export.save(program, packed, extra_files={METADATA_FILE: metadata.to_json()})
     with replacing(path) as temporary:

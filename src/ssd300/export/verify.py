@@ -12,7 +12,8 @@ from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ModelError
 from ssd300.flow import prepare
 from ssd300.options import DetectOptions
-from ssd300.postprocess import select
+from ssd300.postprocess import decode, select
+from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates
 
 Infer = Callable[[UInt8], list[Candidates]]  # uint8 [B, 300, 300, 3] -> boxes and probabilities of all priors
@@ -111,9 +112,6 @@ def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, 
 
     A good detector may find nothing in the seeded pictures; this always has detections. Raises ModelError.
     """
-    from ssd300.postprocess import decode
-    from ssd300.priors import NUM_PRIORS
-
     draw = np.random.default_rng(20061)
     locs = draw.uniform(-1, 1, (4, NUM_PRIORS)).astype(np.float32)
     logits = draw.uniform(-1, 1, (num_classes, NUM_PRIORS)).astype(np.float32)

@@ -19,6 +19,7 @@ from ssd300.postprocess import candidates
 from ssd300.runtime.base import Candidates, check_batch, check_process
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.state import State
 
 _IMPORTED_BY = os.getpid()
 GPU_BATCH = 32  # pictures per call; larger batches hardly raise the rate of a GPU
@@ -67,9 +68,14 @@ def load_torch(
     """The torch runtime of a .safetensors, .pt or .pth file. See `Detector.load` for the arguments."""
     state, metadata = load_weights(path)
     _set_threads(threads)
+    return TorchRuntime(make_network(state, metadata), metadata, device=device, precision=precision, threads=threads)
+
+
+def make_network(state: State, metadata: ModelMetadata) -> SSD300:
+    """The network with the weights of a model file."""
     network = SSD300(metadata.backbone, metadata.num_classes)
     network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in state.items()})
-    return TorchRuntime(network, metadata, device=device, precision=precision, threads=threads)
+    return network
 
 
 def _set_threads(threads: int | None) -> None:
