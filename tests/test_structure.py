@@ -17,7 +17,7 @@ FILES = {
 }
 # One function of each format of data and of pictures, called through its module.
 VERBS = {"autolabel", "convert", "evaluate", "export", "quantize", "rank", "train"}  # in cli/, as what they call
-OF_EACH_FORMAT = {"find", "read", "write", "write_split", "unread_kind"}
+OF_EACH_FORMAT = {"find", "read", "write", "write_split", "split_files", "unread_kind"}
 
 
 def imported(tree: ast.AST) -> set[str]:

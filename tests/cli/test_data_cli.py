@@ -103,7 +103,10 @@ def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
     assert result.stdout.splitlines() == ["split/train.json", "split/val.json"]
     val = json.loads((tmp_path / "split/val.json").read_text())
     assert len({a["image_id"] for a in val["annotations"]}) == 3
-    assert data("split", "pets", "--val", "0.25").returncode == 2  # nothing is overwritten
+    picture = (pets / "images/1.png").rename(tmp_path / "1.png")  # a fault of the set, which is not read before
+    again = data("split", "pets", "--val", "0.25")
+    assert (again.returncode, "exist(s) already" in again.stderr) == (2, True)  # nothing is overwritten
+    picture.rename(pets / "images/1.png")
     data("split", "pets", "--val", "0.25", "--seed", "3", "--out", "again")
     again = json.loads((tmp_path / "again/val.json").read_text())
     assert [image["id"] for image in again["images"]] == [image["id"] for image in val["images"]]

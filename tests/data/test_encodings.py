@@ -94,14 +94,14 @@ def test_file_names_that_are_not_utf_8(tmp_path: Path, format: str) -> None:
     json.dumps(report.to_dict(), ensure_ascii=True).encode()
 
 
-def test_a_sidecar_holds_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
+def test_lists_and_sidecars_hold_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
     yolo(tmp_path)
     for path in [*tmp_path.rglob("a.jpg"), *tmp_path.rglob("a.txt")]:
         path.rename(path.with_stem(os.fsdecode(b"\xe9")))
     dataset = load_dataset(tmp_path)
     write_split(find_parts(tmp_path)[0], {"train": dataset}, tmp_path / "lists")
-    written = json.loads((tmp_path / "lists/ssd300.json").read_text(encoding="utf-8"))["pictures"].values()
-    assert [one["file_name"] for one in written] == [one.file_name for one in dataset.pictures]
+    again = load_dataset(tmp_path / "lists")
+    assert [one.file_name for one in again.pictures] == [one.file_name for one in dataset.pictures]
 
 
 def test_a_class_name_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -108,11 +108,12 @@ def split(
     val.json.
     """
     from ssd300.data.load import load_dataset
-    from ssd300.data.look import find_parts, write_split
+    from ssd300.data.look import find_parts, split_files, write_split
     from ssd300.data.parts import choose_parts
     from ssd300.data.split import split_dataset
 
     part = choose_parts(find_parts(path, input_format), path, None)[0]
+    split_files(part, ("train", "val"), out)
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
     paths = write_split(part, {"train": train, "val": held_out}, out)
     for dataset in (train, held_out):

@@ -230,10 +230,10 @@ def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
         raise DatasetError(f"{str(path)!r}: the {what} cannot be read: {error}") from error
 
 
-def read_text(path: Path, what: str, limit: int = LABEL_BYTES) -> str:
-    """The text of a UTF-8 file. Raises DatasetError."""
+def read_text(path: Path, what: str, limit: int = LABEL_BYTES, errors: str = "strict") -> str:
+    """The text of a UTF-8 file; `errors` as in `bytes.decode`. Raises DatasetError."""
     try:
-        return read_file(path, what, limit).decode("utf-8-sig")
+        return read_file(path, what, limit).decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: the {what} is not UTF-8 text (byte {error.start})") from error
 

@@ -1,7 +1,7 @@
 """Detect the format and the parts of a data set at a path."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +29,8 @@ class WritableFormat(Protocol):
     def write(self, splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None: ...
 
     def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]: ...
+
+    def split_files(self, part: Part, splits: Iterable[str], out: Path) -> list[Path]: ...
 
 
 FORMATS_BY_NAME: dict[str, Format] = {
@@ -84,9 +86,18 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     YOLO: out/data.yaml and out/PART.txt; VOC with its own folder as `out`: ImageSets/Main; else out/PART.json in COCO's
     format, which for a COCO set keeps all fields. Raises DatasetError instead of replacing a file.
     """
+    return _writer(part).write_split(part, splits, out)
+
+
+def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
+    """The files that `write_split` will write. Raises DatasetError if one exists: call it before any work."""
+    return _writer(part).split_files(part, splits, out)
+
+
+def _writer(part: Part) -> WritableFormat:
     if part.format == "pack":
         raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
-    return WRITABLE_FORMATS.get(part.format, coco).write_split(part, splits, out)
+    return WRITABLE_FORMATS.get(part.format, coco)
 
 
 def _broken_json(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,14 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
         write_coco(out / file, dataset, own)
 
 
+def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
+    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
+    return new_files([out / f"{split}.json" for split in splits])
+
+
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
     """Write one PART.json each to `out`, with relative picture paths; of a COCO set all other fields are kept."""
-    paths = new_files([out / f"{split}.json" for split in splits])
+    paths = split_files(part, splits, out)
     content = parse(part.source) if part.format == "coco" else None
     for path, dataset in zip(paths, splits.values(), strict=True):
         places = [Path(os.path.relpath(picture.path, out)).as_posix() for picture in dataset.pictures]

@@ -32,7 +32,7 @@ def part_folders(folder: Path) -> list[tuple[str, Path]]:
 
 def listed_names(file: Path) -> list[list[str]]:
     """What each line of a list may name: names may have spaces; a flag or the path of the XML file may follow."""
-    lines = dict.fromkeys(line for _, line in lines_of(read_text(file, "list of pictures")))
+    lines = dict.fromkeys(line for _, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")))
     found = []
     for line in lines:
         paths = [Path(text.replace("\\", "/")) for text in (line, re.sub(r"\s+-?[01]$", "", line), line.split()[0])]

@@ -1,8 +1,10 @@
 """Write Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt."""
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
+from ssd300.data.coco.write import split_files as coco_split_files
 from ssd300.data.coco.write import write_split as write_coco_split
 from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
@@ -35,16 +37,27 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
     sidecar.write(classes)
 
 
+def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
+    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
+    if not _is_own(part, out):
+        return coco_split_files(part, splits, out)
+    return new_files([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
+
+
+def _is_own(part: Part, out: Path) -> bool:
+    return out.exists() and out.samefile(part.source)
+
+
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
     """Write lists to ImageSets/Main if `out` is the VOC folder itself; elsewhere COCO files, which have full paths."""
-    if not out.exists() or not out.samefile(part.source):
+    if not _is_own(part, out):
         return write_coco_split(part, splits, out)
     annotations = annotation_folder(part.source)
     labels = {name: [picture.labels for picture in one.pictures if picture.labels] for name, one in splits.items()}
     others = [file for files in labels.values() for file in files if not file.is_relative_to(annotations)]
     if others:  # another year's
         raise DatasetError(f"{out}: its lists cannot name {others[0]}, of another folder; give a new folder with --out")
-    paths = new_files([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
+    paths = split_files(part, splits, out)
     for path, files in zip(paths, labels.values(), strict=True):
         names = [file.relative_to(annotations).with_suffix("").as_posix() for file in files]
         text = "".join(f"{name}\n" for name in names)

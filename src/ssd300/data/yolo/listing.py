@@ -30,7 +30,7 @@ def pictures_of_part(described: Description, split: str, notes: list[Note]) -> I
 
 def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
     finder, line_of = PictureFinder([file.parent, folder]), dict[Path, str]()
-    for number, line in lines_of(read_text(file, "list of pictures")):
+    for number, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")):
         picture = finder.find(line)
         if picture is None:
             words = f"the picture is missing; tried {', '.join(map(str, finder.list_candidates(line)))}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -38,9 +39,14 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
     sidecar.write(classes)
 
 
+def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
+    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
+    return new_files([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
+
+
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
     """Write PART.txt for each part and a data.yaml to `out`, with relative paths of the pictures."""
-    paths = new_files([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
+    paths = split_files(part, splits, out)
     sidecar = Sidecar(out / NAME)
     for path, dataset in zip(paths, splits.values(), strict=False):
         lines = []
