@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,16 @@ def test_the_table(evaluate, data) -> None:
     assert "1 crowd box" in result.stderr
     assert "of classes that the data set does not have (it lacks 2 of the model's)" in result.stderr
     assert "3 pictures in" in result.stderr
+
+
+def test_a_damaged_picture_is_listed_and_with_debug_where_it_failed(evaluate, data, tmp_path, monkeypatch) -> None:
+    shutil.copytree(data.parent, tmp_path / "set")
+    (tmp_path / "set/two.png").write_bytes((data.parent / "two.png").read_bytes()[:200])
+    for debug in ("", "1"):
+        monkeypatch.setenv("SSD300_DEBUG", debug)
+        result = evaluate("--data", tmp_path / "set" / data.name)
+        assert (result.returncode, "two.png: a damaged or truncated PNG" in result.stderr) == (1, True)
+        assert ("Traceback" in result.stderr) == bool(debug)
 
 
 @pytest.mark.parametrize("kind", ["file", "FIFO", "FIFO within"])

@@ -87,12 +87,14 @@ def test_mot_rows(run, clip) -> None:
     assert '"totals"' in done.stderr
 
 
-def test_a_list_of_sources(run, clip, tmp_path) -> None:
+def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_DEBUG", "1")
     (tmp_path / "sources.txt").write_text(f"{clip}\n# cameras\n\nnone.mp4\n", encoding="utf-8-sig")
     done = run("detect", "sources.txt", "--every", "5", "--save-dir", "out")
     assert done.returncode == 1
     assert [line.split("  ")[1] for line in done.stdout.splitlines()] == ["frame 0", "frame 5"]
     assert "none.mp4: cannot be read as a video" in done.stderr
+    assert "Traceback" in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4"]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.data_options import InputFormat
+from ssd300.cli.debug import show_trace
 from ssd300.cli.options import (
     OVERLAP,
     Iou,
@@ -148,6 +149,7 @@ def _explain(evaluation: "Evaluation", page: Path | None) -> None:
     for words in list_warnings(report_numbers(evaluation)):
         print(f"Note: {printable(words)}", file=sys.stderr)
     for failure in evaluation.failures.values():
+        show_trace(failure.error)
         print(f"  {printable(str(failure.error))}", file=sys.stderr)
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
     print(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).", file=sys.stderr)

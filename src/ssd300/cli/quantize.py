@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.debug import show_trace
 from ssd300.cli.options import Threads
 from ssd300.terminal import printable
 
@@ -63,6 +64,7 @@ def quantize(
         line.clear()
     _print(done)
     for failure in done.int8.failures.values():
+        show_trace(failure.error)
         typer.echo(f"  {printable(str(failure.error))}", err=True)
     raise typer.Exit(1 if done.int8.failures else 0)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd300.cli.counting import parse_line, parse_zone
+from ssd300.cli.debug import show_trace
 from ssd300.cli.progress import ERASE
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
@@ -147,6 +148,7 @@ class _Run:
     def take(self, answer: FrameDetections | Failure) -> None:
         """Write one frame's row and picture."""
         if isinstance(answer, Failure):
+            show_trace(answer.error)
             self.failures.append(str(answer.error))
             return
         for done in self.streams[: answer.stream] if self.in_turn else ():

@@ -25,7 +25,8 @@ def list_files(folder: Path) -> dict[str, Path]:
 
 def part_folders(folder: Path) -> list[tuple[str, Path]]:
     """(part, folder) of the folders of XML files that are named as parts: Annotations/train."""
-    below = [place for place in folders_in(annotation_folder(folder)) if any(map(_is_voc, _xml_below(place, True)))]
+    named = [place for place in folders_in(annotation_folder(folder)) if parse_part(place.name)]
+    below = [place for place in named if any(map(_is_voc, _xml_below(place, True)))]
     meant = zip(meant_parts([place.name for place in below]), below, strict=True)
     return [(part, place) for part, place in meant if part]
 
