@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ssd300.detector import Detector
+
 
 @pytest.fixture
 def command(here, seeded_checkpoint) -> list[str]:
@@ -38,13 +40,14 @@ def test_json_on_a_terminal_that_is_not_utf_8(command) -> None:
     assert json.loads(shown.decode("ascii"))[0]["source"] == "c d/ü ñ.jpg"
 
 
-def test_stdin(detect, command) -> None:
+def test_stdin(command, seeded_checkpoint) -> None:
     data = Path("a/x.png").read_bytes()
     result = subprocess.run([*command, "-", "--format", "json"], input=data, capture_output=True)
     assert result.returncode == 0, result.stderr
     (picture,) = json.loads(result.stdout)
     assert picture["source"] == "<stdin>"
-    assert picture["detections"] == json.loads(detect("a/x.png", "--format", "json").stdout)[0]["detections"]
+    found = Detector.load(seeded_checkpoint, threads=2).detect("a/x.png", clip=True)
+    assert picture["detections"] == json.loads(found.to_json())["detections"]
     assert os.listdir("runs/detect/1") == ["stdin.jpg"]
 
 

@@ -151,7 +151,7 @@ def test_a_stream_without_end_is_cut_off(monkeypatch):
         def read(self, size: int = -1) -> bytes:
             return b"x" * 3000
 
-    with pytest.raises(ImageError, match="larger than 10,000 bytes, the limit of a picture"):
+    with pytest.raises(ImageError, match="larger than 10,000 bytes, the limit; check"):
         open_source(Endless())
 
 
