@@ -1,10 +1,8 @@
 """INT8 files: what is in them, who picks them up, and that one that loses too much is not written."""
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import openvino as ov
 import pytest
 
@@ -123,23 +121,6 @@ def test_an_openvino_file_as_before(calibrated, model, train, val, tmp_path):
     assert metadata.metric["pictures"] == len(val) == 8
     assert precision["i8"] > 0.95 * sum(precision.values())
     assert Detector.load(out).runtime.precision == "int8"
-
-
-@pytest.mark.parametrize("options", [OnnxOptions(), OnnxOptions(nms=False, input="float", dynamic_batch=True)])
-def test_onnx_in_int8(options, done, model, tmp_path):
-    """onnxruntime runs every convolution and sum in INT8, and answers as OpenVINO does, but for roundings."""
-    import onnxruntime
-
-    (state, metadata), int8 = read_checkpoint(model), read_int8(model)
-    result = export_onnx(state, metadata, tmp_path / "m.onnx", options, int8=int8)
-    assert result.probabilities < 0.2
-    assert (tmp_path / "m.onnx").stat().st_size < 0.6 * model.stat().st_size
-    settings = onnxruntime.SessionOptions()
-    settings.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    settings.log_severity_level = 4
-    onnxruntime.InferenceSession(tmp_path / "m.onnx", settings, providers=["CPUExecutionProvider"])
-    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
-    assert (kinds["QLinearConv"], kinds["Conv"], kinds["QLinearAdd"]) == (37, 0, 6)
 
 
 def test_openvino_in_int8(done, model, tmp_path):

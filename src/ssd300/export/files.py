@@ -85,6 +85,7 @@ def export_onnx(
             against=AGAINST_INT8 if int8 else AGAINST,
             tolerance=TOLERANCE[kind],
             share=SHARE[kind],
+            least_score=options.score_threshold if int8 else 0.0,
             detect=inside.detect if inside else None,
             **options.thresholds,
         )

@@ -71,12 +71,15 @@ def verify(
     against: str,
     tolerance: float,
     share: float = 1.0,
+    least_score: float = 0.0,
     detect: Callable[[UInt8], Selection] | None = None,
     **thresholds: Any,
 ) -> Verification:
     """Compare an exported model with a reference on pictures.
 
     share: the fraction of the numbers of each picture that must be within the tolerance.
+    least_score: boxes of priors without an object above it on either side are not compared. In INT8, offsets outside of
+        the calibrated range are cut, and sizes are their exponentials.
     detect: the selection inside the file, one picture [300, 300, 3] -> its detections. It must agree with
         `postprocess.select` on the file's own candidates; without it, the detections counted are those that `select`
         makes of both sides' candidates.
@@ -89,8 +92,11 @@ def verify(
     for picture in pictures:
         [ours], [theirs] = reference(picture[None]), exported(picture[None])
         # np.maximum, not max: NaN stays NaN. Background is 1 minus the objects.
-        boxes = float(np.maximum(boxes, _difference(ours[0], theirs[0], share)))
-        probabilities = float(np.maximum(probabilities, _difference(ours[1][1:], theirs[1][1:], share)))
+        moved = _difference(ours[1][1:], theirs[1][1:], share)
+        probabilities = float(np.maximum(probabilities, moved))
+        if np.isfinite(moved):
+            counts = np.maximum(ours[1][1:].max(0), theirs[1][1:].max(0)) >= least_score  # [P]
+            boxes = float(np.maximum(boxes, _difference(ours[0][counts], theirs[0][counts], share)))
         if detect:
             expected, found, within = select(*theirs, **thresholds), detect(picture), TOLERANCE["float32"]
         else:

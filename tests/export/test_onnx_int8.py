@@ -1,0 +1,29 @@
+"""The bundled model as an ONNX file in INT8."""
+
+from collections import Counter
+
+import onnx
+import onnxruntime
+import pytest
+
+from ssd300.export.files import export_onnx
+from ssd300.export.onnx import OnnxOptions
+from ssd300.weights import catalog
+from ssd300.weights.checkpoint import read_checkpoint, read_int8
+
+
+@pytest.mark.parametrize("options", [OnnxOptions(), OnnxOptions(nms=False, input="float", dynamic_batch=True)])
+def test_onnx_in_int8(options, tmp_path):
+    """onnxruntime runs every convolution and sum in INT8, and answers as OpenVINO does, but for roundings."""
+    model, path = catalog.resolve("default"), tmp_path / "m.onnx"
+    (state, metadata), int8 = read_checkpoint(model), read_int8(model)
+    result = export_onnx(state, metadata, path, options, int8=int8)
+    assert result.probabilities < 0.1
+    assert result.detections > 100
+    assert path.stat().st_size < 0.6 * model.stat().st_size  # of float16
+    settings = onnxruntime.SessionOptions()
+    settings.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    settings.log_severity_level = 4
+    onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    assert (kinds["QLinearConv"], kinds["Conv"], kinds["QLinearAdd"]) == (37, 0, 6)
