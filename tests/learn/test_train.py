@@ -57,6 +57,13 @@ def test_a_run_leaves_what_it_promises(squares, tmp_path):
     assert (out / "samples.jpg").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("recipe", ["published", "modern"])
+def test_small_pictures_first_and_then_maps_that_had_no_gradient(squares, tmp_path, recipe):
+    settings = TINY | {"recipe": recipe, "size_milestones": (0.5,)}
+    out = train(squares, out=tmp_path / "run", epochs=2, **settings)
+    assert len(results(out)) == 2
+
+
 def test_a_progress_bar_does_not_read_the_loss_of_every_step(squares, tmp_path, monkeypatch):
     """Reading one waits for the device, on a terminal as in a log."""
     terminal, reads, read = io.StringIO(), [], LossMeter.read

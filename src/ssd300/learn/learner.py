@@ -13,7 +13,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import FREEZABLE, Recipe
+from ssd300.learn.recipe import FREEZABLE, Recipe, lacks_maps
 from ssd300.learn.run import Position
 from ssd300.learn.start import Origin
 
@@ -49,7 +49,8 @@ def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups = parameter_groups(network, recipe.weight_decay, recipe.trunk_lr)
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)
+        # The fused one fails where some parameters have their first gradient later than others.
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=not lacks_maps(recipe))
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 

@@ -24,7 +24,7 @@ from ssd300.learn.learner import Learner, describe_conditions, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
+from ssd300.learn.recipe import Recipe, image_size, lacks_maps, learning_rate, resolve_recipe, run_share
 from ssd300.learn.report import collect_settings, describe_model, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
@@ -48,7 +48,6 @@ from ssd300.learn.start import (
     make_starting_network,
 )
 from ssd300.pipeline import chunked
-from ssd300.priors import IMAGE_SIZE, map_sizes
 from ssd300.runtime.torch import channel_scale, normalize
 
 _RUNS = Path("runs/train")
@@ -141,8 +140,7 @@ def train(
     loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
     model = prepare_for_steps(network, compute, compiled)
     if compute.world > 1:
-        small = len(map_sizes(min(recipe.image_sizes))) < len(map_sizes(IMAGE_SIZE))  # and lacks the last maps
-        model = DistributedDataParallel(model, find_unused_parameters=small)
+        model = DistributedDataParallel(model, find_unused_parameters=lacks_maps(recipe))
         model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
 
     memory, time_share = FreedMemory(), position.time_share(limit)
