@@ -13,9 +13,10 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import FREEZABLE, Recipe, lacks_maps
+from ssd300.learn.recipe import FREEZABLE, Recipe
 from ssd300.learn.run import Position
 from ssd300.learn.start import Origin
+from ssd300.priors import IMAGE_SIZE, map_sizes
 
 # The limit of `freeze`, as the number of children of the trunk (0 conv, 1 norm, 2 relu, 3 pool, 4 5 6 stages).
 _FROZEN_CHILDREN = dict(zip(FREEZABLE, (0, 4, 5, 6, 7), strict=True))
@@ -44,6 +45,11 @@ def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 
             share = trunk_lr if name.startswith("feature_extractor.") else 1.0
             groups.setdefault((share, decay), []).append(parameter)
     return [{"params": groups[key], "lr_share": key[0], "weight_decay": key[1]} for key in sorted(groups)]
+
+
+def lacks_maps(recipe: Recipe) -> bool:
+    """Whether the smallest pictures are too small for the last maps: their parameters then have no gradient."""
+    return len(map_sizes(min(recipe.image_sizes))) < len(map_sizes(IMAGE_SIZE))
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

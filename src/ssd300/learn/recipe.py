@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args, get_origin
 
 from ssd300.data.kinds import LEAST_SCORE
 from ssd300.errors import ArgumentError, unknown_name
-from ssd300.priors import IMAGE_SIZE, map_sizes
 
 FREEZABLE = ("none", "stem", "layer1", "layer2", "layer3")
 
@@ -130,11 +129,6 @@ QUICK = replace(
     MODERN, epochs=40, warmup=50, augment="modern", ema=0.99, freeze="layer1", freeze_norm=True, blank_share=0.0
 )
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
-
-
-def lacks_maps(recipe: Recipe) -> bool:
-    """Whether the smallest pictures are too small for the last maps: their parameters then have no gradient."""
-    return len(map_sizes(min(recipe.image_sizes))) < len(map_sizes(IMAGE_SIZE))
 
 
 def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:

@@ -20,11 +20,11 @@ from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
-from ssd300.learn.learner import Learner, describe_conditions, make_learner
+from ssd300.learn.learner import Learner, describe_conditions, lacks_maps, make_learner
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import Recipe, image_size, lacks_maps, learning_rate, resolve_recipe, run_share
+from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.report import collect_settings, describe_model, draw_curves, finish_epoch, write_best
 from ssd300.learn.run import (
     BEST,
