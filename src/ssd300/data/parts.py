@@ -5,6 +5,7 @@ validation or dev; test or testing. Files and folders may have more in their nam
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,12 +60,11 @@ def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
     ['train', 'valid', 'val', 'summer']
     """
     meant = [parse_part(name, alone=alone) for name in names]
-    told = []
-    for name, what in zip(names, meant, strict=True):
-        exact = [other for other, theirs in zip(names, meant, strict=True) if theirs == what]
-        best = [other for other in exact if other.casefold() == what] or exact
-        told.append(what if what and best == [name] else name)
-    return told
+    alike: dict[str | None, list[str]] = defaultdict(list)
+    for name, part in zip(names, meant, strict=True):
+        alike[part].append(name)
+    best = {part: [name for name in same if name.casefold() == part] or same for part, same in alike.items()}
+    return [part if part and best[part] == [name] else name for name, part in zip(names, meant, strict=True)]
 
 
 def meant_parts(names: Sequence[str]) -> list[str | None]:
@@ -74,8 +74,11 @@ def meant_parts(names: Sequence[str]) -> list[str | None]:
     ['train', None, 'test', None]
     """
     plain = [parse_part(name, alone=True) for name in names]
-    wide = [part if (part := parse_part(name)) not in plain else None for name in names]
-    return [one or other for one, other in zip(plain, wide, strict=True)]
+    taken = set(plain)
+    return [
+        part or (wide if (wide := parse_part(name)) not in taken else None)
+        for name, part in zip(names, plain, strict=True)
+    ]
 
 
 def part_of_file(file: Path, given: Path) -> str:
