@@ -56,6 +56,18 @@ def test_no_import_circle() -> None:
     assert order.index("ssd300.errors") < order.index("ssd300.flow") < order.index("ssd300.learn.train")
 
 
+def test_only_the_flow_finishes_detections() -> None:
+    """One picture in `flow`, batches in `many`: a call of `finish` elsewhere would be a second flow."""
+    users = {
+        module
+        for module, tree in FILES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.ImportFrom) and "finish" in {name.name for name in node.names})
+        or (isinstance(node, ast.Call) and ast.unparse(node.func) in ("finish", "flow.finish"))
+    }
+    assert users == {"ssd300.flow", "ssd300.many"}
+
+
 def test_every_public_name_has_one_meaning() -> None:
     homes = defaultdict(set)
     for module, tree in FILES.items():

@@ -121,12 +121,25 @@ def finish(candidates: Candidates, prepared: Prepared, options: DetectOptions, c
     )
 
 
-def detect_one(runtime: Runtime, source: Any, options: DetectOptions) -> Detections:
-    """The three steps for one picture; with `options.tiles` for each of its tiles."""
+def detect_one(
+    runtime: Runtime, source: Any, options: DetectOptions, between: Callable[[str], None] = lambda _step: None
+) -> Detections:
+    """The three steps for one picture; with `options.tiles` for each of its tiles.
+
+    `between` is called with "prepare" and with "infer" after these steps of an untiled picture; it may raise to stop.
+    """
     if options.tiles is not None:
         return detect_tiled(lambda _: runtime, source, options, threads=1)
     prepared = prepare(source, options)
+    between("prepare")
+    return _detect_prepared(runtime, prepared, options, between)
+
+
+def _detect_prepared(
+    runtime: Runtime, prepared: Prepared, options: DetectOptions, between: Callable[[str], None] = lambda _step: None
+) -> Detections:
     [candidates] = runtime.infer(prepared.pixels[None], options.score_threshold)
+    between("infer")
     return finish(candidates, prepared, options, runtime.metadata.classes)
 
 
@@ -147,11 +160,7 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
     def detect_view(numbered: tuple[int, Window | None]) -> Detections:
         number, window = numbered
         view = prepared if window is None else _tile(rgb, window, prepared.name)
-        runtime = runtime_of(number)
-        [candidates] = runtime.infer(view.pixels[None], options.score_threshold)
-        return finish(
-            candidates, view, plain if window is None else replace(plain, clip=True), runtime.metadata.classes
-        )
+        return _detect_prepared(runtime_of(number), view, plain if window is None else replace(plain, clip=True))
 
     with closing(in_order(detect_view, enumerate([None, *windows]), threads)) as found:
         whole, *parts = found

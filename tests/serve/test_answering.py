@@ -1,6 +1,8 @@
 """How answers are sent and counted, what a stopping server and a fault of ours answer, and where a server listens."""
 
 import asyncio
+import json
+import logging
 import socket
 import sys
 import threading
@@ -12,6 +14,7 @@ import pytest
 from serving import picture_file, serving
 from ssd300.serve import run
 from ssd300.serve.body import Body, Held
+from ssd300.serve.logs import start_logs
 from ssd300.serve.models import Work
 from ssd300.serve.problem import Problem
 from ssd300.serve.run import bind, is_loopback
@@ -78,13 +81,20 @@ def test_a_request_that_outlives_the_stop_is_503(models, monkeypatch, path) -> N
     assert b"this server is stopping" in answers[0].data
 
 
-def test_a_fault_of_ours_is_500_and_its_traceback_has_the_id(client, png, monkeypatch, log_lines) -> None:
-    monkeypatch.setattr(client.app.state.detecting.models, "get", lambda name: 1 / 0)
-    answer = client.detect(png)
+def test_a_fault_of_ours_is_500_and_is_logged_once_with_the_id(models, png, monkeypatch, capsys) -> None:
+    for name in ("ssd300.serve", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        for kept, value in {"handlers": [], "filters": [], "level": logger.level, "propagate": True}.items():
+            monkeypatch.setattr(logger, kept, value)
+    start_logs()
+    with serving(models, Settings()) as client:
+        monkeypatch.setattr(client.app.state.detecting.models, "get", lambda name: 1 / 0)
+        answer = client.detect(png)
     assert (answer.status, answer.headers["Content-Type"]) == (500, "application/problem+json")
     assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert "ZeroDivisionError" not in answer.data.decode()
-    [line] = [line for line in log_lines if line["level"] == "error"]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    [line] = [line for line in lines if line["level"] == "error"]
     assert (line["event"], line["id"]) == ("internal error", answer.json["request_id"])
     assert "ZeroDivisionError: division by zero" in line["traceback"]
 

@@ -32,3 +32,5 @@ def start_logs() -> None:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    # `guard.plain_answer` has logged the error of a request with its id; uvicorn would log it again without.
+    logging.getLogger("uvicorn.error").filters[:] = [lambda record: "in ASGI application" not in record.getMessage()]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from ssd300.detections import Detections
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ImageError, unknown_name
-from ssd300.flow import finish, prepare
+from ssd300.flow import detect_one
 from ssd300.images.budget import PixelBudget
 from ssd300.images.decode import header
 from ssd300.images.source import Source
@@ -81,7 +81,7 @@ class Models:
 
 @dataclass(frozen=True)
 class Work:
-    """The work of a job for one picture, in a worker thread: the three steps of every detection."""
+    """The work of a job for one picture, in a worker thread."""
 
     served: Served
     source: Source
@@ -95,17 +95,17 @@ class Work:
             self.room.take(self.pixels())
             job.check()
             clock = _Clock(job.seconds)
+
+            def between(step: str) -> None:
+                clock.note(step)
+                job.check()
+
             try:
-                prepared = prepare(self.source, self.options)
+                found = detect_one(
+                    self.served.alone if job.alone else self.served.many, self.source, self.options, between
+                )
             except ImageError as error:
                 raise Problem(422, str(error)) from error
-            clock.note("prepare")
-            job.check()
-            runtime = self.served.alone if job.alone else self.served.many
-            [candidates] = runtime.infer(prepared.pixels[None], self.options.score_threshold)
-            clock.note("infer")
-            job.check()
-            found = finish(candidates, prepared, self.options, runtime.metadata.classes)
             answer = found, after(found)
             clock.note("finish")
             return answer
