@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from ssd300.boxes import clip
 from ssd300.digits import numbered
@@ -119,13 +118,15 @@ class CvatImages:
         self._number = 0
 
     def __call__(self, found: Found) -> list[str]:
+        from xml.sax.saxutils import quoteattr  # imports ssl and more, which the other formats do not need
+
         height, width = found.image_size_hw
         name = quoteattr(_xml(found.source or "picture"))
         lines = [f'<image id="{self._number}" name={name} width="{width}" height="{height}">']
         for label, score, (left, top, right, bottom) in _boxes(found):
             sides = f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"'
             lines.append(f'<box label={quoteattr(_xml(label))} source="auto" occluded="0" {sides} z_order="0">')
-            lines.append(f'<attribute name="score">{escape(str(score))}</attribute></box>')
+            lines.append(f'<attribute name="score">{score}</attribute></box>')
         self._number += 1
         return ["\n".join([*lines, "</image>\n"])]
 

@@ -1,7 +1,6 @@
 """The 8732 default boxes ("priors") of SSD300 (SSD paper, section 2.2; numbers as published by NVIDIA)."""
 
 from functools import cache
-from itertools import product
 from math import sqrt
 
 import numpy as np
@@ -46,14 +45,16 @@ def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
 
 @cache
 def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
-    boxes = []
+    blocks = []
     for k, cells in enumerate(map_sizes(image_size)):
         # Centers follow the step, not the map size: on the 38 map the last center is 37.5 * 8 / 300 = 1.0.
         # The cells of the unpadded maps are spread over the whole picture: steps of 100 and 300 at 300 pixels.
-        step = STEPS[k] if k < _HALVED_MAPS else image_size / cells
-        for (w, h), row, column in product(anchor_sizes(k), range(cells), range(cells)):
-            boxes.append(((column + 0.5) * step, (row + 0.5) * step, w, h))
-    boxes_cxcywh = (np.array(boxes) / image_size).astype(np.float32)
+        centers = (np.arange(cells) + 0.5) * (STEPS[k] if k < _HALVED_MAPS else image_size / cells)
+        sizes = np.array(anchor_sizes(k))  # [A, 2]
+        block = np.empty((len(sizes), cells, cells, 4))  # anchor, row, column, cxcywh
+        block[..., 0], block[..., 1], block[..., 2:] = centers, centers[:, None], sizes[:, None, None]
+        blocks.append(block.reshape(-1, 4))
+    boxes_cxcywh = (np.concatenate(blocks) / image_size).astype(np.float32)
     # The clamp only touches the 369-pixel sides of the last map's two elongated anchors, as published.
     return np.clip(boxes_cxcywh, 0, 1)
 

@@ -82,7 +82,7 @@ def test_extras_name_what_is_missing(monkeypatch) -> None:
             raise metadata.PackageNotFoundError(name)
         return versions[name]
 
-    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     extras = doctor._extras()
     assert extras["data"] == "installed"
     assert extras["eval"] == "needs hotcoco: pip install '.[eval]' in a clone of ssd300"
@@ -94,7 +94,7 @@ def test_a_clone_that_was_never_installed(monkeypatch) -> None:
     def requires(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(doctor.metadata, "requires", requires)
+    monkeypatch.setattr(metadata, "requires", requires)
     assert doctor.examine_machine()["extras"] == {}
 
 
