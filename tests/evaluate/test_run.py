@@ -51,6 +51,7 @@ def test_ids_of_the_model_are_translated_by_name(make, data, perfect):
     assert answer.classes.only_in_model == ("bird",)
     assert answer.classes.only_in_data == ()
     assert str(answer) == "AP 1.000 [1.000, 1.000], AP50 1.000 [1.000, 1.000] on 3 pictures of pets"
+    assert 0 < answer.seconds < 60
 
 
 def test_detections_of_other_classes_are_counted_apart(make, data, perfect):
@@ -69,9 +70,12 @@ def test_a_class_the_model_does_not_know_is_never_found(make, data, perfect):
     assert answer.metrics.ap_of_class.tolist() == pytest.approx([1, 0])
 
 
-def test_no_class_in_common_is_an_error(data):
-    with pytest.raises(ArgumentError, match=r"no class name in common: the model has a, b, c, d, e, ... \(6 in all\)"):
-        match_classes(ClassList.from_names("abcdef"), data)
+@pytest.mark.parametrize(
+    ("names", "shown"), [("a", "a;"), ("abcde", "a, b, c, d, e;"), ("abcdef", r"a, b, c, d, e, \.\.\. \(6 in all\);")]
+)
+def test_no_class_in_common_is_an_error(data, names, shown):
+    with pytest.raises(ArgumentError, match=f"no class name in common: the model has {shown}"):
+        match_classes(ClassList.from_names(names), data)
 
 
 def test_thresholds_of_the_published_evaluation_by_default(make, data, perfect):

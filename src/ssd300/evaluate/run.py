@@ -185,11 +185,9 @@ def _detect(
 
 def _translate_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:
     """The detections of the data set's classes, in its ids."""
-    ids = np.array([match.id_in_data.get(i, -1) for i in found.class_ids.tolist()], np.int64)
     known = np.array([i in match.id_in_data for i in found.class_ids.tolist()], bool)
-    return Detections(
-        found.boxes_xyxy[known], found.scores[known], ids[known], classes, found.image_size_hw, found.source
-    )
+    ids = np.array([match.id_in_data[i] for i in found.class_ids[known].tolist()], np.int64)
+    return Detections(found.boxes_xyxy[known], found.scores[known], ids, classes, found.image_size_hw, found.source)
 
 
 def _list_names(names: tuple[str, ...]) -> str:
