@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from narrow import load_narrow
-from ssd300 import Failure, ImageError
+from ssd300 import Failure, ImageError, pipeline
 from ssd300.pipeline import in_order
 
 
@@ -73,6 +73,21 @@ def test_stopping_early_leaves_no_thread(how):
         del results
     assert not workers()
     assert len(begun) < 20
+
+
+def test_ctrl_c_does_not_wait_for_what_hangs(monkeypatch):
+    monkeypatch.setattr(pipeline, "_STOP_SECONDS", 0.1)
+    answer = threading.Event()
+    results = in_order(lambda n: n == 0 or answer.wait(60), range(10), 2)
+    next(results)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        results.throw(KeyboardInterrupt)
+    assert time.monotonic() - started < 5
+    answer.set()
+    for thread in workers():
+        thread.join(5)
+    assert not workers()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,9 @@
 
 import os
 import sys
+import threading
+
+STOPPED = (129, 130, 143)  # exit codes after SIGHUP, Ctrl-C and SIGTERM
 
 
 def main() -> None:
@@ -16,6 +19,12 @@ def main() -> None:
         # Not sys.exit: after an interrupted import the interpreter may fail to shut down cleanly.
         sys.stderr.flush()
         os._exit(stop.args[0] if stop.args else 130)
+    except SystemExit as end:
+        # After Ctrl-C a thread may still wait for a server or a pipe; the interpreter would wait with it.
+        if end.code in STOPPED and any(thread.name.startswith("ssd300") for thread in threading.enumerate()):
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
 
 
 def open_closed_streams() -> None:

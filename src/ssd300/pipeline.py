@@ -2,12 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_STOP_SECONDS = 1  # after Ctrl-C: a call may wait for a server or a pipe that does not answer
 
 
 def in_order(
@@ -20,18 +22,26 @@ def in_order(
 
     At most `ahead` items (2 * threads if not given) are taken ahead of the next result, so memory stays bounded even if
     the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
-    turn comes. When the generator is closed, or on Ctrl-C, no new call begins and the running ones are waited for.
+    turn comes. When the generator is closed no new call begins and the running ones are waited for; on Ctrl-C for one
+    second at most.
     """
     source = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")
+    begun: deque[Future[Result]] = deque()
+    waits = True
     try:
-        begun: deque[Future[Result]] = deque(pool.submit(call, item) for item in islice(source, ahead or 2 * threads))
+        begun.extend(pool.submit(call, item) for item in islice(source, ahead or 2 * threads))
         while begun:
-            result = begun.popleft().result()
+            result = begun[0].result()
+            begun.popleft()
             begun.extend(pool.submit(call, item) for item in islice(source, 1))
             yield result
+    except KeyboardInterrupt:
+        waits = False
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=waits, cancel_futures=True)
+        wait(begun, _STOP_SECONDS)
 
 
 def chunked(items: Iterator[Item], size: int) -> Iterator[list[Item]]:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -96,6 +97,23 @@ def test_ctrl_c_leaves_valid_output_of_what_was_done(command, name) -> None:
         assert json.loads(text)
     else:
         assert {len(row) for row in csv.reader(io.StringIO(text))} == {10}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_does_not_wait_for_a_server_that_does_not_answer(command) -> None:
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        command += [f"http://127.0.0.1:{server.getsockname()[1]}/{name}.jpg" for name in "ab"]
+        allowed = os.environ | {"SSD300_ALLOW_PRIVATE_URLS": "1"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen, env=allowed) as process:
+            line, _ = server.accept()
+            with line:
+                started = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                words = process.stderr.read()
+                assert process.wait(30) == 130, words
+                assert time.monotonic() - started < 6  # an answer is waited for 10 seconds
+    assert "Interrupted: 0 of 2 pictures done." in words
 
 
 @pytest.mark.slow
