@@ -104,6 +104,38 @@ def test_cvat_subsets_are_parts(tmp_path: Path) -> None:
     assert (set(found(sets.train)), set(found(sets.val))) == ({"a", "c"}, {"b"})
 
 
+def test_cvat_pictures_in_folders_of_their_subsets(tmp_path: Path) -> None:
+    """As a project is exported: every task has a frame_0.jpg."""
+    images = ""
+    for subset, stem in (("Train", "a"), ("Validation", "b"), ("batch 1", "c")):
+        pictures(tmp_path / "images" / subset, names=stem)
+        (tmp_path / f"images/{subset}/{stem}.jpg").rename(tmp_path / f"images/{subset}/frame_0.jpg")
+        boxes = "".join(cvat_box(label, *box) for label, box in TRUTH[stem])
+        images += f'<image name="frame_0.jpg" subset="{subset}">{boxes}</image>'
+    write(tmp_path / "annotations.xml", f"<annotations>{images}</annotations>")
+    sets = usable_sets(tmp_path)
+    assert found(sets.train) == {"frame_0": TRUTH["a"]}
+    assert found(load_dataset(tmp_path, split="batch 1")) == {"frame_0": TRUTH["c"]}
+    assert [one.path.parent.name for one in (*sets.train.pictures, *sets.val.pictures)] == ["Train", "Validation"]
+
+
+def test_the_only_subset_of_a_cvat_file_is_its_part(tmp_path: Path) -> None:
+    pictures(tmp_path / "images/default")
+    write(tmp_path / "annotations.xml", cvat(cvat_box, name='{}.jpg" subset="default'))
+    assert found(load_dataset(tmp_path)) == TRUTH
+    write(tmp_path / "annotations.xml", cvat(cvat_box, name='{}.jpg" subset="Test'))
+    with pytest.raises(DatasetError, match=r"has the split test .*none is named train"):
+        usable_sets(tmp_path)
+    assert usable_sets(tmp_path / "annotations.xml").train
+
+
+@pytest.mark.parametrize("place", ["annotations", "train"])
+def test_a_cvat_file_in_a_folder(tmp_path: Path, place: str) -> None:
+    write(tmp_path / place / "annotations.xml", cvat(cvat_box))
+    pictures(tmp_path / "images" if place == "annotations" else tmp_path / place / "images")
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import TRUTH, coco, coco_content, found, voc, voc_text, write, yolo
+from data.sets import TRUTH, coco, coco_content, found, pictures, voc, voc_text, write, yolo
+from data.test_cvat import cvat, cvat_box
+from data.test_kitti_createml_via import createml, via
+from data.test_labelme import labelme
+from data.test_tables import table
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts, write_split
@@ -71,6 +75,41 @@ def test_one_bad_xml_file_is_a_case_and_hides_no_other(tmp_path: Path, data: byt
     faults = {(Path(case.file).name, case.kind) for case in report.cases if case.action == "fault"}
     assert faults == {("a.xml", "malformed XML"), ("b.xml", "malformed box")}
     assert report.totals["all"].kept == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8"])
+@pytest.mark.parametrize(
+    "format", ["coco", "yolo", "yolo list", "voc list", "csv", "cvat", "labelme", "createml", "via"]
+)
+def test_text_with_a_byte_order_mark_is_read(tmp_path: Path, format: str, encoding: str) -> None:
+    {
+        "coco": coco, "yolo": yolo, "voc list": voc, "createml": createml, "via": via,
+        "yolo list": lambda root: yolo(root, "train: train.txt\nnames: [cat, dog]\n"),
+        "csv": lambda root: table(root, "filename,class,xmin,ymin,xmax,ymax"),
+        "cvat": lambda root: write(root / "annotations.xml", cvat(cvat_box)),
+        "labelme": lambda root: [write(root / f"{stem}.json", labelme(stem)) for stem in TRUTH],
+    }[format](tmp_path)  # fmt: skip
+    pictures(tmp_path)
+    if format == "voc list":
+        write(tmp_path / "ImageSets/Main/train.txt", "a\nb\nc\n")
+    if format == "yolo list":
+        write(tmp_path / "train.txt", "".join(f"images/{stem}.jpg\n" for stem in TRUTH))
+    for path in [path for path in tmp_path.rglob("*.*") if path.suffix not in (".jpg", ".xml") or format == "cvat"]:
+        if path.suffix != ".jpg":
+            mark = "" if encoding == "utf-16" else "\ufeff"
+            path.write_bytes((mark + path.read_text().replace("utf-8", encoding)).encode(encoding))
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize("name", ["annotations.json", "labels/a.txt", "Annotations/a.xml", "boxes.csv", "data.yaml"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
+    {"labels/a.txt": yolo, "Annotations/a.xml": voc}.get(name, coco)(tmp_path)
+    write(tmp_path / name, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    if name in ("annotations.json", "labels/a.txt", "Annotations/a.xml"):
+        with pytest.raises(DatasetError, match="a pointer of Git LFS, not the file itself; run `git lfs pull`"):
+            load_dataset(tmp_path)
+    else:
+        assert found(load_dataset(tmp_path)) == TRUTH
 
 
 def test_ansi_that_is_plain_text_is_read(tmp_path: Path) -> None:

@@ -61,6 +61,36 @@ def test_outlines_are_read_as_such(tmp_path: Path, points: int) -> None:
     assert [note.words for note in dataset.notes] == [words]
 
 
+def ring(rng: np.random.Generator, points: int, radius: float) -> list[tuple[float, float]]:
+    """An outline near the middle of the picture, whose first two points could be a box around all others."""
+    x, y = 0.5 + rng.uniform(-0.05, 0.05, 2)
+    angles = rng.uniform(0, 6.3) + 2 * np.pi * np.arange(points) / points
+    return [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in angles]
+
+
+@pytest.mark.parametrize("points", [3, 4, 5, 6, 12, 40])
+@pytest.mark.parametrize("radius", [0.05, 0.12, 0.2])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_outlines_in_the_middle_of_the_picture_are_no_key_points(
+    tmp_path: Path, points: int, radius: float, seed: int
+) -> None:
+    yolo(tmp_path)
+    rng = np.random.default_rng(seed)
+    for stem in TRUTH:
+        outlines = [ring(rng, points, radius) for _ in range(3)]
+        write(tmp_path / f"labels/{stem}.txt", "".join(f"0 {' '.join(f'{x} {y}' for x, y in o)}\n" for o in outlines))
+        truth = np.array([[*np.min(o, axis=0), *np.max(o, axis=0)] for o in outlines]) * [*SIZE, *SIZE]
+        picture = next(one for one in load_dataset(tmp_path).pictures if one.path.stem == stem)
+        assert np.allclose(picture.annotations.boxes_xyxy, truth, atol=1e-3)
+
+
+def test_closed_outlines_of_whole_pictures_are_no_key_points(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    for stem in TRUTH:
+        write(tmp_path / f"labels/{stem}.txt", "0 0 0 1 0 1 1 0 1 0 0\n" * 2)
+    assert found(load_dataset(tmp_path))["a"] == [("cat", (0, 0, 64, 48))] * 2
+
+
 @pytest.mark.parametrize("more", [" 0.1 0.2 5 9", " -3 -3", " 1.57", " -0.5", " 0.5 0.5 0.5"])
 def test_numbers_that_are_nothing_are_faults(tmp_path: Path, more: str) -> None:
     yolo(tmp_path, more=more)

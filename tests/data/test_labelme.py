@@ -10,6 +10,7 @@ from data.sets import TRUTH, found, pictures, write
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.usable import usable_sets
+from ssd300.errors import DatasetError
 
 
 def labelme(stem: str, kind: str = "rectangle", **changes: Any) -> dict[str, Any]:
@@ -51,6 +52,23 @@ LABELME: dict[str, Callable[[Path], object]] = {
     ],
     "corners swapped": lambda root: [pictures(root), *(write(root / f"{s}.json", swapped(labelme(s))) for s in TRUTH)],
     "points left out": lambda root: [pictures(root), *(write(root / f"{s}.json", pointed(labelme(s))) for s in TRUTH)],
+    "imagePath of a former name": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s, imagePath=f"IMG_{s}.jpg")) for s in TRUTH),
+    ],
+    "folders of their own": lambda root: [
+        *(pictures(root / s, names=s) for s in TRUTH),
+        *(write(root / s / f"{s}.json", labelme(s)) for s in TRUTH),
+    ],
+    "folders of the part": lambda root: [
+        pictures(root / "images/train"),
+        *(write(root / f"labels/train/{s}.json", labelme(s)) for s in TRUTH),
+    ],
+    "stray XML": lambda root: [
+        pictures(root),
+        *(write(root / f"{s}.json", labelme(s)) for s in TRUTH),
+        write(root / "pom.xml", "<?xml version='1.0'?><!-- x --><project/>"),
+    ],
     "AppleDouble": lambda root: [
         pictures(root),
         *(write(root / f"{s}.json", labelme(s)) for s in TRUTH),
@@ -105,6 +123,12 @@ def test_a_faulty_labelme_file_is_a_case_of_its_own(tmp_path: Path, changes: dic
     report = check_dataset(tmp_path)
     assert {Path(case.file).name for case in report.cases if case.action == "fault"} == {"a.json"}
     assert report.totals["all"].pictures >= 2
+
+
+def test_a_picture_that_is_only_in_the_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", labelme("a", imageData="A" * 9))
+    with pytest.raises(DatasetError, match="its imageData is not read: save that picture beside the file"):
+        load_dataset(tmp_path)
 
 
 def test_shapes_of_one_label_and_group_are_one_object(tmp_path: Path) -> None:

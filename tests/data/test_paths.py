@@ -32,6 +32,7 @@ def test_clutter_beside_pictures_and_labels_is_passed_over(tmp_path: Path, name:
     [
         ("Annotations", "JPEGImages"), ("annotations", "images"), ("ANNOTATIONS", "IMAGES"), ("Annotations", "Images"),
         ("annotations", "jpegimages"), ("xmls", "images"), (".", "."), ("annotations/xmls", "images"),
+        ("xml", "images"), ("Annotation", "Images"), ("labels", "images"), ("images/train", "images/train"),
     ],
 )  # fmt: skip
 def test_letter_case_does_not_matter_in_voc(tmp_path: Path, annotations: str, images: str, suffix: str) -> None:
@@ -92,6 +93,34 @@ def test_picture_names_of_label_studio_and_other_machines_in_coco(tmp_path: Path
     pictures(tmp_path / "images")
     write(tmp_path / "result.json", content)
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(
+    ("written", "on_disk"),
+    [
+        ("my%20cat", "my cat"), ("my cat", "my%20cat"), ("cr\u00e8me", "cre\u0300me"), ("cre\u0300me", "cr\u00e8me"),
+        ("\ud55c\uae00", "\u1112\u1161\u11ab\u1100\u1173\u11af"), ("CR\u00c8ME", "cre\u0300me"), ("100%25", "100%"),
+        ("100%", "100%"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+def test_a_name_may_be_spelled_in_another_way(tmp_path: Path, format: str, written: str, on_disk: str) -> None:
+    {"coco": coco, "yolo": yolo, "voc": voc}[format](tmp_path)
+    for path in list(tmp_path.rglob("a.*")):
+        path.rename(path.with_stem(on_disk if path.suffix == ".jpg" else written))
+    if format == "coco":
+        text = (tmp_path / "annotations.json").read_text()
+        write(tmp_path / "annotations.json", text.replace("a.jpg", f"{written}.jpg"))
+    assert found(load_dataset(tmp_path)) == {on_disk: TRUTH["a"], "b": TRUTH["b"], "c": TRUTH["c"]}
+
+
+def test_of_two_folders_the_one_of_the_part_counts_for_every_picture(tmp_path: Path) -> None:
+    """Also after a picture that only the other one has."""
+    pictures(tmp_path / "images/train", names="bc")
+    pictures(tmp_path / "images", names="abc")
+    write(tmp_path / "annotations/train.json", coco_content())
+    folders = [picture.path.parent.name for picture in load_dataset(tmp_path).pictures]
+    assert folders == ["images", "train", "train"]
 
 
 FLAT = ["cam1/a.jpg", "cam2/a.jpg", "/mnt/x/1/a.jpg", "C:\\2\\a.jpg", "../3/a.jpg", "s3://bucket/4/a.jpg"]

@@ -53,6 +53,12 @@ def bare(root: Path, folder: str = "") -> None:
     pictures(root / folder)
 
 
+def coded(text: str) -> str:
+    """The table with the class in the last column, and a number in its former place."""
+    head, *rows = [line.split(",") for line in text.splitlines()]
+    return "\n".join(",".join(row) for row in [head, *([r[0], "7", *r[2:6], r[1]] for r in rows)])
+
+
 TABLES: dict[str, Callable[[Path], object]] = {
     "open images": open_images,
     "open images, flat": lambda root: open_images(root, "."),
@@ -77,6 +83,24 @@ TABLES: dict[str, Callable[[Path], object]] = {
     "semicolons": lambda root: with_delimiter(root, ";", table, "filename,class,xmin,ymin,xmax,ymax"),
     "tabs": lambda root: with_delimiter(root, "\t", table, "filename,class,xmin,ymin,xmax,ymax"),
     "retinanet, semicolons": lambda root: with_delimiter(root, ";", bare),
+    "names without extension": lambda root: [
+        table(root, "image_id,class,xmin,ymin,xmax,ymax"),
+        write(root / "annotations.csv", (root / "annotations.csv").read_text().replace(".jpg", "")),
+    ],
+    "codes beside names": lambda root: [
+        table(root, "filename,class,xmin,ymin,xmax,ymax,class_name"),
+        write(root / "annotations.csv", coded((root / "annotations.csv").read_text())),
+    ],
+    "image_id beside names": lambda root: [
+        table(root, "index,filename,class,xmin,ymin,xmax,ymax"),
+        write(root / "annotations.csv", (root / "annotations.csv").read_text().replace("index", "image_id")),
+    ],
+    "open images, validation": lambda root: open_images(root, "validation", "validation-annotations-bbox.csv"),
+    "open images, FiftyOne": lambda root: [
+        open_images(root, "train/data", "train/labels/detections.csv"),
+        (root / "train/labels/class-descriptions-boxable.csv").unlink(),
+        write(root / "train/metadata/classes.csv", "/m/cat,cat\n/m/dog,dog\n"),
+    ],
     "retinanet": bare,
     "retinanet, folders": lambda root: bare(root, "images/"),
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import write
+from data.sets import pictures, write
 from ssd300.data.load import load_dataset
 from ssd300.data.look import FORMATS, find_parts
 from ssd300.errors import DatasetError
@@ -19,6 +19,58 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: write(root / "tasks.json", [{"id": 1, "annotations": [{"result": []}]}]),
         "Label Studio task list",
     ),
+    "label studio, with pictures": (
+        lambda root: write(root / "tasks.json", [{"annotations": [{"result": []}], "data": {"image": "a.jpg"}}]),
+        "Label Studio task list",
+    ),
+    "label studio, small": (
+        lambda root: write(
+            root / "x.json", [{"image": "a.jpg", "label": [{"rectanglelabels": 1, "original_width": 2}]}]
+        ),
+        "Label Studio task list",
+    ),
+    "label studio, predictions": (
+        lambda root: write(root / "x.json", [{"data": {"image": "a.jpg"}, "predictions": [{"result": []}]}]),
+        "Label Studio task list",
+    ),
+    "label studio, table": (lambda root: write(root / "x.csv", "image,id,label,annotator\n"), "Label Studio task list"),
+    "datumaro, older": (
+        lambda root: write(
+            root / "annotations/default.json",
+            {"categories": {}, "items": [{"annotations": [{"label_id": 0}], "image": {"path": "a.jpg"}}]},
+        ),
+        "Datumaro",
+    ),
+    "supervisely, dataset": (
+        lambda root: write(root / "ann/a.jpg.json", {"objects": [{"classTitle": 1}]}),
+        "Supervisely",
+    ),
+    "fiftyone": (
+        lambda root: write(root / "labels.json", {"classes": [], "labels": {"a": [{"bounding_box": []}]}}),
+        "FiftyOne",
+    ),
+    "darwin": (
+        lambda root: write(root / "a.json", {"image": {}, "annotations": [{"bounding_box": {}, "name": "cat"}]}),
+        "V7 Darwin",
+    ),
+    "via 3": (lambda root: write(root / "a.json", {"project": {}, "metadata": {"1": {"xy": []}}}), "VIA 3"),
+    "detectron2": (lambda root: write(root / "a.json", [{"annotations": [{"bbox_mode": 0}]}]), "Detectron2"),
+    "mmdetection": (lambda root: write(root / "a.json", {"metainfo": {}, "data_list": []}), "MMDetection"),
+    "detections": (
+        lambda root: write(root / "a.json", [{"image_id": 1, "bbox": [], "score": 1}]),
+        "file of detections",
+    ),
+    "dota": (lambda root: write(root / "train/labelTxt/a.txt", "1 2 3 2 3 4 1 4 plane 0"), "DOTA"),
+    "visdrone": (lambda root: write(root / "annotations/a.txt", "684,8,273,116,0,0,0,0"), "VisDrone"),
+    "kitti tracking": (
+        lambda root: write(root / "training/label_02/0.txt", "0 -1 DontCare" + " -1" * 14),
+        "KITTI tracking",
+    ),
+    "crowdhuman": (lambda root: write(root / "a.odgt", "{}"), "CrowdHuman"),
+    "sagemaker": (lambda root: write(root / "a.manifest", "{}"), "SageMaker"),
+    "ndjson": (lambda root: write(root / "a.ndjson", "{}"), "NDJSON"),
+    "automl": (lambda root: write(root / "a.csv", "TEST,gs://x/a.jpg,cat,0.1,0.1,,,0.3,0.3,,"), "Vertex AI"),
+    "an archive in a folder": (lambda root: write(root / "pets.zip", "PK"), "an archive"),
     "datumaro": (lambda root: write(root / "default.json", {"dm_format_version": "1.0", "items": []}), "Datumaro"),
     "vott": (
         lambda root: write(root / "x.json", {"asset": {}, "regions": [{"boundingBox": {}}]}),
@@ -43,6 +95,18 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
     write(tmp_path / "pets.zip", "PK")
     with pytest.raises(DatasetError, match="unpack it"):
         load_dataset(tmp_path / "pets.zip")
+
+
+def test_the_columns_of_a_table_that_is_none_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "train/t.csv", "image_id,width,height,bbox\n")
+    with pytest.raises(DatasetError, match=r"a table of boxes has the columns .*; found image_id,width,height,bbox"):
+        load_dataset(tmp_path)
+
+
+def test_a_picture_is_no_data_set(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    with pytest.raises(DatasetError, match="a picture, not a data set; give the folder of the set"):
+        load_dataset(tmp_path / "a.jpg")
 
 
 def test_every_format_is_found_in_an_empty_folder_without_a_word(tmp_path: Path) -> None:

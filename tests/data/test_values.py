@@ -83,6 +83,7 @@ SEGMENTATIONS: dict[str, Callable[[tuple[float, ...]], Any]] = {
     "flat polygon": lambda b: [b[0], b[1], b[2], b[1], b[2], b[3]],
     "polygon of text": lambda b: [[str(v) for v in (b[0], b[1], b[2], b[1], b[2], b[3])]],
     "runs": lambda b: {"size": [48, 64], "counts": runs(b)},
+    "runs in a list": lambda b: [{"size": [48, 64], "counts": runs(b)}],
     "compressed runs": lambda b: {"size": [48, 64], "counts": compressed(b)},
 }
 

@@ -39,9 +39,10 @@ def files_of(tree: str) -> dict[PurePosixPath, str]:
 
 def covered(file: PurePosixPath, files: Sequence[PurePosixPath]) -> list[PurePosixPath]:
     """The pictures that an annotation file speaks of: of its part, else those beside and below it, else all."""
-    of_part = [p for p in files if any(parse_part(folder) == parse_part(file.stem) for folder in p.parts[:-1])]
+    part = next(filter(None, map(parse_part, (file.stem, *reversed(file.parts[:-1])))), None)
+    of_part = [p for p in files if any(parse_part(folder) == part for folder in p.parts[:-1])]
     beside = [p for p in files if p.is_relative_to(file.parent)]
-    return (of_part if parse_part(file.stem) else []) or beside or list(files)
+    return (of_part if part else []) or beside or list(files)
 
 
 def content_of(format: str, file: PurePosixPath, comment: str, stems: str) -> str | list | dict:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child
+from ssd300.data.finder import PictureFinder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, find_files, read_json
+from ssd300.data.toolfiles import START, begins_with, find_files, first_line, read_json
 from ssd300.errors import DatasetError
 
 
@@ -21,8 +21,12 @@ def find(path: Path) -> list[Part]:
 
 
 def _is_createml(file: Path) -> bool:
-    return file.suffix.lower() == ".json" and (
-        begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"')
+    """Whether a file is a list of pictures with annotations, and not the tasks of Label Studio."""
+    return (
+        file.suffix.lower() == ".json"
+        and first_line(file, START).startswith("[")
+        and not begins_with(file, '"result"')
+        and (begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"'))
     )
 
 
@@ -35,8 +39,7 @@ def read(part: Part) -> Dataset:
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
     folder = part.source.parent
-    finder = PictureFinder([folder, child(folder, "images") or folder / "images"])
-    reader = RecordReader(part, folder, finder, way="cxcywh")
+    reader = RecordReader(part, folder, PictureFinder(places_of_label_file(part)), way="cxcywh")
     return reader.dataset(_records(content, part.source, reader))
 
 

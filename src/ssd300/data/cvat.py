@@ -5,16 +5,17 @@ count as their enclosing boxes; tags and tracks are not used. The `subset` of an
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import cos, radians, sin
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import PictureFinder, child, with_suffix
+from ssd300.data.finder import PictureFinder, places_of_label_file
 from ssd300.data.markup import parse_xml
-from ssd300.data.parts import WHOLE, Part, part_names, part_of_file
+from ssd300.data.parts import WHOLE, Part, part_names
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
-from ssd300.data.toolfiles import begins_with
+from ssd300.data.toolfiles import begins_with, find_files
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
@@ -23,17 +24,15 @@ _CORNERS = [f"{corner}{side}" for corner in ("tl", "bl", "tr", "br") for side in
 
 
 def find(path: Path) -> list[Part]:
-    """An annotations.xml itself, or those of a folder."""
-    files = [path] if not path.is_dir() else with_suffix(path, ".xml")
-    files = [file for file in files if file.suffix.lower() == ".xml" and begins_with(file, "<annotations")]
-    if len(files) == 1:
-        root = _root(files[0])
+    """An annotations.xml itself, those of a folder or of its annotations/, or one in each part's folder."""
+    found = find_files(path, lambda file: file.suffix.lower() == ".xml" and begins_with(file, "<annotations"), ".xml")
+    if len(found) == 1:
+        root = _root(found[0][1])
         subsets = list(dict.fromkeys(image.get("subset") or "" for image in root.iter("image")))
-        if len(subsets) > 1:
-            names = part_names([name or WHOLE for name in subsets])
-            return [Part("cvat", name, files[0], subset) for name, subset in zip(names, subsets, strict=True)]
-    names = part_names([part_of_file(file, path) for file in files])
-    return [Part("cvat", name, file) for name, file in zip(names, files, strict=True)]
+        if any(subsets):
+            names = part_names([WHOLE if name in ("", "default") else name for name in subsets])
+            return [Part("cvat", name, found[0][1], subset) for name, subset in zip(names, subsets, strict=True)]
+    return [Part("cvat", name, file) for name, file in found]
 
 
 def read(part: Part) -> Dataset:
@@ -45,9 +44,8 @@ def read(part: Part) -> Dataset:
         raise DatasetError(
             f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
         )
-    folder = part.source.parent
-    finder = PictureFinder([folder, child(folder, "images") or folder / "images", folder / "data"])
-    reader = RecordReader(part, folder, finder)
+    places = places_of_label_file(part if part.detail is None else replace(part, split=part.detail or WHOLE))
+    reader = RecordReader(part, part.source.parent, PictureFinder(places))
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})

@@ -1,14 +1,16 @@
 """The KITTI format: label_2/*.txt with image_2/ beside it. A line: class, truncated, occluded, alpha, four edges, ...
 
-DontCare regions are left out because they have no class; a note counts them.
+DontCare regions are left out because they have no class; a note counts them. Lists in ImageSets/ are parts.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child, folders_in, lines_of, read_text, with_suffix
-from ssd300.data.parts import WHOLE, Part, part_names
+from ssd300.data.files import child, folders_in, with_suffix
+from ssd300.data.finder import PictureFinder
+from ssd300.data.parts import WHOLE, Part, parse_part, part_lists, part_names
+from ssd300.data.reading import lines_of, read_text
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
@@ -24,6 +26,11 @@ def find(path: Path) -> list[Part]:
     if _label_files(path):
         return [Part("kitti", WHOLE, path)]
     parts = [folder for folder in folders_in(path) if _label_files(folder)]
+    sets = child(path, "ImageSets")
+    lists = part_lists(with_suffix(sets, ".txt")) if sets else {}
+    if len(parts) == 1 and parse_part(parts[0].name) == "train" and ("train" in lists or "trainval" in lists):
+        listed = {name: file for name, file in lists.items() if name != "test"}  # that of testing/, which has no labels
+        return [Part("kitti", name, parts[0], file) for name, file in listed.items()]
     names = part_names([folder.name.lower() for folder in parts])
     return [Part("kitti", name, folder) for name, folder in zip(names, parts, strict=True)]
 
@@ -32,10 +39,10 @@ def _label_files(folder: Path) -> list[Path]:
     """The label files of a folder, if they are in KITTI's format."""
     labels = child(folder, *LABELS)
     files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
-    for file in files[:10]:
+    for file in files:
         words = first_line(file, 1000).split()
         if words:
-            numbers = [number(word.decode("latin-1")) is not None for word in words]
+            numbers = [number(word) is not None for word in words]
             is_kitti = len(words) in (15, 16) and not numbers[0] and all(numbers[1:])
             return files if is_kitti else []
     return []
@@ -45,7 +52,11 @@ def read(part: Part) -> Dataset:
     """Read one folder: one picture per label file."""
     pictures = child(part.source, *_PICTURES) or part.source / _PICTURES[0]
     reader = RecordReader(part, part.source, PictureFinder([pictures]), stems=True)
-    return reader.dataset(_records(_label_files(part.source), reader))
+    files = _label_files(part.source)
+    if part.detail is not None:
+        stems = {Path(line).stem for _, line in lines_of(read_text(part.detail, "list of pictures"))}
+        files = [file for file in files if file.stem in stems]
+    return reader.dataset(_records(files, reader))
 
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:

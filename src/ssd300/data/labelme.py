@@ -1,5 +1,6 @@
 """The labelme format: one .json per picture, with `shapes` and `imagePath`, beside the pictures or in a part's folder.
 
+The picture is that of `imagePath`, else the one named like the file.
 Rectangles, polygons, circles and lines count as their enclosing boxes; single points are not used. Shapes with the same
 label and `group_id` are parts of one object. Where folders are named as parts, files outside of them are not used.
 """
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import PictureFinder, child, folders_in, walk, with_suffix
+from ssd300.data.files import child, folders_in, walk, with_suffix
+from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import contains, read_json
@@ -33,7 +35,8 @@ def find(path: Path) -> list[Part]:
     folders = [folder for folder in named if any(map(_is_labelme, walk(folder, _is_json)[:5]))]
     meant = zip(meant_parts([folder.name for folder in folders]), folders, strict=True)
     parts = [Part("labelme", split, folder, len(loose)) for split, folder in meant if split]
-    return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20])) else [])
+    inside = [file for folder in folders_in(path) for file in with_suffix(folder, ".json")[:5]]
+    return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20] + inside)) else [])
 
 
 def _is_json(path: Path) -> bool:
@@ -48,6 +51,8 @@ def read(part: Part) -> Dataset:
     """Read all .json files of a folder; a picture without one is left out (`ssd300 data check` lists it)."""
     folder = part.source
     places = [child(folder, "images") or folder / "images", child(folder, "JPEGImages") or folder / "JPEGImages"]
+    beside = child(folder.parent.parent, "images") if part.split != WHOLE else None
+    places += [found] if beside and (found := child(beside, folder.name)) else []  # labels/train, images/train
     reader = RecordReader(part, folder, PictureFinder([folder, *places]))
     reader.unused.update({"files outside of the folders of parts": part.detail} if part.detail else {})
     return reader.dataset(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
@@ -67,7 +72,9 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         given = str(name).replace("\\", "/") if isinstance(name, str) and name.strip() else f"{file.stem}.jpg"
         beside = file.parent / given
         named = given if own == "." or not os.path.isfile(beside) else f"{own}/{given}"
-        yield Record(named, things, file, content.get("imageWidth"), content.get("imageHeight"))
+        record = Record(named, things, file, content.get("imageWidth"), content.get("imageHeight"))
+        remedy = "; its imageData is not read: save that picture beside the file" if content.get("imageData") else ""
+        yield replace(record, beside=file.stem if own == "." else f"{own}/{file.stem}", remedy=remedy)
 
 
 def _things(shapes: Any, unused: Counter[str]) -> list[Thing]:

@@ -9,8 +9,10 @@ from typing import Protocol
 from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.copying import Copier
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.files import child, entries, is_another, with_suffix
-from ssd300.data.parts import Part
+from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
+from ssd300.data.finder import is_another
+from ssd300.data.parts import Part, parse_part
+from ssd300.data.toolfiles import START, first_line
 from ssd300.data.unread import describe_unread
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 
@@ -40,6 +42,8 @@ FORMATS_BY_NAME: dict[str, Format] = {
 """Name -> format, in the order of detection."""
 WRITABLE_FORMATS: dict[str, WritableFormat] = {"coco": coco, "yolo": yolo, "voc": voc}
 FORMATS = tuple(FORMATS_BY_NAME)
+_DEEPEST = 5  # folders in one another that are looked into
+_DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".zip")
 
 
 def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
@@ -56,12 +60,24 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
         )
     if not path.is_dir() and not path.is_file():
         raise DatasetError(f"{path}: a device or pipe, not a data set; give a file or folder")
-    for name, format_ in FORMATS_BY_NAME.items():
-        if format in (None, name):
-            parts = format_.find(path)
-            if parts:
-                return sorted(parts, key=lambda part: part.split)
+    for place in _nested(path):
+        for name, format_ in FORMATS_BY_NAME.items():
+            if format in (None, name):
+                parts = format_.find(place)
+                if parts:
+                    return sorted(parts, key=lambda part: part.split)
     raise DatasetError(_nothing_found(path, format))
+
+
+def _nested(path: Path) -> Iterator[Path]:
+    """A path, and the only thing in it beside documents if that is a folder (as archives unpack), and so on; not one
+    that is named as a part."""
+    for _ in range(_DEEPEST):
+        yield path
+        inside = [one for one in entries(path) if one.suffix.lower() not in _DOCUMENTS] if path.is_dir() else []
+        if len(inside) != 1 or parse_part(inside[0].name) or not inside[0].is_dir():
+            return
+        path = inside[0]
 
 
 def read_part(part: Part) -> Dataset:
@@ -111,9 +127,21 @@ def _broken_json(path: Path) -> str:
     return ""
 
 
+def _odd_table(path: Path) -> str:
+    """The columns of the only table at a path, if any, and those that it needs."""
+    places = [] if path.is_file() else [path, *folders_in(path)]
+    files = [file for place in places for file in with_suffix(place, ".csv")] or [path]
+    if len(files) != 1 or files[0].suffix.lower() != ".csv":
+        return ""
+    found = first_line(files[0], START)
+    return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."
+
+
 def _nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = describe_unread(path) or _broken_json(path)
+    hint = describe_unread(path) or _broken_json(path) or _odd_table(path)
+    if is_picture(path) and path.is_file():
+        return f"{path}: a picture, not a data set; give the folder of the set, or the file of its annotations"
     if path.is_file():
         known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
         return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"

@@ -82,20 +82,38 @@ def meant_parts(names: Sequence[str]) -> list[str | None]:
 
 
 def part_of_file(file: Path, given: Path) -> str:
-    """The part of an annotation file: by its name, or by its folder's if that is inside the `given` path.
+    """The part of an annotation file: by its name, or by that of a folder inside the `given` path.
 
     >>> part_of_file(Path("pets/annotations.json"), Path("pets"))
     'all'
-    >>> part_of_file(Path("pets/valid_set/annotations.json"), Path("pets"))
+    >>> part_of_file(Path("pets/valid_set/annotations/boxes.json"), Path("pets"))
     'val'
     """
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
-    says_nothing = set(words) <= _SAY_NOTHING
-    if parse_part(file.stem) or not says_nothing:
-        return parse_part(file.stem) or file.stem.lower()
-    if file.parent == given or file == given:
-        return WHOLE
-    return parse_part(file.parent.name) or (file.parent.name.lower() if file.stem.startswith("_annotations") else WHOLE)
+    inside = file.parent.relative_to(given).parts if file.parent.is_relative_to(given) else ()
+    meant = next((part for name in (file.stem, *reversed(inside)) if (part := parse_part(name))), None)
+    if meant or not set(words) <= _SAY_NOTHING:
+        return meant or file.stem.lower()
+    return file.parent.name.lower() if inside and file.stem.startswith("_annotations") else WHOLE
+
+
+def files_of_parts(files: Sequence[Path], given: Path) -> list[tuple[str, Path]]:
+    """(part, file) of annotation files at the `given` path; files of one meaning are told apart by their own names.
+
+    >>> files_of_parts([Path("pets/train.json"), Path("pets/b/1.json"), Path("pets/c/1.json")], Path("pets"))[0][0]
+    'train'
+    """
+    names = part_names([part_of_file(file, given) for file in files])
+    for own in (lambda file: f"{file.parent.name}/{file.stem}", str):
+        names = [name if names.count(name) == 1 else own(file) for name, file in zip(names, files, strict=True)]
+    return list(zip(names, files, strict=True))
+
+
+def part_lists(files: Sequence[Path]) -> dict[str, Path]:
+    """Part -> file of the lists of pictures among text files: train.txt, val_list.txt, ..."""
+    named = [file for file in files if parse_part(re.sub("(?i)[_-]?list$", "", file.stem), alone=True)]
+    meant = part_names([re.sub("(?i)[_-]?list$", "", file.stem) for file in named], alone=True)
+    return {part: file for part, file in zip(meant, named, strict=True) if part in MEANINGS.values()}
 
 
 def splits_of(parts: Sequence[Part]) -> list[str]:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, folder_name, picture_size
+from ssd300.data.files import folder_name, picture_size
+from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import class_name, numbers, size_of
 from ssd300.errors import DatasetError, ImageError
+from ssd300.images.extensions import has_picture_extension
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
@@ -37,13 +39,18 @@ class Thing:
 
 @dataclass(frozen=True)
 class Record:
-    """One picture with its objects from a file: its name (or stem), and its size if given."""
+    """One picture with its objects from a file: its name (or stem), and its size if given.
+
+    `beside`: the stem of a picture to take where the named one is missing; `remedy`: what to add to that message.
+    """
 
     file_name: str
     things: Sequence[Thing]
     file: Path
     width: object = None
     height: object = None
+    beside: str = ""
+    remedy: str = ""
 
 
 @dataclass
@@ -55,7 +62,7 @@ class RecordReader:
     finder: PictureFinder
     way: str = "xyxy"
     fractions: bool = False
-    stems: bool = False  # names have no extension
+    stems: bool = False  # names have no extension, whatever they contain
     names: Sequence[str] = ()  # the classes, if there is a list of them
     notes: list[Note] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)  # what is not used -> how many
@@ -83,10 +90,14 @@ class RecordReader:
     def _picture(self, record: Record) -> "_Usable | None":
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
-        found = (self.finder.find_stem(name) if self.stems else self.finder.find(name)) if clean else None
-        tried = self.finder.list_candidates(f"{name}.*" if self.stems else name) if clean else [Path(repr(name))]
+        bare = not has_picture_extension(name)
+        found = self.finder.find(name) if clean and not self.stems else None
+        found = found or (self.finder.find_stem(name) if clean and (self.stems or bare) else None)
+        found = found or (self.finder.find_stem(record.beside) if record.beside else None)
+        tried = self.finder.list_candidates(f"{name}.*" if bare else name) if clean else [Path(repr(name))]
         if found is None:
-            self.note("missing picture", "fault", record, "", f"it is missing; tried {', '.join(map(str, tried))}")
+            words = f"it is missing; tried {', '.join(map(str, tried))}{record.remedy}"
+            self.note("missing picture", "fault", record, "", words)
         size = size_of(record.width, record.height)
         if isinstance(size, str):
             self.note("wrong picture size", "fault", record, "", size)
@@ -138,7 +149,8 @@ class RecordReader:
             "scores": [thing.score for _, _, thing in things],
         }
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
-        name = path.name if self.stems and os.path.isfile(path) else record.file_name
+        bare = not has_picture_extension(record.file_name)
+        name = path.name if bare and os.path.isfile(path) else record.file_name
         return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
 
 

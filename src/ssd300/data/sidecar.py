@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Note, Picture
-from ssd300.data.files import read_text
+from ssd300.data.reading import read_text
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest

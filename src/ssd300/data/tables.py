@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import PictureFinder, child, folders_in
-from ssd300.data.parts import Part
+from ssd300.data.files import child
+from ssd300.data.finder import LABEL_FOLDERS, PictureFinder, places_of_label_file
+from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 from ssd300.data.records import Record, RecordReader, Thing
-from ssd300.data.toolfiles import begins_with, delimiter_of, find_files, first_line, read_table
+from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = "class-descriptions-boxable.csv"
 _HEADS = {  # column -> its names in tables, in lower case
-    "name": ("imageid", "image_id", "filename", "file_name", "image", "image_name", "path", "image_path"),
-    "label": ("labelname", "class", "label", "class_name", "name", "category"),
+    "name": ("filename", "file_name", "image_name", "image_path", "path", "image", "imageid", "image_id"),
+    "label": ("labelname", "class_name", "label_name", "category_name", "class", "label", "category", "name"),
     "left": ("xmin", "x_min", "x1", "left"),
     "top": ("ymin", "y_min", "y1", "top"),
     "right": ("xmax", "x_max", "x2", "right"),
@@ -27,24 +28,32 @@ _HEADS = {  # column -> its names in tables, in lower case
     "width": ("width", "image_width", "img_width"),
     "height": ("height", "image_height", "img_height"),
     "crowd": ("isgroupof",),
+    "part": ("split", "subset", "partition"),
 }
 NEEDED = ("name", "label", "left", "top", "right", "bottom")
 
 
 def find(path: Path) -> list[Part]:
-    """A .csv itself, those of a folder, or one in each part's folder."""
-    found = find_files(path, lambda file: file.suffix.lower() == ".csv" and bool(_columns(file)), ".csv")
-    names = [name for name, _ in found]
-    return [
-        Part("csv", name if names.count(name) == 1 else f"{file.parent.name}/{file.stem}", file) for name, file in found
-    ]
+    """A .csv itself, those of a folder, or one in each part's folder; of one with a column of parts, its parts."""
+    found = find_files(path, lambda file: file.suffix.lower() == ".csv" and bool(columns_of(file)), ".csv")
+    if len(found) == 1 and "part" in (columns := columns_of(found[0][1])):
+        column, file = columns["part"], found[0][1]
+        cells = list(dict.fromkeys(_cell(row, column) for row in read_table(file, "table of boxes")[1:] if any(row)))
+        names = part_names([cell or WHOLE for cell in cells], alone=True)
+        if any(parse_part(cell, alone=True) for cell in cells):
+            return [Part("csv", name, file, cell) for name, cell in zip(names, cells, strict=True)]
+    return [Part("csv", name, file) for name, file in found]
 
 
-def _columns(file: Path) -> dict[str, int]:
+def _cell(row: list[str], column: int) -> str:
+    return row[column].strip() if column < len(row) else ""
+
+
+def columns_of(file: Path) -> dict[str, int]:
     """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
     if not os.path.isfile(file) or begins_with(file, "region_shape_attributes"):
         return {}
-    first = first_line(file, 4096).decode("utf-8-sig", "replace").strip()
+    first = first_line(file, START)
     try:
         row = next(csv.reader([first], delimiter=delimiter_of(first)), [])
     except csv.Error:
@@ -59,27 +68,26 @@ def _columns(file: Path) -> dict[str, int]:
 
 def read(part: Part) -> Dataset:
     """Read one table; its rows are grouped by picture. Raises DatasetError if it is not a table."""
-    columns = _columns(part.source)
+    columns = columns_of(part.source)
     rows = read_table(part.source, "table of boxes")
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
     folder = part.source.parent
-    bases = [folder, folder.parent] if folder.name.lower() in ("annotations", "labels") else [folder]
-    inside = [part.split, *(name for base in bases for name in ("images", "data")), part.source.stem]
-    places = [found for base in bases for name in inside if (found := child(base, name)) and found.is_dir()]
-    below = [inner for place in places for inner in folders_in(place)]
-    reader = RecordReader(part, bases[-1], PictureFinder([folder, *places, *below, bases[-1]]), fractions=fractions)
+    bases = [folder, folder.parent] if folder.name.lower() in LABEL_FOLDERS else [folder]
+    reader = RecordReader(part, bases[-1], PictureFinder(places_of_label_file(part)), fractions=fractions)
     reader.stems = fractions
     described = _descriptions(bases)
     reader.names = list(described.values())
-    return reader.dataset(_records(rows, columns, part.source, described))
+    return reader.dataset(_records(rows, columns, part, described))
 
 
-def _records(rows: list[list[str]], columns: dict[str, int], file: Path, described: dict[str, str]) -> Iterator[Record]:
+def _records(rows: list[list[str]], columns: dict[str, int], part: Part, described: dict[str, str]) -> Iterator[Record]:
     by_picture: dict[str, list[tuple[int, list[str]]]] = {}
     for line, row in enumerate(rows, 1):
         if any(cell.strip() for cell in row) and (line > 1 or "bare" in columns):
             padded = [*(cell.strip() for cell in row), *[""] * 30]
+            if part.detail is not None and padded[columns["part"]] != part.detail:
+                continue
             by_picture.setdefault(padded[columns["name"]], []).append((line, padded))
     for name, lines in by_picture.items():
         things = []
@@ -91,14 +99,15 @@ def _records(rows: list[list[str]], columns: dict[str, int], file: Path, describ
             crowd = bool(flag(row[columns["crowd"]])) if "crowd" in columns else False
             things.append(Thing(described.get(label, label), box, f"line {line}", crowd=crowd))
         first = lines[0][1]
-        size = [first[columns[what]] if what in columns else None for what in ("width", "height")]
-        yield Record(name, things, file, *size)
+        width, height = (first[columns[what]] if what in columns else None for what in ("width", "height"))
+        yield Record(name, things, part.source, width, height)
 
 
 def _descriptions(folders: list[Path]) -> dict[str, str]:
     """Label code -> class name, if class-descriptions-boxable.csv is beside the table."""
     for folder in folders:
-        file = child(folder, _CLASSES, "class-descriptions.csv")
+        metadata = child(folder, "metadata") or folder  # as FiftyOne exports
+        file = child(folder, _CLASSES, "class-descriptions.csv") or child(metadata, "classes.csv")
         if file:
             rows = read_table(file, "list of class names")
             return {row[0].strip(): row[1].strip() for row in rows if len(row) >= 2 and row[0] != "LabelName"}

@@ -1,5 +1,6 @@
 """Read JSON and CSV files of annotation tools within limits, and recognize formats by their keywords."""
 
+import codecs
 import csv
 import io
 import json
@@ -10,12 +11,15 @@ from pathlib import Path
 from sys import maxsize
 from typing import Any
 
-from ssd300.data.files import folders_in, read_file, read_text, with_suffix
-from ssd300.data.parts import part_names, part_of_file
+from ssd300.data.files import child, folders_in, with_suffix
+from ssd300.data.finder import LABEL_FOLDERS
+from ssd300.data.parts import files_of_parts
+from ssd300.data.reading import read_file, read_text, text_encoding
 from ssd300.errors import DatasetError
 from ssd300.limits import CSV_BYTES, JSON_BYTES
 
 START = 4096
+_WORDS_IN = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}  # the first bytes of a file
 
 
 def read_json(path: Path) -> Any:
@@ -46,11 +50,12 @@ def read_unnamed(path: Path, what: str, limit: int) -> bytes:
         raise DatasetError(str(error).removeprefix(f"{path}: ")) from error
 
 
-def first_line(path: Path, most: int) -> bytes:
-    """At most `most` bytes of the first line of a file. Raises DatasetError if it cannot be read."""
+def first_line(path: Path, most: int) -> str:
+    """The first line of a file, from its first `most` bytes. Raises DatasetError if it cannot be read."""
     try:
         with path.open("rb") as opened:
-            return opened.readline(most)
+            start = opened.read(most)
+        return start.decode(text_encoding(start), "replace").split("\n")[0].strip()
     except OSError as error:
         raise DatasetError(f"{path}: the file cannot be read: {error.strerror}") from error
 
@@ -59,12 +64,14 @@ def find_files(
     path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
 ) -> list[tuple[str, Path]]:
     """(part, file) of the accepted files at a path: itself, those of the folder (of the first `most` of them), or else
-    those in its sub-folders."""
+    those in its sub-folders, or in the folders of labels within these."""
     files = [path] if not path.is_dir() else with_suffix(path, *suffixes)
     found = [file for file in files[:most] if accept(file)]
     if not found and path.is_dir():
-        found = [file for folder in folders_in(path) for file in with_suffix(folder, *suffixes) if accept(file)]
-    return list(zip(part_names([part_of_file(file, path) for file in found]), found, strict=True))
+        inside = folders_in(path)
+        deeper = [inner for folder in inside for name in LABEL_FOLDERS if (inner := child(folder, name))]
+        found = [file for folder in (*inside, *deeper) for file in with_suffix(folder, *suffixes) if accept(file)]
+    return files_of_parts(found, path)
 
 
 def delimiter_of(line: str) -> str:
@@ -87,6 +94,7 @@ def contains(path: Path, *words: str, most: int = maxsize) -> bool:
         return False
     try:
         with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return all(content.find(word.encode(), 0, most) >= 0 for word in words)
+            encoding = _WORDS_IN.get(content[:2], "utf-8")
+            return all(content.find(word.encode(encoding), 0, most) >= 0 for word in words)
     except (OSError, ValueError):  # ValueError: an empty file
         return False

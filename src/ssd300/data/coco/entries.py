@@ -3,16 +3,43 @@
 import json
 from collections.abc import Sequence
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from ssd300.data.coco.masks import box_of_segmentation
+from ssd300.data.parts import parse_part
 from ssd300.data.values import flag, number, numbers, whole
+from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
+
+_CORNERS, _WIDTH_HEIGHT = 0, 1  # Detectron2's `bbox_mode`
 
 
 def picture_id(value: Any) -> int | str | None:
     """The id of a picture: text, or a whole number; None for anything else."""
     return value if isinstance(value, str) else whole(value)
+
+
+def named_picture(image: Any) -> str:
+    """The name of a picture: `file_name`, or the end of `coco_url` (LVIS); empty if neither is text."""
+    given = image if isinstance(image, dict) else {}
+    names = [given.get(key) for key in ("file_name", "coco_url")]
+    return next((name for name in names if isinstance(name, str)), "")
+
+
+def refuse_several_parts(path: Path, images: Sequence[Any]) -> None:
+    """Raises DatasetError if the images say that they are of different parts, which a COCO file is not."""
+    for key in ("split", "subset"):
+        told = [image[key] for image in images if isinstance(image, dict) and isinstance(image.get(key), str)]
+        parts = list(filter(None, dict.fromkeys(map(parse_part, told))))
+        if len(parts) > 1:
+            raise DatasetError(f"{path}: its images are of {', '.join(parts)} (`{key}`); write one file for each part")
+
+
+def refuse_panoptic(path: Path, annotations: Sequence[Any]) -> None:
+    """Raises DatasetError for a panoptic file, which has one entry per picture instead of one per object."""
+    if annotations and isinstance(annotations[0], dict) and "segments_info" in annotations[0]:
+        raise DatasetError(f"{path}: a panoptic file; give the file of the instances, usually instances_*.json")
 
 
 def has_source_ids(images: Sequence[Any]) -> bool:
@@ -38,7 +65,11 @@ def box_of(annotation: dict[str, Any]) -> list[float] | None:
     box = annotation.get("bbox")
     if box in (None, []) and annotation.get("segmentation"):
         return box_of_segmentation(annotation["segmentation"])
-    return numbers(box) if isinstance(box, list) and len(box) == 4 else None
+    values = numbers(box) if isinstance(box, list) and len(box) == 4 else None
+    mode = annotation.get("bbox_mode")
+    if values and mode == _CORNERS:
+        return [*values[:2], values[2] - values[0], values[3] - values[1]]
+    return values if mode in (None, _WIDTH_HEIGHT) else None
 
 
 def problem_of(
@@ -55,6 +86,8 @@ def problem_of(
         return "unknown class id", f"category_id {short(class_id)} is not the id of any category (known: {known_ids})"
     if box is None:
         given = annotation.get("bbox")
+        if annotation.get("bbox_mode") not in (None, _CORNERS, _WIDTH_HEIGHT):
+            return "malformed box", f"bbox_mode is {short(annotation['bbox_mode'])}; 0 (corners) and 1 are read"
         if given is None and "segmentation" in annotation:
             return "malformed box", f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
         return "malformed box", f"bbox is {short(given)}; expected four numbers [x, y, width, height] in pixels"

@@ -9,6 +9,8 @@ from ssd300.data.values import numbers, whole
 
 def box_of_segmentation(segmentation: Any) -> list[float] | None:
     """[x, y, width, height] in pixels around a segmentation, or None if it is not valid."""
+    if isinstance(segmentation, list) and len(segmentation) == 1 and isinstance(segmentation[0], dict):
+        segmentation = segmentation[0]
     if isinstance(segmentation, list):
         return _box_of_polygons(segmentation)
     if isinstance(segmentation, dict):

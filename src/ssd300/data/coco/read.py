@@ -2,8 +2,8 @@
 
 Ids are kept (they may be sparse; "7" and 7.0 are 7), `area` defaults to width * height, `iscrowd` and `ignore` are
 flags, `score` is optional (a teacher's box), and `source_id` is the picture's id if `write_coco` renumbered. An
-annotation without `bbox` gets the box around its `segmentation`. Pictures without annotations are kept. Key points and
-other fields are not used; a note counts them.
+annotation without `bbox` gets the box around its `segmentation`. `bbox_mode` is Detectron2's: 0 for corners. Pictures
+without annotations are kept. Key points and other fields are not used; a note counts them.
 """
 
 import json
@@ -15,11 +15,24 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.coco.classes import read_classes
-from ssd300.data.coco.entries import box_of, has_source_ids, known_id, picture_id, problem_of, short
+from ssd300.data.coco.entries import (
+    box_of,
+    has_source_ids,
+    known_id,
+    named_picture,
+    picture_id,
+    problem_of,
+    refuse_panoptic,
+    refuse_several_parts,
+    short,
+)
+from ssd300.data.coco.places import data_folder, default_name, picture_folders
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, child, folder_name, picture_size, read_file
+from ssd300.data.files import picture_size
+from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_with_notes
 from ssd300.data.parts import Part
+from ssd300.data.reading import read_file
 from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import flag, number, size_of, whole
 from ssd300.errors import DatasetError, ImageError
@@ -28,8 +41,8 @@ from ssd300.limits import BOXES_PER_PICTURE, JSON_BYTES
 
 KEYS = ("images", "annotations", "categories")
 _USED = {
-    "images": {"id", "file_name", "width", "height", "source_id"},
-    "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", "ignore", "score"},
+    "images": {"id", "file_name", "coco_url", "width", "height", "source_id"},
+    "annotations": {"id", "image_id", "category_id", "bbox", "bbox_mode", "area", "iscrowd", "ignore", "score"},
     "categories": {"id", "name"},
 }
 
@@ -59,7 +72,9 @@ def read(part: Part) -> Dataset:
     """
     path = part.source
     content = parse(path)
-    reader = _Reader(path)
+    refuse_several_parts(path, content["images"])
+    refuse_panoptic(path, content["annotations"])
+    reader = _Reader(part)
     classes = read_classes(path, content["categories"], content["annotations"], reader.notes)
     pictures = reader.pictures(content["images"])
     reader.annotations(content["annotations"], classes)
@@ -77,18 +92,6 @@ def read(part: Part) -> Dataset:
         Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
     )
     return Dataset(default_name(path), classes, pictures_of, tuple(reader.notes), (data_folder(path),))
-
-
-def data_folder(path: Path) -> Path:
-    """The folder that should contain an annotation file's pictures, at any depth."""
-    return path.parent.parent if path.parent.name.lower() in ("annotations", "labels") else path.parent
-
-
-def default_name(path: Path) -> str:
-    """The name of a data set: its folder, and the file if its name is specific ("bccd/train", "coco_dev")."""
-    folder = folder_name(path.parent)
-    generic = path.stem in ("annotations", "_annotations.coco", "labels", "instances_default")
-    return folder if generic else f"{folder}/{path.stem.removeprefix('instances_')}"
 
 
 @dataclass
@@ -122,8 +125,8 @@ Stub = tuple[Path, int | str, int, int]  # path, image id, width, height
 class _Reader:
     """One pass over one file: the pictures seen so far, the rows, and the notes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, part: Part) -> None:
+        self.path, self.split = part.source, part.split
         self.notes: list[Note] = []
         self.stubs: list[tuple[Stub, str]] = []
         self.position_of: dict[int | str, int | None] = {}  # None: the image entry itself was faulty, and noted
@@ -133,14 +136,17 @@ class _Reader:
         self.notes.append(Note(kind, action, str(self.path), picture, annotation, words))
 
     def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
-        finder, renumbered = PictureFinder(picture_folders(self.path)), has_source_ids(images)
+        finder, renumbered = PictureFinder(picture_folders(self.path, self.split)), has_source_ids(images)
+        first: dict[int | str, Any] = {}
         for position, image in enumerate(images):
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
-            file_name = image.get("file_name") if isinstance(image, dict) else None
-            if image_id is None or not isinstance(file_name, str) or not file_name.strip() or "\0" in file_name:
+            file_name = named_picture(image)
+            if image_id is None or not file_name.strip() or "\0" in file_name:
                 words = f"image {position} is {short(image)}; expected an `id` and a `file_name`"
                 self.note("malformed entry", "fault", "", "", words)
                 continue
+            if image == first.setdefault(image_id, image) and image_id in self.position_of:
+                continue  # the same entry once more
             if image_id in self.position_of:
                 words = f"the image id {image_id} is given twice"
                 self.note("duplicate image id", "fault", file_name, "", words)
@@ -162,12 +168,12 @@ class _Reader:
         """(width, height) from the file; from the picture itself if the file has none."""
         size = size_of(image.get("width"), image.get("height"))
         if isinstance(size, str):
-            self.note("wrong picture size", "fault", image["file_name"], "", size)
+            self.note("wrong picture size", "fault", named_picture(image), "", size)
             return None
         try:
             return size or (picture_size(found) if found else None)
         except ImageError as error:
-            self.note("corrupt picture", "fault", image["file_name"], "", str(error))
+            self.note("corrupt picture", "fault", named_picture(image), "", str(error))
             return None
 
     def annotations(self, annotations: list[Any], classes: ClassList) -> None:
@@ -227,19 +233,3 @@ class _Reader:
         order = order[used[order]]
         ends = np.searchsorted(picture[order], np.arange(len(self.stubs) + 1))
         return [whole.select(order[ends[i] : ends[i + 1]]) for i in range(len(self.stubs))]
-
-
-def picture_folders(annotation_file: Path) -> list[Path]:
-    """The folders to search for pictures of X.json: its own, X/, images/ or data/; the same beside annotations/."""
-    folder, stem = annotation_file.parent, annotation_file.stem
-    stems = [stem]
-    for prefix in ("instances_", "annotations_", "person_keypoints_"):
-        stems += [stem[len(prefix) :]] if stem.lower().startswith(prefix) else []
-    bases = [folder, data_folder(annotation_file)]
-    folders = [folder]
-    for base in dict.fromkeys(bases):
-        images = [found for name in ("images", "data") if (found := child(base, name))] or [base / "images"]
-        folders += [base / name for name in stems]
-        folders += [inner / name for inner in images for name in stems]
-        folders += [*images, base]
-    return folders

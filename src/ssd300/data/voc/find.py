@@ -1,23 +1,35 @@
 """Find VOC files: one folder with lists, one folder per part, or VOCdevkit with one folder per year."""
 
+import os
 import re
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_picture, lines_of, read_text, with_suffix
-from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_names
+from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
+from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_lists, part_names
+from ssd300.data.reading import lines_of, read_text
 
-ANNOTATIONS = ("Annotations", "xmls", "annots")
+ANNOTATIONS = ("Annotations", "Annotation", "xmls", "xml", "annots", "labels")
+_ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years instead of the set's own folder
 
 
 def annotation_folder(folder: Path) -> Path:
     """The folder of the XML files: Annotations/, in any letter case, or the folder itself."""
-    inner = child(folder, *ANNOTATIONS)
-    return inner if inner and inner.is_dir() else folder
+    places = [found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir()]
+    filled = next((place for place in places if any(map(_is_voc, _xml_below(place, True)))), None)
+    return filled or (places[0] if places and not with_suffix(folder, ".xml") else folder)
 
 
 def list_files(folder: Path) -> dict[str, Path]:
-    """The lists of a VOC folder: part -> file, without those of one class ("cat_train.txt") beside those of all."""
+    """The lists of a VOC folder: part -> file, without those of one class ("cat_train.txt") beside those of all.
+
+    They are in ImageSets/, or else beside Annotations/ (PaddleDetection's train_list.txt).
+    """
     files = _text_files(folder)
+    if not files:
+        lists = part_lists(with_suffix(folder, ".txt"))
+        place = annotation_folder(folder)
+        first = [name for file in lists.values() for names in listed_names(file)[:1] for name in names]
+        return lists if any(os.path.isfile(place / f"{Path(name).name}.xml") for name in first) else {}
     files = [file for file, part in zip(files, meant_parts([file.stem for file in files]), strict=True) if part]
     named = dict(zip(part_names([file.stem for file in files]), files, strict=True))
     return {part: file for part, file in named.items() if parse_part(part, alone=True) == part}
@@ -57,8 +69,9 @@ def find(path: Path) -> list[Part]:
         parts = [*list_files(path).items()] or part_folders(path)
         return [Part("voc", split, path, place) for split, place in parts] or [Part("voc", WHOLE, path)]
     inner = [folder for folder in folders_in(path) if _holds_xml(folder)]
-    if not inner and (devkit := child(path, "VOCdevkit")):
-        return find(devkit)
+    if not inner:
+        above = filter(None, (child(path, name) for name in _ABOVE))
+        return next((found for folder in above if (found := find(folder))), [])
     if len(inner) == 1 and list_files(inner[0]):
         return find(inner[0])
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
@@ -91,10 +104,11 @@ def _xml_below(place: Path, deep: bool) -> list[Path]:
 
 
 def _is_voc(file: Path) -> bool:
-    """Whether an XML file may be VOC's: it does not begin like that of another tool."""
+    """Whether an XML file may be VOC's: its outer element is <annotation>, or it has none."""
     try:
         with file.open("rb") as opened:
             start = opened.read(4096)
     except OSError:
         return False
-    return b"<annotations" not in start
+    outer = re.search(rb"<([A-Za-z_][\w.-]*)", start.replace(b"\0", b""))
+    return outer is None or outer[1].lower() == b"annotation"

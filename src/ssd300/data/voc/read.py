@@ -19,7 +19,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import PictureFinder, child, folder_name, is_picture, picture_size, walk
+from ssd300.data.files import child, folder_name, is_picture, picture_size, same_name, walk
+from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import Part
@@ -66,7 +67,8 @@ def read(part: Part) -> Dataset:
         pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
     reader.notes += sidecar.twice(pictures)
     if not pictures and not reader.notes:
-        raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
+        nothing = "names no pictures" if listed else f"no VOC XML files found in {reader.annotations}"
+        raise DatasetError(f"{listed or folder}: {nothing}")
     for key, count in sorted(reader.unused.items()):
         reader.note("field not used", "noted", folder, "", "", f"<{key}> of {count} objects is not used")
     for name in unused_lists(folder):
@@ -105,11 +107,11 @@ class _Reader:
                 words = f"{loose} XML files outside of the folders of parts are not used"
                 self.note("field not used", "noted", self.annotations, "", "", words)
             return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
-        by_stem = {self._stem(path).casefold(): path for path in reversed(every)}
+        by_stem = {same_name(self._stem(path)): path for path in reversed(every)}
         found: list[Path] = []
         missing: list[Path] = []
         for names in listed_names(listed):
-            keys = [key.casefold() for name in names for key in (name, Path(name).name)]  # the latter: of full paths
+            keys = [same_name(key) for name in names for key in (name, Path(name).name)]  # the latter: of full paths
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
                 found.append(xml)
             else:
@@ -169,7 +171,7 @@ class _Reader:
         finder = self._finders[xml.parent]
         tried = finder.list_candidates(file_name)
         found = finder.find(file_name) if "\0" not in file_name else None
-        if found is None or found.stem.casefold() != xml.stem.casefold():
+        if found is None or same_name(found.stem) != same_name(xml.stem):
             own, other = finder.find_stem(xml.stem), found
             found = own or other or finder.find_stem(file_name)
             if own and other and xml.with_stem(other.stem) in self.known:  # a copied file

@@ -3,6 +3,7 @@
 All values are read as text, also class names: YAML would turn `no` into False, `010` into 8 and `12:30` into 750.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.files import lines_of, read_text
 from ssd300.data.parts import parse_part, part_names
+from ssd300.data.reading import lines_of, read_text
+from ssd300.data.toolfiles import contains
 from ssd300.data.values import class_name, whole
 from ssd300.errors import DatasetError, needs
 from ssd300.labels import ClassList
@@ -39,8 +41,19 @@ class Description:
 
 
 def is_description(path: Path) -> bool:
-    """Whether a YAML file describes a data set: it has `names` or a part."""
-    return any(key == "names" or parse_part(key, alone=True) for key in _mapping(path))
+    """Whether a YAML file describes a data set: it has `names`, or the place of a part (not `val: true`).
+
+    One that cannot be parsed counts if it mentions `names`; others belong to other programs.
+    """
+    try:
+        content = _mapping(path)
+    except DatasetError:
+        return contains(path, "names")
+    return "names" in content or any(parse_part(key, alone=True) and _is_place(content[key]) for key in content)
+
+
+def _is_place(node: Any) -> bool:
+    return node.tag not in ("tag:yaml.org,2002:bool", NULL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:int")
 
 
 def read_yaml(path: Path) -> Description:
@@ -77,15 +90,20 @@ def read_darknet(path: Path) -> Description:
     """Read an obj.data: `names = FILE`, `train = FILE`, one setting per line."""
     lines = (line.partition("=") for _, line in lines_of(read_text(path, "YOLO data file", YAML_BYTES)))
     settings = {key.strip().casefold(): value.strip() for key, equals, value in lines if equals}
-    names_file = path.parent / Path(settings.get("names", "obj.names").replace("\\", "/")).name
+    above = path.parent.parent if path.parent.name.casefold() in ("cfg", "data") else path.parent
+    given = Path(settings.get("names", "obj.names").replace("\\", "/"))
+    tried = [path.parent / given.name, path.parent / given, above / given]
+    names_file = next(filter(os.path.isfile, tried), tried[0])
     names = [line for _, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
     keys = [key for key in settings if parse_part(key, alone=True)]
     meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
     entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
-    return Description(path, class_list(names_file, list(enumerate(names))), entries)
+    return Description(
+        path, class_list(names_file, list(enumerate(names))), entries, os.path.relpath(above, path.parent)
+    )
 
 
-def read_class_file(path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...]) -> Description:
+def read_class_file(path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = ()) -> Description:
     """Read a classes.txt with one name per line, as written by labelImg and Label Studio."""
     names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
     return Description(path, class_list(path, list(enumerate(names))), entries, unused=unused)

@@ -1,15 +1,14 @@
-"""Find the description of a YOLO data set: data.yaml, obj.data, or classes.txt beside images/ and labels/."""
+"""Find the description of a YOLO data set: data.yaml, obj.data, or a list of classes."""
 
-import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
-from ssd300.data.parts import WHOLE, Part, meant_parts
-from ssd300.data.yolo.describe import Description, is_description, read_class_file, read_darknet, read_yaml
+from ssd300.data.files import child, with_suffix
+from ssd300.data.parts import Part
+from ssd300.data.yolo.class_files import find_class_file
+from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_yaml
 from ssd300.errors import DatasetError
 
 YAML = (".yaml", ".yml")
-CLASS_FILES = ("classes.txt", "obj.names", "labels.txt")
 
 
 def find(path: Path) -> list[Part]:
@@ -31,27 +30,9 @@ def _description(path: Path) -> Description | None:
         raise DatasetError(f"{path}: several YAML files describe a data set: {names}; give the path of one of them")
     if files:
         return read_yaml(files[0])
-    darknet = child(path, "obj.data")
-    if darknet:
-        return read_darknet(darknet)
-    return _find_class_file(path)
-
-
-def _find_class_file(path: Path) -> Description | None:
-    """From classes.txt, here or among the labels, with labels/ and images/, undivided or with one folder per part."""
-    labels, images = child(path, "labels"), child(path, "images")
-    if not (labels and labels.is_dir() and images and images.is_dir()):
-        return None
-    file = next((found for place in (path, labels) for name in CLASS_FILES if (found := child(place, name))), None)
-    if file is None or not os.path.isfile(file) or not any(entries(labels)):
-        return None
-    parts: dict[str, tuple[str, ...]] = {}
-    unused: list[str] = []
-    folders, loose = folders_in(images), sum(map(is_picture, entries(images)))
-    for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
-        if split:
-            parts[split] = (*parts.get(split, ()), str(folder.absolute()))
-        else:
-            unused.append(f"{images.name}/{folder.name} is not used")
-    unused += [f"{loose} pictures in {images.name}/ outside of its folders are not used"] if loose else []
-    return read_class_file(file, parts or {WHOLE: (str(images.absolute()),)}, tuple(unused) if parts else ())
+    places = [path, *([inner] if (inner := child(path, "data")) and inner.is_dir() else [])]
+    darknet = [file for place in places for file in with_suffix(place, ".data")]
+    preferred = [file for file in darknet if file.name.casefold() == "obj.data"]
+    if preferred or len(darknet) == 1:
+        return read_darknet((preferred or darknet)[0])
+    return find_class_file(path)

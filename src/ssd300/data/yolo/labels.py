@@ -13,11 +13,12 @@ import numpy as np
 
 from ssd300.arrays import Float64
 from ssd300.boxes import cxcywh_to_xyxy
-from ssd300.data.files import AnyCase
+from ssd300.data.finder import AnyCase
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 OUTLINE = (-0.1, 1.1)  # range of the points of an outline, in fractions
 HIGHEST_FRACTION = 2.0  # a number above this is not a fraction: the boxes are in pixels
+OFF_CENTER, SPANNED = 0.4, 0.3  # of key points: how far from the middle of their box, and their share of its side
 SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
 
 
@@ -80,20 +81,35 @@ def _kind(values: Float64, keypoints: int) -> str | None:
     if length == 6 and numbered and bool(((values[:, 4] >= 0) & (values[:, 4] <= 1)).all()):
         return TRACKS
     visibility = length >= 7 and (length - 4) % 3 == 0 and bool(np.isin(values[:, 6::3], (0, 1, 2)).all())
-    if visibility and (count > 1 or length % 2):
+    if visibility and (length % 2 or (count > 1 and _are_boxes(values))):
         return KEYPOINTS
     if length % 2:
         return None
-    return KEYPOINTS if count > 2 and _points_within(values) else OUTLINES
+    return KEYPOINTS if count > 2 and length > 6 and _are_boxes(values) and _are_points_of(values) else OUTLINES
 
 
-def _points_within(values: Float64) -> bool:
-    """Whether all numbers after the fourth are points inside the box of the first four (or 0, 0: not visible)."""
+def _are_boxes(values: Float64) -> bool:
+    """Whether the first four numbers are a box inside the picture, in all lines."""
+    box = cxcywh_to_xyxy(values[:, :4])
+    return bool((values[:, 2:4] > 0).all() and (box >= -0.02).all() and (box <= 1.02).all())
+
+
+def _are_points_of(values: Float64) -> bool:
+    """Whether all numbers after the fourth are points inside the box of the first four (or 0, 0: not visible).
+
+    An outline in the middle of the picture may look so, too. But its first point, as a center, is at the edge of
+    the others, and these span little of the "box", whose size is the second point.
+    """
     center, size = values[:, None, :2], values[:, None, 2:4]
     points = values[:, 4:].reshape(len(values), -1, 2)
-    inside = (np.abs(points - center) <= size / 2 + 0.01).all(axis=2) | (points == 0).all(axis=2)
-    box = cxcywh_to_xyxy(values[:, :4])
-    return bool(inside.all() and (values[:, 2:4] > 0).all() and (box >= -0.02).all() and (box <= 1.02).all())
+    points = np.where((points == 0).all(axis=2, keepdims=True), center, points)
+    low, high = points.min(axis=1), points.max(axis=1)  # [M, 2]
+    off_center = np.abs(values[:, :2] - (low + high) / 2) / np.maximum(high - low, 1e-9)
+    spanned = (high - low) / values[:, 2:4]
+    inside = bool((np.abs(points - center) <= size / 2 + 0.01).all())
+    return inside and bool(
+        np.minimum(off_center.max(axis=1), 1).mean() < OFF_CENTER and np.median(spanned.max(axis=1)) > SPANNED
+    )
 
 
 def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float] | str:

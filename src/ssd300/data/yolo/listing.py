@@ -1,15 +1,20 @@
 """The pictures of a part of a YOLO set, and the label files that belong to none."""
 
+import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Note
-from ssd300.data.files import AnyCase, PictureFinder, is_another, is_picture, lines_of, read_text, walk
+from ssd300.data.files import is_picture, same_name, walk
+from ssd300.data.finder import AnyCase, PictureFinder, is_another
+from ssd300.data.reading import lines_of, read_text
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import label_path
 from ssd300.errors import DatasetError
 
+_SHARING = {("trainval", "train"), ("trainval", "val")}  # a part, and another one whose pictures are its own
 NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"}
 
 
@@ -23,9 +28,31 @@ def pictures_of_part(described: Description, split: str, notes: list[Note]) -> I
             places = ", ".join(map(str, tried))
             raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
         if found.is_dir():
-            yield from ((file, found) for file in walk(found, is_picture))
+            others = _inner_parts(described, split, found, any_case)
+            for file in walk(found, is_picture):
+                inner = next((folder for folder in others if file.absolute().is_relative_to(folder)), None)
+                if inner is None:
+                    yield file, found
+                else:
+                    others[inner] += 1
+            for folder, count in others.items():
+                words = f"{count} pictures in {folder}, the folder of another part, are not used for {split}"
+                notes.append(Note("field not used", "noted", str(path), "", "", words))
         else:
             yield from _pictures_of_list(found, path.parent, notes)
+
+
+def _inner_parts(described: Description, split: str, folder: Path, any_case: AnyCase) -> Counter[Path]:
+    """The folders of other parts inside a part's folder, each with a count of 0: `train: images`, `val: images/val`."""
+    around = os.path.abspath(folder)
+    inner: Counter[Path] = Counter()
+    for part, entries in described.entries.items():
+        for entry in entries if part != split and (split, part) not in _SHARING else ():
+            tried = _candidates(described, entry.replace("\\", "/"))
+            found = next(filter(None, map(any_case.path, tried)), None)
+            if found and os.path.isdir(found) and os.path.abspath(found).startswith(around + os.sep):
+                inner[Path(os.path.abspath(found))] = 0
+    return inner
 
 
 def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
@@ -58,14 +85,17 @@ def _candidates(described: Description, entry: str) -> list[Path]:
     return list(dict.fromkeys(places))
 
 
-def labels_without_pictures(pictures: dict[Path, Path]) -> Iterator[Note]:
+def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
-    labels = {str(label_path(picture)).casefold() for picture in pictures}
+    labels = {same_name(str(label_path(picture))) for picture in pictures}
     for folder in dict.fromkeys(pictures.values()):
         label_folder = label_path(folder / "any.jpg").parent
         if label_folder == folder or not folder.is_dir():
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
+        others = [label_path(inner / "any.jpg").parent for inner in _inner_parts(described, split, folder, AnyCase())]
         for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
-            if str(file).casefold() not in labels and file.name.lower() not in NO_PICTURE:
+            if any(file.absolute().is_relative_to(other) for other in others):
+                continue
+            if same_name(str(file)) not in labels and file.name.lower() not in NO_PICTURE:
                 words = f"no picture belongs to the label file; looked in {folder}"
                 yield Note("label file without picture", "fault", str(file), file.stem, "", words)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import AnyCase, folder_name, lines_of, picture_size, read_text
+from ssd300.data.files import folder_name, picture_size
+from ssd300.data.finder import AnyCase
 from ssd300.data.fitting import Place, fit_picture
 from ssd300.data.parts import Part
+from ssd300.data.reading import lines_of, read_text
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
 from ssd300.data.values import numbers
@@ -62,7 +64,7 @@ def read(part: Part) -> Dataset:
     files = dict(pictures_of_part(described, part.split, reader.notes))
     found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
     pictures = tuple(reader.pictures(found))
-    reader.notes += [*sidecar.twice(pictures), *labels_without_pictures(files)]
+    reader.notes += [*sidecar.twice(pictures), *labels_without_pictures(described, part.split, files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
 

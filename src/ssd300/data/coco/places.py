@@ -1,0 +1,33 @@
+"""Where the pictures of a COCO file are, and what the set is called."""
+
+from pathlib import Path
+
+from ssd300.data.files import child, folder_name
+from ssd300.data.finder import LABEL_FOLDERS, places_of_part
+
+
+def data_folder(path: Path) -> Path:
+    """The folder that should contain an annotation file's pictures, at any depth."""
+    return path.parent.parent if path.parent.name.lower() in LABEL_FOLDERS else path.parent
+
+
+def default_name(path: Path) -> str:
+    """The name of a data set: its folder, and the file if its name is specific ("bccd/train", "coco_dev")."""
+    folder = folder_name(path.parent)
+    generic = path.stem in ("annotations", "_annotations.coco", "labels", "instances_default")
+    return folder if generic else f"{folder}/{path.stem.removeprefix('instances_')}"
+
+
+def picture_folders(annotation_file: Path, split: str) -> list[Path]:
+    """The folders to search for pictures of X.json: X/, images/X/, those of its part, images/, data/ and its own; the
+    same beside annotations/."""
+    folder, stem = annotation_file.parent, annotation_file.stem
+    stems = [stem]
+    for prefix in ("instances_", "annotations_", "person_keypoints_"):
+        stems += [stem[len(prefix) :]] if stem.lower().startswith(prefix) else []
+    bases = list(dict.fromkeys([folder, data_folder(annotation_file)]))
+    folders = []
+    for base in bases:
+        images = [found for name in ("images", "data") if (found := child(base, name))] or [base / "images"]
+        folders += [place / name for place in (base, *images) for name in stems]
+    return [*folders, *places_of_part(bases, split), *(base / "images" for base in bases)]

@@ -1,0 +1,150 @@
+"""Find pictures by the names in labels."""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from ssd300.data.files import child, entries, folders_in, is_picture, same_name
+from ssd300.data.parts import WHOLE, Part, parse_part
+
+DEEPEST = 100  # leading folders that are dropped in search of a picture
+LABEL_FOLDERS = ("annotations", "labels")
+SHARED_FOLDERS = ("images", "data", "JPEGImages")  # of the pictures of all parts
+
+
+def local_name(name: str) -> str:
+    """A picture's name as a path: "\\\\" becomes "/"; URLs of annotation tools lose their host.
+
+    >>> local_name("a\\\\b.jpg"), local_name("/data/local-files/?d=pets/b%20c.jpg")
+    ('a/b.jpg', 'pets/b c.jpg')
+    """
+    name = name.replace("\\", "/")
+    served = re.match(r"(?:[a-z0-9]+:/)?/.*\?d=(.+)$", name, re.IGNORECASE)
+    if served:
+        return unquote(served[1])
+    address = re.match(r"(?:https?://[^/]*|file://|gs:/|s3:/)(/.+)$", name, re.IGNORECASE)
+    return unquote(address[1]) if address else name
+
+
+class AnyCase:
+    """Finds files by any spelling of their names (`same_name`). Folders are listed once."""
+
+    def __init__(self) -> None:
+        self._listed: dict[Path, dict[str, Path]] = {}
+
+    def file(self, path: Path) -> Path | None:
+        """The file itself, or one whose name is spelled in another way; None if there is none."""
+        if os.path.isfile(path):
+            return path
+        found = self.path(path)
+        return found if found and os.path.isfile(found) else None
+
+    def path(self, path: Path) -> Path | None:
+        """The file or folder itself, or the one whose name is spelled in another way; None if there is none."""
+        with suppress(OSError, ValueError):  # longer than the disk allows; with a zero byte
+            return path if path.exists() else self._entry(path)
+        return None
+
+    def _entry(self, path: Path) -> Path | None:
+        if path.name in ("", ".."):
+            return path
+        folder = path.parent if os.path.isdir(path.parent) else self._entry(path.parent)
+        if folder is None:
+            return None
+        if folder not in self._listed:
+            self._listed[folder] = {same_name(entry.name): entry for entry in reversed(entries(folder))}
+        return self._listed[folder].get(same_name(path.name))
+
+
+class PictureFinder:
+    """Finds pictures by their names in labels, in a few folders, in their order.
+
+    If the exact name does not exist, other spellings of it are tried, and then leading folders are dropped one by one,
+    because paths from another machine end in the same way.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = list(dict.fromkeys(folders))
+        self._existing = [folder for folder in self._folders if os.path.isdir(folder)]
+        self._any_case = AnyCase()
+        self._stems: dict[Path, dict[str, Path]] = {}
+
+    def list_candidates(self, name: str) -> list[Path]:
+        """The paths to try for a picture of this name, as far as a message needs them."""
+        path = PurePosixPath(local_name(name))
+        shown = [folder / path for folder in self._folders]
+        return list(dict.fromkeys([*shown, *(folder / path.name for folder in self._folders if path.is_absolute())]))
+
+    def find(self, name: str) -> Path | None:
+        """The path of the picture, or None."""
+        for path in dict.fromkeys((PurePosixPath(local_name(name)), PurePosixPath(local_name(name.strip())))):
+            for folder in self._existing:
+                if os.path.isfile(folder / path):
+                    return folder / path
+        for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
+            end = PurePosixPath(*path.parts[start:])
+            for folder in [] if end.is_absolute() or end.parts[0] == ".." else self._folders:
+                found = self._any_case.file(folder / end)
+                if found:
+                    return found
+        return None
+
+    def find_stem(self, stem: str) -> Path | None:
+        """The picture with this stem and any extension, or None."""
+        path = PurePosixPath(stem.replace("\\", "/"))
+        for folder in self._existing:
+            place = folder / path.parent
+            if place not in self._stems:
+                pictures = [entry for entry in reversed(entries(place)) if is_picture(entry)]
+                self._stems[place] = {same_name(entry.stem): entry for entry in pictures}
+            found = self._stems[place].get(same_name(path.name))
+            if found and os.path.isfile(found):
+                return found
+        return None
+
+
+def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
+    """The folders to search for the pictures of a part, best first.
+
+    Those that are named as the part, then the given ones, those that parts share (images/, data/), and folders in
+    these. Folders of another part are left out, as they may hold other pictures of the same names.
+    """
+    shared = [found for base in bases for name in SHARED_FOLDERS if (found := child(base, name)) and found.is_dir()]
+    meant = {parse_part(split, alone=True) or split}
+    meant |= {"train", "val"} if "trainval" in meant else set()
+    own: list[Path] = []
+    others: list[Path] = []
+    for place in dict.fromkeys([*bases, *shared]):
+        for inner in folders_in(place):
+            part = parse_part(inner.name)
+            if inner.name.casefold() == split.casefold() or part in meant:
+                own.append(inner)
+            elif place in shared and (part is None or split == WHOLE):
+                others.append(inner)
+    own += [found for folder in own for name in SHARED_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+    return list(dict.fromkeys([*own, *bases, *shared, *others]))
+
+
+def places_of_label_file(part: Part) -> list[Path]:
+    """`places_of_part` for a file of labels that is beside the pictures, or in a folder of labels."""
+    folder = part.source.parent
+    bases = [folder, folder.parent] if folder.name.lower() in LABEL_FOLDERS else [folder]
+    return [*places_of_part(bases, part.split), *(base / "images" for base in bases)]
+
+
+def is_another(name: str, other: str, found: Path) -> bool:
+    """Whether two names in labels, for which the same file was found, are of different pictures.
+
+    They are if folders of one were dropped to find the file: "cam1/7.jpg" and "cam2/7.jpg", with all pictures in one
+    folder.
+    """
+    given = [
+        [part for part in PurePosixPath(local_name(one.strip())).parts if part not in ("/", "..")]
+        for one in (name, other)
+    ]
+    found_parts = [same_name(part) for part in found.parts]
+    whole = all(found_parts[-len(parts) :] == [same_name(part) for part in parts] for parts in given)
+    return given[0] != given[1] and not whole

@@ -1,0 +1,108 @@
+"""YOLO sets with a list of classes instead of a data.yaml, stray YAML files, and Darknet's .data files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.sets import TRUTH, coco, darknet, found, pictures, stems, write, yolo
+from ssd300.data.check import check_dataset
+from ssd300.data.load import load_dataset
+from ssd300.data.usable import usable_sets
+from ssd300.errors import DatasetError
+
+PARTS = {"train": "a", "valid": "b", "test": "c"}
+
+
+def without_yaml(root: Path, images: str, labels: str, names: str = "abc", classes: str = "") -> None:
+    yolo(root, "", images, labels, names=names)
+    (root / "data.yaml").unlink()
+    if classes:
+        write(root / classes, "cat\ndog\n")
+
+
+WHOLE: dict[str, Callable[[Path], object]] = {
+    "labelImg": lambda root: without_yaml(root, ".", ".", classes="classes.txt"),
+    "darknet": lambda root: without_yaml(root, ".", ".", classes="_darknet.labels"),
+    "another .data": lambda root: [darknet(root), (root / "obj.data").rename(root / "voc.data")],
+    "data/obj.data": lambda root: darknet(root / "data"),
+    "an only folder": lambda root: [yolo(root / "pets/pets"), write(root / "README.md", "")],
+    "settings of a run beside": lambda root: [
+        yolo(root),
+        write(root / "args.yaml", "mode: train\nval: true\nlr0: 1\n"),
+    ],
+    "other YAML beside": lambda root: [yolo(root), write(root / "a.yml", "a: 1\n---\nb: {{ x }}\n")],
+    "COCO with other YAML": lambda root: [coco(root), write(root / "a.yml", "a: 1\n---\nb: !!x [\n")],
+}
+
+
+@pytest.mark.parametrize("way", WHOLE)
+def test_sets_without_parts(tmp_path: Path, way: str) -> None:
+    WHOLE[way](tmp_path)
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_darknet_s_data_file_in_cfg(tmp_path: Path) -> None:
+    darknet(tmp_path / "data")
+    write(tmp_path / "cfg/obj.data", (tmp_path / "data/obj.data").read_text())
+    assert found(load_dataset(tmp_path / "cfg/obj.data")) == TRUTH
+
+
+def lists(root: Path, at: str) -> None:
+    without_yaml(root, "images", "labels", classes=at)
+    for part, stem in PARTS.items():
+        write(root / f"{part}.txt", f"./images/{stem}.jpg\n")
+
+
+def folders(root: Path, images: str = ".", labels: str = ".", own: str = "", shared: str = "") -> None:
+    for part, stem in PARTS.items():
+        without_yaml(root / part, images, labels, stem, own)
+    if shared:
+        write(root / shared, "cat\ndog\n")
+
+
+SEVERAL: dict[str, Callable[[Path], object]] = {
+    "lists beside images/": lambda root: lists(root, "classes.txt"),
+    "lists, classes among labels": lambda root: lists(root, "labels/classes.txt"),
+    "labelImg": lambda root: folders(root, own="classes.txt"),
+    "darknet": lambda root: folders(root, own="_darknet.labels"),
+    "images/ and labels/": lambda root: folders(root, "images", "labels", shared="classes.txt"),
+    "images/ and labels/, classes among labels": lambda root: folders(root, "images", "labels", "labels/classes.txt"),
+}
+
+
+@pytest.mark.parametrize("way", SEVERAL)
+def test_sets_with_parts(tmp_path: Path, way: str) -> None:
+    SEVERAL[way](tmp_path)
+    sets = usable_sets(tmp_path)
+    assert (found(sets.train), found(sets.val)) == ({"a": TRUTH["a"]}, {"b": TRUTH["b"]})
+    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert check_dataset(tmp_path).usable
+
+
+@pytest.mark.parametrize("train", ["images", ".", "images/", "[images]", "./images"])
+def test_pictures_of_another_part_inside_a_part_are_left_out(tmp_path: Path, train: str) -> None:
+    yolo(tmp_path, names="a")
+    for part, stem in (("val", "b"), ("test", "c")):
+        yolo(tmp_path, "", f"images/{part}", f"labels/{part}", names=stem)
+    write(tmp_path / "data.yaml", f"train: {train}\nval: images/val\ntest: images/test/\nnames: [cat, dog]\n")
+    sets = usable_sets(tmp_path)
+    assert (stems(sets.train), stems(sets.val)) == ({"a"}, {"b"})
+    words = " ".join(note.words for note in sets.train.notes)
+    assert words.count("1 pictures in") == words.count("the folder of another part, are not used for train") == 2
+    assert check_dataset(tmp_path).usable
+
+
+def test_lists_of_classes_that_differ_are_refused(tmp_path: Path) -> None:
+    folders(tmp_path, own="classes.txt")
+    write(tmp_path / "valid/classes.txt", "dog\ncat\n")
+    with pytest.raises(DatasetError, match=r"classes.txt and .*classes.txt list different classes; write the labels"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["classes.txt", "labels.txt"])
+def test_a_list_of_classes_without_labels_is_no_set(tmp_path: Path, name: str) -> None:
+    pictures(tmp_path)
+    write(tmp_path / name, "cat\ndog\n")
+    with pytest.raises(DatasetError, match="was not found"):
+        load_dataset(tmp_path)
