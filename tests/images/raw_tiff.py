@@ -37,8 +37,12 @@ def put_directory(put, order, big, following, array, options) -> int:
     link, entry = ("Q", 8) if big else ("I", 4)
     rows = b""
     for tag, values in entries.items():
-        kind, letter = (16, "Q") if big and max(values) > 65535 else (4, "I") if max(values) > 65535 else (3, "H")
-        packed = struct.pack(f"{order}{len(values)}{letter}", *values)
+        most = 0 if isinstance(values, bytes) else max(values)
+        kind, letter = (16, "Q") if big and most > 65535 else (4, "I") if most > 65535 else (3, "H")
+        if isinstance(values, bytes):
+            kind, packed = 7, values
+        else:
+            packed = struct.pack(f"{order}{len(values)}{letter}", *values)
         if len(packed) > entry:
             packed = struct.pack(order + link, put(packed))
         rows += struct.pack(order + "HH" + link, tag, kind, len(values)) + packed.ljust(entry, b"\0")

@@ -10,6 +10,7 @@ import simplejpeg
 from PIL import Image
 
 from images.raw_png import png
+from ssd300.errors import ImageError
 from ssd300.images import modes as modes_module
 from ssd300.images.decode import decode_image
 
@@ -96,12 +97,36 @@ def test_a_picture_of_many_bands_of_rows_is_whole(mode, photo, encode, monkeypat
         (8, 0, bytes([7, 9]), struct.pack(">H", 7)),
         (8, 2, bytes([1, 2, 3, 9, 9, 9]), struct.pack(">3H", 1, 2, 3)),
         (16, 0, struct.pack(">2H", 0x0707, 0x0909), struct.pack(">H", 0x0707)),
+        (16, 2, struct.pack(">6H", 0x0107, 2, 3, 0x0909, 0x0909, 0x0909), struct.pack(">3H", 0x0107, 2, 3)),
+        (
+            16,
+            2,
+            struct.pack(">6H", 0x0901, 0x0902, 0x0903, 0x0901, 0x0902, 0x0904),
+            struct.pack(">3H", 0x901, 0x902, 0x903),
+        ),
     ],
-    ids=["gray", "RGB", "16-bit gray"],
+    ids=["gray", "RGB", "16-bit gray", "16-bit RGB", "16-bit RGB beside one of the same high bytes"],
 )
 def test_a_transparent_color_becomes_white(depth, colors, row, key):
     rgb = decode_image(png(2, 1, depth, colors, [row], (b"tRNS", key)), name="keyed")
     assert rgb.tolist() == [[WHITE, [9] * 3]]
+
+
+@pytest.mark.parametrize(("depth", "row"), [(1, b"\x40"), (2, b"\x70"), (4, b"\x3f")])
+def test_a_transparent_gray_of_few_bits(depth, row):
+    """The pixels are some gray and the lightest one."""
+    some, most = row[0] >> (8 - depth), 2**depth - 1
+    gray = [some * 255 // most] * 3
+    for key, expected in ((some, [WHITE, WHITE]), (most, [gray, WHITE])):
+        data = png(2, 1, depth, 0, [row], (b"tRNS", struct.pack(">H", key)))
+        assert decode_image(data, name="keyed").tolist() == [expected]
+    data = png(2, 1, depth, 0, [row], (b"tRNS", struct.pack(">H", 1 if depth > 1 else 0)))
+    assert decode_image(data, name="keyed").tolist()[0][0] == (WHITE if some in (0, 1) else gray)
+
+
+def test_a_palette_without_colors_is_damage():
+    with pytest.raises(ImageError, match=r"damaged or truncated PNG file \(it has no palette\)"):
+        decode_image(png(2, 1, 8, 3, [b"\0\1"]), name="bare")
 
 
 def test_cmyk_jpeg_equals_pillow(photo, encode):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from images.raw_tiff import tiff
 from ssd300.images.decode import decode_image, header, size_hw
 from ssd300.images.orientation import orient, orientation_of
 
@@ -45,10 +46,23 @@ def test_orientation_of_tiff_with_every_compression(compression, photo, encode):
     assert np.abs(decode_image(data, name="turned").astype(int) - orient(photo, 6)).mean() < 4
 
 
+NUMBERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
+
+
 def exif_block(value, kind=3, order="<"):
     head = (b"II*\x00" if order == "<" else b"MM\x00*") + struct.pack(order + "I", 8)
-    size = {1: "B3x", 3: "H2x", 4: "I"}[kind]
-    return head + struct.pack(order + "HHHI" + size, 1, 0x0112, kind, 1, value) + b"\x00" * 4
+    numbers = (
+        struct.pack(order + NUMBERS[kind], *value)
+        if isinstance(value, tuple)
+        else struct.pack(order + NUMBERS[kind], value)
+    )
+    return exif_entry(head, order, kind, 1, numbers)
+
+
+def exif_entry(head, order, kind, count, numbers):
+    """One tag, whose numbers lie behind the directory if there are more than four bytes."""
+    inside = struct.pack(order + "I", 26) if len(numbers) > 4 else numbers.ljust(4, b"\0")
+    return head + struct.pack(order + "HHHI", 1, 0x0112, kind, count) + inside + b"\x00" * 4 + numbers
 
 
 @pytest.mark.parametrize(
@@ -61,6 +75,17 @@ def exif_block(value, kind=3, order="<"):
         (b"Exif\x00\x00" + exif_block(8, order=">"), None, 8),
         (exif_block(3, kind=1), None, 3),
         (exif_block(3, kind=4), None, 3),
+        *((exif_block(6, kind, order), None, 6) for kind in (6, 8, 9, 11, 12, 13) for order in "<>"),
+        *((exif_block((12, 2), kind, order), None, 6) for kind in (5, 10) for order in "<>"),
+        (exif_block((6, 0), 5), None, 1),
+        (exif_block((13, 2), 5), None, 1),
+        (exif_block(float("nan"), 11), None, 1),
+        (exif_block(float("inf"), 12), None, 1),
+        (exif_block(6).replace(b"\x12\x01\x03", b"\x12\x01\x02"), None, 1),  # a text
+        (exif_entry(b"II*\0\x08\0\0\0", "<", 3, 3, b"\6\0\1\0\1\0"), None, 6),  # three numbers
+        (exif_entry(b"MM\0*\0\0\0\x08", ">", 3, 2, b"\0\6\0\1"), None, 6),
+        (exif_entry(b"II*\0\x08\0\0\0", "<", 3, 0, b""), None, 1),
+        (b"Exif\0\0Exif\0\0" + exif_block(6), None, 6),
         (exif_block(0), None, 1),
         (exif_block(9), None, 1),
         (exif_block(6)[:12], None, 1),
@@ -72,6 +97,17 @@ def exif_block(value, kind=3, order="<"):
 )
 def test_orientation_tag(exif, xmp, expected):
     assert orientation_of(exif, xmp) == expected
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("tags", "expected"), [({}, 6), ({274: [1]}, 1), ({274: [9]}, 1), ({274: [8]}, 8)])
+def test_a_tiff_is_turned_by_its_tag_or_else_by_xmp(tags, expected, big, photo):
+    xmp = {700: b'<rdf tiff:Orientation="6"/>'}
+    for picture in (photo, photo.astype("u2") * 257):
+        data = tiff((picture, {"tags": tags | xmp, "planar": picture.dtype != np.uint8}), big=big)
+        found = header(data, name="x")
+        assert (found.width, found.height, found.orientation) == (90, 60, expected)
+        assert np.array_equal(decode_image(data, name="x"), orient(photo, expected))
 
 
 def test_png_with_exif_after_the_pixels(photo, encode):

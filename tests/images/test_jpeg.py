@@ -86,8 +86,12 @@ def test_a_color_without_a_scan_is_missing(noisy, encode):
     scans = [match.start() for match in re.finditer(rb"\xff\xda", data)]
     with pytest.raises(ImageError, match=r"damaged or truncated JPEG"):
         decode_image(data[: scans[0]] + b"\xff\xd9", name="x")  # tables alone
-    # The first scan holds the coarse values of all colors: less sharp, but whole.
-    assert decode_image(data[: scans[1]] + b"\xff\xd9", name="x").shape == noisy.shape
+    for cut in scans[1:]:
+        # The first scan holds the coarse values of all colors: less sharp, but whole.
+        assert decode_image(data[:cut] + b"\xff\xd9", name="x").shape == noisy.shape
+        for end in (b"", data[cut : cut + 5], bytes(99), MP4):  # nothing says that it was meant to end here
+            with pytest.raises(ImageError, match="its scan ends early"):
+                decode_image(data[:cut] + end, name="x")
 
 
 def test_scans_of_one_color_each_are_read_if_none_is_missing(encode):

@@ -1,5 +1,6 @@
 """One source: files, bytes, arrays, PIL pictures, tensors."""
 
+import gzip
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from images.pictures_of_modes import picture_of_mode
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images import Source, expand, load_for_network, name_of, open_source
 from ssd300.images import streams as streams_module
@@ -34,15 +36,6 @@ PICTURES = [
     ("TIFF", "F", {}),
     ("TIFF", "RGB", {"compression": "tiff_lzw"}),
 ]
-
-
-def picture_of_mode(photo, mode):
-    if mode == "I;16":
-        return Image.fromarray(photo[..., 0].astype(np.uint16) * 251)
-    if mode == "F":
-        return Image.fromarray(photo[..., 0].astype(np.float32) / 255)
-    rgba = np.concatenate([photo, photo[..., :1]], axis=2)
-    return Image.fromarray(rgba).convert(mode)
 
 
 @pytest.mark.parametrize("orientation", [None, 6])
@@ -80,25 +73,6 @@ def test_every_kind_of_source_gives_the_same_pixels(kind, mode, options, orienta
     small, size_hw = load_for_network(data)
     assert size_hw == rgb.shape[:2]
     assert np.array_equal(small, load_for_network(rgb)[0])
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_raw_tiff_opened_by_path_is_turned_once(orientation, photo, encode, tmp_path):
-    path = tmp_path / "scan.tif"
-    path.write_bytes(encode(photo[..., 0], "TIFF", tiffinfo={0x0112: orientation}))
-    with Image.open(path) as picture:
-        assert np.array_equal(open_source(picture), open_source(path))
-        assert np.array_equal(open_source(picture), open_source(path))  # now that it is loaded
-        assert picture.filename == str(path)
-
-
-def test_a_pil_picture_is_not_changed(photo, encode):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture = Image.open(io.BytesIO(encode(photo, "PNG", exif=exif)))
-    open_source(picture)
-    assert picture.getexif()[0x0112] == 6
-    assert np.array_equal(np.asarray(picture), photo)
 
 
 # Arrays ---------------------------------------------------------------------------------------------------------------
@@ -173,8 +147,11 @@ def test_torch_tensors(photo):
         open_source(torch.zeros(2, 3, 5, 7))
     with pytest.raises(ImageError, match=r"values of type int64; expected uint8, uint16, or float in 0..1"):
         open_source(torch.zeros(5, 7, dtype=torch.int64))
-    with pytest.raises(ImageError, match="a tensor that numpy cannot hold"):
-        open_source(torch.zeros(5, 7).to_sparse())
+    with pytest.raises(ImageError, match=r"values of type bool; .* Pass array \* np\.uint8\(255\)"):
+        open_source(hwc > 100)
+    for odd in (torch.zeros(5, 7).to_sparse(), torch.empty(3, 4, 5, device="meta")):
+        with pytest.raises(ImageError, match="a tensor that numpy cannot hold"):
+            open_source(odd)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +179,26 @@ def test_stdin(photo, encode):
     code = "from ssd300.images import open_source; print(open_source('-').shape)"
     done = subprocess.run([sys.executable, "-c", code], input=encode(photo, "PNG"), capture_output=True, check=True)
     assert done.stdout.strip() == b"(60, 90, 3)"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("", "'': an empty path; check the variable or list that it comes from"),
+        (Path("gone.png"), r"gone\.png: no such file \(looked from the current folder, which no longer exists\)"),
+        ("*.png", r"no file matches this pattern \(looked from the current folder, which no longer exists\)"),
+        (io.StringIO("x"), "<StringIO>: a file opened as text; open it in binary mode, 'rb'"),
+        (gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(b"x" * 999)[:-9])), "cannot be read .Compressed file ended"),
+    ],
+)  # fmt: skip
+@pytest.mark.skipif(os.name != "posix", reason="a folder in use cannot be deleted")
+def test_what_cannot_be_read_says_why(source, what, tmp_path, monkeypatch):
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(ImageError, match=what):
+        open_source(source)
 
 
 def test_files_of_absurd_size_are_refused_unread(tmp_path, monkeypatch):

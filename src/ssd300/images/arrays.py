@@ -56,14 +56,14 @@ def tensor_to_array(tensor: Any, name: str) -> np.ndarray[Any, Any]:
 
     Three dimensions with 1, 3 or 4 in the first place are [C, H, W], torch's own order; else channels come last.
     """
-    tensor = tensor.detach().cpu()
-    if tensor.is_floating_point():
-        tensor = tensor.float()  # numpy has no bfloat16
-    if tensor.ndim == 3 and tensor.shape[0] in _CHANNELS:
-        tensor = tensor.permute(1, 2, 0)
     try:
+        tensor = tensor.detach().cpu()
+        if tensor.is_floating_point():
+            tensor = tensor.float()  # numpy has no bfloat16
+        if tensor.ndim == 3 and tensor.shape[0] in _CHANNELS:
+            tensor = tensor.permute(1, 2, 0)
         return np.asarray(tensor.numpy())
-    except (TypeError, RuntimeError) as error:  # sparse or quantized
+    except (TypeError, RuntimeError) as error:  # sparse, quantized, or without data
         raise ImageError(f"{name}: a tensor that numpy cannot hold ({error}); pass a dense one") from error
 
 

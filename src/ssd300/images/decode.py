@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import simplejpeg
+from PIL import ImagePalette
 
 from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
-from ssd300.images import jpeg
+from ssd300.images import jpeg, tiff
 from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.libtiff import quiet_libtiff
 from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow
@@ -193,8 +194,8 @@ def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
             raise undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
         return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
     width, height = open_picture(found.content, "TIFF", name).size
-    if found.orientation >= 5:  # Pillow reports the size after rotation
-        width, height = height, width
+    if found.directory:  # Pillow may report the size after rotation
+        width, height = found.directory.number(tiff.WIDTH), found.directory.number(tiff.HEIGHT)
     return ImageHeader("TIFF", width, height, found.orientation)
 
 
@@ -207,6 +208,8 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
             return orient(found.by_numpy(name), found.orientation)
         picture = open_picture(found.content, "TIFF", name)
         check_covered(picture, name)
+        if picture.mode == "P" and max(found.color_map, default=256) < 256:  # 8 bits, where 16 belong
+            picture.palette = ImagePalette.raw("RGB;L", bytes(found.color_map))
         load_picture(picture, found.content, "TIFF", name)
         if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
             return orient(found.by_numpy(name), found.orientation)

@@ -14,6 +14,7 @@ _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xC
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _HIERARCHICAL = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 _SEQUENTIAL = (0xC0, 0xC1)
+_PROGRESSIVE = (0xC2, 0xCA)
 _SCAN, _END = 0xDA, 0xD9
 
 
@@ -48,7 +49,7 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
     """
     lossless = may_be_lossless(tidy)
     wanted = next((_components(tidy[start:end]) for marker, start, end in _parts(tidy) if marker in _FRAMES), set())
-    if not wanted <= _scanned(tidy):
+    if not wanted <= _scanned(tidy) or not (closed or _is_sharp(tidy)):
         return True
     colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
     scale = {} if lossless else {"min_height": 1, "min_width": 1, "min_factor": 8}
@@ -58,6 +59,23 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
         message = str(error)
         return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)
     return False
+
+
+def _is_sharp(tidy: bytes) -> bool:
+    """Whether the scans of a progressive file hold every coefficient of every color to its last bit.
+
+    A download may stop between two scans; with an end marker, a file may be meant to be less sharp.
+    """
+    missing: set[tuple[int, int]] = set()
+    for marker, start, end in _parts(tidy):
+        part = tidy[start:end]
+        if marker in _PROGRESSIVE:
+            missing = {(color, number) for color in _components(part) for number in range(64)}
+        elif marker == _SCAN and missing and len(part) > 4 + 2 * part[4] + 3:
+            first, last, bits = part[5 + 2 * part[4] : 8 + 2 * part[4]]
+            if bits & 15 == 0:
+                missing -= {(color, n) for color in part[5 : 5 + 2 * part[4] : 2] for n in range(first, last + 1)}
+    return not missing
 
 
 def lacks_color(data: bytes) -> bool:

@@ -14,6 +14,7 @@ from PIL import Image
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images.orientation import orient
+from ssd300.images.transparency import drop_foreign_color, palette_alphas
 
 # Exceptions of Pillow's readers on damaged files, found by mutating files and by reading their code.
 DECODER_ERRORS = (
@@ -71,6 +72,7 @@ def _convert_bands(picture: Image.Image, name: str) -> UInt8:
     """Convert a large picture in bands of rows, because conversion needs several copies in memory."""
     width, height = picture.size
     rows = max(1, _BAND_PIXELS // width)
+    picture = drop_foreign_color(picture)
     opaque = picture.has_transparency_data and is_unseen(picture)
     if rows >= height:
         return _to_rgb(picture, name, opaque)
@@ -84,11 +86,8 @@ def _convert_bands(picture: Image.Image, name: str) -> UInt8:
 def is_unseen(picture: Image.Image) -> bool:
     """Whether a picture with transparency is invisible everywhere: its alpha is padding and is ignored."""
     if picture.mode == "P":
-        alphas = picture.info["transparency"]
-        used = [entry for entry, count in enumerate(picture.histogram()) if count]
-        if isinstance(alphas, bytes):
-            return max((alphas[entry] if entry < len(alphas) else 255 for entry in used), default=255) <= _UNSEEN
-        return used == [alphas]
+        used = np.array(picture.histogram()) > 0
+        return bool((palette_alphas(picture)[used] <= _UNSEEN).all())
     width, height = picture.size
     rows = max(1, _BAND_PIXELS // width)
     return all(
@@ -203,10 +202,10 @@ def to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind == "f":
         return _float_to_uint8(values, name)
-    raise ImageError(
-        f"{name}: values of type {values.dtype}; expected uint8, uint16, or float in 0..1. "
-        "If they are 0 to 255, pass array.astype(np.uint8)"
-    )
+    remedy = "If they are 0 to 255, pass array.astype(np.uint8)"
+    if values.dtype == np.bool_:
+        remedy = "Pass array * np.uint8(255)"
+    raise ImageError(f"{name}: values of type {values.dtype}; expected uint8, uint16, or float in 0..1. {remedy}")
 
 
 def _float_to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:

@@ -13,6 +13,7 @@ import numpy as np
 from ssd300.arrays import UInt8
 
 _TAG = 0x0112
+_NUMBERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}  # by type
 _XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\x00"
 
@@ -33,8 +34,8 @@ def orient(rgb: UInt8, orientation: int) -> UInt8:
 
 
 def orientation_of(exif: bytes | None, xmp: bytes | None = None) -> int:
-    """1 to 8 from an EXIF block (with or without its "Exif" prefix), else from XMP, else 1."""
-    value = _exif_orientation(exif.removeprefix(b"Exif\x00\x00")) if exif else 0
+    """1 to 8 from an EXIF block (with its "Exif" prefix once, twice or not at all), else from XMP, else 1."""
+    value = _exif_orientation(re.sub(b"^(Exif\x00\x00){1,2}", b"", exif)) if exif else 0
     if not value and xmp and (match := _XMP.search(xmp)):
         value = int(match[1])
     return value if 1 <= value <= 8 else 1
@@ -49,10 +50,16 @@ def _exif_orientation(tiff: bytes) -> int:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
         (count,) = struct.unpack_from(order + "H", tiff, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(order + "HH", tiff, entry)
-            if tag == _TAG and kind in (1, 3, 4):  # BYTE, SHORT, LONG
-                return int(struct.unpack_from(order + {1: "B", 3: "H", 4: "I"}[kind], tiff, entry + 8)[0])
-    except struct.error:  # an offset beyond the block
+            tag, kind, values = struct.unpack_from(order + "HHI", tiff, entry)
+            if tag == _TAG and kind in _NUMBERS and values:
+                layout = order + _NUMBERS[kind]
+                where = entry + 8
+                if struct.calcsize(layout) * values > 4:  # the entry has their place
+                    (where,) = struct.unpack_from(order + "I", tiff, where)
+                first, *divisor = struct.unpack_from(layout, tiff, where)
+                value = first / divisor[0] if divisor else first
+                return int(value) if value == int(value) else 0
+    except (struct.error, ArithmeticError, ValueError):  # an offset beyond the block, or no number
         return 0
     return 0
 

@@ -4,8 +4,11 @@ import io
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
 from ssd300.errors import ImageError
-from ssd300.images import jpeg, png
+from ssd300.images import bmp, jpeg, png
 from ssd300.images.modes import DECODER_ERRORS, reason
 from ssd300.images.orientation import jpeg_orientation, orientation_of
 from ssd300.images.tiff_picture import unread_kind
@@ -24,17 +27,27 @@ _READERS = {
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
 }
-_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "TIFF": unread_kind}
+_CONTENTS = {"PNG": png.drop_ancillary, "BMP": bmp.readable}  # what of a file the reader gets
+_UNREAD_KINDS = {
+    "JPEG": jpeg.unread_kind,
+    "PNG": png.unread_kind,
+    "BMP": bmp.unread_kind,
+    "TIFF": unread_kind,
+}
 
 
 def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     """The file with its header read. Raises ImageError."""
     module, reader = _READERS[kind]
-    content = png.drop_ancillary(data) if kind == "PNG" else data
+    plugin = getattr(import_module(module), reader)
+    content = _CONTENTS[kind](data) if kind in _CONTENTS else data
     try:
-        picture: ImageFile = getattr(import_module(module), reader)(io.BytesIO(content))
+        picture: ImageFile = plugin(io.BytesIO(content))
         return picture
     except DECODER_ERRORS as error:
+        if kind == "BMP" and (other := bmp.unpack_fields(content)):
+            unpacked: ImageFile = plugin(io.BytesIO(other))
+            return unpacked
         raise undecoded(data, kind, name, error) from error
 
 
@@ -42,8 +55,21 @@ def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> Non
     """Decode the pixels. Raises ImageError."""
     try:
         picture.load()
+        if picture.mode == "P" and picture.palette is None:
+            raise EOFError("it has no palette")
+        if kind == "PNG" and (color := png.deep_transparent_color(data)):
+            picture.putalpha(_opacity(picture, data, color, name))
     except DECODER_ERRORS as error:
         raise undecoded(data, kind, name, error) from error
+
+
+def _opacity(picture: "ImageFile", data: bytes, color: tuple[int, int, int], name: str) -> Image.Image:
+    """Alpha 0 where a 16-bit RGB PNG has this color. `picture` has the high bytes; the low ones are decoded here."""
+    low = open_picture(data, "PNG", name)
+    low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
+    clear = (np.asarray(picture) == [number >> 8 for number in color]).all(2)
+    clear &= (np.asarray(low) == [number & 255 for number in color]).all(2)
+    return Image.fromarray(np.where(clear, 0, 255).astype(np.uint8))
 
 
 def stored_orientation(picture: "ImageFile", data: bytes, kind: str) -> int:

@@ -4,28 +4,57 @@ A decoder that checks every chunk refuses valid pictures for a long comment, a l
 in either. Orientation, the only other information needed, is read here.
 """
 
+import struct
 import zlib
 from collections.abc import Iterator
 
 from ssd300 import limits
 
 _SIGNATURE_BYTES = 8
+_DEEP_RGB = (16, 2)  # bits, color type
 
 
 def drop_ancillary(data: bytes) -> bytes:
-    """The file without its ancillary chunks, except a valid transparent color (tRNS)."""
-    kept, colors = [data[:_SIGNATURE_BYTES]], -1
+    """The file without its ancillary chunks, except a valid transparent color (tRNS) in the form that Pillow compares.
+
+    That of 16-bit RGB is left out, too: see `deep_transparent_color`.
+    """
+    kept, depth, colors = [data[:_SIGNATURE_BYTES]], 0, -1
     for kind, start, end in _chunks(data):
-        body = end - start - 12
-        if kind == b"IHDR":
-            colors = data[start + 17] if body >= 10 else -1
+        if kind == b"IHDR" and end - start >= 22:
+            depth, colors = data[start + 16 : start + 18]
         if kind == b"tRNS":
-            right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colors, False)
-            if right and _is_sound(data, start, end):
-                kept.append(data[start:end])
+            if _is_transparent_color(data, start, end, colors) and (depth, colors) != _DEEP_RGB:
+                kept.append(_scaled_gray(data[start + 8 : end - 4], depth) if colors == 0 else data[start:end])
         elif not kind[:1].islower():
             kept.append(data[start:end])
-    return data if sum(map(len, kept)) == len(data) else b"".join(kept)
+    return data if sum(map(len, kept)) == len(data) and depth >= 8 else b"".join(kept)
+
+
+def deep_transparent_color(data: bytes) -> tuple[int, int, int] | None:
+    """The transparent color of a 16-bit RGB file, if it has one. Pillow compares one byte of each of its numbers."""
+    if tuple(data[24:26]) != _DEEP_RGB:
+        return None
+    bodies = (
+        data[a + 8 : b - 4] for kind, a, b in _chunks(data) if kind == b"tRNS" and _is_transparent_color(data, a, b, 2)
+    )
+    body = next(bodies, None)
+    return None if body is None else struct.unpack(">3H", body)
+
+
+def _is_transparent_color(data: bytes, start: int, end: int, colors: int) -> bool:
+    body = end - start - 12
+    right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colors, False)
+    return right and zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+
+
+def _scaled_gray(body: bytes, depth: int) -> bytes:
+    """A tRNS chunk for gray of 2 or 4 bits, which Pillow widens to 8 bits before it compares; others as they are."""
+    value = int.from_bytes(body, "big")
+    if depth in (2, 4):
+        value = (value & (2**depth - 1)) * 255 // (2**depth - 1)
+    chunk = b"tRNS" + value.to_bytes(2, "big")
+    return struct.pack(">I", 2) + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
@@ -61,10 +90,6 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         position = end
-
-
-def _is_sound(data: bytes, start: int, end: int) -> bool:
-    return zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
 
 
 def _international_text(text: bytes) -> bytes:

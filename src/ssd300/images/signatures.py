@@ -16,8 +16,24 @@ _SIGNATURES = (
 )
 _OTHERS = (
     (b"%PDF", "a PDF document"),
+    (b"%!PS", "a PostScript document"),
     (b"8BPS", "a Photoshop file"),
     (b"\x00\x00\x01\x00", "a Windows icon"),
+    (b"\x00\x00\x02\x00", "a Windows cursor or a TGA picture"),
+    (b"\x28\x00\x00\x00", "a bitmap without its file header (DIB)"),
+    (b"\x0a\x05\x01", "a PCX picture"),
+    (b"\x01\xda", "an SGI picture"),
+    (b"\x59\xa6\x6a\x95", "a Sun raster picture"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"#define ", "an XBM picture, or C source text"),
+    (b"/* XPM */", "an XPM picture"),
+    (b"farbfeld", "a farbfeld picture"),
+    (b"BPG\xfb", "a BPG picture"),
+    (b"FLIF", "a FLIF picture"),
+    (b"AT&TFORM", "a DjVu document"),
+    (b"\x8aMNG", "an MNG animation"),
+    (b"\x8bJNG", "a JNG picture"),
+    (b"\x89PNG", "a PNG picture whose line breaks were converted, as by a transfer in text mode"),
     (b"\xff\x0a", "a JPEG XL picture"),
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
@@ -39,20 +55,21 @@ _OTHERS = (
     (b"v/1\x01", "an OpenEXR picture"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x89HDF", "an HDF5 file"),
     (b"\x1aE\xdf\xa3", "a Matroska or WebM video"),
     (b"\x93NUMPY", "a NumPy file (pass np.load of it)"),
     (b"version https://git-lfs", "a Git LFS pointer instead of the file (run `git lfs pull`)"),
 )
-_NETPBM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf", b"PF")
+_NETPBM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"Pf", b"PF")
 
 
 def picture_format(data: bytes) -> str | None:
     """One of FORMATS, or None for anything else."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
-        return "AVIF"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"mif1", b"msf1") and b"avif" in _brands(data):
+    if data[4:8] == b"ftyp" and {b"avif", b"avis"}.intersection((data[8:12], *_brands(data))):
         return "AVIF"
     return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
 
@@ -78,13 +95,26 @@ def describe_bytes(data: bytes) -> str:
             for brand in (data[8:12], *_brands(data))
         )
         return "a HEIC picture" if heic else "an MP4 or QuickTime video"
-    if data[:2] in _NETPBM and data[2:3].isspace():
+    if data[:2] in _NETPBM and (data[2:3].isspace() or data[:4] == b"PF4\n"):
         return "a Netpbm picture"
-    start = data[:200].lstrip().lower()
+    if data[-18:-2] == b"TRUEVISION-XFILE":
+        return "a TGA picture"
+    if data[:4] == b"RIFF":
+        return "an AVI video" if data[8:12] == b"AVI " else "a RIFF file of another kind than WebP"
+    return _describe_text(data)
+
+
+def _describe_text(data: bytes) -> str:
+    """The kind of a text that came in place of a picture, or how the bytes begin."""
+    start = data[:200].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not a picture"
     if b"<svg" in data[:1000].lower():
         return "an SVG drawing"
+    if start.startswith((b"<?xml", b"<error", b'{"')):
+        return "a text in XML or JSON, not a picture"
+    if data.lstrip().startswith((b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"data:image/")):
+        return "a picture as base64 text (pass base64.b64decode of it)"
     return f"not a picture (it starts with {data[:8]!r})"
 
 

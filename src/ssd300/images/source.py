@@ -180,7 +180,9 @@ def read_bytes(value: Any, name: str) -> bytes:
             raise ImageError(f"{name}: standard input is closed; pass a path")
         return read_stream(getattr(sys.stdin, "buffer", sys.stdin), name)
     if isinstance(value, str | os.PathLike):
-        return _read_path(Path(local_path(os.fsdecode(value))), name)
+        if not (text := os.fsdecode(value)):
+            raise ImageError("'': an empty path; check the variable or list that it comes from")
+        return _read_path(Path(local_path(text)), name)
     if hasattr(value, "read") or hasattr(value, "recv"):
         return read_stream(value, name)
     if isinstance(value, Iterable) and not isinstance(value, dict):
@@ -228,6 +230,13 @@ def _missing_fault(path: Path) -> str:
     if glob.has_magic(str(path)):
         if skipped := pictures_of(str(path)).skipped:
             return f"no picture matches this pattern ({skipped}); expected files with {', '.join(EXTENSIONS)}"
-        return f"no file matches this pattern (looked from {Path.cwd()}); check it, or quote it in the shell"
-    where = "" if path.is_absolute() else f" (looked from {Path.cwd()})"
+        return f"no file matches this pattern (looked from {_current_folder()}); check it, or quote it in the shell"
+    where = "" if path.is_absolute() else f" (looked from {_current_folder()})"
     return f"no such file{where}; check the path"
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "the current folder, which no longer exists"

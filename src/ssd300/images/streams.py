@@ -1,6 +1,7 @@
 """Read streams to their end: file objects, standard input, sockets, pipes."""
 
 import inspect
+import io
 import os
 import select
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 from ssd300 import limits
 from ssd300.errors import ImageError
-from ssd300.images.modes import reason
+from ssd300.images.modes import DECODER_ERRORS, reason
 
 MAX_FILE_BYTES = limits.PICTURE_BYTES
 WAIT_SECONDS = limits.PIPE_SECONDS
@@ -21,9 +22,11 @@ def read_stream(stream: Any, name: str) -> bytes:
 
     One `read` may return less than everything: an unbuffered pipe returns what has arrived so far.
     """
+    if isinstance(stream, io.TextIOBase):
+        raise ImageError(f"{name}: a file opened as text; open it in binary mode, 'rb'")
     try:
         data = _join(_pieces(stream, name), name)
-    except (OSError, ValueError) as error:  # ValueError: a closed file
+    except DECODER_ERRORS as error:  # a closed file, a damaged archive, ...
         raise ImageError(f"{name}: cannot be read ({reason(error)})") from error
     if not data:
         raise ImageError(f"{name}: nothing to read (0 bytes); if the file was read before, call its seek(0)")

@@ -7,6 +7,7 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images import tiff, tiff_samples
 from ssd300.images.modes import DECODER_ERRORS
+from ssd300.images.orientation import orientation_of
 from ssd300.images.tiff import BrokenTIFFError, Directory
 from ssd300.images.tiff_samples import Layout
 
@@ -15,17 +16,17 @@ RAW = "a camera raw file, which is not supported: convert it to TIFF or JPEG, fo
 
 @dataclass(frozen=True)
 class TIFFPicture:
-    """The full picture of a file: `content` is for Pillow; `layout` is for NumPy, None if it cannot read it."""
+    """The full picture of a file: `content` is for Pillow; `layout` is for NumPy, None if it cannot read it.
+
+    `orientation` is 1 to 8, `color_map` the reds, greens and blues of its palette.
+    """
 
     content: bytes
     directory: Directory | None = None  # None: its structure is invalid, and Pillow reports the error
     layout: Layout | None = None
     for_numpy: bool = False  # read with NumPy instead of Pillow
-
-    @property
-    def orientation(self) -> int:
-        value = self.directory.number(tiff.ORIENTATION, 1) if self.directory else 1
-        return value if 1 <= value <= 8 else 1
+    orientation: int = 1
+    color_map: tuple[int, ...] = ()
 
     @property
     def has_multiplied_alpha(self) -> bool:
@@ -47,12 +48,22 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
         directory = tiff.full_picture(data)
         layout = tiff_samples.layout_of(directory)
         content = tiff.move_to_front(directory)
+        orientation, colors = _orientation(directory), directory.numbers(tiff.COLOR_MAP)
     except BrokenTIFFError:
         return TIFFPicture(data)
     # Bands without colors: Pillow reads the first as gray if they are in planes, and refuses others.
     bands = directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
     needed = bands or _is_subsampled(directory) or (layout is not None and tiff_samples.is_needed(layout))
-    return TIFFPicture(content, directory, layout, needed or (layout is not None and not _is_known_to_pillow(content)))
+    needed = needed or (layout is not None and not _is_known_to_pillow(content))
+    return TIFFPicture(content, directory, layout, needed, orientation, colors)
+
+
+def _orientation(directory: Directory) -> int:
+    """1 to 8 as Pillow turns it: by the tag, else by XMP."""
+    if tiff.ORIENTATION in directory.entries:
+        value = directory.number(tiff.ORIENTATION, 1)
+        return value if 1 <= value <= 8 else 1
+    return orientation_of(None, directory.raw(tiff.XMP)[2] if tiff.XMP in directory.entries else None)
 
 
 def _is_subsampled(directory: Directory) -> bool:

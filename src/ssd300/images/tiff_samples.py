@@ -179,6 +179,10 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     if high < 1:
         raise BrokenTIFFError("strips without rows")
     pieces = -(-layout.height // high) * (layout.padded_width // layout.tile[0] if layout.tile else 1)
+    if directory.number(tiff.COMPRESSION, 1) == 1 and 0 in (counts or (0,)):  # not stored
+        tops = range(0, layout.height, high)
+        strips = [to_bytes(layout.width) * min(high, layout.height - top) for top in tops]
+        counts = (to_bytes(layout.tile[0]) * high,) * len(offsets) if layout.tile else tuple(strips * layout.channels)
     offsets, counts = offsets[plane * pieces :][:pieces], counts[plane * pieces :][:pieces]
     if len(offsets) < pieces or len(counts) < pieces:
         raise BrokenTIFFError("parts of the picture are missing")

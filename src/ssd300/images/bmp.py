@@ -1,0 +1,137 @@
+"""BMP files of kinds that Pillow refuses or garbles: written anew as a kind that it reads, or named in the error."""
+
+import struct
+from typing import Any
+
+import numpy as np
+
+from ssd300 import limits
+from ssd300.arrays import UInt8
+
+_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes; 64 is of OS/2, which may leave out the end
+_RLE, _BITFIELDS = (1, 2), (3, 6)  # compressions; 6 has a mask of alpha, too
+_COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK RLE8", 13: "CMYK RLE4"}
+_OF_OS2 = {3: "Huffman", 4: "RLE24"}
+_BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)  # masks of red, green, blue, alpha
+_ROWS = 256  # converted at a time, to bound the memory
+
+
+def readable(data: bytes) -> bytes:
+    """The file with a whole header, and without run-length coding: Pillow moves or refuses what is left out in it."""
+    size = _header_bytes(data)
+    if 16 <= size < 64 and size not in _HEADERS:
+        header = struct.pack("<I", 64) + data[18 : 14 + size] + bytes(64 - size)
+        data = data[:10] + struct.pack("<I", _start(data) + 64 - size) + header + data[14 + size :]
+    if len(data) < 54 or _header_bytes(data) == 12 or struct.unpack_from("<I", data, 30)[0] not in _RLE:
+        return data
+    return _expand_runs(data)
+
+
+def unpack_fields(data: bytes) -> bytes | None:
+    """A file with any bits as colors (BI_BITFIELDS), written with a byte for each; None for other and damaged files."""
+    if len(data) < 70 or _header_bytes(data) not in (40, 52, 56, 108, 124):
+        return None
+    width, height, _, depth, compression = struct.unpack_from("<iiHHI", data, 18)
+    rows, stride, start = abs(height), (width * depth + 31) // 32 * 4, _start(data)
+    masks = _masks(data)
+    if compression not in _BITFIELDS or depth not in (16, 32) or not all(map(_is_one_run, masks)):
+        return None
+    if not 0 < width * rows <= limits.PIXELS or start + stride * rows > len(data):
+        return None
+    fields = np.frombuffer(data, f"<u{depth // 8}", stride * rows * 8 // depth, start).reshape(rows, -1)[:, :width]
+    pixels = np.zeros((rows, width, 4), np.uint8)
+    for top in range(0, rows, _ROWS):
+        part = fields[top : top + _ROWS].astype(np.uint32)
+        for channel, mask in zip((2, 1, 0, 3), masks, strict=True):
+            if mask:
+                pixels[top : top + _ROWS, :, channel] = _to_bytes((part & mask) >> _shift(mask), mask >> _shift(mask))
+    header = struct.pack("<IiiHHI20x4I", 56, width, height, 1, 32, 3, *_BGRA[:3], _BGRA[3] if masks[3] else 0)
+    return data[:10] + struct.pack("<I", 14 + len(header)) + header + pixels.tobytes()
+
+
+def unread_kind(data: bytes) -> str | None:
+    """The name of the kind of a valid BMP that is not supported; None for the usual ones."""
+    if len(data) < 54 or _header_bytes(data) not in _HEADERS[1:] or struct.unpack_from("<i", data, 18)[0] < 1:
+        return None
+    depth, compression = struct.unpack_from("<HI", data, 28)
+    packed = (_OF_OS2 if _header_bytes(data) == 64 else _COMPRESSIONS).get(compression)
+    if packed:
+        return f"a BMP in {packed} compression"
+    if compression in _BITFIELDS and len(data) >= 70 and not all(map(_is_one_run, _masks(data))):
+        return f"a BMP of {depth} bits with colors in scattered bits"
+    return f"a BMP of {depth} bits" if depth in (2, 64) else None
+
+
+def _expand_runs(data: bytes) -> bytes:
+    """The file with a byte for each pixel; pixels that are left out have color 0. The file itself if it is cut off."""
+    width, height, _, depth, compression = struct.unpack_from("<iiHHI", data, 18)
+    colors = struct.unpack_from("<I", data, 46)[0] or 2**depth % 2**16
+    start = _start(data)
+    if start == 14 + _header_bytes(data):  # of the palette, as Pillow has it
+        start += 4 * colors
+    if not 0 < width * abs(height) <= limits.PIXELS or depth not in (4, 8) or start < 54:
+        return data
+    pixels = _decode_runs(data, start, (abs(height), width), nibbles=compression == 2)
+    if pixels is None:
+        return data
+    header = data[14:28] + struct.pack("<HII8xI", 8, 0, len(pixels), colors) + data[50:start]
+    return data[:14] + header + pixels
+
+
+def _decode_runs(data: bytes, at: int, size_hw: tuple[int, int], *, nibbles: bool) -> bytearray | None:
+    """Rows of pixels, a byte for each and of a multiple of four bytes; None if the runs end too early."""
+    height, width = size_hw
+    stride = -(-width // 4) * 4
+    pixels = bytearray(stride * height)
+    x = y = 0
+    while at + 2 <= len(data) and y < height:
+        count, value = data[at], data[at + 1]
+        at += 2
+        if count == 0 and value == 0:  # end of a row
+            x, y = 0, y + 1
+            continue
+        if count == 0 and value == 1:  # end of the picture
+            return pixels
+        if count == 0 and value == 2:  # a move
+            x, y, at = x + sum(data[at : at + 1]), y + sum(data[at + 1 : at + 2]), at + 2
+            continue
+        stored = bytes((value,)) if count else data[at : at + (-(-value // 2) if nibbles else value)]
+        at += 0 if count else len(stored) + len(stored) % 2
+        run = bytes(int(digit, 16) for digit in stored.hex()) if nibbles else stored
+        run = (run * count)[:count] if count else run[:value]
+        place = y * stride + x
+        kept = run[: max(width - x, 0)]
+        pixels[place : place + len(kept)] = kept
+        x += len(run)
+    return pixels if y >= height or (y == height - 1 and x >= width) else None
+
+
+def _masks(data: bytes) -> tuple[int, ...]:
+    """The masks of red, green, blue and alpha; that of alpha is 0 if there is none."""
+    masks = struct.unpack_from("<4I", data, 54)
+    has_alpha = _header_bytes(data) >= 56 or struct.unpack_from("<I", data, 30)[0] == 6
+    return masks if has_alpha else (*masks[:3], 0)
+
+
+def _header_bytes(data: bytes) -> int:
+    return int.from_bytes(data[14:18], "little")
+
+
+def _start(data: bytes) -> int:
+    return int.from_bytes(data[10:14], "little")
+
+
+def _shift(mask: int) -> int:
+    return (mask & -mask).bit_length() - 1
+
+
+def _is_one_run(mask: int) -> bool:
+    """Whether its bits are adjacent; 0 counts."""
+    most = mask >> _shift(mask) if mask else 0
+    return most & (most + 1) == 0
+
+
+def _to_bytes(values: np.ndarray[Any, Any], most: int) -> UInt8:
+    """0..most -> 0..255, as for other depths: the high bits of many, few stretched."""
+    bits = most.bit_length()
+    return (values >> (bits - 8) if bits > 8 else values * 255 // most).astype(np.uint8)

@@ -1,0 +1,29 @@
+"""TIFF files of programs that leave something out, or write it in another unit."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from images.raw_tiff import tiff
+from ssd300.images import decode_image
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("order", "<>")
+def test_a_palette_of_8_bits_where_16_belong_is_not_black(order, bits, photo):
+    index = photo[..., 0] >> (8 - bits)
+    colors = np.random.default_rng(bits).integers(1, 256, (3, 2**bits))
+    options = {"photometric": 3, "bits": bits if bits < 8 else None}
+    for stored in (colors, colors * 257):
+        data = tiff((index, options | {"tags": {320: stored.ravel().tolist()}}), order=order)
+        assert np.array_equal(decode_image(data, name="x"), colors.T[index])
+
+
+@pytest.mark.parametrize("tile", [None, (32, 16)])
+def test_sizes_of_pieces_may_be_missing_where_nothing_is_packed(tile, photo):
+    tag, numbers_of = (325, 4 * 6 * 3) if tile else (279, 4 * 3)
+    data = tiff((photo.astype("u2") * 257, {"planar": True, "tile": tile, "tags": {tag: [0] * numbers_of}}))
+    assert np.array_equal(decode_image(data, name="x"), photo)
+    renamed = data.replace(struct.pack("<HH", tag, 3), struct.pack("<HH", tag + 6, 3))
+    assert np.array_equal(decode_image(renamed, name="x"), photo)
