@@ -29,6 +29,14 @@ def test_the_given_picture_is_not_changed(make) -> None:
     assert np.asarray(drawn).min() != np.asarray(drawn).max()
 
 
+def test_pictures_of_every_mode_are_drawn_on_as_they_are_read() -> None:
+    deep = Image.fromarray(np.full((20, 20), 0x4D00, np.uint16))
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    clear.putpixel((0, 0), (1, 2, 3, 255))
+    for picture, expected in ((deep, (77, 77, 77)), (clear, (255, 255, 255))):
+        assert draw.draw_boxes(picture, NONE, [], []).getpixel((9, 9)) == expected
+
+
 @pytest.mark.parametrize(
     ("size", "boxes"),
     [

@@ -205,10 +205,11 @@ def test_agnostic_nms_and_clip_equal_a_plain_reference(start) -> None:
 
 
 def test_labels_in_any_letter_case_and_as_ids() -> None:
-    with pytest.raises(ArgumentError, match="labels is empty: give names or ids, or None for all"):
-        DetectOptions(labels=[])
-    for labels in (["CAT"], "cat", [17], 17, "17", ["Cat", 17]):
+    for labels in (["CAT"], "cat", [17], 17, "17", ["Cat", 17], iter(["cat"]), np.array([17]), np.array(17)):
         assert DetectOptions(labels=labels).rows(COCO).tolist() == [0, 16]
+    for labels in ([], b"cat", [b"cat"], np.array([17.0]), np.array([True]), [["cat"]]):
+        with pytest.raises(ArgumentError, match=r"labels must be class names or ids, got|labels is empty"):
+            DetectOptions(labels=labels)
     with pytest.raises(ArgumentError, match="unknown class name 'catt': did you mean 'cat'"):
         DetectOptions(labels="catt").rows(COCO)
 

@@ -99,7 +99,7 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
     monkeypatch.setattr(lettering, "_system_fonts", tuple)
     for cached in (lettering._best, lettering._choose, lettering._warn):
         cached.cache_clear()
-    assert lettering.missing_letters(["", "cat", "Größe"]) == ""
+    assert lettering.missing_letters(["", "cat", "Größe", "cat\ufe0f\u200d"]) == ""
     assert lettering.missing_letters(["猫 cat", "犬"]) == "犬猫"
     with pytest.warns(lettering.MissingLetters, match=r"no font was found for '猫', .* give one with font="):
         font_for("猫 0.90", 16)

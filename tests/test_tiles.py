@@ -73,6 +73,19 @@ def test_bad_options_are_refused(options) -> None:
         DetectOptions(**options)
 
 
+@pytest.mark.parametrize("tiles", [2, np.int64(2), np.array(2)])
+def test_numbers_of_numpy_are_taken(tiles) -> None:
+    assert DetectOptions(tiles=tiles, overlap=np.float32(0.5)) == DetectOptions(tiles=2, overlap=0.5)
+    sides = DetectOptions(tiles=(300, 200))
+    for given in ((np.int64(300), np.int32(200)), [300, 200], np.array([300, 200])):
+        assert tile_windows((900, 900), DetectOptions(tiles=given).tiles, 0.2) == tile_windows(
+            (900, 900), sides.tiles, 0.2
+        )
+    for wrong in (np.array([300.0, 200.0]), np.bool_(True), np.array([[300, 200]])):
+        with pytest.raises(ArgumentError, match="tiles must be"):
+            DetectOptions(tiles=wrong)
+
+
 def views(*rows) -> Views:
     """Rows of (box, score, label, cut sides as letters, tile)."""
     count = len(rows)

@@ -78,7 +78,7 @@ def draw_boxes(
             f"drawing needs boxes_xyxy [N, 4], N captions and N color_keys, "
             f"got {list(boxes.shape)}, {len(captions)} and {len(color_keys)}"
         )
-    image = picture.convert("RGB") if isinstance(picture, Image.Image) else Image.fromarray(_rgb(picture))
+    image = Image.fromarray(_rgb(picture))
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
     colors = choose_colors([color_keys[i] for i in visible])
@@ -119,6 +119,10 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
 
 
 def _rgb(picture: Any) -> UInt8:
+    from ssd300.images.modes import picture_to_rgb
+
+    if isinstance(picture, Image.Image):
+        return picture_to_rgb(picture, "the picture")
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ArgumentError(

@@ -19,7 +19,7 @@ from ssd300 import boxes
 from ssd300.arrays import UInt8
 from ssd300.detections import Detections
 from ssd300.errors import DatasetError, DownloadError, ImageError, ModelError, SSD300Error
-from ssd300.images.arrays import is_tensor
+from ssd300.images.arrays import is_array_like, is_tensor
 from ssd300.images.decode import DecodeMode
 from ssd300.images.resize import load_for_network, resize_to_network
 from ssd300.images.source import Source, name_of, read_bytes, read_picture
@@ -214,5 +214,5 @@ def refer_to(value: Any, name: str, color: str) -> Any:
     """The value, as a source that can be read again from memory, or None. No pixels are copied."""
     if isinstance(value, str | os.PathLike) or is_read_once(value):
         return None
-    ordered = color == "rgb" or not (isinstance(value, np.ndarray) or is_tensor(value))
+    ordered = color == "rgb" or not (isinstance(value, np.ndarray) or is_tensor(value) or is_array_like(value))
     return value if ordered else _Frame(value, name, color)

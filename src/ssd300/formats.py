@@ -15,7 +15,7 @@ import numpy as np
 
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
-from ssd300.digits import numbered
+from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, OutputError, needs
 from ssd300.files import refuse_special, replacing
 from ssd300.result import Found
@@ -88,12 +88,16 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
 
 
 def image_id_of(source: str | None) -> int | str:
-    """COCO's convention for the id of a picture: the number in its file name, else the file name's stem."""
+    """COCO's convention for the id of a picture: the number in its file name, else the file name's stem.
+
+    A number of more than 18 digits stays text: many readers keep ids in 64 bits.
+    """
     if not source or (re.fullmatch("<.*>", source) and source != "<stdin>"):
         found = f"their source is {source}" if source else "they have no source"
         raise ArgumentError(f"COCO rows need an image_id, and {found}, which names no picture: pass one")
     stem = Path(source).stem
-    return int(stem) if stem.isascii() and stem.isdigit() else stem
+    number = whole_number(stem)
+    return stem if number is None else number
 
 
 class CocoRows:

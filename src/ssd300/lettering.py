@@ -42,7 +42,8 @@ def missing_letters(texts: Iterable[str], given: Path | None = None) -> str:
 
 
 def _visible(text: str) -> frozenset[str]:
-    return frozenset(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    seen = (c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    return frozenset(c for c in seen if not "\ufe00" <= c <= "\ufe0f")  # variation selectors, as in emoji
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class DetectOptions:
         for name in ("agnostic_nms", "clip", "keep_pixels"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name in ("tiles", "overlap"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
         if self.tiles is not None:
             check_tiles(self.tiles, self.overlap)
             if self.decode == "fast":
@@ -89,11 +91,20 @@ class DetectOptions:
         return np.array([0, *(position + 1 for position in positions)], np.int64)
 
 
+def _plain(value: object) -> Any:
+    """NumPy's numbers and arrays as Python's."""
+    if isinstance(value, tuple | list):
+        return tuple(map(_plain, value))
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
 def _as_labels(labels: object) -> tuple[Label, ...]:
-    given = (labels,) if isinstance(labels, str | int | np.integer) else labels
-    known = (str, int, np.integer)
-    if not isinstance(given, Iterable) or not all(isinstance(x, known) and not isinstance(x, bool) for x in given):
+    given = _plain(labels)
+    if isinstance(given, str | int):
+        given = (given,)
+    found = tuple(map(_plain, given)) if isinstance(given, Iterable) and not isinstance(given, bytes) else (None,)
+    if not all(isinstance(label, str | int) and not isinstance(label, bool) for label in found):
         raise ArgumentError(f"labels must be class names or ids, got {labels!r}")
-    if not (found := tuple(label if isinstance(label, str) else int(label) for label in given)):
+    if not found:
         raise ArgumentError("labels is empty: give names or ids, or None for all")
     return found

@@ -178,13 +178,14 @@ def test_labels_classes_and_crops_that_appear_meanwhile_are_kept() -> None:
 
 def test_labels_say_which_picture_they_belong_to() -> None:
     folder = OutputFolder(Path("out"))
-    for source in ("a/x.jpg", "b/x.png", "odd\udcff.jpg"):
+    for source in ("a/x.jpg", "b/x.png", "odd\udcff.jpg", 'a,"b\r.jpg'):
         save(folder, found(source), yolo=True)
-    table = list(csv.DictReader(Path("out/sources.csv").read_text(encoding="utf-8").splitlines()))
+    table = list(csv.DictReader(io.StringIO(Path("out/sources.csv").read_bytes().decode(), newline="")))
     assert [(row["label"], row["picture"], row["source"]) for row in table] == [
         ("labels/x.txt", "x.jpg", "a/x.jpg"),
         ("labels/x-2.txt", "x-2.png", "b/x.png"),
         ("labels/odd\\udcff.txt", "odd\\udcff.jpg", "odd\\udcff.jpg"),
+        ("labels/a,_b_.txt", "a,_b_.jpg", 'a,"b\r.jpg'),
     ]
 
 

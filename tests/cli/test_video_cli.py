@@ -108,6 +108,7 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
         (("detect", "clip.jpg", "--no-save"), "clip.jpg: an MP4 or QuickTime video; expected"),
         (("detect", "clip.jpg", "--no-save"), "a video needs a name such as clip.mp4"),
         (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
+        (("detect", "b.jpg", "17"), "several labels are joined: --labels 16,17"),
         (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
         (("detect", "a.mp4", "--crops"), "--crops applies only to pictures, and these are videos"),
         (("detect", "a.mp4", "--decode", "fast"), "--decode applies only to pictures, and these are videos"),
@@ -172,9 +173,12 @@ def test_quiet_prints_failures_alone(run, clip) -> None:
 
 
 def test_a_list_of_pictures(run, tmp_path) -> None:
-    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
-    (tmp_path / "list.txt").write_text("a.png\na.png\n")
-    assert len(run("detect", "list.txt", "--no-save", "--format", "jsonl").stdout.splitlines()) == 2
+    names = ["a.png", "b\u2028\x85c.png"]  # whose line breaks end no line of a list
+    for name in names:
+        Image.new("RGB", (40, 30)).save(tmp_path / name)
+    (tmp_path / "list.txt").write_text("a.png\r\n  # a remark\n\n b\u2028\x85c.png ", encoding="utf-8")
+    answers = run("detect", "list.txt", "--no-save", "--format", "json").stdout
+    assert [picture["source"] for picture in json.loads(answers)] == names
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

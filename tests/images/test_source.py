@@ -154,6 +154,30 @@ def test_torch_tensors(photo):
             open_source(odd)
 
 
+class OtherArray:
+    """An array of another library, which NumPy converts; its rows are arrays of their own."""
+
+    def __init__(self, array) -> None:
+        self.array, self.shape = array, array.shape
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        if self.array.dtype == np.int64:
+            raise TypeError("it is on a GPU")
+        return self.array
+
+    def __iter__(self):
+        return map(OtherArray, self.array)
+
+
+def test_arrays_of_other_libraries(photo):
+    assert np.array_equal(open_source(OtherArray(photo)), photo)
+    assert np.array_equal(open_source(OtherArray(photo[..., ::-1]), color="bgr"), photo)
+    assert [source.name for source in expand(OtherArray(photo))] == ["<array 60x90>"]
+    assert [source.name for source in expand(OtherArray(np.stack([photo, photo])))] == ["<array 60x90>"] * 2
+    with pytest.raises(ImageError, match=r"an array that numpy cannot hold \(it is on a GPU"):
+        open_source(OtherArray(photo.astype(np.int64)))
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -184,10 +208,10 @@ def test_stdin(photo, encode):
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        ("", "'': an empty path; check the variable or list that it comes from"),
+        ("", "'': no such file, the path is empty; check the variable or list that it comes from"),
         (Path("gone.png"), r"gone\.png: no such file \(looked from the current folder, which no longer exists\)"),
         ("*.png", r"no file matches this pattern \(looked from the current folder, which no longer exists\)"),
-        (io.StringIO("x"), "<StringIO>: a file opened as text; open it in binary mode, 'rb'"),
+        (io.TextIOWrapper(io.BytesIO(b"x")), "reading gives str, not bytes; open the file in binary mode, 'rb'"),
         (gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(b"x" * 999)[:-9])), "cannot be read .Compressed file ended"),
     ],
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """The output files of `ssd300 detect`: drawn pictures, crops, YOLO labels. Existing files are never replaced."""
 
-import csv
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.formats import csv_text
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
 from ssd300.label_tools import to_labelme
 
@@ -139,8 +139,7 @@ class OutputFolder:
             _write_new(self.path / "classes.txt", ("\n".join(found.classes.names) + "\n").encode())
             _write_new(self.path / "sources.csv", b"label,picture,source\n")
         with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
-            row = (f"labels/{name}.txt", drawn.name, found.source or "")
-            csv.writer(table, lineterminator="\n").writerow(row)
+            table.write(csv_text([(f"labels/{name}.txt", drawn.name, found.source or "")]))
 
     def _write_labelme(self, name: str, found: Detections) -> None:
         """Write a labelme file, which refers to the picture by a relative path."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssd300.errors import ArgumentError
-from ssd300.images.video_names import is_video, shown_name
+from ssd300.images.video_names import is_camera, is_video, shown_name
 
 _LIST_EXTENSION = ".txt"
 
@@ -16,8 +16,10 @@ def select_videos(sources: Sequence[str]) -> list[str]:
     moving = [source for source in sources if is_video(source)]
     if moving and len(moving) < len(sources):
         still = next(source for source in sources if not is_video(source))
+        labels = " (several labels are joined: --labels 16,17)" if is_camera(moving[0]) else ""
         raise ArgumentError(
-            f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; give them to two calls"
+            f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; "
+            f"give them to two calls{labels}"
         )
     return moving
 
@@ -33,10 +35,10 @@ def _read_list(source: str) -> list[str]:
         matched = is_video(source) and "://" not in source and not os.path.exists(source)
         return sorted(glob.glob(source)) or [source] if matched else [source]
     try:
-        lines = Path(source).read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(source).read_text(encoding="utf-8-sig").split("\n")  # names may hold other line breaks
     except (OSError, UnicodeDecodeError) as error:
         raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
-    found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not found:
         raise ArgumentError(f"{source}: the list names no source; write one per line")
     return found

@@ -51,20 +51,31 @@ def is_tensor(value: Any) -> bool:
     return torch is not None and isinstance(value, getattr(torch, "Tensor", ()))
 
 
-def tensor_to_array(tensor: Any, name: str) -> np.ndarray[Any, Any]:
-    """A torch tensor on any device -> an array [H, W] or [H, W, C].
+def is_array_like(value: Any) -> bool:
+    """Whether it is a picture of another array library, such as JAX or h5py, which `numpy.asarray` converts."""
+    other = hasattr(value, "__array__") and not isinstance(value, np.ndarray) and not is_tensor(value)
+    return other and len(getattr(value, "shape", ())) in (2, 3)
 
-    Three dimensions with 1, 3 or 4 in the first place are [C, H, W], torch's own order; else channels come last.
+
+def foreign_to_array(value: Any, name: str) -> Any:
+    """A torch tensor on any device, or what `is_array_like` -> an array; any other value as it is. Raises ImageError.
+
+    Three dimensions of a tensor with 1, 3 or 4 in the first place are [C, H, W], torch's own order.
     """
     try:
-        tensor = tensor.detach().cpu()
-        if tensor.is_floating_point():
-            tensor = tensor.float()  # numpy has no bfloat16
-        if tensor.ndim == 3 and tensor.shape[0] in _CHANNELS:
-            tensor = tensor.permute(1, 2, 0)
-        return np.asarray(tensor.numpy())
-    except (TypeError, RuntimeError) as error:  # sparse, quantized, or without data
-        raise ImageError(f"{name}: a tensor that numpy cannot hold ({error}); pass a dense one") from error
+        if is_tensor(value):
+            return np.asarray(_to_host(value).numpy())
+        return np.asarray(value) if is_array_like(value) else value
+    except (TypeError, RuntimeError) as error:  # sparse, quantized, without data, on another GPU
+        kind = "a tensor" if is_tensor(value) else "an array"
+        raise ImageError(f"{name}: {kind} that numpy cannot hold ({error}); pass a dense one") from error
+
+
+def _to_host(tensor: Any) -> Any:
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # numpy has no bfloat16
+    return tensor.permute(1, 2, 0) if tensor.ndim == 3 and tensor.shape[0] in _CHANNELS else tensor
 
 
 def shape_text(array: Any) -> str:

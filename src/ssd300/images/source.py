@@ -21,7 +21,7 @@ from PIL import Image
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.images.addresses import foreign_fault, is_url, local_path, shown_address
-from ssd300.images.arrays import array_to_rgb, is_tensor, shape_text, tensor_to_array
+from ssd300.images.arrays import array_to_rgb, foreign_to_array, is_array_like, is_tensor, shape_text
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
 from ssd300.images.extensions import EXTENSIONS
 from ssd300.images.folders import FoundPictures, pictures_of
@@ -71,7 +71,7 @@ def name_of(value: Any) -> str:
         return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else shown_address(text)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) or is_array_like(value):
         return f"<array {shape_text(value)}>"
     if isinstance(value, Image.Image):
         return str(getattr(value, "filename", "") or f"<PIL picture {value.height}x{value.width}>")
@@ -100,7 +100,7 @@ def expand(sources: Any, *, tell: Tell = warnings.warn) -> Iterator[Source]:
 
 def _is_single(value: Any) -> bool:
     known = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, Image.Image, Source, dict)
-    return isinstance(value, known) or is_tensor(value) or hasattr(value, "read")
+    return isinstance(value, known) or is_tensor(value) or is_array_like(value) or hasattr(value, "read")
 
 
 def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
@@ -149,8 +149,7 @@ def read_picture(
     if hasattr(value, "read_pixels"):
         readable: Readable = value
         return readable.read_pixels(decode=decode, scratch=scratch)
-    if is_tensor(value):
-        value = tensor_to_array(value, name)
+    value = foreign_to_array(value, name)
     if isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2:
         if value.size != 1:
             raise ImageError(f"{name}: an array of {value.size} sources where one is expected; use detect_many")
@@ -181,7 +180,7 @@ def read_bytes(value: Any, name: str) -> bytes:
         return read_stream(getattr(sys.stdin, "buffer", sys.stdin), name)
     if isinstance(value, str | os.PathLike):
         if not (text := os.fsdecode(value)):
-            raise ImageError("'': an empty path; check the variable or list that it comes from")
+            raise ImageError("'': no such file, the path is empty; check the variable or list that it comes from")
         return _read_path(Path(local_path(text)), name)
     if hasattr(value, "read") or hasattr(value, "recv"):
         return read_stream(value, name)

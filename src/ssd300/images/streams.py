@@ -23,7 +23,7 @@ def read_stream(stream: Any, name: str) -> bytes:
     One `read` may return less than everything: an unbuffered pipe returns what has arrived so far.
     """
     if isinstance(stream, io.TextIOBase):
-        raise ImageError(f"{name}: a file opened as text; open it in binary mode, 'rb'")
+        raise ImageError(f"{name}: reading gives str, not bytes; open the file in binary mode, 'rb'")
     try:
         data = _join(_pieces(stream, name), name)
     except DECODER_ERRORS as error:  # a closed file, a damaged archive, ...
