@@ -26,6 +26,8 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     "darknet": lambda root: without_yaml(root, ".", ".", classes="_darknet.labels"),
     "another .data": lambda root: [darknet(root), (root / "obj.data").rename(root / "voc.data")],
     "data/obj.data": lambda root: darknet(root / "data"),
+    "FiftyOne": lambda root: without_yaml(root, "data", "data", classes="obj.names"),
+    "from a folder above": lambda root: yolo(root, f"train: sets/{root.name}/images\nnames: [cat, dog]\n"),
     "an only folder": lambda root: [yolo(root / "pets/pets"), write(root / "README.md", "")],
     "settings of a run beside": lambda root: [
         yolo(root),

@@ -29,6 +29,8 @@ KITTI: dict[str, Callable[[Path], object]] = {
     "labels, images": lambda root: kitti(root, "labels", "images"),
     "label, image": lambda root: kitti(root, "label", "image"),
     "upper-case folders": lambda root: kitti(root, "Label_2", "Image_2"),
+    "FiftyOne": lambda root: kitti(root, "labels", "data"),
+    "CVAT": lambda root: kitti(root / "default"),
     "scores": lambda root: kitti(root, more=" 0.5"),
     "scores that are none": lambda root: kitti(root, more=" 73.2"),
     "DontCare": lambda root: [kitti(root), append(root / "label_2/a.txt", DONT_CARE)],
@@ -40,6 +42,14 @@ KITTI: dict[str, Callable[[Path], object]] = {
 def test_kitti(tmp_path: Path, way: str) -> None:
     KITTI[way](tmp_path)
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_the_first_files_of_kitti_may_be_empty(tmp_path: Path) -> None:
+    kitti(tmp_path)
+    for number in range(12):
+        write(tmp_path / f"label_2/0{number}.txt", "")
+        (tmp_path / f"image_2/0{number}.png").write_bytes((tmp_path / "image_2/a.png").read_bytes())
+    assert load_dataset(tmp_path).num_boxes == 4
 
 
 # CreateML

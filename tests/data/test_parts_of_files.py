@@ -45,6 +45,7 @@ WHOLE: dict[str, tuple[Callable[[Path], object], str]] = {  # what writes all pi
     [
         ("{}/my_boxes", "{}"), ("{}/annotations/boxes", "{}/images"), ("my_{}", "{}"), ("{}", "images/{}"),
         ("annotations/{}", "images/{}"), ("{}/boxes", "{}/images"), ("{}_boxes", "data/{}_set"),
+        ("annotations/{}/boxes", "images/{}"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "Valid", "Testing")])
@@ -101,6 +102,18 @@ def test_lists_beside_the_annotations_of_voc_are_parts(tmp_path: Path, name: str
     sets = usable_sets(tmp_path)
     assert (found(sets.train), found(sets.val)) == ({"a": TRUTH["a"]}, {"b": TRUTH["b"]})
     assert check_dataset(tmp_path).usable
+
+
+@pytest.mark.parametrize(("other", "are_lists"), [("b.jpg -1", True), ("b.jpg 1", True), ("c.jpg 1", False)])
+def test_lists_of_single_classes_are_parts_if_they_agree(tmp_path: Path, other: str, are_lists: bool) -> None:
+    voc(tmp_path)
+    for name in ("cat", "dog"):
+        write(tmp_path / f"ImageSets/Main/{name}_train.txt", f"a.jpg 1\n{'b.jpg -1' if name == 'cat' else other}\n")
+        write(tmp_path / f"ImageSets/Main/{name}_val.txt", "c.jpg 1\n")
+    sets = usable_sets(tmp_path)
+    together = found(sets.train) | found(sets.val)
+    assert together == TRUTH
+    assert (found(sets.val) == {"c": TRUTH["c"]}) == are_lists
 
 
 def test_other_texts_beside_the_annotations_of_voc_are_no_lists(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_clutter_beside_pictures_and_labels_is_passed_over(tmp_path: Path, name:
         ("Annotations", "JPEGImages"), ("annotations", "images"), ("ANNOTATIONS", "IMAGES"), ("Annotations", "Images"),
         ("annotations", "jpegimages"), ("xmls", "images"), (".", "."), ("annotations/xmls", "images"),
         ("xml", "images"), ("Annotation", "Images"), ("labels", "images"), ("images/train", "images/train"),
+        ("labels", "data"), ("Annotations", "photos"), ("Annotations/x/y/z", "JPEGImages/x/y/z"),
     ],
 )  # fmt: skip
 def test_letter_case_does_not_matter_in_voc(tmp_path: Path, annotations: str, images: str, suffix: str) -> None:
@@ -112,6 +113,21 @@ def test_a_name_may_be_spelled_in_another_way(tmp_path: Path, format: str, writt
         text = (tmp_path / "annotations.json").read_text()
         write(tmp_path / "annotations.json", text.replace("a.jpg", f"{written}.jpg"))
     assert found(load_dataset(tmp_path)) == {on_disk: TRUTH["a"], "b": TRUTH["b"], "c": TRUTH["c"]}
+
+
+@pytest.mark.parametrize("labels", ["annotations.json", "annotations/boxes.json", "t.csv", "data/annotations.json"])
+def test_the_only_other_folder_holds_the_pictures(tmp_path: Path, labels: str) -> None:
+    if labels.endswith(".csv"):
+        rows = [f"{s}.jpg,{n},{','.join(map(str, box))}" for s in TRUTH for n, box in TRUTH[s]]
+        write(tmp_path / labels, "\n".join(["filename,class,xmin,ymin,xmax,ymax", *rows]))
+    else:
+        write(tmp_path / labels, coco_content())
+    place = tmp_path / labels.partition("/")[0] / "photos" if labels.startswith("data") else tmp_path / "photos"
+    pictures(place)
+    assert found(load_dataset(tmp_path)) == TRUTH
+    pictures(place.with_name("more"))
+    with pytest.raises(DatasetError, match="missing"):  # which of the two?
+        load_dataset(tmp_path)
 
 
 def test_of_two_folders_the_one_of_the_part_counts_for_every_picture(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: write(root / "training/label_02/0.txt", "0 -1 DontCare" + " -1" * 14),
         "KITTI tracking",
     ),
+    "keras": (lambda root: write(root / "train/_annotations.txt", "a.jpg 4,6,24,36,0 1,2,3,4,1"), "Keras YOLO"),
+    "dlib": (
+        lambda root: write(root / "a.xml", "<dataset><images><image file='a.jpg'/></images></dataset>"),
+        "dlib's XML",
+    ),
     "crowdhuman": (lambda root: write(root / "a.odgt", "{}"), "CrowdHuman"),
     "sagemaker": (lambda root: write(root / "a.manifest", "{}"), "SageMaker"),
     "ndjson": (lambda root: write(root / "a.ndjson", "{}"), "NDJSON"),
@@ -79,7 +84,7 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "wider": (lambda root: write(root / "wider_face_train_bbx_gt.txt", "a.jpg"), "WIDER FACE"),
     "parquet": (lambda root: write(root / "data/train-0.parquet", "PAR1"), "Parquet"),
     "bdd": (lambda root: write(root / "labels.json", [{"labels": [{"box2d": {}, "category": "car"}]}]), "BDD100K"),
-    "hugging face": (lambda root: write(root / "train/metadata.jsonl", "{}"), "Hugging Face"),
+    "hugging face": (lambda root: write(root / "train/metadata.jsonl", "{}"), "of Hugging Face"),
 }
 
 

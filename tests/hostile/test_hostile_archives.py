@@ -61,6 +61,7 @@ HOSTILE_ARCHIVES = {
     ),
     "a pickle in a folder below": (archive(state(tensor()), prefix="x/y"), "0 entries NAME/data.pkl"),
     "a pickle above": (archive(state(tensor()), prefix="../x"), "0 entries NAME/data.pkl"),
+    "TorchScript with a program": (archive(state(), code__x=b"x"), "a TorchScript program, not weights"),
     "TorchScript": (archive(state(), **{"constants.pkl": op(b")")}), "a TorchScript program, not weights"),
     "big-endian": (archive(state(tensor()), data__0=bytes(16), byteorder=b"big"), "not written in little-endian"),
     "a byte order of a megabyte": (
@@ -114,6 +115,10 @@ ONE = state(tensor())
         (b"<!DOCTYPE html><html>", "it is a web page"),
         (b"\n<HTML>", "it is a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "it is a Git LFS pointer"),
+        (b"\x89HDF\r\n\x1a\n", "it is a Keras or HDF5 file"),
+        (b"GGUF\x03\0\0\0", "it is a GGUF file"),
+        (b"\x1f\x8b\x08", "it is an archive: unpack it"),
+        (b'p\xa0\0\0\0\0\0\0{"__metadata__', "it begins as a safetensors file"),
         (b"\x89PNG\r\n\x1a\n", r"it begins with b'\x89PNG"),
         (pickle.dumps({"model": 1}, 2), "a pickle, but not one of torch.save"),
         (pickle.dumps(Code(), 2), "refers to 'posix.system'"),

@@ -43,6 +43,7 @@ HOSTILE_PICKLES = {
     "reaches through the mark": (op(b"](a"), "uses a mark as a value"),
     "os.system by GLOBAL and REDUCE": (op(CALL), "refers to 'os.system'"),
     "os.system beside tensors": (op(b"}", text("k"), CALL, b"s"), "refers to 'os.system'"),
+    "a YOLO model": (op(b"cultralytics.nn.tasks\nDetectionModel\n"), "DetectionModel' (a YOLO model, not an SSD300)"),
     "by the standard library": (pickle.dumps({"model": Code()}, 2), "refers to 'posix.system'"),
     "by STACK_GLOBAL": (op(text("os"), text("system"), b"\x93", text("true"), b"\x85R"), "the opcode STACK_GLOBAL"),
     "by protocol 4": (pickle.dumps({"model": Code()}, 4), "the opcode"),

@@ -136,6 +136,19 @@ def test_a_file_cut_off_is_refused(tmp_path, checkpoint) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"<html>", "it is a web page"), (b"version https://git-lfs.github.com/spec/v1", "it is a Git LFS pointer"),
+        (b"PK\x03\x04", "it begins as a file of torch.save"), (b"GGUF\x03", "it is a GGUF file"), (b"hello", "header"),
+    ],
+)  # fmt: skip
+def test_files_of_another_kind_are_named(tmp_path, start, words) -> None:
+    (tmp_path / "x.safetensors").write_bytes(start + bytes(99))
+    with pytest.raises(ModelError, match=rf"not a complete safetensors file \(.*{words}"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
 def test_a_newer_schema_asks_for_an_upgrade(tmp_path, state) -> None:
     save_file(state, tmp_path / "new.safetensors", metadata={"ssd300": '{"schema_version": 9}'})
     with pytest.raises(ModelError, match=r"new\.safetensors: .* schema 9, this ssd300 reads 1: upgrade ssd300"):

@@ -177,13 +177,14 @@ def _print_lines(what: str, lines: Sequence[str]) -> None:
 
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
-    """Every split of a data set by name, or only the requested one."""
+    """Every split of a data set by name, or only the requested one; trainval beside others is train."""
     from ssd300.data.load import load_parts
     from ssd300.data.look import find_parts
     from ssd300.data.parts import choose_parts, splits_of
 
     chosen = choose_parts(find_parts(path, format), path, split or "all")
-    return {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
+    sets = {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
+    return {"train" if name == "trainval" and len(sets) > 1 else name: one for name, one in sets.items()}
 
 
 class _SplitProgress:

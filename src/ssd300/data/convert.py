@@ -14,6 +14,7 @@ import numpy as np
 
 from ssd300.data.copying import FIRST_BYTES, Copier
 from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.finder import local_name
 from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS
@@ -136,7 +137,7 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
     taken: set[str] = set()
     names = []
     for picture in pictures:
-        parts = [_clean_part(part) for part in PurePosixPath(picture.file_name.replace("\\", "/")).parts]
+        parts = [_clean_part(part) for part in PurePosixPath(local_name(picture.file_name)).parts]
         folders = [part for part in parts[:-1] if part and part.casefold() not in (*PICTURE_FOLDERS, "labels")]
         name = PurePosixPath(*folders, parts[-1] if parts and parts[-1] else "picture")
         if picture.payload is not None:

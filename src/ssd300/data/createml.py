@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.finder import PictureFinder, places_of_label_file
+from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import START, begins_with, find_files, first_line, read_json
@@ -38,8 +38,7 @@ def read(part: Part) -> Dataset:
         raise DatasetError(f"{part.source}: {error}") from error
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
-    folder = part.source.parent
-    reader = RecordReader(part, folder, PictureFinder(places_of_label_file(part)), way="cxcywh")
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(places_of_label_file(part)), way="cxcywh")
     return reader.dataset(_records(content, part.source, reader))
 
 

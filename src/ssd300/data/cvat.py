@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.finder import PictureFinder, places_of_label_file
+from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
@@ -45,7 +45,7 @@ def read(part: Part) -> Dataset:
             f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
         )
     places = places_of_label_file(part if part.detail is None else replace(part, split=part.detail or WHOLE))
-    reader = RecordReader(part, part.source.parent, PictureFinder(places))
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(places))
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})

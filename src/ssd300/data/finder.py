@@ -80,7 +80,7 @@ class PictureFinder:
 
     def find(self, name: str) -> Path | None:
         """The path of the picture, or None."""
-        for path in dict.fromkeys((PurePosixPath(local_name(name)), PurePosixPath(local_name(name.strip())))):
+        for path in dict.fromkeys(map(PurePosixPath, (name, local_name(name), local_name(name.strip())))):
             for folder in self._existing:
                 if os.path.isfile(folder / path):
                     return folder / path
@@ -110,7 +110,8 @@ def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
     """The folders to search for the pictures of a part, best first.
 
     Those that are named as the part, then the given ones, those that parts share (images/, data/), and folders in
-    these. Folders of another part are left out, as they may hold other pictures of the same names.
+    these; last the only other folder there is. Those of another part are left out, as they may hold other pictures
+    of the same names.
     """
     shared = [found for base in bases for name in SHARED_FOLDERS if (found := child(base, name)) and found.is_dir()]
     meant = {parse_part(split, alone=True) or split}
@@ -125,14 +126,24 @@ def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
             elif place in shared and (part is None or split == WHOLE):
                 others.append(inner)
     own += [found for folder in own for name in SHARED_FOLDERS if (found := child(folder, name)) and found.is_dir()]
-    return list(dict.fromkeys([*own, *bases, *shared, *others]))
+    known = {*own, *bases, *shared}
+    rest = [inner for base in bases for inner in folders_in(base) if inner not in known and not parse_part(inner.name)]
+    rest = [inner for inner in rest if inner.name.lower() not in LABEL_FOLDERS]
+    return list(dict.fromkeys([*own, *bases, *shared, *others, *(rest if len(rest) == 1 else [])]))
 
 
 def places_of_label_file(part: Part) -> list[Path]:
     """`places_of_part` for a file of labels that is beside the pictures, or in a folder of labels."""
-    folder = part.source.parent
-    bases = [folder, folder.parent] if folder.name.lower() in LABEL_FOLDERS else [folder]
+    bases = list(dict.fromkeys([part.source.parent, data_folder(part.source)]))
     return [*places_of_part(bases, part.split), *(base / "images" for base in bases)]
+
+
+def data_folder(file: Path) -> Path:
+    """The folder that should contain the pictures of a file of labels, at any depth."""
+    folder = file.parent
+    if parse_part(folder.name) and folder.parent.name.lower() in LABEL_FOLDERS:  # annotations/train/boxes.json
+        return folder.parent.parent
+    return folder.parent if folder.name.lower() in LABEL_FOLDERS else folder
 
 
 def is_another(name: str, other: str, found: Path) -> bool:

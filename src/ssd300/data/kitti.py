@@ -16,7 +16,7 @@ from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 
-LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images")
+LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images", "data")
 
 
 def find(path: Path) -> list[Part]:
@@ -56,6 +56,8 @@ def read(part: Part) -> Dataset:
     if part.detail is not None:
         stems = {Path(line).stem for _, line in lines_of(read_text(part.detail, "list of pictures"))}
         files = [file for file in files if file.stem in stems]
+        missing = len(stems) - len(files)
+        reader.unused.update({f"names in {part.detail.name} without a label file": missing} if missing else {})
     return reader.dataset(_records(files, reader))
 
 

@@ -53,7 +53,8 @@ def read(part: Part) -> Dataset:
     places = [child(folder, "images") or folder / "images", child(folder, "JPEGImages") or folder / "JPEGImages"]
     beside = child(folder.parent.parent, "images") if part.split != WHOLE else None
     places += [found] if beside and (found := child(beside, folder.name)) else []  # labels/train, images/train
-    reader = RecordReader(part, folder, PictureFinder([folder, *places]))
+    whole = folder.parent.parent if len(places) > 2 else folder
+    reader = RecordReader(part, whole, PictureFinder([folder, *places]))
     reader.unused.update({"files outside of the folders of parts": part.detail} if part.detail else {})
     return reader.dataset(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
 

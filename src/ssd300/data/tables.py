@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.files import child
-from ssd300.data.finder import LABEL_FOLDERS, PictureFinder, places_of_label_file
+from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
@@ -72,11 +72,10 @@ def read(part: Part) -> Dataset:
     rows = read_table(part.source, "table of boxes")
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
-    folder = part.source.parent
-    bases = [folder, folder.parent] if folder.name.lower() in LABEL_FOLDERS else [folder]
-    reader = RecordReader(part, bases[-1], PictureFinder(places_of_label_file(part)), fractions=fractions)
+    whole = data_folder(part.source)
+    reader = RecordReader(part, whole, PictureFinder(places_of_label_file(part)), fractions=fractions)
     reader.stems = fractions
-    described = _descriptions(bases)
+    described = _descriptions([part.source.parent, whole])
     reader.names = list(described.values())
     return reader.dataset(_records(rows, columns, part, described))
 

@@ -63,14 +63,18 @@ def first_line(path: Path, most: int) -> str:
 def find_files(
     path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
 ) -> list[tuple[str, Path]]:
-    """(part, file) of the accepted files at a path: itself, those of the folder (of the first `most` of them), or else
-    those in its sub-folders, or in the folders of labels within these."""
+    """(part, file) of the accepted files at a path: itself, those of the folder, or else those in its sub-folders.
+
+    Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
+    """
     files = [path] if not path.is_dir() else with_suffix(path, *suffixes)
     found = [file for file in files[:most] if accept(file)]
     if not found and path.is_dir():
-        inside = folders_in(path)
-        deeper = [inner for folder in inside for name in LABEL_FOLDERS if (inner := child(folder, name))]
-        found = [file for folder in (*inside, *deeper) for file in with_suffix(folder, *suffixes) if accept(file)]
+        places = folders_in(path)
+        labels = [inner for place in (path, *places) for name in LABEL_FOLDERS if (inner := child(place, name))]
+        places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
+        files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
+        found = [file for file in files if accept(file)]
     return files_of_parts(found, path)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
 from ssd300.data.toolfiles import begins_with, contains, first_line
+from ssd300.images.extensions import has_picture_extension
 
 
 def describe_unread(path: Path) -> str:
@@ -77,6 +78,14 @@ def _kitti_tracks(words: list[str]) -> bool:
     return len(words) in (17, 18) and words[0].isdigit() and words[1].lstrip("-").isdigit() and words[2].isalpha()
 
 
+def _keras(words: list[str]) -> bool:
+    return len(words) > 5 and has_picture_extension(words[0]) and all(word.isdigit() for word in words[1:])
+
+
+def _dlib(path: Path) -> bool:
+    return any(begins_with(file, "<dataset", "<image ") for file in _files(path, ".xml")[:5])
+
+
 def _inside(*names: str) -> Callable[[Path], bool]:
     """Whether a folder, or one in it, has an entry of one of these names."""
     return lambda path: path.is_dir() and any(child(folder, *names) for folder in (path, *folders_in(path)))
@@ -110,6 +119,8 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("DOTA labels", "convert them to YOLO OBB, whose outlines are read", _inside("labelTxt")),
     ("VisDrone labels", "convert them to YOLO or COCO", _first_words(".txt", accept=_visdrone)),
     ("KITTI tracking labels", "convert them to COCO with Datumaro", _first_words(".txt", accept=_kitti_tracks)),
+    ("Keras YOLO labels", "export the data set as YOLO with a data.yaml", _first_words(".txt", accept=_keras)),
+    ("dlib's XML", "convert it to COCO or Pascal VOC", _dlib),
     ("CrowdHuman labels", "convert them to COCO", _has_extension(".odgt")),
     ("a SageMaker manifest", "convert it to COCO", _has_extension(".manifest")),
     ("Ultralytics' NDJSON", "export the data set as YOLO", _has_extension(".ndjson")),
@@ -126,5 +137,5 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
         _has_extension(".parquet", ".arrow"),
     ),
     ("BDD100K or Scalabel labels", _SCALABEL, _json_with('"box2d"', '"category"')),
-    ("Hugging Face metadata", "write a COCO file from its `objects`", _has_extension(".jsonl")),
+    ("JSON lines, as of Hugging Face", "write a COCO file from its `objects`", _has_extension(".jsonl")),
 )

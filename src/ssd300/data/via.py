@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset, Note
-from ssd300.data.finder import PictureFinder, places_of_label_file
+from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
@@ -29,14 +29,13 @@ def find(path: Path) -> list[Part]:
 def _is_via(file: Path) -> bool:
     if file.suffix.lower() == ".csv":
         return begins_with(file, "region_shape_attributes")
-    given = ('"size"', '"shape_attributes"')
-    return file.suffix.lower() == ".json" and any(contains(file, '"regions"', '"filename"', one) for one in given)
+    named = file.suffix.lower() == ".json" and contains(file, '"regions"', '"filename"')
+    return named and (contains(file, '"size"') or contains(file, '"shape_attributes"'))
 
 
 def read(part: Part) -> Dataset:
     """Read one file. Raises DatasetError if it is not from VIA."""
-    folder = part.source.parent
-    reader = RecordReader(part, folder, PictureFinder(places_of_label_file(part)))
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(places_of_label_file(part)))
     pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
     return reader.dataset(_records(pictures, part.source, reader))
 

@@ -17,6 +17,7 @@ _END = struct.Struct("<4s4H2LH")  # end of central directory
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x1
+TORCHSCRIPT = "a TorchScript program, not weights; save the model's state_dict with torch.save"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def _entry(file: BinaryIO, directory: bytes, position: int, source: str) -> tupl
     name = raw_name.decode("utf-8", "backslashreplace")[:200]
     if signature != b"PK\x01\x02":
         raise damaged(source, "its directory is damaged")
+    if "/code/" in name:
+        raise ModelError(f"{source}: {TORCHSCRIPT}")
     if method != 0 or flags & _ENCRYPTED or packed != size:
         raise damaged(source, f"its entry {name!r} is compressed or encrypted, but torch stores entries uncompressed")
     local = _read(file, offset, _LOCAL.size, source)

@@ -19,6 +19,7 @@ from ssd300.weights.embedded import read_ir
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.onnx_file import read_onnx
+from ssd300.weights.starts import describe_start
 from ssd300.weights.state import State, TensorSpec, check_network, check_state, check_tensor, identify
 
 METADATA_KEY = "ssd300"  # in the header of the safetensors file
@@ -140,10 +141,11 @@ def _open_checked(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]
                 specs[key] = TensorSpec(_DTYPES[part.get_dtype()], tuple(part.get_shape()))
             yield file, specs
     except SafetensorError as error:
-        size = Path(path).stat().st_size
-        raise ModelError(
-            f"{path}: not a complete safetensors file ({error}; {size:,} bytes found); copy or download it again"
-        ) from error
+        with Path(path).open("rb") as opened:
+            start = opened.read(64)
+        known = "" if start[8:9] == b"{" else describe_start(start)
+        found = known or f"{error}; {Path(path).stat().st_size:,} bytes found"
+        raise ModelError(f"{path}: not a complete safetensors file ({found}); copy or download it again") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
 

@@ -13,10 +13,10 @@ from typing import Any, BinaryIO
 
 from ssd300 import limits
 from ssd300.errors import ModelError
+from ssd300.weights.starts import of_package
 from ssd300.weights.stored import ELEMENTS, Storage, StoredTensor
 
 MAX_OPCODES = limits.PICKLE_OPCODES
-
 _CALLABLE = {
     "collections.OrderedDict",
     "collections.Counter",
@@ -134,7 +134,7 @@ class _Machine:
             stack.append(_EMPTY[name]())
         elif name == "GLOBAL":
             if argument not in _ALLOWED:
-                raise self.refusal(f"its pickle refers to {argument[:100]!r}")
+                raise self.refusal(f"its pickle refers to {argument[:100]!r}{of_package(argument)}")
             stack.append(_Global(argument))
         else:
             self._step_structure(name)

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from ssd300 import limits
 from ssd300.errors import ModelError
 from ssd300.files import check_regular
-from ssd300.weights.archive import damaged, read_directory, read_entry
+from ssd300.weights.archive import TORCHSCRIPT, damaged, read_directory, read_entry
 from ssd300.weights.pickled import read_pickle
+from ssd300.weights.starts import describe_start
 from ssd300.weights.stored import Storage, StoredTensor
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
@@ -116,7 +117,7 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
         raise damaged(source, f"{len(prefixes)} entries NAME/data.pkl in the archive, expected 1")
     prefix = prefixes[0]
     if f"{prefix}/constants.pkl" in entries:
-        raise ModelError(f"{source}: a TorchScript program, not weights; save the model's state_dict with torch.save")
+        raise ModelError(f"{source}: {TORCHSCRIPT}")
     order = entries.get(f"{prefix}/byteorder")
     if order is not None and (order.size > 16 or read_entry(file, order, source) != b"little"):
         raise ModelError(f"{source}: not written in little-endian byte order; save it again on a usual machine")
@@ -157,12 +158,5 @@ def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPl
 
 
 def _wrong_start(start: bytes, size: int, source: str) -> ModelError:
-    text = start.lstrip().lower()
-    what = f"it begins with {start[:12]!r}"
-    if size == 0:
-        what = "it is empty"
-    elif text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        what = "it is a web page, not the file"
-    elif text.startswith(b"version https://git-lfs"):
-        what = "it is a Git LFS pointer, not the file itself"
+    what = describe_start(start) or f"it begins with {start[:12]!r}" if size else "it is empty"
     return ModelError(f"{source}: not a torch file: {what}; download or copy it again")

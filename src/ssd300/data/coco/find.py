@@ -29,7 +29,7 @@ def _layouts(folder: Path) -> list[list[Path]]:
     boxes = [file for file in inside if file.name.lower().startswith("instances_")]
     a_part_each = [
         file
-        for place in folders_in(folder)
+        for place in (*folders_in(folder), *(folders_in(inner) if inner else ()))
         for within in (place, *filter(None, (child(place, name) for name in LABEL_FOLDERS)))
         for file in entries(within)
         if file.suffix.lower() == ".json" and (file.stem.lower() == "_annotations.coco" or parse_part(place.name))

@@ -3,12 +3,7 @@
 from pathlib import Path
 
 from ssd300.data.files import child, folder_name
-from ssd300.data.finder import LABEL_FOLDERS, places_of_part
-
-
-def data_folder(path: Path) -> Path:
-    """The folder that should contain an annotation file's pictures, at any depth."""
-    return path.parent.parent if path.parent.name.lower() in LABEL_FOLDERS else path.parent
+from ssd300.data.finder import data_folder, places_of_part
 
 
 def default_name(path: Path) -> str:

@@ -26,10 +26,10 @@ from ssd300.data.coco.entries import (
     refuse_several_parts,
     short,
 )
-from ssd300.data.coco.places import data_folder, default_name, picture_folders
+from ssd300.data.coco.places import default_name, picture_folders
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
 from ssd300.data.files import picture_size
-from ssd300.data.finder import PictureFinder
+from ssd300.data.finder import PictureFinder, data_folder
 from ssd300.data.fitting import fit_with_notes
 from ssd300.data.parts import Part
 from ssd300.data.reading import read_file

@@ -4,11 +4,12 @@ import os
 import re
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
+from ssd300.data.files import child, folders_in, is_picture, with_suffix
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_lists, part_names
 from ssd300.data.reading import lines_of, read_text
 
 ANNOTATIONS = ("Annotations", "Annotation", "xmls", "xml", "annots", "labels")
+_DEEPEST = 5  # folders of Annotations/ in one another that are looked into
 _ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years instead of the set's own folder
 
 
@@ -32,7 +33,20 @@ def list_files(folder: Path) -> dict[str, Path]:
         return lists if any(os.path.isfile(place / f"{Path(name).name}.xml") for name in first) else {}
     files = [file for file, part in zip(files, meant_parts([file.stem for file in files]), strict=True) if part]
     named = dict(zip(part_names([file.stem for file in files]), files, strict=True))
-    return {part: file for part, file in named.items() if parse_part(part, alone=True) == part}
+    return {part: file for part, file in named.items() if parse_part(part, alone=True) == part} or _class_lists(files)
+
+
+def _class_lists(files: list[Path]) -> dict[str, Path]:
+    """Part -> the first of the lists of single classes (VoTT's cat_train.txt), if all of a part have the same pictures.
+
+    Each of them has all pictures of the part, with a flag.
+    """
+    lists: dict[str, dict[Path, set[str]]] = {}
+    for file in files:
+        if (found := re.search(r"_(train|val|trainval|test)$", file.stem)) and (names := listed_names(file)):
+            lists.setdefault(found[1], {})[file] = {one[-1] for one in names}
+    equal = all(len(set(map(frozenset, same.values()))) == 1 for same in lists.values())
+    return {part: next(iter(same)) for part, same in lists.items()} if equal and lists else {}
 
 
 def part_folders(folder: Path) -> list[tuple[str, Path]]:
@@ -96,11 +110,12 @@ def _holds_xml(folder: Path) -> bool:
     return any(_is_voc(file) for place in places for file in _xml_below(place, place != folder))
 
 
-def _xml_below(place: Path, deep: bool) -> list[Path]:
+def _xml_below(place: Path, deep: bool | int) -> list[Path]:
+    """The first XML files of a folder, or else, with `deep`, of the first folder in it that has any."""
     files = with_suffix(place, ".xml")
-    if files or not deep:
+    if files or not deep or deep > _DEEPEST:
         return files[:3]
-    return [file for folder in entries(place) if folder.is_dir() for file in with_suffix(folder, ".xml")][:3]
+    return next((found for folder in folders_in(place) if (found := _xml_below(folder, deep + 1))), [])
 
 
 def _is_voc(file: Path) -> bool:

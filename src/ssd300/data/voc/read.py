@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import child, folder_name, is_picture, picture_size, same_name, walk
+from ssd300.data.files import child, folder_name, folders_in, is_picture, picture_size, same_name, walk
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
@@ -33,7 +33,7 @@ from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
-_PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs")
+_PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs", "data")
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,9 @@ class _Reader:
         self.unused: Counter[str] = Counter()
         self.known: set[Path] = set()
         inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+        if not inner and self.annotations != folder:
+            others = [one for one in folders_in(folder) if one not in (self.annotations, child(folder, "ImageSets"))]
+            inner = others if len(others) == 1 else []
         self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in _PICTURE_FOLDERS[:2])]))
         self._finders: dict[Path, PictureFinder] = {}
 

@@ -49,8 +49,8 @@ def _images_and_labels(path: Path, images: Path, file: Path) -> Description:
             unused.append(f"{images.name}/{folder.name} is not used")
     unused += [f"{loose} pictures in {images.name}/ outside of its folders are not used"] if loose else []
     if parts:
-        return read_class_file(file, parts, tuple(unused))
-    return read_class_file(file, _lists(path) or {WHOLE: (str(images.absolute()),)})
+        return read_class_file(file, parts, tuple(unused), root=path)
+    return read_class_file(file, _lists(path) or {WHOLE: (str(images.absolute()),)}, root=path)
 
 
 def _lists(path: Path) -> dict[str, tuple[str, ...]]:
@@ -75,7 +75,7 @@ def _folders_of_parts(path: Path) -> Description | None:
         if _holds_labels(labels) if labels else _holds_pairs(folder):
             parts[split] = (*parts.get(split, ()), str((images or folder).absolute()))
             files.append(file)
-    described = [read_class_file(file, parts) for file in dict.fromkeys(files)]
+    described = [read_class_file(file, parts, root=path) for file in dict.fromkeys(files)]
     for one in described[1:]:
         if one.classes != described[0].classes:
             raise DatasetError(
@@ -86,8 +86,11 @@ def _folders_of_parts(path: Path) -> Description | None:
 
 
 def _one_folder(path: Path) -> Description | None:
+    """From pictures with their labels beside them, here or in data/ (FiftyOne), images/, obj/."""
     file = _class_file(path)
-    return read_class_file(file, {WHOLE: (str(path.absolute()),)}) if file and _holds_pairs(path) else None
+    places = (place for name in (".", "data", "images", "obj") if (place := child(path, name)))
+    filled = next(filter(_holds_pairs, places), None) if file else None
+    return read_class_file(file, {WHOLE: (str(filled.absolute()),)}) if file and filled else None
 
 
 def _holds_pairs(folder: Path) -> bool:

@@ -38,6 +38,12 @@ class Description:
     kpt_shape: tuple[int, ...] = ()
     unused: tuple[str, ...] = ()
     fault: str = ""
+    root: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the set: that of the file, unless `root` is given."""
+        return self.root or self.file.parent
 
 
 def is_description(path: Path) -> bool:
@@ -103,10 +109,12 @@ def read_darknet(path: Path) -> Description:
     )
 
 
-def read_class_file(path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = ()) -> Description:
-    """Read a classes.txt with one name per line, as written by labelImg and Label Studio."""
+def read_class_file(
+    path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = (), root: Path | None = None
+) -> Description:
+    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder."""
     names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
-    return Description(path, class_list(path, list(enumerate(names))), entries, unused=unused)
+    return Description(path, class_list(path, list(enumerate(names))), entries, unused=unused, root=root)
 
 
 def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:

@@ -79,6 +79,8 @@ def _candidates(described: Description, entry: str) -> list[Path]:
     places = [base / entry for base in [*bases, folder]]
     parts = Path(entry).parts
     elsewhere = Path(entry).is_absolute() or re.match("[A-Za-z]:/", entry)
+    if folder.name in parts[:-1]:  # relative to a folder above: "datasets/pets/images"
+        places += [folder.joinpath(*parts[parts.index(folder.name) + 1 :])]
     while parts and (parts[0] in ("..", "data", ".") or elsewhere):
         parts = parts[1:]
         places += [folder.joinpath(*parts)] if parts else []

@@ -51,7 +51,7 @@ def read(part: Part) -> Dataset:
     described: Description = part.detail
     if described.fault:
         raise DatasetError(described.fault)
-    folder = described.file.parent
+    folder = described.folder
     sidecar = Sidecar.beside(folder)
     classes = sidecar.classes or described.classes
     if classes.names != described.classes.names:

@@ -1,0 +1,33 @@
+"""What a file is that has the wrong first bytes for a model file."""
+
+_STARTS = (
+    ((b"<!doctype", b"<html", b"<?xml"), "it is a web page, not the file"),
+    ((b"version https://git-lfs",), "it is a Git LFS pointer, not the file itself"),
+    ((b"\x89hdf",), "it is a Keras or HDF5 file, of another kind of network"),
+    ((b"gguf",), "it is a GGUF file, of another kind of network"),
+    ((b"pk\x03\x04", b"\x80"), "it begins as a file of torch.save, whose extension is .pt"),
+    ((b"\x1f\x8b", b"rar!", b"7z\xbc"), "it is an archive: unpack it"),
+)
+_PACKAGES = {"ultralytics": "a YOLO model", "models": "a YOLOv5 model", "mmengine": "a model of OpenMMLab"}
+
+
+def of_package(name: str) -> str:
+    """What a pickle is that refers to a name of another program, in parentheses; empty if it is not known.
+
+    >>> of_package("ultralytics.nn.tasks.DetectionModel"), of_package("os.system")
+    (' (a YOLO model, not an SSD300)', '')
+    """
+    known = _PACKAGES.get(name.split(".")[0])
+    return f" ({known}, not an SSD300)" if known else ""
+
+
+def describe_start(start: bytes) -> str:
+    """A clause on a file that begins with these bytes, at least 16 where it has so many; empty if it is not known.
+
+    >>> describe_start(b"<!DOCTYPE html>"), describe_start(b"hello")
+    ('it is a web page, not the file', '')
+    """
+    text = start.lstrip().lower()
+    if start[8:10] == b'{"':
+        return "it begins as a safetensors file: name it .safetensors"
+    return next((what for starts, what in _STARTS if text.startswith(starts)), "")
