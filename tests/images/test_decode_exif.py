@@ -93,6 +93,9 @@ def exif_entry(head, order, kind, count, numbers):
         (None, b'<rdf tiff:Orientation="8">', 8),
         (None, b"<tiff:Orientation>3</tiff:Orientation>", 3),
         (exif_block(6), b'tiff:Orientation="8"', 6),
+        (exif_block(0), b'tiff:Orientation="8"', 1),
+        (exif_block(6).replace(b"\x12\x01\x03", b"\x12\x01\x02"), b'tiff:Orientation="8"', 1),
+        (exif_block(6).replace(b"\x12\x01\x03", b"\x13\x01\x03"), b'tiff:Orientation="8"', 8),
     ],
 )
 def test_orientation_tag(exif, xmp, expected):
@@ -108,6 +111,35 @@ def test_a_tiff_is_turned_by_its_tag_or_else_by_xmp(tags, expected, big, photo):
         found = header(data, name="x")
         assert (found.width, found.height, found.orientation) == (90, 60, expected)
         assert np.array_equal(decode_image(data, name="x"), orient(photo, expected))
+
+
+def segment(body: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+SEGMENTS = {
+    "nothing": (b"", 1),
+    "one": (segment(EXIF + exif_block(6)), 6),
+    "behind stray bytes": (b"\0\x01\x02" + segment(EXIF + exif_block(6)), 6),
+    "behind a segment of no length": (b"\xff\xe5\0\0" + segment(EXIF + exif_block(6)), 6),
+    "behind an empty block": (segment(EXIF) + segment(EXIF + exif_block(6)), 6),
+    "in two parts": (segment(EXIF + exif_block(6)[:9]) + segment(EXIF + exif_block(6)[9:]), 6),
+    "two blocks": (segment(EXIF + exif_block(6)) + segment(EXIF + exif_block(3)), 6),
+    "two packets": (segment(XMP + b'tiff:Orientation="3"') + segment(XMP + b'tiff:Orientation="6"'), 6),
+}
+
+
+@pytest.mark.parametrize("place", [20, "before the scan"], ids=["behind JFIF", "before the scan"])
+@pytest.mark.parametrize(("segments", "expected"), SEGMENTS.values(), ids=SEGMENTS)
+def test_exif_anywhere_in_a_jpeg(segments, expected, place, photo, encode):
+    plain = encode(photo, "JPEG")
+    at = plain.index(b"\xff\xda") if isinstance(place, str) else place
+    data = plain[:at] + segments + plain[at:]
+    assert header(data, name="x").orientation == expected
+    rgb = decode_image(data, name="x")
+    assert np.array_equal(rgb, orient(decode_image(plain, name="x"), expected))
+    assert np.array_equal(rgb, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
 
 
 def test_png_with_exif_after_the_pixels(photo, encode):

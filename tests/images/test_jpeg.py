@@ -81,6 +81,17 @@ def test_strays_between_segments_hide_no_cut(noisy, encode):
         decode_image(cut_scan(stray, 0.5) + b"\xff\xd9", name="x")
 
 
+def test_tables_before_the_picture_belong_to_it(noisy, encode):
+    data = encode(noisy, "JPEG")
+    tables = data[data.index(b"\xff\xdb") : data.index(b"\xff\xc0")]
+    bare = data.replace(tables, b"")
+    split = b"\xff\xd8" + tables + b"\xff\xd9" + bare
+    assert header(split, name="x").size_hw == noisy.shape[:2]
+    assert np.array_equal(decode_image(split, name="x"), decode_image(data, name="x"))
+    with pytest.raises(ImageError, match="damaged or truncated JPEG"):
+        decode_image(bare, name="x")
+
+
 def test_a_color_without_a_scan_is_missing(noisy, encode):
     data = encode(noisy, "JPEG", progressive=True)
     scans = [match.start() for match in re.finditer(rb"\xff\xda", data)]
@@ -126,6 +137,12 @@ def test_what_is_tidied_is_the_same_picture(whole):
         (twelve_bits(0xC3, 16), "a lossless JPEG of 16 bits"),
         (twelve_bits(0xC5, 8), "a hierarchical JPEG"),
         (twelve_bits(0xC0, 8, height=0), "a JPEG with its height after the picture (DNL)"),
+        (
+            twelve_bits(0xC0, 8)
+            .replace(b"\x01\x01\x11\x00", b"\x02\x01\x11\x00\x02\x11\x00")
+            .replace(b"\x0b\x08", b"\x0e\x08"),
+            "a JPEG of 2 components",
+        ),
         (b"\xff\xd8\xff\xf7\x00\x0b\x08\x00\x10\x00\x10\x01\x01\x11\x00" + bytes(20), "a JPEG-LS picture"),
     ],
 )

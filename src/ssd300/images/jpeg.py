@@ -29,7 +29,7 @@ def extract_picture(data: bytes) -> tuple[bytes, bool]:
     Also whether the file itself has that end marker.
     """
     pieces, closed = [b"\xff\xd8"], False
-    for marker, start, end in _parts(data):
+    for marker, start, end in jpeg_parts(data):
         pieces.append(_strip_zeros(data[start:end]) if marker == _SCAN else data[start:end])
         closed = data[end : end + 2] == b"\xff\xd9"
     return b"".join((*pieces, b"\xff\xd9")), closed
@@ -48,7 +48,7 @@ def is_cut(tidy: bytes, closed: bool) -> bool:
     without an end marker (`closed`) of its own.
     """
     lossless = may_be_lossless(tidy)
-    wanted = next((_components(tidy[start:end]) for marker, start, end in _parts(tidy) if marker in _FRAMES), set())
+    wanted = next((_components(tidy[start:end]) for marker, start, end in jpeg_parts(tidy) if marker in _FRAMES), set())
     if not wanted <= _scanned(tidy) or not (closed or _is_sharp(tidy)):
         return True
     colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
@@ -67,7 +67,7 @@ def _is_sharp(tidy: bytes) -> bool:
     A download may stop between two scans; with an end marker, a file may be meant to be less sharp.
     """
     missing: set[tuple[int, int]] = set()
-    for marker, start, end in _parts(tidy):
+    for marker, start, end in jpeg_parts(tidy):
         part = tidy[start:end]
         if marker in _PROGRESSIVE:
             missing = {(color, number) for color in _components(part) for number in range(64)}
@@ -83,7 +83,7 @@ def lacks_color(data: bytes) -> bool:
 
     Only files whose first scan has not all colors are searched.
     """
-    first = {marker: data[start:end] for marker, start, end in _parts(data, headers_alone=True)}
+    first = {marker: data[start:end] for marker, start, end in jpeg_parts(data, headers_alone=True)}
     wanted = next((_components(part) for marker, part in first.items() if marker in _FRAMES), set())
     if _SCAN not in first or wanted <= _scan_components(first[_SCAN], lossless=True):
         return False
@@ -93,29 +93,32 @@ def lacks_color(data: bytes) -> bool:
 def _scanned(data: bytes) -> set[int]:
     """The ids of the components that have a scan."""
     lossless = may_be_lossless(data)
-    scans = (data[start:end] for marker, start, end in _parts(data) if marker == _SCAN)
+    scans = (data[start:end] for marker, start, end in jpeg_parts(data) if marker == _SCAN)
     return set().union(*(_scan_components(scan, lossless=lossless) for scan in scans))
 
 
 def unread_kind(data: bytes) -> str | None:
     """The name of the kind of a valid JPEG that is not supported; None for the usual kinds."""
-    for marker, start, end in _parts(data):
+    for marker, start, end in jpeg_parts(data):
         if marker == 0xF7:
             return "a JPEG-LS picture"
-        if marker not in _FRAMES or end < start + 9:
+        if marker not in _FRAMES or end < start + 10:
             continue
         precision, height = data[start + 4], int.from_bytes(data[start + 5 : start + 7], "big")
+        components = data[start + 9]
         if marker in _HIERARCHICAL:
             return "a hierarchical JPEG"
         if marker in _LOSSLESS:
             return f"a lossless JPEG of {precision} bits"
         if precision != 8:
             return f"a {precision}-bit JPEG"
+        if components not in (1, 3, 4):
+            return f"a JPEG of {components} components"
         return None if height else "a JPEG with its height after the picture (DNL)"
     return None
 
 
-def _parts(data: bytes, *, headers_alone: bool = False) -> Iterator[tuple[int, int, int]]:
+def jpeg_parts(data: bytes, *, headers_alone: bool = False) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of every segment, a scan with its data; up to the end marker or the first invalid byte.
 
     `headers_alone`: up to the header of the first scan, which takes microseconds.
@@ -126,11 +129,12 @@ def _parts(data: bytes, *, headers_alone: bool = False) -> Iterator[tuple[int, i
         if marker == 0xFF:  # a fill byte
             position += 1
             continue
-        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # markers without a length, or none at all
+        tables_end = marker == _END and not scanned  # a picture follows
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8 or tables_end:  # without a length, or no marker
             position += 2
             continue
-        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        if complete or marker == _END or end < position + 4 or end > len(data):
+        end = position + 2 + max(2, int.from_bytes(data[position + 2 : position + 4], "big"))
+        if complete or marker == _END or end > len(data):
             return
         if scanned and not _is_part(marker, data[position + 4 : end], data[end : end + 1]):
             return

@@ -6,15 +6,16 @@ block counts as none, because every viewer shows such a picture upright.
 
 import re
 import struct
-from collections.abc import Iterator
 
 import numpy as np
 
 from ssd300.arrays import UInt8
+from ssd300.images.jpeg import jpeg_parts
 
 _TAG = 0x0112
 _NUMBERS = {1: "B", 3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}  # by type
 _XMP = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")
+_EXIF_PREFIX = b"Exif\x00\x00"
 _XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
@@ -35,23 +36,25 @@ def orient(rgb: UInt8, orientation: int) -> UInt8:
 
 def orientation_of(exif: bytes | None, xmp: bytes | None = None) -> int:
     """1 to 8 from an EXIF block (with its "Exif" prefix once, twice or not at all), else from XMP, else 1."""
-    value = _exif_orientation(re.sub(b"^(Exif\x00\x00){1,2}", b"", exif)) if exif else 0
-    if not value and xmp and (match := _XMP.search(xmp)):
+    value = _exif_orientation(re.sub(b"^(Exif\x00\x00){1,2}", b"", exif)) if exif else None
+    if value is None and xmp and (match := _XMP.search(xmp)):
         value = int(match[1])
-    return value if 1 <= value <= 8 else 1
+    return value if value is not None and 1 <= value <= 8 else 1
 
 
-def _exif_orientation(tiff: bytes) -> int:
-    """The orientation tag of a TIFF structure's first directory, 0 where there is none."""
+def _exif_orientation(tiff: bytes) -> int | None:
+    """The orientation tag of a TIFF structure's first directory, 0 if it is no whole number; None without the tag."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
-        return 0
+        return None
     try:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
         (count,) = struct.unpack_from(order + "H", tiff, start)
         for entry in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, values = struct.unpack_from(order + "HHI", tiff, entry)
-            if tag == _TAG and kind in _NUMBERS and values:
+            if tag == _TAG and not (kind in _NUMBERS and values):
+                return 0
+            if tag == _TAG:
                 layout = order + _NUMBERS[kind]
                 where = entry + 8
                 if struct.calcsize(layout) * values > 4:  # the entry has their place
@@ -59,35 +62,20 @@ def _exif_orientation(tiff: bytes) -> int:
                 first, *divisor = struct.unpack_from(layout, tiff, where)
                 value = first / divisor[0] if divisor else first
                 return int(value) if value == int(value) else 0
-    except (struct.error, ArithmeticError, ValueError):  # an offset beyond the block, or no number
+    except struct.error:  # an offset beyond the block
+        return None
+    except (ArithmeticError, ValueError):  # not a number
         return 0
-    return 0
+    return None
 
 
 def jpeg_orientation(data: bytes) -> int:
-    """Orientation of a JPEG file from its APP1 segments."""
-    exif = xmp = None
-    for marker, start, end in _jpeg_segments(data):
-        if marker == 0xE1 and data.startswith(b"Exif\x00\x00", start):
-            exif = exif or data[start:end]
+    """Orientation of a JPEG file: EXIF may be divided among segments, the last XMP packet counts, as in Pillow."""
+    exif, xmp = b"", None
+    for marker, position, end in jpeg_parts(data, headers_alone=True):
+        start = position + 4
+        if marker == 0xE1 and data.startswith(_EXIF_PREFIX, start):
+            exif += data[start + len(_EXIF_PREFIX) : end]
         elif marker == 0xE1 and data.startswith(_XMP_PREFIX, start):
-            xmp = xmp or data[start:end]
+            xmp = data[start:end]
     return orientation_of(exif, xmp)
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, start, end) of every segment's payload up to the first scan; stops where the structure breaks."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        if marker == 0xDA:  # start of scan
-            return
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a length
-            position += 2
-            continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        yield marker, position + 4, position + 2 + length
-        position += 2 + max(length, 2)
