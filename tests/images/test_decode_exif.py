@@ -86,6 +86,8 @@ def exif_entry(head, order, kind, count, numbers):
         (exif_entry(b"MM\0*\0\0\0\x08", ">", 3, 2, b"\0\6\0\1"), None, 6),
         (exif_entry(b"II*\0\x08\0\0\0", "<", 3, 0, b""), None, 1),
         (b"Exif\0\0Exif\0\0" + exif_block(6), None, 6),
+        (exif_block(6).replace(b"II*\0", b"II\0*"), None, 6),
+        (exif_block(6).replace(b"II*\0", b"IIR\0"), None, 1),
         (exif_block(0), None, 1),
         (exif_block(9), None, 1),
         (exif_block(6)[:12], None, 1),
@@ -103,7 +105,9 @@ def test_orientation_tag(exif, xmp, expected):
 
 
 @pytest.mark.parametrize("big", [False, True])
-@pytest.mark.parametrize(("tags", "expected"), [({}, 6), ({274: [1]}, 1), ({274: [9]}, 1), ({274: [8]}, 8)])
+@pytest.mark.parametrize(
+    ("tags", "expected"), [({}, 6), ({274: [1]}, 1), ({274: [9]}, 1), ({274: [8]}, 8), ({274: b"\x06"}, 1)]
+)
 def test_a_tiff_is_turned_by_its_tag_or_else_by_xmp(tags, expected, big, photo):
     xmp = {700: b'<rdf tiff:Orientation="6"/>'}
     for picture in (photo, photo.astype("u2") * 257):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from images.raw_tiff import tiff
-from ssd300.images import decode_image
+from ssd300.images import decode_image, header
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8])
@@ -27,3 +27,13 @@ def test_sizes_of_pieces_may_be_missing_where_nothing_is_packed(tile, photo):
     assert np.array_equal(decode_image(data, name="x"), photo)
     renamed = data.replace(struct.pack("<HH", tag, 3), struct.pack("<HH", tag + 6, 3))
     assert np.array_equal(decode_image(renamed, name="x"), photo)
+
+
+@pytest.mark.parametrize("tag", [256, 257])
+@pytest.mark.parametrize("compression", ["none", "deflate"])
+def test_of_a_tag_that_is_there_twice_the_first_counts(compression, tag, photo):
+    data = tiff((photo, {"compression": compression}))
+    twice = data.replace(struct.pack("<HHI", 284, 3, 1) + b"\1", struct.pack("<HHI", tag, 3, 1) + b"\5")
+    assert twice != data
+    assert header(twice, name="x").size_hw == photo.shape[:2]
+    assert np.array_equal(decode_image(twice, name="x"), photo)

@@ -44,7 +44,7 @@ def orientation_of(exif: bytes | None, xmp: bytes | None = None) -> int:
 
 def _exif_orientation(tiff: bytes) -> int | None:
     """The orientation tag of a TIFF structure's first directory, 0 if it is no whole number; None without the tag."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    order = {b"II*\0": "<", b"II\0*": "<", b"MM\0*": ">", b"MM*\0": ">"}.get(tiff[:4])
     if order is None:
         return None
     try:

@@ -94,13 +94,13 @@ def _chain(data: bytes, order: str, big: bool, position: int, seen: set[int]) ->
         start = position + struct.calcsize(head)
         if count > 4096 or start + count * entry > len(data):
             raise BrokenTIFFError("a directory lies beyond the end")
-        entries = {}
+        entries: dict[int, tuple[int, int, int]] = {}
         for at in range(start, start + count * entry, entry):
             tag, kind, number = struct.unpack_from(order + "HH" + link, data, at)
             value = at + 4 + struct.calcsize(link)
             if number * _SIZES.get(kind, 1) > struct.calcsize(link):
                 (value,) = struct.unpack_from(order + link, data, value)
-            entries[tag] = (kind, number, value)
+            entries.setdefault(tag, (kind, number, value))  # of a tag that is there twice, the first counts
         found = Directory(data, order, position, entries)
         yield found
         for below in found.numbers(SUB_DIRECTORIES)[: limits.TIFF_DIRECTORIES]:

@@ -59,10 +59,11 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
 
 
 def _orientation(directory: Directory) -> int:
-    """1 to 8 as Pillow turns it: by the tag, else by XMP."""
+    """1 to 8 as Pillow turns it: by the tag, unless it is of bytes, else by XMP."""
     if tiff.ORIENTATION in directory.entries:
+        is_number = directory.entries[tiff.ORIENTATION][0] not in (1, 7)
         value = directory.number(tiff.ORIENTATION, 1)
-        return value if 1 <= value <= 8 else 1
+        return value if is_number and 1 <= value <= 8 else 1
     return orientation_of(None, directory.raw(tiff.XMP)[2] if tiff.XMP in directory.entries else None)
 
 
