@@ -44,6 +44,19 @@ def test_sets_without_parts(tmp_path: Path, way: str) -> None:
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+@pytest.mark.parametrize(("text", "ids"), [("cat\ndog", (0, 1)), ("cat\n\ndog\n\n", (0, 2)), ("\ncat\r\ndog", (1, 2))])
+@pytest.mark.parametrize("name", ["classes.txt", "obj.names"])
+def test_the_index_of_a_class_is_that_of_its_line(tmp_path: Path, name: str, text: str, ids: tuple[int, int]) -> None:
+    darknet(tmp_path) if name == "obj.names" else without_yaml(tmp_path, ".", ".")
+    write(tmp_path / name, text)
+    for file in tmp_path.rglob("?.txt"):
+        lines = [f"{ids[int(line[0])]}{line[1:]}\n" for line in file.read_text().splitlines()]
+        write(file, "".join(lines))
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes.ids == ids
+    assert found(dataset) == TRUTH
+
+
 def test_darknet_s_data_file_in_cfg(tmp_path: Path) -> None:
     darknet(tmp_path / "data")
     write(tmp_path / "cfg/obj.data", (tmp_path / "data/obj.data").read_text())

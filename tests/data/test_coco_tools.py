@@ -43,6 +43,19 @@ def test_an_entry_of_a_picture_that_is_given_twice_is_one(edit_coco: Edit) -> No
         load_dataset(edit_coco(lambda content: content["images"].append(other)))
 
 
+@pytest.mark.parametrize(
+    ("attributes", "box"),
+    [
+        ({"occluded": False, "rotation": 90.0}, [-1, 11, 29, 31]), ({"rotation": "180"}, [4, 6, 24, 36]),
+        ({"rotation": 0.0}, [4, 6, 24, 36]), ({}, [4, 6, 24, 36]), (None, [4, 6, 24, 36]), ([5], [4, 6, 24, 36]),
+        ({"rotation": "x"}, [4, 6, 24, 36]), ({"rotation": float("nan")}, [4, 6, 24, 36]),
+    ],
+)  # fmt: skip
+def test_a_box_that_cvat_turned_is_enclosed(edit_coco: Edit, attributes: Any, box: list[int]) -> None:
+    dataset = load_dataset(edit_coco(lambda content: content["annotations"][0].update(attributes=attributes)))
+    assert dataset.pictures[0].annotations.boxes_xyxy[0].tolist() == [max(edge, 0) for edge in box]
+
+
 def test_a_panoptic_file_is_named(edit_coco: Edit) -> None:
     path = edit_coco(lambda content: content.update(annotations=[{"image_id": 0, "segments_info": []}]))
     with pytest.raises(DatasetError, match="a panoptic file; give the file of the instances"):

@@ -19,7 +19,8 @@ from ssd300.errors import DatasetError
         ("", None), ("train", "train"), ("Train", "train"), ("TRAINING", "train"), ("train2017", "train"),
         ("instances_train2017", "train"), ("trainval", "trainval"), ("train_val", "trainval"), ("val", "val"),
         ("Valid", "val"), ("validation", "val"), ("dev", "val"), ("instances_val2014", "val"), ("test", "test"),
-        ("Testing", "test"), ("summer", None), ("strain", None), ("train_and_test", None), ("devices", None),
+        ("Testing", "test"), ("summer", None), ("strain", None),
+        ("TrainSet", "train"), ("testset_v2", "test"), ("train_and_test", None), ("devices", None),
     ],
 )  # fmt: skip
 def test_what_the_name_of_a_part_means(name: str, means: str | None) -> None:

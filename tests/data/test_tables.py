@@ -121,6 +121,17 @@ def test_rows_without_a_box_are_pictures_without_objects(tmp_path: Path) -> None
     assert found(load_dataset(tmp_path)) == {**TRUTH, "d": []}
 
 
+@pytest.mark.parametrize("empty", ["", "nan", "NaN", "None"])
+def test_rows_of_a_class_without_a_box_are_counted(tmp_path: Path, empty: str) -> None:
+    table(tmp_path, "image_id,class_name,xmin,ymin,xmax,ymax")
+    row = ",".join(["d.jpg", "No finding", *[empty] * 4])
+    write(tmp_path / "annotations.csv", (tmp_path / "annotations.csv").read_text().replace("class_name", "class") + row)
+    pictures(tmp_path, names="abcd")
+    dataset = load_dataset(tmp_path)
+    assert found(dataset)["d"] == []
+    assert [note.words for note in dataset.notes] == ["1 rows with a class and without a box are not used"]
+
+
 def test_open_images_groups_are_crowds(tmp_path: Path) -> None:
     open_images(tmp_path)
     path = tmp_path / "train-annotations-bbox.csv"

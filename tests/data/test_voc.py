@@ -44,6 +44,14 @@ def test_difficult_is_ignored_and_other_fields_are_noted(voc: Path) -> None:
     assert [note.words for note in dataset.notes] == ["<pose> of 1 objects is not used"]
 
 
+def test_a_box_that_cvat_turned_is_enclosed(voc: Path) -> None:
+    text = annotation(OBJECT.format(name="cat", xmax=41)).replace(
+        "<pose>", "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes><pose>"
+    )
+    (voc / "Annotations/a.xml").write_text(text)
+    assert load_dataset(voc).pictures[0].annotations.boxes_xyxy.tolist() == [[2, 1, 40, 41]]
+
+
 def test_difficult_may_be_a_word(voc: Path) -> None:
     text = annotation(OBJECT.format(name="cat", xmax=30)).replace("<difficult>1<", "<difficult>True<")
     (voc / "Annotations/a.xml").write_text(text)
@@ -99,6 +107,7 @@ def test_a_picture_without_xml_is_kept_as_empty_and_noted(voc: Path, make_pictur
         (annotation(size="<size><width>-1</width><height>48</height></size>"), "width '-1' and height '48'"),
         (annotation(OBJECT.format(name="cat", xmax="")), r"object 1: the box has .*xmax=''"),
         (annotation(OBJECT.format(name="cat", xmax="1e400")), None),
+        (annotation(OBJECT.format(name="a", xmax=30).replace("</object>", "<bndbox/></object>")), "several <bndbox>"),
         (annotation(OBJECT.format(name=" ", xmax=30)), "object 1: the object has no <name>"),
     ],
 )

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from trackers.eval import evaluate_mot_sequence
@@ -58,6 +60,13 @@ def test_a_bad_file_is_named(tmp_path, text, words) -> None:
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(DatasetError, match=r"none\.txt"):
         read_mot(tmp_path / "none.txt")
+
+
+def test_a_pipe_or_folder_is_no_file_of_tracks(tmp_path) -> None:
+    os.mkfifo(tmp_path / "gt.txt")
+    for path in (tmp_path, tmp_path / "gt.txt"):
+        with pytest.raises(DatasetError, match="a folder, device or pipe, not a file of tracks"):
+            read_mot(path)
 
 
 @pytest.mark.parametrize("classes", [None, [1, 2, 3, 7, 8, 12, 1, 1, 1, 1]])

@@ -6,7 +6,6 @@ count as their enclosing boxes; tags and tracks are not used. The `subset` of an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import cos, radians, sin
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -14,9 +13,9 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
-from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box, turned_box
 from ssd300.data.toolfiles import begins_with, find_files
-from ssd300.data.values import number, numbers
+from ssd300.data.values import numbers
 from ssd300.errors import DatasetError
 
 _OUTLINES = ("polygon", "polyline", "points", "cuboid", "skeleton")
@@ -88,11 +87,4 @@ def _box(shape: Element) -> list[float] | None:
     if shape.tag == "ellipse":
         return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))
     edges = numbers(shape.get(key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    turn = radians(number(shape.get("rotation")) or 0)
-    if edges is None or not turn:
-        return edges
-    left, top, right, bottom = edges
-    width, height = (right - left) / 2, (bottom - top) / 2
-    across = abs(width * cos(turn)) + abs(height * sin(turn))
-    down = abs(width * sin(turn)) + abs(height * cos(turn))
-    return circle_box((left + right) / 2, (top + bottom) / 2, across, down)
+    return edges and turned_box(edges, shape.get("rotation"))

@@ -110,8 +110,8 @@ def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
     """The folders to search for the pictures of a part, best first.
 
     Those that are named as the part, then the given ones, those that parts share (images/, data/), and folders in
-    these; last the only other folder there is. Those of another part are left out, as they may hold other pictures
-    of the same names.
+    these; without any of them the only other folder there is. Those of another part are left out, as they may hold
+    other pictures of the same names.
     """
     shared = [found for base in bases for name in SHARED_FOLDERS if (found := child(base, name)) and found.is_dir()]
     meant = {parse_part(split, alone=True) or split}
@@ -126,10 +126,11 @@ def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
             elif place in shared and (part is None or split == WHOLE):
                 others.append(inner)
     own += [found for folder in own for name in SHARED_FOLDERS if (found := child(folder, name)) and found.is_dir()]
-    known = {*own, *bases, *shared}
-    rest = [inner for base in bases for inner in folders_in(base) if inner not in known and not parse_part(inner.name)]
-    rest = [inner for inner in rest if inner.name.lower() not in LABEL_FOLDERS]
-    return list(dict.fromkeys([*own, *bases, *shared, *others, *(rest if len(rest) == 1 else [])]))
+    if not own and not shared:
+        rest = [inner for base in bases for inner in folders_in(base) if not parse_part(inner.name)]
+        rest = [inner for inner in rest if inner not in bases and inner.name.lower() not in LABEL_FOLDERS]
+        others = rest if len(rest) == 1 else []
+    return list(dict.fromkeys([*own, *bases, *shared, *others]))
 
 
 def places_of_label_file(part: Part) -> list[Path]:

@@ -18,6 +18,7 @@ PARTS = ("train", "val", "test")  # the names of written parts
 MEANINGS = {
     "train": "train", "training": "train", "trainval": "trainval", "val": "val", "valid": "val", "validation": "val",
     "dev": "val", "test": "test", "testing": "test",
+    "trainset": "train", "valset": "val", "validset": "val", "testset": "test",
 }  # fmt: skip
 _SAY_NOTHING = {"annotations", "annotation", "instances", "default", "labels", "coco", "result", "dataset", "data"}
 

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import cos, isfinite, radians, sin
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.suspicion import check_format, to_corners
-from ssd300.data.values import class_name, numbers, size_of
+from ssd300.data.values import class_name, number, numbers, size_of
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.extensions import has_picture_extension
 from ssd300.labels import ClassList
@@ -79,7 +80,7 @@ class RecordReader:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
         classes = ClassList.from_names(names)
         self._check_format(usable)
-        for what, count in self.unused.items():
+        for what, count in (+self.unused).items():
             words = f"{count} {what} are not used"
             self.notes.append(Note("field not used", "noted", str(self.part.source), "", "", words))
         pictures = [self._fit(*one, classes) for one in usable]
@@ -173,6 +174,23 @@ def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
         return None
     xs, ys = numbers(point[0] for point in points), numbers(point[1] for point in points)
     return None if xs is None or ys is None else [min(xs), min(ys), max(xs), max(ys)]
+
+
+def turned_box(edges: list[float], degrees: object) -> list[float]:
+    """The corners of the box around a box (left, top, right, bottom) that is turned about its center.
+
+    >>> [round(edge) for edge in turned_box([20, 20, 30, 24], "90")], turned_box([1, 2, 3, 4], None)
+    ([23, 17, 27, 27], [1, 2, 3, 4])
+    """
+    turn = radians(number(degrees) or 0)
+    if not turn or not isfinite(turn):
+        return edges
+    left, top, right, bottom = edges
+    width, height = (right - left) / 2, (bottom - top) / 2
+    across = abs(width * cos(turn)) + abs(height * sin(turn))
+    down = abs(width * sin(turn)) + abs(height * cos(turn))
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return [x - across, y - down, x + across, y + down]
 
 
 def circle_box(x: object, y: object, rx: object, ry: object) -> list[float] | None:

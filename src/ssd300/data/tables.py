@@ -30,6 +30,7 @@ _HEADS = {  # column -> its names in tables, in lower case
     "crowd": ("isgroupof",),
     "part": ("split", "subset", "partition"),
 }
+_NOTHING = {"", "nan", "na", "none", "null"}  # an empty cell
 NEEDED = ("name", "label", "left", "top", "right", "bottom")
 
 
@@ -77,10 +78,13 @@ def read(part: Part) -> Dataset:
     reader.stems = fractions
     described = _descriptions([part.source.parent, whole])
     reader.names = list(described.values())
-    return reader.dataset(_records(rows, columns, part, described))
+    return reader.dataset(_records(rows, columns, reader, described))
 
 
-def _records(rows: list[list[str]], columns: dict[str, int], part: Part, described: dict[str, str]) -> Iterator[Record]:
+def _records(
+    rows: list[list[str]], columns: dict[str, int], reader: RecordReader, described: dict[str, str]
+) -> Iterator[Record]:
+    part = reader.part
     by_picture: dict[str, list[tuple[int, list[str]]]] = {}
     for line, row in enumerate(rows, 1):
         if any(cell.strip() for cell in row) and (line > 1 or "bare" in columns):
@@ -93,7 +97,8 @@ def _records(rows: list[list[str]], columns: dict[str, int], part: Part, describ
         for line, row in lines:
             box = [row[columns[what]] for what in ("left", "top", "right", "bottom")]
             label = row[columns["label"]]
-            if not any(box) and not label:
+            if all(cell.casefold() in _NOTHING for cell in box):
+                reader.unused["rows with a class and without a box"] += label.casefold() not in _NOTHING
                 continue  # a picture without objects
             crowd = bool(flag(row[columns["crowd"]])) if "crowd" in columns else False
             things.append(Thing(described.get(label, label), box, f"line {line}", crowd=crowd))

@@ -78,6 +78,11 @@ def _kitti_tracks(words: list[str]) -> bool:
     return len(words) in (17, 18) and words[0].isdigit() and words[1].lstrip("-").isdigit() and words[2].isalpha()
 
 
+def _detections(path: Path) -> bool:
+    files = _files(path, ".json")[:5]
+    return any(first_line(file, 10).startswith("[") and begins_with(file, '"image_id"', '"score"') for file in files)
+
+
 def _keras(words: list[str]) -> bool:
     return len(words) > 5 and has_picture_extension(words[0]) and all(word.isdigit() for word in words[1:])
 
@@ -115,7 +120,7 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("a VIA 3 project", "export it from VIA as COCO", _json_with('"project"', '"metadata"', '"xy"')),
     ("a list of Detectron2's pictures", "write it as COCO (detectron2.data.datasets)", _json_with('"bbox_mode"')),
     ("a list of MMDetection's pictures", "keep the COCO or VOC files it was made from", _json_with('"data_list"')),
-    ("a file of detections", "give the file with `images` and `categories`", _json_with('"image_id"', '"score"')),
+    ("a file of detections", "give the file with `images` and `categories`", _detections),
     ("DOTA labels", "convert them to YOLO OBB, whose outlines are read", _inside("labelTxt")),
     ("VisDrone labels", "convert them to YOLO or COCO", _first_words(".txt", accept=_visdrone)),
     ("KITTI tracking labels", "convert them to COCO with Datumaro", _first_words(".txt", accept=_kitti_tracks)),

@@ -35,6 +35,8 @@ def read_mot(path: str | Path) -> MotTracks:
     or an id twice in a frame.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{path}: a folder, device or pipe, not a file of tracks; give the file")
     try:
         if path.stat().st_size > LABEL_BYTES:
             raise DatasetError(f"{path}: larger than {LABEL_BYTES:,} bytes, the limit of a file of tracks")

@@ -22,7 +22,7 @@ def of_package(name: str) -> str:
 
 
 def describe_start(start: bytes) -> str:
-    """A clause on a file that begins with these bytes, at least 16 where it has so many; empty if it is not known.
+    """A clause on a file that begins with these bytes (16 or more are needed); empty if it is not known.
 
     >>> describe_start(b"<!DOCTYPE html>"), describe_start(b"hello")
     ('it is a web page, not the file', '')

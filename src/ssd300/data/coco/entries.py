@@ -8,6 +8,7 @@ from typing import Any
 
 from ssd300.data.coco.masks import box_of_segmentation
 from ssd300.data.parts import parse_part
+from ssd300.data.records import turned_box
 from ssd300.data.values import flag, number, numbers, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
@@ -69,6 +70,12 @@ def box_of(annotation: dict[str, Any]) -> list[float] | None:
     mode = annotation.get("bbox_mode")
     if values and mode == _CORNERS:
         return [*values[:2], values[2] - values[0], values[3] - values[1]]
+    attributes = annotation.get("attributes")
+    turn = number(attributes.get("rotation")) if isinstance(attributes, dict) else None
+    if values and turn:  # CVAT: the box before it was turned about its center
+        x, y, width, height = values
+        left, top, right, bottom = turned_box([x, y, x + width, y + height], turn)
+        return [left, top, right - left, bottom - top]
     return values if mode in (None, _WIDTH_HEIGHT) else None
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from ssd300.data.records import turned_box
 from ssd300.data.values import class_name, flag, numbers
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -29,5 +30,9 @@ def parse_object(element: Element, number: str) -> BoxedObject | tuple[str, str]
     if edges is None:
         given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
         return "malformed box", f"the box has {given}; expected four numbers"
+    if len(element.findall("bndbox")) > 1:
+        return "malformed box", "the object has several <bndbox>; write an object for each"
+    turn = next((a.findtext("value") for a in element.iter("attribute") if a.findtext("name") == "rotation"), None)
+    edges = turned_box(edges, turn)  # as CVAT writes it
     difficult = (element.findtext("difficult") or "").strip()
     return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), number)

@@ -57,7 +57,8 @@ def _lists(path: Path) -> dict[str, tuple[str, ...]]:
     """Part -> list of pictures beside images/, if they name pictures of the set."""
     lists = part_lists(with_suffix(path, ".txt"))
     finder = PictureFinder([path])
-    first = [next((line for _, line in lines_of(read_text(file, "list of pictures"))), "") for file in lists.values()]
+    texts = [read_text(file, "list of pictures", errors="surrogateescape") for file in lists.values()]
+    first = [next((line for _, line in lines_of(text)), "") for text in texts]
     named = any(line and finder.find(line) for line in first)
     return {part: (str(file.absolute()),) for part, file in lists.items()} if named else {}
 

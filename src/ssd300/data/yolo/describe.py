@@ -100,21 +100,22 @@ def read_darknet(path: Path) -> Description:
     given = Path(settings.get("names", "obj.names").replace("\\", "/"))
     tried = [path.parent / given.name, path.parent / given, above / given]
     names_file = next(filter(os.path.isfile, tried), tried[0])
-    names = [line for _, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
+    names = [(number - 1, line) for number, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
     keys = [key for key in settings if parse_part(key, alone=True)]
     meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
     entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
-    return Description(
-        path, class_list(names_file, list(enumerate(names))), entries, os.path.relpath(above, path.parent)
-    )
+    return Description(path, class_list(names_file, names), entries, os.path.relpath(above, path.parent))
 
 
 def read_class_file(
     path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = (), root: Path | None = None
 ) -> Description:
-    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder."""
-    names = [line for _, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
-    return Description(path, class_list(path, list(enumerate(names))), entries, unused=unused, root=root)
+    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder.
+
+    The index of a name is that of its line; an empty one is a class without a name.
+    """
+    names = [(number - 1, line) for number, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
+    return Description(path, class_list(path, names), entries, unused=unused, root=root)
 
 
 def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
