@@ -104,8 +104,37 @@ def test_pictures_of_another_part_inside_a_part_are_left_out(tmp_path: Path, tra
     sets = usable_sets(tmp_path)
     assert (stems(sets.train), stems(sets.val)) == ({"a"}, {"b"})
     words = " ".join(note.words for note in sets.train.notes)
-    assert words.count("1 pictures in") == words.count("the folder of another part, are not used for train") == 2
+    assert words.count("1 pictures of another part (") == words.count("are not used for train") == 2
     assert check_dataset(tmp_path).usable
+
+
+@pytest.mark.parametrize("place", [".", "cfg"])
+@pytest.mark.parametrize("lists", [True, False])
+def test_pictures_that_another_part_lists_or_has_are_left_out(tmp_path: Path, place: str, lists: bool) -> None:
+    yolo(tmp_path)
+    for part, stem in (("val", "b"), ("test", "c")):
+        write(tmp_path / place / f"{part}.txt", f"images/{stem}.jpg\n")
+        if not lists:
+            for folder, suffix in (("images", ".jpg"), ("labels", ".txt")):
+                (tmp_path / folder / part).mkdir()
+                (tmp_path / folder / f"{stem}{suffix}").rename(tmp_path / folder / part / f"{stem}{suffix}")
+    places = "val: val.txt\ntest: test.txt" if lists else "val: ../images/val\ntest: ../images/test"
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / place / "data.yaml", f"train: ../images\n{places}\nnames: [cat, dog]\n")
+    if lists and place == "cfg":
+        for part, stem in (("val", "b"), ("test", "c")):
+            write(tmp_path / place / f"{part}.txt", f"../images/{stem}.jpg\n")
+    sets = usable_sets(tmp_path / place / "data.yaml")
+    assert (stems(sets.train), stems(sets.val)) == ({"a"}, {"b"})
+    assert check_dataset(tmp_path / place / "data.yaml").usable
+
+
+def test_a_part_whose_pictures_are_all_in_another_keeps_them(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: images\nval: val.txt\nnames: [cat, dog]\n")
+    write(tmp_path / "val.txt", "".join(f"images/{stem}.jpg\n" for stem in TRUTH))
+    sets = usable_sets(tmp_path)
+    assert (stems(sets.train), stems(sets.val)) == (set(TRUTH), set(TRUTH))
+    assert any("3 pictures of" in words and "also in the training set" in words for words in sets.said)
 
 
 def test_lists_of_classes_that_differ_are_refused(tmp_path: Path) -> None:

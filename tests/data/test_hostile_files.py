@@ -99,6 +99,14 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch, name:
         load_dataset(tmp_path)
 
 
+def test_labels_in_a_folder_that_may_not_be_read_are_not_counted_as_empty(tmp_path: Path, monkeypatch) -> None:
+    yolo(tmp_path)
+    (tmp_path / "labels/a.txt").unlink()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "labels")
+    with pytest.raises(DatasetError, match=r"unreadable label file: .*labels may not be read; change its permissions"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 @pytest.mark.parametrize("what", ["cases", "split", "convert"])
 def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) -> None:

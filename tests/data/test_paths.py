@@ -115,6 +115,20 @@ def test_a_name_may_be_spelled_in_another_way(tmp_path: Path, format: str, writt
     assert found(load_dataset(tmp_path)) == {on_disk: TRUTH["a"], "b": TRUTH["b"], "c": TRUTH["c"]}
 
 
+@pytest.mark.parametrize("format", ["coco", "csv", "yolo"])
+def test_a_picture_with_another_extension_is_named(tmp_path: Path, format: str) -> None:
+    pictures(tmp_path / "images", ".png")
+    if format == "coco":
+        write(tmp_path / "annotations.json", coco_content())
+    elif format == "csv":
+        write(tmp_path / "t.csv", "image,xmin,ymin,xmax,ymax,label\na.jpg,1,2,30,40,cat\n")
+    else:
+        write(tmp_path / "data.yaml", "train: list.txt\nnames: [cat, dog]\n")
+        write(tmp_path / "list.txt", "./images/a.jpg\n")
+    with pytest.raises(DatasetError, match=r"missing; tried .*; there is .*images/a\.png: write this name"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("labels", ["annotations.json", "annotations/boxes.json", "t.csv", "data/annotations.json"])
 def test_the_only_other_folder_holds_the_pictures(tmp_path: Path, labels: str) -> None:
     if labels.endswith(".csv"):

@@ -132,8 +132,12 @@ def test_rows_of_a_class_without_a_box_are_counted(tmp_path: Path, empty: str) -
     assert [note.words for note in dataset.notes] == ["1 rows with a class and without a box are not used"]
 
 
-def test_open_images_groups_are_crowds(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("value", "crowd"), [("0", False), ("1", True), ("True", True), ("False", False), ("", False)])
+def test_open_images_groups_are_crowds(tmp_path: Path, value: str, crowd: bool) -> None:
     open_images(tmp_path)
+    (tmp_path / "class-descriptions-boxable.csv").rename(tmp_path / "oidv7-class-descriptions-boxable.csv")
     path = tmp_path / "train-annotations-bbox.csv"
-    path.write_text(path.read_text().replace(",0,0,0,0,0", ",0,0,1,0,0", 1))
-    assert load_dataset(tmp_path).pictures[0].annotations.crowd.tolist() == [True, False]
+    path.write_text(path.read_text().replace(",0,0,0,0,0", f",0,0,{value},0,0", 1))
+    dataset = load_dataset(tmp_path)
+    assert dataset.classes.names == ("cat", "dog")
+    assert dataset.pictures[0].annotations.crowd.tolist() == [crowd, False]

@@ -71,6 +71,11 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: write(root / "a.xml", "<dataset><images><image file='a.jpg'/></images></dataset>"),
         "dlib's XML",
     ),
+    "matlab": (lambda root: write(root / "devkit/cars_annos.mat", "MATLAB 5.0"), "a file of arrays"),
+    "an archive beside": (
+        lambda root: [write(root / "images.zip", "PK"), write(root / "meta.json", {"classes": []})],
+        "Supervisely",
+    ),
     "crowdhuman": (lambda root: write(root / "a.odgt", "{}"), "CrowdHuman"),
     "sagemaker": (lambda root: write(root / "a.manifest", "{}"), "SageMaker"),
     "ndjson": (lambda root: write(root / "a.ndjson", "{}"), "NDJSON"),

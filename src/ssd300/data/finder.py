@@ -78,6 +78,13 @@ class PictureFinder:
         shown = [folder / path for folder in self._folders]
         return list(dict.fromkeys([*shown, *(folder / path.name for folder in self._folders if path.is_absolute())]))
 
+    def describe_missing(self, name: str) -> str:
+        """The places that were tried for a picture, and a file there that differs from it only in its extension."""
+        words = f"tried {', '.join(map(str, self.list_candidates(name)))}"
+        stem = os.path.splitext(local_name(name))[0].lstrip("/")
+        other = self.find_stem(stem) if stem and "\0" not in name else None
+        return f"{words}; there is {other}: write this name, if it is the picture" if other else words
+
     def find(self, name: str) -> Path | None:
         """The path of the picture, or None."""
         for path in dict.fromkeys(map(PurePosixPath, (name, local_name(name), local_name(name.strip())))):

@@ -111,9 +111,10 @@ def files_of_parts(files: Sequence[Path], given: Path) -> list[tuple[str, Path]]
 
 
 def part_lists(files: Sequence[Path]) -> dict[str, Path]:
-    """Part -> file of the lists of pictures among text files: train.txt, val_list.txt, ..."""
-    named = [file for file in files if parse_part(re.sub("(?i)[_-]?list$", "", file.stem), alone=True)]
-    meant = part_names([re.sub("(?i)[_-]?list$", "", file.stem) for file in named], alone=True)
+    """Part -> file of the lists of pictures among text files: train.txt, val_list.txt, autosplit_val.txt."""
+    plain = {file: re.sub("(?i)^autosplit_|[_-]?list$", "", file.stem) for file in files}
+    named = [file for file, name in plain.items() if parse_part(name, alone=True)]
+    meant = part_names([plain[file] for file in named], alone=True)
     return {part: file for part, file in zip(meant, named, strict=True) if part in MEANINGS.values()}
 
 

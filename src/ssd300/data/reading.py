@@ -40,7 +40,7 @@ def read_text(path: Path, what: str, limit: int = LABEL_BYTES, errors: str = "st
     try:
         return data.decode(text_encoding(data), errors)
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: the {what} is not UTF-8 text (byte {error.start})") from error
+        raise DatasetError(f"{path}: the {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def text_encoding(start: bytes) -> str:

@@ -97,7 +97,8 @@ class RecordReader:
         found = found or (self.finder.find_stem(record.beside) if record.beside else None)
         tried = self.finder.list_candidates(f"{name}.*" if bare else name) if clean else [Path(repr(name))]
         if found is None:
-            words = f"it is missing; tried {', '.join(map(str, tried))}{record.remedy}"
+            words = self.finder.describe_missing(f"{name}.*" if bare else name) if clean else f"tried {name!r}"
+            words = f"it is missing; {words}{record.remedy}"
             self.note("missing picture", "fault", record, "", words)
         size = size_of(record.width, record.height)
         if isinstance(size, str):

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import child
+from ssd300.data.files import child, with_suffix
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
 from ssd300.data.values import flag, number
 
-_CLASSES = "class-descriptions-boxable.csv"
+_CLASSES = ("class-descriptions-boxable", "class-descriptions")  # also with oidv7- before it
 _HEADS = {  # column -> its names in tables, in lower case
     "name": ("filename", "file_name", "image_name", "image_path", "path", "image", "imageid", "image_id"),
     "label": ("labelname", "class_name", "label_name", "category_name", "class", "label", "category", "name"),
@@ -100,7 +100,8 @@ def _records(
             if all(cell.casefold() in _NOTHING for cell in box):
                 reader.unused["rows with a class and without a box"] += label.casefold() not in _NOTHING
                 continue  # a picture without objects
-            crowd = bool(flag(row[columns["crowd"]])) if "crowd" in columns else False
+            group = row[columns["crowd"]] if "crowd" in columns else ""
+            crowd = group.casefold() == "true" or bool(flag(group))
             things.append(Thing(described.get(label, label), box, f"line {line}", crowd=crowd))
         first = lines[0][1]
         width, height = (first[columns[what]] if what in columns else None for what in ("width", "height"))
@@ -111,7 +112,8 @@ def _descriptions(folders: list[Path]) -> dict[str, str]:
     """Label code -> class name, if class-descriptions-boxable.csv is beside the table."""
     for folder in folders:
         metadata = child(folder, "metadata") or folder  # as FiftyOne exports
-        file = child(folder, _CLASSES, "class-descriptions.csv") or child(metadata, "classes.csv")
+        named = (file for file in with_suffix(folder, ".csv") if file.stem.lower().endswith(_CLASSES))
+        file = next(named, None) or child(metadata, "classes.csv")
         if file:
             rows = read_table(file, "list of class names")
             return {row[0].strip(): row[1].strip() for row in rows if len(row) >= 2 and row[0] != "LabelName"}

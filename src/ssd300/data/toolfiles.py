@@ -28,7 +28,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
-        raise DatasetError("not UTF-8 text") from error
+        raise DatasetError("not UTF-8 text; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"not valid JSON: {error}") from error
 

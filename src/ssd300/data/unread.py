@@ -106,7 +106,6 @@ _DATUM = "write it as COCO: `datum convert -if datumaro -f coco`"
 AUTOML = ("TRAIN", "TRAINING", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
 _SCALABEL = "convert them with `python -m scalabel.label.to_coco`"
 _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
-    ("an archive", "unpack it and give the folder", _archive),
     ("a TFRecord data set", "convert it to COCO with Datumaro or FiftyOne", _tfrecord),
     ("a Supervisely project", "export it as COCO or Pascal VOC, or convert it with Datumaro", _supervisely),
     ("a MOT Challenge sequence", "convert it to COCO with Datumaro (`datum convert -if mot_seq -f coco`)", _mot),
@@ -143,4 +142,10 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ),
     ("BDD100K or Scalabel labels", _SCALABEL, _json_with('"box2d"', '"category"')),
     ("JSON lines, as of Hugging Face", "write a COCO file from its `objects`", _has_extension(".jsonl")),
+    (
+        "a file of arrays (MATLAB, NumPy, HDF5 or a pickle)",
+        "write its boxes as COCO or as a table",
+        _has_extension(".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl"),
+    ),
+    ("an archive", "unpack it and give the folder", _archive),
 )

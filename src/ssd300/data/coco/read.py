@@ -153,8 +153,7 @@ class _Reader:
                 continue
             found = finder.find(file_name)
             if found is None:
-                tried = finder.list_candidates(file_name)
-                words = f"the picture is missing; tried {', '.join(map(str, tried))}"
+                words = f"the picture is missing; {finder.describe_missing(file_name)}"
                 self.note("missing picture", "fault", file_name, "", words)
             size = self._size(image, found)
             self.position_of[image_id] = len(self.stubs) if size else None

@@ -89,7 +89,7 @@ def _folders_of_parts(path: Path) -> Description | None:
 def _one_folder(path: Path) -> Description | None:
     """From pictures with their labels beside them, here or in data/ (FiftyOne), images/, obj/."""
     file = _class_file(path)
-    places = (place for name in (".", "data", "images", "obj") if (place := child(path, name)))
+    places = (place for name in (".", "data", "images", "obj", "obj_train_data") if (place := child(path, name)))
     filled = next(filter(_holds_pairs, places), None) if file else None
     return read_class_file(file, {WHOLE: (str(filled.absolute()),)}) if file and filled else None
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssd300.data.dataset import Note
@@ -28,31 +29,52 @@ def pictures_of_part(described: Description, split: str, notes: list[Note]) -> I
             places = ", ".join(map(str, tried))
             raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
         if found.is_dir():
-            others = _inner_parts(described, split, found, any_case)
-            for file in walk(found, is_picture):
-                inner = next((folder for folder in others if file.absolute().is_relative_to(folder)), None)
-                if inner is None:
-                    yield file, found
-                else:
-                    others[inner] += 1
-            for folder, count in others.items():
-                words = f"{count} pictures in {folder}, the folder of another part, are not used for {split}"
-                notes.append(Note("field not used", "noted", str(path), "", "", words))
+            yield from ((file, found) for file in _pictures_of_folder(described, split, found, notes))
         else:
             yield from _pictures_of_list(found, path.parent, notes)
 
 
-def _inner_parts(described: Description, split: str, folder: Path, any_case: AnyCase) -> Counter[Path]:
-    """The folders of other parts inside a part's folder, each with a count of 0: `train: images`, `val: images/val`."""
-    around = os.path.abspath(folder)
-    inner: Counter[Path] = Counter()
+@dataclass(frozen=True)
+class _Place:
+    """A folder of another part inside a part's folder, or its list of pictures; `pictures` are absolute paths."""
+
+    path: Path
+    pictures: frozenset[str] | None  # None: all of the folder
+
+    def holds(self, file: str) -> bool:
+        return file.startswith(f"{self.path}{os.sep}") if self.pictures is None else file in self.pictures
+
+
+def _places_of_others(described: Description, split: str, folder: Path) -> list[_Place]:
+    """What other parts have of a part's folder: `train: images` with `val: images/val`, or with `test: test.txt`."""
+    around, any_case = os.path.abspath(folder), AnyCase()
+    places: list[_Place] = []
     for part, entries in described.entries.items():
         for entry in entries if part != split and (split, part) not in _SHARING else ():
             tried = _candidates(described, entry.replace("\\", "/"))
             found = next(filter(None, map(any_case.path, tried)), None)
-            if found and os.path.isdir(found) and os.path.abspath(found).startswith(around + os.sep):
-                inner[Path(os.path.abspath(found))] = 0
-    return inner
+            if found and os.path.isfile(found):
+                listed = _pictures_of_list(found, described.file.parent, [])
+                places.append(_Place(found, frozenset(os.path.abspath(picture) for picture, _ in listed)))
+            elif found and os.path.abspath(found).startswith(around + os.sep):
+                places.append(_Place(Path(os.path.abspath(found)), None))
+    return places
+
+
+def _pictures_of_folder(described: Description, split: str, folder: Path, notes: list[Note]) -> list[Path]:
+    """The pictures of a folder without those of other parts, with a note on these, unless nothing would be left."""
+    places = _places_of_others(described, split, folder)
+    files, kept, others = walk(folder, is_picture), list[Path](), Counter[Path]()
+    for file in files:
+        place = next((place.path for place in places if place.holds(os.path.abspath(file))), None)
+        if place is None:
+            kept.append(file)
+        else:
+            others[place] += 1
+    for path, count in others.items() if kept else ():
+        words = f"{count} pictures of another part ({path}) are not used for {split}"
+        notes.append(Note("field not used", "noted", str(described.file), "", "", words))
+    return kept or files
 
 
 def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
@@ -60,7 +82,7 @@ def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[t
     for number, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")):
         picture = finder.find(line)
         if picture is None:
-            words = f"the picture is missing; tried {', '.join(map(str, finder.list_candidates(line)))}"
+            words = f"the picture is missing; {finder.describe_missing(line)}"
         elif is_another(line, line_of.setdefault(picture, line), picture):
             words = f"the picture is missing; {picture} was found, but so it was for {line_of[picture]}"
         else:
@@ -89,15 +111,19 @@ def _candidates(described: Description, entry: str) -> list[Path]:
 
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
-    labels = {same_name(str(label_path(picture))) for picture in pictures}
+    labels = {same_name(os.path.abspath(label_path(picture))) for picture in pictures}
     for folder in dict.fromkeys(pictures.values()):
         label_folder = label_path(folder / "any.jpg").parent
         if label_folder == folder or not folder.is_dir():
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
-        others = [label_path(inner / "any.jpg").parent for inner in _inner_parts(described, split, folder, AnyCase())]
+        places = _places_of_others(described, split, folder)
+        folders = [os.path.abspath(label_path(place.path / "any.jpg").parent) for place in places]
+        theirs = {same_name(os.path.abspath(label_path(Path(one)))) for place in places for one in place.pictures or ()}
+        known = labels | theirs
         for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
-            if any(file.absolute().is_relative_to(other) for other in others):
+            path = os.path.abspath(file)
+            if same_name(path) in known or any(path.startswith(one + os.sep) for one in folders):
                 continue
-            if same_name(str(file)) not in labels and file.name.lower() not in NO_PICTURE:
+            if file.name.lower() not in NO_PICTURE:
                 words = f"no picture belongs to the label file; looked in {folder}"
                 yield Note("label file without picture", "fault", str(file), file.stem, "", words)

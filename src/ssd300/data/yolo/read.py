@@ -4,6 +4,7 @@ A picture without a label file, or with an empty one, has no boxes. `path` and t
 description of the set; a part is a folder, a .txt with one picture per line, or a list of these.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -112,6 +113,10 @@ class _Reader:
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
+            if labels.parent.is_dir() and not os.access(labels.parent, os.R_OK | os.X_OK):
+                words = f"the folder {labels.parent} may not be read; change its permissions"
+                self.note("unreadable label file", "fault", (str(labels), name, ""), words)
+                return None
             words = f"no label file, so it has no boxes; tried {labels}"
             self.note("picture without label file", "noted", (str(labels), name, ""), words)
             return _Labelled(path, size, labels, name, [])
