@@ -104,6 +104,15 @@ def test_cvat_subsets_are_parts(tmp_path: Path) -> None:
     assert (set(found(sets.train)), set(found(sets.val))) == ({"a", "c"}, {"b"})
 
 
+def test_cvat_turned_ellipses_are_enclosed(tmp_path: Path) -> None:
+    ellipse = '<ellipse label="cat" cx="30" cy="20" rx="10" ry="4" rotation="{}"/>'
+    shapes = "".join(map(ellipse.format, (90, 45, 0)))
+    write(tmp_path / "annotations.xml", f'<annotations><image name="a.jpg">{shapes}</image></annotations>')
+    pictures(tmp_path)
+    boxes = [box for _, box in found(load_dataset(tmp_path))["a"]]
+    assert boxes == [(26, 10, 34, 30), (22.38, 12.38, 37.62, 27.62), (20, 16, 40, 24)]
+
+
 def test_cvat_pictures_in_folders_of_their_subsets(tmp_path: Path) -> None:
     """As a project is exported: every task has a frame_0.jpg."""
     images = ""

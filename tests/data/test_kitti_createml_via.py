@@ -168,6 +168,17 @@ def test_via(tmp_path: Path, way: str) -> None:
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+def test_turned_ellipses_of_via_are_enclosed(tmp_path: Path) -> None:
+    via(tmp_path, "ellipse")
+    text = (
+        (tmp_path / "via.json")
+        .read_text()
+        .replace('"ellipse", "cx": 14.0', '"ellipse", "theta": 1.5707963, "cx": 14.0')
+    )
+    write(tmp_path / "via.json", text)
+    assert found(load_dataset(tmp_path))["a"] == [("cat", (0, 11, 29, 31)), TRUTH["a"][1]]
+
+
 @pytest.mark.parametrize(
     "attributes",
     [{}, {"color": "red", "breed": "cat"}, {"animal": {"cat": True, "dog": True}}, {"animal": {}}, {"class": None}],

@@ -115,6 +115,8 @@ def test_the_columns_of_a_table_that_is_none_are_named(tmp_path: Path) -> None:
 
 def test_a_picture_is_no_data_set(tmp_path: Path) -> None:
     pictures(tmp_path)
+    with pytest.raises(DatasetError, match="There are pictures, but no labels: give the folder above both"):
+        load_dataset(tmp_path)
     with pytest.raises(DatasetError, match="a picture, not a data set; give the folder of the set"):
         load_dataset(tmp_path / "a.jpg")
 

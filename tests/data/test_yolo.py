@@ -80,6 +80,7 @@ def test_labels_lie_in_labels_or_beside(tmp_path: Path) -> None:
         ("train: images/train\nnames: [cat]\nnc: 2\n", "nc is 2, but `names` has 1"),
         ("train: images/train\nnames: 3\n", "must list the class names"),
         ("train: [\n", "not valid YAML"),
+        ('train: "C:\\Users\\me"\nnames: [cat]\n', "double-quoted scalar.*write / instead of"),
     ],
 )
 def test_a_faulty_yaml(yolo: Path, yaml: str, words: str) -> None:

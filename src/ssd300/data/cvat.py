@@ -6,6 +6,7 @@ count as their enclosing boxes; tags and tracks are not used. The `subset` of an
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from math import radians
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -15,7 +16,7 @@ from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box, turned_box
 from ssd300.data.toolfiles import begins_with, find_files
-from ssd300.data.values import numbers
+from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
 _OUTLINES = ("polygon", "polyline", "points", "cuboid", "skeleton")
@@ -85,6 +86,7 @@ def _box(shape: Element) -> list[float] | None:
         sides = numbers(shape.get(key) for key in ("left", "top", "width", "height"))
         return sides and [*sides[:2], sides[0] + sides[2], sides[1] + sides[3]]
     if shape.tag == "ellipse":
-        return circle_box(*(shape.get(key) for key in ("cx", "cy", "rx", "ry")))
+        values = [shape.get(key) for key in ("cx", "cy", "rx", "ry")]
+        return circle_box(*values, turn=radians(number(shape.get("rotation")) or 0))
     edges = numbers(shape.get(key) for key in ("xtl", "ytl", "xbr", "ybr"))
     return edges and turned_box(edges, shape.get("rotation"))

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import cos, isfinite, radians, sin
+from math import cos, hypot, isfinite, radians, sin
 from pathlib import Path
 
 import numpy as np
@@ -194,10 +194,18 @@ def turned_box(edges: list[float], degrees: object) -> list[float]:
     return [x - across, y - down, x + across, y + down]
 
 
-def circle_box(x: object, y: object, rx: object, ry: object) -> list[float] | None:
-    """The corners of the box around an ellipse with a center and two radii; None if one is not a number."""
+def circle_box(x: object, y: object, rx: object, ry: object, *, turn: float = 0.0) -> list[float] | None:
+    """The corners of the box around an ellipse with a center and two radii; None if one is not a number.
+
+    `turn` is in radians.
+
+    >>> circle_box(10, 10, "3", 1), [round(edge, 3) for edge in circle_box(10, 10, 3, 1, turn=radians(90)) or []]
+    ([7.0, 9.0, 13.0, 11.0], [9.0, 7.0, 11.0, 13.0])
+    """
     values = numbers((x, y, rx, ry))
     if values is None:
         return None
     cx, cy, across, down = values
+    if turn and isfinite(turn):
+        across, down = hypot(across * cos(turn), down * sin(turn)), hypot(across * sin(turn), down * cos(turn))
     return [cx - across, cy - down, cx + across, cy + down]

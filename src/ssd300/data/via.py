@@ -14,7 +14,7 @@ from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
 from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
-from ssd300.data.values import numbers
+from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
 _MOST_FILES = 50  # of a folder that are examined
@@ -117,6 +117,6 @@ def _box(shape: dict[str, Any]) -> list[float] | None:
         return [x, y, x + width, y + height]
     if kind in ("circle", "ellipse"):
         radii = [shape.get("r")] * 2 if kind == "circle" else [shape.get("rx"), shape.get("ry")]
-        return circle_box(shape.get("cx"), shape.get("cy"), *radii)
+        return circle_box(shape.get("cx"), shape.get("cy"), *radii, turn=number(shape.get("theta")) or 0)
     xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
     return box_around(list(zip(xs, ys, strict=False))) if isinstance(xs, list) and isinstance(ys, list) else None

@@ -54,7 +54,7 @@ def is_description(path: Path) -> bool:
     try:
         content = _mapping(path)
     except DatasetError:
-        return contains(path, "names")
+        return contains(path, "names") or contains(path, "train:")
     return "names" in content or any(parse_part(key, alone=True) and _is_place(content[key]) for key in content)
 
 
@@ -147,7 +147,8 @@ def _pairs(path: Path) -> tuple[tuple[str, Any], ...]:
     try:
         return _parse_pairs(read_text(path, "YOLO data file", YAML_BYTES))
     except (yaml.YAMLError, ValueError) as error:
-        raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        remedy = "; write / instead of \\ in paths" if "double-quoted scalar" in str(error) else ""
+        raise DatasetError(f"{path}: not valid YAML: {' '.join(str(error).split())}{remedy}") from error
     except RecursionError as error:
         raise DatasetError(f"{path}: not a data file: it is nested too deep") from error
 
@@ -172,7 +173,7 @@ def _places(node: Any) -> tuple[str, ...] | None:
     nodes = node.value if isinstance(node.value, list) else [node]
     if not all(hasattr(one, "value") and isinstance(one.value, str) for one in nodes):
         return None
-    return tuple(text for one in nodes if (text := _text(one)))
+    return tuple(text for one in nodes if (text := _text(one).strip()))
 
 
 def _classes(path: Path, content: dict[str, Any]) -> ClassList:
