@@ -46,14 +46,18 @@ def test_an_entry_of_a_picture_that_is_given_twice_is_one(edit_coco: Edit) -> No
 @pytest.mark.parametrize(
     ("attributes", "box"),
     [
-        ({"occluded": False, "rotation": 90.0}, [-1, 11, 29, 31]), ({"rotation": "180"}, [4, 6, 24, 36]),
+        ({"occluded": False, "rotation": 90.0}, [-1, 11, 29, 31]), ({"rotation": 45}, [-3.6, 3.3, 31.7, 38.7]),
+        ({"rotation": "180"}, [4, 6, 24, 36]),
         ({"rotation": 0.0}, [4, 6, 24, 36]), ({}, [4, 6, 24, 36]), (None, [4, 6, 24, 36]), ([5], [4, 6, 24, 36]),
         ({"rotation": "x"}, [4, 6, 24, 36]), ({"rotation": float("nan")}, [4, 6, 24, 36]),
     ],
 )  # fmt: skip
 def test_a_box_that_cvat_turned_is_enclosed(edit_coco: Edit, attributes: Any, box: list[int]) -> None:
     dataset = load_dataset(edit_coco(lambda content: content["annotations"][0].update(attributes=attributes)))
-    assert dataset.pictures[0].annotations.boxes_xyxy[0].tolist() == [max(edge, 0) for edge in box]
+    assert dataset.pictures[0].annotations.boxes_xyxy[0].round(1).tolist() == pytest.approx(
+        [max(edge, 0) for edge in box], abs=0.05
+    )
+    assert not [note for note in dataset.notes if note.action != "noted"]
 
 
 def test_a_panoptic_file_is_named(edit_coco: Edit) -> None:

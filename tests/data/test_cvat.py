@@ -104,6 +104,16 @@ def test_cvat_subsets_are_parts(tmp_path: Path) -> None:
     assert (set(found(sets.train)), set(found(sets.val))) == ({"a", "c"}, {"b"})
 
 
+def test_what_turned_shapes_have_outside_of_the_picture_does_not_count(tmp_path: Path) -> None:
+    shapes = cvat_box("cat", 0, 0, 40, 8, ' rotation="45"') + cvat_ellipse("dog", 50, 30, 90, 60)
+    shapes += cvat_box("cat", 100, 100, 140, 108, ' rotation="45"')
+    write(tmp_path / "annotations.xml", f'<annotations><image name="a.jpg">{shapes}</image></annotations>')
+    pictures(tmp_path)
+    dataset = load_dataset(tmp_path)
+    assert found(dataset)["a"] == [("cat", (3.03, 0, 36.97, 20.97)), ("dog", (50, 30, 64, 48))]
+    assert [note.action for note in dataset.notes] == ["refused"]  # the last one
+
+
 def test_cvat_turned_ellipses_are_enclosed(tmp_path: Path) -> None:
     ellipse = '<ellipse label="cat" cx="30" cy="20" rx="10" ry="4" rotation="{}"/>'
     shapes = "".join(map(ellipse.format, (90, 45, 0)))

@@ -50,6 +50,8 @@ def test_a_box_that_cvat_turned_is_enclosed(voc: Path) -> None:
     )
     (voc / "Annotations/a.xml").write_text(text)
     assert load_dataset(voc).pictures[0].annotations.boxes_xyxy.tolist() == [[2, 1, 40, 41]]
+    (voc / "Annotations/a.xml").write_text(text.replace("<xmin>1<", "<xmin>-20<"))
+    assert load_dataset(voc).pictures[0].annotations.boxes_xyxy.tolist() == [[0, 0, 29.5, 48]]
 
 
 def test_difficult_may_be_a_word(voc: Path) -> None:

@@ -62,11 +62,15 @@ def _root(file: Path) -> Element:
 def _records(images: list[Element], file: Path) -> Iterator[Record]:
     for image in images:
         things = [
-            Thing(shape.get("label"), _box(shape), f"{shape.tag} {number}", dict(shape.attrib))
-            for number, shape in enumerate(image, 1)
+            Thing(shape.get("label"), _box(shape), f"{shape.tag} {n}", dict(shape.attrib), around=_is_around(shape))
+            for n, shape in enumerate(image, 1)
             if shape.tag in ("box", "ellipse", "mask", *_OUTLINES)
         ]
         yield Record(image.get("name") or "", things, file, image.get("width"), image.get("height"))
+
+
+def _is_around(shape: Element) -> bool:
+    return shape.tag == "ellipse" or bool(number(shape.get("rotation")))
 
 
 def _points(shape: Element) -> Iterator[Sequence[object]]:

@@ -102,4 +102,4 @@ def _thing(shape: dict[str, Any], place: str) -> Thing:
         (x, y), (edge_x, edge_y) = ((number(point[0]) or 0, number(point[1]) or 0) for point in points)
         radius = hypot(edge_x - x, edge_y - y)
         box = circle_box(x, y, radius, radius)
-    return Thing(shape.get("label"), box, place, points)
+    return Thing(shape.get("label"), box, place, points, around=shape.get("shape_type") == "circle")

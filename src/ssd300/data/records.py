@@ -26,7 +26,8 @@ from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 class Thing:
     """One labeled object. `box` is in the box format of its set ("xyxy", ...); None if missing or malformed.
 
-    `place` is its place ("box 3"); `given` the original value if the box is malformed.
+    `place` is its place ("box 3"); `given` the original value if the box is malformed. `around`: the box is around a
+    turned or round shape, of which only the part inside the picture counts.
     """
 
     name: object
@@ -36,6 +37,7 @@ class Thing:
     crowd: bool = False
     ignore: bool = False
     score: float = 1.0
+    around: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,10 @@ class RecordReader:
             words = f"{len(record.things):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
             self.note("too many boxes", "fault", record, "", words)
             return None
-        things = [one for thing in record.things if (one := self._thing(thing, record))]
+        things = [one for thing in record.things if (one := self._thing(thing, record, size))]
         return record, found or tried[0], size, things
 
-    def _thing(self, thing: Thing, record: Record) -> "tuple[str, list[float], Thing] | None":
+    def _thing(self, thing: Thing, record: Record, size: tuple[int, int]) -> "tuple[str, list[float], Thing] | None":
         name = class_name(thing.name)
         if name is None:
             words = f"the class name is {thing.name!r:.60}; expected a text"
@@ -129,7 +131,7 @@ class RecordReader:
             words = f"the box is {given!r:.80}; expected four numbers"
             self.note("malformed box", "fault", record, thing.place, words)
             return None
-        return name, box, thing
+        return name, visible_part(box, size) if thing.around else box, thing
 
     def _check_format(self, usable: "Sequence[_Usable]") -> None:
         boxes = np.array([box for _, _, _, things in usable for _, box, _ in things], np.float64).reshape(-1, 4)
@@ -175,6 +177,16 @@ def box_around(points: Sequence[Sequence[object]]) -> list[float] | None:
         return None
     xs, ys = numbers(point[0] for point in points), numbers(point[1] for point in points)
     return None if xs is None or ys is None else [min(xs), min(ys), max(xs), max(ys)]
+
+
+def visible_part(edges: list[float], size: tuple[int, int]) -> list[float]:
+    """The part of a box (left, top, right, bottom) inside the picture; the box itself if all of it is outside.
+
+    >>> visible_part([-9, 2, 5, 99], (64, 48)), visible_part([-9, 2, -5, 4], (64, 48))
+    ([0, 2, 5, 48], [-9, 2, -5, 4])
+    """
+    inside = [min(max(edge, 0), side) for edge, side in zip(edges, (*size, *size), strict=True)]
+    return inside if inside[0] < inside[2] and inside[1] < inside[3] else edges
 
 
 def turned_box(edges: list[float], degrees: object) -> list[float]:

@@ -92,7 +92,9 @@ def _thing(region: Any, place: str) -> Thing | None:
     shape = shape if isinstance(shape, dict) else {}
     if shape.get("name") == "point":
         return None
-    return Thing(_class_of(attributes if isinstance(attributes, dict) else {}), _box(shape), place, shape)
+    around = shape.get("name") in ("circle", "ellipse")
+    name = _class_of(attributes if isinstance(attributes, dict) else {})
+    return Thing(name, _box(shape), place, shape, around=around)
 
 
 def _class_of(attributes: dict[str, Any]) -> Any:

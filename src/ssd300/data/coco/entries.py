@@ -8,7 +8,7 @@ from typing import Any
 
 from ssd300.data.coco.masks import box_of_segmentation
 from ssd300.data.parts import parse_part
-from ssd300.data.records import turned_box
+from ssd300.data.records import turned_box, visible_part
 from ssd300.data.values import flag, number, numbers, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
@@ -70,13 +70,18 @@ def box_of(annotation: dict[str, Any]) -> list[float] | None:
     mode = annotation.get("bbox_mode")
     if values and mode == _CORNERS:
         return [*values[:2], values[2] - values[0], values[3] - values[1]]
+    return values if mode in (None, _WIDTH_HEIGHT) else None
+
+
+def turned(annotation: dict[str, Any], box_xywh: list[float], size_wh: tuple[int, int]) -> list[float]:
+    """The box, or what is visible of it around its center turned by the `rotation` that CVAT gives."""
     attributes = annotation.get("attributes")
     turn = number(attributes.get("rotation")) if isinstance(attributes, dict) else None
-    if values and turn:  # CVAT: the box before it was turned about its center
-        x, y, width, height = values
-        left, top, right, bottom = turned_box([x, y, x + width, y + height], turn)
-        return [left, top, right - left, bottom - top]
-    return values if mode in (None, _WIDTH_HEIGHT) else None
+    if not turn:
+        return box_xywh
+    x, y, width, height = box_xywh
+    left, top, right, bottom = visible_part(turned_box([x, y, x + width, y + height], turn), size_wh)
+    return [left, top, right - left, bottom - top]
 
 
 def problem_of(

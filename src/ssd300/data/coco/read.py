@@ -25,6 +25,7 @@ from ssd300.data.coco.entries import (
     refuse_panoptic,
     refuse_several_parts,
     short,
+    turned,
 )
 from ssd300.data.coco.places import default_name, picture_folders
 from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
@@ -201,7 +202,7 @@ class _Reader:
                 self.note("duplicate annotation id", "noted", self._picture_name(annotation), where, words)
             if annotation_id:
                 seen.add(annotation_id)
-            rows.add(at, box or [], annotation_id, annotation)
+            rows.add(at, turned(annotation, box or [], self.stubs[at][0][2:]), annotation_id, annotation)
 
     def _picture_name(self, annotation: Any) -> str:
         image_id = annotation.get("image_id") if isinstance(annotation, dict) else None

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from ssd300.data.records import turned_box
+from ssd300.data.records import turned_box, visible_part
 from ssd300.data.values import class_name, flag, numbers
+from ssd300.data.values import number as number_of
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 USED = {"name", "bndbox", "difficult"}  # the tags of an object that are used
@@ -20,7 +21,7 @@ class BoxedObject:
     number: str
 
 
-def parse_object(element: Element, number: str) -> BoxedObject | tuple[str, str]:
+def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> BoxedObject | tuple[str, str]:
     """An <object>; or (kind, words) of the fault that it has."""
     name = class_name(element.findtext("name"))
     if name is None:
@@ -33,6 +34,6 @@ def parse_object(element: Element, number: str) -> BoxedObject | tuple[str, str]
     if len(element.findall("bndbox")) > 1:
         return "malformed box", "the object has several <bndbox>; write an object for each"
     turn = next((a.findtext("value") for a in element.iter("attribute") if a.findtext("name") == "rotation"), None)
-    edges = turned_box(edges, turn)  # as CVAT writes it
+    edges = visible_part(turned_box(edges, turn), size_wh) if number_of(turn) else edges  # as CVAT writes it
     difficult = (element.findtext("difficult") or "").strip()
     return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), number)

@@ -141,7 +141,7 @@ class _Reader:
         objects = []
         for number, element in enumerate(root.iter("object"), 1):
             self.unused.update(child.tag for child in element if child.tag not in USED)
-            found = parse_object(element, f"object {number}")
+            found = parse_object(element, f"object {number}", size)
             if isinstance(found, BoxedObject):
                 objects.append(found)
             else:
