@@ -56,6 +56,14 @@ def test_colors_in_any_bits(header_bytes, depth, compression, masks, pixel, expe
     assert read(data) == [[expected]]
 
 
+@pytest.mark.parametrize(("depth", "stored"), [(1, b"\x40"), (4, b"\x01"), (8, b"\0\1")])
+@pytest.mark.parametrize("more", [0, 1, 200])
+def test_a_palette_may_have_more_colors_than_are_used(more, depth, stored):
+    data = bmp((2, 1), stored.ljust(4, b"\0"), depth=depth, palette=PALETTE * (2 ** (depth - 1) + more))
+    data = data[:46] + struct.pack("<I", 2**depth + 2 * more) + data[50:]
+    assert read(data) == [[A, B]]
+
+
 def test_the_order_of_rows_stays():
     pixels = struct.pack("<4I", 1, 2, 3 << 8, 4 << 16)
     for height, order in ((2, 1), (-2, -1)):

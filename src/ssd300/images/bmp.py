@@ -17,14 +17,20 @@ _ROWS = 256  # converted at a time, to bound the memory
 
 
 def readable(data: bytes) -> bytes:
-    """The file with a whole header, and without run-length coding: Pillow moves or refuses what is left out in it."""
+    """The file with a whole header, at most the colors that can be used, and no run-length coding.
+
+    Pillow refuses the first two, and moves or refuses what run lengths leave out.
+    """
     size = _header_bytes(data)
     if 16 <= size < 64 and size not in _HEADERS:
         header = struct.pack("<I", 64) + data[18 : 14 + size] + bytes(64 - size)
         data = data[:10] + struct.pack("<I", _start(data) + 64 - size) + header + data[14 + size :]
-    if len(data) < 54 or _header_bytes(data) == 12 or struct.unpack_from("<I", data, 30)[0] not in _RLE:
+    if len(data) < 54 or _header_bytes(data) == 12:
         return data
-    return _expand_runs(data)
+    depth, compression = struct.unpack_from("<HI", data, 28)
+    if depth <= 8 and struct.unpack_from("<I", data, 46)[0] > 2**depth:  # more colors than can be used
+        data = data[:46] + struct.pack("<I", 2**depth) + data[50:]
+    return _expand_runs(data) if compression in _RLE else data
 
 
 def unpack_fields(data: bytes) -> bytes | None:
