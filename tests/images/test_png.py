@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from images.raw_png import png
 from ssd300.errors import ImageError
@@ -106,6 +106,20 @@ def test_the_orientation_is_found_in_every_chunk(turned, late, photo, encode):
     data = with_chunks(encode(photo, "PNG"), turned, ODD["a long packed text"], late=late)
     assert header(data, name="x").orientation == 6
     assert np.array_equal(decode_image(data, name="x"), orient(photo, 6))
+
+
+@pytest.mark.parametrize("kind", ["eXIf", "iTXt"])
+def test_of_several_orientations_the_last_one_counts(kind, photo, encode):
+    bodies = {"eXIf": TURNED, "iTXt": b"XML:com.adobe.xmp\0\0\0\0\0" + XMP}
+    changes = {"eXIf": (b"\x06\0\0\0", b"\x03\0\0\0"), "iTXt": (b'"6"', b'"3"')}
+    turned = chunk(kind.encode(), bodies[kind])
+    upside_down = chunk(kind.encode(), bodies[kind].replace(*changes[kind]))
+    for chunks, orientation in (((turned, upside_down), 3), ((upside_down, turned), 6)):
+        data = with_chunks(encode(photo, "PNG"), *chunks)
+        assert header(data, name="x").orientation == orientation
+        assert np.array_equal(
+            np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))), orient(photo, orientation)
+        )
 
 
 @pytest.mark.parametrize(

@@ -58,20 +58,23 @@ def _scaled_gray(body: bytes, depth: int) -> bytes:
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, at any position."""
+    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, at any position.
+
+    Of several, the last one counts, as in Pillow.
+    """
     exif = raw = xmp = None
     for kind, start, end in _chunks(data):
         if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
             continue
         body = data[start + 8 : end - 4]
         if kind == b"eXIf":
-            exif = exif or body
+            exif = body
         else:
             keyword, _, text = body.partition(b"\0")
             if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt":
-                xmp = xmp or _international_text(text)
+                xmp = _international_text(text)
             elif keyword == b"Raw profile type exif":
-                raw = raw or _decode_hexadecimal(_decompress(text[1:]) if kind == b"zTXt" else text)
+                raw = _decode_hexadecimal(_decompress(text[1:]) if kind == b"zTXt" else text)
     return exif or raw, xmp
 
 
