@@ -64,6 +64,8 @@ def test_a_whole_scan_is_read_whatever_follows(trailer, end, whole):
 
 CUTS = {"nothing": b"", "marker": b"\xff\xd9", "marker, MP4": b"\xff\xd9" + MP4, "MP4": MP4, "zeros": bytes(40_000)}
 CUTS["zeros, marker"] = CUTS["zeros"] + b"\xff\xd9"
+CUTS["text"] = b"<html><body>504 Gateway Time-out</body></html>\r\n" * 50
+CUTS["text, marker"] = CUTS["text"] + b"\xff\xd9"
 
 
 @pytest.mark.parametrize("end", CUTS.values(), ids=CUTS)
@@ -71,6 +73,44 @@ CUTS["zeros, marker"] = CUTS["zeros"] + b"\xff\xd9"
 def test_a_cut_scan_is_reported(share, end, whole):
     with pytest.raises(ImageError, match=r"^x: a damaged or truncated JPEG file \(.*; copy or export it again"):
         decode_image(cut_scan(whole, share) + end, name="x")
+
+
+@pytest.mark.parametrize("end", [*CUTS.values(), b"another text of a few words"], ids=[*CUTS, "a few words"])
+@pytest.mark.parametrize("options", ["restarts", "gray restarts", "4:4:4 restarts", "progressive restarts"])
+def test_a_scan_that_is_cut_at_a_restart_is_reported(options, end, noisy, encode):
+    picture = Image.fromarray(noisy).convert("L" if "gray" in options else "RGB")
+    sampling = {"subsampling": "4:4:4"} if "4:4:4" in options else {}
+    data = encode(picture, "JPEG", restart_marker_blocks=3, progressive="progressive" in options, **sampling)
+    places = [match.start() for match in re.finditer(rb"\xff[\xd0-\xd7]", data)]
+    for place in places[: len(places) // 8 * 8 : len(places) // 8]:
+        for cut in (place, place + 2, place + 3):
+            with pytest.raises(ImageError, match="damaged or truncated JPEG"):
+                decode_image(data[:cut] + end, name="x")
+
+
+def test_restarts_that_are_missing_or_too_many_elsewhere_do_not_matter(noisy, encode):
+    data = encode(noisy, "JPEG", restart_marker_blocks=3)
+    first = data.index(b"\xff\xd1")
+    for odd in (data[:first] + data[first + 2 :], data[:-2] + b"\xff\xd5", data[:-2] + b"\xff\xd5\xff\xd9"):
+        expected = np.asarray(Image.open(io.BytesIO(odd if odd.endswith(b"\xff\xd9") else data)))
+        assert np.array_equal(decode_image(odd, name="x"), expected)
+
+
+@pytest.mark.parametrize("version", [b"\1\1", b"\2\0"], ids=["usual", "of another version"])
+def test_other_warnings_hide_no_cut(version, noisy, encode):
+    """A decoder tells only the first one."""
+    for mode in ("L", "RGB", "CMYK"):
+        data = encode(Image.fromarray(noisy).convert(mode), "JPEG", keep_rgb=mode == "RGB")
+        adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x09" if version == b"\2\0" and mode == "L" else b""
+        data = data[:2] + adobe + data[2:].replace(b"JFIF\0\1\1", b"JFIF\0" + version)
+        assert decode_image(data, name="x").shape == noisy.shape
+        with pytest.raises(ImageError, match="damaged or truncated JPEG"):
+            decode_image(cut_scan(data, 0.5) + b"\xff\xd9", name="x")
+        broken = bytearray(cut_scan(data, 0.5) + b"\xff\xd9")
+        start = broken.index(b"\xff\xda") + 200
+        broken[start : start + 60] = b"\x01\xfe\x35" * 20  # codes that are none
+        with pytest.raises(ImageError, match="damaged or truncated JPEG"):
+            decode_image(bytes(broken), name="x")
 
 
 def test_strays_between_segments_hide_no_cut(noisy, encode):

@@ -149,7 +149,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     Pillow refuses truncated files.
     """
     size = _jpeg_size(data)
-    if size is None:
+    if size is None or jpeg.is_padded(data):
         return None
     height, width = size
     _check_size(ImageHeader("JPEG", width, height, 1), name)
@@ -178,12 +178,13 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
     """The file's first picture, for Pillow, which tolerates what viewers do. Raises ImageError if a part is missing,
     which Pillow would fill with gray."""
     tidy, closed = jpeg.extract_picture(data)
+    bare = jpeg.drop_metadata(tidy)
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(tidy)
+        height, width, _, _ = simplejpeg.decode_jpeg_header(bare)
     except (ValueError, KeyError):
         return tidy
     _check_size(ImageHeader("JPEG", width, height, 1), name)
-    if jpeg.is_cut(tidy, closed):
+    if jpeg.is_cut(bare, closed):
         raise damaged_picture("JPEG", name, EOFError("its scan ends early"))
     return tidy
 

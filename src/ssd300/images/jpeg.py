@@ -7,15 +7,17 @@ a truncated file with an added end marker looks complete to a decoder, which fil
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import simplejpeg
 
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]|\0\0\0[\x08-\x40]ftyp")  # a marker, or a phone's video
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
 _HIERARCHICAL = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
+_TEXT = bytes(range(32, 127)) + b"\t\r\n"
 _SEQUENTIAL = (0xC0, 0xC1)
 _PROGRESSIVE = (0xC2, 0xCA)
-_SCAN, _END = 0xDA, 0xD9
+_SCAN, _END, _INTERVAL = 0xDA, 0xD9, 0xDD
 
 
 def may_be_lossless(data: bytes) -> bool:
@@ -30,35 +32,62 @@ def extract_picture(data: bytes) -> tuple[bytes, bool]:
     """
     pieces, closed = [b"\xff\xd8"], False
     for marker, start, end in jpeg_parts(data):
-        pieces.append(_strip_zeros(data[start:end]) if marker == _SCAN else data[start:end])
+        pieces.append(_strip_padding(data[start:end]) if marker == _SCAN else data[start:end])
         closed = data[end : end + 2] == b"\xff\xd9"
     return b"".join((*pieces, b"\xff\xd9")), closed
 
 
-def _strip_zeros(scan: bytes) -> bytes:
-    """Remove trailing zeros of an interrupted download: the last bits of a scan are ones."""
+def _strip_padding(scan: bytes) -> bytes:
+    """Remove trailing zeros of an interrupted download: the last bits of a scan are ones. And a text of an error."""
+    text = len(scan) - len(scan.rstrip(_TEXT))
+    if text > 64:  # its first bytes may be the scan's
+        scan = scan[: 16 - text]
     own = scan.rstrip(b"\0")
     return scan if len(scan) - len(own) < 16 else own + b"\0" * own.endswith(b"\xff")
 
 
+def is_padded(data: bytes) -> bool:
+    """Whether zeros come before the end marker: a decoder may take them for the rest of the picture."""
+    return data[-18:] == bytes(16) + b"\xff\xd9"
+
+
 def is_cut(tidy: bytes, closed: bool) -> bool:
-    """Whether a file from `extract_picture` is incomplete: the scan ends early, or a color has no scan.
+    """Whether a file from `extract_picture`, without metadata, is incomplete: a scan ends early, or a color has none.
 
     Its size must have been checked. Undecidable cases count as complete, and the decoder decides; but not in a file
     without an end marker (`closed`) of its own.
     """
     lossless = may_be_lossless(tidy)
     wanted = next((_components(tidy[start:end]) for marker, start, end in jpeg_parts(tidy) if marker in _FRAMES), set())
-    if not wanted <= _scanned(tidy) or not (closed or _is_sharp(tidy)):
+    sharp = _is_sharp(tidy)
+    if not wanted <= _scanned(tidy) or not (closed or sharp) or (not lossless and _lacks_restarts(tidy)):
         return True
     colors = "CMYK" if len(wanted) == 4 else "RGB" if lossless and len(wanted) == 3 else "GRAY"
     scale = {} if lossless else {"min_height": 1, "min_width": 1, "min_factor": 8}
     try:  # at an eighth of its size: the whole scan is read with little memory
         simplejpeg.decode_jpeg(tidy, colors, **scale)
     except (ValueError, KeyError) as error:
-        message = str(error)
-        return "premature end of data segment" in message or not (closed or "before marker 0xd9" in message)
+        message = str(error)  # only the first warning
+        if "premature end of data segment" in message or "found marker 0xd9" in message or not sharp:
+            return True
+        return not (closed or "before marker 0xd9" in message) or _reads_on(tidy, colors, scale)
     return False
+
+
+def drop_metadata(tidy: bytes) -> bytes:
+    """The picture alone: a warning about its metadata would hide the others."""
+    kept = (tidy[a:b] for marker, a, b in jpeg_parts(tidy) if not (0xE0 <= marker <= 0xEF or marker == 0xFE))
+    return b"".join((b"\xff\xd8", *kept, b"\xff\xd9"))
+
+
+def _reads_on(tidy: bytes, colors: str, scale: dict[str, int]) -> bool:
+    """Whether a decoder also reads what is put before the end marker: then the scan itself ends too early."""
+    longer = tidy[:-2] + bytes(range(1, 255)) * 40 + tidy[-2:]
+    try:
+        pictures = [simplejpeg.decode_jpeg(data, colors, strict=False, **scale) for data in (tidy, longer)]
+    except (ValueError, KeyError):
+        return False
+    return not np.array_equal(*pictures)
 
 
 def _is_sharp(tidy: bytes) -> bool:
@@ -76,6 +105,33 @@ def _is_sharp(tidy: bytes) -> bool:
             if bits & 15 == 0:
                 missing -= {(color, n) for color in part[5 : 5 + 2 * part[4] : 2] for n in range(first, last + 1)}
     return not missing
+
+
+def _lacks_restarts(tidy: bytes) -> bool:
+    """Whether a scan lacks its last restart markers. Other bytes after a cut look like its data."""
+    interval, frame = 0, b""
+    for marker, start, end in jpeg_parts(tidy):
+        part = tidy[start:end]
+        if marker == _INTERVAL:
+            interval = int.from_bytes(part[4:6], "big")
+        elif marker in _FRAMES:
+            frame = part
+        elif marker == _SCAN and interval:
+            last = -(-_units(frame, part) // interval) - 1  # the number of restarts
+            found = re.findall(rb"\xff([\xd0-\xd7])", part)
+            missing = last - len(found)  # damage may have taken some; they count from 0 to 7
+            if missing > 0 and (not found or found[-1][0] - 0xD0 != (last - 1) % 8 or missing > 7):
+                return True
+    return False
+
+
+def _units(frame: bytes, scan: bytes) -> int:
+    """The number of MCUs of a scan: blocks of 8x8 of one color, or of all of them together."""
+    height, width = int.from_bytes(frame[5:7], "big"), int.from_bytes(frame[7:9], "big")
+    sampling = {frame[at]: (frame[at + 1] >> 4, frame[at + 1] & 15) for at in range(10, len(frame) - 2, 3)}
+    across, down = (max((factors[axis] for factors in sampling.values()), default=1) for axis in (0, 1))
+    own = sampling.get(scan[5], (1, 1)) if scan[4] == 1 else (1, 1)
+    return -(-width * own[0] // (8 * max(across, 1))) * -(-height * own[1] // (8 * max(down, 1)))
 
 
 def lacks_color(data: bytes) -> bool:
