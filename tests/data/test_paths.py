@@ -200,6 +200,19 @@ def test_names_with_spaces_in_lists_of_voc(tmp_path: Path, listed: str) -> None:
     assert found(load_dataset(tmp_path)) == {stem: TRUTH["a"], "no xml": []}
 
 
+@pytest.mark.parametrize("line", ["/home/me/JPEGImages/{}.jpg", "//{}", "../JPEGImages/{}.jpg", "C:\\x\\{}.jpg", "{}/"])
+@pytest.mark.parametrize("name", ["c", "d"])
+def test_lists_of_voc_name_pictures_without_xml_by_any_path(tmp_path: Path, line: str, name: str) -> None:
+    voc(tmp_path)
+    (tmp_path / "Annotations/c.xml").unlink()
+    write(tmp_path / "ImageSets/Main/train.txt", f"a\n{line.format(name)}\n")
+    if name == "c":
+        assert found(load_dataset(tmp_path)) == {"a": TRUTH["a"], "c": []}
+        return
+    with pytest.raises(DatasetError, match="the split lists 'd', but there is no XML file and no picture"):
+        load_dataset(tmp_path)
+
+
 def test_a_copied_xml_file_belongs_to_the_picture_of_its_own_name(tmp_path: Path) -> None:
     voc(tmp_path)
     for stem in "bc":

@@ -147,7 +147,7 @@ def _nothing_found(path: Path, format: str | None) -> str:
         return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"
     holds = ", ".join(entry.name + "/" * entry.is_dir() for entry in entries(path)[:12])
     if not hint and child(path, "labels"):
-        hint = "There is a labels/ folder: YOLO needs images/ beside it, and a data.yaml with `names` or a classes.txt."
+        hint = "There is a labels/ folder: YOLO needs a data.yaml with `names` or a classes.txt, and images/ beside it."
     elif not hint and any(map(is_picture, entries(path))):
         hint = "There are pictures, but no labels: give the folder above both."
     return (

@@ -118,7 +118,9 @@ class _Reader:
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
                 found.append(xml)
             else:
-                tried = [self.annotations / f"{name}.xml" for name in names]
+                plain = [name for name in names if not is_picture(Path(name))] or names
+                inside = [name for name in plain if not name.startswith(("/", "../"))]
+                tried = [self.annotations / f"{name}.xml" for name in (*inside, *(Path(name).name for name in plain))]
                 missing.append(next((path for path in tried if self._find(path, path.stem)[0]), tried[-1]))
         return list(dict.fromkeys(found)), missing
 
@@ -232,8 +234,9 @@ class _Reader:
         path, tried = self._find(xml, xml.with_suffix(".jpg").name)
         if path is not None:
             return self._negative(path, xml)
-        words = f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried "
-        words += ", ".join(map(str, tried))
+        words = (
+            f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried {', '.join(map(str, tried))}"
+        )
         self.note("missing label file", "fault", xml, xml.stem, "", words)
         return None
 
