@@ -152,6 +152,19 @@ def test_faults_of_the_pixels_still_decide(photo, encode):
             decode_image(odd, name="x")
 
 
+@pytest.mark.parametrize("filled", [bytes, lambda count: b"\xff" * count, lambda count: bytes(count + 99_999)])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.8, 0.95])
+def test_a_download_that_is_filled_up_is_cut(share, filled, photo, encode):
+    """A decoder may take zeros for pixels; only checksums tell."""
+    for picture in (photo, np.resize(photo, (300, 300, 3)) ^ np.arange(300, dtype=np.uint8)[:, None, None]):
+        data = encode(picture, "PNG")
+        kept = int(len(data) * share)
+        with pytest.raises(ImageError, match="damaged or truncated PNG"):
+            decode_image(data[:kept] + filled(len(data) - kept), name="x")
+        for whole in (data[:-12], data[:-12] + filled(12), data[:-14] + b"\0\0" + data[-12:]):
+            assert np.array_equal(decode_image(whole, name="x"), picture)
+
+
 def test_an_animated_png_gives_its_first_picture(encode):
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     for options in ({}, {"default_image": True}):

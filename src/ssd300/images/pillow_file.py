@@ -54,6 +54,8 @@ def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
 def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
     """Decode the pixels. Raises ImageError."""
     try:
+        if kind == "PNG" and png.is_cut(data):
+            raise EOFError("its pixels end early")
         picture.load()
         if picture.mode == "P" and picture.palette is None:
             raise EOFError("it has no palette")

@@ -45,7 +45,11 @@ def deep_transparent_color(data: bytes) -> tuple[int, int, int] | None:
 def _is_transparent_color(data: bytes, start: int, end: int, colors: int) -> bool:
     body = end - start - 12
     right = {0: body == 2, 2: body == 6, 3: 0 < body <= 256}.get(colors, False)
-    return right and zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
+    return right and _is_sound(data, start, end)
+
+
+def _is_sound(data: bytes, start: int, end: int) -> bool:
+    return zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end], "big")
 
 
 def _scaled_gray(body: bytes, depth: int) -> bytes:
@@ -78,6 +82,17 @@ def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
     return exif or raw, xmp
 
 
+def is_cut(data: bytes) -> bool:
+    """Whether a file without an end has pixels with a wrong checksum.
+
+    An interrupted download may be filled up with zeros, which a decoder takes for pixels.
+    """
+    chunks = list(_chunks(data))
+    if any(kind == b"IEND" for kind, _, _ in chunks):
+        return False
+    return not all(_is_sound(data, start, end) for kind, start, end in chunks if kind == b"IDAT")
+
+
 def unread_kind(data: bytes) -> str | None:
     """The name of the kind of a valid PNG that is not supported; None for the usual one."""
     return "a PNG in Apple's own form (CgBI), as in iPhone apps" if data[12:16] == b"CgBI" else None
@@ -89,6 +104,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     while position + 8 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], "big")
         kind = data[position + 4 : position + 8]
+        if not kind.isalnum():  # no chunk, but other data
+            return
         yield kind, position, min(end, len(data))
         if kind == b"IEND":
             return
