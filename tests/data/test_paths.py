@@ -144,6 +144,18 @@ def test_the_only_other_folder_holds_the_pictures(tmp_path: Path, labels: str) -
         load_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ""])
+def test_a_name_that_two_folders_of_images_have_is_not_guessed(tmp_path: Path, suffix: str) -> None:
+    rows = [f"{s}{suffix},{n},{','.join(map(str, box))}" for s in TRUTH for n, box in TRUTH[s]]
+    write(tmp_path / "t.csv", "\n".join(["image,class,xmin,ymin,xmax,ymax", *rows]))
+    pictures(tmp_path / "images/cam1", names="ab")
+    pictures(tmp_path / "images/cam2", names="c")
+    assert found(load_dataset(tmp_path)) == TRUTH
+    pictures(tmp_path / "images/cam2", names="bc")
+    with pytest.raises(DatasetError, match=r"1 fault;.*\n.*picture b.*: it is missing"):
+        load_dataset(tmp_path)
+
+
 def test_of_two_folders_the_one_of_the_part_counts_for_every_picture(tmp_path: Path) -> None:
     """Also after a picture that only the other one has."""
     pictures(tmp_path / "images/train", names="bc")

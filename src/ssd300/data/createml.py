@@ -38,7 +38,7 @@ def read(part: Part) -> Dataset:
         raise DatasetError(f"{part.source}: {error}") from error
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(places_of_label_file(part)), way="cxcywh")
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places_of_label_file(part)), way="cxcywh")
     return reader.dataset(_records(content, part.source, reader))
 
 

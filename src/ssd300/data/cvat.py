@@ -45,7 +45,7 @@ def read(part: Part) -> Dataset:
             f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
         )
     places = places_of_label_file(part if part.detail is None else replace(part, split=part.detail or WHOLE))
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(places))
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places))
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -63,19 +63,20 @@ class PictureFinder:
     """Finds pictures by their names in labels, in a few folders, in their order.
 
     If the exact name does not exist, other spellings of it are tried, and then leading folders are dropped one by one,
-    because paths from another machine end in the same way.
+    because paths from another machine end in the same way. Then one of the `others` counts if no second one has it.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], others: Sequence[Path] = ()) -> None:
         self._folders = list(dict.fromkeys(folders))
         self._existing = [folder for folder in self._folders if os.path.isdir(folder)]
+        self._others = [folder for folder in dict.fromkeys(others) if folder not in self._existing]
         self._any_case = AnyCase()
         self._stems: dict[Path, dict[str, Path]] = {}
 
     def list_candidates(self, name: str) -> list[Path]:
         """The paths to try for a picture of this name, as far as a message needs them."""
         path = PurePosixPath(local_name(name))
-        shown = [folder / path for folder in self._folders]
+        shown = [folder / path for folder in (*self._folders, *self._others)]
         return list(dict.fromkeys([*shown, *(folder / path.name for folder in self._folders if path.is_absolute())]))
 
     def describe_missing(self, name: str) -> str:
@@ -97,28 +98,33 @@ class PictureFinder:
                 found = self._any_case.file(folder / end)
                 if found:
                     return found
-        return None
+        return self._only(self._any_case.file(folder / path.name) for folder in self._others)
 
     def find_stem(self, stem: str) -> Path | None:
         """The picture with this stem and any extension, or None."""
         path = PurePosixPath(stem.replace("\\", "/"))
-        for folder in self._existing:
-            place = folder / path.parent
-            if place not in self._stems:
-                pictures = [entry for entry in reversed(entries(place)) if is_picture(entry)]
-                self._stems[place] = {same_name(entry.stem): entry for entry in pictures}
-            found = self._stems[place].get(same_name(path.name))
-            if found and os.path.isfile(found):
-                return found
-        return None
+        found = (self._stem_in(folder / path.parent, path.name) for folder in self._existing)
+        return next(filter(None, found), None) or self._only(self._stem_in(one, path.name) for one in self._others)
+
+    def _stem_in(self, place: Path, stem: str) -> Path | None:
+        if place not in self._stems:
+            pictures = [entry for entry in reversed(entries(place)) if is_picture(entry)]
+            self._stems[place] = {same_name(entry.stem): entry for entry in pictures}
+        found = self._stems[place].get(same_name(stem))
+        return found if found and os.path.isfile(found) else None
+
+    @staticmethod
+    def _only(found: Iterable[Path | None]) -> Path | None:
+        several = list(filter(None, found))
+        return several[0] if len(several) == 1 else None
 
 
-def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
-    """The folders to search for the pictures of a part, best first.
+def places_of_part(bases: Sequence[Path], split: str) -> tuple[list[Path], list[Path]]:
+    """The folders to search for the pictures of a part, best first; and others, where a name must be unique.
 
-    Those that are named as the part, then the given ones, those that parts share (images/, data/), and folders in
-    these; without any of them the only other folder there is. Those of another part are left out, as they may hold
-    other pictures of the same names.
+    Those that are named as the part, then the given ones, and those that parts share (images/, data/). The others:
+    folders in these; without any of them the only other folder there is. Those of another part are left out, as they
+    may hold other pictures of the same names.
     """
     shared = [found for base in bases for name in SHARED_FOLDERS if (found := child(base, name)) and found.is_dir()]
     meant = {parse_part(split, alone=True) or split}
@@ -137,13 +143,14 @@ def places_of_part(bases: Sequence[Path], split: str) -> list[Path]:
         rest = [inner for base in bases for inner in folders_in(base) if not parse_part(inner.name)]
         rest = [inner for inner in rest if inner not in bases and inner.name.lower() not in LABEL_FOLDERS]
         others = rest if len(rest) == 1 else []
-    return list(dict.fromkeys([*own, *bases, *shared, *others]))
+    return [*own, *bases, *shared], others
 
 
-def places_of_label_file(part: Part) -> list[Path]:
+def places_of_label_file(part: Part) -> tuple[list[Path], list[Path]]:
     """`places_of_part` for a file of labels that is beside the pictures, or in a folder of labels."""
     bases = list(dict.fromkeys([part.source.parent, data_folder(part.source)]))
-    return [*places_of_part(bases, part.split), *(base / "images" for base in bases)]
+    folders, others = places_of_part(bases, part.split)
+    return [*folders, *(base / "images" for base in bases)], others
 
 
 def data_folder(file: Path) -> Path:

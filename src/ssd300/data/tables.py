@@ -74,7 +74,7 @@ def read(part: Part) -> Dataset:
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
     whole = data_folder(part.source)
-    reader = RecordReader(part, whole, PictureFinder(places_of_label_file(part)), fractions=fractions)
+    reader = RecordReader(part, whole, PictureFinder(*places_of_label_file(part)), fractions=fractions)
     reader.stems = fractions
     described = _descriptions([part.source.parent, whole])
     reader.names = list(described.values())

@@ -35,7 +35,7 @@ def _is_via(file: Path) -> bool:
 
 def read(part: Part) -> Dataset:
     """Read one file. Raises DatasetError if it is not from VIA."""
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(places_of_label_file(part)))
+    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places_of_label_file(part)))
     pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
     return reader.dataset(_records(pictures, part.source, reader))
 

@@ -13,9 +13,9 @@ def default_name(path: Path) -> str:
     return folder if generic else f"{folder}/{path.stem.removeprefix('instances_')}"
 
 
-def picture_folders(annotation_file: Path, split: str) -> list[Path]:
+def picture_folders(annotation_file: Path, split: str) -> tuple[list[Path], list[Path]]:
     """The folders to search for pictures of X.json: X/, images/X/, those of its part, images/, data/ and its own; the
-    same beside annotations/."""
+    same beside annotations/; and others, as `places_of_part`."""
     folder, stem = annotation_file.parent, annotation_file.stem
     stems = [stem]
     for prefix in ("instances_", "annotations_", "person_keypoints_"):
@@ -25,4 +25,5 @@ def picture_folders(annotation_file: Path, split: str) -> list[Path]:
     for base in bases:
         images = [found for name in ("images", "data") if (found := child(base, name))] or [base / "images"]
         folders += [place / name for place in (base, *images) for name in stems]
-    return [*folders, *places_of_part(bases, split), *(base / "images" for base in bases)]
+    of_part, others = places_of_part(bases, split)
+    return [*folders, *of_part, *(base / "images" for base in bases)], others

@@ -137,7 +137,7 @@ class _Reader:
         self.notes.append(Note(kind, action, str(self.path), picture, annotation, words))
 
     def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
-        finder, renumbered = PictureFinder(picture_folders(self.path, self.split)), has_source_ids(images)
+        finder, renumbered = PictureFinder(*picture_folders(self.path, self.split)), has_source_ids(images)
         first: dict[int | str, Any] = {}
         for position, image in enumerate(images):
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None

@@ -68,6 +68,17 @@ def listed_names(file: Path) -> list[list[str]]:
     return found
 
 
+def xml_names(names: list[str]) -> list[str]:
+    """The names below Annotations/ that the XML file of a line may have, which `listed_names` gave.
+
+    >>> xml_names(["sub/a.jpg", "sub/a"]), xml_names(["/home/me/a.jpg", "/home/me/a"])
+    (['sub/a.xml', 'a.xml'], ['a.xml'])
+    """
+    plain = [name for name in names if not is_picture(Path(name))] or names
+    inside = [name for name in plain if not name.startswith(("/", "../"))]
+    return [f"{name}.xml" for name in dict.fromkeys([*inside, *(Path(name).name for name in plain)])]
+
+
 def unused_lists(folder: Path) -> list[str]:
     """Names of the lists that are not a part, except those of single classes beside those of all."""
     used = list_files(folder)

@@ -27,7 +27,7 @@ from ssd300.data.parts import Part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
 from ssd300.data.values import size_of
-from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists
+from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists, xml_names
 from ssd300.data.voc.objects import USED, BoxedObject, parse_object
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
@@ -118,9 +118,7 @@ class _Reader:
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
                 found.append(xml)
             else:
-                plain = [name for name in names if not is_picture(Path(name))] or names
-                inside = [name for name in plain if not name.startswith(("/", "../"))]
-                tried = [self.annotations / f"{name}.xml" for name in (*inside, *(Path(name).name for name in plain))]
+                tried = [self.annotations / name for name in xml_names(names)]
                 missing.append(next((path for path in tried if self._find(path, path.stem)[0]), tried[-1]))
         return list(dict.fromkeys(found)), missing
 
@@ -234,9 +232,8 @@ class _Reader:
         path, tried = self._find(xml, xml.with_suffix(".jpg").name)
         if path is not None:
             return self._negative(path, xml)
-        words = (
-            f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried {', '.join(map(str, tried))}"
-        )
+        words = f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried "
+        words += ", ".join(map(str, tried))
         self.note("missing label file", "fault", xml, xml.stem, "", words)
         return None
 
