@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssd300.errors import ImageError
+from ssd300.images import bmp as bmp_files
 from ssd300.images import decode_image, header
 from ssd300.images.bmp import readable, unpack_fields
 
@@ -89,6 +90,14 @@ def test_the_order_of_rows_stays():
 def test_run_lengths_with_gaps(depth, size, codes, expected):
     data = bmp(size, codes, depth=depth, compression=1 if depth == 8 else 2, palette=PALETTE * (2 ** (depth - 1)))
     assert read(data) == expected
+
+
+def test_endless_run_lengths_are_refused_in_time(monkeypatch):
+    monkeypatch.setattr(bmp_files, "_CODES", 100)
+    moves = b"\0\2\0\0" * 98 + b"\2\1\0\1"
+    assert read(bmp((2, 1), moves, depth=8, compression=1, palette=PALETTE * 128)) == [[B, B]]
+    with pytest.raises(ImageError, match="run-length coding has more than 100 codes"):
+        decode_image(bmp((2, 1), moves[:4] * 3 + moves, depth=8, compression=1, palette=PALETTE * 128), name="x")
 
 
 @pytest.mark.parametrize(

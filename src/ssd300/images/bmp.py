@@ -14,6 +14,7 @@ _COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK RLE8", 13: "CMYK RLE
 _OF_OS2 = {3: "Huffman", 4: "RLE24"}
 _BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)  # masks of red, green, blue, alpha
 _ROWS = 256  # converted at a time, to bound the memory
+_CODES = 2**20  # of run-length coding, beside runs: some five seconds
 
 
 def readable(data: bytes) -> bytes:
@@ -84,32 +85,54 @@ def _expand_runs(data: bytes) -> bytes:
     return data[:14] + header + pixels
 
 
-def _decode_runs(data: bytes, at: int, size_hw: tuple[int, int], *, nibbles: bool) -> bytearray | None:
-    """Rows of pixels, a byte for each and of a multiple of four bytes; None if the runs end too early."""
+def _decode_runs(data: bytes, at: int, size_hw: tuple[int, int], *, nibbles: bool) -> bytes | None:
+    """Rows of pixels, a byte for each and of a multiple of four bytes; None if the runs end too early.
+
+    Raises ValueError if they would take seconds to read.
+    """
     height, width = size_hw
-    stride = -(-width // 4) * 4
-    pixels = bytearray(stride * height)
-    x = y = 0
-    while at + 2 <= len(data) and y < height:
-        count, value = data[at], data[at + 1]
-        at += 2
-        if count == 0 and value == 0:  # end of a row
+    pixels = np.zeros((height, -(-width // 4) * 4), np.uint8)
+    coded = data[at:]
+    pairs = np.frombuffer(coded, np.uint8, len(coded) // 2 * 2).reshape(-1, 2)  # [R, 2] length, color
+    codes = np.append(np.flatnonzero(pairs[:, 0] == 0), len(pairs))  # pairs that are no runs; some are stored pixels
+    x = y = here = 0
+    for _ in range(_CODES):
+        code = int(codes[np.searchsorted(codes, here)])
+        if code > here:
+            run, length = _unroll(pairs[here:code], width - x, nibbles=nibbles)
+            pixels[y, x : x + len(run)] = run
+            x += length
+        if code >= len(pairs):
+            return pixels.tobytes() if y == height - 1 and x >= width else None
+        value, here = int(pairs[code, 1]), code + 1
+        if value == 0:  # end of a row
             x, y = 0, y + 1
-            continue
-        if count == 0 and value == 1:  # end of the picture
-            return pixels
-        if count == 0 and value == 2:  # a move
-            x, y, at = x + sum(data[at : at + 1]), y + sum(data[at + 1 : at + 2]), at + 2
-            continue
-        stored = bytes((value,)) if count else data[at : at + (-(-value // 2) if nibbles else value)]
-        at += 0 if count else len(stored) + len(stored) % 2
-        run = bytes(int(digit, 16) for digit in stored.hex()) if nibbles else stored
-        run = (run * count)[:count] if count else run[:value]
-        place = y * stride + x
-        kept = run[: max(width - x, 0)]
-        pixels[place : place + len(kept)] = kept
-        x += len(run)
-    return pixels if y >= height or (y == height - 1 and x >= width) else None
+        elif value == 1:  # end of the picture
+            return pixels.tobytes()
+        elif value == 2:  # a move
+            move = pairs[here : here + 1].sum(0)
+            x, y, here = x + int(move[0]), y + int(move[1]), min(here + 1, len(pairs))
+        else:
+            stored = pairs[here:].reshape(-1)[: -(-value // 2) if nibbles else value]
+            run = np.stack([stored >> 4, stored & 15], 1).reshape(-1)[:value] if nibbles else stored
+            kept = run[: max(width - x, 0)]
+            pixels[y, x : x + len(kept)] = kept
+            x, here = x + len(run), here + -(-len(stored) // 2)
+        if y >= height:
+            return pixels.tobytes()
+    raise ValueError(f"its run-length coding has more than {_CODES:,} codes")
+
+
+def _unroll(runs: UInt8, room: int, *, nibbles: bool) -> tuple[UInt8, int]:
+    """The first `room` pixels of runs [R, 2], and the number of all their pixels."""
+    ends = runs[:, 0].cumsum(dtype=np.int64)
+    used = runs[: np.searchsorted(ends, max(room, 0)) + 1]
+    colors = np.repeat(used[:, 1], used[:, 0])
+    if nibbles:
+        first = np.repeat(np.append(0, ends)[: len(used)], used[:, 0])
+        odd = (np.arange(len(colors)) - first) % 2 == 1
+        colors = np.where(odd, colors & 15, colors >> 4)
+    return colors[: max(room, 0)], int(ends[-1])
 
 
 def _masks(data: bytes) -> tuple[int, ...]:

@@ -40,8 +40,9 @@ def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     """The file with its header read. Raises ImageError."""
     module, reader = _READERS[kind]
     plugin = getattr(import_module(module), reader)
-    content = _CONTENTS[kind](data) if kind in _CONTENTS else data
+    content = data
     try:
+        content = _CONTENTS[kind](data) if kind in _CONTENTS else data
         picture: ImageFile = plugin(io.BytesIO(content))
         return picture
     except DECODER_ERRORS as error:
