@@ -53,7 +53,7 @@ def unpack_fields(data: bytes) -> bytes | None:
             if mask:
                 pixels[top : top + _ROWS, :, channel] = _to_bytes((part & mask) >> _shift(mask), mask >> _shift(mask))
     header = struct.pack("<IiiHHI20x4I", 56, width, height, 1, 32, 3, *_BGRA[:3], _BGRA[3] if masks[3] else 0)
-    return data[:10] + struct.pack("<I", 14 + len(header)) + header + pixels.tobytes()
+    return b"".join((data[:10], struct.pack("<I", 14 + len(header)), header, pixels.data))  # one copy
 
 
 def unread_kind(data: bytes) -> str | None:
@@ -82,7 +82,7 @@ def _expand_runs(data: bytes) -> bytes:
     if pixels is None:
         return data
     header = data[14:28] + struct.pack("<HII8xI", 8, 0, len(pixels), colors) + data[50:start]
-    return data[:14] + header + pixels
+    return b"".join((data[:14], header, pixels))
 
 
 def _decode_runs(data: bytes, at: int, size_hw: tuple[int, int], *, nibbles: bool) -> bytes | None:

@@ -70,9 +70,16 @@ def _opacity(picture: "ImageFile", data: bytes, color: tuple[int, int, int], nam
     """Alpha 0 where a 16-bit RGB PNG has this color. `picture` has the high bytes; the low ones are decoded here."""
     low = open_picture(data, "PNG", name)
     low.tile = [tile._replace(args="RGB;16L") for tile in low.tile]
-    clear = (np.asarray(picture) == [number >> 8 for number in color]).all(2)
-    clear &= (np.asarray(low) == [number & 255 for number in color]).all(2)
-    return Image.fromarray(np.where(clear, 0, 255).astype(np.uint8))
+    low.load()
+    width, height = picture.size
+    opacity = np.empty((height, width), np.uint8)
+    rows = max(1, 2**20 // width)
+    for top in range(0, height, rows):
+        band = (0, top, width, min(top + rows, height))
+        clear = (np.asarray(picture.crop(band)) == [number >> 8 for number in color]).all(2)
+        clear &= (np.asarray(low.crop(band)) == [number & 255 for number in color]).all(2)
+        opacity[top : band[3]] = np.where(clear, 0, 255)
+    return Image.fromarray(opacity)
 
 
 def stored_orientation(picture: "ImageFile", data: bytes, kind: str) -> int:
