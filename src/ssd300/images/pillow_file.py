@@ -55,7 +55,7 @@ def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
 def load_picture(picture: "ImageFile", data: bytes, kind: str, name: str) -> None:
     """Decode the pixels. Raises ImageError."""
     try:
-        if kind == "PNG" and png.is_cut(data):
+        if kind == "PNG" and png.is_filled_up(data):
             raise EOFError("its pixels end early")
         picture.load()
         if picture.mode == "P" and picture.palette is None:

@@ -82,7 +82,7 @@ def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
     return exif or raw, xmp
 
 
-def is_cut(data: bytes) -> bool:
+def is_filled_up(data: bytes) -> bool:
     """Whether a file without an end has pixels with a wrong checksum.
 
     An interrupted download may be filled up with zeros, which a decoder takes for pixels.
