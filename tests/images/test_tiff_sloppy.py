@@ -37,3 +37,11 @@ def test_of_a_tag_that_is_there_twice_the_first_counts(compression, tag, photo):
     assert twice != data
     assert header(twice, name="x").size_hw == photo.shape[:2]
     assert np.array_equal(decode_image(twice, name="x"), photo)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("planar", [False, True])
+def test_three_colors_without_a_word_about_them_are_rgb(planar, dtype, photo):
+    deep = photo.astype(dtype) * (257 if dtype == "u2" else 1)
+    data = tiff((deep, {"planar": planar})).replace(struct.pack("<HHI", 262, 3, 1), struct.pack("<HHI", 263, 3, 1))
+    assert np.array_equal(decode_image(data, name="x"), photo)

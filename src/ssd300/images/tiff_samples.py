@@ -63,7 +63,7 @@ def layout_of(directory: Directory) -> Layout | None:
         bits[0],
         channels,
         _KINDS.get(formats[0], ""),
-        directory.number(tiff.PHOTOMETRIC),
+        directory.number(tiff.PHOTOMETRIC, 2 if channels >= 3 else 0),  # as libtiff does where it is missing
         directory.number(tiff.PLANAR, 1) == 2 and channels > 1,
         tile if min(tile) > 0 else None,
         directory.number(tiff.PREDICTOR, 1),
