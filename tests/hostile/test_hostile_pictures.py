@@ -29,6 +29,7 @@ CONTENTS: list[tuple[str, Callable[[], bytes], str]] = [
     ("HEIC", lambda: b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "a HEIC picture; expected"),
     ("HEIC by its brands", lambda: b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "a HEIC picture; expected"),
     ("CR3", lambda: b"\x00\x00\x00\x18ftypcrx \x00\x00\x00\x01crx isom", "a Canon camera raw file (CR3); expected a"),
+    ("text that begins as a BMP", lambda: b"BMP files of every kind", "not a picture (it starts with b'BMP f"),
     ("cursor", lambda: b"\0\0\2\0\1\0", "a Windows cursor or a TGA picture; expected"),
     ("TGA", lambda: b"\0\0\x0a" + bytes(30) + b"TRUEVISION-XFILE.\0", "a TGA picture; expected"),
     ("DIB", lambda: b"\x28\0\0\0\2\0\0\0", "a bitmap without its file header (DIB); expected"),

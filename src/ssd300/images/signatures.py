@@ -71,6 +71,8 @@ def picture_format(data: bytes) -> str | None:
         return "WebP"
     if data[4:8] == b"ftyp" and {b"avif", b"avis"}.intersection((data[8:12], *_brands(data))):
         return "AVIF"
+    if data[:2] == b"BM" and data[16:18] > b"\0\0":  # a text, or a header of over 65,535 bytes
+        return None
     return next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
 
 
