@@ -13,6 +13,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.images.libtiff import quiet_libtiff
 from ssd300.images.orientation import orient
 from ssd300.images.transparency import drop_foreign_color, palette_alphas
 
@@ -155,15 +156,17 @@ def _load(picture: Image.Image) -> None:
     memory with the sides already swapped. Without a file name it reads the file instead.
     """
     tags = getattr(picture, "tag_v2", None)
-    if not tags or tags.get(0x0112, 1) not in range(5, 9):
+    if not tags:
         picture.load()
         return
     named: Any = picture
-    file_name, named.filename = named.filename, ""
-    try:
-        picture.load()
-    finally:
-        named.filename = file_name
+    file_name = named.filename
+    with quiet_libtiff():
+        try:
+            named.filename = "" if tags.get(0x0112, 1) in range(5, 9) else file_name
+            picture.load()
+        finally:
+            named.filename = file_name
 
 
 def composite_on_white(rgba: Image.Image) -> UInt8:
