@@ -131,6 +131,7 @@ def test_selecting_filters_every_field_alike(index, kept) -> None:
     [
         ([True, False], r"mask must have shape \[3\], got \[2\]"),
         ([0.5], "got float64"),
+        ("cat", "indices [M], got 'cat'".replace("[", r"\[")),
         ([[0, 1]], r"got int64 \(1, 2\)"),
     ],
 )

@@ -95,6 +95,8 @@ def test_labels_filter(detector, photo):
         ({"clip": 1}, "clip must be True or False, got 1"),
         ({"color": "gbr"}, "unknown color 'gbr'"),
         ({"decode": "quick"}, "unknown decode 'quick': "),
+        ({"conf": 0.5}, "unknown option 'conf': Known: score_threshold, "),
+        ({"options": 0.5}, "options must be a DetectOptions, got 0.5: name single ones, score_threshold=0.5"),
     ],
 )
 def test_wrong_settings(options, message, detector, photo):
@@ -119,8 +121,15 @@ def test_what_cannot_be_loaded_is_said(options, message, seeded_checkpoint):
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="neither a file nor a known model"):
+    with pytest.raises(
+        ModelError, match=r"neither a file nor a known model \(looked from .*'default'\? Known: default"
+    ):
         Detector.load("defalt")
+    for name, words in (("empty", r"\.safetensors, \.pt"), ("run", "give .*run/best.safetensors")):
+        (tmp_path / name).mkdir()
+        (tmp_path / "run" / "best.safetensors").touch() if name == "run" else None
+        with pytest.raises(ModelError, match=rf"{name}: a folder, expected a model file in it \({words}"):
+            Detector.load(tmp_path / name)
     (tmp_path / "model.h5").write_bytes(b"x")
     with pytest.raises(ModelError, match=r"model\.h5: its extension is '\.h5', expected a model: \.safetensors, "):
         Detector.load(tmp_path / "model.h5")

@@ -177,31 +177,31 @@ class Detections:
         return f"Detections({found or 'nothing found'}{more}; {self.source or 'picture'}, {width}x{height})"
 
     def to_dict(self) -> dict[str, Any]:
-        """See `formats.to_dict`."""
+        """Plain Python values: source, width and height, and the objects in order."""
         return formats.to_dict(self)
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """See `formats.to_json`."""
+        """`to_dict` as JSON text, one line unless `indent` is given."""
         return formats.to_json(self, indent=indent)
 
     def to_coco(self, image_id: int | str | None = None) -> list[dict[str, Any]]:
-        """See `formats.to_coco`."""
+        """Rows of a COCO results file; `image_id` defaults to the number in the file name, else its stem."""
         return formats.to_coco(self, image_id)
 
     def to_csv(self, *, header: bool = True) -> str:
-        """See `formats.to_csv`."""
+        """One line per object, coordinates in pixels; without objects only the header."""
         return formats.to_csv(self, header=header)
 
     def to_yolo(self, *, scores: bool = True) -> str:
-        """See `formats.to_yolo`."""
+        """YOLO txt: `class cx cy width height [score]`, one line per object, in fractions of the picture."""
         return formats.to_yolo(self, scores=scores)
 
     def to_pandas(self) -> "pandas.DataFrame":
-        """See `formats.to_pandas`."""
+        """A data frame with the columns of `to_csv`."""
         return formats.to_pandas(self)
 
     def to_supervision(self) -> "supervision.Detections":
-        """See `formats.to_supervision`."""
+        """supervision.Detections: class_id is the 0-based position in the class list."""
         return formats.to_supervision(self)
 
     def crop(self, picture: Any = None) -> list[UInt8]:

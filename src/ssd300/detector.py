@@ -4,7 +4,6 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -15,7 +14,7 @@ from ssd300.flow import Failure, detect_one, detect_tiled
 from ssd300.images.source import expand
 from ssd300.labels import ClassList
 from ssd300.many import Answer, detect_each
-from ssd300.options import DetectKeywords, DetectOptions
+from ssd300.options import DetectKeywords, DetectOptions, make_options
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.load import load_runtime
 from ssd300.weights.catalog import resolve
@@ -188,7 +187,7 @@ class Detector:
         self, options: DetectOptions | None, changes: DetectKeywords, on_error: str = "raise"
     ) -> DetectOptions:
         """The options of a call, checked before the first picture is read."""
-        checked = DetectOptions(**changes) if options is None else replace(options, **changes) if changes else options
+        checked = make_options(options, changes)
         checked.rows(self.classes)
         if on_error not in ("raise", "yield"):
             raise unknown_name("on_error", on_error, ("raise", "yield"))

@@ -20,6 +20,15 @@ def whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and the noun it counts.
+
+    >>> counted(1, "picture"), counted(0, "picture")
+    ('1 picture', '0 pictures')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def numbered(name: Name) -> Iterator[Name | str]:
     """The name, then with -2, -3, ... appended.
 

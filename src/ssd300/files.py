@@ -164,6 +164,19 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def looked_from(path: str | Path) -> str:
+    """Where a relative path that does not exist was looked for, for a message; empty for an absolute one."""
+    return "" if os.path.isabs(path) else f" (looked from {current_folder()})"
+
+
+def current_folder() -> str:
+    """The current folder, for a message."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "the current folder, which no longer exists"
+
+
 def refuse_special(path: Path) -> None:
     """Raise OutputError if `path` exists and is not a regular file.
 

@@ -1,7 +1,7 @@
 """The options of a detection: one frozen dataclass, checked when it is created."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -89,6 +89,17 @@ class DetectOptions:
         labels = self.labels if isinstance(self.labels, tuple) else (self.labels,)
         positions = sorted({classes.position_of(label) for label in labels})
         return np.array([0, *(position + 1 for position in positions)], np.int64)
+
+
+def make_options(options: DetectOptions | None, changes: DetectKeywords) -> DetectOptions:
+    """The options of a call: `options`, or the defaults, with the changes. Raises ArgumentError."""
+    if not isinstance(options, DetectOptions | None):
+        raise ArgumentError(f"options must be a DetectOptions, got {options!r}: name single ones, score_threshold=0.5")
+    known = [field.name for field in fields(DetectOptions)]
+    for name in changes:
+        if name not in known:
+            raise unknown_name("option", name, known)
+    return replace(options or DetectOptions(), **changes) if changes or options is None else options
 
 
 def _plain(value: object) -> Any:

@@ -80,7 +80,8 @@ def rows_of(index: Any, count: int) -> Int64:
             raise ArgumentError(f"a mask must have shape [{count}], got {list(array.shape)}")
         return np.flatnonzero(array)
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise ArgumentError(f"an index must be an int, slice, mask [N] or indices [M], got {array.dtype} {array.shape}")
+        found = repr(index)[:60] if array.dtype.kind in "OSU" else f"{array.dtype} {array.shape}"
+        raise ArgumentError(f"an index must be an int, slice, mask [N] or indices [M], got {found}")
     if ((array < -count) | (array >= count)).any():
         raise IndexError(f"indices {array.tolist()} of {count} detections")
     return array.astype(np.int64)

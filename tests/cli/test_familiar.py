@@ -96,6 +96,8 @@ def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
     [
         (("in", "--weights", "x.pt"), "use --model"),
         (("in", "--imgsz=640"), "300x300"),
+        (("in", "--json"), "use --format json;"),
+        (("in", "--threshold", "0.3"), "use --conf"),
         (("in", "--output-dir", "x"), "use --save-dir DIR"),
         (("in", "--overlap", "0.5"), "--overlap is for --tiles"),
         (("in", "--no-save", "--project", "p"), "--project writes files and --no-save forbids it"),

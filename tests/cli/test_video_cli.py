@@ -78,6 +78,14 @@ def test_tracks_have_ids_and_totals_come_last(run, clip) -> None:
     assert stream["tracks"] == {name: max(i for n, i in names if n == name) for name, _ in names}
 
 
+def test_a_line_and_a_zone_outside_of_the_frames_are_reported_once(run, clip) -> None:
+    lines = ("--line", "400,0,500,100", "--line", "-9,-9,400,400", "--zone", "0,241,10,241,5,300")
+    done = run("track", clip, "--no-save", *lines)
+    told = [line for line in done.stderr.splitlines() if "outside" in line]
+    ending = "is outside of the frames, which have 320x240 pixels: it counts nothing"
+    assert told == [f"ssd300: --line 400,0,500,100 {ending}", f"ssd300: --zone 0,241,10,241,5,300 {ending}"]
+
+
 def test_mot_rows(run, clip) -> None:
     done = run("track", clip, "--format", "mot", "--no-save", "--every", "2", "--labels", "Größe")
     assert done.returncode == 0, done.stderr
@@ -132,6 +140,8 @@ def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, wor
     done = run(*arguments)
     assert done.returncode == 2
     assert words in done.stderr
+    assert '"totals"' not in done.stderr + done.stdout  # of nothing
+    assert "0 frames" not in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs" / "detect" / "1").exists()

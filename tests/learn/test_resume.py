@@ -95,6 +95,15 @@ def test_resume_refuses_another_validation_set(squares, tmp_path, monkeypatch):
         train(squares, squares.subset([0, 1]), out=tmp_path / "run", epochs=2, resume=True, **TINY)
 
 
+def test_a_run_that_ended_has_nothing_left(same_squares, whole, capsys):
+    before = (whole / "last.pt").read_bytes()
+    train(same_squares, out=whole, epochs=2, resume=True, **TINY)
+    shown = capsys.readouterr().err
+    assert "; measured on nothing; from " in shown
+    assert "This run ended already, after 2 epochs: nothing is left to train." in shown
+    assert (whole / "last.pt").read_bytes() == before
+
+
 def test_a_run_stopped_in_its_first_epoch_leaves_a_model(stopped):
     _, metadata = read_checkpoint(stopped / "best.safetensors")
     assert metadata.metric is None
@@ -105,7 +114,7 @@ def test_resume_refuses_another_number_of_processes(same_squares, stopped, monke
     """A step of two processes is another one: pictures would be left out."""
     two = Compute(torch.device("cpu"), "f32", 0, 2)
     monkeypatch.setattr("ssd300.learn.train.choose_compute", lambda *_: two)
-    with pytest.raises(TrainingError, match="pictures per step: '4' there, '8' requested"):
+    with pytest.raises(TrainingError, match="pictures per step: '4' there, '8' requested; repeat its command"):
         train(same_squares, out=stopped, epochs=2, resume=True, **TINY)
 
 

@@ -11,15 +11,22 @@ import pytest
 import torch
 
 from learn.short_runs import TINY, results
-from ssd300.errors import ArgumentError, OutputError, TrainingError
+from ssd300.errors import ArgumentError, ModelError, OutputError, TrainingError
 from ssd300.learn.device import resident_bytes
 from ssd300.learn.recipe import RECIPES
 from ssd300.learn.run import LOCK, load_state, lock_folder, numbered_folder, save_state
 from ssd300.learn.train import train
+from ssd300.weights.catalog import load_weights
 
 STATE = {name: {} for name in ("network", "optimizer", "scaler", "averaged", "progress", "recipe")}
 
 pytestmark = pytest.mark.usefixtures("narrow")
+
+
+def test_a_state_is_no_model(tmp_path) -> None:
+    save_state(tmp_path, STATE)
+    with pytest.raises(ModelError, match=r"last.pt: the state of a training run, .* use best.safetensors"):
+        load_weights(tmp_path / "last.pt")
 
 
 def test_new_folders_are_numbered(tmp_path):

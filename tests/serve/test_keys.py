@@ -33,6 +33,7 @@ def test_keys(models, path, headers, status) -> None:
 def test_the_description_says_which_paths_need_a_key(models) -> None:
     with serving(models, Settings(keys=(KEY,))) as client:
         described = client.ask("GET", "/openapi.json").json
+        assert b"@picture.jpg -H 'X-API-Key: KEY' 'http" in client.ask("GET", "/docs").data
         for path, operations in described["paths"].items():
             for method, operation in operations.items():
                 refused = client.ask(method.upper(), path.replace("{name}", "seeded")).status == 401

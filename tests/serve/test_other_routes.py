@@ -69,6 +69,14 @@ def test_an_answer_fits_its_schema(client, png) -> None:
     jsonschema.validate(client.ask("GET", "/v1/models").json, schema)
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"), [(None, "127.0.0.1:{port}"), ("a.example:81", "a.example:81"), ("a'b", "127.0.0.1:8000")]
+)
+def test_the_example_asks_this_server(client, host, shown) -> None:
+    page = client.ask("GET", "/docs", headers={"Host": host} if host else {}).data.decode()
+    assert f"<pre>curl --data-binary @picture.jpg 'http://{shown.format(port=client.port)}/v1/detect?" in page
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_pages_ask_nobody_else(client, path) -> None:
     answer = client.ask("GET", path)

@@ -139,7 +139,7 @@ def resume(folder: "Folder", request: Request) -> Run:
         raise ArgumentError(f"{folder}: its {RUN} is damaged ({error}); choose a new --out") from error
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
-    before, now = values["request"], json.loads(json.dumps(asdict(request)))
+    before, now = _settings(values["request"]), _settings(json.loads(json.dumps(asdict(request))))
     changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in now if before.get(key) != now[key]]
     if changed:
         raise ArgumentError(
@@ -149,6 +149,12 @@ def resume(folder: "Folder", request: Request) -> Run:
     folder.lock()
     folder.sweep()
     return Run(folder, BatchJob(request, values["base"], values["ahead"]), values["pictures"])
+
+
+def _settings(request: dict[str, Any]) -> dict[str, Any]:
+    """The values of a request, each option on its own."""
+    options: dict[str, Any] = request.get("options", {})
+    return request | options | {"options": None}
 
 
 class Folder:

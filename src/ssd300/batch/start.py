@@ -1,5 +1,6 @@
 """Begin a batch in a results folder, or resume the one in it."""
 
+import glob
 import os
 import warnings
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from ssd300 import __version__
 from ssd300.batch.folder import RUN, Folder, Request, Run, begin, resume
 from ssd300.batch.listing import list_pictures
 from ssd300.detector import Detector
-from ssd300.errors import ArgumentError
-from ssd300.files import sha256_of
+from ssd300.errors import ArgumentError, DatasetError
+from ssd300.files import looked_from, sha256_of
 from ssd300.images.source import Tell
 from ssd300.runtime.choice import choose_model_file
 from ssd300.weights.catalog import resolve
@@ -48,7 +49,16 @@ def open_run(
         if again:
             return resume(folder, request)
         raise ArgumentError(f"{out} holds a run already: continue it with --resume, or choose a new --out")
+    if sources and not any(map(_may_exist, sources)):
+        raise DatasetError(f"{sources[0]}: no such file or folder{looked_from(sources[0])}; check the path")
     return begin(folder, request, list_pictures(sources, recursive=recursive, column=column, tell=tell), __version__)
+
+
+def _may_exist(source: str) -> bool:
+    """False for a path or glob of this machine that names nothing: a typing error must not take the results folder."""
+    if source == "-" or "://" in source or os.path.lexists(source) or source.lower().endswith((".txt", ".parquet")):
+        return True  # a list that cannot be read says so itself
+    return next(glob.iglob(source, recursive=True), None) is not None
 
 
 def model_files(path: Path, precision: str) -> list[Path]:

@@ -17,6 +17,7 @@ from ssd300.cli.options import (
     score_option,
     split_labels,
 )
+from ssd300.digits import counted
 from ssd300.errors import ArgumentError
 from ssd300.terminal import printable
 
@@ -40,7 +41,7 @@ def batch(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="ray: processes on the cluster.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Include sub-folders.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Include sub-folders.")] = False,
     column: Annotated[str | None, typer.Option(help="Column of paths or pictures in .parquet sources.")] = None,
     part_rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Pictures per file.")] = 1000,
     model: Model = "default",
@@ -54,9 +55,9 @@ def batch(
     ] = None,
     decode: JpegDecode = "exact",
 ) -> None:
-    """Find the objects in very many pictures and write them as Parquet, one row per picture.
+    """Find the objects in very many pictures, as Parquet.
 
-    A picture that cannot be read is a row with its error. --resume continues a run that was stopped.
+    One row per picture, also for one that cannot be read, with its error.
 
     Exit code: 0 all done, 1 some pictures failed (their rows have an error), 2 nothing could be done, 130 interrupted.
     """
@@ -149,8 +150,8 @@ def _report(tally: "BatchTally", total: int, left: int, seconds: float, *, inter
     done = tally.pictures + tally.failures
     start = tally.start_seconds or 0.0
     after = f" after a start of {start:.1f} s" if start else ""
-    rate = done / max(seconds - start, 1e-9)
-    words = [f"{done} pictures, {tally.objects} objects in {seconds:.1f} s ({rate:.1f} pictures/s{after})."]
+    rate = f"{done / max(seconds - start, 1e-9):.1f} pictures/s{after}"
+    words = [f"{counted(done, 'picture')}, {counted(tally.objects, 'object')} in {seconds:.1f} s ({rate})."]
     if interrupted or left:
         reason = "Interrupted" if interrupted else "Their workers died"
         words.append(f"{reason}: {left} of {total} pictures are not written yet; continue with --resume.")

@@ -1,6 +1,8 @@
 """The options --line and --zone of `ssd300 track`: from text to lines and zones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from ssd300.errors import ArgumentError
 from ssd300.tracking.counting import Line, Zone
@@ -12,6 +14,18 @@ def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
         parse_line(text)
     for text in zones:
         parse_zone(text)
+
+
+def describe_outside(lines: Sequence[Line], zones: Sequence[Zone], size_hw: tuple[int, int]) -> Iterator[str]:
+    """A message for each line and zone that no object in frames of this size can reach."""
+    height, width = size_hw
+    shapes = [("--line", [line.start, line.end]) for line in lines] + [("--zone", zone.polygon) for zone in zones]
+    for option, points in shapes:
+        left, top = np.min(points, axis=0)
+        right, bottom = np.max(points, axis=0)
+        if left > width or top > height or right < 0 or bottom < 0:
+            given = ",".join(f"{number:g}" for point in points for number in point)
+            yield f"{option} {given} is outside of the frames, which have {width}x{height} pixels: it counts nothing"
 
 
 def parse_line(text: str) -> Line:

@@ -22,7 +22,7 @@ def view(
     labels: Annotated[
         list[str] | None, typer.Option(metavar="NAME,...", help="Only pictures with one of these classes.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same pictures.")] = 0,
     tile: Annotated[int, typer.Option(min=32, max=2000, help="Side of a picture on the sheet, in pixels.")] = 300,
     split: Split = None,
     input_format: InputFormat = None,

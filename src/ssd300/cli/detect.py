@@ -124,7 +124,8 @@ def detect(
             }
             if asked := [option for option, on in for_pictures.items() if on]:
                 raise ArgumentError(f"{asked[0]} applies only to pictures, and these are videos: remove it")
-            from ssd300.cli.video import VideoTask, run_video
+            from ssd300.cli.video import run_video
+            from ssd300.cli.video_stream import VideoTask
 
             task = VideoTask(format, save, save_dir, every, show, style, quiet)
             raise typer.Exit(run_video(detector, videos, replace(options, keep_pixels=save or show), task))

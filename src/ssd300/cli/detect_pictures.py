@@ -13,6 +13,7 @@ from ssd300.cli.debug import show_trace
 from ssd300.cli.progress import ProgressLine
 from ssd300.cli.results import ResultLayout, ResultStream, result_layout
 from ssd300.cli.saving import OutputFolder, Rendered, render
+from ssd300.digits import counted
 from ssd300.draw import DrawStyle
 from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure
@@ -147,7 +148,7 @@ def _report(tally: Tally, folder: OutputFolder | None, seconds: float, *, quiet:
         words.append(f"Interrupted: {tally.pictures} of {tally.total} pictures done.")
     elif tally.pictures > 1 and not quiet:
         rate = f"{tally.pictures / seconds:.1f} pictures/s"
-        words.append(f"{tally.pictures} pictures, {tally.objects} objects in {seconds:.1f} s ({rate}).")
+        words.append(f"{tally.pictures} pictures, {counted(tally.objects, 'object')} in {seconds:.1f} s ({rate}).")
     if folder and folder.saved and not quiet:
         words.append(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}")
     if tally.failures and tally.total == 1:

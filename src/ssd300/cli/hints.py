@@ -19,12 +19,16 @@ _RUNS = "the files of a run are not mixed with others: give a new"
 # Former name -> what to do; of several answers, the first whose options the verb has.
 ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "source": "give pictures and videos without an option's name: ssd300 detect PICTURES",
+    "images": "give pictures and videos without an option's name: ssd300 detect PICTURES",
     "input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
     "weights": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "checkpoint": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "conf-thres": "use --conf",
     "conf-threshold": "use --conf",
     "confidence": "use --conf",
+    "threshold": "use --conf",
+    "thresh": "use --conf",
+    "min-score": "use --conf",
     "iou-thres": "use --iou",
     "nms-thres": "use --iou",
     "nms": "use --iou",
@@ -38,6 +42,12 @@ ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "nosave": "use --no-save",
     "exist-ok": (f"{_RUNS} --name, or none for the next number", f"{_RUNS} --save-dir", f"{_RUNS} --out"),
     "save-conf": "labels always hold the scores: drop it",
+    "json": (
+        "use --format jsonl; its last row has the counts of --line and --zone",
+        "use --format json; for videos jsonl",
+    ),
+    "jsonl": "use --format jsonl",
+    "csv": "use --format csv",
     "save-json": ("use --json", "use --format jsonl"),
     "view-img": "use --show, for videos",
     "vid-stride": "use --every",
@@ -50,6 +60,8 @@ ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "line-thickness": "use --line-width",
     "batch": ("use --batch-size", "detection runs pictures in parallel by itself: drop it"),
     "batch-size": "detection runs pictures in parallel by itself: drop it",
+    "num-epochs": "use --epochs",
+    "num-workers": "use --workers",
     "lr0": "use --lr",
     "learning-rate": "use --lr",
     "lrf": "use --lr-floor",
@@ -119,6 +131,13 @@ class Verbs(typer.core.TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = name_value(error)
+            raise
+
 
 class HintedCommand(typer.core.TyperCommand):
     """A verb that recognizes its options by their names in other packages."""
@@ -128,6 +147,14 @@ class HintedCommand(typer.core.TyperCommand):
         refuse_former(args, FORMER.get(self.name or "", {}))
         refuse_foreign(args, own)
         return super().parse_args(ctx, args)
+
+
+def name_value(error: typer.BadParameter) -> str:
+    """The message of a wrong value, with the value in it, which the checks of types leave out."""
+    words = error.message.removeprefix("Value error, ")
+    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
+    given = str(found[0]["input"]) if found else ""
+    return words if not given or repr(given) in words else f"{words}, got {given}"
 
 
 def put_global_first(arguments: list[str]) -> list[str]:

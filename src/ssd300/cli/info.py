@@ -70,7 +70,7 @@ def _format_text(facts: "FileFacts") -> str:
             "backbone": metadata.backbone,
             "classes": ", ".join(names[:_NAMES_SHOWN]) + more,
             "metric": describe_metric(metadata.metric),
-            "licence": metadata.licence,
+            "license": metadata.licence,
             "parent": metadata.parent_sha256,
         } | {f"training {key}": value for key, value in (metadata.training or {}).items()}
     lines = {printable(key): value for key, value in lines.items() if value not in (None, "")}
@@ -90,5 +90,5 @@ def _format_value(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_format_value(inner)}" for key, inner in value.items())
     if isinstance(value, list):
-        return " ".join(map(_format_value, value))
+        return " ".join(map(_format_value, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from ssd300.detections import Detections
+from ssd300.digits import counted
 from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
 from ssd300.terminal import as_shown, printable
@@ -72,7 +73,7 @@ def _dump(value: object) -> str:
 def format_table(found: Detections, *, bold: bool = False) -> str:
     """The picture's name and size, and one line per object: name, score, box in whole pixels."""
     height, width = found.image_size_hw
-    count = "nothing found" if not len(found) else "1 object" if len(found) == 1 else f"{len(found)} objects"
+    count = counted(len(found), "object") if len(found) else "nothing found"
     title = f"{printable(found.source or 'picture')}  {width}x{height}  {count}"
     lines = [f"\033[1m{title}\033[0m" if bold else title]
     if len(found):

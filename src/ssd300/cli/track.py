@@ -65,8 +65,9 @@ def track(
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
     from ssd300.cli.counting import check_counting
     from ssd300.cli.saving import refuse_filled
-    from ssd300.cli.video import VideoTask, run_video
+    from ssd300.cli.video import run_video
     from ssd300.cli.video_sources import expand_lists
+    from ssd300.cli.video_stream import VideoTask
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 

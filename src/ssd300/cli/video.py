@@ -3,28 +3,23 @@
 import json
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ssd300.cli.counting import parse_line, parse_zone
+from ssd300.cli.counting import describe_outside
 from ssd300.cli.debug import show_trace
 from ssd300.cli.progress import ERASE
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_rows import RowWriter, row_writer
-from ssd300.draw import DrawStyle
+from ssd300.cli.video_stream import VideoStream, VideoTask, stream_of
+from ssd300.digits import counted
 from ssd300.errors import SSD300Error
 from ssd300.flow import Failure
-from ssd300.images.addresses import local_path
-from ssd300.images.video_names import is_camera, is_stream, shown_name
+from ssd300.images.video_names import is_camera, is_stream
 from ssd300.images.video_open import require_av
-from ssd300.images.video_write import VideoWriter
 from ssd300.terminal import as_shown, printable
-from ssd300.tracking.bytetrack import LOW_SCORE, Tracker
-from ssd300.tracking.counting import Line, Zone
+from ssd300.tracking.bytetrack import LOW_SCORE
 from ssd300.video import FrameDetections
 
 if TYPE_CHECKING:
@@ -33,57 +28,6 @@ if TYPE_CHECKING:
     from ssd300.options import DetectOptions
 
 _SECONDS_BETWEEN = 0.5  # updates of the status line on stderr
-
-
-@dataclass(frozen=True)
-class VideoTask:
-    """What to do with each frame, from the options of the command line."""
-
-    format: str
-    save: bool = True  # write drawn videos
-    save_dir: Path | None = None
-    every: int = 1
-    show: bool = False
-    style: DrawStyle | None = None
-    quiet: bool = False
-    tracked: bool = False
-    lost_seconds: float = 1.0
-    lines: Sequence[str] = ()
-    zones: Sequence[str] = ()
-
-
-@dataclass
-class _Stream:
-    """One source and its state between frames."""
-
-    name: str
-    tracker: Tracker | None
-    lines: list[Line]
-    zones: list[Zone]
-    writer: VideoWriter | None = None
-    seen: Counter[str] = field(default_factory=Counter)  # the largest id of each class
-
-    def take(self, answer: FrameDetections) -> FrameDetections:
-        """Add track ids to the result of a frame; update lines and zones."""
-        if self.tracker is None:
-            return answer
-        tracks = self.tracker.update(answer.detections, answer.time_s)
-        for line in self.lines:
-            line.update(tracks)
-        for zone in self.zones:
-            zone.update(tracks, answer.time_s)
-        assert tracks.track_ids is not None
-        for name, track_id in zip(tracks.names, tracks.track_ids.tolist(), strict=True):
-            self.seen[name] = max(self.seen[name], track_id)
-        return replace(answer, detections=tracks)
-
-    def totals(self) -> dict[str, object]:
-        return {
-            "source": self.name,
-            "tracks": dict(sorted(self.seen.items())),
-            "lines": [line.totals() for line in self.lines],
-            "zones": [zone.totals() for zone in self.zones],
-        }
 
 
 def run_video(detector: "Detector", sources: list[str], options: "DetectOptions", task: VideoTask) -> int:
@@ -100,7 +44,7 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
         window = ResultWindow("ssd300")
     require_av()  # before a folder is made
     folder = OutputFolder(task.save_dir) if task.save else None
-    streams = [_stream_of(source, task, folder, threshold) for source in sources]
+    streams = [stream_of(source, task, folder, threshold) for source in sources]
     run = _Run(task, rows, folder, streams, window)
     run.in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
     try:
@@ -116,25 +60,13 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     return run.finish()
 
 
-def _stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> _Stream:
-    tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
-    lines, zones = [parse_line(text) for text in task.lines], [parse_zone(text) for text in task.zones]
-    stream = _Stream(shown_name(source), tracker, lines, zones)
-    if folder is not None:
-        path = folder.new_path(stream.name.rstrip("/"), ".mp4")
-        silent = is_camera(source) or is_stream(source) or task.every > 1
-        sound = None if silent else Path(local_path(source))
-        stream.writer = VideoWriter(path, sound_of=sound)
-    return stream
-
-
 class _Run:
     def __init__(
         self,
         task: VideoTask,
         rows: RowWriter,
         folder: OutputFolder | None,
-        streams: list[_Stream],
+        streams: list[VideoStream],
         window: "ResultWindow | None",
     ) -> None:
         self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
@@ -154,9 +86,12 @@ class _Run:
         for done in self.streams[: answer.stream] if self.in_turn else ():
             self._close_file(done)
         stream = self.streams[answer.stream]
+        if stream.size_hw != answer.detections.image_size_hw:
+            stream.size_hw = answer.detections.image_size_hw
+            for words in describe_outside(stream.lines, stream.zones, stream.size_hw):
+                self.print_message(words)
         answer = stream.take(answer)
-        self.frames += 1
-        self.objects += len(answer.detections)
+        self.frames, self.objects = self.frames + 1, self.objects + len(answer.detections)
         self._clear()
         sys.stdout.write(as_shown(self.rows.row(answer), sys.stdout))
         sys.stdout.flush()
@@ -164,7 +99,7 @@ class _Run:
             self._draw(stream, answer)
         self._count(answer)
 
-    def _draw(self, stream: _Stream, answer: FrameDetections) -> None:
+    def _draw(self, stream: VideoStream, answer: FrameDetections) -> None:
         import numpy as np
 
         from ssd300.tracking.drawing import draw_frame
@@ -214,10 +149,11 @@ class _Run:
         totals = json.dumps({"totals": [stream.totals() for stream in self.streams]}, ensure_ascii=False)
         if self._counters:
             sys.stderr.write(ERASE)
-        if self.task.tracked:
+        nothing = self.failures and not self.frames and not self.interrupted
+        if self.task.tracked and not nothing:
             output = sys.stdout if self.task.format == "jsonl" else sys.stderr
             print(as_shown(totals, output), file=output)
-        if not self.task.quiet:
+        if not (self.task.quiet or nothing):
             self._summarize()
         for failure in self.failures:
             self.print_message(failure)
@@ -227,13 +163,13 @@ class _Run:
 
     def _summarize(self) -> None:
         seconds, folder = time.perf_counter() - self._started, self.folder
-        rate = self.frames / seconds
-        words = f"{self.frames} frames, {self.objects} objects in {seconds:.1f} s ({rate:.1f} frames/s)."
+        rate = f"{self.frames / seconds:.1f} frames/s"
+        words = f"{counted(self.frames, 'frame')}, {counted(self.objects, 'object')} in {seconds:.1f} s ({rate})."
         print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
         if folder is not None and folder.saved:
             print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
 
-    def _close_file(self, stream: _Stream) -> None:
+    def _close_file(self, stream: VideoStream) -> None:
         """Finish the drawn video of a source; nothing if there is none, or no longer."""
         writer, stream.writer = stream.writer, None
         if writer is None or self.folder is None:

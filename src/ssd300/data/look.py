@@ -15,6 +15,7 @@ from ssd300.data.parts import Part, parse_part
 from ssd300.data.toolfiles import START, first_line
 from ssd300.data.unread import describe_unread
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
+from ssd300.files import looked_from
 
 
 class Format(Protocol):
@@ -56,7 +57,8 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
         raise unknown_name("data format", format, FORMATS)
     if not os.path.exists(path):  # unlike Path's, False for a name that the file system does not allow
         raise DatasetError(
-            f"{path}: no such file or folder. A data set is a COCO .json, a data.yaml, a .pack or a folder"
+            f"{path}: no such file or folder{looked_from(path)}. "
+            "A data set is a COCO .json, a data.yaml, a .pack or a folder"
         )
     if not path.is_dir() and not path.is_file():
         raise DatasetError(f"{path}: a device or pipe, not a data set; give a file or folder")

@@ -41,7 +41,7 @@ def load_int8(path: Path) -> Int8:
     """The INT8 entry of a model to export. Raises ModelError."""
     int8 = read_int8(path) if path.suffix.lower() == ".safetensors" else None
     if int8 is None:
-        raise ModelError(f"{path}: holds no INT8 ranges; make them with `ssd300 quantize --model {path}`")
+        raise ModelError(f"{path}: holds no INT8 ranges; make them with `ssd300 quantize --model {path} --data PATH`")
     return int8
 
 

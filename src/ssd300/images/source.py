@@ -20,6 +20,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.files import current_folder, looked_from
 from ssd300.images.addresses import foreign_fault, is_url, local_path, shown_address
 from ssd300.images.arrays import array_to_rgb, foreign_to_array, is_array_like, is_tensor, shape_text
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
@@ -214,7 +215,11 @@ def _directory_fault(path: Path) -> str:
         return "a directory where one picture is expected; pass its files, or use detect_many"
     names = os.listdir(path)
     others = sorted({os.path.splitext(n)[1].lower() or n for n in names})[:5]
-    found = f"{len(names)} entries ({', '.join(others)})" if names else "an empty directory"
+    found = (
+        f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({', '.join(others)})"
+        if names
+        else "an empty directory"
+    )
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
         f"For sub-folders pass a glob such as '{path}/**/*.jpg'"
@@ -229,13 +234,5 @@ def _missing_fault(path: Path) -> str:
     if glob.has_magic(str(path)):
         if skipped := pictures_of(str(path)).skipped:
             return f"no picture matches this pattern ({skipped}); expected files with {', '.join(EXTENSIONS)}"
-        return f"no file matches this pattern (looked from {_current_folder()}); check it, or quote it in the shell"
-    where = "" if path.is_absolute() else f" (looked from {_current_folder()})"
-    return f"no such file{where}; check the path"
-
-
-def _current_folder() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return "the current folder, which no longer exists"
+        return f"no file matches this pattern (looked from {current_folder()}); check it, or quote it in the shell"
+    return f"no such file{looked_from(path)}; check the path"

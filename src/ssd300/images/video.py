@@ -4,6 +4,8 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
+import numpy as np
+
 from ssd300.errors import ArgumentError
 from ssd300.images.live import stream_frames
 from ssd300.images.source import Tell
@@ -41,8 +43,10 @@ def check_range(every: int, start: float | None, end: float | None) -> None:
     if not isinstance(every, int) or every < 1:
         raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
     for name, value in (("start", start), ("end", end)):
-        if value is not None and not value >= 0:
-            raise ArgumentError(f"{name} must be at least 0 seconds, got {value}")
+        if value is not None and not (isinstance(value, int | float | np.number) and value >= 0):
+            raise ArgumentError(f"{name} must be a number of seconds, at least 0, got {value!r}")
+    if start is not None and end is not None and end <= start:
+        raise ArgumentError(f"end must be after start, got start {start} and end {end}: no frame is between them")
 
 
 def _select_range(found: Generator[Frame, None, None], start: float, end: float | None) -> Generator[Frame, None, None]:

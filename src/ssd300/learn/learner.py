@@ -138,7 +138,10 @@ class Learner:
         theirs = mine | Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest
         differs = [f"{k}: {theirs[k]!r} there, {v!r} requested" for k, v in mine.items() if theirs[k] != v]
         if differs:
-            raise TrainingError("the run to resume has other settings: " + "; ".join(differs))
+            raise TrainingError(
+                f"the run to resume has other settings: {'; '.join(differs)}; repeat its command with --resume, "
+                "or train on from its best.safetensors: --start FILE, with another --out"
+            )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:  # empty unless the run computed in f16

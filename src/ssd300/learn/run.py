@@ -29,10 +29,10 @@ import torch
 from ssd300.errors import TrainingError
 from ssd300.files import replacing, try_lock, unwritable
 from ssd300.learn.loader import ReaderLostError
+from ssd300.weights.torch_file import SEAL
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
 CURVES, SAMPLES = "curves.png", "samples.jpg"
-_SEAL = b"ssd300 sha256 "  # before the checksum at the end of last.pt
 _PARTS = {"network", "optimizer", "scaler", "averaged", "progress", "recipe"}
 
 
@@ -105,7 +105,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     torch.save(state, content)
     with replacing(folder / STATE) as part, part.open("wb") as file:
         file.write(content.getbuffer())
-        file.write(_SEAL + hashlib.sha256(content.getbuffer()).hexdigest().encode())
+        file.write(SEAL + hashlib.sha256(content.getbuffer()).hexdigest().encode())
 
 
 def refuse_used(folder: Path) -> None:
@@ -138,7 +138,7 @@ def load_state(folder: Path) -> dict[str, Any]:
         data = path.read_bytes()
     except OSError as error:
         raise TrainingError(f"{path} cannot be read: {error.strerror}") from error
-    content, seal, checksum = data.rpartition(_SEAL)
+    content, seal, checksum = data.rpartition(SEAL)
     if seal and hashlib.sha256(content).hexdigest().encode() != checksum:
         raise TrainingError(f"{damaged} (its checksum does not fit)")
     try:  # a state without a seal is of an older version

@@ -17,6 +17,7 @@ from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
+from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe, option_of
 from ssd300.priors import ANCHORS_PER_CELL
@@ -199,6 +200,13 @@ def check_usable(data: Dataset, val: Dataset | None) -> None:
         raise TrainingError(f"{data.name} has no classes: none of its {len(data)} pictures has a box with a name")
     if val is not None and len(val) == 0:
         raise TrainingError(f"{val.name} has no pictures to validate on; leave out --val to draw a fifth of the data")
+
+
+def describe_inputs(data: Dataset, val: Dataset | None, origin: Origin, compute: Compute, out: Path) -> str:
+    """What a run trains and measures on, from what, how and where, in one line of text."""
+    measured = "nothing" if val is None else f"{len(val)} pictures, {val.name}"
+    how = f"{compute.device.type} {compute.precision}, out {out}"
+    return f"{data.summary()}; measured on {measured}; from {origin.words}; {how}"
 
 
 def summarize_notes(dataset: Dataset | None) -> dict[str, Any]:

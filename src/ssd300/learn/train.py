@@ -42,6 +42,7 @@ from ssd300.learn.run import (
 from ssd300.learn.start import (
     check_counts,
     check_names,
+    describe_inputs,
     folder_to_resume,
     limit_in_seconds,
     load_training_sets,
@@ -154,11 +155,12 @@ def train(
         elif compute.rank == 0:
             refuse_used(out)
             write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": said})
-        for sentence in said:
+        for sentence in (*said, describe_inputs(data, val, origin, compute, out)):
             show.note(sentence)
-        show.note(f"{data.summary()}; from {origin.words}; {compute.device.type} {compute.precision}, out {out}")
         # A run that was killed while it measured its last epoch is measured first.
         ended = (time_share >= 1 and not position.step_in_epoch) or (patience and position.since_best >= patience)
+        if ended or position.epoch >= recipe.epochs:
+            show.note(f"This run ended already, after {position.epoch} epochs: nothing is left to train.")
         while position.epoch < recipe.epochs and not ended:
             learner.start_learning()
             batches.epoch, batches.first_step = position.epoch, position.step_in_epoch * recipe.accumulate

@@ -47,7 +47,7 @@ def choose_model_file(path: Path, precision: str) -> Choice:
                 return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
             fault = found
         if precision == "int8":
-            raise ArgumentError(f"precision int8: {fault}; make it with `ssd300 quantize --model {path}`")
+            raise ArgumentError(f"precision int8: {fault}; make it with `ssd300 quantize --model {path} --data PATH`")
         return _choose_float(path, precision, f"no INT8 ({fault}); ")
     return _choose_float(path, precision, "")
 

@@ -47,9 +47,9 @@ def create_app(models: Models, settings: Settings | None = None) -> Starlette:
     async def openapi(_: Request) -> Response:
         return Response(json.dumps(document(settings), indent=1), media_type="application/json")
 
-    async def docs(_: Request) -> Response:
+    async def docs(request: Request) -> Response:
         headers = {"Content-Security-Policy": STATIC_POLICY, "Referrer-Policy": "no-referrer"}
-        return Response(render_html(document(settings)), media_type="text/html", headers=headers)
+        return Response(render_html(document(settings), request.url), media_type="text/html", headers=headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

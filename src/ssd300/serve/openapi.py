@@ -1,7 +1,10 @@
 """The API as an OpenAPI 3.1 document, and as an HTML page."""
 
+import re
 from html import escape
 from typing import Any
+
+from starlette.datastructures import URL
 
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
@@ -163,15 +166,17 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def render_html(described: dict[str, Any]) -> str:
-    """The document as HTML without scripts."""
+def render_html(described: dict[str, Any], url: URL) -> str:
+    """The document as HTML without scripts; `url` is the address of the page, for the example."""
+    address = f"{url.scheme}://{url.netloc}" if re.fullmatch(r"[\w.:\[\]-]+", url.netloc) else "http://127.0.0.1:8000"
+    key = " -H 'X-API-Key: KEY'" if "security" in described else ""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="stylesheet" href="/page.css"></head><body><main class="docs">'
         f"<h1>API</h1><p>{escape(described['info']['description'])} "
         'For programs: <a href="/openapi.json">openapi.json</a>. <a href="/">Web page</a></p>'
-        "<pre>curl --data-binary @picture.jpg 'http://127.0.0.1:8000/v1/detect?score_threshold=0.5'</pre>"
+        f"<pre>curl --data-binary @picture.jpg{key} '{escape(address)}/v1/detect?score_threshold=0.5'</pre>"
     ]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():

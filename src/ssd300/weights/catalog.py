@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssd300.errors import DownloadError, ModelError, OutputError
-from ssd300.files import sha256_of, write_whole
+from ssd300.files import looked_from, sha256_of, write_whole
 from ssd300.weights.checkpoint import read_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
@@ -103,7 +103,7 @@ def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: boo
     _refuse_zip()
     entry = next((e for e in CATALOG if e.name == model), None)
     if entry is None:
-        return _check_exists(Path(model))
+        return _check_exists(Path(model), detector=detector)
     if detector and entry.kind != "detector":
         names = ", ".join(e.name for e in CATALOG if e.kind == "detector")
         raise ModelError(
@@ -148,15 +148,19 @@ def _refuse_zip() -> None:
         )
 
 
-def _check_exists(path: Path) -> Path:
+def _check_exists(path: Path, *, detector: bool = False) -> Path:
     if os.path.isfile(path):
         return path
     if os.path.isdir(path):
-        raise ModelError(f"{path}: a folder, expected a model file in it ({', '.join(SUFFIXES)})")
-    names = [e.name for e in CATALOG]
+        best = path / "best.safetensors"  # of a training run
+        raise ModelError(
+            f"{path}: a folder, expected a model file in it "
+            f"({f'give {best}' if best.is_file() else ', '.join(SUFFIXES)})"
+        )
+    names = [e.name for e in CATALOG if e.kind == "detector" or not detector]
     near = get_close_matches(path.name, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ModelError(f"{path}: neither a file nor a known model: {hint}Known models: {', '.join(names)}")
+    raise ModelError(f"{path}: neither a file nor a known model{looked_from(path)}: {hint}Known: {', '.join(names)}")
 
 
 def _fetch(entry: CatalogEntry, url: str) -> Path:

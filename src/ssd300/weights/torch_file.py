@@ -27,6 +27,7 @@ from ssd300.weights.stored import Storage, StoredTensor
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+SEAL = b"ssd300 sha256 "  # before the checksum that ends the state of one of our training runs
 _PICKLE_NAME = re.compile(r"([^/]*)/data\.pkl")
 
 
@@ -111,6 +112,12 @@ class _StreamPlaces:
 
 
 def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
+    file.seek(max(0, size - len(SEAL) - 64))
+    if file.read(len(SEAL)) == SEAL:
+        raise ModelError(
+            f"{source}: the state of a training run, for `ssd300 train --resume`: "
+            "as a model, use best.safetensors in the same folder"
+        )
     entries = read_directory(file, size, source)
     prefixes = [match[1] for name in entries if (match := _PICKLE_NAME.fullmatch(name))]
     if len(prefixes) != 1:
