@@ -1,3 +1,4 @@
+import pydoc
 import re
 import subprocess
 import sys
@@ -23,6 +24,12 @@ def test_the_public_names_are_the_documented_ones() -> None:
     names, _ = tables()
     assert sorted(names) == sorted(ssd300.__all__)
     assert dir(ssd300) == sorted(ssd300.__all__)
+
+
+def test_help_of_the_package_works_without_torch(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert sorted({*ssd300.__all__} - {*dir(ssd300)}) == ["train"]
+    assert "load_dataset" in pydoc.render_doc(ssd300)
 
 
 @pytest.mark.parametrize("name", tables()[0])

@@ -90,4 +90,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    from importlib.util import find_spec
+
+    # help() and completion get every name that is listed, and would end with the error of one that cannot be loaded.
+    return sorted(name for name in __all__ if name != "train" or find_spec("torch"))

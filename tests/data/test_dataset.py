@@ -39,6 +39,7 @@ def test_no_pictures() -> None:
     assert empty.num_boxes == 0
     assert empty.boxes_per_class() == {"cat": 0, "dog": 0}
     assert "0 pictures" in empty.summary()
+    assert repr(empty) == f"Dataset({empty.summary()})"
 
 
 def test_defaults_of_annotations() -> None:

@@ -30,7 +30,7 @@ def test_a_run_of_an_older_version_lacks_the_newest_conditions():
     learner = make_learner(SSD300("resnet18", 3), resolve_recipe("modern"), Compute(torch.device("cpu"), "f32"))
     state = learner.state(Position(conditions={"data": "8 pictures"}))
     learner.load(state, {"data": "8 pictures", "sha256 of the data": "0"})
-    with pytest.raises(TrainingError, match=r"settings: data: '8 pictures' there, '9 pictures' requested$"):
+    with pytest.raises(TrainingError, match=r"settings: data: '8 pictures' there, '9 pictures' requested; repeat its"):
         learner.load(state, {"data": "9 pictures", "sha256 of the data": "0"})
 
 

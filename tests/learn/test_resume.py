@@ -70,8 +70,9 @@ def test_resume_refuses_other_data(same_squares, stopped):
         (same_squares.subset([0, 1, 2]), "data: '8 pictures' there, '3 pictures' requested"),
         (other_order, "classes: 'circle, square' there, 'square, circle' requested"),
     ):
-        with pytest.raises(TrainingError, match=words):
+        with pytest.raises(TrainingError, match=words) as refused:
             train(other, out=stopped, epochs=2, resume=True, **TINY)
+        assert ("sha256" in str(refused.value)) == words.startswith("sha256")
 
 
 def test_resume_knows_data_that_moved_to_another_folder(same_squares, tmp_path):

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
 
-data.command()(autolabel)
-data.command()(rank)
-
 _SHOWN = 10  # lines per kind
 
 
@@ -166,6 +163,10 @@ def pack(
     typer.echo(f"{printable(dataset.summary())}; {size:.1f} MB", err=True)
     for written in paths:
         typer.echo(written)
+
+
+data.command()(autolabel)
+data.command()(rank)
 
 
 def _print_lines(what: str, lines: Sequence[str]) -> None:

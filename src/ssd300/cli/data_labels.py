@@ -72,7 +72,7 @@ def autolabel(
 def rank(
     sources: Sources,
     model: Model = "default",
-    count: Annotated[int | None, typer.Option(min=1, help="Only the first pictures.  [default: all]")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Only the first.  [default: all]")] = None,
 ) -> None:
     """Rank pictures by how useful labeling them would be.
 

@@ -37,7 +37,9 @@ def evaluate(
         typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; may be repeated."),
     ],
     model: Model = "default",
-    split: Annotated[str | None, typer.Option(help="The part of the data set: train, val, test, all.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Its part: train, val, test or all.  [default: the only one]")
+    ] = None,
     input_format: InputFormat = None,
     format: Annotated[str | None, typer.Option(hidden=True)] = None,  # its former name
     runtime: RuntimeName = "auto",

@@ -10,6 +10,7 @@ import numpy as np
 
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.boxes import area
+from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import DecodeMode
 from ssd300.images.source import read_picture
@@ -214,21 +215,21 @@ class Dataset:
 
     def boxes_per_class(self) -> dict[str, int]:
         """Class name -> number of boxes, in the order of the class list, zeros included."""
-        counts: Counter[int] = Counter()
-        for picture in self.pictures:
-            counts.update(picture.annotations.class_ids.tolist())
+        counts = Counter(label for picture in self.pictures for label in picture.annotations.class_ids.tolist())
         return {name: counts[i] for name, i in zip(self.classes.names, self.classes.ids, strict=True)}
 
     def summary(self) -> str:
         """One line of text: pictures, boxes, classes, and the number of clipped and refused boxes."""
         negatives = sum(len(picture.annotations) == 0 for picture in self.pictures)
         actions = Counter(note.action for note in self.notes)
-        clipped, refused = actions["clipped"], actions["refused"]
-        kept = self.num_boxes - clipped
+        kept, clipped, refused = self.num_boxes - actions["clipped"], actions["clipped"], actions["refused"]
         return (
-            f"{self.name}: {len(self)} pictures ({negatives} without boxes), {len(self.classes)} classes; "
+            f"{self.name}: {counted(len(self), 'picture')} ({negatives} without boxes), {len(self.classes)} classes; "
             f"boxes: {kept} kept, {clipped} clipped, {refused} refused"
         )
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.summary()})"
 
     def with_classes(self, classes: ClassList) -> "Dataset":
         """The same boxes with another class list; ids are mapped by name.
@@ -237,8 +238,7 @@ class Dataset:
         """
         if classes == self.classes:
             return self
-        used = [name for name, count in self.boxes_per_class().items() if count]
-        classes.positions_of_names(used)
+        classes.positions_of_names([name for name, count in self.boxes_per_class().items() if count])
         new_ids = dict(zip(classes.names, classes.ids, strict=True))
         new_id = {i: new_ids.get(name, -1) for name, i in zip(self.classes.names, self.classes.ids, strict=True)}
 

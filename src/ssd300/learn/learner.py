@@ -136,11 +136,14 @@ class Learner:
         position = Position(**state["progress"])
         mine = self.recipe.to_dict() | conditions
         theirs = mine | Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest
-        differs = [f"{k}: {theirs[k]!r} there, {v!r} requested" for k, v in mine.items() if theirs[k] != v]
+        differs = {k: f"{k}: {theirs[k]!r} there, {v!r} requested" for k, v in mine.items() if theirs[k] != v}
+        for name, checksum in (("start", "the initial weights"), ("data", "the data"), ("val", "val")):
+            if name in differs:  # which says more than its checksum
+                differs.pop(f"sha256 of {checksum}", None)
         if differs:
             raise TrainingError(
-                f"the run to resume has other settings: {'; '.join(differs)}; repeat its command with --resume, "
-                "or train on from its best.safetensors: --start FILE, with another --out"
+                f"the run to resume has other settings: {'; '.join(differs.values())}; repeat its command with "
+                "--resume, or train on from its best.safetensors: --start FILE, with another --out"
             )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
