@@ -218,7 +218,7 @@ def test_options_given_whole_can_be_changed() -> None:
     detector = Detector(FakeRuntime(1))
     assert len(detector.detect(plain(5), DetectOptions(max_detections=3))) == 3
     assert len(detector.detect(plain(5), DetectOptions(max_detections=3), max_detections=2)) == 2
-    with pytest.raises(TypeError, match="scores"):
+    with pytest.raises(ArgumentError, match="unknown option 'scores': did you mean 'score_threshold'"):
         detector.detect(plain(5), scores=1)
 
 

@@ -62,11 +62,11 @@ def test_a_file_is_itself(checkpoint, state, metadata) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("defualt", "did you mean 'default'?"),
+        ("defualt", "; did you mean 'default'? Known: default,"),
         ("nvidia-resnet50", "did you mean 'nvidia-resnet50-coco'?"),
         ("imagenet-resnet19", "did you mean 'imagenet-resnet1"),
-        ("zzz", "neither a file nor a known model: Known models: default, nvidia-resnet50-coco"),
-        ("z" * 300, "neither a file nor a known model: Known models"),
+        ("zzz", "). Known: default, nvidia-resnet50-coco"),
+        ("z" * 300, "z: neither a file nor a known model (looked from /"),
         ("", "a folder, expected a model file in it"),
     ],
 )

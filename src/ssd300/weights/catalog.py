@@ -159,8 +159,8 @@ def _check_exists(path: Path, *, detector: bool = False) -> Path:
         )
     names = [e.name for e in CATALOG if e.kind == "detector" or not detector]
     near = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ModelError(f"{path}: neither a file nor a known model{looked_from(path)}: {hint}Known: {', '.join(names)}")
+    hint = f"; did you mean {near[0]!r}? " if near else ". "
+    raise ModelError(f"{path}: neither a file nor a known model{looked_from(path)}{hint}Known: {', '.join(names)}")
 
 
 def _fetch(entry: CatalogEntry, url: str) -> Path:
