@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from narrow import load_narrow
-from ssd300 import ArgumentError, Detections, Detector, ModelError
+from ssd300 import ArgumentError, ClassList, Detections, Detector, ModelError
 
 PICTURES = Path(__file__).parent / "parity" / "data" / "pictures"
 PHOTO = PICTURES / "chelsea_wide.png"
@@ -118,6 +118,12 @@ def test_wrong_settings(options, message, detector, photo):
 def test_what_cannot_be_loaded_is_said(options, message, seeded_checkpoint):
     with pytest.raises(ArgumentError, match=message):
         Detector.load(seeded_checkpoint, **options)
+
+
+@pytest.mark.parametrize("names", ["cat", [1, 2], [None]])
+def test_class_names_are_a_list_of_texts(names):
+    with pytest.raises(ArgumentError, match="class names must be a list of texts"):
+        ClassList.from_names(names)
 
 
 def test_other_files_are_refused(tmp_path):

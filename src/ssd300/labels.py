@@ -33,7 +33,9 @@ class ClassList:
 
     @classmethod
     def from_names(cls, names: Sequence[str]) -> "ClassList":
-        """Names with ids 1, 2, 3, ..."""
+        """Names with ids 1, 2, 3, ... Raises ArgumentError for what is not a list of texts."""
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise ArgumentError(f"class names must be a list of texts, got {names!r}")
         return cls(tuple(names), tuple(range(1, len(names) + 1)))
 
     def __len__(self) -> int:

@@ -92,6 +92,11 @@ def test_convert_there_and_back(data, pets) -> None:
     assert back["categories"] == first["categories"]
 
 
+def test_a_pack_has_the_name_by_which_it_is_recognized(data, pets) -> None:
+    result = data("pack", "pets", "pets.zip")
+    assert (result.returncode, "pets.zip: expected a name that ends with .pack" in result.stderr) == (2, True)
+
+
 def test_convert_to_an_unknown_format(data, pets) -> None:
     result = data("convert", "pets", "out", "--format", "voc2007")
     assert result.returncode == 2

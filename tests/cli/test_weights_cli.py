@@ -102,7 +102,7 @@ def test_info_of_a_backbone_says_that_it_detects_nothing(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("missing.pt", "neither a file nor a known model: Known: default, "),
+        ("missing.pt", "neither a file nor a known model. Known: default, "),
         ("bad.safetensors", "not a complete safetensors file"),
         ("bad.pt", "not a torch file: it begins with"),
         ("bad.xml", "not an OpenVINO model"),

@@ -50,6 +50,7 @@ def test_ids_of_the_model_are_translated_by_name(make, data, perfect):
     assert answer.results[0].classes == DATA
     assert answer.classes.only_in_model == ("bird",)
     assert answer.classes.only_in_data == ()
+    assert repr(answer) == f"Evaluation({answer})"
     assert str(answer) == "AP 1.000 [1.000, 1.000], AP50 1.000 [1.000, 1.000] on 3 pictures of pets"
     assert 0 < answer.seconds < 60
 
@@ -75,7 +76,7 @@ def test_a_class_the_model_does_not_know_is_never_found(make, data, perfect):
 )
 def test_no_class_in_common_is_an_error(data, names, shown):
     with pytest.raises(ArgumentError, match=f"no class name in common: the model has {shown}"):
-        match_classes(ClassList.from_names(names), data)
+        match_classes(ClassList.from_names([*names]), data)
 
 
 def test_thresholds_of_the_published_evaluation_by_default(make, data, perfect):

@@ -35,6 +35,9 @@ def test_published_values():
         ("quick", {"lr": "fast"}, "lr is 'fast': expected a number"),
         ("quick", {"freeze": "stemm"}, "unknown value of --freeze 'stemm': did you mean 'stem'?"),
         ("quick", {"milestones": (0.5, 2.0)}, "milestones is (0.5, 2.0)"),
+        ("quick", {"image_sizes": 300}, "--image-sizes is 300: expected several numbers, as a list"),
+        ("quick", {"image_sizes": [200]}, "--image-sizes is (200,): the last must be 300"),
+        ("quick", {"epochs": [1]}, "--epochs is (1,): expected one value"),
     ],
 )
 def test_wrong_settings(name, settings, message):

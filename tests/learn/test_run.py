@@ -112,13 +112,13 @@ def test_resume_needs_a_folder(squares):
         train(squares, resume=True, **TINY)
 
 
-@pytest.mark.parametrize("limit", [0, -1, float("nan")])
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), "5"])
 def test_a_time_limit_is_more_than_nothing(squares, tmp_path, limit):
     with pytest.raises(ArgumentError, match=r"--time-limit is .*: expected minutes, more than 0"):
         train(squares, out=tmp_path / "run", time_limit=limit, **TINY)
 
 
-def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path, monkeypatch):
+def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path, monkeypatch, capsys):
     """Also where not a single epoch fits: what was learned is measured, and the run can go on with more time."""
     ticks = SimpleNamespace(monotonic=itertools.count().__next__)  # a second each time the clock is read
     for module in ("train", "report"):
@@ -129,14 +129,24 @@ def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path, monkeypatch)
     full_rate = RECIPES["modern"].lr * TINY["batch_size"] / 32
     assert float(rows[-1]["lr"]) < 0.15 * full_rate  # of the last step, which began within the last quarter of the time
     assert "AP" in rows[-1]
+    assert f"Ended in epoch {len(rows)} of 10000: the time limit is reached." in capsys.readouterr().err
     train(squares, squares, out=out, epochs=10_000, time_limit=0.6, resume=True, **TINY)
     assert results(out) == rows
 
 
-def test_patience_ends_a_run_that_gains_nothing(squares, tmp_path):
+@pytest.mark.parametrize("option", [{"workers": "2"}, {"patience": 1.5}, {"log_every": None}])
+def test_counts_are_whole_numbers(squares, tmp_path, option):
+    name, value = next(iter(option.items()))
+    words = f"--{name.replace('_', '-')} is {value!r}: expected a whole number, "
+    with pytest.raises(ArgumentError, match=words):
+        train(squares, out=tmp_path / "run", **TINY | option)
+
+
+def test_patience_ends_a_run_that_gains_nothing(squares, tmp_path, capsys):
     few = squares.subset([0, 1])
     out = train(few, few, out=tmp_path / "run", epochs=9, patience=2, **TINY | {"lr": 0.0, "batch_size": 2})
     assert len(results(out)) == 3
+    assert "Ended in epoch 3 of 9: AP no longer rises" in capsys.readouterr().err
 
 
 def test_training_starts_with_smaller_pictures(squares, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli.options import Json, Model, RuntimeName, Threads, score_option
+from ssd300.digits import counted
 from ssd300.errors import unknown_name
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def benchmark(
         "stages": detecting.measure_stages,
     }[what]
     budget = Budget(seconds, repeats, _WARMUP[what] if warmup is None else warmup)
-    amount = f"{repeats} calls" if repeats else f"{seconds:g} s"
+    amount = counted(repeats, "call") if repeats else f"{seconds:g} s"
     print(f"Measuring {what} for {amount}; keep the machine idle meanwhile.", file=sys.stderr)
     try:
         detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)

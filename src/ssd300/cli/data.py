@@ -125,7 +125,7 @@ data.command()(view)  # here, as its place in the help
 @data.command()
 def pack(
     path: DataPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, usually NAME.pack.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, NAME.pack.")],
     max_side: Annotated[int, typer.Option(min=1, help="Shrink larger pictures to this many pixels.")] = 368,
     jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of the JPEG pictures inside.")] = 92,
     raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, but no decoding.")] = False,

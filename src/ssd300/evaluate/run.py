@@ -62,6 +62,9 @@ class Evaluation:
     settings: dict[str, Any]
     seconds: float
 
+    def __repr__(self) -> str:
+        return f"Evaluation({self})"
+
     def __str__(self) -> str:
         pictures = f"{len(self.dataset)} picture{'s' if len(self.dataset) != 1 else ''}"
         return f"AP {self.ap}, AP50 {self.ap50} on {pictures} of {self.dataset.name}"

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from ssd300.digits import counted
 from ssd300.errors import TrainingError, needs
 from ssd300.learn.device import Compute
 from ssd300.learn.run import Position
@@ -138,6 +139,14 @@ class Display:
         if self.board:
             for name, value in row.items():
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
+
+    def end_run(self, position: Position, first: int, *, limited: bool) -> None:
+        """Say why a run ended before its last epoch, or that nothing was left to do; `first`: the step it began at."""
+        if position.step == first:
+            self.note(f"This run ended already, after {counted(position.epoch, 'epoch')}: nothing is left to train.")
+        elif position.epoch < self.epochs:
+            reason = "the time limit is reached" if limited else "AP no longer rises, and --patience is used up"
+            self.note(f"Ended in epoch {position.epoch} of {self.epochs}: {reason}.")
 
 
 def format_duration(seconds: float) -> str:

@@ -48,6 +48,9 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
             raise unknown_name(f"value of {option_of(name)}", str(value), get_args(kind))
         return
     numbers = value if isinstance(value, tuple) else (value,)
+    if (get_origin(kind) is tuple) != isinstance(value, tuple):
+        expected = "several numbers, as a list" if get_origin(kind) is tuple else "one value"
+        raise ArgumentError(f"{option_of(name)} is {value!r}: expected {expected}")
     kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
     for number in numbers:
         of_kind = isinstance(number, bool) if kind is bool else not isinstance(number, str | bool)
@@ -145,7 +148,8 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     for key in overrides:
         if key not in known:
             raise unknown_name("training setting", key, known)
-    return replace(recipe, **{k: v for k, v in overrides.items() if v is not None})
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items() if v is not None}
+    return replace(recipe, **given)
 
 
 def learning_rate(

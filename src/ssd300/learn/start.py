@@ -174,14 +174,14 @@ def check_names(settings: Iterable[str], own: Iterable[str]) -> None:
 def check_counts(least: int, **counts: int) -> None:
     """Raises ArgumentError for numbers below `least`, which would otherwise fail at the end of an epoch."""
     for name, value in counts.items():
-        if value < least:
-            raise ArgumentError(f"{option_of(name)} is {value}: expected {least} or more")
+        if not isinstance(value, int) or value < least:
+            raise ArgumentError(f"{option_of(name)} is {value!r}: expected a whole number, {least} or more")
 
 
 def limit_in_seconds(minutes: float | None) -> float | None:
     """The time limit in seconds."""
-    if minutes is not None and not minutes > 0:
-        raise ArgumentError(f"--time-limit is {minutes}: expected minutes, more than 0")
+    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+        raise ArgumentError(f"--time-limit is {minutes!r}: expected minutes, more than 0")
     return None if minutes is None else 60 * minutes
 
 

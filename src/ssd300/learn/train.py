@@ -134,7 +134,7 @@ def train(
     metadata = describe_model(network, data, recipe, origin)
     if out is None:
         out = compute.path_of_first(numbered_folder(_RUNS) if compute.rank == 0 else _RUNS)
-    out, earlier = Path(out), position.wall
+    out, earlier, first = Path(out), position.wall, position.step
 
     pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
@@ -159,8 +159,6 @@ def train(
             show.note(sentence)
         # A run that was killed while it measured its last epoch is measured first.
         ended = (time_share >= 1 and not position.step_in_epoch) or (patience and position.since_best >= patience)
-        if ended or position.epoch >= recipe.epochs:
-            show.note(f"This run ended already, after {position.epoch} epochs: nothing is left to train.")
         while position.epoch < recipe.epochs and not ended:
             learner.start_learning()
             batches.epoch, batches.first_step = position.epoch, position.step_in_epoch * recipe.accumulate
@@ -221,6 +219,7 @@ def train(
                 save_state(out, learner.state(position))
             time_share = compute.of_first(position.time_share(limit))
             ended = time_share >= 1 or compute.any(bool(patience) and position.since_best >= patience)
+        show.end_run(position, first, limited=time_share >= 1)
     if compute.rank == 0:
         draw_curves(position.history, out / CURVES)
     return out

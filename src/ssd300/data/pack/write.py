@@ -48,6 +48,8 @@ def pack_dataset(
     _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
+    if not out.name.endswith(SUFFIX):  # by which it is recognized
+        raise ArgumentError(f"{out}: expected a name that ends with {SUFFIX}")
     refuse_special(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
