@@ -81,6 +81,11 @@ def test_check_as_json_and_strict(data, pets) -> None:
     assert data("check", "pets", "--strict").returncode == 1
 
 
+def test_headings_stay_whole_on_a_narrow_terminal(data, pets, monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.cli.data_report.PIPED_WIDTH", 60)
+    assert "…" not in data("check", "pets").stdout.partition("boxes per class")[0]
+
+
 def test_convert_there_and_back(data, pets) -> None:
     for source, out, format in (("pets", "voc", "voc"), ("voc", "yolo", "yolo"), ("yolo", "back", "coco")):
         result = data("convert", source, out, "--format", format)

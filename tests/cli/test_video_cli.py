@@ -122,6 +122,10 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
         (("detect", "a.mp4", "--decode", "fast"), "--decode applies only to pictures, and these are videos"),
         (("detect", "a.mp4", "--font", "none.ttf"), "none.ttf"),
         (("track", "empty.txt", "--no-save"), "empty.txt: the list names no source"),
+        (
+            ("detect", "labels.txt", "--no-save"),
+            "labels.txt: a .txt is a list of sources, one per line, and no line",
+        ),
         (("track", "a.mp4", "--format", "mot"), "these are 4 classes: name the class with --labels"),
         (("track", "a.mp4", "b.mp4", "--format", "mot", "--labels", "dog"), "these are 2 sources"),
         (("detect", "a.jpg", "--every", "2", "--no-save"), "--every applies only to videos"),
@@ -136,6 +140,7 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
 def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, words) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "labels.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     (tmp_path / "clip.jpg").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp42")
     done = run(*arguments)
     assert done.returncode == 2

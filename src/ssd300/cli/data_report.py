@@ -40,8 +40,10 @@ def _escape(text: str) -> str:
 
 def _totals(report: Report) -> Table:
     table = Table("split", "format", title=_escape(report.path), title_justify="left")
-    for column in ("pictures", "without boxes", "classes", "boxes kept", "clipped", "refused"):
-        table.add_column(column, justify="right")
+    for name in ("pictures", "without boxes", "classes", "boxes kept", "clipped", "refused"):
+        table.add_column(name, justify="right")
+    for column in table.columns:
+        column.overflow = "fold"  # on a narrow terminal a heading cut to three letters says nothing
     for split, t in report.totals.items():
         numbers = (t.pictures, t.without_boxes, len(t.boxes_per_class), t.kept, t.clipped, t.refused)
         table.add_row(_escape(split), t.format, *map(str, numbers))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssd300.errors import ArgumentError
+from ssd300.files import looked_from
 from ssd300.images.video_names import is_camera, is_video, shown_name
 
 _LIST_EXTENSION = ".txt"
@@ -41,4 +42,14 @@ def _read_list(source: str) -> list[str]:
     found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not found:
         raise ArgumentError(f"{source}: the list names no source; write one per line")
+    if not any(map(_may_exist, found)):
+        raise ArgumentError(
+            f"{source}: a .txt is a list of sources, one per line, and no line of this one names a file: the first is "
+            f"{found[0][:80]!r}{looked_from(found[0])}; correct the paths, or leave the file out"
+        )
     return found
+
+
+def _may_exist(source: str) -> bool:
+    addressed = ":" in source.partition("/")[0] or is_camera(source)  # http:, data:, C:
+    return addressed or source == "-" or glob.has_magic(source) or os.path.lexists(source)

@@ -222,7 +222,7 @@ def _directory_fault(path: Path) -> str:
     )
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
-        f"For sub-folders pass a glob such as '{path}/**/*.jpg'"
+        f"For sub-folders pass a glob such as '{path}/**/*', or on the command line -r"
     )
 
 
