@@ -3,9 +3,11 @@
 import struct
 
 import numpy as np
+import PIL
 import pytest
 
 from images.raw_tiff import tiff
+from ssd300.errors import ImageError
 from ssd300.images import decode_image, header
 
 
@@ -36,7 +38,11 @@ def test_of_a_tag_that_is_there_twice_the_first_counts(compression, tag, photo):
     twice = data.replace(struct.pack("<HHI", 284, 3, 1) + b"\1", struct.pack("<HHI", tag, 3, 1) + b"\5")
     assert twice != data
     assert header(twice, name="x").size_hw == photo.shape[:2]
-    assert np.array_equal(decode_image(twice, name="x"), photo)
+    if int(PIL.__version__.split(".")[0]) < 13:  # takes the last, and then misses pixels
+        with pytest.raises(ImageError, match="damaged or truncated TIFF"):
+            decode_image(twice, name="x")
+    else:
+        assert np.array_equal(decode_image(twice, name="x"), photo)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
