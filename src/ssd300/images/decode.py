@@ -212,6 +212,8 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
         if picture.mode == "P" and max(found.color_map, default=256) < 256:  # 8 bits, where 16 belong
             picture.palette = ImagePalette.raw("RGB;L", bytes(found.color_map))
         load_picture(picture, found.content, "TIFF", name)
+        if picture.size[::-1] != header.size_hw:
+            raise ValueError("it has several sizes")  # of which Pillow before 13 takes the last
         if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
             return orient(found.by_numpy(name), found.orientation)
     except DECODER_ERRORS as error:
