@@ -16,11 +16,13 @@ _SIZE = (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCH
 _RECIPE = "use --recipe, and options for single settings"
 _TORCHRUN = "start several processes with torchrun"
 _RUNS = "the files of a run are not mixed with others: give a new"
+_SOURCES = "give pictures and videos without an option's name: ssd300 detect PICTURES"
+
 # Former name -> what to do; of several answers, the first whose options the verb has.
 ANSWERS: Mapping[str, str | tuple[str, ...]] = {
-    "source": "give pictures and videos without an option's name: ssd300 detect PICTURES",
-    "images": "give pictures and videos without an option's name: ssd300 detect PICTURES",
-    "input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
+    "source": _SOURCES,
+    "images": _SOURCES,
+    "input": _SOURCES,
     "weights": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "checkpoint": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "conf-thres": "use --conf",
