@@ -1,6 +1,7 @@
 # ssd300 serve in a container: no torch, no packages of the system, an ordinary user, a root that may be read-only.
 #   docker build -t ssd300 .                      pictures
 #   docker build -t ssd300:video --target video . and the tools for films; for addresses, run it with -e SSD300_OFFLINE=0
+#   docker build -t ssd300:batch --target batch . and Ray: a node of a cluster, or a batch on this machine (docs/scale.md)
 #   docker run --rm -p 8000:8000 --read-only --cap-drop ALL ssd300
 FROM python:3.13-slim AS build
 WORKDIR /build
@@ -12,6 +13,10 @@ RUN python -m venv /opt/ssd300 \
 
 FROM build AS build-video
 RUN /opt/ssd300/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[serve,video]'
+
+# Ray's job server and health checks, which KubeRay asks, are in ray[default].
+FROM build AS build-batch
+RUN /opt/ssd300/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[ray]' 'ray[default]'
 
 FROM python:3.13-slim AS base
 ENV PATH=/opt/ssd300/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SSD300_OFFLINE=1 SSD300_CACHE=/tmp/ssd300
@@ -26,6 +31,14 @@ CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS video
 COPY --from=build-video /opt/ssd300 /opt/ssd300
+
+FROM base AS batch
+ENV SSD300_OFFLINE=0 RAY_USAGE_STATS_ENABLED=0 HOME=/tmp
+COPY --from=build-batch /opt/ssd300 /opt/ssd300
+# KubeRay before 1.4 starts Ray in a login shell, which resets PATH.
+COPY --from=build-batch /opt/ssd300/bin/ray /opt/ssd300/bin/ssd300 /usr/local/bin/
+HEALTHCHECK NONE
+CMD ["batch", "--help"]
 
 FROM base AS serve
 COPY --from=build /opt/ssd300 /opt/ssd300

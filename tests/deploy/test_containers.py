@@ -2,9 +2,13 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import yaml
+from typer.main import get_command
+
+from ssd300.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,3 +56,22 @@ def test_the_dockerfile_names_what_there_is() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = {name for names in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) for name in names.split()}
     assert {f"!{name}" for name in copied} <= set(ignored)
+
+
+def test_kuberay_runs_an_image_that_the_dockerfile_makes_with_options_that_batch_has() -> None:
+    job = yaml.safe_load((ROOT / "deploy" / "kuberay.yaml").read_text())["spec"]
+    cluster = job["rayClusterSpec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    containers = [one for group in groups for one in group["template"]["spec"]["containers"]]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, re.M))
+    assert {container["image"].rpartition(":")[2] for container in containers} == {"batch"} <= targets
+    users = {str(group["template"]["spec"]["securityContext"]["runAsUser"]) for group in groups}
+    assert users == set(re.findall(r"^USER (\d+)", dockerfile, re.M))
+    assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text().split()
+    shell, flag, script = shlex.split(job["entrypoint"])  # one command, as the operator appends it to its own
+    assert (shell, flag) == ("sh", "-c")
+    given = re.findall(r"--[\w-]+", script)
+    options = {name for parameter in get_command(app).commands["batch"].params for name in parameter.opts}
+    assert "--resume" in given
+    assert set(given) <= options

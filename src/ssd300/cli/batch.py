@@ -112,7 +112,8 @@ def _on_ray(
     try:
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         pool = plan_pool(nodes, workers, threads)
-        print(f"Ray: {pool.workers} workers with {pool.threads} CPUs each on {len(nodes)} machines.", file=sys.stderr)
+        workers_of = f"{counted(pool.workers, 'worker')} with {counted(pool.threads, 'CPU')} each"
+        print(f"Ray: {workers_of} on {counted(len(nodes), 'machine')}.", file=sys.stderr)
         run = begin()
         return _run_with_progress(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
     finally:
