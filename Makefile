@@ -5,7 +5,7 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 WORKERS ?= auto
-MOTO ?= moto[server]==5.2.5
+STORES ?= moto[server]==5.2.5 gcp-storage-emulator==2026.7.19
 
 PY := .venv/bin/python
 # By module, not by .venv/bin/NAME: no recipe then depends on a script's first line, which cannot hold a long path.
@@ -52,10 +52,11 @@ help:
 	$(PIP) -e ".[dev,ray,docs]" pyinstaller
 	@touch $@
 
-# A stand-in for S3, in an environment of its own: it needs other versions than ours.
-.venv/moto/made: .venv/made
-	$(PYTHON) -m venv .venv/moto
-	.venv/moto/bin/python -m pip install --quiet --disable-pip-version-check "$(MOTO)"
+# Stand-ins for S3 and Google's store, in an environment of their own: they need other versions than ours. Azurite, that for
+# Azure's, is a program of npm: npm install azurite, and name node_modules/.bin/azurite-blob in SSD300_AZURE_SERVER.
+.venv/stores/made: .venv/made
+	$(PYTHON) -m venv .venv/stores
+	.venv/stores/bin/python -m pip install --quiet --disable-pip-version-check $(STORES)
 	@touch $@
 
 .venv/docs: .venv/made pyproject.toml constraints.txt
@@ -89,9 +90,10 @@ test-oldest test-newest: test-%: .venv-%/made
 	.venv-$*/bin/python -m pytest -m "not slow" -q -W ignore::DeprecationWarning $(PARALLEL)
 
 # One test at a time: many of them measure memory or time.
-test-slow: .venv/slow .venv/moto/made $(if $(shell command -v npm),tests/page/node_modules)
+test-slow: .venv/slow .venv/stores/made $(if $(shell command -v npm),tests/page/node_modules)
 	@command -v npm chromium || echo "without npm and chromium the tests of the page skip: apt-get install npm chromium"
-	SSD300_S3_SERVER="$(CURDIR)/.venv/moto/bin/moto_server" $(PYTEST) -m slow
+	SSD300_S3_SERVER="$(CURDIR)/.venv/stores/bin/moto_server" \
+	  SSD300_GCS_SERVER="$(CURDIR)/.venv/stores/bin/gcp-storage-emulator" $(PYTEST) -m slow
 
 # What the page's tests need besides a chromium that is installed: axe and onnxruntime-web.
 tests/page/node_modules: tests/page/package.json

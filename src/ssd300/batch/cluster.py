@@ -22,9 +22,9 @@ from ssd300 import __version__
 from ssd300.batch.folder import BatchJob, Run
 from ssd300.batch.listing import Listed
 from ssd300.batch.local import SHOWN, BatchTally, detect_listed
-from ssd300.batch.places import one_line
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
+from ssd300.batch.stores import one_line
 from ssd300.errors import ArgumentError, ModelError, SSD300Error, needs
 from ssd300.runtime.cpu import default_threads
 from ssd300.weights.catalog import resolve

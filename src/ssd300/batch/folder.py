@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ssd300.batch.listing import LISTING, Listed
-from ssd300.batch.places import is_remote, one_line, open_place
+from ssd300.batch.places import is_remote, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
+from ssd300.batch.stores import store_errors
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
 
@@ -191,7 +192,8 @@ class Folder:
             if path.exists() and not path.is_dir():
                 raise OutputError(f"{path}: a file, expected a folder for the results; choose another --out")
             return set(os.listdir(path)) if path.exists() else set()
-        found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
+        with store_errors(self.out, "listed"):
+            found = self._system.get_file_info(fs.FileSelector(self._path, allow_not_found=True))
         # An upload that was cut off may leave an empty object.
         return {entry.base_name for entry in found if entry.size}
 
@@ -200,11 +202,9 @@ class Folder:
         if self._system is None:
             write_whole(Path(self._path) / name, content)
             return
-        try:
-            with self._system.open_output_stream(f"{self._path}/{name}") as file:
-                file.write(content)  # an object appears when its upload is finished
-        except OSError as error:
-            raise OutputError(f"{self.out}/{name}: cannot be written: {one_line(error)}") from error
+        address = f"{self.out}/{name}"
+        with store_errors(address, "written", OutputError), self._system.open_output_stream(self._at(name)) as file:
+            file.write(content)  # an object appears when its upload is finished
 
     def read(self, name: str) -> bytes:
         """The content of a file."""
@@ -216,7 +216,11 @@ class Folder:
         """A file, open for reading at any position."""
         if self._system is None:
             return pa.OSFile(str(Path(self._path) / name))
-        return self._system.open_input_file(f"{self._path}/{name}")
+        with store_errors(f"{self.out}/{name}", "read"):
+            return self._system.open_input_file(self._at(name))
+
+    def _at(self, name: str) -> str:
+        return f"{self._path}/{name}"
 
     def sweep(self) -> None:
         """Remove incomplete files of a killed run."""

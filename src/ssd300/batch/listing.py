@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssd300.batch.places import is_remote, list_remote, one_line, open_place
+from ssd300.batch.places import is_remote, list_remote, open_place
+from ssd300.batch.stores import one_line, store_errors
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.extensions import is_picture_name
@@ -194,7 +195,8 @@ def open_file(place: str) -> Any:
         raise DatasetError(f"{shown_address(place)}: {words}; download it and pass its path")
     if is_remote(place):
         system, path = open_place(place)
-        return system.open_input_file(path)
+        with store_errors(place, "read"):
+            return system.open_input_file(path)
     if os.path.lexists(place) and not os.path.isfile(place):  # opening a pipe waits for ever, signals or not
         raise OSError(errno.EINVAL, "it is not a regular file")
     return pa.OSFile(place)

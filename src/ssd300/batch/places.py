@@ -1,21 +1,16 @@
-"""Files in object stores: s3://, gs:// and az:// addresses, through the file systems of pyarrow.
-
-Keys are taken from the environment, as in the stores' own tools (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL,
-GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT, ...), never from an address: addresses end up in results.
-"""
+"""Files in object stores: s3://, gs:// and az:// addresses."""
 
 import os
 import time
-from functools import cache
 from typing import Any
 
-from pyarrow import ArrowException, fs
+from pyarrow import fs
 
+from ssd300.batch.stores import SCHEMES, open_store, store_errors
 from ssd300.errors import ArgumentError, DownloadError, ImageError
 from ssd300.images.fetch import is_offline
 from ssd300.images.streams import MAX_FILE_BYTES
 
-SCHEMES = ("s3", "gs", "az")
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try of a read that failed
 
 
@@ -36,7 +31,7 @@ def open_place(address: str) -> tuple[Any, str]:
     scheme, bucket, path = _split(address)
     if is_offline():
         raise DownloadError(f"{address}: not read, SSD300_OFFLINE is set; copy the files here and pass their folder")
-    return _file_system(scheme.lower(), bucket, os.getpid()), path
+    return open_store(scheme.lower(), bucket, os.getpid()), path
 
 
 def _split(address: str) -> tuple[str, str, str]:
@@ -56,22 +51,6 @@ def _split(address: str) -> tuple[str, str, str]:
     return scheme, bucket, path
 
 
-@cache
-def _file_system(scheme: str, bucket: str, _pid: int) -> Any:
-    """One file system per bucket and process: its connections are shared by all threads."""
-    try:
-        if scheme == "s3":
-            return fs.FileSystem.from_uri(f"s3://{bucket}")[0]  # asks the store for the bucket's region
-        if scheme == "gs":
-            return fs.GcsFileSystem()
-        account = os.environ.get("AZURE_STORAGE_ACCOUNT")
-        if not account:
-            raise ArgumentError(f"az://{bucket}: set AZURE_STORAGE_ACCOUNT to the name of the storage account")
-        return fs.AzureFileSystem(account)
-    except (OSError, ArrowException) as error:
-        raise DownloadError(f"{scheme}://{bucket}: cannot be opened: {one_line(error)}") from error
-
-
 def read_remote(address: str) -> bytes:
     """The bytes of one file in an object store; a failed read is tried twice more. Raises ImageError, DownloadError."""
     try:
@@ -81,19 +60,18 @@ def read_remote(address: str) -> bytes:
     system, path = open_place(address)
     for pause in (*PAUSES, None):
         try:
-            with system.open_input_file(path) as file:
+            with store_errors(address, "read"), system.open_input_file(path) as file:
                 size = file.size()
                 if size > MAX_FILE_BYTES:
                     raise ImageError(f"{address}: larger than {MAX_FILE_BYTES:,} bytes, the limit of a picture")
                 data: bytes = file.read()
+                return data
         except FileNotFoundError as error:
             raise ImageError(f"{address}: no such file; check the address") from error
-        except OSError as error:
+        except DownloadError:
             if pause is None:
-                raise DownloadError(f"{address}: cannot be read: {one_line(error)}") from error
+                raise
             time.sleep(pause)
-        else:
-            return data
     raise AssertionError  # the last pause is None
 
 
@@ -104,13 +82,6 @@ def list_remote(address: str, *, recursive: bool) -> list[str]:
     """
     system, path = open_place(address)
     scheme = address.partition("://")[0]
-    try:
+    with store_errors(address, "listed"):
         found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=recursive))
-    except OSError as error:
-        raise DownloadError(f"{address}: cannot be listed: {one_line(error)}") from error
     return sorted(f"{scheme}://{entry.path}" for entry in found if entry.type == fs.FileType.File)
-
-
-def one_line(error: Exception) -> str:
-    """An error's message on one line, truncated."""
-    return " ".join(str(error).split())[:300]

@@ -27,10 +27,10 @@ _SAFE = "/%:@!$&'()*+,;=~"  # in a path, beside letters and digits
 
 def is_offline() -> bool:
     """Whether SSD300_OFFLINE (or the command line's --offline, which sets it) forbids any socket."""
-    return _is_set("SSD300_OFFLINE")
+    return is_set("SSD300_OFFLINE")
 
 
-def _is_set(variable: str) -> bool:
+def is_set(variable: str) -> bool:
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
@@ -44,7 +44,7 @@ def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
     name = shown_address(url)
     if is_offline():
         raise DownloadError(f"{name}: not fetched, SSD300_OFFLINE is set; download the picture and pass its path")
-    private = _is_set("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
+    private = is_set("SSD300_ALLOW_PRIVATE_URLS") if allow_private is None else allow_private
     deadline = time.monotonic() + TOTAL_SECONDS
     target = url
     for _ in range(limits.REDIRECTS + 1):
@@ -70,7 +70,7 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
     target, deadline = url, time.monotonic() + TOTAL_SECONDS
     try:
         for _ in range(limits.REDIRECTS + 1):
-            connection, path = _connection(target, _is_set("SSD300_ALLOW_PRIVATE_URLS"), deadline)
+            connection, path = _connection(target, is_set("SSD300_ALLOW_PRIVATE_URLS"), deadline)
             try:
                 with cut_at(connection, deadline):
                     connection.connect()
@@ -104,7 +104,7 @@ def resolve_host(host: str, port: int) -> str:
     if is_offline():
         raise DownloadError("not opened, SSD300_OFFLINE is set")
     try:
-        return str(resolve_checked(host, port, _is_set("SSD300_ALLOW_PRIVATE_URLS"))[0][1][0])
+        return str(resolve_checked(host, port, is_set("SSD300_ALLOW_PRIVATE_URLS"))[0][1][0])
     except Refused as error:
         raise DownloadError(str(error)) from error
 
