@@ -150,3 +150,11 @@ def test_a_list_of_classes_without_labels_is_no_set(tmp_path: Path, name: str) -
     write(tmp_path / name, "cat\ndog\n")
     with pytest.raises(DatasetError, match="was not found"):
         load_dataset(tmp_path)
+
+
+def test_labels_without_any_picture_are_faults(tmp_path: Path) -> None:
+    without_yaml(tmp_path, "images", "labels", classes="classes.txt")
+    for picture in (tmp_path / "images").iterdir():
+        picture.unlink()
+    with pytest.raises(DatasetError, match="label file without picture"):
+        load_dataset(tmp_path)

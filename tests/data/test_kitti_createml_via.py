@@ -44,6 +44,26 @@ def test_kitti(tmp_path: Path, way: str) -> None:
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+def test_names_of_kitti_may_have_spaces(tmp_path: Path) -> None:
+    kitti(tmp_path, more=" 0.5")
+    for file in (tmp_path / "label_2").glob("*.txt"):
+        file.write_text(file.read_text().replace("cat ", "big cat "))
+    named = {stem: [(label.replace("cat", "big cat"), box) for label, box in things] for stem, things in TRUTH.items()}
+    assert found(load_dataset(tmp_path)) == named
+
+
+@pytest.mark.parametrize("name", ["area 51", "cat 1 2", "4 cat"])
+@pytest.mark.parametrize("numbers", ["0 0 -10 4 6 24 36" + " -1" * 7, "0 0 -10 4 6 24"])
+def test_lines_of_kitti_whose_columns_are_not_certain_are_faults(tmp_path: Path, name: str, numbers: str) -> None:
+    kitti(tmp_path)
+    append(tmp_path / "label_2/a.txt", f"{name} {numbers}")
+    if name == "4 cat" and numbers.count(" ") == 13:
+        assert "4 cat" in load_dataset(tmp_path).classes.names
+        return
+    with pytest.raises(DatasetError, match="malformed box"):
+        load_dataset(tmp_path)
+
+
 def test_the_first_files_of_kitti_may_be_empty(tmp_path: Path) -> None:
     kitti(tmp_path)
     for number in range(12):

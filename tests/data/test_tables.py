@@ -1,6 +1,7 @@
 """Boxes in CSV tables: Open Images, Roboflow, RetinaNet."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,13 @@ TABLES: dict[str, Callable[[Path], object]] = {
         write(root / "annotations.csv", (root / "annotations.csv").read_text().replace("index", "image_id")),
     ],
     "open images, validation": lambda root: open_images(root, "validation", "validation-annotations-bbox.csv"),
+    "open images, names with extension": lambda root: [
+        open_images(root),
+        write(
+            root / "train-annotations-bbox.csv",
+            re.sub("^([a-z]),", r"\1.jpg,", (root / "train-annotations-bbox.csv").read_text(), flags=re.M),
+        ),
+    ],
     "open images, FiftyOne": lambda root: [
         open_images(root, "train/data", "train/labels/detections.csv"),
         (root / "train/labels/class-descriptions-boxable.csv").unlink(),

@@ -14,6 +14,12 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "tfrecord": (lambda root: write(root / "train.tfrecord-00000-of-00001", "x"), "Datumaro or FiftyOne"),
     "tfrecords": (lambda root: write(root / "train.tfrecords", "x"), "TFRecord"),
     "supervisely": (lambda root: write(root / "meta.json", {"classes": [{"title": "cat"}]}), "Supervisely"),
+    "mot, one sequence": (lambda root: write(root / "gt/gt.txt", "1,1,4,6,20,30,1,1,1"), "MOT Challenge"),
+    "wider face": (
+        lambda root: write(root / "wider_face_split/wider_face_train_bbx_gt.txt", "a.jpg\n1\n4 6 20 30 0 0 0 0 0 0"),
+        "WIDER FACE",
+    ),
+    "datumaro, binary": (lambda root: write(root / "annotations/train.datum", "x"), "Datumaro"),
     "mot": (lambda root: write(root / "MOT17-02/seqinfo.ini", "[Sequence]"), "MOT Challenge"),
     "label studio": (
         lambda root: write(root / "tasks.json", [{"id": 1, "annotations": [{"result": []}]}]),

@@ -54,6 +54,24 @@ def test_a_box_that_cvat_turned_is_enclosed(voc: Path) -> None:
     assert load_dataset(voc).pictures[0].annotations.boxes_xyxy.tolist() == [[0, 0, 29.5, 48]]
 
 
+def test_outlines_of_labelme_xml(voc: Path) -> None:
+    def outline(deleted: int, *points: tuple[float, float]) -> str:
+        inside = "".join(f"<pt><x>{x}</x><y>\n{y}\n</y></pt>" for x, y in points)
+        return (
+            f"<object><name>cat</name><deleted>{deleted}</deleted><type>bounding_box</type>"
+            f"<polygon><username>me</username>{inside}</polygon></object>"
+        )
+
+    square, triangle = ((1, 2), (30, 2), (30, 40), (1, 40)), ((5.5, 9), (9, 7), (8, 20))
+    (voc / "Annotations/a.xml").write_text(annotation(outline(0, *square), outline(1, *square), outline(0, *triangle)))
+    dataset = load_dataset(voc)
+    assert dataset.pictures[0].annotations.boxes_xyxy.tolist() == [[1, 2, 30, 40], [5.5, 7, 9, 20]]
+    assert [note.words for note in dataset.notes] == ["<type> of 2 objects is not used"]
+    (voc / "Annotations/a.xml").write_text(annotation(outline(0)))
+    with pytest.raises(DatasetError, match="malformed box"):
+        load_dataset(voc)
+
+
 def test_difficult_may_be_a_word(voc: Path) -> None:
     text = annotation(OBJECT.format(name="cat", xmax=30)).replace("<difficult>1<", "<difficult>True<")
     (voc / "Annotations/a.xml").write_text(text)

@@ -1,6 +1,7 @@
 """The KITTI format: label_2/*.txt with image_2/ beside it. A line: class, truncated, occluded, alpha, four edges, ...
 
-DontCare regions are left out because they have no class; a note counts them. Lists in ImageSets/ are parts.
+The name of a class may have spaces; 14 numbers follow it, and sometimes a score. DontCare regions are left out because
+they have no class; a note counts them. Lists in ImageSets/ are parts.
 """
 
 from collections.abc import Iterator
@@ -40,12 +41,25 @@ def _label_files(folder: Path) -> list[Path]:
     labels = child(folder, *LABELS)
     files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
     for file in files:
-        words = first_line(file, 1000).split()
-        if words:
-            numbers = [number(word) is not None for word in words]
-            is_kitti = len(words) in (15, 16) and not numbers[0] and all(numbers[1:])
-            return files if is_kitti else []
+        if line := first_line(file, 1000):
+            return files if _columns(line) else []
     return []
+
+
+def _columns(line: str) -> tuple[str, list[str]] | None:
+    """The name of a line's class, and its 14 or 15 numbers; None if it has others.
+
+    >>> _columns("stop sign 0 0 -10 1 2 3 4 -1 -1 -1 -1 -1 -1 -1")[0], _columns("car 1 2 3 4")
+    ('stop sign', None)
+    """
+    words = line.split()
+    first = max((at for at, word in enumerate(words, 1) if number(word) is None), default=0)
+    name, columns = " ".join(words[:first]), words[first:]
+    if not name or len(columns) not in (14, 15):
+        return None
+    truncated, occluded = float(columns[0]), float(columns[1])
+    usual = -1 <= truncated <= 2 and occluded in (-1, 0, 1, 2, 3)  # else a number belongs to the name
+    return (name, columns) if usual else None
 
 
 def read(part: Part) -> Dataset:
@@ -71,11 +85,11 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
             reader.notes.append(Note("unreadable label file", "fault", str(file), file.stem, "", fault))
             continue
         for line_number, line in lines:
-            words = line.split()
-            if words[0].casefold() == "dontcare":
+            name, columns = _columns(line) or (line.split()[0], [])
+            if name.casefold() == "dontcare":
                 reader.unused["DontCare regions"] += 1
                 continue
-            score = number(words[15]) if len(words) == 16 else None
+            score = number(columns[14]) if len(columns) == 15 else None
             score = score if score is not None and 0 <= score <= 1 else 1.0
-            things.append(Thing(words[0], words[4:8], f"line {line_number}", line, score=score))
+            things.append(Thing(name, columns[3:7], f"line {line_number}", line, score=score))
         yield Record(file.stem, things, file)

@@ -65,7 +65,7 @@ class RecordReader:
     finder: PictureFinder
     way: str = "xyxy"
     fractions: bool = False
-    stems: bool = False  # names have no extension, whatever they contain
+    stems: bool = False  # names have no extension, even if they contain a dot; a name with one is also tried
     names: Sequence[str] = ()  # the classes, if there is a list of them
     notes: list[Note] = field(default_factory=list)
     unused: Counter[str] = field(default_factory=Counter)  # what is not used -> how many
@@ -94,8 +94,9 @@ class RecordReader:
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
         bare = not has_picture_extension(name)
-        found = self.finder.find(name) if clean and not self.stems else None
-        found = found or (self.finder.find_stem(name) if clean and (self.stems or bare) else None)
+        found = self.finder.find_stem(name) if clean and self.stems else None
+        found = found or (self.finder.find(name) if clean else None)
+        found = found or (self.finder.find_stem(name) if clean and bare else None)
         found = found or (self.finder.find_stem(record.beside) if record.beside else None)
         tried = self.finder.list_candidates(f"{name}.*" if bare else name) if clean else [Path(repr(name))]
         if found is None:

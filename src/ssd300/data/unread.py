@@ -44,7 +44,9 @@ def _supervisely(path: Path) -> bool:
 
 
 def _mot(path: Path) -> bool:
-    return path.is_dir() and any(child(folder, "seqinfo.ini") for folder in (path, *folders_in(path)))
+    places = (path, *folders_in(path)) if path.is_dir() else ()
+    inside = (child(folder, "gt") for folder in places)
+    return any(child(folder, "seqinfo.ini") for folder in places) or any(gt and child(gt, "gt.txt") for gt in inside)
 
 
 def _label_studio(path: Path) -> bool:
@@ -59,7 +61,8 @@ def _archive(path: Path) -> bool:
 
 
 def _wider(path: Path) -> bool:
-    files = _files(path, ".txt")
+    split = child(path, "wider_face_split") if path.is_dir() else None
+    files = _files(split or path, ".txt")
     return any("wider_face" in file.name.lower() and "bbx" in file.name.lower() for file in files)
 
 
@@ -113,6 +116,7 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("a Datumaro data set", _DATUM, _json_with('"dm_format_version"')),
     ("a Datumaro data set", _DATUM, _json_with('"items"', '"media_type"')),
     ("a Datumaro data set", _DATUM, _json_with('"items"', '"categories"', '"label_id"')),
+    ("a Datumaro data set", _DATUM, _has_extension(".datum")),
     ("a FiftyOne data set", _FIFTYONE, _json_with('"classes"', '"labels"', '"bounding_box"')),
     ("a FiftyOne data set", _FIFTYONE, _json_with('"samples"', '"filepath"')),
     ("a V7 Darwin export", _DARWIN, _json_with('"annotations"', '"bounding_box"', '"name"')),

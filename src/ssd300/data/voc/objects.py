@@ -1,14 +1,14 @@
-"""The objects of a VOC file."""
+"""The objects of a VOC file, or of one of LabelMe's older XML files, which has outlines instead of boxes."""
 
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from ssd300.data.records import turned_box, visible_part
+from ssd300.data.records import box_around, turned_box, visible_part
 from ssd300.data.values import class_name, flag, numbers
 from ssd300.data.values import number as number_of
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
-USED = {"name", "bndbox", "difficult"}  # the tags of an object that are used
+_USED = {"name", "difficult", "deleted"}  # the tags of an object that are used, beside its box or outline
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,17 @@ class BoxedObject:
     number: str
 
 
+def unused_tags(element: Element) -> list[str]:
+    """The tags of an <object> that are not used."""
+    box = "bndbox" if element.find("polygon/pt") is None or element.find("bndbox") is not None else "polygon"
+    return [child.tag for child in element if child.tag not in (*_USED, box)]
+
+
+def is_deleted(element: Element) -> bool:
+    """Whether LabelMe keeps an <object> that its user has deleted."""
+    return (element.findtext("deleted") or "").strip() == "1"
+
+
 def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> BoxedObject | tuple[str, str]:
     """An <object>; or (kind, words) of the fault that it has."""
     name = class_name(element.findtext("name"))
@@ -28,6 +39,8 @@ def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> Box
         return "unknown class id", "the object has no <name>"
     texts = [element.findtext(f"bndbox/{edge}") for edge in EDGES]
     edges = numbers((text or "").strip() for text in texts)
+    if element.find("bndbox") is None:
+        edges = box_around([(point.findtext("x"), point.findtext("y")) for point in element.iterfind("polygon/pt")])
     if edges is None:
         given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
         return "malformed box", f"the box has {given}; expected four numbers"

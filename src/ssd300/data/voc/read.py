@@ -28,7 +28,7 @@ from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
 from ssd300.data.values import size_of
 from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists, xml_names
-from ssd300.data.voc.objects import USED, BoxedObject, parse_object
+from ssd300.data.voc.objects import BoxedObject, is_deleted, parse_object, unused_tags
 from ssd300.errors import DatasetError, ImageError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
@@ -140,7 +140,9 @@ class _Reader:
             return None
         objects = []
         for number, element in enumerate(root.iter("object"), 1):
-            self.unused.update(child.tag for child in element if child.tag not in USED)
+            if is_deleted(element):
+                continue
+            self.unused.update(unused_tags(element))
             found = parse_object(element, f"object {number}", size)
             if isinstance(found, BoxedObject):
                 objects.append(found)

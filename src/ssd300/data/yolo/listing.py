@@ -23,10 +23,9 @@ def pictures_of_part(described: Description, split: str, notes: list[Note]) -> I
     """(picture, the folder or .txt that lists it) of every picture of a part."""
     path, any_case = described.file, AnyCase()
     for entry in described.entries[split]:
-        tried = _candidates(described, entry.replace("\\", "/"))
-        found = next(filter(None, map(any_case.path, tried)), None)
+        found = _place_of(described, entry, any_case)
         if found is None:
-            places = ", ".join(map(str, tried))
+            places = ", ".join(map(str, _candidates(described, entry)))
             raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
         if found.is_dir():
             yield from ((file, found) for file in _pictures_of_folder(described, split, found, notes))
@@ -51,8 +50,7 @@ def _places_of_others(described: Description, split: str, folder: Path) -> list[
     places: list[_Place] = []
     for part, entries in described.entries.items():
         for entry in entries if part != split and (split, part) not in _SHARING else ():
-            tried = _candidates(described, entry.replace("\\", "/"))
-            found = next(filter(None, map(any_case.path, tried)), None)
+            found = _place_of(described, entry, any_case)
             if found and os.path.isfile(found):
                 listed = _pictures_of_list(found, described.file.parent, [])
                 places.append(_Place(found, frozenset(os.path.abspath(picture) for picture, _ in listed)))
@@ -91,12 +89,17 @@ def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[t
         notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
 
 
+def _place_of(described: Description, entry: str, any_case: AnyCase) -> Path | None:
+    """The folder or list that an entry of a description names."""
+    return next(filter(None, map(any_case.path, _candidates(described, entry))), None)
+
+
 def _candidates(described: Description, entry: str) -> list[Path]:
     """The paths to try for a part: below `path`, below the file's folder, and there without its leading folders.
 
     Roboflow writes "../train/images", CVAT "data/train.txt", and other machines have other folders.
     """
-    folder = described.file.parent
+    folder, entry = described.file.parent, entry.replace("\\", "/")
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
     places = [base / entry for base in [*bases, folder]]
     parts = Path(entry).parts
@@ -112,9 +115,11 @@ def _candidates(described: Description, entry: str) -> list[Path]:
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
     labels = {same_name(os.path.abspath(label_path(picture))) for picture in pictures}
-    for folder in dict.fromkeys(pictures.values()):
+    any_case = AnyCase()
+    found = (_place_of(described, entry, any_case) for entry in described.entries[split])
+    for folder in dict.fromkeys(place for place in found if place and place.is_dir()):
         label_folder = label_path(folder / "any.jpg").parent
-        if label_folder == folder or not folder.is_dir():
+        if label_folder == folder:
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
         places = _places_of_others(described, split, folder)
         folders = [os.path.abspath(label_path(place.path / "any.jpg").parent) for place in places]
