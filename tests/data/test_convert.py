@@ -248,3 +248,15 @@ def test_a_picture_that_cannot_be_read_is_no_silent_loss(coco: Path, tmp_path: P
     (coco / "images/a.jpg").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"a\.jpg"):
         pack_dataset(load_dataset(coco), tmp_path / "pets.pack")
+
+
+@pytest.mark.parametrize("name", ["bird", "bird: odd"])
+def test_voc_lists_its_classes_for_other_tools(edit_coco: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    dataset = load_dataset(edit_coco(lambda content: content["categories"].append({"id": 3, "name": name})))
+    convert_dataset({"all": dataset}, tmp_path / "out", "voc")
+    file = tmp_path / "out" / "labelmap.txt"
+    if ":" in name:  # its lines are split at colons
+        assert not file.exists()
+        return
+    lines = [line.split(":") for line in file.read_text().splitlines() if not line.startswith("#")]
+    assert [(len(fields), fields[0]) for fields in lines] == [(4, name) for name in dataset.classes.names]

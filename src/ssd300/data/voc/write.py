@@ -1,4 +1,4 @@
-"""Write Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt."""
+"""Write Pascal VOC: Annotations, JPEGImages, ImageSets/Main/PART.txt, and labelmap.txt, as CVAT and Datumaro need."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -35,6 +35,9 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
             (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
         classes = dataset.classes
     sidecar.write(classes)
+    if not any(":" in name for name in classes.names):
+        lines = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in classes.names)]
+        (out / "labelmap.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
