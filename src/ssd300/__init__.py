@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssd300 import evaluate, export
     from ssd300.data.load import load_dataset
     from ssd300.detections import Detection, Detections
     from ssd300.detector import Detector
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
         SSD300Error,
         TrainingError,
     )
+    from ssd300.evaluate.run import evaluate  # type checkers see the function, which the package calls
     from ssd300.export.quantize import quantize
+    from ssd300.export.write import export
     from ssd300.flow import Failure
     from ssd300.labels import COCO, ClassList
     from ssd300.learn.train import train
