@@ -38,3 +38,4 @@ def test_the_description_says_which_paths_need_a_key(models) -> None:
             for method, operation in operations.items():
                 refused = client.ask(method.upper(), path.replace("{name}", "seeded")).status == 401
                 assert (path, operation.get("security", described["security"]) != []) == (path, refused)
+                assert not refused or "401" in operation["responses"]

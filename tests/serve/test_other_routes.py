@@ -69,6 +69,36 @@ def test_an_answer_fits_its_schema(client, png) -> None:
     jsonschema.validate(client.ask("GET", "/v1/models").json, schema)
 
 
+INFER = "/v2/models/{name}/infer"
+IMAGE = {"name": "image", "datatype": "UINT8", "shape": [1, 1, 3], "data": [0, 0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "content", "status"),
+    [
+        ("GET", "/v2/models/{name}", "no", None, 404),
+        ("GET", "/v2/models/{name}/ready", "no", None, 404),
+        ("POST", INFER, "no", {"inputs": []}, 404),
+        ("POST", INFER, "seeded", {}, 400),
+        ("POST", INFER, "seeded", {"inputs": [IMAGE | {"datatype": "BYTES", "shape": [1], "data": ["AA=="]}]}, 422),
+        ("POST", INFER, "seeded", {"inputs": [IMAGE]}, 200),
+    ],
+)
+def test_answers_of_the_inference_protocol_are_described(client, method, path, name, content, status) -> None:
+    import jsonschema
+
+    described = client.ask("GET", "/openapi.json").json
+    operation, components = described["paths"][path][method.lower()], {"components": described["components"]}
+    body = None if content is None else json.dumps(content).encode()
+    answer = client.ask(method, path.replace("{name}", name), body)
+    assert answer.status == status
+    schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    jsonschema.validate(answer.json, schema | components)
+    if status == 200:
+        given = operation["requestBody"]["content"]["application/json"]["schema"]
+        jsonschema.validate(content, given | components)
+
+
 @pytest.mark.parametrize(
     ("host", "shown"), [(None, "127.0.0.1:{port}"), ("a.example:81", "a.example:81"), ("a'b", "127.0.0.1:8000")]
 )

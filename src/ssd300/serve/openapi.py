@@ -9,7 +9,7 @@ from starlette.datastructures import URL
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
 from ssd300.serve.guard import GUARDED
-from ssd300.serve.kserve import MODEL_PATHS
+from ssd300.serve.openapi_kserve import kserve_paths, kserve_schemas
 from ssd300.serve.settings import Settings
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -23,7 +23,7 @@ QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("score_threshold", _PART | {"default": 0.4}, "Only objects that score above it."),
     ("iou_threshold", _PART | {"default": 0.5}, "NMS threshold within a class."),
     ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "At most this many detections, best first."),
-    ("labels", _TEXT, "Only these classes: comma-separated names; may be repeated."),
+    ("labels", _TEXT | {"minLength": 1}, "Only these classes: comma-separated names; may be repeated."),
     ("decode", _TEXT | {"enum": ["exact", "fast"]}, "fast reads large JPEGs at reduced scale."),
     ("agnostic_nms", {"type": "boolean"}, "NMS across classes."),
     ("clip", {"type": "boolean", "default": True}, "Clip boxes to the picture."),
@@ -54,15 +54,9 @@ def document(settings: Settings) -> dict[str, Any]:
         "/openapi.json": {"get": _get("This document", {"type": "object"})},
         "/docs": {"get": _get("This document as HTML", _TEXT, media="text/html")},
         "/": {"get": _get("The web page", _TEXT, media="text/html")},
-        "/v2": {"get": _get("Open Inference Protocol: the server", {"type": "object"})},
-        "/v2/health/live": {"get": _get("Open Inference Protocol: alive", {"type": "object"})},
-        "/v2/health/ready": {"get": _get("Open Inference Protocol: ready", {"type": "object"})},
+        **kserve_paths(),
     }
-    for path in MODEL_PATHS:
-        paths[path] = {"get": _get("Open Inference Protocol: a model", {"type": "object"}, named=True)}
-        paths[f"{path}/ready"] = {"get": _get("Open Inference Protocol: ready", {"type": "object"}, named=True)}
-        paths[f"{path}/infer"] = {"post": _infer()}
-    components: dict[str, Any] = {"schemas": _schemas()}
+    components: dict[str, Any] = {"schemas": _schemas() | kserve_schemas()}
     result: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -84,6 +78,9 @@ def document(settings: Settings) -> dict[str, Any]:
         for path, operations in paths.items():
             if not path.startswith(GUARDED):
                 operations["get"]["security"] = []
+                continue
+            for operation in operations.values():
+                operation["responses"].setdefault("401", {"description": REFUSALS["401"]})
     return result
 
 
@@ -91,12 +88,9 @@ def _schema(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _get(words: str, schema: dict[str, Any], *, media: str = "application/json", named: bool = False) -> dict[str, Any]:
+def _get(words: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
     answer = {"description": words, "content": {media: {"schema": schema}}}
-    operation: dict[str, Any] = {"summary": words, "responses": {"200": answer}}
-    if named:
-        operation["parameters"] = [{"name": "name", "in": "path", "required": True, "schema": _TEXT}]
-    return operation
+    return {"summary": words, "responses": {"200": answer}}
 
 
 def _refusals() -> dict[str, Any]:
@@ -131,16 +125,6 @@ def _detect() -> dict[str, Any]:
         },
         "responses": {"200": {"description": "The detections", "content": answers}, **_refusals()},
     }
-
-
-def _infer() -> dict[str, Any]:
-    operation = _get("Open Inference Protocol: detect in one picture", {"type": "object"}, named=True)
-    operation["description"] = (
-        'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]. '
-        "Outputs: boxes, scores, class_ids, names. Parameters are the options of /v1/detect."
-    )
-    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
-    return operation
 
 
 def _schemas() -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""The Open Inference Protocol's part of the OpenAPI document."""
+
+from typing import Any
+
+from ssd300.serve.kserve import MODEL_PATHS
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+_NAME = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
+_OUTPUTS = ["boxes", "scores", "class_ids", "names"]
+_UNKNOWN = "No model of this name."
+_REFUSALS = {
+    "400": "Not a request of the protocol, or an invalid parameter; the error says what was expected.",
+    "404": _UNKNOWN,
+    "408": "The body did not arrive in time.",
+    "413": "The body or the picture is too large.",
+    "415": "A compressed body.",
+    "422": "Not a picture.",
+    "429": "The queue is full; try again after Retry-After seconds.",
+    "503": "No answer in time, or the server is stopping; try again after Retry-After seconds.",
+}
+
+
+def kserve_paths() -> dict[str, Any]:
+    """Path -> operations."""
+    paths: dict[str, Any] = {
+        "/v2": {"get": _get("the server")},
+        "/v2/health/live": {"get": _get("alive")},
+        "/v2/health/ready": {"get": _get("ready", {"503": "The server is stopping."})},
+    }
+    for path in MODEL_PATHS:
+        for place, words in ((path, "a model"), (f"{path}/ready", "ready")):
+            paths[place] = {"get": _get(words, {"404": _UNKNOWN}) | {"parameters": [_NAME]}}
+        paths[f"{path}/infer"] = {"post": _infer()}
+    return paths
+
+
+def kserve_schemas() -> dict[str, Any]:
+    """Name -> schema of what the operations refer to."""
+    data = {
+        "description": "Of BYTES one string, a picture file in base64; of UINT8 numbers from 0 to 255, in any depth."
+    }
+    tensor = {
+        "name": {"const": "image"},
+        "datatype": {"enum": ["BYTES", "UINT8"]},
+        "shape": _SHAPE | {"minItems": 1, "maxItems": 4, "description": "[1] of BYTES, [H, W, 3] of UINT8."},
+        "data": {"type": "array"} | data,
+        "parameters": {"type": "object", "description": "binary_data_size: the bytes that follow the JSON."},
+    }
+    one = {"type": "object", "required": ["name", "datatype", "shape"], "properties": tensor}
+    inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": one}
+    named = {"type": "object", "required": ["name"], "properties": {"name": {"enum": _OUTPUTS}}}
+    request = {
+        "id": _TEXT,
+        "parameters": {"type": "object", "description": "The options of /v1/detect."},
+        "inputs": inputs,
+        "outputs": {"type": "array", "items": named},
+    }
+    output = {"name": {"enum": _OUTPUTS}, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
+    answer = {
+        "model_name": _TEXT,
+        "model_version": _TEXT,
+        "id": _TEXT,
+        "outputs": {"type": "array", "items": {"type": "object", "required": list(output), "properties": output}},
+    }
+    return {
+        "InferenceRequest": {"type": "object", "required": ["inputs"], "properties": request},
+        "InferenceResponse": {"type": "object", "required": ["model_name", "outputs"], "properties": answer},
+        "InferenceError": {"type": "object", "required": ["error"], "properties": {"error": _TEXT}},
+    }
+
+
+def _get(words: str, refusals: dict[str, str] | None = None) -> dict[str, Any]:
+    return _operation(words, {"type": "object"}, refusals or {})
+
+
+def _infer() -> dict[str, Any]:
+    operation = _operation("detect in one picture", _schema("InferenceResponse"), _REFUSALS)
+    operation["parameters"] = [_NAME]
+    operation["description"] = (
+        'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]; or as binary data after the JSON. '
+        "Outputs: boxes, scores, class_ids, names. Parameters are the options of /v1/detect."
+    )
+    content = {"application/json": {"schema": _schema("InferenceRequest")}}
+    operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _operation(words: str, schema: dict[str, Any], refusals: dict[str, str]) -> dict[str, Any]:
+    words = f"Open Inference Protocol: {words}"
+    refused = {"application/json": {"schema": _schema("InferenceError")}}
+    answers: dict[str, Any] = {"200": {"description": words, "content": {"application/json": {"schema": schema}}}}
+    answers |= {status: {"description": text, "content": refused} for status, text in refusals.items()}
+    return {"summary": words, "responses": answers}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
