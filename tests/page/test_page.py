@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from serving import serving
+from ssd300.colors import choose_colors
+from ssd300.labels import COCO
 from ssd300.serve.models import Models
 from ssd300.serve.settings import Settings
 
@@ -106,6 +108,17 @@ def test_the_slider_and_the_classes_filter_without_asking_again(page, watched) -
     page.check("#class-list label:has-text('cup') input")
     assert "cup" in [row[0] for row in rows(page)]
     assert len(watched.asked) == asked
+
+
+def test_the_classes_of_a_picture_have_the_package_s_colors(page) -> None:
+    choose(page)
+    swatches = page.locator("#class-list label").all()
+    shown = {one.inner_text().strip(): one.locator(".swatch").evaluate("x => x.style.background") for one in swatches}
+    ids = sorted(COCO.ids[COCO.position_of_name[name]] for name in shown)
+    colors = dict(zip(ids, choose_colors(ids), strict=True))
+    expected = {name: f"rgb{colors[COCO.ids[COCO.position_of_name[name]]]}" for name in shown}
+    assert len(set(expected.values())) == len(shown) > 2
+    assert shown == expected
 
 
 def test_agnostic_nms_asks_the_server(page) -> None:

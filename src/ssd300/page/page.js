@@ -3,7 +3,9 @@
 "use strict";
 (() => {
   const LOWEST = 0.05; // asked for once; the slider then filters without asking again
-  const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#882237"];
+  const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#882255"]; // as colors.py
+  const parts = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  const DARKER = PALETTE.map((color) => "#" + parts(color).map((part) => Math.round(0.62 * part).toString(16).padStart(2, "0")).join(""));
   const $ = (id) => document.getElementById(id);
   const canvas = $("picture"), table = $("table"), video = $("video");
 
@@ -59,6 +61,7 @@
       }
       if (bitmap) bitmap.close();
       [bitmap, found] = [shown, answer];
+      if (!stream) colors.clear(); // those of the camera stay
       const seconds = (performance.now() - began) / 1000;
       say(`${answer.width} × ${answer.height}, ${seconds.toFixed(2)} s${shown ? "" : ". This browser cannot show this kind of file."}`);
       show();
@@ -82,12 +85,27 @@
 
   // ---- showing ----
   const visible = () => found.detections.filter((one) => one.score > Number($("threshold").value) && !hiddenClasses.has(one.class_id));
-  const colorOf = (id) => PALETTE[id % PALETTE.length];
+  const colors = new Map(); // class id -> color: no two classes of a picture have one color, and none changes it
+
+  function colorOf(id) {
+    if (!colors.has(id)) {
+      const start = id % PALETTE.length, taken = new Set(colors.values());
+      const next = [...PALETTE.slice(start), ...PALETTE, ...DARKER].find((color) => !taken.has(color));
+      colors.set(id, next || PALETTE[start]);
+    }
+    return colors.get(id);
+  }
+
+  function inkOn(color) { // whichever contrasts more
+    const [red, green, blue] = parts(color).map((part) => (part / 255) ** 2.2);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+  }
 
   function show() {
     $("threshold-value").textContent = Number($("threshold").value).toFixed(2);
     if (!found) return;
     const rows = visible();
+    rows.map((one) => one.class_id).sort((a, b) => a - b).forEach(colorOf); // the smallest gets its own, as in the package
     const count = `${rows.length || "No"} object${rows.length === 1 ? "" : "s"}`;
     $("count").textContent = count;
     listClasses();
@@ -115,9 +133,12 @@
     const ids = new Map(above.map((one) => [one.class_id, one.name]));
     for (const id of hiddenClasses) if (!ids.has(id)) ids.set(id, (found.detections.find((one) => one.class_id === id) || {}).name);
     const wanted = [...ids].filter(([, label]) => label).sort((a, b) => (a[1] < b[1] ? -1 : 1));
-    const present = [...$("class-list").querySelectorAll("input")].map((box) => box.value).join();
+    const present = [...$("class-list").querySelectorAll("input")];
     $("classes").hidden = !wanted.length;
-    if (present === wanted.map(([id]) => id).join()) return;
+    if (present.map((box) => box.value).join() === wanted.map(([id]) => id).join()) {
+      for (const box of present) box.nextElementSibling.style.background = colorOf(Number(box.value));
+      return;
+    }
     $("class-list").replaceChildren(...wanted.map(([id, label]) => {
       const row = document.createElement("label"), box = document.createElement("input"), swatch = document.createElement("span");
       row.className = "check";
@@ -159,7 +180,7 @@
       placed.push({ x, y, width });
       pen.fillStyle = color;
       pen.fillRect(x, y, width, height);
-      pen.fillStyle = ["#0072b2", "#882237"].includes(color) ? "#fff" : "#000";
+      pen.fillStyle = inkOn(color);
       pen.fillText(text, x + letters * 0.3, y + letters * 0.2);
     }
   }
