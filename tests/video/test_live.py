@@ -1,14 +1,17 @@
 """Live streams: every protocol, slow readers, and cuts."""
 
+import io
 import socket
 import time
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from PIL import Image
 
-from ssd300.errors import ImageError
-from ssd300.images import live
+from ssd300.cli.video_sources import select_videos
+from ssd300.errors import DownloadError, ImageError
+from ssd300.images import live, open_source
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
 from ssd300.images.video_open import Opened, open_video
@@ -44,6 +47,44 @@ def test_mpeg_ts_over_http(folder) -> None:
     assert all(number == index % 50 for index, number in taken)
     check_counts(stream)
     assert threads_of(stream) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "video"),
+    [
+        ("stream", "multipart/x-mixed-replace; boundary=frame", True),
+        ("?action=stream", "Multipart/X-Mixed-Replace;boundary=frame", True),
+        ("live", "video/mp2t", True),
+        ("live", "application/vnd.apple.mpegurl", True),
+        ("photo", "image/jpeg", False),
+        ("photo", "application/octet-stream", False),
+        ("photo.jpg", "video/mp2t", False),  # its name tells, and no request is made
+        ("clip.mp4", "text/html", True),
+    ],
+)
+def test_addresses_are_videos_by_their_names_or_the_type_that_the_server_names(name, kind, video) -> None:
+    with http_live(b"x" * 100, content_type=kind) as (address, connections):
+        source = f"{address}/{name}"
+        assert select_videos([source, source]) == ([source, source] if video else [])
+    assert len(connections) == ("." not in name)
+
+
+def test_an_address_that_does_not_answer_counts_as_a_picture() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert select_videos([f"http://127.0.0.1:{port}/stream"]) == []
+
+
+def test_a_camera_s_jpegs_are_frames_and_not_a_picture(folder) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (32, 24), "red").save(stream, "JPEG")
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(stream.getvalue())
+    data = (part + stream.getvalue() + b"\r\n") * 40
+    with http_live(data, rate=len(data) / 2, content_type="multipart/x-mixed-replace; boundary=frame") as (address, _):
+        taken = next(iter(frames(f"{address}/stream")))
+        assert taken.rgb.shape == (24, 32, 3)
+        with pytest.raises(DownloadError, match=r"a video \(multipart/x-mixed-replace\), not a picture"):
+            open_source(f"{address}/stream")
 
 
 def test_rtsp(folder) -> None:

@@ -153,10 +153,10 @@ def choose_folder(save_dir: Path | None, project: Path | None, name: str | None)
 
 
 def may_be_video(source: str) -> bool:
-    """Whether a source is a video, or a list, which may contain videos."""
+    """Whether a source is a video, or a list or an address, which may be of videos."""
     from ssd300.images.video_names import is_video
 
-    return is_video(source) or source.lower().endswith(".txt")
+    return is_video(source) or source.lower().endswith(".txt") or source.lower().startswith(("http://", "https://"))
 
 
 def _check_letters(names: tuple[str, ...], font: Path | None) -> None:

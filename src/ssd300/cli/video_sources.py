@@ -7,6 +7,9 @@ from pathlib import Path
 
 from ssd300.errors import ArgumentError
 from ssd300.files import looked_from
+from ssd300.images.addresses import is_url
+from ssd300.images.extensions import has_picture_extension
+from ssd300.images.http_stream import sends_video
 from ssd300.images.video_names import is_camera, is_video, shown_name
 
 _LIST_EXTENSION = ".txt"
@@ -15,6 +18,9 @@ _LIST_EXTENSION = ".txt"
 def select_videos(sources: Sequence[str]) -> list[str]:
     """The sources if they are videos; empty if they are pictures. Raises ArgumentError where both are given."""
     moving = [source for source in sources if is_video(source)]
+    untold = [source for source in sources if may_be_video_address(source)]
+    if not moving and untold and sends_video(untold[0]):  # one request: pictures may be many
+        moving = untold
     if moving and len(moving) < len(sources):
         still = next(source for source in sources if not is_video(source))
         labels = " (several labels are joined: --labels 16,17)" if is_camera(moving[0]) else ""
@@ -23,6 +29,15 @@ def select_videos(sources: Sequence[str]) -> list[str]:
             f"give them to two calls{labels}"
         )
     return moving
+
+
+def may_be_video_address(source: str) -> bool:
+    """Whether it is an http(s) address whose name does not tell a picture from a video, such as http://camera/stream.
+
+    >>> [may_be_video_address(f"http://a.example/{name}") for name in ("stream", "a.jpg?size=2", "a.mp4")]
+    [True, False, False]
+    """
+    return is_url(source) and not is_video(source) and not has_picture_extension(source.split("?")[0].split("#")[0])
 
 
 def expand_lists(sources: Sequence[str]) -> list[str]:

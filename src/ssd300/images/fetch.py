@@ -121,6 +121,10 @@ def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, by
                 return location, b""
             if response.status != 200:
                 raise Refused(f"the server answers {response.status} {response.reason}; check the address")
+            if is_video_type(kind := response.getheader("Content-Type") or ""):
+                raise Refused(
+                    f"a video ({kind.partition(';')[0][:40]}), not a picture; open it with Detector.detect_video"
+                )
             return None, _body(response, deadline)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
@@ -129,6 +133,16 @@ def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, by
         raise Refused(f"cannot be fetched ({text}); check the address and the network") from error
     finally:
         connection.close()
+
+
+def is_video_type(content_type: str) -> bool:
+    """Whether a Content-Type is that of a video: of a file, a playlist, or a camera's sequence of JPEGs.
+
+    >>> is_video_type("multipart/x-mixed-replace;boundary=frame"), is_video_type("image/jpeg"), is_video_type("")
+    (True, False, False)
+    """
+    kind = content_type.lower()
+    return kind.startswith(("video/", "multipart/x-mixed-replace")) or "mpegurl" in kind
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:

@@ -1,12 +1,37 @@
 """A stream over http(s) as a file object for FFmpeg, so that every connection follows the rules of `fetch`."""
 
+import base64
 import contextlib
 import http.client
 import socket
 from threading import Lock
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ssd300.errors import DownloadError
-from ssd300.images.fetch import open_stream
+from ssd300.images.fetch import is_video_type, open_stream
+
+
+def open_http(source: str) -> "HttpFile":
+    """The file of an address, which may contain a user name and password. Raises DownloadError."""
+    parts = urlsplit(source)
+    headers = {}
+    if parts.username is not None:
+        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    bare = urlunsplit(
+        (parts.scheme, parts.netloc.rpartition("@")[2], quote(parts.path, "/%~:@!$&'()*+,;="), parts.query, "")
+    )
+    return HttpFile(bare, headers)
+
+
+def sends_video(source: str) -> bool:
+    """Whether an http(s) address sends a video, by the type that its server names; False if it cannot be opened."""
+    try:
+        file = open_http(source)
+    except (DownloadError, ValueError):
+        return False
+    file.close()
+    return is_video_type(file.content_type)
 
 
 class HttpFile:
@@ -42,6 +67,11 @@ class HttpFile:
     def is_playlist(self) -> bool:
         """Whether it is an HLS playlist, by the address or the response."""
         return "mpegurl" in self.content_type or self.name.split("?")[0].lower().endswith(".m3u8")
+
+    @property
+    def is_motion_jpeg(self) -> bool:
+        """Whether it is a camera's sequence of JPEGs without an end."""
+        return self.content_type.startswith("multipart/x-mixed-replace")
 
     def part(self, url: str) -> "HttpFile":
         """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""

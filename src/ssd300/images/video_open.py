@@ -1,6 +1,5 @@
 """Open video files, cameras, and streams over rtsp, rtmp and http(s) with FFmpeg, through PyAV."""
 
-import base64
 import errno
 import os
 import stat
@@ -8,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from ssd300 import limits
 from ssd300.errors import DownloadError, ImageError, needs
@@ -146,24 +145,16 @@ def _open_http(source: str) -> Opened:
     FFmpeg itself may open nothing: other lists of files, such as ffconcat, and SDP would make it connect anywhere.
     """
 
-    from ssd300.images.http_stream import HttpFile
+    from ssd300.images.http_stream import open_http
 
-    parts = urlsplit(source)
-    headers = {}
-    if parts.username is not None:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
-    bare = urlunsplit(
-        (parts.scheme, parts.netloc.rpartition("@")[2], quote(parts.path, "/%~:@!$&'()*+,;="), parts.query, "")
-    )
-    file = HttpFile(bare, headers)
+    file = open_http(source)
     options = {"protocol_whitelist": "data"} | _QUICK_START
     if file.is_playlist:
         options["http_persistent"] = "0"
     try:
         container = open_media(
             file,
-            format="mpjpeg" if file.content_type.startswith("multipart/x-mixed-replace") else None,
+            format="mpjpeg" if file.is_motion_jpeg else None,
             container_options=options,
             io_open=lambda url, _flags, _options: file.part(url),
             timeout=2 * SILENT_SECONDS,  # a playlist is requested again every few seconds
