@@ -51,6 +51,14 @@ def test_the_description_names_every_route(client) -> None:
             assert client.ask(method.upper(), asked).status not in (404, 405, 500)
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/page.css", "/page.js"])
+def test_pages_have_relative_links(client, path) -> None:
+    text = client.ask("GET", path).data.decode()
+    assert not re.search(
+        r"""(href|src)=["']/|url\(["']?/|fetch\(["'`]/""", text
+    )  # a proxy may serve them below a prefix
+
+
 def test_the_description_refers_only_to_what_it_has(client) -> None:
     text = client.ask("GET", "/openapi.json").data.decode()
     schemas = json.loads(text)["components"]["schemas"]
