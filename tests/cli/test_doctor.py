@@ -18,6 +18,7 @@ def run(*arguments: str, monkeypatch, capsys) -> str:
 
 
 def test_words_and_json_say_the_same(monkeypatch, capsys) -> None:
+    run(monkeypatch=monkeypatch, capsys=capsys)  # the first compiles the default model, and caches it
     report = json.loads(run("--json", monkeypatch=monkeypatch, capsys=capsys))
     text = run(monkeypatch=monkeypatch, capsys=capsys)
     assert list(report) == [
@@ -58,6 +59,10 @@ def test_features_come_from_the_flags_of_the_cpu(monkeypatch) -> None:
     cpu = doctor.examine_machine()["cpu"]
     assert [cpu[name] for name in ("AVX2", "AVX-512", "VNNI", "bf16", "AMX")] == ["yes", "no", "yes", "no", "no"]
     assert cpu["capped to"] == "AVX2 by ONEDNN_MAX_CPU_ISA"
+    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", lambda: frozenset({"fp", "asimd", "sve"}))
+    cpu = doctor.examine_machine()["cpu"]
+    assert [cpu[name] for name in ("dot product", "I8MM", "bf16", "SVE")] == ["no", "no", "no", "yes"]
+    assert "VNNI" not in cpu
 
 
 def test_without_flags_openvino_is_asked(monkeypatch) -> None:
@@ -113,6 +118,7 @@ def test_caches_are_measured(own_cache) -> None:
         ({}, []),
         ({"runtimes": {"openvino": "broken: no such file"}}, ["openvino"]),
         ({"cpu": {"VNNI": "no", "capped to": "AVX2"}}, ["ONEDNN_MAX_CPU_ISA", "precision"]),
+        ({"cpu": {"dot product": "no"}}, ["precision"]),
         ({"threads": {"CPUs this process may use": 1}}, ["threads"]),
         ({"threads": {"cgroup quota": "1.50 CPUs"}}, ["quota"]),
     ],

@@ -4,9 +4,10 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from ssd300.architecture import architecture
+from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.files import sha256_of
-from ssd300.runtime import choice
+from ssd300.runtime import choice, openvino
 from ssd300.runtime.choice import choose_model_file, int8_siblings
 from ssd300.weights.checkpoint import read_metadata, write_int8
 from ssd300.weights.int8 import Int8, activation_names
@@ -152,3 +153,21 @@ def test_what_a_graph_file_cannot_do(element_type, precision, message, model, tm
     write_graph(tmp_path / "graph.xml", read_metadata(model), element_type)
     with pytest.raises(ArgumentError, match=message.replace("?", r"\?")):
         choose_model_file(tmp_path / "graph.xml", precision)
+
+
+def test_where_int8_cannot_be_compiled_auto_takes_float_and_says_why(monkeypatch) -> None:
+    compile_really = openvino._compile
+
+    def compile_float(model, precision, *rest):
+        if precision == "int8":
+            raise openvino.CompileError("OpenVINO cannot compile the model in int8: object is not initialized")
+        return compile_really(model, precision, *rest)
+
+    monkeypatch.setattr(openvino, "_compile", compile_float)
+    runtime = Detector.load("default").runtime
+    assert runtime.precision == "f32"
+    assert runtime.reason == (
+        "no INT8 on this CPU (OpenVINO cannot compile the model in int8: object is not initialized)"
+    )
+    with pytest.raises(ModelError, match="cannot compile the model in int8"):
+        Detector.load("default", precision="int8")

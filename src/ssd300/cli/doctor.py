@@ -27,6 +27,7 @@ _FLAGS = {  # feature -> flags of /proc/cpuinfo, any of which implies it
     "bf16": ("avx512_bf16", "amx_bf16"),
     "AMX": ("amx_int8",),
 }
+_ARM_FLAGS = {"dot product": ("asimddp",), "I8MM": ("i8mm",), "bf16": ("bf16",), "SVE": ("sve",)}
 
 
 def doctor(
@@ -51,7 +52,7 @@ def doctor(
 
 def examine_machine() -> dict[str, dict[str, Any]]:
     """The whole report: title -> name -> value."""
-    openvino = _openvino()
+    openvino, caches = _openvino(), _caches()  # before a model is compiled, and cached
     report = {
         "versions": _versions(),
         "cpu": _cpu(openvino),
@@ -59,7 +60,7 @@ def examine_machine() -> dict[str, dict[str, Any]]:
         "runtimes": {"openvino": openvino["state"], "onnx": _installed("onnxruntime"), "torch": _installed("torch")},
         "precision": {"default model": _precision()},
         "extras": _extras(),
-        "caches": _caches(),
+        "caches": caches,
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
     return report | {"advice": _advice(report)}
@@ -74,6 +75,8 @@ def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
         advice["ONEDNN_MAX_CPU_ISA"] = "unset it, unless you want to simulate a weaker CPU: it slows down the network"
     if cpu.get("VNNI") == "no":
         advice["precision"] = "this CPU has no VNNI: INT8 is faster than float32 here, but by less than on newer CPUs"
+    if cpu.get("dot product") == "no":
+        advice["precision"] = "this CPU has no dot product instructions, which INT8 needs: float32 is used"
     if threads["CPUs this process may use"] < threads["CPUs of the machine"]:
         advice["threads"] = "this process may use only a part of the CPUs (taskset or a container's cpuset)"
     if threads["cgroup quota"] != "none":
@@ -162,7 +165,8 @@ def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
     facts = {"name": openvino["name"], "machine": platform.machine()}
     flags = cpu_flags()
     if flags:
-        facts |= {name: "no" if flags.isdisjoint(any_of) else "yes" for name, any_of in _FLAGS.items()}
+        features = _ARM_FLAGS if "asimd" in flags else _FLAGS
+        facts |= {name: "no" if flags.isdisjoint(any_of) else "yes" for name, any_of in features.items()}
     if cap := isa_cap():
         facts["capped to"] = f"{cap} by ONEDNN_MAX_CPU_ISA"
     capabilities = ", ".join(openvino["capabilities"])
@@ -170,16 +174,16 @@ def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
 
 
 def _precision() -> str:
-    """The precision in which the bundled model runs on this CPU, and why."""
+    """The precision in which the bundled model runs on this CPU, and why. It is loaded, as detection would."""
     from ssd300.errors import SSD300Error
-    from ssd300.runtime.choice import choose_model_file
+    from ssd300.runtime.load import load_runtime
     from ssd300.weights.catalog import resolve
 
     try:
-        choice = choose_model_file(resolve("default"), "auto")
-    except SSD300Error as error:
+        runtime = load_runtime(resolve("default"))
+    except (SSD300Error, ImportError) as error:
         return f"none: {error}"
-    return f"{choice.precision}: {choice.reason}"
+    return f"{runtime.precision}: {runtime.reason}"
 
 
 def _threads() -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,19 +32,33 @@ from ssd300.weights.metadata import ModelMetadata
 _GRAPH_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 
 
+class CompileError(ModelError):
+    """OpenVINO cannot compile a graph for this CPU."""
+
+
 def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = None) -> "OpenVINORuntime":
     """The runtime of a model file: .safetensors, .pt or .pth (the graph is built from the weights), or .xml.
 
     Raises ModelError for a file that cannot be used, ArgumentError for a precision that is not available.
     """
     choice = choose_model_file(path, precision)
-    if choice.precision == "int8":  # read and built only if its compiled form is not cached
-        metadata, source = read_metadata(choice.path), source_key(choice.path)
-        return OpenVINORuntime(
-            lambda: _load(choice)[0], metadata, "int8", threads=threads, reason=choice.reason, source=source
-        )
+    if choice.precision == "int8":
+        try:
+            return _load_int8(choice, threads)
+        except CompileError as error:  # on ARM without dot products
+            if precision == "int8" or path.suffix.lower() == ".xml":
+                raise
+            choice = replace(choose_model_file(path, "f32"), reason=f"no INT8 on this CPU ({error})")
     model, metadata = _load(choice)
     return OpenVINORuntime(model, metadata, choice.precision, threads=threads, reason=choice.reason)
+
+
+def _load_int8(choice: Choice, threads: int | None) -> "OpenVINORuntime":
+    """The weights are read, and the graph is built, only if its compiled form is not cached."""
+    metadata, source = read_metadata(choice.path), source_key(choice.path)
+    return OpenVINORuntime(
+        lambda: _load(choice)[0], metadata, "int8", threads=threads, reason=choice.reason, source=source
+    )
 
 
 def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
@@ -203,7 +218,7 @@ def _compile(
         if place:
             write_blob(place, compiled.export_model().getvalue())
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO cannot compile the model in {precision}: {_first_line(error)}") from error
+        raise CompileError(f"OpenVINO cannot compile the model in {precision}: {_first_line(error)}") from error
     return compiled
 
 
