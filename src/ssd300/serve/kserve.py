@@ -30,7 +30,7 @@ from ssd300.serve.request import OPTIONS, parse_json
 from ssd300.serve.sending import HeldResponse
 
 _INPUT = "image"
-_OUTPUTS = {
+RESULT_TENSORS = {
     "boxes": ("FP32", [-1, 4]),
     "scores": ("FP32", [-1]),
     "class_ids": ("INT64", [-1]),
@@ -79,7 +79,7 @@ def _metadata(served: Served) -> dict[str, Any]:
         "versions": [VERSION],
         "platform": f"ssd300_{served.alone.name}",
         "inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [1]}],
-        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in _OUTPUTS.items()],
+        "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in RESULT_TENSORS.items()],
     }
 
 
@@ -223,11 +223,13 @@ def _numbers(data: Any) -> bytes | None:
 def _select_outputs(asked: Any) -> list[str]:
     """All outputs, or the requested ones in their order."""
     if not asked:
-        return list(_OUTPUTS)
+        return list(RESULT_TENSORS)
     given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
-    names = [name for name in given if isinstance(name, str) and name in _OUTPUTS]
+    names = [name for name in given if isinstance(name, str) and name in RESULT_TENSORS]
     if not given or len(set(names)) < len(given):
-        raise Problem(400, f"outputs must be a list of objects with names of {', '.join(_OUTPUTS)}, each once at most")
+        raise Problem(
+            400, f"outputs must be a list of objects with names of {', '.join(RESULT_TENSORS)}, each once at most"
+        )
     return names
 
 
@@ -239,5 +241,5 @@ def _outputs(found: Detections, names: list[str]) -> list[dict[str, Any]]:
         values = [row[keys[name]] for row in rows]
         shape = [len(rows), 4] if name == "boxes" else [len(rows)]
         flat = [side for box in values for side in box] if name == "boxes" else values
-        outputs.append({"name": name, "datatype": _OUTPUTS[name][0], "shape": shape, "data": flat})
+        outputs.append({"name": name, "datatype": RESULT_TENSORS[name][0], "shape": shape, "data": flat})
     return outputs

@@ -54,7 +54,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "/openapi.json": {"get": _get("This document", {"type": "object"})},
         "/docs": {"get": _get("This document as HTML", _TEXT, media="text/html")},
         "/": {"get": _get("The web page", _TEXT, media="text/html")},
-        **kserve_paths(),
+        **kserve_paths(REFUSALS),
     }
     components: dict[str, Any] = {"schemas": _schemas() | kserve_schemas()}
     result: dict[str, Any] = {

@@ -2,36 +2,29 @@
 
 from typing import Any
 
-from ssd300.serve.kserve import MODEL_PATHS
+from ssd300.serve.kserve import MODEL_PATHS, RESULT_TENSORS
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 _NAME = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
-_OUTPUTS = ["boxes", "scores", "class_ids", "names"]
-_UNKNOWN = "No model of this name."
-_REFUSALS = {
-    "400": "Not a request of the protocol, or an invalid parameter; the error says what was expected.",
-    "404": _UNKNOWN,
-    "408": "The body did not arrive in time.",
-    "413": "The body or the picture is too large.",
-    "415": "A compressed body.",
-    "422": "Not a picture.",
-    "429": "The queue is full; try again after Retry-After seconds.",
-    "503": "No answer in time, or the server is stopping; try again after Retry-After seconds.",
-}
+_MALFORMED = "Not a request of the protocol, or an invalid parameter; the error says what was expected."
+_SHARED = ("404", "408", "413", "415", "422", "429", "503")  # refusals that /v1/detect has, too
 
 
-def kserve_paths() -> dict[str, Any]:
-    """Path -> operations."""
+def kserve_paths(refusals: dict[str, str]) -> dict[str, Any]:
+    """Path -> operations. `refusals`: status -> words, those of /v1/detect."""
+    unknown = {"404": refusals["404"]}
     paths: dict[str, Any] = {
         "/v2": {"get": _get("the server")},
         "/v2/health/live": {"get": _get("alive")},
-        "/v2/health/ready": {"get": _get("ready", {"503": "The server is stopping."})},
+        "/v2/health/ready": {"get": _get("ready", {"503": refusals["503"]})},
     }
     for path in MODEL_PATHS:
         for place, words in ((path, "a model"), (f"{path}/ready", "ready")):
-            paths[place] = {"get": _get(words, {"404": _UNKNOWN}) | {"parameters": [_NAME]}}
-        paths[f"{path}/infer"] = {"post": _infer()}
+            paths[place] = {"get": _get(words, unknown) | {"parameters": [_NAME]}}
+        paths[f"{path}/infer"] = {
+            "post": _infer({"400": _MALFORMED} | {status: refusals[status] for status in _SHARED})
+        }
     return paths
 
 
@@ -49,14 +42,14 @@ def kserve_schemas() -> dict[str, Any]:
     }
     one = {"type": "object", "required": ["name", "datatype", "shape"], "properties": tensor}
     inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": one}
-    named = {"type": "object", "required": ["name"], "properties": {"name": {"enum": _OUTPUTS}}}
+    named = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(RESULT_TENSORS)}}}
     request = {
         "id": _TEXT,
         "parameters": {"type": "object", "description": "The options of /v1/detect."},
         "inputs": inputs,
         "outputs": {"type": "array", "items": named},
     }
-    output = {"name": {"enum": _OUTPUTS}, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
+    output = {"name": {"enum": list(RESULT_TENSORS)}, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
     answer = {
         "model_name": _TEXT,
         "model_version": _TEXT,
@@ -74,8 +67,8 @@ def _get(words: str, refusals: dict[str, str] | None = None) -> dict[str, Any]:
     return _operation(words, {"type": "object"}, refusals or {})
 
 
-def _infer() -> dict[str, Any]:
-    operation = _operation("detect in one picture", _schema("InferenceResponse"), _REFUSALS)
+def _infer(refusals: dict[str, str]) -> dict[str, Any]:
+    operation = _operation("detect in one picture", _schema("InferenceResponse"), refusals)
     operation["parameters"] = [_NAME]
     operation["description"] = (
         'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]; or as binary data after the JSON. '
