@@ -11,6 +11,7 @@ from ssd300.errors import ArgumentError, DatasetError, DownloadError
 from ssd300.images import open_source
 
 FLAT = [*(f"pictures/{n:02d}.png" for n in range(11)), "pictures/bad.jpg"]
+PATHS = ["a.png", ("paths.parquet", 1), "s3://b/c.png", ("paths.parquet", 3)]
 
 
 @pytest.fixture
@@ -19,7 +20,9 @@ def here(pictures, tmp_path, monkeypatch) -> Path:
     (tmp_path / "none").mkdir()
     (tmp_path / "list.txt").write_bytes("\ufeffa.png\r\n\n  http://x.org/b.png\nü.png\n".encode())
     (tmp_path / "empty.txt").write_text("")
-    pq.write_table(pa.table({"file": ["a.png", None, "s3://b/c.png"], "n": [1, 2, 3]}), tmp_path / "paths.parquet")
+    pq.write_table(
+        pa.table({"file": ["a.png", None, "s3://b/c.png", " "], "n": [1, 2, 3, 4]}), tmp_path / "paths.parquet"
+    )
     images = pa.array([{"bytes": b"1", "path": "1.png"}, {"bytes": b"2", "path": "2.png"}])
     pq.write_table(pa.table({"label": [0, 1], "image": images}), tmp_path / "images.parquet")
     (tmp_path / "tables" / "deep").mkdir(parents=True)
@@ -52,11 +55,11 @@ def listed(*sources, **options):
         (["https://x.org/a.png?pwd=b"], ["https://x.org/a.png?pwd=b"]),  # only rows are without it
         (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png"]),
         (["empty.txt"], []),
-        (["paths.parquet"], ["a.png", ("paths.parquet", 1), "s3://b/c.png"]),
+        (["paths.parquet"], PATHS),
         (["tables"], ["a.parquet"]),
         (["both/*.parquet", "both/*.png"], ["b.png", "both/a.png"]),
         (["images.parquet"], [("images.parquet", 0), ("images.parquet", 1)]),
-        (["*.parquet"], [("images.parquet", 0), ("images.parquet", 1), "a.png", ("paths.parquet", 1), "s3://b/c.png"]),
+        (["*.parquet"], [("images.parquet", 0), ("images.parquet", 1), *PATHS]),
     ],
 )
 def test_sources_give_pictures_in_order(here, sources, expected) -> None:

@@ -147,7 +147,7 @@ def _parquet(place: str, column: str | None) -> Iterator[Listed]:
         for batch in file.iter_batches(columns=[name]):
             for value in batch.column(0).to_pylist():
                 # A missing path is listed by its row: reading it reports that the cell is empty.
-                yield (os.fsencode(place), row) if value is None else (os.fsencode(value), None)
+                yield (os.fsencode(value), None) if value and value.strip() else (os.fsencode(place), row)
                 row += 1
 
 
