@@ -57,6 +57,28 @@ def test_a_bad_file_is_named(tmp_path, text, words) -> None:
         read_mot(path)
 
 
+def test_the_last_three_of_ten_columns_are_no_class(tmp_path) -> None:
+    (tmp_path / "gt.txt").write_text("1,1,10,20,30,40,1,2.5,7,0\n")
+    tracks = read_mot(tmp_path / "gt.txt")
+    assert score_mot(tracks, tracks).matches == 1
+
+
+@pytest.mark.parametrize(
+    ("truth", "tracked", "words"),
+    [
+        ("", "", "of its 0 boxes"),
+        ("1,1,10,20,30,40,1,3,1\n", "1,1,10,20,30,40\n", "have the classes 3, and only class 1"),
+        ("1,1,10,20,30,40,0,1,1\n", "1,1,10,20,30,40\n", "have the classes none"),
+        ("7,1,10,20,30,40\n9,1,1,1,5,5\n", "1,1,10,20,30,40\n", "frames 7 to 9 against 1 to 1"),
+    ],
+)
+def test_a_pair_that_cannot_be_scored_is_refused(tmp_path, truth, tracked, words) -> None:
+    (tmp_path / "gt.txt").write_text(truth)
+    (tmp_path / "found.txt").write_text(tracked)
+    with pytest.raises(DatasetError, match=words):
+        score_mot(read_mot(tmp_path / "gt.txt"), read_mot(tmp_path / "found.txt"))
+
+
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(DatasetError, match=r"none\.txt"):
         read_mot(tmp_path / "none.txt")
@@ -98,5 +120,9 @@ def test_the_command_prints_the_scores(tmp_path, capsys) -> None:
     assert (scores["matches"], scores["id_switches"]) == (40, 4)
     print_track_scores([str(tmp_path / "gt" / "gt.txt")], tmp_path / "found.txt", as_json=False)
     assert "id switches" in capsys.readouterr().out
+    row = "{},1,10,20,30,40\n"
+    (tmp_path / "from 0.txt").write_text("".join(map(row.format, range(3))))
+    print_track_scores([str(tmp_path)], tmp_path / "from 0.txt", as_json=False)
+    assert "are the frames of both counted from 1?" in capsys.readouterr().err
     with pytest.raises(DatasetError, match=r"none\.txt"):
         print_track_scores([str(tmp_path / "none.txt")], tmp_path / "found.txt", as_json=True)

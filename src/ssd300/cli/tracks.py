@@ -1,6 +1,7 @@
 """`ssd300 evaluate --tracks`: score tracks against the ground truth of a video."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +26,12 @@ def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
     truth = Path(data[0])
     if truth.is_dir():  # a sequence in the layout of the MOT challenge
         truth = truth / "gt" / "gt.txt"
-    scores = asdict(score_mot(read_mot(truth), read_mot(tracks)))
+    true_tracks, own_tracks = read_mot(truth), read_mot(tracks)
+    scores = asdict(score_mot(true_tracks, own_tracks))
+    if (0 in own_tracks.frames) != (0 in true_tracks.frames):
+        print(
+            f"Frame 0 is only in one of {truth} and {tracks}: are the frames of both counted from 1?", file=sys.stderr
+        )
     if as_json:
         print(json.dumps(scores, indent=1))
         return

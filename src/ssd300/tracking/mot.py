@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd300.arrays import Float64, Int64
+from ssd300.arrays import Bool, Float64, Int64
 from ssd300.boxes import iou, xywh_to_xyxy, xyxy_to_xywh
 from ssd300.detections import Detections
 from ssd300.errors import DatasetError
@@ -30,6 +30,8 @@ class MotTracks:
 
 def read_mot(path: str | Path) -> MotTracks:
     """Read a MOT file; columns after the sixth may be missing (score 1, class 1). An empty file has no rows.
+
+    With ten columns the last three are coordinates in the world (MOT15), not a class.
 
     Raises DatasetError for a file that cannot be read, a line that is not six to ten numbers, a box of negative size,
     or an id twice in a frame.
@@ -75,11 +77,13 @@ def score_mot(truth: MotTracks, tracked: MotTracks) -> TrackScores:
     """The scores of `tracked` against `truth`, by the rules of the MOT challenge.
 
     Ground truth with score 0 or of another class than pedestrian (1) is ignored; a box that matches a distractor is
-    dropped. Ground truth without classes counts as pedestrian.
+    dropped. Ground truth without classes counts as pedestrian. Raises DatasetError if nothing of it is scored, or if
+    no frame has both ground truth and tracks.
     """
     frames = []
     everything = np.union1d(truth.frames, tracked.frames)
     scored = (truth.scores != 0) & (truth.classes == _PEDESTRIAN)
+    _check_pair(truth, tracked, scored)
     truth_ids, tracked_ids = np.unique(truth.ids[scored]), np.unique(tracked.ids)
     for number in everything.tolist():
         rows, columns = _rows_of(truth, number), _rows_of(tracked, number)
@@ -122,8 +126,25 @@ def _parse_row(path: Path, number: int, line: str) -> list[float]:
         )
     if values[4] < 0 or values[5] < 0:
         raise DatasetError(f"{path}, line {number}: a box of negative size, {values[4]:g}x{values[5]:g}")
-    score, kind = (*values[6:8], 1.0, 1.0)[:2] if len(values) != 7 else (values[6], 1.0)
+    score = values[6] if len(values) > 6 else 1.0
+    kind = values[7] if len(values) in (8, 9) else -1
     return [*values[:6], score, _PEDESTRIAN if kind == -1 else kind]
+
+
+def _check_pair(truth: MotTracks, tracked: MotTracks, scored: Bool) -> None:
+    if not scored.any():
+        classes = ", ".join(map(str, np.unique(truth.classes[truth.scores != 0]).tolist())) or "none"
+        raise DatasetError(
+            f"the ground truth has no box to score: of its {len(scored)} boxes those with a score other than 0 have "
+            f"the classes {classes}, and only class {_PEDESTRIAN} (pedestrian) is scored; write {_PEDESTRIAN} in the "
+            "eighth column, or leave the columns after the sixth out"
+        )
+    if len(tracked.frames) and not np.isin(tracked.frames, truth.frames).any():
+        ends = [f"{one.frames[0]} to {one.frames[-1]}" for one in (truth, tracked)]
+        raise DatasetError(
+            f"no frame has both ground truth and tracks: frames {ends[0]} against {ends[1]}; number the frames of both "
+            "from 1"
+        )
 
 
 def _check_ids(path: Path, tracks: MotTracks) -> None:
