@@ -22,7 +22,10 @@ def numbers(found) -> list[int]:
 
 def test_no_frame_is_wanted(clip) -> None:
     assert list(frames(clip, end=0)) == []
-    assert list(frames(clip, start=100)) == []
+    lines: list[str] = []
+    assert list(frames(clip, start=100, tell=lines.append)) == []
+    [line] = lines
+    assert line.endswith(": no frame at 100 s or later, where it should start; the last is at 1.16 s")
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -24,7 +24,7 @@ def frames(
         every: only frames whose number is a multiple of it.
         start: frames from this time on, in seconds; earlier frames are decoded, so that the numbers are correct.
         end: stop before the first frame at or after this time, in seconds.
-        tell: called at the end with a message about damaged frames or a truncated file.
+        tell: called at the end with a message about damaged frames, a truncated file, or one that ends before `start`.
 
     Files give every frame once, in order. Cameras and streams give the newest frame (see `live`).
 
@@ -35,7 +35,7 @@ def frames(
         found = stream_frames(source, every=every, tell=tell)
     else:
         found = _file_frames(source, every, tell)
-    return _select_range(found, start or 0.0, end)
+    return _select_range(found, start or 0.0, end, shown_name(source), tell)
 
 
 def check_range(every: int, start: float | None, end: float | None) -> None:
@@ -49,13 +49,19 @@ def check_range(every: int, start: float | None, end: float | None) -> None:
         raise ArgumentError(f"end must be after start, got start {start} and end {end}: no frame is between them")
 
 
-def _select_range(found: Generator[Frame, None, None], start: float, end: float | None) -> Generator[Frame, None, None]:
+def _select_range(
+    found: Generator[Frame, None, None], start: float, end: float | None, name: str, tell: Tell | None
+) -> Generator[Frame, None, None]:
+    last = None
     with closing(found):
         for frame in found:
-            if end is not None and frame.time_s >= end:
+            last = frame.time_s
+            if end is not None and last >= end:
                 return
-            if frame.time_s >= start:
+            if last >= start:
                 yield frame
+    if tell and last is not None and last < start:
+        tell(f"{name}: no frame at {start:g} s or later, where it should start; the last is at {last:g} s")
 
 
 def _file_frames(source: Any, every: int, tell: Tell | None) -> Generator[Frame, None, None]:
