@@ -188,6 +188,14 @@ def test_more_addresses_than_are_fetched_at_one_time_are_503(models) -> None:
     assert "8 addresses are being downloaded already" in answer.detail
 
 
+def test_a_body_of_addresses_holds_nothing_else(models) -> None:
+    url = "http://a.example/1"
+    with serving(models, Settings(allow_urls=True)) as client:
+        for body in ({}, [], {"urls": []}, {"urls": url}, {"url": url, "labels": "cat"}, {"url": url, "urls": [url]}):
+            answer = client.detect(json.dumps(body), Content_Type="application/json")
+            assert (answer.status, "and nothing else; options belong in" in answer.detail) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("urls", "status", "words"),
     [

@@ -159,6 +159,10 @@ def test_too_many_pictures_and_forms_without_one(client, png) -> None:
     assert "at most 4" in client.detect(body, Content_Type=kind).detail
     body = b'--cut\r\nContent-Disposition: form-data; name="a"\r\n\r\nwords\r\n--cut--\r\n'
     assert "has no file" in client.detect(body, Content_Type=kind).detail
+    text = b'--cut\r\nContent-Disposition: form-data; name="labels"\r\n\r\ncat\r\n'
+    body, kind = form(("a.png", png))
+    assert kind.endswith("=cut")
+    assert "field 'labels' is not a file: options belong in" in client.detect(text + body, Content_Type=kind).detail
     body, kind = form(("a.png", png), ("b.png", png))
     assert client.detect(body, Content_Type=kind, Accept="image/png").status == 406
     for headers, status in ((3, 200), (5, 422)):  # of a part, all together at most 4 KiB

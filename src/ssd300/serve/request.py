@@ -115,9 +115,15 @@ def refuse_type(request: Request) -> None:
 
 
 def _read_form(data: bytes, boundary: str, most: int) -> list[Source]:
-    files = [part for part in parse_form(data, boundary, most) if part.filename is not None]
+    parts = parse_form(data, boundary, most)
+    files = [part for part in parts if part.filename is not None]
     if not files:
         raise Problem(422, "the form has no file: send pictures as files, such as curl -F picture=@a.jpg")
+    text = next((part.name for part in parts if part.filename is None), None)
+    if text is not None:
+        raise Problem(
+            422, f"the form's field {text[:80]!r} is not a file: options belong in the address, as ?labels=cat"
+        )
     if len(files) > most:
         raise Problem(422, f"{len(files)} pictures in one request; at most {most}: send fewer")
     return [Source(part.data, (part.filename or f"<{len(part.data)} bytes>")[: limits.PICTURE_NAME]) for part in files]
@@ -128,10 +134,12 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
     if not settings.allow_urls:
         raise Problem(403, "this server does not accept URLs (--allow-urls is not set): send the picture itself")
     given = parse_json(body.take(), 422)
-    many = isinstance(given, dict) and "urls" in given
-    urls = given["urls"] if many else [given.get("url")] if isinstance(given, dict) else None
+    key = next(iter(given)) if isinstance(given, dict) and len(given) == 1 else None
+    many = key == "urls"
+    urls = given["urls"] if many else [given["url"]] if key == "url" else None
     if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):
-        raise Problem(422, 'expected {"url": "https://..."} or {"urls": [...]} with http or https addresses')
+        expected = '{"url": "https://..."} or {"urls": [...]} with http or https addresses'
+        raise Problem(422, f"expected {expected} and nothing else; options belong in the address, as ?labels=cat")
     if len(urls) > settings.max_pictures:
         raise Problem(422, f"{len(urls)} addresses in one request; at most {settings.max_pictures}: send fewer")
     from ssd300.serve.urls import fetch_all
