@@ -233,6 +233,7 @@ def test_kserve_refuses_a_json_part_that_is_longer_than_the_body(client, length)
     "parameters",
     [
         {"score_threshold": "high"},
+        {"score_treshold": 0.5},
         {"labels": 7},
         {"labels": [7]},
         {"labels": ""},

@@ -9,6 +9,7 @@ import binascii
 import math
 import struct
 from dataclasses import dataclass
+from difflib import get_close_matches
 from reprlib import repr as short_repr
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.routing import Route
 from ssd300 import __version__, limits
 from ssd300.detections import Detections
 from ssd300.digits import whole_number
+from ssd300.errors import unknown_name
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.serve.body import Body
@@ -138,9 +140,12 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 
 def _options(parameters: Any) -> dict[str, Any]:
-    """Parameters that are options of the detector; others belong to the protocol and are ignored."""
+    """Parameters that are options of the detector. Others are the protocol's: ignored, unless misspelled."""
     if not isinstance(parameters, dict):
         raise Problem(400, "parameters must be a JSON object")
+    for name in list(parameters.keys() - OPTIONS.keys())[:20]:
+        if get_close_matches(name[: limits.CLASS_NAME], OPTIONS, n=1, cutoff=0.8):
+            raise Problem(400, str(unknown_name("parameter", name[:80], OPTIONS)))
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
     if isinstance(options.get("labels"), str):
         options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
