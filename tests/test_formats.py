@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -45,6 +46,23 @@ def test_empty_in_every_format() -> None:
 def test_dict_and_json_round_trip(found) -> None:
     assert Detections.from_dict(found.to_dict(), COCO) == found
     assert Detections.from_dict(json.loads(found.to_json()), COCO) == found
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"height": None}, "not a row as `to_dict` gives it"),
+        ({"detections": [{}]}, "not a row as `to_dict` gives it: KeyError: 'box_xyxy'"),
+        ({"detections": [{**TWO.to_dict()["detections"][0], "class_id": 2}]}, "('bicycle',) in `classes`"),
+        (
+            {"detections": [{**TWO.to_dict()["detections"][0], "class_id": 12}]},
+            "class_ids must be ids of the class list",
+        ),
+    ],
+)
+def test_rows_of_another_kind_or_model_are_refused(change, words) -> None:
+    with pytest.raises(ArgumentError, match=re.escape(words)):
+        Detections.from_dict({**TWO.to_dict(), **change}, COCO)
 
 
 def test_numbers_are_written_short_and_plain() -> None:

@@ -95,18 +95,30 @@ class Detections:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], classes: ClassList) -> "Detections":
-        """Detections from the output of `to_dict`; `classes` is the class list of the model that made it."""
-        rows = data["detections"]
-        tracks = [row["track_id"] for row in rows if "track_id" in row]
-        return cls(
-            np.array([row["box_xyxy"] for row in rows], np.float32).reshape(len(rows), 4),
-            np.array([row["score"] for row in rows], np.float32),
-            np.array([row["class_id"] for row in rows], np.int64),
-            classes,
-            (data["height"], data["width"]),
-            data["source"],
-            np.array(tracks, np.int64) if tracks else None,
-        )
+        """Detections from the output of `to_dict`; `classes` is the class list of the model that made it.
+
+        Raises ArgumentError if a part is missing or wrong, or if the names are those of another class list.
+        """
+        try:
+            rows = data["detections"]
+            tracks = [row["track_id"] for row in rows if "track_id" in row]
+            found = cls(
+                np.array([row["box_xyxy"] for row in rows], np.float32).reshape(len(rows), 4),
+                np.array([row["score"] for row in rows], np.float32),
+                np.array([row["class_id"] for row in rows], np.int64),
+                classes,
+                (data["height"], data["width"]),
+                data["source"],
+                np.array(tracks, np.int64) if tracks else None,
+            )
+            names = tuple(row["name"] for row in rows)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArgumentError(f"not a row as `to_dict` gives it: {type(error).__name__}: {error}") from error
+        if names != found.names:
+            raise ArgumentError(
+                f"these are {names}, and {found.names} in `classes`: pass the class list of their model"
+            )
+        return found
 
     @property
     def boxes_xywh(self) -> Float32:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssd300.errors import DownloadError, ModelError
+from ssd300.errors import ArgumentError, DownloadError, ModelError
 from ssd300.weights import catalog
 from ssd300.weights.catalog import CATALOG, CatalogEntry, cache_folder, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint
@@ -57,6 +57,9 @@ def test_a_file_is_itself(checkpoint, state, metadata) -> None:
     assert resolve(str(checkpoint)) == checkpoint
     read, description = load_weights(str(checkpoint))
     assert (list(read), description) == (list(state), metadata)
+    for wrong in (None, 7, [checkpoint]):
+        with pytest.raises(ArgumentError, match=f"its file, got {type(wrong).__name__}"):
+            resolve(wrong)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def quantize(
     The file is deterministic on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
     MissingExtraError; ModelError if the model cannot be used, or loses too much; then nothing is written.
     """
-    model = resolve(os.fspath(model), detector=True)
+    model = resolve(model, detector=True)
     if out is None:  # the model itself if its format can hold INT8
         if model.is_relative_to(BUNDLED_FOLDER):
             raise ArgumentError(f"{model} is part of the installation and stays as it is: give --out FILE.safetensors")

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from ssd300.errors import DownloadError, ModelError, OutputError
+from ssd300.errors import ArgumentError, DownloadError, ModelError, OutputError
 from ssd300.files import looked_from, sha256_of, write_whole
 from ssd300.weights.checkpoint import read_checkpoint
 from ssd300.weights.metadata import ModelMetadata
@@ -98,8 +98,10 @@ def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: boo
     """The file of a model: a catalog name (downloaded if necessary), or a path, which is returned unchanged.
 
     detector: refuse the name of a backbone before downloading. force: download again even if the file exists.
-    Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError.
+    Raises ModelError: neither a name nor a file, or a file that has changed; DownloadError, ArgumentError.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise ArgumentError(f"expected the name of a model or its file, got {type(model).__name__}")
     _refuse_zip()
     entry = next((e for e in CATALOG if e.name == model), None)
     if entry is None:
