@@ -186,6 +186,15 @@ def test_a_devkit_of_years_is_one_set(tmp_path: Path, years: list[str], devkit: 
     assert check_dataset(tmp_path).totals["trainval"].pictures == len(years)
 
 
+def test_a_copy_of_a_training_picture_is_said(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        yolo(tmp_path / folder, "train: images\nnames: [cat, dog]\n")
+        with (tmp_path / folder / "images/b.jpg").open("ab") as picture:
+            picture.write(f"only in {folder}".encode())
+    [line] = [line for line in usable_sets(tmp_path / "one", tmp_path / "other").said if "also in the" in line]
+    assert line.startswith("2 pictures of other")
+
+
 def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:
     yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
     assert any(
