@@ -9,6 +9,7 @@ from data.test_labelme import labelme
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.parts import parse_part, part_names
+from ssd300.data.split import count_shared
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 
@@ -193,6 +194,14 @@ def test_a_copy_of_a_training_picture_is_said(tmp_path: Path) -> None:
             picture.write(f"only in {folder}".encode())
     [line] = [line for line in usable_sets(tmp_path / "one", tmp_path / "other").said if "also in the" in line]
     assert line.startswith("2 pictures of other")
+
+
+def test_shared_pictures_are_counted(tmp_path: Path) -> None:
+    yolo(tmp_path, "train: images\nnames: [cat, dog]\n")
+    whole = load_dataset(tmp_path)
+    assert count_shared(whole.subset([]), whole) == count_shared(whole, whole.subset([])) == 0
+    assert count_shared(whole.subset([0, 1]), whole.subset([1, 2])) == 1
+    assert count_shared(whole, whole) == len(whole) == 3
 
 
 def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:

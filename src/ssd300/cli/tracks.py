@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ssd300.errors import ArgumentError
+from ssd300.terminal import printable
 from ssd300.tracking.mot import read_mot, score_mot
 
 _WORDS = {
@@ -29,9 +30,8 @@ def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
     true_tracks, own_tracks = read_mot(truth), read_mot(tracks)
     scores = asdict(score_mot(true_tracks, own_tracks))
     if (0 in own_tracks.frames) != (0 in true_tracks.frames):
-        print(
-            f"Frame 0 is only in one of {truth} and {tracks}: are the frames of both counted from 1?", file=sys.stderr
-        )
+        words = f"Frame 0 is only in one of {truth} and {tracks}: are the frames of both counted from 1?"
+        print(printable(words), file=sys.stderr)
     if as_json:
         print(json.dumps(scores, indent=1))
         return

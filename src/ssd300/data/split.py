@@ -45,18 +45,36 @@ def split_dataset(
 
 def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
     """Positions of pictures with the same file or identical bytes: groups of two and more, in order."""
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for positions in _positions_by_size(dataset).values():
+        for position in positions if len(positions) > 1 else ():
+            if digest := _digest(dataset.pictures[position]):
+                groups[digest].append(position)
+    return sorted(group for group in groups.values() if len(group) > 1)
+
+
+def count_shared(train: Dataset, val: Dataset) -> int:
+    """The number of pictures of `val` whose file, or an identical copy, is in `train`.
+
+    Only files of one size are read: of a large training set few.
+    """
+    ours, theirs = _positions_by_size(train), _positions_by_size(val)
+    shared = 0
+    for size in ours.keys() & theirs.keys():
+        known = {_digest(train.pictures[position]) for position in ours[size]} - {b""}
+        shared += sum(_digest(val.pictures[position]) in known for position in theirs[size])
+    return shared
+
+
+def _positions_by_size(dataset: Dataset) -> dict[int, list[int]]:
+    """Positions of the pictures by the size of their files in bytes, in order."""
     by_size: dict[int, list[int]] = defaultdict(list)
     for position, picture in enumerate(dataset.pictures):
         if picture.payload is not None:
             by_size[picture.payload.size].append(position)
         elif os.path.isfile(picture.path):
             by_size[picture.path.stat().st_size].append(position)
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for positions in by_size.values():
-        for position in positions if len(positions) > 1 else ():
-            if digest := _digest(dataset.pictures[position]):
-                groups[digest].append(position)
-    return sorted(group for group in groups.values() if len(group) > 1)
+    return by_size
 
 
 def _digest(picture: Picture) -> bytes:

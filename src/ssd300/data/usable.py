@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssd300.arrays import Bool
@@ -13,7 +13,7 @@ from ssd300.data.kinds import LEAST_SCORE
 from ssd300.data.load import load_parts
 from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
-from ssd300.data.split import groups_of_equal_files, split_dataset
+from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
 from ssd300.data.values import similar_names
 from ssd300.errors import DatasetError
 
@@ -99,22 +99,14 @@ def arrange(
                 "some of their pictures to training, or remove them"
             )
         refuse_unusable(held_out, allow_lost=allow_lost)
-        held_out = held_out.with_classes(whole.classes)
-        if both := _count_shared(whole, held_out):
+        if both := count_shared(whole, held_out):
             sentences.append(f"{both} pictures of {held_out.name} are also in the training set, which inflates its AP")
-        return UsableSets(whole, held_out, (*sentences, *select_messages(held_out)))
+        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *select_messages(held_out)))
     groups = groups_of_equal_files(whole)
     together = sum(len(group) - 1 for group in groups)
     if together:
         sentences.append(f"{together} pictures are duplicates (`ssd300 data check` lists them); they stay in one set")
     return UsableSets(*split_dataset(whole, share, seed, groups), tuple(sentences))
-
-
-def _count_shared(train: Dataset, val: Dataset) -> int:
-    """The number of pictures of `val` that are also in `train`, by path or as a copy; packed ones do not count."""
-    ours, theirs = ([one for one in dataset.pictures if one.payload is None] for dataset in (train, val))
-    groups = groups_of_equal_files(replace(train, pictures=(*ours, *theirs)))
-    return sum(position >= len(ours) for group in groups if group[0] < len(ours) for position in group)
 
 
 def unknown_classes(train: Dataset, val: Dataset) -> list[str]:

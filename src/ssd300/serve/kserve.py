@@ -143,7 +143,7 @@ def _options(parameters: Any) -> dict[str, Any]:
     """Parameters that are options of the detector. Others are the protocol's: ignored, unless misspelled."""
     if not isinstance(parameters, dict):
         raise Problem(400, "parameters must be a JSON object")
-    for name in list(parameters.keys() - OPTIONS.keys())[:20]:
+    for name in [name for name in parameters if name not in OPTIONS][:20]:
         if get_close_matches(name[: limits.CLASS_NAME], OPTIONS, n=1, cutoff=0.8):
             raise Problem(400, str(unknown_name("parameter", name[:80], OPTIONS)))
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
