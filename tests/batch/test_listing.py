@@ -109,6 +109,11 @@ COLUMNS = {"n": pa.int64(), "s": pa.string(), "b": pa.large_binary(), "hf": pa.s
 COLUMNS |= {"sv": pa.string_view(), "bv": pa.binary_view()}
 
 
+def test_a_column_needs_a_parquet_file(tmp_path) -> None:
+    with pytest.raises(ArgumentError, match="no Parquet file among the sources"):
+        list(list_pictures([str(tmp_path)], column="path", tell=lambda line: None))
+
+
 @pytest.mark.parametrize(
     ("names", "column", "expected"),
     [

@@ -97,15 +97,16 @@ def test_a_report_that_could_not_be_written_is_refused_before_any_work(evaluate,
     assert "cannot be written: it is" in result.stderr
 
 
-def test_tracks_are_scored(evaluate, tmp_path) -> None:
+def test_tracks_are_scored(tmp_path) -> None:
     rows = [f"{frame},1,{10 + frame},20,30,40,1,-1,-1,-1\n" for frame in range(1, 5)]
     for name, text in (("none.txt", ""), ("gt.txt", "".join(rows)), ("half.txt", "".join(rows[::2]))):
         (tmp_path / name).write_text(text)
     for name, matches in (("none.txt", 0), ("gt.txt", 4), ("half.txt", 2)):
-        done = evaluate("--data", tmp_path / "gt.txt", "--tracks", tmp_path / name, "--json")
+        done = ssd300("evaluate", "--data", tmp_path / "gt.txt", "--tracks", tmp_path / name, "--json")
         assert json.loads(done.stdout)["matches"] == matches, done.stderr
-    done = evaluate("--data", tmp_path / "gt.txt", "--tracks", tmp_path / "gt.txt", "--report", tmp_path / "out")
-    assert (done.returncode, "--report is for measuring a model" in done.stderr) == (2, True)
+    for option, value in (("--report", tmp_path / "out"), ("--model", "default"), ("--iou-threshold", "0.5")):
+        done = ssd300("evaluate", "--data", tmp_path / "gt.txt", "--tracks", tmp_path / "gt.txt", option, value)
+        assert (done.returncode, f"{option} is for measuring a model" in done.stderr) == (2, True)
 
 
 def test_json_and_report(evaluate, data, tmp_path) -> None:

@@ -43,6 +43,7 @@ def list_pictures(
     A source without pictures is listed itself: reading it fails with the reason, as one failure among others. Raises
     DatasetError for a list or Parquet file that cannot be read, ArgumentError for a column, DownloadError.
     """
+    has_table = False
     for source in sources:
         if source == "-":
             raise ArgumentError("- (standard input) cannot be read again by --resume: write the list to a .txt file")
@@ -52,9 +53,12 @@ def list_pictures(
             continue
         for place in _files(source, recursive, tell):
             if place.lower().endswith(".parquet"):
+                has_table = True
                 yield from _parquet(place, column)
             else:
                 yield os.fsencode(place), None
+    if column is not None and not has_table:
+        raise ArgumentError(f"there is no Parquet file among the sources, so no column {column!r}: drop --column")
 
 
 def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     data: Annotated[
         list[str],
         typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; may be repeated."),
@@ -74,15 +75,11 @@ def evaluate(
     if tracks is not None:
         from ssd300.cli.tracks import print_track_scores
 
-        others = {
-            "--report": report,
-            "--split": split,
-            "--input-format": input_format,
-            "--tiles": tiles,
-            "--published": published,
-        }
-        if asked := [option for option, value in others.items() if value]:
-            raise ArgumentError(f"{asked[0]} is for measuring a model, and --tracks scores a file of tracks: drop it")
+        for given in context.command.params:
+            source = context.get_parameter_source(given.name or "")
+            asked = source is not None and source.name == "COMMANDLINE"
+            if asked and given.name not in ("data", "tracks", "as_json"):
+                raise ArgumentError(f"{given.opts[0]} is for measuring a model, and --tracks scores a file: drop it")
         print_track_scores(data, tracks, as_json=as_json)
         return
     from ssd300.cli.progress import ProgressLine
