@@ -5,7 +5,7 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 WORKERS ?= auto
-FLOOR ?= 95
+FLOOR ?= 96
 STORES ?= moto[server]==5.2.5 gcp-storage-emulator==2026.7.19
 
 PY := .venv/bin/python
