@@ -67,7 +67,8 @@ demo: .venv/base
 	@rm -rf runs/demo
 	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
 
-# With coverage of lines, below whose floor it fails. Code that only tests in other processes run does not count.
+# With coverage of lines, below whose floor it fails. Code that only tests in other processes run does not count. The floor
+# is a second command, as SlipCover's report after --fail-under lacks what the workers ran.
 test: .venv/dev
 	$(PY) -m slipcover --json --out .coverage.json -m pytest -m "not slow" -q $(PARALLEL)
 	$(PY) -m slipcover --merge .coverage.json --out .coverage.json --fail-under $(FLOOR)

@@ -1,13 +1,15 @@
 """Tiles: AP on a data set, rate against the network alone, and memory on a very large picture.
 
 python benchmarks/tiles.py ap DATA [TILES]     AP by size with and without tiles; AP_small with a paired 95 % interval
-python benchmarks/tiles.py rate [PRECISION]    pictures of 1800x1200 with tiles=3: share of the network-only rate
+python benchmarks/tiles.py rate [PRECISION]    1800x1200 with tiles=3: share of the network-only rate; resizes
 python benchmarks/tiles.py memory              79 megapixels: memory beyond the decoded array
 """
 
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from ssd300.data.load import load_dataset
 from ssd300.detector import Detector
 from ssd300.evaluate.coco import STAT_NAMES, coco_metrics
 from ssd300.evaluate.run import Evaluation, evaluate
+from ssd300.images.resize import resize_to_network
 from ssd300.images.source import open_source
 from ssd300.tiles import parse_tiles, tile_windows
 
@@ -56,13 +59,27 @@ def rate(precision: str) -> None:
     """Tiled pictures per second times the views of each, against the network's rate on prepared pictures."""
     detector = Detector.load(precision=precision)
     picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8).repeat(30, 0).repeat(30, 1)
-    views = 1 + len(tile_windows(picture.shape[:2], 3, 0.2))
+    windows = tile_windows(picture.shape[:2], 3, 0.2)
+    views = 1 + len(windows)
     alone, tiled, share = shares(
         detector.runtime.for_throughput(), 20 * views, lambda: deque(detector.detect_many([picture] * 20, tiles=3))
     )
     print(
         f"{detector.runtime.precision}: network alone {alone:.1f} views/s, tiled {tiled:.1f} views/s, share {share:.3f}"
     )
+    left, top, right, bottom = windows[0]
+    whole, tile = resize_ms(picture), resize_ms(picture[top:bottom, left:right])
+    print(f"resizing: {whole:.1f} core-ms for the whole picture, {tile:.1f} for each of {len(windows)} tiles")
+
+
+def resize_ms(rgb: np.ndarray) -> float:
+    """The median CPU time of 30 resizes to the network's size."""
+    times = []
+    for _ in range(30):
+        began = time.thread_time()
+        resize_to_network(rgb)
+        times.append(time.thread_time() - began)
+    return statistics.median(times) * 1e3
 
 
 def memory() -> None:
