@@ -46,7 +46,7 @@ def test_held_statistics_are_held_in_shared_batch_norms_too(shared):
     if shared:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
     network.train()
-    freeze(network, "none", freeze_norm=True)
+    freeze(network, resolve_recipe("published", freeze_norm=True))
     trunk = network.feature_extractor.feature_extractor
     norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     assert len(norms) == 15

@@ -57,6 +57,23 @@ def test_a_run_leaves_what_it_promises(squares, tmp_path):
     assert (out / "samples.jpg").stat().st_size > 1000
 
 
+def test_frozen_kernels_and_statistics_stay_while_biases_and_norms_learn(same_squares, one_epoch, tmp_path):
+    start = one_epoch / "best.safetensors"
+    out = train(same_squares, out=tmp_path / "run", epochs=1, **(TINY | {"start": start, "freeze_kernels": True}))
+    before, _ = read_checkpoint(start)
+    after, _ = read_checkpoint(out / "best.safetensors")
+    changed = {key for key, value in before.items() if (value != after[key]).any()}
+    assert {before[key].ndim for key in changed} == {1}
+    assert not any("running" in key for key in changed)
+    assert {"conf.0.bias", "loc.0.bias", "additional_blocks.0.1.weight"} <= changed
+
+
+def test_frozen_kernels_need_trained_ones(squares, tmp_path):
+    with pytest.raises(TrainingError, match=r"--freeze-kernels trains no new classes, but 2 of 2 have no trained"):
+        train(squares, out=tmp_path / "run", freeze_kernels=True, **TINY)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("recipe", ["published", "modern"])
 def test_small_pictures_first_and_then_maps_that_had_no_gradient(squares, tmp_path, recipe):
     settings = TINY | {"recipe": recipe, "size_milestones": (0.5,)}

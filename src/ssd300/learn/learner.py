@@ -22,15 +22,23 @@ from ssd300.priors import IMAGE_SIZE, map_sizes
 _FROZEN_CHILDREN = dict(zip(FREEZABLE, (0, 4, 5, 6, 7), strict=True))
 
 
-def freeze(network: SSD300, upto: str, freeze_norm: bool) -> None:
-    """Freeze the trunk's first parts and batch-norm statistics. Call after every `network.train()`."""
+def freeze(network: SSD300, recipe: Recipe) -> None:
+    """Freeze what the recipe does not train. Call after every `network.train()`.
+
+    With `freeze_kernels` only biases and batch norms are trained (Ben Zaken et al. 2022, "BitFit").
+    """
     trunk = network.feature_extractor.feature_extractor
-    for child in list(trunk)[: _FROZEN_CHILDREN[upto]]:
+    for child in list(trunk)[: _FROZEN_CHILDREN[recipe.freeze]]:
         child.requires_grad_(False).eval()
-    if freeze_norm:
-        for module in trunk.modules():
+    held = network if recipe.freeze_kernels else trunk
+    if recipe.freeze_norm or recipe.freeze_kernels:
+        for module in held.modules():
             if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                 module.eval()
+    if recipe.freeze_kernels:
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.requires_grad_(False)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, trunk_lr: float = 1.0) -> list[dict[str, Any]]:
@@ -99,7 +107,7 @@ class Learner:
     def start_learning(self) -> None:
         """Set training mode, except for frozen parts."""
         self.network.train()
-        freeze(self.network, self.recipe.freeze, self.recipe.freeze_norm)
+        freeze(self.network, self.recipe)
 
     def step(self, lr: float) -> None:
         """One optimizer step with the accumulated gradients, which are cleared."""
@@ -193,7 +201,7 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
         raise ArgumentError("--sync-norm is for CUDA: on CPUs each process has its own batch-norm statistics")
     if recipe.sync_norm:
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-    freeze(network, recipe.freeze, recipe.freeze_norm)
+    freeze(network, recipe)
     return Learner(
         network,
         make_optimizer(network, recipe),

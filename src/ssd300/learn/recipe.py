@@ -93,6 +93,7 @@ class Recipe:
     ema: float = setting(0.0, "decay of the averaged weights; 0: off", 0, 1)
     freeze: Literal["none", "stem", "layer1", "layer2", "layer3"] = setting("none", "freeze the trunk up to this part")
     freeze_norm: bool = setting(False, "the trunk's batch norms keep their statistics")
+    freeze_kernels: bool = setting(False, "train only biases and batch norms, with fixed statistics")
     sync_norm: bool = setting(False, "batch-norm statistics over all processes (CUDA only)")
     seed: int = setting(0, "seed of all random draws", 0)
     # fmt: on

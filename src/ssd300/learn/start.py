@@ -30,11 +30,18 @@ SHOWN_NOTES = 20  # of a data set, in recipe.json
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of initial weights: a description; the sha256 of the file and its licence, if any."""
+    """The origin of initial weights.
+
+    words    a description
+    sha256   of the file, if any
+    licence  of the file, if any
+    shared   the names of the classes that have trained heads
+    """
 
     words: str
     sha256: str | None = None
     licence: str | None = None
+    shared: tuple[str, ...] = ()
 
 
 def make_starting_network(
@@ -70,10 +77,22 @@ def make_starting_network(
             f"{path}: its backbone is {metadata.backbone}, but {backbone} was requested: "
             f"pass --backbone {metadata.backbone}"
         )
-    kept = copy_head_rows(network, state, metadata.classes, classes, background_prior)
+    shared = copy_head_rows(network, state, metadata.classes, classes, background_prior)
     trunk = {k: v for k, v in state.items() if not k.startswith("conf.")}
     network.load_state_dict(replace_tensors(network, trunk))
-    return network, Origin(f"{path.name} ({describe_shared(kept, classes)})", sha256_of(path), metadata.licence)
+    words = f"{path.name} ({describe_shared(shared, classes)})"
+    return network, Origin(words, sha256_of(path), metadata.licence, tuple(shared))
+
+
+def refuse_untrained_heads(recipe: Recipe, origin: Origin, classes: ClassList) -> None:
+    """Raise TrainingError if a class would keep an untrained head, as `freeze_kernels` does not train it."""
+    new = [name for name in classes.names if name not in origin.shared]
+    if recipe.freeze_kernels and new:
+        raise TrainingError(
+            f"--freeze-kernels trains no new classes, but {len(new)} of {len(classes)} have no trained weights "
+            f"({', '.join(new[:3])}{', ...' if len(new) > 3 else ''}): start from a model that has them, "
+            "or leave the option out"
+        )
 
 
 def describe_shared(kept: list[str], classes: ClassList) -> str:
