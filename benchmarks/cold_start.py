@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=ROOT / "examples" / "images" / "astronaut.jpg")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else a clone would be compiled in every round
     measured = commands(options.picture, ["--model", options.model])
     print(f"{'command':<28}{'median ms':>11}{'fastest ms':>12}{f'of {YARDSTICK}':>17}")
     for row in cold_start(measured, Budget(0, options.rounds, warmup=1)).rows:

@@ -113,6 +113,7 @@ def rows(folder: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def measure(runtime: str, model: Path, folder: Path) -> dict[str, float]:
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else a clone of ssd300 would be compiled in every cold start
     command = [sys.executable, str(HERE / "compare_row.py"), runtime, str(model), str(folder)]
     cold = []
     for _ in range(3):
