@@ -15,6 +15,9 @@ PYTEST := $(PY) -m pytest
 # A file goes to one process, so that what its tests share is made once.
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
+# The commands that tests start would otherwise be compiled every time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-oldest test-newest check format docs docs-serve notebooks release audit clean
 .DELETE_ON_ERROR:
