@@ -27,8 +27,8 @@ def blanks() -> Iterator[tuple[str, np.ndarray]]:
     yield "bright noise", draw.normal(128, 30, (*SHAPE, 3)).clip(0, 255).astype(np.uint8)
 
 
-@pytest.mark.xfail(strict=True, reason="the bundled weights find a cat in black: they are yet to be trained on blanks")
-def test_the_bundled_model_finds_nothing_in_blank_pictures():
-    detector = Detector.load("default", threads=1)
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_the_bundled_model_finds_nothing_in_blank_pictures(precision):
+    detector = Detector.load("default", precision=precision, threads=1)
     found = {name: detector.detect(picture, score_threshold=0.3).names for name, picture in blanks()}
     assert {name: names for name, names in found.items() if len(names)} == {}
