@@ -5,8 +5,8 @@
 #
 # The weights here are the bundled ones, so that nothing is downloaded. With `CHECKPOINT = None` they are the published
 # ones (ResNet-50), which are downloaded once. The helpers cut the center of a picture and scale it to [-1, 1], as
-# published; the bundled weights were trained on whole pictures with another normalization and are less sure
-# this way, so that 0.35 takes the place of the published 0.40. `ssd300.Detector` prepares pictures as each model expects.
+# published; the bundled weights were trained on whole pictures with another normalization and are less sure this way,
+# so that 0.35 takes the place of the published 0.40. `ssd300.Detector` prepares pictures as each model expects.
 
 # %%
 from pathlib import Path
