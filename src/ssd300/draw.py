@@ -7,10 +7,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ssd300.arrays import Float32, UInt8
 from ssd300.boxes import area, clip, iou
@@ -18,6 +18,9 @@ from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.lettering import font_for
 from ssd300.result import Found
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
 
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
 
@@ -78,6 +81,8 @@ def draw_boxes(
             f"drawing needs boxes_xyxy [N, 4], N captions and N color_keys, "
             f"got {list(boxes.shape)}, {len(captions)} and {len(color_keys)}"
         )
+    from PIL import ImageDraw
+
     image = Image.fromarray(_rgb(picture))
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
@@ -140,7 +145,7 @@ def _letter_size(size: tuple[int, int]) -> int:
     return min(max(10, round(math.sqrt(size[0] * size[1]) / 42)), min(size) // 8)
 
 
-def _draw_frame(pen: ImageDraw.ImageDraw, width: int, box_xyxy: Float32, color: Color) -> None:
+def _draw_frame(pen: "ImageDraw.ImageDraw", width: int, box_xyxy: Float32, color: Color) -> None:
     """A line of the color between hairlines of the opposite brightness, visible on any background."""
     left, top = (int(v) for v in np.floor(box_xyxy[:2]))
     right, bottom = (int(v) for v in np.ceil(box_xyxy[2:]))
@@ -153,7 +158,7 @@ def _draw_frame(pen: ImageDraw.ImageDraw, width: int, box_xyxy: Float32, color: 
 
 
 def _draw_labels(
-    pen: ImageDraw.ImageDraw,
+    pen: "ImageDraw.ImageDraw",
     size: tuple[int, int],
     boxes_xyxy: Float32,
     captions: Sequence[str],
@@ -185,12 +190,12 @@ def _draw_labels(
         pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=choose_ink(color), anchor="ls")
 
 
-def label_font(size: tuple[int, int]) -> ImageFont.FreeTypeFont:
+def label_font(size: tuple[int, int]) -> "ImageFont.FreeTypeFont":
     """The font of captions on a picture of (width, height)."""
     return font_for("", max(_letter_size(size), SMALLEST_LETTERS))
 
 
-def _shorten(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+def _shorten(text: str, font: "ImageFont.FreeTypeFont", room: int) -> str:
     """The text, truncated with an ellipsis where there is no room; empty if two characters do not fit."""
     if font.getlength(text) <= room:
         return text

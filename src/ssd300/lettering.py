@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
-
-from PIL import ImageFont, features
+from typing import TYPE_CHECKING
 
 from ssd300.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 OWN = Path(__file__).parent / "fonts" / "ssd300-label-sans.ttf"
 _MOST_FONTS = 2000  # of a system that are examined
@@ -24,7 +26,7 @@ class MissingLetters(UserWarning):
     """No font was found for some characters of a caption: they are drawn as empty squares."""
 
 
-def font_for(text: str, letters: int, given: Path | None = None) -> ImageFont.FreeTypeFont:
+def font_for(text: str, letters: int, given: Path | None = None) -> "ImageFont.FreeTypeFont":
     """The font for a text at a size of `letters` pixels. Warns once about characters that no font has.
 
     `given` is tried first, then the package's own, then the system's. Raises ArgumentError if `given` is not a font.
@@ -91,14 +93,16 @@ def _glyphs(path: Path, wanted: frozenset[str]) -> frozenset[str]:
     return frozenset(c for c in wanted if _picture(font, c) != empty)
 
 
-def _picture(font: ImageFont.FreeTypeFont, text: str) -> tuple[tuple[int, int], bytes]:
+def _picture(font: "ImageFont.FreeTypeFont", text: str) -> tuple[tuple[int, int], bytes]:
     mask = font.getmask(text)
     return mask.size, bytes(mask)
 
 
 @lru_cache(maxsize=64)
-def _load(path: Path, letters: int) -> ImageFont.FreeTypeFont:
+def _load(path: Path, letters: int) -> "ImageFont.FreeTypeFont":
     """Load with Raqm if Pillow has it: Arabic, Thai and the scripts of India need its shaping."""
+    from PIL import ImageFont, features  # here, for a faster start where nothing is drawn
+
     if path.exists() and not path.is_file():  # opening a pipe waits for ever
         raise ArgumentError(f"{path}: cannot be used as a font (not a regular file); give a .ttf, .otf or .ttc file")
     raqm = path != OWN and features.check("raqm")

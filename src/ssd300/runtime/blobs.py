@@ -44,13 +44,14 @@ def blob_path(source: str, settings: Mapping[str, Any], device: str) -> Path | N
 def read_blob(path: Path) -> bytes | None:
     """The exported graph in a blob, or None if there is none or it has changed."""
     try:
-        content = path.read_bytes() if path.is_file() else b""
+        if not path.is_file():
+            return None
+        with path.open("rb", buffering=0) as file:  # without a buffer the graph is read where it stays
+            digest, exported = file.read(_DIGEST_BYTES), file.readall()
     except OSError:
         return None
-    if content:
-        with suppress(OSError):  # the cache may be read-only
-            path.touch()  # marks it as used
-    digest, exported = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    with suppress(OSError):  # the cache may be read-only
+        path.touch()  # marks it as used
     return exported if exported and hashlib.sha256(exported).digest() == digest else None
 
 
