@@ -162,7 +162,7 @@ def test_without_the_extra(data, tmp_path, package, arguments) -> None:
     ("arguments", "words"),
     [
         ([], "Missing option '--data'"),
-        (["--data", "x", "--conf", "2"], "less than or equal to 1"),
+        (["--data", "x", "--conf", "2"], "not in the range 0<=x<=1"),
         (["--data", "x", "--decode", "slow"], "exact"),
     ],
 )

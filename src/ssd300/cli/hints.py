@@ -133,13 +133,6 @@ class Verbs(typer.core.TyperGroup):
             )
         return super().resolve_command(ctx, args)
 
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = name_value(error)
-            raise
-
 
 class HintedCommand(typer.core.TyperCommand):
     """A verb that recognizes its options by their names in other packages."""
@@ -149,14 +142,6 @@ class HintedCommand(typer.core.TyperCommand):
         refuse_former(args, FORMER.get(self.name or "", {}))
         refuse_foreign(args, own)
         return super().parse_args(ctx, args)
-
-
-def name_value(error: typer.BadParameter) -> str:
-    """The message of a wrong value, with the value in it, which the checks of types leave out."""
-    words = error.message.removeprefix("Value error, ")
-    found: list[dict[str, Any]] = getattr(error.__cause__, "errors", list)()
-    given = str(found[0]["input"]) if found else ""
-    return words if not given or repr(given) in words else f"{words}, got {given}"
 
 
 def put_global_first(arguments: list[str]) -> list[str]:
