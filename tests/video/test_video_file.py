@@ -1,6 +1,8 @@
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images.video import frames
+from ssd300.images.video_open import open_video
+from ssd300.images.video_reader import FrameReader
 from video.clips import CODECS, number_of, write_clip
 
 
@@ -125,14 +129,60 @@ def test_a_file_cut_off_in_the_middle_gives_what_is_there_and_says_so(tmp_path) 
     assert any("the file is cut off" in line and "of 60 frames" in line for line in lines)
 
 
-def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
-    path = write_clip(tmp_path / "clip.mov", 30, codec="mjpeg")
+def test_a_file_that_declares_its_length_in_seconds_and_is_cut_off_says_so(tmp_path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", 100)
+    lines: list[str] = []
+    assert len(list(frames(path, tell=lines.append))) == 100
+    assert lines == []
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 10 < len(list(frames(path, tell=lines.append))) < 90
+    [line] = lines
+    assert "clip.mkv: it should last 4 s, and its last frame is at" in line
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("damaged", [1, 3])
+def test_frames_that_lack_a_damaged_key_frame_are_counted_and_the_rest_keeps_its_numbers(
+    tmp_path, codec, damaged
+) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 30, codec=codec)
+    damage(path, range(damaged))
+    lines: list[str] = []
+    found = list(frames(path, tell=lines.append))
+    assert numbers(found) == [frame.index for frame in found] == list(range(10, 30))
+    assert found[0].time_s == pytest.approx(0.4)
+    assert lines == [f"{path}: 10 damaged frames are left out (number 0, 1, 2, 3, 4, ...)"]
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([None, None], [0, 0.04]),
+        ([-0.02, -0.01, 0.06], [0, 0.04, 0.06]),
+        ([0, 0.04, 0.01, 0.2], [0, 0.04, 0.08, 0.2]),
+    ],
+)
+def test_times_begin_at_zero_and_grow(clip, monkeypatch, times, expected) -> None:
+    raws = [SimpleNamespace(time=time, is_corrupt=False) for time in times]
+    monkeypatch.setattr(FrameReader, "_decode", lambda reader: iter(raws))
+    with closing(open_video(clip)) as opened:
+        found = [time_s for _, time_s, _ in FrameReader(opened, "clip").raw_frames()]
+    assert found == pytest.approx(expected)
+
+
+def damage(path, which) -> None:
+    """Overwrite these frames, as they are stored, with zeros."""
     with av.open(str(path)) as source:
         places = [(packet.pos, packet.size) for packet in source.demux(video=0) if packet.size]
     data = bytearray(path.read_bytes())
-    for place, size in (places[4], places[11]):
+    for place, size in (places[number] for number in which):
         data[place : place + size] = bytes(size)
     path.write_bytes(bytes(data))
+
+
+def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
+    path = write_clip(tmp_path / "clip.mov", 30, codec="mjpeg")
+    damage(path, (4, 11))
     lines: list[str] = []
     found = list(frames(path, tell=lines.append))
     assert [frame.index for frame in found] == [i for i in range(30) if i not in (4, 11)]

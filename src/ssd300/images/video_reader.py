@@ -1,5 +1,6 @@
 """Decode the frames of an open video to RGB arrays with their number and time."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Skip = Callable[[float | None, bool], bool]  # (seconds of a packet if known, whether it is a key frame) -> skip it
 
 _MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
+_DECLARED_LENGTH = ("matroska,webm", "flv")  # containers that declare their length in seconds, not in frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,7 @@ class FrameReader:
 
         Raises ImageError if it has no video, or its frames are too large.
         """
+        from av.codec.context import Flags
         from av.video.reformatter import VideoReformatter
 
         if not opened.container.streams.video:
@@ -69,6 +72,7 @@ class FrameReader:
         self._reformatter = VideoReformatter()
         self.damage = Damage(name)
         self.found = 0
+        self.last_s = -math.inf  # the time of the last frame
         self._skip = skip
         self._cut = False
         context = self._stream.codec_context
@@ -80,6 +84,8 @@ class FrameReader:
         context.thread_type = "SLICE" if opened.live else "AUTO" if many else "NONE"
         context.thread_count = 0 if many else 1
         context.options = {"max_pixels": str(FRAME_PIXELS)}
+        if not opened.live:  # frames that lack a key frame come, marked: those after them keep their numbers
+            context.flags |= Flags.output_corrupt
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > FRAME_PIXELS:
@@ -96,10 +102,8 @@ class FrameReader:
         """
         import av
 
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        step = 1 / float(rate) if rate else 1 / 30
+        step = self._step()
         offset = (self._container.start_time or 0) / 1_000_000
-        last = -step
         for index, raw in enumerate(self._decode()):
             if raw == "skipped":
                 continue
@@ -107,12 +111,12 @@ class FrameReader:
                 self.damage.add(index)
             else:
                 try:
-                    time_s = last + step if raw.time is None else raw.time - offset
+                    time_s = -math.inf if raw.time is None else raw.time - offset
                 except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
-                    time_s = last + step
-                last = time_s if time_s > last else last + step
+                    time_s = -math.inf
+                self.last_s = max(time_s if time_s > self.last_s else self.last_s + step, 0.0)
                 self.found += 1
-                yield index, max(last, 0.0) if index == 0 else last, raw
+                yield index, self.last_s, raw
         if not self.found:
             large = f"damaged, or larger than the {FRAME_PIXELS:,} pixels that are read"
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
@@ -171,7 +175,19 @@ class FrameReader:
             words.append(
                 f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
             )
+        elif self._container.format.name in _DECLARED_LENGTH and self._container.duration:
+            length_s = self._container.duration / 1_000_000
+            if self.last_s < length_s - self._step() - 1:  # the sound may be a little longer
+                words.append(
+                    f"{self._name}: it should last {length_s:g} s, and its last frame is at {self.last_s:g} s: "
+                    "it is damaged or cut off, or its sound is longer"
+                )
         return words
+
+    def _step(self) -> float:
+        """Seconds from frame to frame, in the mean."""
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        return 1 / float(rate) if rate else 1 / 30
 
     def _expected(self) -> int:
         """The number of frames that the file declares; 0 if it does not. Trimmed mp4 files hold more than they show."""
