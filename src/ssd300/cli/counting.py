@@ -23,9 +23,11 @@ def describe_outside(lines: Sequence[Line], zones: Sequence[Zone], size_hw: tupl
     for option, points in shapes:
         left, top = np.min(points, axis=0)
         right, bottom = np.max(points, axis=0)
-        if left > width or top > height or right < 0 or bottom < 0:
+        gap = max(left - width, top - height, -right, -bottom)
+        if gap > 0 or (gap >= -1 and option == "--line"):  # at the edge nothing crosses, as boxes are clipped
             given = ",".join(f"{number:g}" for point in points for number in point)
-            yield f"{option} {given} is outside of the frames, which have {width}x{height} pixels: it counts nothing"
+            place = "outside" if gap > 0 else "at the edge"
+            yield f"{option} {given} is {place} of the frames, which have {width}x{height} pixels: it counts nothing"
 
 
 def parse_line(text: str) -> Line:

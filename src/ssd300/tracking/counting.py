@@ -1,4 +1,8 @@
-"""Lines that count the objects that cross them, and zones that count the objects inside. In pixels and seconds."""
+"""Lines that count the objects that cross them, and zones that count the objects inside. In pixels and seconds.
+
+Boxes are clipped to the picture first, up to its last row and column: zones that end at its size, or a pixel before it,
+hold the objects that its edges cut.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ssd300.arrays import Float64
+from ssd300.boxes import clip
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
 
@@ -102,8 +107,8 @@ class Line:
 class Zone:
     """A polygon, in pixels, that counts the tracks inside and their dwell times.
 
-    A track is inside while its anchor point is; a point on the edge may count either way. The dwell time of a track
-    is the sum of the intervals between frames in which it is inside.
+    A track is inside while its anchor point is, also on the edge. The dwell time of a track is the sum of the intervals
+    between frames in which it is inside.
 
     >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
     {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
@@ -159,19 +164,24 @@ def _anchors(detections: Detections, anchor: str) -> Iterator[tuple[Track, Point
     """Every track of the frame: (class name and id, anchor point, height of the box)."""
     if detections.track_ids is None:
         raise ArgumentError("counting needs track_ids: pass the detections through Tracker.update first")
-    rows = zip(detections.names, detections.track_ids.tolist(), detections.boxes_xyxy.tolist(), strict=True)
+    height, width = detections.image_size_hw
+    boxes_xyxy = clip(detections.boxes_xyxy, width - 1, height - 1)
+    rows = zip(detections.names, detections.track_ids.tolist(), boxes_xyxy.tolist(), strict=True)
     for name, track_id, (left, top, right, bottom) in rows:
         y = {"bottom": bottom, "center": (top + bottom) / 2, "top": top}[anchor]
         yield (name, track_id), ((left + right) / 2, y), bottom - top
 
 
 def _is_inside(points: Float64, polygon: Float64) -> np.ndarray:
-    """Which points [N, 2] lie inside the polygon [V, 2], by the even-odd rule: bool [N]."""
+    """Which points [N, 2] lie inside the polygon [V, 2], by the even-odd rule, or on its edge: bool [N]."""
     x, y = points[:, 0, None], points[:, 1, None]
     (x1, y1), (x2, y2) = polygon.T, np.roll(polygon, -1, 0).T
     spans = (y1 > y) != (y2 > y)  # [N, V]
     rise = np.where(y2 == y1, 1, y2 - y1)
-    return np.asarray((spans & (x < x1 + (y - y1) / rise * (x2 - x1))).sum(1) % 2 == 1)
+    inside = (spans & (x < x1 + (y - y1) / rise * (x2 - x1))).sum(1) % 2 == 1
+    beside = (x2 - x1) * (y - y1) == (y2 - y1) * (x - x1)  # on the line through both corners
+    between = (abs(2 * x - x1 - x2) <= abs(x1 - x2)) & (abs(2 * y - y1 - y2) <= abs(y1 - y2))
+    return np.asarray(inside | (beside & between).any(1))
 
 
 def _parse_points(values: Sequence[Point], what: str, least: int) -> list[Point]:
