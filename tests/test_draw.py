@@ -130,7 +130,8 @@ def test_the_source_is_read_upright(tmp_path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(ground(100, 200)).save(path, exif=exif)  # stored 100x200, seen 200x100
-    assert found([[0, 0, 50, 50]], source=str(path)).draw().size == (200, 100)
+    for source in (str(path), path.as_uri()):
+        assert found([[0, 0, 50, 50]], source=source).draw().size == (200, 100)
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".png", ".webp"])

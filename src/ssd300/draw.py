@@ -16,6 +16,7 @@ from ssd300.arrays import Float32, UInt8
 from ssd300.boxes import area, clip, iou
 from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
+from ssd300.images.addresses import local_path
 from ssd300.lettering import font_for
 from ssd300.result import Found
 
@@ -113,7 +114,7 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
 
     picture = detections.picture if picture is None else picture
     if picture is None:
-        if detections.source is None or not os.path.isfile(detections.source):
+        if detections.source is None or not os.path.isfile(local_path(detections.source)):
             raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")
         picture = detections.source
     rgb: UInt8 = open_source(picture)

@@ -183,6 +183,15 @@ def test_json_and_csv_are_utf_8_in_a_pipe(detect, encoding, form) -> None:
     assert rows[0]["source"] == "c d/ü ñ.jpg"
 
 
+def test_a_file_address_is_saved_under_the_file_s_name(detect) -> None:
+    path = Path("c d/ü ñ.jpg").resolve()
+    Path("far/away").mkdir(parents=True)
+    Path("out").symlink_to("far/away")
+    assert detect(path.as_uri(), "--save-dir", "out", "--format", "labelme").returncode == 0
+    assert sorted(one.name for one in Path("out").rglob("*.*")) == ["ü ñ.jpg", "ü ñ.json"]
+    assert (Path("out/labelme") / json.loads(Path("out/labelme/ü ñ.json").read_bytes())["imagePath"]).samefile(path)
+
+
 def test_saved_pictures_are_upright(detect) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

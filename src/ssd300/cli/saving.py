@@ -15,6 +15,7 @@ from ssd300.detections import Detections
 from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.formats import csv_text
+from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
 from ssd300.label_tools import to_labelme
 
@@ -145,13 +146,17 @@ class OutputFolder:
         """Write a labelme file, which refers to the picture by a relative path."""
         folder = self.path / "labelme"
         folder.mkdir(exist_ok=True)
-        source = Path(found.source or "")
-        picture = os.path.relpath(source, folder) if os.path.isfile(source) else None
+        source = local_path(found.source or "")
+        # ".." of a link is not where it stands, but where it points to.
+        picture = (
+            os.path.relpath(os.path.realpath(source), os.path.realpath(folder)) if os.path.isfile(source) else None
+        )
         text = json.dumps(to_labelme(found, picture), ensure_ascii=False, indent=1)
         _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 
     def _free_name(self, source: str) -> str:
         """The stem of the source's file name, unique without regard to case, as some file systems ignore it."""
+        source = local_path(source)
         path = urlsplit(source).path if "://" in source else source
         wanted = _sanitize(Path(path).stem.strip("<>"))  # <stdin>
         name = next(one for one in numbered(wanted) if one.casefold() not in self._taken)
