@@ -71,6 +71,23 @@ def test_skipped_files_are_said_once_a_folder(tmp_path):
         list(expand(tmp_path))
 
 
+@pytest.mark.parametrize("pattern", ["**", "**/*.jpg"])
+def test_a_folder_that_may_not_be_read_is_said(pattern, tmp_path, monkeypatch):
+    filled(tmp_path, "a.jpg", "closed/b.jpg")
+    assert pictures_of(f"{tmp_path}/{pattern}").skipped == ""
+    scan, closed = os.scandir, str(tmp_path / "closed")
+
+    def refuse(folder: str):
+        if folder == closed:
+            raise PermissionError
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    some = pictures_of(f"{tmp_path}/{pattern}")
+    assert some.paths == (str(tmp_path / "a.jpg"),)
+    assert some.skipped == f"1 folder skipped, which may not be read: {closed}"
+
+
 def test_a_folder_of_skipped_files_alone_fails_when_opened(tmp_path):
     filled(tmp_path, "b.heic")
     with warnings.catch_warnings():

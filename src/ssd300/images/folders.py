@@ -4,6 +4,7 @@ import glob
 import os
 from dataclasses import dataclass
 
+from ssd300.digits import counted
 from ssd300.images.extensions import is_clutter, is_picture_name, skipped_text
 
 
@@ -24,9 +25,14 @@ def pictures_of(path: str) -> FoundPictures:
     if os.path.isdir(path):
         return _sort_out([os.path.join(path, name) for name in _files_in(path)])
     if glob.has_magic(path) and not os.path.lexists(path):
-        matches = [found for found in _matches(path) if not os.path.isdir(found)]
+        closed: list[str] = []
+        matches = [found for found in _matches(path, closed) if not os.path.isdir(found)]
         ending = os.path.splitext(os.path.basename(path))[1]
-        return FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sort_out(matches)
+        found = FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sort_out(matches)
+        if closed:
+            words = f"{counted(len(closed), 'folder')} skipped, which may not be read: {', '.join(closed[:3])}"
+            return FoundPictures(found.paths, "; ".join(filter(None, (found.skipped, words))))
+        return found
     return FoundPictures()
 
 
@@ -51,8 +57,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _matches(pattern: str) -> list[str]:
-    """The matches of a glob, sorted, each path once; "**" matches any number of folders."""
+def _matches(pattern: str, closed: list[str]) -> list[str]:
+    """The matches of a glob, sorted, each path once; "**" matches any number of folders.
+
+    Folders below "**" that this user may not read are added to `closed`.
+    """
     parts = (pattern.replace(os.altsep, os.sep) if os.altsep else pattern).split(os.sep)
     if "**" not in parts:
         return sorted(glob.iglob(pattern))
@@ -61,12 +70,12 @@ def _matches(pattern: str) -> list[str]:
     top = os.sep.join(parts[:at]) or (os.sep if at and not parts[0] else "")
     tops = glob.glob(top) if glob.has_magic(top) else [top]
     found: set[str] = set()
-    for folder in (below for one in tops for below in _folders_below(one)):
-        found.update(_matches(os.path.join(glob.escape(folder), *(rest or "*"))))
+    for folder in (below for one in tops for below in _folders_below(one, closed)):
+        found.update(_matches(os.path.join(glob.escape(folder), *(rest or "*")), closed))
     return sorted(found)
 
 
-def _folders_below(top: str) -> list[str]:
+def _folders_below(top: str, closed: list[str]) -> list[str]:
     """This folder and all below it, each once even if several links point to it; under its own name if possible.
 
     The standard library's "**" follows every link: with two that point upwards it never ends.
@@ -80,6 +89,9 @@ def _folders_below(top: str) -> list[str]:
             status = os.stat(folder or ".")
             with os.scandir(folder or ".") as entries:
                 below = [entry for entry in entries if not is_clutter(entry.name) and _is_folder(entry)]
+        except PermissionError:
+            closed.append(folder)
+            continue
         except OSError:
             continue
         if (status.st_dev, status.st_ino) in seen:
