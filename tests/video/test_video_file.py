@@ -198,6 +198,9 @@ def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
         (lambda folder: _written(folder, b""), "not a video"),
         (lambda folder: _written(folder, b"no video " * 999), "not a video"),
         (lambda folder: "bad\0name.mp4", "cannot be read as a video"),
+        (lambda folder: "-", "-: not the name of a video; expected a file's path"),
+        (lambda folder: bytes(2**20), "<bytes>: not the name of a video"),
+        (lambda folder: iter([folder / "a.mp4"]), "<list_iterator>: .* for several pass a list"),
         (
             lambda folder: _written(folder, b"#EXTM3U\n#EXT-X-TARGETDURATION:5\nhttp://127.0.0.1:9/a.ts\n", ".m3u8"),
             "m3u8",

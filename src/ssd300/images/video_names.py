@@ -69,7 +69,9 @@ def shown_name(source: Any) -> str:
     """
     if is_camera(source):
         return f"camera {source}" if not str(source).startswith("/") else str(source)
-    text = os.fsdecode(source) if isinstance(source, str | os.PathLike) else str(source)
+    if not isinstance(source, str | os.PathLike):
+        return f"<{type(source).__name__}>"
+    text = os.fsdecode(source)
     if "://" not in text:
         return text
     try:

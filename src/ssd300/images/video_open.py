@@ -59,6 +59,9 @@ def open_video(source: Any) -> Opened:
             return _open_http(source)
         if is_stream(source):
             return _open_stream(source)
+        if not isinstance(source, str | os.PathLike) or source == "-":
+            kinds = "a file's path, a camera's number or a stream's address; for several pass a list"
+            raise ImageError(f"{name}: not the name of a video; expected {kinds}")
         path = local_path(os.fsdecode(source))
         if "://" in path and not os.path.exists(path):
             raise ImageError(f"{name}: not an address of a video; expected rtsp://, rtmp://, http(s)://, or a file")
