@@ -80,13 +80,14 @@ def test_tracks_have_ids_and_totals_come_last(run, clip) -> None:
 
 def test_a_line_and_a_zone_outside_of_the_frames_are_reported_once(run, clip) -> None:
     lines = ("--line", "400,0,500,100", "--line", "-9,-9,400,400", "--line", "0,239,320,239")
-    done = run("track", clip, "--no-save", *lines, "--zone", "0,241,10,241,5,300", "--zone", "0,240,10,240,5,300")
-    told = [line for line in done.stderr.splitlines() if "counts nothing" in line]
-    ending = "of the frames, which have 320x240 pixels: it counts nothing"
+    done = run("track", clip, "--no-save", *lines, "--zone", "0,241,10,241,5,300", "--zone", "0,0,1,0,0.5,1")
+    told = [line for line in done.stderr.splitlines() if "it counts" in line]
+    frames = "of the frames, which have 320x240 pixels: it counts"
     assert told == [
-        f"ssd300: --line 400,0,500,100 is outside {ending}",
-        f"ssd300: --line 0,239,320,239 is at the edge {ending}",
-        f"ssd300: --zone 0,241,10,241,5,300 is outside {ending}",
+        f"ssd300: --line 400,0,500,100 is outside {frames} nothing",
+        f"ssd300: --line 0,239,320,239 is at the edge {frames} little or nothing",
+        f"ssd300: --zone 0,241,10,241,5,300 is outside {frames} nothing",
+        f"ssd300: --zone 0,0,1,0,0.5,1 is at the edge {frames} little or nothing",
     ]
 
 

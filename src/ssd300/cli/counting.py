@@ -17,17 +17,17 @@ def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
 
 
 def describe_outside(lines: Sequence[Line], zones: Sequence[Zone], size_hw: tuple[int, int]) -> Iterator[str]:
-    """A message for each line and zone that no object in frames of this size can reach."""
+    """A message for each line and zone that hardly any object in frames of this size can reach."""
     height, width = size_hw
     shapes = [("--line", [line.start, line.end]) for line in lines] + [("--zone", zone.polygon) for zone in zones]
     for option, points in shapes:
         left, top = np.min(points, axis=0)
         right, bottom = np.max(points, axis=0)
         gap = max(left - width, top - height, -right, -bottom)
-        if gap > 0 or (gap >= -1 and option == "--line"):  # at the edge nothing crosses, as boxes are clipped
+        if gap >= -1:  # at the edge nothing crosses, as boxes are clipped; also coordinates from 0 to 1
             given = ",".join(f"{number:g}" for point in points for number in point)
-            place = "outside" if gap > 0 else "at the edge"
-            yield f"{option} {given} is {place} of the frames, which have {width}x{height} pixels: it counts nothing"
+            place, little = ("outside", "nothing") if gap > 0 else ("at the edge", "little or nothing")
+            yield f"{option} {given} is {place} of the frames, which have {width}x{height} pixels: it counts {little}"
 
 
 def parse_line(text: str) -> Line:
