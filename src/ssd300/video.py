@@ -185,5 +185,6 @@ def _report_end(feed: _Feed, video: VideoOptions) -> Iterator[Failure]:
         if video.on_error == "raise":
             raise feed.error
         yield Failure(feed.name, feed.error)
-    elif isinstance(feed, LiveStream) and feed.counts.damaged and video.tell:
-        video.tell(f"{feed.name}: {feed.counts.damaged} damaged frames left out")
+    elif isinstance(feed, LiveStream) and video.tell:
+        for words in feed.faults():
+            video.tell(words)

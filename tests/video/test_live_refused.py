@@ -12,6 +12,7 @@ from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
 from ssd300.images.video_names import is_video, shown_name
 from ssd300.images.video_open import open_video
+from video.clips import write_clip
 from video.servers import RtspServer, http_folder, http_live
 
 
@@ -132,6 +133,24 @@ def test_a_file_that_breaks_off_is_no_whole_one(folder, share) -> None:
     assert (share == 1) == (error == "")
     assert error == "" or f"of {len(data):,} bytes" in error
     assert indices == sorted(set(indices))
+
+
+def test_a_file_that_was_cut_off_before_it_was_sent_says_so(tmp_path) -> None:
+    path = write_clip(tmp_path / "clip.mkv", 100)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    lines: list[str] = []
+    with http_live(path.read_bytes(), length=True) as (address, _):
+        assert 10 < len(list(frames(f"{address}/clip.mkv", tell=lines.append))) < 90
+    [line] = lines
+    assert "clip.mkv: it should last 4 s, and its last frame is at" in line
+
+
+def test_a_file_with_its_index_at_its_end_needs_a_server_that_sends_parts(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    path = write_clip(tmp_path / "clip.mov", 100, codec="mjpeg", size=(640, 480))
+    assert path.stat().st_size > 2**18
+    with http_live(path.read_bytes(), length=True) as (address, _), pytest.raises(ImageError, match="download it"):
+        list(frames(f"{address}/clip.mov"))
 
 
 def test_a_playlist_may_not_name_files_of_this_machine(folder, tmp_path, monkeypatch) -> None:

@@ -61,6 +61,7 @@ class LiveStream:
         self.name = shown_name(source)
         self.counts = LiveCounts()
         self.error: SSD300Error | None = None  # why it ended, if not of itself
+        self._faults: list[str] | None = None  # of a file of known length that was read to its end
         self.ended = False  # there will be no more frames
         self.live = True
         self._source, self._every = source, every
@@ -92,6 +93,12 @@ class LiveStream:
             return None
         self.counts.given += 1
         return Frame(waiting.index, waiting.time_s, rgb), waiting.arrived
+
+    def faults(self) -> list[str]:
+        """Messages about damaged frames, and a file that ends early, for the end."""
+        if self._faults is not None:
+            return self._faults
+        return [f"{self.name}: {self.counts.damaged} damaged frames left out"] if self.counts.damaged else []
 
     def close(self) -> None:
         """Stop reading, from any state and within two seconds."""
@@ -161,6 +168,8 @@ class LiveStream:
                 if self._stop.is_set():
                     return True
                 self._offer(base + index, time_s, raw, reader)
+            if not opened.live:
+                self._faults = reader.faults()
             return not opened.live
         finally:
             self._opened = None
@@ -208,7 +217,8 @@ def stream_frames(source: Any, *, every: int = 1, tell: Tell | None = None) -> G
                 break
         if stream.error is not None:
             raise stream.error
-        if tell and stream.counts.damaged:
-            tell(f"{stream.name}: {stream.counts.damaged} damaged frames left out")
+        for words in stream.faults():
+            if tell:
+                tell(words)
     finally:
         stream.close()

@@ -67,6 +67,7 @@ class FrameReader:
         if not opened.container.streams.video:
             raise ImageError(f"{name}: there is no video in it; expected a file or stream with pictures")
         self._container = opened.container
+        self._in_one_go = opened.file is not None and not opened.live and not opened.file.seekable()
         self._stream = opened.container.streams.video[0]
         self._name = name
         self._reformatter = VideoReformatter()
@@ -120,6 +121,8 @@ class FrameReader:
         if not self.found:
             large = f"damaged, or larger than the {FRAME_PIXELS:,} pixels that are read"
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
+            if self._in_one_go:
+                found += ", or its index is at its end and its server does not send parts of files: download it"
             raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
 
     def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'skipped']"]:
