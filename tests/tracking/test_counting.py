@@ -166,11 +166,24 @@ def test_bad_lines_and_zones_are_refused(make) -> None:
 
 
 def test_detections_without_tracks_are_refused() -> None:
-    found = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64), CLASSES, (480, 640))
+    found = Detections([[0, 0, 5, 5]], [0.9], [1], CLASSES, (480, 640))
     with pytest.raises(ArgumentError, match=r"Tracker\.update"):
         Line((0, 0), (1, 1)).update(found)
     with pytest.raises(ArgumentError, match=r"Tracker\.update"):
         Zone(SQUARE).update(found, 0.0)
+
+
+def test_rows_that_are_read_back_count_as_before() -> None:
+    counts = []
+    for read in (lambda row: row, lambda row: Detections.from_dict(row.to_dict(), CLASSES)):
+        line, zone = Line((0, 50), (100, 50)), Zone(SQUARE)
+        for second, points in enumerate(([], [(50, 20)], [], [(50, 80)])):
+            found = read(tracked(*points))
+            line.update(found)
+            zone.update(found, second)
+        counts.append((line.totals(), zone.totals()))
+    assert counts[0] == counts[1]
+    assert counts[0][0]["in"] == 1
 
 
 def test_a_camera_that_never_stops_fills_no_memory(monkeypatch) -> None:

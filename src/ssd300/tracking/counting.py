@@ -162,11 +162,12 @@ class Zone:
 
 def _anchors(detections: Detections, anchor: str) -> Iterator[tuple[Track, Point, float]]:
     """Every track of the frame: (class name and id, anchor point, height of the box)."""
-    if detections.track_ids is None:
+    track_ids = [] if detections.track_ids is None else detections.track_ids.tolist()
+    if len(track_ids) < len(detections):  # rows without objects, read back, have none
         raise ArgumentError("counting needs track_ids: pass the detections through Tracker.update first")
     height, width = detections.image_size_hw
     boxes_xyxy = clip(detections.boxes_xyxy, width - 1, height - 1)
-    rows = zip(detections.names, detections.track_ids.tolist(), boxes_xyxy.tolist(), strict=True)
+    rows = zip(detections.names, track_ids, boxes_xyxy.tolist(), strict=True)
     for name, track_id, (left, top, right, bottom) in rows:
         y = {"bottom": bottom, "center": (top + bottom) / 2, "top": top}[anchor]
         yield (name, track_id), ((left + right) / 2, y), bottom - top
