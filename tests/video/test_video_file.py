@@ -138,6 +138,9 @@ def test_a_file_that_declares_its_length_in_seconds_and_is_cut_off_says_so(tmp_p
     assert 10 < len(list(frames(path, tell=lines.append))) < 90
     [line] = lines
     assert "clip.mkv: it should last 4 s, and its last frame is at" in line
+    late = write_clip(tmp_path / "late.mkv", 50, times=[5 + i / 25 for i in range(50)])
+    assert len(list(frames(late, tell=lines.append))) == 50
+    assert lines == [line]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

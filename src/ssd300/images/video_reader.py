@@ -103,8 +103,7 @@ class FrameReader:
         """
         import av
 
-        step = self._step()
-        offset = (self._container.start_time or 0) / 1_000_000
+        step, offset = self._step(), self._start_s()
         for index, raw in enumerate(self._decode()):
             if raw == "skipped":
                 continue
@@ -179,13 +178,17 @@ class FrameReader:
                 f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
             )
         elif self._container.format.name in _DECLARED_LENGTH and self._container.duration:
-            length_s = self._container.duration / 1_000_000
+            length_s = self._container.duration / 1_000_000 - self._start_s()  # which many count in
             if self.last_s < length_s - self._step() - 1:  # the sound may be a little longer
                 words.append(
                     f"{self._name}: it should last {length_s:g} s, and its last frame is at {self.last_s:g} s: "
                     "it is damaged or cut off, or its sound is longer"
                 )
         return words
+
+    def _start_s(self) -> float:
+        """The time at which the file begins, in its own time."""
+        return (self._container.start_time or 0) / 1_000_000
 
     def _step(self) -> float:
         """Seconds from frame to frame, in the mean."""
