@@ -121,6 +121,8 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
         (("detect", "clip.jpg", "--no-save"), "clip.jpg: an MP4 or QuickTime video; expected"),
         (("detect", "clip.jpg", "--no-save"), "a video needs a name such as clip.mp4"),
         (("detect", "a.mp4", "b.jpg", "--no-save"), "videos and pictures in one call"),
+        (("detect", "clips", "--no-save"), "1 entry (.mov); expected files with .jpg"),
+        (("detect", "clips", "--no-save"), "for videos pass 'clips/*.MOV' there"),
         (("detect", "b.jpg", "17"), "several labels are joined: --labels 16,17"),
         (("detect", "a.mp4", "--format", "coco", "--no-save"), "unknown --format for video 'coco'"),
         (("detect", "a.mp4", "--crops"), "--crops applies only to pictures, and these are videos"),
@@ -146,6 +148,8 @@ def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, wor
     monkeypatch.delenv("DISPLAY", raising=False)
     (tmp_path / "empty.txt").write_text("# nothing\n")
     (tmp_path / "labels.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.MOV").touch()
     (tmp_path / "clip.jpg").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp42")
     done = run(*arguments)
     assert done.returncode == 2

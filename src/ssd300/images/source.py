@@ -28,6 +28,7 @@ from ssd300.images.extensions import EXTENSIONS
 from ssd300.images.folders import FoundPictures, pictures_of
 from ssd300.images.modes import reason, upright_rgb
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
+from ssd300.images.video_names import is_video
 
 _KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
 
@@ -220,9 +221,11 @@ def _directory_fault(path: Path) -> str:
         if names
         else "an empty directory"
     )
+    ending = next((os.path.splitext(name)[1] for name in names if is_video(path / name)), "")
+    videos = f"; for videos pass '{path}/*{ending}' there" if ending else ""
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
-        f"For sub-folders pass a glob such as '{path}/**/*', or on the command line -r"
+        f"For sub-folders pass a glob such as '{path}/**/*', or on the command line -r{videos}"
     )
 
 
