@@ -189,6 +189,13 @@ def test_labels_say_which_picture_they_belong_to() -> None:
     ]
 
 
+def test_a_class_is_one_line_of_the_list() -> None:
+    classes = ClassList(("cat", "two\r\nlines", "dog"), (1, 2, 18))
+    folder = OutputFolder(Path("out"))
+    save(folder, replace(found("a.jpg"), classes=classes), yolo=True)
+    assert Path("out/classes.txt").read_text().splitlines() == ["cat", "two lines", "dog"]
+
+
 def test_what_cannot_be_drawn_is_a_fault_of_its_picture() -> None:
     rendered = render(found("gone.jpg"), crops=False)
     assert len(rendered.found) == 1
