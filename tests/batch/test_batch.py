@@ -1,6 +1,5 @@
 """`ssd300 batch` on this machine: rows, parts, resuming."""
 
-import json
 import os
 import random
 import signal
@@ -129,6 +128,17 @@ def test_a_damaged_request_is_named(batch) -> None:
         assert (result.returncode, "out: its _run.json is damaged" in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and the rest is lost"])
+def test_a_list_of_pictures_that_is_gone_or_damaged_is_named(batch, content) -> None:
+    batch("pictures/0*.png", "--out", "out", "--part-rows", "4")
+    Path("out/part-000001.parquet").unlink()
+    Path("out/_sources.parquet").unlink()
+    if content is not None:
+        Path("out/_sources.parquet").write_bytes(content)
+    result = batch("pictures/0*.png", "--out", "out", "--part-rows", "4", "--resume")
+    assert (result.returncode, "out: its _sources.parquet is damaged" in result.stderr) == (2, True)
+
+
 def test_of_two_runs_that_begin_at_once_one_goes_on(batch, monkeypatch) -> None:
     listing = ssd300.batch.start.list_pictures
 
@@ -172,6 +182,7 @@ def test_two_processes_never_work_in_one_folder(batch) -> None:
         (["nosuch.txt", "--out", "x"], "the list cannot be read"),
         (["pictures", "--out", "x", "--labels", "unicorn"], "unicorn"),
         (["-", "--out", "x"], "standard input"),
+        (["pictures/01.png", "--out", ""], "--out is empty"),
     ],
 )
 def test_wrong_requests_leave_no_run(batch, arguments, words) -> None:
@@ -193,12 +204,15 @@ def test_offline_forbids_object_stores(batch, monkeypatch) -> None:
     assert (result.returncode, "SSD300_OFFLINE" in result.stderr) == (2, True)
 
 
-def test_a_killed_start_is_no_run(batch) -> None:
-    """The listing is there and the request is not: the next run begins anew."""
+@pytest.mark.parametrize("again", [(), ("--resume",)])
+def test_a_killed_start_is_no_run_and_parts_without_a_request_are_not_taken_for_done(batch, again) -> None:
     batch("pictures/0*.png", "--out", "out")
     Path("out/_run.json").unlink()
-    assert batch("pictures/01.png", "--out", "out", "--resume").returncode == 0
-    assert json.loads(Path("out/_run.json").read_text())["pictures"] == 1
+    refused = batch("pictures/01.png", "--out", "out", *again)
+    assert (refused.returncode, "out holds part-000000.parquet of a run whose _run.json" in refused.stderr) == (2, True)
+    Path("out/part-000000.parquet").unlink()
+    assert batch("pictures/01.png", "--out", "out", *again).returncode == 0
+    assert [row["source"] for row in rows("out")] == ["pictures/01.png"]
 
 
 def test_a_folder_of_results_is_a_data_set(batch) -> None:

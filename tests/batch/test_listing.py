@@ -88,6 +88,7 @@ def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
         ("http://x.org/a?pwd=secret&f=.parquet", DatasetError, "download it and pass its path"),
         ("s3://key:secret@bucket/x", ArgumentError, "keys and the server's address come from the environment"),
         ("s3:///x", ArgumentError, "expected s3://BUCKET/NAME"),
+        ("s3://buck*/x", ArgumentError, "^s3://: expected s3://BUCKET/NAME"),
         ("s3://bucket/a//b", ArgumentError, "no name with two slashes"),
         ("both", ArgumentError, "both: 1 pictures and 1 .parquet files in one folder"),
     ],

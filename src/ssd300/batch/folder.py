@@ -26,7 +26,7 @@ from ssd300.batch.listing import LISTING, Listed
 from ssd300.batch.places import is_remote, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
-from ssd300.batch.stores import store_errors
+from ssd300.batch.stores import one_line, store_errors
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
 
@@ -74,7 +74,10 @@ class Run:
 
     @cached_property
     def _listing(self) -> Any:
-        return pq.ParquetFile(self.folder.open(SOURCES))
+        try:
+            return pq.ParquetFile(self.folder.open(SOURCES))
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(self.folder, SOURCES, error) from error
 
     @property
     def parts(self) -> int:
@@ -108,6 +111,11 @@ def part_name(part: int) -> str:
     return f"part-{part:06d}.parquet"
 
 
+def is_part(name: str) -> bool:
+    """Whether a file's name is that of a part."""
+    return re.fullmatch(r"part-\d+\.parquet", name) is not None
+
+
 def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], version: str) -> Run:
     """Write the listing and the request of a new run. The request comes last: without it there is no run.
 
@@ -137,7 +145,7 @@ def resume(folder: "Folder", request: Request) -> Run:
     try:
         values = dict(json.loads(folder.read(RUN)))
     except (ValueError, TypeError) as error:
-        raise ArgumentError(f"{folder}: its {RUN} is damaged ({error}); choose a new --out") from error
+        raise _damaged(folder, RUN, error) from error
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
     before, now = _settings(values["request"]), _settings(json.loads(json.dumps(asdict(request))))
@@ -152,6 +160,11 @@ def resume(folder: "Folder", request: Request) -> Run:
     return Run(folder, BatchJob(request, values["base"], values["ahead"]), values["pictures"])
 
 
+def _damaged(folder: "Folder", name: str, error: Exception) -> ArgumentError:
+    """The error for a file of a run that is missing or cannot be read."""
+    return ArgumentError(f"{folder}: its {name} is damaged ({one_line(error)}); choose a new --out")
+
+
 def _settings(request: dict[str, Any]) -> dict[str, Any]:
     """The values of a request, each option on its own."""
     options: dict[str, Any] = request.get("options", {})
@@ -162,6 +175,8 @@ class Folder:
     """A local folder, or one in an object store, whose files appear only when complete."""
 
     def __init__(self, out: str) -> None:
+        if not out:
+            raise ArgumentError("--out is empty: name a folder, and check the variable that it comes from")
         self.out = out
         self._system: Any
         self._system, self._path = open_place(out) if is_remote(out) else (None, out)

@@ -97,7 +97,7 @@ def _remote(address: str, recursive: bool) -> list[str]:
     fixed = re.split(r"[*?\[]", address, maxsplit=1)[0]
     if fixed != address:
         pattern = glob_pattern(address)
-        found = list_remote(fixed.rpartition("/")[0], recursive=True)
+        found = list_remote(fixed.rpartition("/")[0] + "/", recursive=True)
         return [name for name in found if pattern.fullmatch(name)]
     if _is_wanted(address.rpartition("/")[2]):
         return [address]

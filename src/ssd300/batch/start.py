@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300 import __version__
-from ssd300.batch.folder import RUN, Folder, Request, Run, begin, resume
+from ssd300.batch.folder import RUN, Folder, Request, Run, begin, is_part, resume
 from ssd300.batch.listing import list_pictures
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError
@@ -38,17 +38,21 @@ def open_run(
         part_rows: pictures per part.
         options: of `Detector.detect_many`.
 
-    Raises ArgumentError if the folder holds a run and `again` is not set, or that run has another request;
+    Raises ArgumentError if the folder holds a run and `again` is not set, or that run has another request, or parts
+    without a run;
     DatasetError, DownloadError for the sources; OutputError.
     """
     folder = Folder(out)
     path = resolve(model)
     files = {file.name: sha256_of(file) for file in model_files(path, precision)}
     request = Request(list(sources), recursive, column, part_rows, sha256_of(path), files, precision, options)
-    if RUN in folder.names():
+    names = folder.names()
+    if RUN in names:
         if again:
             return resume(folder, request)
         raise ArgumentError(f"{out} holds a run already: continue it with --resume, or choose a new --out")
+    if part := next((name for name in sorted(names) if is_part(name)), None):  # it would pass for one of this run
+        raise ArgumentError(f"{out} holds {part} of a run whose {RUN} is missing; choose a new --out")
     if sources and not any(map(_may_exist, sources)):
         raise DatasetError(f"{sources[0]}: no such file or folder{looked_from(sources[0])}; check the path")
     return begin(folder, request, list_pictures(sources, recursive=recursive, column=column, tell=tell), __version__)
