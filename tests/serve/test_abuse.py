@@ -116,6 +116,30 @@ def test_a_flood_of_tiny_chunks_is_cut_off(client) -> None:
     assert not answer or answer.startswith(b"HTTP/1.1 400 ")
 
 
+CHUNKED = b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        ([b"\0"], b"400"),
+        ([b"GET /healthz HTTP/1.1\r\n" + CHUNKED + b"no size\r\n"], b"400"),
+        ([b"POST /v1/detect HTTP/1.1\r\n" + CHUNKED + b"3\r\nabc\r\n", b"no size\r\n"], b"400"),
+        ([b"POST /v1/detect HTTP/1.1\r\nAccept: audio/ogg\r\n" + CHUNKED, b"no size\r\n"], b"406"),
+    ],
+)
+def test_what_is_not_http_gets_one_answer_at_any_moment_and_no_traceback(client, caplog, pieces, status) -> None:
+    with client.line() as line:
+        for piece in pieces:
+            line.sendall(piece)
+            time.sleep(0.1)
+        answer = read_all(line)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert client.ask("GET", "/healthz").status == 200
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_body_in_chunks_is_a_body(client, png) -> None:
     chunks = [png[start : start + 1000] for start in range(0, len(png), 1000)]
     assert client.ask("POST", "/v1/detect", iter(chunks), {"Transfer-Encoding": "chunked"}).status == 200
