@@ -216,6 +216,21 @@ def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
     assert (answer.status, list(answer.json)) == (400, ["error"])
 
 
+@pytest.mark.parametrize(
+    ("query", "more", "headers", "words"),
+    [
+        ("?score_threshold=0.9", {}, {}, "this address takes no options"),
+        ("", {"score_threshold": 0.9}, {}, "score_threshold is not where options belong"),
+        ("", {}, {"Inference-Header-Content-Length": "{}"}, "binary_data_size is None, but 3 bytes follow the JSON"),
+    ],
+)
+def test_kserve_refuses_what_it_would_ignore(client, query, more, headers, words) -> None:
+    head = json.dumps({"inputs": [IMAGE], **more}).encode()
+    headers = {name: value.format(len(head)) for name, value in headers.items()}
+    answer = client.ask("POST", f"/v2/models/seeded/infer{query}", head + b"abc" * bool(headers), headers)
+    assert (answer.status, words in answer.json["error"]) == (400, True), answer.data
+
+
 def test_kserve_refuses_more_numbers_than_it_reads_at_once(client, monkeypatch) -> None:
     monkeypatch.setattr(limits, "JSON_VALUES", 9)
     for numbers, status in ((3, 200), (12, 413)):

@@ -57,7 +57,7 @@ def _rows_with_name(rows_of: CocoRows, found: Detections) -> list[str]:
     try:
         return rows_of(found)
     except ArgumentError as error:
-        raise Problem(422, "COCO rows need the name of the picture: add ?source=NAME to the URL") from error
+        raise Problem(422, "COCO rows need names: add ?source=NAME to the URL, or a form's file name") from error
 
 
 def draw_answer(found: Detections, media: str) -> bytes:

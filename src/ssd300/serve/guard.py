@@ -141,7 +141,7 @@ def request_id_of(headers: Headers) -> str:
 async def plain_answer(request: Request, error: Exception) -> Response:
     """Starlette's errors (404, 405) and unexpected errors, which are logged, as problem details."""
     request_id = getattr(request.state, "request_id", "")
-    kserve = request.url.path.startswith("/v2")
+    kserve = request.scope["path"].startswith("/v2")
     if isinstance(error, HTTPException):
         words = {404: "no such path; /docs lists all", 405: "this path has another method; see /docs"}
         detail = words.get(error.status_code, str(error.detail))

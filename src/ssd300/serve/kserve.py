@@ -87,6 +87,8 @@ def _metadata(served: Served) -> dict[str, Any]:
 
 async def _infer(detecting: Detecting, request: Request) -> Response:
     served = detecting.models.get(request.path_params["name"])
+    if request.query_params:
+        raise Problem(400, 'this address takes no options: send them in the JSON, as {"parameters": {...}}')
     body = Body(detecting.held)
     try:
         await detecting.read(request, body)
@@ -112,7 +114,11 @@ class _Asked:
 
 def _read(data: bytes, length: str | None, served: Served) -> _Asked:
     head, binary = _split(data, length)
-    given = _json_object(head)
+    given = parse_json(head, 400)
+    if not isinstance(given, dict):
+        raise Problem(400, 'the request is not a JSON object: expected {"inputs": [...]}')
+    if misplaced := given.keys() & OPTIONS.keys():
+        raise Problem(400, f'{min(misplaced)} is not where options belong: expected {{"parameters": {{...}}}}')
     identity = given.get("id")
     return _Asked(
         _picture(given.get("inputs"), binary),
@@ -130,13 +136,6 @@ def _split(data: bytes, length: str | None) -> tuple[bytes, memoryview]:
     if size is None or size > len(data):
         raise Problem(400, f"{HEADER} is {length[:40]!r}: expected at most the body's {len(data)} bytes")
     return data[:size], memoryview(data)[size:]
-
-
-def _json_object(data: bytes) -> dict[str, Any]:
-    given = parse_json(data, 400)
-    if not isinstance(given, dict):
-        raise Problem(400, 'the request is not a JSON object: expected {"inputs": [...]}')
-    return given
 
 
 def _options(parameters: Any) -> dict[str, Any]:
@@ -173,7 +172,7 @@ def _picture(inputs: Any, binary: memoryview) -> Source:
     if tensor.get("name") != _INPUT or kind not in ("BYTES", "UINT8") or not _is_shape(shape):
         raise Problem(400, f"the input must be {_INPUT!r}: BYTES [1], a picture file, or UINT8 [H, W, 3], RGB pixels")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
-    if size is not None and size != len(binary):
+    if (size is not None or binary) and size != len(binary):
         raise Problem(400, f"binary_data_size is {short_repr(size)}, but {len(binary)} bytes follow the JSON")
     if kind == "BYTES":
         if math.prod(shape) != 1:
@@ -232,9 +231,7 @@ def _select_outputs(asked: Any) -> list[str]:
     given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
     names = [name for name in given if isinstance(name, str) and name in RESULT_TENSORS]
     if not given or len(set(names)) < len(given):
-        raise Problem(
-            400, f"outputs must be a list of objects with names of {', '.join(RESULT_TENSORS)}, each once at most"
-        )
+        raise Problem(400, f"outputs must be objects with names of {', '.join(RESULT_TENSORS)}, each once at most")
     return names
 
 

@@ -67,20 +67,20 @@ OTHERS = ("model", "source")  # besides the detector's options
 
 
 def read_options(query: QueryParams) -> dict[str, Any]:
-    """The detector's options of a query. `labels` may be repeated, the others not. Raises Problem 422."""
+    """The detector's options of a query. `labels` may be repeated, no other name. Raises Problem 422."""
     options: dict[str, Any] = {}
     for name, text in query.multi_items():
+        if name not in (*OPTIONS, *OTHERS):
+            raise Problem(422, str(unknown_name("option", name[:80], (*OPTIONS, *OTHERS))))
+        if name != "labels" and len(query.getlist(name)) > 1:
+            raise Problem(422, f"{name} is given twice: give it once")
         if name in OTHERS:
             continue
-        if name not in OPTIONS:
-            raise Problem(422, str(unknown_name("option", name[:80], (*OPTIONS, *OTHERS))))
         read, expected = OPTIONS[name]
         try:
             value = read(text)
         except (ValueError, KeyError, OverflowError) as error:
             raise Problem(422, f"{name} is {text[:80]!r}: expected {expected}") from error
-        if name in options and name != "labels":
-            raise Problem(422, f"{name} is given twice: give it once")
         options[name] = options.get(name, []) + value if name == "labels" else value
     return options
 
@@ -93,6 +93,8 @@ async def read_pictures(
     Forms are read in `readers`: with older parsers one of many empty lines takes seconds.
     """
     kind, parameters = content_type(request.headers.get("content-type", ""))
+    if kind in (FORMS, _JSON) and "source" in request.query_params:
+        raise Problem(422, "source names a picture that is the body; files of a form and addresses have names: drop it")
     if kind == FORMS:
         form = body.take(), parameters.get("boundary", ""), settings.max_pictures
         async with answering_within(settings.timeout):
