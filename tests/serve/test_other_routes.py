@@ -108,7 +108,8 @@ def test_answers_of_the_inference_protocol_are_described(client, method, path, n
 
 
 @pytest.mark.parametrize(
-    ("host", "shown"), [(None, "127.0.0.1:{port}"), ("a.example:81", "a.example:81"), ("a'b", "127.0.0.1:8000")]
+    ("host", "shown"),
+    [(None, "127.0.0.1:{port}"), ("a.example:81", "a.example:81"), ("a'b", "127.0.0.1:8000"), ("[", "[")],
 )
 def test_the_example_asks_this_server(client, host, shown) -> None:
     page = client.ask("GET", "/docs", headers={"Host": host} if host else {}).data.decode()

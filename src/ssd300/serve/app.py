@@ -49,7 +49,8 @@ def create_app(models: Models, settings: Settings | None = None) -> Starlette:
 
     async def docs(request: Request) -> Response:
         headers = {"Content-Security-Policy": STATIC_POLICY, "Referrer-Policy": "no-referrer"}
-        return Response(render_html(document(settings), request.url), media_type="text/html", headers=headers)
+        page = render_html(document(settings), request.scope["scheme"], request.headers.get("host", ""))
+        return Response(page, media_type="text/html", headers=headers)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

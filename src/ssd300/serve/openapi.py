@@ -4,8 +4,6 @@ import re
 from html import escape
 from typing import Any
 
-from starlette.datastructures import URL
-
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
 from ssd300.serve.guard import GUARDED
@@ -150,9 +148,9 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def render_html(described: dict[str, Any], url: URL) -> str:
-    """The document as HTML without scripts; `url` is the address of the page, for the example."""
-    address = f"{url.scheme}://{url.netloc}" if re.fullmatch(r"[\w.:\[\]-]+", url.netloc) else "http://127.0.0.1:8000"
+def render_html(described: dict[str, Any], scheme: str, host: str) -> str:
+    """The document as HTML without scripts; `host` is what the client calls this server, for the example."""
+    address = f"{scheme}://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host) else "http://127.0.0.1:8000"
     key = " -H 'X-API-Key: KEY'" if "security" in described else ""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
