@@ -1,7 +1,10 @@
 """The metadata of a model: one JSON text, the same in safetensors, OpenVINO IR and ONNX files."""
 
 import json
+import math
+import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from ssd300.architecture import BACKBONES, MEAN, STD
@@ -17,6 +20,7 @@ PREPROCESSING: dict[str, Any] = {
     "mean": list(MEAN),
     "std": list(STD),
 }
+_DEEPEST = 50  # lists and objects inside others: what reads and shows them calls itself
 _OPTIONAL = {"name": str, "training": dict, "metric": dict, "parent_sha256": str}
 _REQUIRED = {
     "schema_version": int,
@@ -90,7 +94,9 @@ class ModelMetadata:
     def from_json(cls, text: str, *, source: str = "model metadata") -> "ModelMetadata":
         """Parse the output of `to_json`; `source` is the file's name in messages. Raises ModelError."""
         try:
-            values = json.loads(text)
+            values = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+            if _depth(text) > _DEEPEST:
+                raise ValueError(f"nested more than {_DEEPEST} deep")
         except (ValueError, RecursionError) as error:
             raise ModelError(f"{source}: its ssd300 metadata is not JSON ({error}); write the file again") from error
         version = values.get("schema_version") if isinstance(values, dict) else None
@@ -107,6 +113,25 @@ class ModelMetadata:
             licence=values["licence"],
             **{key: values.get(key) for key in _OPTIONAL},
         )
+
+
+def _finite(text: str) -> float:
+    """A number that can be written again. Raises ValueError."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
+
+
+def _whole(text: str) -> int:
+    _finite(text)
+    return int(text)
+
+
+def _depth(text: str) -> int:
+    """How deep lists and objects are nested in a JSON text."""
+    brackets = re.sub(r'"(?:[^"\\]|\\.)*"|[^][{}]', "", text)
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in brackets), default=0)
 
 
 def _faults(values: dict[str, Any]) -> list[str]:
