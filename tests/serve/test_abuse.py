@@ -1,5 +1,6 @@
 """Clients that send slowly, too much, nothing, or go away."""
 
+import gc
 import json
 import socket
 import threading
@@ -166,7 +167,7 @@ def test_a_reader_that_stops_or_is_slow_is_cut_off(impatient, taken) -> None:
         until(is_cut_off)
 
 
-def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lines, gate) -> None:
+def test_a_client_that_goes_is_logged_once_and_its_place_is_free(client, png, log_lines, gate, caplog) -> None:
     body, kind = form(*((f"{number}.png", png) for number in range(4)))
     head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
     admission, held = client.app.state.detecting.admission, client.app.state.detecting.held
@@ -179,6 +180,8 @@ def test_a_client_that_goes_is_logged_and_its_place_is_free(client, png, log_lin
     until(lambda: not admission.running and not admission.waiting)
     assert [line["status"] for line in log_lines] == [499] * 3
     assert held.size == 0
+    gc.collect()  # asyncio prints what nobody has read when it is removed
+    assert {record.name for record in caplog.records} <= {"ssd300.serve"}
 
 
 def test_a_full_queue_is_429_with_retry_after(models, png, gate) -> None:

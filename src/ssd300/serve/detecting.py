@@ -109,6 +109,7 @@ async def _unless_gone(
 ) -> list[Answered]:
     """The answers, or ClientDisconnect as soon as the client disconnects."""
     gone = asyncio.ensure_future(receive())  # after the complete body, only a disconnect can arrive
+    answers.add_done_callback(lambda done: done.cancelled() or done.exception())  # unread, asyncio would print it
     try:
         await asyncio.wait((gone, answers), return_when=asyncio.FIRST_COMPLETED)
         if not answers.done():
