@@ -92,7 +92,18 @@ def test_extras_name_what_is_missing(monkeypatch) -> None:
     assert extras["data"] == "installed"
     assert extras["eval"] == "needs hotcoco: pip install '.[eval]' in a clone of ssd300"
     assert extras["train"] == "needs hotcoco, torch: pip install '.[train]' in a clone of ssd300"
+    assert extras["ray"].startswith("needs pyarrow, ray")
     assert "dev" not in extras
+
+
+@pytest.mark.parametrize(
+    ("versions", "state"), [({"ray", "pyarrow"}, "needs fsspec: "), ({"ray", "pyarrow", "fsspec"}, "installed")]
+)
+def test_packages_with_extras_of_their_own_are_found(monkeypatch, versions, state) -> None:
+    needed = {"ssd300": ["ray[data]>=2; extra == 'ray'", "pyarrow; extra == 'ray'"], "ray": ['fsspec; extra == "data"']}
+    monkeypatch.setattr(metadata, "requires", lambda name: needed[name])
+    monkeypatch.setattr(doctor, "_installed", lambda name: "1" if name in versions else "not installed")
+    assert doctor._extras()["ray"].startswith(state)
 
 
 def test_a_clone_that_was_never_installed(monkeypatch) -> None:

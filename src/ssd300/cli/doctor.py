@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,7 +87,7 @@ def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
 def _versions() -> dict[str, str]:
     from ssd300 import __version__
 
-    base = [name for name, extra in _requirements() if extra is None]
+    base = [name for name, extra in _requirements("ssd300") if extra is None]
     return {
         "ssd300": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
@@ -105,13 +105,13 @@ def _installed(package: str) -> str:
         return "not installed"
 
 
-def _requirements() -> Iterator[tuple[str, str | None]]:
-    """(package, extra or None) of all requirements in ssd300's metadata; an extra inside an extra is ssd300[x]."""
+def _requirements(package: str) -> Iterator[tuple[str, str | None]]:
+    """(requirement, extra or None) of all requirements in a package's metadata; those with extras are package[x,y]."""
     from importlib import metadata
 
     try:
-        lines = metadata.requires("ssd300") or []
-    except metadata.PackageNotFoundError:  # run from a clone that was never installed
+        lines = metadata.requires(package) or []
+    except metadata.PackageNotFoundError:  # for ssd300: run from a clone that was never installed
         lines = []
     for line in lines:
         extra = re.search(r"""extra\s*==\s*['"](\w+)['"]""", line)
@@ -122,25 +122,25 @@ def _requirements() -> Iterator[tuple[str, str | None]]:
 
 def _extras() -> dict[str, str]:
     """Extra -> installed, or the packages it lacks."""
-    packages: dict[str, list[str]] = {}
-    for package, extra in _requirements():
-        if extra and extra != "dev":
-            packages.setdefault(extra, []).append(package)
-    return {extra: _state_of_extra(extra, packages) for extra in sorted(packages)}
+    extras = {extra for _, extra in _requirements("ssd300") if extra and extra != "dev"}
+    return {extra: _state_of_extra(extra) for extra in sorted(extras)}
 
 
-def _state_of_extra(extra: str, packages: dict[str, list[str]]) -> str:
-    missing = [name for name in _leaves(extra, packages) if _installed(name) == "not installed"]
+def _state_of_extra(extra: str) -> str:
+    packages = dict.fromkeys(_leaves("ssd300", [extra]))
+    missing = [name for name in packages if _installed(name) == "not installed"]
     return f"needs {', '.join(missing)}: pip install '.[{extra}]' in a clone of ssd300" if missing else "installed"
 
 
-def _leaves(extra: str, packages: dict[str, list[str]]) -> Iterator[str]:
-    for name in packages.get(extra, []):
-        if name.startswith("ssd300["):
-            for inner in name[len("ssd300[") : -1].split(","):
-                yield from _leaves(inner, packages)
-        else:
-            yield name
+def _leaves(package: str, extras: Sequence[str]) -> Iterator[str]:
+    """The packages that some extras of a package add, with those of the extras that they name themselves."""
+    for requirement, extra in _requirements(package):
+        if extra in extras:
+            name, _, inner = requirement.removesuffix("]").partition("[")
+            if name != package:
+                yield name
+            if inner:
+                yield from _leaves(name, inner.split(","))
 
 
 def _openvino() -> dict[str, Any]:
