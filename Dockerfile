@@ -2,7 +2,7 @@
 #   docker build -t ssd300 .                      pictures
 #   docker build -t ssd300:video --target video . and the tools for films; for addresses, run it with -e SSD300_OFFLINE=0
 #   docker build -t ssd300:batch --target batch . and Ray: a node of a cluster, or a batch on this machine (docs/scale.md)
-#   docker run --rm -p 8000:8000 --read-only --cap-drop ALL ssd300
+#   docker run --rm -p 127.0.0.1:8000:8000 --read-only --tmpfs /tmp --cap-drop ALL ssd300
 FROM python:3.13-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE NOTICE CHANGELOG.md hubconf.py ./
