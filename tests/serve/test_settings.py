@@ -15,6 +15,10 @@ from ssd300.serve.settings import Settings, read_keys, size_in_bytes
         ("text/html, application/*;q=0.8, text/csv;q=0.9", "text/csv"),
         ("image/webp, image/png", "image/webp"),
         ("IMAGE/PNG", "image/png"),
+        ("*/*, text/csv", "application/json"),
+        ("*/*;q=0.1, text/*;q=0.2", "text/csv"),
+        ("*/*, application/*;q=0, text/csv;q=0", "image/jpeg"),
+        ("*/*;q=0, image/*", "image/jpeg"),
     ],
 )
 def test_accept(accept, media) -> None:

@@ -14,21 +14,21 @@ MEDIA = (_JSON, _ROWS, CSV, _COCO, *PICTURE_MEDIA)
 
 
 def choose_media(accept: str) -> str:
-    """The media type for an Accept header; JSON if all are equal. Raises Problem 406.
+    """The media type for an Accept header, whose first counts among equals; JSON if all are. Raises Problem 406.
 
-    >>> choose_media(""), choose_media("image/*;q=0.5, text/csv"), choose_media("image/*")
-    ('application/json', 'text/csv', 'image/jpeg')
+    >>> choose_media(""), choose_media("image/*;q=0.5, text/csv"), choose_media("image/*, image/jpeg;q=0")
+    ('application/json', 'text/csv', 'image/png')
     """
-    best, media = 0.0, ""
+    weights: dict[str, float] = {}
     for entry in (accept.strip() or "*/*").split(","):
         kind, *parameters = (text.strip().lower() for text in entry.split(";"))
-        match = next((one for one in MEDIA if kind in ("*/*", one, one.split("/")[0] + "/*")), None)
-        weight = _weight(parameters)
-        if match and weight > best:
-            best, media = weight, match
-    if not media:
+        weights[kind] = _weight(parameters)
+    # The most exact kind counts, which is the last.
+    able = {one: kind for one in MEDIA for kind in ("*/*", f"{one.split('/')[0]}/*", one) if kind in weights}
+    wanted = [one for kind in weights for one in able if able[one] == kind and weights[kind] > 0]
+    if not wanted:
         raise Problem(406, f"Accept is {accept[:200]!r}: available are {', '.join(MEDIA)}")
-    return media
+    return max(wanted, key=lambda one: weights[able[one]])
 
 
 def _weight(parameters: list[str]) -> float:
