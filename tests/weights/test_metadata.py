@@ -53,6 +53,12 @@ def test_inferred_metadata_says_so(num_classes, names) -> None:
     assert "without ssd300 metadata" in metadata.training["note"]
 
 
+@pytest.mark.parametrize("name", ["", " ", "d\udce9"])
+def test_class_names_that_could_not_be_read_again_are_not_written(name) -> None:
+    with pytest.raises(ArgumentError, match="half characters, which no file holds: rename it"):
+        ModelMetadata("resnet18", ClassList.from_names(["cat", name])).to_json()
+
+
 @pytest.mark.parametrize("value", [float("nan"), np.float32(1), object(), b"x"])
 def test_values_that_json_cannot_hold_are_refused(value) -> None:
     with pytest.raises(ArgumentError, match="plain JSON values without NaN"):

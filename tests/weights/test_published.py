@@ -131,12 +131,13 @@ def test_all_kinds_of_tensor_and_value_are_read(tmp_path, zipped) -> None:
                 np.testing.assert_array_equal(array, expected.numpy())
 
 
-@pytest.mark.parametrize("classes", ["coco", "own", "too few", "not names"])
+@pytest.mark.parametrize("classes", ["coco", "own", "too few", "not names", "half characters"])
 def test_class_names_come_from_the_label_map(tmp_path, network, classes) -> None:
     maps = {
         "own": {0: "background", 1: "red", 2: "white", 3: "platelet"},
         "too few": {0: "background", 1: "red"},
         "not names": {0: "background", 1: 1, 2: 2, 3: 3},
+        "half characters": {0: "background", 1: "red", 2: "white", 3: "plate\ud800"},
         "coco": {0: "background"} | dict(enumerate(COCO.names, 1)),
     }
     big = SSD300("resnet18", 81) if classes == "coco" else network

@@ -71,7 +71,10 @@ class ModelMetadata:
         return cls(backbone, classes, training={"note": note})
 
     def to_json(self) -> str:
-        """One line of JSON; the same metadata gives the same text. Raises ArgumentError for values JSON cannot hold."""
+        """One line of JSON; the same metadata gives the same text. Raises ArgumentError for what it cannot hold."""
+        if bad := [name for name in self.classes.names if not is_class_name(name)]:
+            found = f"the class name {bad[0]!r} is empty or has half characters"
+            raise ArgumentError(f"{found}, which no file holds: rename it")
         text = {
             "schema_version": self.schema_version,
             "name": self.name,
@@ -162,7 +165,7 @@ def _class_list(entries: list[Any], source: str) -> ClassList:
     ids: list[int] = []
     for i, entry in enumerate(entries, 1):
         match entry:
-            case {"name": str(name), "id": int(class_id)} if _usable(name, class_id):
+            case {"name": str(name), "id": int(class_id)} if is_class_name(name) and _is_id(class_id):
                 names.append(name)
                 ids.append(class_id)
             case _:
@@ -176,6 +179,10 @@ def _class_list(entries: list[Any], source: str) -> ClassList:
         raise ModelError(f"{source}: bad ssd300 metadata: {error}; write the file again") from error
 
 
-def _usable(name: str, class_id: int) -> bool:
-    surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)  # cannot be encoded for terminals and files
-    return bool(name.strip()) and not surrogates and not isinstance(class_id, bool) and abs(class_id) < 2**63
+def is_class_name(name: str) -> bool:
+    """Whether a text is more than spaces, and has no half characters, which no terminal and no file can hold."""
+    return bool(name.strip()) and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _is_id(class_id: int) -> bool:
+    return not isinstance(class_id, bool) and abs(class_id) < 2**63

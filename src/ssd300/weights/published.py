@@ -16,7 +16,7 @@ from ssd300.architecture import BACKBONES, architecture
 from ssd300.errors import ModelError
 from ssd300.labels import COCO, ClassList
 from ssd300.weights.checkpoint import read_specs, read_tensors
-from ssd300.weights.metadata import ModelMetadata
+from ssd300.weights.metadata import ModelMetadata, is_class_name
 from ssd300.weights.state import (
     COUNTER,
     Shape,
@@ -140,7 +140,7 @@ def _add_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
     if not isinstance(labels, dict) or set(labels) != set(range(metadata.num_classes)):
         return metadata
     names = [labels[label] for label in range(1, metadata.num_classes)]
-    if not all(isinstance(name, str) and name.strip() for name in names) or len(set(names)) != len(names):
+    if not all(isinstance(name, str) and is_class_name(name) for name in names) or len(set(names)) != len(names):
         return metadata
     note = "a published checkpoint, without ssd300 metadata: backbone inferred from the tensors, names from label_map"
     classes = COCO if tuple(names) == COCO.names else ClassList.from_names(names)
