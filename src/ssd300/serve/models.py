@@ -27,12 +27,11 @@ class Served:
     name: str
     alone: Runtime
     many: Runtime
-    path: str  # its file
 
     @classmethod
     def load(cls, name: str, model: str, *, precision: str, threads: int | None) -> "Served":
         runtime = Detector.load(model, precision=precision, threads=threads).runtime
-        return cls(name, runtime, runtime.for_throughput(), model)
+        return cls(name, runtime, runtime.for_throughput())
 
     def options(self, given: Mapping[str, Any]) -> DetectOptions:
         """The options of a request, checked. Raises Problem 422."""
