@@ -79,6 +79,20 @@ def test_pictures_in_parquet_equal_those_in_files(batch) -> None:
     assert kept == [{**row, "source": ""} for row in plain]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("kind", ["txt", "parquet"])
+def test_names_that_are_no_text(batch, kind) -> None:
+    if kind == "txt":
+        Path("in").write_text("pictures/00.png\n")
+    else:
+        pq.write_table(pa.table({"image": [Path("pictures/00.png").read_bytes()]}), "in")
+    Path("in").rename(f"\udcff.{kind}")
+    assert batch(f"\udcff.{kind}", "--out", "out\udcff").returncode == 0
+    Path("out\udcff").rename("out")
+    batch("pictures/00.png", "--out", "plain")
+    assert [row["scores"] for row in rows("out")] == [row["scores"] for row in rows("plain")]
+
+
 def test_resume_writes_the_missing_parts_only(batch) -> None:
     whole = ("pictures", "--out", "out", "--part-rows", "4")
     batch(*whole)
@@ -182,7 +196,11 @@ def test_two_processes_never_work_in_one_folder(batch) -> None:
         (["nosuch.txt", "--out", "x"], "the list cannot be read"),
         (["pictures", "--out", "x", "--labels", "unicorn"], "unicorn"),
         (["-", "--out", "x"], "standard input"),
-        (["pictures/01.png", "--out", ""], "--out is empty"),
+        (["pictures/01.png", "--out", ""], "--out is ''"),
+        (
+            ["pictures/01.png", "--out", "http://host/x"],
+            "--out is 'http://host/x': expected a folder, or an address of",
+        ),
     ],
 )
 def test_wrong_requests_leave_no_run(batch, arguments, words) -> None:

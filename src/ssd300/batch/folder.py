@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from ssd300.batch.listing import LISTING, Listed
+from ssd300.batch.listing import LISTING, Listed, open_file
 from ssd300.batch.places import is_remote, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
@@ -175,8 +175,8 @@ class Folder:
     """A local folder, or one in an object store, whose files appear only when complete."""
 
     def __init__(self, out: str) -> None:
-        if not out:
-            raise ArgumentError("--out is empty: name a folder, and check the variable that it comes from")
+        if not out or ("://" in out and not is_remote(out)):
+            raise ArgumentError(f"--out is {out!r}: expected a folder, or an address of s3://, gs:// or az://")
         self.out = out
         self._system: Any
         self._system, self._path = open_place(out) if is_remote(out) else (None, out)
@@ -230,7 +230,7 @@ class Folder:
     def open(self, name: str) -> Any:
         """A file, open for reading at any position."""
         if self._system is None:
-            return pa.OSFile(str(Path(self._path) / name))
+            return open_file(str(Path(self._path) / name))
         with store_errors(f"{self.out}/{name}", "read"):
             return self._system.open_input_file(self._at(name))
 

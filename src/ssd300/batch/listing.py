@@ -203,4 +203,4 @@ def open_file(place: str) -> Any:
             return system.open_input_file(path)
     if os.path.lexists(place) and not os.path.isfile(place):  # opening a pipe waits for ever, signals or not
         raise OSError(errno.EINVAL, "it is not a regular file")
-    return pa.OSFile(place)
+    return pa.OSFile(os.fsencode(place))  # as bytes: a name need not be text
