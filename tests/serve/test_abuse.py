@@ -193,7 +193,7 @@ def test_a_full_queue_is_429_with_retry_after(models, png, gate) -> None:
         gate.set()
         assert (refused.status, first.result().status) == (429, 200)
     assert 1 <= int(refused.headers["Retry-After"]) <= 60
-    assert "2 pictures are waiting already" in refused.detail
+    assert "2 pictures are waiting already, 6 more do not fit" in refused.detail
 
 
 def test_an_answer_that_takes_too_long_is_503(models, png, gate) -> None:

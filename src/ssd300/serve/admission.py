@@ -60,7 +60,8 @@ class Admission:
         free = self.queue - self.waiting + self.threads - self.running
         if len(calls) > free and (self.waiting or self.running):
             seconds = self.mean_seconds * (self.waiting + self.running) / self.threads
-            raise busy(429, f"{self.waiting} pictures are waiting already; send it again later", seconds)
+            found = f"{self.waiting} pictures are waiting already, {len(calls)} more do not fit (--queue)"
+            raise busy(429, f"{found}; send it again later, or fewer at a time", seconds)
         loop = asyncio.get_running_loop()
         jobs = [Job(call, loop.create_future()) for call in calls]
         self._waiting.extend(jobs)
