@@ -82,12 +82,15 @@ def test_a_request_that_outlives_the_stop_is_503(models, monkeypatch, path) -> N
 
 
 def test_a_fault_of_ours_is_500_and_is_logged_once_with_the_id(models, png, monkeypatch, capsys) -> None:
-    for name in ("ssd300.serve", "uvicorn.error"):
+    for name in ("", "ssd300", "ssd300.serve", "uvicorn.error"):
         logger = logging.getLogger(name)
         for kept, value in {"handlers": [], "filters": [], "level": logger.level, "propagate": True}.items():
             monkeypatch.setattr(logger, kept, value)
     start_logs()
     with serving(models, Settings()) as client:
+        assert (
+            client.detect(b"--a\rb", Content_Type="multipart/form-data; boundary=a").status == 422
+        )  # its parser warns
         monkeypatch.setattr(client.app.state.detecting.models, "get", lambda name: 1 / 0)
         answer = client.detect(png)
     assert (answer.status, answer.headers["Content-Type"]) == (500, "application/problem+json")

@@ -25,12 +25,11 @@ class JsonLines(logging.Formatter):
 
 
 def start_logs() -> None:
-    """Log our lines and uvicorn's errors to stderr, without its warnings, which any client can cause."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Log our lines and the errors of packages to stderr, without their warnings, which any client can cause."""
+    root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn.error"), logging.ERROR)):
-        logger.handlers[:] = [handler]
-        logger.setLevel(level)
-        logger.propagate = False
+    root.handlers[:] = [handler]
+    root.setLevel(logging.ERROR)
+    logging.getLogger("ssd300").setLevel(logging.INFO)
     # `guard.plain_answer` has logged the error of a request with its id; uvicorn would log it again without.
     logging.getLogger("uvicorn.error").filters[:] = [lambda record: "in ASGI application" not in record.getMessage()]
