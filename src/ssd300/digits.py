@@ -1,5 +1,6 @@
-"""Whole numbers in text: from outside, and at the end of names."""
+"""Whole numbers in text, from outside and at the end of names, and switches in the environment."""
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from typing import TypeVar
@@ -18,6 +19,11 @@ def whole_number(text: str) -> int | None:
     (None, 7, None, None, None)
     """
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
+def is_set(variable: str) -> bool:
+    """Whether a variable of the environment is there and says anything but no."""
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def counted(number: int, noun: str) -> str:

@@ -98,10 +98,11 @@ def test_errors_become_a_line_and_exit_code_2(error, words, monkeypatch, capsys)
     assert len(shown.err.splitlines()) == 1
 
 
-def test_debug_shows_where_an_error_came_from(monkeypatch, capsys) -> None:
-    monkeypatch.setenv("SSD300_DEBUG", "1")
+@pytest.mark.parametrize(("value", "shown"), [("", False), ("0", False), ("false", False), ("1", True), ("yes", True)])
+def test_debug_shows_where_an_error_came_from(monkeypatch, capsys, value, shown) -> None:
+    monkeypatch.setenv("SSD300_DEBUG", value)
     assert run_with(ValueError("odd"), monkeypatch) == 2
-    assert "Traceback" in capsys.readouterr().err
+    assert ("Traceback" in capsys.readouterr().err) == shown
 
 
 def test_global_flags_set_the_environment(monkeypatch) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pyarrow import ArrowException, fs
 
+from ssd300.digits import is_set
 from ssd300.errors import ArgumentError, DownloadError, SSD300Error
-from ssd300.images.fetch import is_set
 
 SCHEMES = ("s3", "gs", "az")
 GCS_RETRY = timedelta(seconds=20)  # Google's client tries for 15 minutes by default, also without any keys

@@ -1,12 +1,13 @@
 """Where errors came from, for --debug."""
 
-import os
 import traceback
+
+from ssd300.digits import is_set
 
 
 def debugging() -> bool:
     """Whether --debug, or SSD300_DEBUG, asks for it."""
-    return os.environ.get("SSD300_DEBUG", "") not in ("", "0")
+    return is_set("SSD300_DEBUG")
 
 
 def show_trace(error: BaseException) -> None:

@@ -6,12 +6,12 @@ checked.
 """
 
 import http.client
-import os
 import socket
 import time
 from urllib.parse import quote, urljoin, urlsplit
 
 from ssd300 import limits
+from ssd300.digits import is_set
 from ssd300.errors import DownloadError
 from ssd300.images.addresses import shown_address
 from ssd300.images.connect import PlainConnection, Refused, TLSConnection, cut_at, resolve_checked
@@ -28,10 +28,6 @@ _SAFE = "/%:@!$&'()*+,;=~"  # in a path, beside letters and digits
 def is_offline() -> bool:
     """Whether SSD300_OFFLINE (or the command line's --offline, which sets it) forbids any socket."""
     return is_set("SSD300_OFFLINE")
-
-
-def is_set(variable: str) -> bool:
-    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def fetch(url: str, *, allow_private: bool | None = None) -> bytes:
