@@ -164,6 +164,16 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def path_from(folder: Path, path: Path) -> str:
+    """The path of a file relative to a folder, with slashes; right also where a link leads to the folder."""
+    real = os.path.realpath(folder)
+    for base in (folder, real):  # the first one stays right when both are moved together
+        relative = os.path.relpath(path, base)
+        if os.path.realpath(os.path.normpath(os.path.join(real, relative))) == os.path.realpath(path):
+            break
+    return Path(relative).as_posix()
+
+
 def looked_from(path: str | Path) -> str:
     """Where a relative path that does not exist was looked for, for a message; empty for an absolute one."""
     return "" if os.path.isabs(path) else f" (looked from {current_folder()})"

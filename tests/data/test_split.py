@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.sets import TRUTH, append, coco_content, found, write
 from data.sets import coco as small_coco
-from data.sets import coco_content, write
+from data.sets import yolo as small_yolo
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts, write_split
@@ -85,6 +86,41 @@ def test_written_lists_read_back(sets: dict[str, Path], format: str) -> None:
         assert [p.annotations for p in read.pictures] == [p.annotations for p in wanted.pictures]
     with pytest.raises(DatasetError, match="already"):
         write_split(part, {"train": train, "val": val}, root)
+
+
+@pytest.mark.parametrize("indices", [(0, 1), (1, 2), (0, 2), (5, 3)])
+def test_lists_of_yolo_keep_the_indices_of_the_label_files(tmp_path: Path, indices: tuple[int, int]) -> None:
+    small_yolo(tmp_path / "pets", f"train: images\nnames: {{{indices[0]}: cat, {indices[1]}: dog}}\n")
+    for file in (tmp_path / "pets/labels").iterdir():
+        write(file, "".join(f"{indices[int(line[0])]}{line[1:]}\n" for line in file.read_text().splitlines()))
+    assert found(split_in_two(tmp_path / "pets", tmp_path / "lists")) == TRUTH
+
+
+@pytest.mark.parametrize("lost", ["", "0 1.5 0.5 0.2 0.2\n", "0 0.5 0.5 0 0.1\n0 0.5 0.5 0.1 0\n"])
+@pytest.mark.parametrize("score", ["", " 0.5"])
+def test_lists_of_yolo_read_back_if_boxes_are_left_out(tmp_path: Path, lost: str, score: str) -> None:
+    small_yolo(tmp_path / "pets", more=score)
+    append(tmp_path / "pets/labels/a.txt", lost)
+    whole = load_dataset(tmp_path / "pets")
+    again = split_in_two(tmp_path / "pets", tmp_path / "lists")
+    assert found(again) == found(whole) == TRUTH
+    assert {float(p.annotations.scores[0]) for p in again.pictures} == {0.5 if score else 1}
+
+
+def split_in_two(root: Path, out: Path) -> Dataset:
+    """Both parts, as the lists that are drawn from a set say."""
+    train, val = split_dataset(load_dataset(root), 0.4)
+    write_split(find_parts(root)[0], {"train": train, "val": val}, out)
+    return load_dataset(out, split="all")
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+@pytest.mark.parametrize("place", ["lists", "link/lists", "link/deeper/lists"])
+def test_lists_in_a_folder_that_is_reached_through_a_link(tmp_path: Path, format: str, place: str) -> None:
+    {"coco": small_coco, "yolo": small_yolo}[format](tmp_path / "pets")
+    (tmp_path / "disk/of/many/folders").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk/of/many/folders")
+    assert found(split_in_two(tmp_path / "pets", tmp_path / place)) == TRUTH
 
 
 def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:

@@ -1,6 +1,5 @@
 """`ssd300 data autolabel` and `ssd300 data rank`: help with labeling from a model."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -45,6 +44,7 @@ def autolabel(
     from ssd300.data.copying import new_files
     from ssd300.data.load import load_training
     from ssd300.detector import Detector
+    from ssd300.files import path_from
     from ssd300.images.source import expand
     from ssd300.options import DetectOptions
 
@@ -52,6 +52,8 @@ def autolabel(
         raise ArgumentError("give pictures, or with --add-to DATA a labeled data set: one of the two")
     new_files([out])
     labeled = None if add_to is None else load_training(add_to)
+    if labeled is not None:
+        _say(labeled.summary())  # the part that is used, and the boxes that are left out
     detector = Detector(model)
     options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
     options.rows(detector.classes)
@@ -61,7 +63,7 @@ def autolabel(
         dataset, failures = add_boxes(detector, labeled, options)
     if not len(dataset):
         _refuse_nothing("label", failures)
-    places = [Path(os.path.relpath(picture.path, out.parent)).as_posix() for picture in dataset.pictures]
+    places = [path_from(out.parent, picture.path) for picture in dataset.pictures]
     write_coco(out, dataset, places)
     added = "" if labeled is None else f", {dataset.num_boxes - labeled.num_boxes} of them by the model"
     typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes{added}", err=True)

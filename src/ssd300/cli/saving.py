@@ -14,6 +14,7 @@ from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
+from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
@@ -148,10 +149,7 @@ class OutputFolder:
         folder = self.path / "labelme"
         folder.mkdir(exist_ok=True)
         source = local_path(found.source or "")
-        # ".." of a link is not where it stands, but where it points to.
-        picture = (
-            os.path.relpath(os.path.realpath(source), os.path.realpath(folder)) if os.path.isfile(source) else None
-        )
+        picture = path_from(folder, Path(source)) if os.path.isfile(source) else None
         text = json.dumps(to_labelme(found, picture), ensure_ascii=False, indent=1)
         _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 

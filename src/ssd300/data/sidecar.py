@@ -1,8 +1,8 @@
 """The file `ssd300.json` beside YOLO and VOC labels, for fields that these formats lack (ids, crowd flags, areas,
 
 scores). It is written and read together with the labels, so that a conversion there and back loses nothing. Other
-programs ignore it. Its rows are in the order of the boxes in the label file; if the numbers of boxes differ, the
-labels were edited since, which is a fault.
+programs ignore it. Its rows are in the order of the boxes in the label file; if there are rows for another number of
+boxes, the labels were edited since, which is a fault.
 """
 
 import json
@@ -79,15 +79,14 @@ class Sidecar:
 
         Raises DatasetError if the label file has another number of boxes than when the sidecar was written.
         """
-        entry = self.pictures.get(key)
-        if entry is None:
-            return {}
-        if entry.get("boxes") != count:
+        entry = self.pictures.get(key, {})
+        held = entry.keys() & _FIELDS
+        if held and entry["boxes"] != count:
             raise DatasetError(
-                f"the labels have {count} boxes, {self.path} was written for {entry.get('boxes')}; delete {NAME} (ids "
+                f"the labels have {count} boxes, {self.path} was written for {entry['boxes']}; delete {NAME} (ids "
                 "and flags that the format cannot hold are then lost) or convert again"
             )
-        return {"areas" if name == "area" else name: entry[name] for name in entry.keys() & _FIELDS}
+        return {"areas" if name == "area" else name: entry[name] for name in held}
 
     def twice(self, pictures: Sequence[Picture]) -> list[Note]:
         """A fault for every picture of a part whose id is that of an earlier one."""

@@ -1,7 +1,6 @@
 """Writing COCO JSON. Numbers have the fewest digits that read back the same float32."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
-from ssd300.files import write_whole
+from ssd300.files import path_from, write_whole
 from ssd300.formats import shortest
 
 SIZE_DIGITS = (0, 1, 2, 3, 4, 6, 8, 10)  # after the point, tried in turn: widths and heights
@@ -40,7 +39,7 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     paths = split_files(part, splits, out)
     content = parse(part.source) if part.format == "coco" else None
     for path, dataset in zip(paths, splits.values(), strict=True):
-        places = [Path(os.path.relpath(picture.path, out)).as_posix() for picture in dataset.pictures]
+        places = [path_from(out, picture.path) for picture in dataset.pictures]
         if content is None:
             write_coco(path, dataset, places)
         else:

@@ -136,3 +136,8 @@ def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], flo
 def to_pixels(fractions_cxcywh: Float64, width: int, height: int) -> Float64:
     """Rows [M, 4] of a label file -> boxes_xyxy [M, 4] in pixels, in double precision."""
     return cxcywh_to_xyxy(fractions_cxcywh) * np.array([width, height, width, height], np.float64)
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """The path relative to the folder, with slashes; the whole path if it is not inside."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

@@ -33,6 +33,7 @@ from ssd300.data.yolo.labels import (
     find_labels,
     kind_of_lines,
     label_path,
+    relative_path,
     to_pixels,
 )
 from ssd300.data.yolo.listing import labels_without_pictures, pictures_of_part
@@ -73,9 +74,9 @@ def read(part: Part) -> Dataset:
 def _names(files: dict[Path, Path], folder: Path) -> dict[Path, str]:
     """The name of each picture: relative to the folder or list that names it; to the set's if several have one name."""
     places = {listed: listed if listed.is_dir() else listed.parent for listed in dict.fromkeys(files.values())}
-    names = {file: _relative_path(file, places[listed]) for file, listed in files.items()}
+    names = {file: relative_path(file, places[listed]) for file, listed in files.items()}
     if len(places) > 1 and len({Path(name).with_suffix("") for name in names.values()}) < len(names):
-        return {file: _relative_path(file, folder) for file in files}
+        return {file: relative_path(file, folder) for file in files}
     return names
 
 
@@ -185,7 +186,7 @@ class _Reader:
             scores.append(score)
             ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
             places.append(place)
-        key = _relative_path(label_path(one.path), self.folder)
+        key = relative_path(label_path(one.path), self.folder)
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
         fields: dict[str, Any] = {"scores": scores}
         try:
@@ -196,8 +197,3 @@ class _Reader:
         boxes = to_pixels(fractions, *one.size_wh)
         fitted = fit_picture(boxes, np.array(ids, np.int64), one.size_wh, places, self.notes, fields)
         return Picture(one.path, image_id, *one.size_wh, fitted, file_name, labels=one.labels)
-
-
-def _relative_path(path: Path, folder: Path) -> str:
-    """The path relative to the folder, with slashes; the whole path if it is not inside."""
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

@@ -1,7 +1,6 @@
 """Write YOLO: data.yaml, images/PART, labels/PART. Numbers have the fewest digits that read back the same float32."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -14,8 +13,9 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
-from ssd300.data.yolo.labels import label_path, to_pixels
-from ssd300.files import write_whole
+from ssd300.data.yolo.describe import Description
+from ssd300.data.yolo.labels import label_path, relative_path, to_pixels
+from ssd300.files import path_from, write_whole
 from ssd300.labels import ClassList
 
 FRACTION_DIGITS = (6, 7, 8, 9, 10, 12, 14)  # after the point, tried in turn: other tools write six
@@ -35,7 +35,7 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
             write_labels(out / key, picture, dataset.classes)
             sidecar.add(key, picture, held=set())
         classes = dataset.classes
-    write_yaml(out / "data.yaml", classes, folders)
+    write_yaml(out / "data.yaml", dict(enumerate(classes.names)), folders)
     sidecar.write(classes)
 
 
@@ -45,18 +45,25 @@ def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
 
 
 def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    """Write PART.txt for each part and a data.yaml to `out`, with relative paths of the pictures."""
+    """Write PART.txt for each part and a data.yaml to `out`, with relative paths of the pictures.
+
+    The label files stay as they are, and so do the indices of the classes, and what the set's own sidecar says.
+    """
     paths = split_files(part, splits, out)
-    sidecar = Sidecar(out / NAME)
+    described: Description = part.detail
+    known, sidecar = Sidecar.beside(described.folder), Sidecar(out / NAME)
     for path, dataset in zip(paths, splits.values(), strict=False):
         lines = []
         for picture in dataset.pictures:
-            relative = Path(os.path.relpath(picture.path, out))
-            lines.append(f"./{relative.as_posix()}\n")  # "./" makes it relative to the list for other programs, too
-            sidecar.add(label_path(out / relative).relative_to(out).as_posix(), picture, held=set())
+            lines.append(f"./{path_from(out, picture.path)}\n")  # "./" makes it relative to the list elsewhere, too
+            labels = label_path(picture.path)
+            entry = known.pictures.get(relative_path(labels, described.folder), {})
+            own = {"image_id": picture.image_id, "file_name": picture.file_name}
+            sidecar.pictures[path_from(out, labels)] = entry | own
         write_whole(path, "".join(lines).encode(errors="surrogateescape"))
         classes = dataset.classes
-    write_yaml(out / "data.yaml", classes, {split: f"{split}.txt" for split in splits}, part.detail.kpt_shape)
+    names = dict(zip(described.classes.ids, classes.names, strict=True))
+    write_yaml(out / "data.yaml", names, {split: f"{split}.txt" for split in splits}, described.kpt_shape)
     sidecar.write(classes)
     return paths
 
@@ -85,11 +92,11 @@ def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
     path.write_text("".join(lines), encoding="utf-8", newline="\n")
 
 
-def write_yaml(path: Path, classes: ClassList, splits: dict[str, str], kpt_shape: tuple[int, ...] = ()) -> None:
-    """Write a data.yaml: parts (name -> folder or list, relative to it) and class names."""
+def write_yaml(path: Path, names: dict[int, str], splits: dict[str, str], kpt_shape: tuple[int, ...] = ()) -> None:
+    """Write a data.yaml: parts (name -> folder or list, relative to it) and class names (index -> name)."""
     lines = [f"{split}: {_quote(place)}" for split, place in splits.items()]
     lines += [f"kpt_shape: {list(kpt_shape)}"] if kpt_shape else []
-    lines += ["names:", *(f"  {i}: {_quote(name)}" for i, name in enumerate(classes.names))]
+    lines += ["names:", *(f"  {index}: {_quote(name)}" for index, name in names.items())]
     write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
