@@ -84,6 +84,20 @@ def test_outlines_in_the_middle_of_the_picture_are_no_key_points(
         assert np.allclose(picture.annotations.boxes_xyxy, truth, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "few", ["0.1 0.5 0.9 0.5 0.5 1", "0.2 0.4 0.6 0.4 0.5 0", "0.3 0.5 0.2 0.4 0.3 0.4 1 0.5 0.5 1"]
+)
+def test_among_outlines_an_outline_with_an_end_at_an_edge_is_one(tmp_path: Path, few: str) -> None:
+    """Alone it could be a box with a score and a track id, or with key points."""
+    yolo(tmp_path)
+    write(tmp_path / "labels/b.txt", f"0 {few}\n" * 2)
+    for stem in "ac":
+        write(tmp_path / f"labels/{stem}.txt", "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n" * 2)
+    xs, ys = np.array(few.split(), float).reshape(-1, 2).T
+    box = tuple(round(float(side), 2) for side in (min(xs) * 64, min(ys) * 48, max(xs) * 64, max(ys) * 48))
+    assert found(load_dataset(tmp_path))["b"] == [("cat", box)] * 2
+
+
 def test_closed_outlines_of_whole_pictures_are_no_key_points(tmp_path: Path) -> None:
     yolo(tmp_path)
     for stem in TRUTH:

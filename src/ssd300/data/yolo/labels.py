@@ -66,6 +66,10 @@ def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:
             kind = _kind(np.array(values, np.float64), keypoints)
             if kind:
                 kinds[length] = kind
+    longer = {length: len(values) for length, values in by_length.items() if length > 5}
+    outlines = sum(count for length, count in longer.items() if kinds.get(length) == OUTLINES)
+    if outlines > sum(longer.values()) / 2:
+        kinds |= {length: OUTLINES for length in longer if length % 2 == 0}  # also a lone triangle at the lower edge
     return kinds
 
 
