@@ -44,6 +44,17 @@ def test_kitti(tmp_path: Path, way: str) -> None:
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+@pytest.mark.parametrize("line", ["{}", "{}.png", "training/image_2/{}.png"])
+def test_stems_in_lists_of_kitti_may_have_a_dot(tmp_path: Path, line: str) -> None:
+    kitti(tmp_path / "training")
+    for path in [*tmp_path.rglob("*.png"), *tmp_path.rglob("*.txt")]:
+        path.rename(path.with_name(f"2011.{path.name}"))
+    write(tmp_path / "ImageSets/train.txt", "".join(f"{line.format(f'2011.{stem}')}\n" for stem in TRUTH))
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == {f"2011.{stem}": things for stem, things in TRUTH.items()}
+    assert dataset.notes == ()
+
+
 def test_names_of_kitti_may_have_spaces(tmp_path: Path) -> None:
     kitti(tmp_path, more=" 0.5")
     for file in (tmp_path / "label_2").glob("*.txt"):

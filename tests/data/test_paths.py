@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, voc_text, write, yolo
+from data.test_kitti_createml_via import kitti
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.errors import DatasetError
@@ -223,6 +224,22 @@ def test_lists_of_voc_name_pictures_without_xml_by_any_path(tmp_path: Path, line
         return
     with pytest.raises(DatasetError, match="the split lists 'd', but there is no XML file and no picture"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("format", ["voc", "kitti"])
+def test_names_that_differ_in_letter_case_alone_are_of_different_pictures(tmp_path: Path, format: str) -> None:
+    places = ("label_2", "image_2") if format == "kitti" else ("Annotations", "JPEGImages")
+    kitti(tmp_path) if format == "kitti" else voc(tmp_path)
+    for path in [*tmp_path.glob(f"{places[0]}/b.*"), *tmp_path.glob(f"{places[1]}/b.*")]:
+        path.rename(path.with_stem("A"))
+    if len(list((tmp_path / places[1]).iterdir())) < 3:
+        pytest.skip("letter case does not matter on this disk")
+    assert found(load_dataset(tmp_path)) == {"A": TRUTH["b"], "a": TRUTH["a"], "c": TRUTH["c"]}
+    if format == "voc":
+        for part, stem in (("train", "a"), ("val", "A"), ("test", "C")):
+            write(tmp_path / f"ImageSets/Main/{part}.txt", stem)
+        parts = [found(load_dataset(tmp_path, split=part)) for part in ("train", "val", "test")]
+        assert parts == [{"a": TRUTH["a"]}, {"A": TRUTH["b"]}, {"c": TRUTH["c"]}]
 
 
 def test_a_copied_xml_file_belongs_to_the_picture_of_its_own_name(tmp_path: Path) -> None:

@@ -109,8 +109,9 @@ class PictureFinder:
     def _stem_in(self, place: Path, stem: str) -> Path | None:
         if place not in self._stems:
             pictures = [entry for entry in reversed(entries(place)) if is_picture(entry)]
-            self._stems[place] = {same_name(entry.stem): entry for entry in pictures}
-        found = self._stems[place].get(same_name(stem))
+            exact = {entry.stem: entry for entry in pictures}  # before other spellings: "A.jpg" may lie beside "a.jpg"
+            self._stems[place] = {same_name(entry.stem): entry for entry in pictures} | exact
+        found = self._stems[place].get(stem) or self._stems[place].get(same_name(stem))
         return found if found and os.path.isfile(found) else None
 
     @staticmethod

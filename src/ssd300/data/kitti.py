@@ -68,7 +68,9 @@ def read(part: Part) -> Dataset:
     reader = RecordReader(part, part.source, PictureFinder([pictures]), stems=True)
     files = _label_files(part.source)
     if part.detail is not None:
-        stems = {Path(line).stem for _, line in lines_of(read_text(part.detail, "list of pictures"))}
+        known = {file.stem for file in files}
+        lines = [line for _, line in lines_of(read_text(part.detail, "list of pictures"))]
+        stems = {line if line in known else Path(line).stem for line in lines}  # a stem may have a dot: "2011.07"
         files = [file for file in files if file.stem in stems]
         missing = len(stems) - len(files)
         reader.unused.update({f"names in {part.detail.name} without a label file": missing} if missing else {})

@@ -110,11 +110,11 @@ class _Reader:
                 words = f"{loose} XML files outside of the folders of parts are not used"
                 self.note("field not used", "noted", self.annotations, "", "", words)
             return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
-        by_stem = {same_name(self._stem(path)): path for path in reversed(every)}
-        found: list[Path] = []
-        missing: list[Path] = []
+        exact = {self._stem(path): path for path in reversed(every)}  # before other spellings: "A" may be beside "a"
+        by_stem = {same_name(stem): path for stem, path in exact.items()} | exact
+        found, missing = list[Path](), list[Path]()
         for names in listed_names(listed):
-            keys = [same_name(key) for name in names for key in (name, Path(name).name)]  # the latter: of full paths
+            keys = [key for name in names for one in (name, Path(name).name) for key in (one, same_name(one))]
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
                 found.append(xml)
             else:
