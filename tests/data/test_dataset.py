@@ -111,6 +111,11 @@ def test_join_unites_classes_and_keeps_ids_apart() -> None:
     assert whole.pictures[1].annotations.class_ids.tolist() == [91, 7]
 
 
+def test_join_keeps_ids_apart_in_sets_of_one_name() -> None:
+    whole = join([dataset("pets", CATS, boxes(7)) for _ in range(4)])
+    assert [picture.image_id for picture in whole.pictures] == [0, "pets/0", "pets/0-2", "pets/0-3"]
+
+
 def test_subset_keeps_the_order_given() -> None:
     part = dataset("pets", CATS, boxes(7), boxes(), boxes(90)).subset([2, 0], "part")
     assert [picture.image_id for picture in part.pictures] == [2, 0]

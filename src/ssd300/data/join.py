@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ssd300.data.dataset import Dataset, Picture
+from ssd300.digits import numbered
 from ssd300.errors import ArgumentError
 from ssd300.labels import ClassList
 
@@ -12,7 +13,7 @@ def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
     """Join data sets; a single one stays as it is. Classes are joined by name: the first set's, then new ones.
 
     If ids of two lists collide, a new name takes the next free id. If image ids collide between the sets, those of
-    the later one become "NAME/ID".
+    the later one become "NAME/ID", with -2 and so on if that is taken.
     """
     if not datasets:
         raise ArgumentError("no data set given to join")
@@ -31,7 +32,8 @@ def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
     for dataset in (d.with_classes(classes) for d in datasets):
         for picture in dataset.pictures:
             clash = picture.image_id in seen
-            unique = f"{dataset.name}/{picture.image_id}" if clash else picture.image_id
+            others = numbered(f"{dataset.name}/{picture.image_id}")  # sets may have one name, too
+            unique = next(one for one in others if one not in seen) if clash else picture.image_id
             seen.add(unique)
             pictures.append(replace(picture, image_id=unique) if clash else picture)
     notes = tuple(note for dataset in datasets for note in dataset.notes)
