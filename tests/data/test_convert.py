@@ -98,6 +98,16 @@ def test_what_is_not_taken_along_is_said(edit_coco: Callable[..., Path], tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("more", "words"), [("", ""), (" 0.5 0.9 0.1 0.9", "outlines"), (" 7", "track ids"), (" 0.5 7", "track ids")]
+)
+def test_numbers_of_yolo_that_are_not_taken_along_are_said(yolo: Path, tmp_path: Path, more: str, words: str) -> None:
+    for file in (yolo / "labels/train").iterdir():
+        file.write_text(f"0 0.5 0.5 0.5 0.5{more}\n")
+    lost = convert_dataset({"train": load_dataset(yolo)}, tmp_path / "out", "coco").lost
+    assert [words in line for line in lost] == [True] * bool(words)
+
+
+@pytest.mark.parametrize(
     ("names", "wanted"),
     [
         ([], []),

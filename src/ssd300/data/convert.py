@@ -65,7 +65,10 @@ def convert_dataset(
         raise unknown_name("data format", format, WRITABLE_FORMATS)
     unnamed = [split for split in splits if split not in PARTS]
     if len(splits) > 1 and unnamed:
-        raise ArgumentError(f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}")
+        raise ArgumentError(
+            f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}: convert each of "
+            "these alone (--split)"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} exists already; give a new folder, or remove it first")
     whole = join(list(splits.values()))
@@ -89,7 +92,8 @@ def convert_dataset(
         (picture.file_name, name) for picture, name in zip(pictures, names, strict=True) if name != picture.file_name
     ]
     notes = [note for dataset in splits.values() for note in dataset.notes]
-    lost = [str(note) for note in notes if note.kind == "field not used" or note.action in ("clipped", "refused")]
+    unused = ("field not used", "numbers not used")
+    lost = [str(note) for note in notes if note.kind in unused or note.action in ("clipped", "refused")]
     return Conversion(len(pictures), sum(d.num_boxes for d in splits.values()), tuple(renamed), tuple(lost))
 
 
@@ -106,27 +110,31 @@ def _compare(splits: dict[str, Dataset], folder: Path, format: str) -> None:
         faults = [note for note in again.notes if note.action in ("fault", "refused", "clipped")]
         mine = {picture.image_id: picture for picture in dataset.pictures}
         theirs = {picture.image_id: picture for picture in again.pictures}
-        different = [
-            str(mine[key].file_name) if key in mine else str(theirs[key].file_name)
-            for key in {**mine, **theirs}
-            if key not in mine or key not in theirs or not _equal(mine[key], theirs[key])
-        ]
+        both = mine.keys() & theirs.keys()
+        different = [f"the picture {one.file_name}" for key, one in (mine | theirs).items() if key not in both]
+        different += filter(None, (_difference(one, theirs[key]) for key, one in mine.items() if key in both))
         if faults or again.classes != dataset.classes or different:
-            what = str(faults[0]) if faults else f"of {', '.join(different[:5])}" if different else "the class names"
+            what = [*map(str, faults), *different, "the class names"][0]
             raise DatasetError(
                 f"{dataset.name} cannot be written as {format}: it would read back differently ({what}); "
                 "nothing was written"
             )
 
 
-def _equal(one: Picture, other: Picture) -> bool:
-    """Equal in size and in every field of the boxes but their ids, which may be renumbered."""
+def _difference(one: Picture, other: Picture) -> str:
+    """What differs in a picture that was read back: its size, or a field of the boxes other than their ids, which may
+    be renumbered. Empty if nothing does."""
+    if (one.width, one.height) != (other.width, other.height):
+        return (
+            f"{one.file_name} is {other.width}x{other.height}, its annotations are for {one.width}x{one.height}: see "
+            "`ssd300 data check`"
+        )
     fields = ("boxes_xyxy", "class_ids", "crowd", "ignore", "area", "scores")
-    return (one.width, one.height) == (other.width, other.height) and all(
-        len(one.annotations) == len(other.annotations)
-        and np.allclose(getattr(one.annotations, name), getattr(other.annotations, name), rtol=0, atol=_SAME)
+    same = len(one.annotations) == len(other.annotations) and all(
+        np.allclose(getattr(one.annotations, name), getattr(other.annotations, name), rtol=0, atol=_SAME)
         for name in fields
     )
+    return "" if same else f"boxes of {one.file_name}"
 
 
 def new_names(pictures: Sequence[Picture]) -> list[str]:
