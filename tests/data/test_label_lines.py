@@ -129,6 +129,7 @@ def test_a_set_without_any_box_is_refused_by_both(tmp_path: Path) -> None:
         ("images", "labels"), ("JPEGImages", "labels"), ("JPEGImages/train", "labels/train"), ("imgs", "labels"),
         ("photos", "photos"), ("photos", "labels"), ("train/images", "train/labels"), ("images/train", "labels/train"),
         ("Images", "Labels"), ("IMAGES", "LABELS"), ("photos", "photos/labels"), ("image", "labels"),
+        ("images/train/img", "labels/train/img"), ("imgs/images/a", "imgs/labels/a"), ("images/imgs", "images/imgs"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("suffix", [".txt", ".TXT"])

@@ -5,6 +5,7 @@ points, key points (if `kpt_shape` is given, or all lines have their form) and t
 of which only the box is used.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,25 +32,23 @@ class LabelLine:
 
 
 def label_path(picture: Path) -> Path:
-    """The label file of a picture: its last folder named images/ becomes labels/; or beside it, if that exists."""
-    beside = picture.with_suffix(".txt")
-    parts = list(picture.parts)
-    for position in range(len(parts) - 2, -1, -1):
-        if parts[position].casefold() in PICTURE_FOLDERS:
-            parts[position] = "labels"
-            break
-    usual = Path(*parts).with_suffix(".txt")
-    return beside if beside.is_file() and not usual.is_file() else usual
+    """The label file of a picture: the first of its usual places that has it, else the first of them."""
+    places = _usual_places(picture)
+    return next(filter(os.path.isfile, places), places[0])
+
+
+def _usual_places(picture: Path) -> list[Path]:
+    """A folder named images/ becomes labels/, the last one first (images/train/img/a.jpg); then beside the picture."""
+    parts, name = picture.parts[:-1], picture.with_suffix(".txt").name
+    named = [at for at, folder in enumerate(parts) if folder.casefold() in PICTURE_FOLDERS]
+    return [*(Path(*parts[:at], "labels", *parts[at + 1 :], name) for at in reversed(named)), picture.with_name(name)]
 
 
 def find_labels(picture: Path, any_case: AnyCase) -> Path | None:
     """The label file of a picture, also one in labels/ beside or within its folder, and in any letter case."""
-    usual, name = label_path(picture), picture.with_suffix(".txt").name
-    for path in (usual, picture.parent / "labels" / name, picture.parent.parent / "labels" / name):
-        found = any_case.file(path)
-        if found:
-            return found
-    return None
+    name = picture.with_suffix(".txt").name
+    others = (folder / "labels" / name for folder in (picture.parent, picture.parent.parent))
+    return next(filter(None, map(any_case.file, (*_usual_places(picture), *others))), None)
 
 
 def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:
