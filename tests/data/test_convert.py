@@ -115,6 +115,10 @@ def test_numbers_of_yolo_that_are_not_taken_along_are_said(yolo: Path, tmp_path:
         (["x/a.jpg", "y/a.jpg"], ["x/a.jpg", "y/a.jpg"]),
         (["a.jpg", "a.png", "A.jpg"], ["a.jpg", "a-2.png", "A-3.jpg"]),  # they would share a label file
         (["/etc/a.jpg", "../../b.jpg", "C:\\c.jpg"], ["etc/a.jpg", "b.jpg", "C_/c.jpg"]),
+        (
+            ["train2017/a.jpg", "val/x/a.jpg", "Val/a.jpg"],
+            ["a.jpg", "x/a.jpg", "a-2.jpg"],
+        ),  # they would be read as parts
     ],
 )
 def test_new_names_are_relative_and_unlike(names: list[str], wanted: list[str]) -> None:
@@ -150,6 +154,35 @@ def test_unknown_formats_and_splits_are_refused(coco: Path, tmp_path: Path) -> N
         convert_dataset({"all": dataset}, tmp_path / "out", "yolo5")  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="got summer, winter"):
         convert_dataset({"summer": dataset, "winter": dataset}, tmp_path / "out", "coco")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_set_whose_folders_are_named_as_parts(edit_coco: Callable[..., Path], tmp_path: Path, format: str) -> None:
+    def move(content: dict[str, Any]) -> None:
+        for image, part in zip(content["images"], ("train", "train", "val", "test"), strict=True):
+            image["file_name"] = f"{part}/{image['file_name']}"
+
+    root = edit_coco(move)
+    for stem, part in (("a", "train"), ("b", "train"), ("c", "val"), ("empty", "test")):
+        (root / "images" / part).mkdir(exist_ok=True)
+        (root / f"images/{stem}.jpg").rename(root / f"images/{part}/{stem}.jpg")
+    original = load_dataset(root)
+    convert_dataset({"all": original}, tmp_path / "out", format)
+    assert_same(original, load_dataset(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_size_that_is_not_the_picture_s_is_said(
+    coco: Path, tmp_path: Path, make_picture: Any, orientation: int
+) -> None:
+    make_picture(coco / "images/a.jpg", 0, orientation=orientation)
+    if orientation < 5:
+        convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "yolo")
+        return
+    with pytest.raises(
+        DatasetError, match=r"\(a\.jpg is 48x64, its annotations are for 64x48: see `ssd300 data check`\)"
+    ):
+        convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "yolo")
 
 
 def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: Path) -> None:

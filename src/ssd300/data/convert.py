@@ -17,7 +17,7 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.finder import local_name
 from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
-from ssd300.data.parts import PARTS
+from ssd300.data.parts import PARTS, parse_part
 from ssd300.data.values import is_writable_name
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
@@ -146,7 +146,7 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
     names = []
     for picture in pictures:
         parts = [_clean_part(part) for part in PurePosixPath(local_name(picture.file_name)).parts]
-        folders = [part for part in parts[:-1] if part and part.casefold() not in (*PICTURE_FOLDERS, "labels")]
+        folders = [part for part in parts[:-1] if part and not _is_of_layout(part)]
         name = PurePosixPath(*folders, parts[-1] if parts and parts[-1] else "picture")
         if picture.payload is not None:
             name = name.with_suffix(".png")
@@ -157,6 +157,11 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
         taken.add(str(name.with_suffix("")).casefold())
         names.append(str(name))
     return names
+
+
+def _is_of_layout(folder: str) -> bool:
+    """Whether a folder's name has a meaning in a set that is written: pictures, labels, or a part."""
+    return folder.casefold() in (*PICTURE_FOLDERS, "labels") or parse_part(folder) is not None
 
 
 def _clean_part(part: str) -> str:
