@@ -157,6 +157,25 @@ def test_a_name_that_two_folders_of_images_have_is_not_guessed(tmp_path: Path, s
         load_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("written", "is_there"),
+    [
+        ("{}", True), ("{}.jpg", True), ("images/{}.jpg", True), ("cam2/{}", True), ("/mnt/x/{}.jpg", True),
+        ("C:\\x\\{}.jpg", True), ("../x/{}.jpg", True), ("cam1/{}", False), ("cam1/{}.jpg", False),
+        ("cam1\\{}.jpg", False), ("images/cam1/{}.jpg", False), ("./cam1/{}.jpg", False),
+    ],
+)  # fmt: skip
+def test_the_picture_of_another_folder_is_not_read(tmp_path: Path, written: str, is_there: bool) -> None:
+    rows = [f"{written.format(s)},{n},{','.join(map(str, box))}" for s in TRUTH for n, box in TRUTH[s]]
+    write(tmp_path / "t.csv", "\n".join(["image,class,xmin,ymin,xmax,ymax", *rows]))
+    pictures(tmp_path / "images/cam2")
+    if is_there:
+        assert found(load_dataset(tmp_path)) == TRUTH
+        return
+    with pytest.raises(DatasetError, match=r"3 faults.*\n.*it is missing"):
+        load_dataset(tmp_path)
+
+
 def test_of_two_folders_the_one_of_the_part_counts_for_every_picture(tmp_path: Path) -> None:
     """Also after a picture that only the other one has."""
     pictures(tmp_path / "images/train", names="bc")

@@ -13,6 +13,7 @@ from ssd300.data.parts import WHOLE, Part, parse_part
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 LABEL_FOLDERS = ("annotations", "labels")
 SHARED_FOLDERS = ("images", "data", "JPEGImages")  # of the pictures of all parts
+_SHARED_NAMES = {name.casefold() for name in SHARED_FOLDERS}
 
 
 def local_name(name: str) -> str:
@@ -63,7 +64,8 @@ class PictureFinder:
     """Finds pictures by their names in labels, in a few folders, in their order.
 
     If the exact name does not exist, other spellings of it are tried, and then leading folders are dropped one by one,
-    because paths from another machine end in the same way. Then one of the `others` counts if no second one has it.
+    because paths from another machine end in the same way. Then one of the `others` counts if no second one has it, and
+    the name says no other folder.
     """
 
     def __init__(self, folders: Sequence[Path], others: Sequence[Path] = ()) -> None:
@@ -98,13 +100,15 @@ class PictureFinder:
                 found = self._any_case.file(folder / end)
                 if found:
                     return found
-        return self._only(self._any_case.file(folder / path.name) for folder in self._others)
+        others = [] if _names_folder(path) else self._others
+        return self._only(self._any_case.file(folder / path.name) for folder in others)
 
     def find_stem(self, stem: str) -> Path | None:
         """The picture with this stem and any extension, or None."""
         path = PurePosixPath(stem.replace("\\", "/"))
         found = (self._stem_in(folder / path.parent, path.name) for folder in self._existing)
-        return next(filter(None, found), None) or self._only(self._stem_in(one, path.name) for one in self._others)
+        others = [] if _names_folder(path) else self._others
+        return next(filter(None, found), None) or self._only(self._stem_in(one, path.name) for one in others)
 
     def _stem_in(self, place: Path, stem: str) -> Path | None:
         if place not in self._stems:
@@ -118,6 +122,13 @@ class PictureFinder:
     def _only(found: Iterable[Path | None]) -> Path | None:
         several = list(filter(None, found))
         return several[0] if len(several) == 1 else None
+
+
+def _names_folder(path: PurePosixPath) -> bool:
+    """Whether a name says which folder of the set the picture is in ("cam1/7.jpg"): not that of another machine."""
+    parts = path.parts[:-1]
+    elsewhere = not parts or path.is_absolute() or parts[0] == ".." or ":" in parts[0]
+    return not elsewhere and parts[-1].casefold() not in _SHARED_NAMES
 
 
 def places_of_part(bases: Sequence[Path], split: str) -> tuple[list[Path], list[Path]]:
