@@ -148,7 +148,10 @@ def test_honest_boxes_are_never_suspected(tmp_path: Path, seed: int) -> None:
     assert not [note for note in dataset.notes if note.kind == "suspected box format"]
 
 
-@pytest.mark.parametrize(("one", "other"), [("cat", "Cat"), ("traffic light", "traffic_light"), ("e-bike", "ebike")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("cat", "Cat"), ("traffic light", "traffic_light"), ("e-bike", "ebike"), ("caf\u00e9", "cafe\u0301")],
+)
 def test_one_class_in_two_spellings_is_said(tmp_path: Path, one: str, other: str) -> None:
     for name, folder in ((one, "a"), (other, "b")):
         content = coco_content()

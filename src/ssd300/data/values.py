@@ -1,6 +1,7 @@
 """Parse values as annotation tools write them: whole numbers as text or floats, flags, and class names."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -85,7 +86,7 @@ def class_name(value: Any) -> str | None:
 
 
 def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of names that differ in letter case, spaces, hyphens and underscores only.
+    """Pairs of names that differ in letter case, spaces, hyphens, underscores and composed accents only.
 
     >>> similar_names(["cat", "dog", "Cat", "traffic-light", "Traffic light"])
     [('cat', 'Cat'), ('traffic-light', 'Traffic light')]
@@ -93,7 +94,8 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     first: dict[str, str] = {}
     found = []
     for name in names:
-        other = first.setdefault("".join(re.split(r"[\s_-]+", name.casefold())), name)
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        other = first.setdefault("".join(re.split(r"[\s_-]+", plain)), name)
         found += [(other, name)] if other != name else []
     return found
 
