@@ -122,6 +122,16 @@ def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
     assert [image["id"] for image in again["images"]] == [image["id"] for image in val["images"]]
 
 
+def test_a_set_with_parts_is_not_split_and_the_way_is_said(data, pets, tmp_path) -> None:
+    assert data("split", "pets", "--out", "lists").returncode == 0
+    result = data("split", "lists", "--out", "again")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "has the splits train, val already" in result.stderr
+    assert data("convert", "lists", "own", "--to", "yolo", "--split", "train", "--allow-outside").returncode == 0
+    assert data("split", "own", "--out", "again").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "again").glob("*.txt")) == ["train.txt", "val.txt"]
+
+
 @pytest.mark.parametrize("augment", ["none", "modern"])
 def test_view_draws_sheets(data, pets, tmp_path, augment) -> None:
     result = data("view", "pets", "--augment", augment, "-n", "4", "--tile", "60", "--out", "sheets")

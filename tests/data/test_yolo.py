@@ -134,3 +134,11 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "scandir", deny)
     with pytest.raises(DatasetError, match=r"images/x: the folder cannot be read: Permission denied"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_part_that_is_not_there_says_what_to_do(yolo: Path, split: str) -> None:
+    """Exports without pictures for testing name their folder all the same."""
+    (yolo / "data.yaml").write_text(f"names: [cat, dog]\n{split}: ../{split}/images\n")
+    with pytest.raises(DatasetError, match=rf"`{split}: .*` was not found.*/{split}/images. Correct it, or remove it"):
+        load_dataset(yolo, split=split)

@@ -12,7 +12,7 @@ from ssd300.cli.data_labels import autolabel, rank
 from ssd300.cli.data_options import DataPath, InputFormat, Split
 from ssd300.cli.data_view import view
 from ssd300.cli.progress import ProgressLine
-from ssd300.errors import ArgumentError
+from ssd300.errors import ArgumentError, DatasetError
 from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
@@ -106,10 +106,16 @@ def split(
     """
     from ssd300.data.load import load_dataset
     from ssd300.data.look import find_parts, split_files, write_split
-    from ssd300.data.parts import choose_parts
+    from ssd300.data.parts import splits_of
     from ssd300.data.split import split_dataset
 
-    part = choose_parts(find_parts(path, input_format), path, None)[0]
+    parts = find_parts(path, input_format)
+    if len(names := splits_of(parts)) > 1:
+        raise DatasetError(
+            f"{path} has the splits {', '.join(names)} already. To draw others, write one of them as a set of its own "
+            "(`ssd300 data convert PATH OUT --to FORMAT --split NAME`) and split that"
+        )
+    part = parts[0]
     split_files(part, ("train", "val"), out)
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
     paths = write_split(part, {"train": train, "val": held_out}, out)

@@ -26,7 +26,10 @@ def pictures_of_part(described: Description, split: str, notes: list[Note]) -> I
         found = _place_of(described, entry, any_case)
         if found is None:
             places = ", ".join(map(str, _candidates(described, entry)))
-            raise DatasetError(f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}")
+            raise DatasetError(
+                f"{path}: `{split}: {entry}` was not found. Relative to this file were tried: {places}. "
+                "Correct it, or remove it if there is no such part"
+            )
         if found.is_dir():
             yield from ((file, found) for file in _pictures_of_folder(described, split, found, notes))
         else:
