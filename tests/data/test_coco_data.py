@@ -235,3 +235,12 @@ def test_a_source_id_that_is_not_the_picture_s_own_is_left(tmp_path: Path, ids: 
     assert [picture.image_id for picture in dataset.pictures] == [1, 2, 3]
     write_split(part, {"train": dataset}, tmp_path / "out")
     assert [p.path.stem for p in load_dataset(tmp_path / "out/train.json").pictures] == ["a", "b", "c"]
+
+
+def test_no_id_is_the_text_none(edit_coco: Edit) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["images"][0]["id"] = "None"
+        content["annotations"] = [{"id": 1, "image_id": "a", "category_id": 7, "bbox": [1, 2, 3, 4]}]
+
+    with pytest.raises(DatasetError, match='image_id "a" is not the id of any entry'):
+        load_dataset(edit_coco(change))

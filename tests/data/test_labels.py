@@ -115,6 +115,7 @@ def test_a_model_adds_its_other_classes_to_a_person_s(folder: Path, tmp_path: Pa
     out = tmp_path / "both.json"
     result = data("autolabel", "--add-to", labeled(tmp_path, *boxes), "--out", out, "--conf", "0.45")
     assert (result.returncode, result.stdout) == (0, f"{out}\n"), result.stderr
+    assert f"boxes: {len(boxes)} kept, 0 clipped, 0 refused" in result.stderr
     dataset = load_dataset(out)
     [picture] = dataset.pictures
     found = picture.annotations

@@ -55,10 +55,9 @@ def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int 
         return value
     if not isinstance(value, str | int | float):
         return None
-    for key in (picture_id(value), whole(value), str(whole(value))):
-        if key is not None and key in known:
-            return key
-    return None
+    number = whole(value)
+    keys = (picture_id(value), number, None if number is None else str(number))
+    return next((key for key in keys if key is not None and key in known), None)
 
 
 def box_of(annotation: dict[str, Any]) -> list[float] | None:
