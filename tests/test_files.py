@@ -10,6 +10,7 @@ import pytest
 from ssd300.errors import OutputError
 from ssd300.files import (
     new_folder,
+    path_from,
     refuse_special,
     replacing,
     scratch_beside,
@@ -140,6 +141,23 @@ def test_a_full_disk_is_named_and_the_old_file_stays(tmp_path: Path) -> None:
     ):
         raise OSError(28, "No space left on device")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("notes.txt", b"old")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "path", "relative"),
+    [
+        (".", "a.jpg", "a.jpg"), ("new/lists", "pets/a.jpg", "../../pets/a.jpg"),
+        ("link", "pets/a.jpg", "../../../pets/a.jpg"), ("link/new", "pets/a.jpg", "../../../../pets/a.jpg"),
+        ("link/lists", "link/pets/a.jpg", "../pets/a.jpg"), ("link", "link/a.jpg", "a.jpg"),
+    ],
+)  # fmt: skip
+def test_a_relative_path_is_right_behind_a_link(tmp_path: Path, folder: str, path: str, relative: str) -> None:
+    (tmp_path / "some/deep/folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "some/deep/folder")
+    write_whole(tmp_path / path, b"x")
+    assert path_from(tmp_path / folder, tmp_path / path) == relative
+    write_whole(tmp_path / folder / "list.txt", b"x")  # `folder` is there now
+    assert (tmp_path / folder / relative).read_bytes() == b"x"
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:

@@ -166,11 +166,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def path_from(folder: Path, path: Path) -> str:
     """The path of a file relative to a folder, with slashes; right also where a link leads to the folder."""
-    real = os.path.realpath(folder)
-    for base in (folder, real):  # the first one stays right when both are moved together
-        relative = os.path.relpath(path, base)
-        if os.path.realpath(os.path.normpath(os.path.join(real, relative))) == os.path.realpath(path):
-            break
+    relative, real = os.path.relpath(path, folder), os.path.realpath(folder)
+    if real != os.path.abspath(folder):  # from there .. leads elsewhere, unless the file lies behind the same link
+        found = os.path.realpath(os.path.normpath(os.path.join(real, relative)))
+        relative = relative if found == os.path.realpath(path) else os.path.relpath(path, real)
     return Path(relative).as_posix()
 
 
