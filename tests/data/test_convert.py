@@ -152,7 +152,7 @@ def test_unknown_formats_and_splits_are_refused(coco: Path, tmp_path: Path) -> N
     dataset = load_dataset(coco)
     with pytest.raises(ArgumentError, match="did you mean 'yolo'"):
         convert_dataset({"all": dataset}, tmp_path / "out", "yolo5")  # type: ignore[arg-type]
-    with pytest.raises(ArgumentError, match="got summer, winter"):
+    with pytest.raises(ArgumentError, match="got summer, winter: name those to convert"):
         convert_dataset({"summer": dataset, "winter": dataset}, tmp_path / "out", "coco")
 
 

@@ -32,7 +32,7 @@ def dataset(*classes_of_pictures: list[int]) -> Dataset:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_pictures(count: int) -> None:
-    with pytest.raises(DatasetError, match="cannot be split"):
+    with pytest.raises(DatasetError, match=rf"{count} pictures? cannot be split .*; add some"):
         split_dataset(dataset(*[[1]] * count))
 
 

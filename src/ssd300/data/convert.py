@@ -66,8 +66,8 @@ def convert_dataset(
     unnamed = [split for split in splits if split not in PARTS]
     if len(splits) > 1 and unnamed:
         raise ArgumentError(
-            f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}: convert each of "
-            "these alone (--split)"
+            f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}: name those to "
+            "convert (--split train+val), or one alone"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} exists already; give a new folder, or remove it first")

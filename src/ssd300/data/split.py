@@ -9,6 +9,7 @@ import numpy as np
 
 from ssd300.arrays import Bool
 from ssd300.data.dataset import Dataset, Picture
+from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
 
 AT_LEAST_ONE_FROM = 3  # a class in this many pictures or more has at least one in the validation set
@@ -26,7 +27,10 @@ def split_dataset(
     if not 0 < share < 1:
         raise ArgumentError(f"the validation share must lie between 0 and 1, got {share}")
     if len(dataset) < 2:
-        raise DatasetError(f"{dataset.name}: {len(dataset)} picture(s) cannot be split into training and validation")
+        number = counted(len(dataset), "picture")
+        raise DatasetError(
+            f"{dataset.name}: {number} cannot be split into training and validation; add some, or name a validation set"
+        )
     groups = groups_of_equal_files(dataset) if groups is None else groups
     held_out = draw(dataset, share, seed)
     for group in groups:
