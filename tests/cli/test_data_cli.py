@@ -141,6 +141,17 @@ def test_view_draws_sheets(data, pets, tmp_path, augment) -> None:
         assert sheet.width == tiles * 64 + 4
 
 
+@pytest.mark.parametrize(("pictures", "words"), [(0, "0 pictures"), (1, "none has one of --labels")])
+def test_view_of_nothing_is_an_error(data, pets, tmp_path, pictures, words) -> None:
+    content = json.loads((pets / "annotations.json").read_text())
+    content |= {"images": content["images"][:pictures], "annotations": []}
+    (pets / "annotations.json").write_text(json.dumps(content))
+    result = data("view", "pets", "--out", "sheets", *(["--labels", "cat"] if pictures else []))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert not (tmp_path / "sheets").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["--augment", "modren"], "did you mean 'modern'"), (["--labels", "cta"], "did you mean 'cat'")],

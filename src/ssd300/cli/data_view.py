@@ -7,7 +7,7 @@ import typer
 
 from ssd300.cli.data_options import DataPath, InputFormat, Split
 from ssd300.cli.options import split_labels
-from ssd300.errors import unknown_name
+from ssd300.errors import DatasetError, unknown_name
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
@@ -38,6 +38,8 @@ def view(
 
     dataset = load_dataset(path, format=input_format, split=split)
     chosen = _find_with_classes(dataset, labels)
+    if not chosen:
+        raise DatasetError(f"nothing to draw: {dataset.summary()}" + "; none has one of --labels" * bool(labels))
     positions = np.random.default_rng(seed).permutation(chosen)[:number].tolist()
     augmenting = _make_augment(augment) if augment != "none" else None
     for sheet in draw_sheets(dataset, out, sorted(positions), augment=augmenting, tile=tile, seed=seed):
