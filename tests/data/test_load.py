@@ -36,7 +36,7 @@ def test_a_packed_file_is_found_by_looking(coco: Path, tmp_path: Path) -> None:
 
 
 def test_a_named_format_is_the_only_one_looked_for(coco: Path) -> None:
-    with pytest.raises(DatasetError, match="a voc data set was not found"):
+    with pytest.raises(DatasetError, match=r"a voc data set was not found.*It is a coco data set\. Looked for voc \("):
         load_dataset(coco, format="voc")
     with pytest.raises(ArgumentError, match="did you mean 'coco'"):
         load_dataset(coco, format="cocoo")

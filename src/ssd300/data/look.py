@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -139,9 +140,16 @@ def _odd_table(path: Path) -> str:
     return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."
 
 
+def _another_format(path: Path, format: str | None) -> str:
+    """The format of the data set at a path, if another one was asked for."""
+    with suppress(DatasetError):
+        return f"It is a {find_parts(path)[0].format} data set." if format else ""
+    return ""
+
+
 def _nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = describe_unread(path) or _broken_json(path) or _odd_table(path)
+    hint = _another_format(path, format) or describe_unread(path) or _broken_json(path) or _odd_table(path)
     if is_picture(path) and path.is_file():
         return f"{path}: a picture, not a data set; give the folder of the set, or the file of its annotations"
     if path.is_file():
@@ -153,6 +161,7 @@ def _nothing_found(path: Path, format: str | None) -> str:
     elif not hint and any(map(is_picture, entries(path))):
         hint = "There are pictures, but no labels: give the folder above both."
     return (
-        f"{path}: {wanted} was not found in this folder. {hint + ' ' if hint else ''}Looked for {', '.join(FORMATS)} "
+        f"{path}: {wanted} was not found in this folder. {hint + ' ' if hint else ''}Looked for "
+        f"{format or ', '.join(FORMATS)} "
         f"(docs/data.md shows the folders of each). The folder holds: {holds or 'nothing'}"
     )
