@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ssd300.data.check import check_dataset
 from ssd300.data.convert import convert_dataset, new_names
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
@@ -84,6 +85,17 @@ def test_splits_stay_splits(coco: Path, voc: Path, tmp_path: Path, format: str) 
         assert load_dataset(tmp_path / "out", split=split).boxes_per_class() == {"cat": 2, "dog": 2}
     if format != "coco":  # the same names in both splits
         assert ("a.jpg", "a-2.jpg") in done.renamed
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_an_empty_part_stays_an_empty_part(coco: Path, tmp_path: Path, format: str) -> None:
+    whole = load_dataset(coco)
+    splits = {"test": whole.subset([]), "train": whole}
+    for step in "12":
+        convert_dataset(splits, tmp_path / step, format)
+        splits = {split: load_dataset(tmp_path / step, split=split) for split in splits}
+        assert [len(dataset) for dataset in splits.values()] == [0, 4]
+    assert check_dataset(tmp_path / "1").usable
 
 
 def test_what_is_not_taken_along_is_said(edit_coco: Callable[..., Path], tmp_path: Path) -> None:

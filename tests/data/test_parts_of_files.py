@@ -122,10 +122,10 @@ def test_other_texts_beside_the_annotations_of_voc_are_no_lists(tmp_path: Path) 
     assert len(usable_sets(tmp_path).train) + len(usable_sets(tmp_path).val) == 3
 
 
-def test_a_list_of_voc_without_pictures_is_named(tmp_path: Path) -> None:
+def test_a_list_of_voc_without_pictures_is_an_empty_part(tmp_path: Path) -> None:
     voc(tmp_path)
     write(tmp_path / "ImageSets/Main/train.txt", "")
-    with pytest.raises(DatasetError, match=r"train.txt: names no pictures"):
+    with pytest.raises(DatasetError, match=r"/train has no pictures"):
         usable_sets(tmp_path)
 
 

@@ -66,9 +66,8 @@ def read(part: Part) -> Dataset:
     else:
         pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
     reader.notes += sidecar.twice(pictures)
-    if not pictures and not reader.notes:
-        nothing = "names no pictures" if listed else f"no VOC XML files found in {reader.annotations}"
-        raise DatasetError(f"{listed or folder}: {nothing}")
+    if not pictures and not reader.notes and listed is None:
+        raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
     for key, count in sorted(reader.unused.items()):
         reader.note("field not used", "noted", folder, "", "", f"<{key}> of {count} objects is not used")
     for name in unused_lists(folder):
