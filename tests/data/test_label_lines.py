@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.sets import SIZE, TRUTH, coco, coco_content, found, line, voc, write, yolo
+from data.sets import SIZE, TRUTH, coco, coco_content, found, line, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.usable import usable_sets
@@ -182,6 +182,18 @@ def test_lists_of_classes_among_labels_are_no_labels(tmp_path: Path, name: str) 
     yolo(tmp_path)
     write(tmp_path / "labels" / name, "cat\ndog\n")
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+@pytest.mark.parametrize(("names", "twice"), [("a", ""), ("aa", "1 picture"), ("aaa", "2 pictures")])
+def test_a_picture_with_several_label_files_is_said_by_both(tmp_path: Path, names: str, twice: str) -> None:
+    voc(tmp_path)
+    for number, name in enumerate(names[1:]):
+        write(tmp_path / f"Annotations/copy{number}.xml", voc_text(name, TRUTH["b"]))
+    write(tmp_path / "ImageSets/Main/train.txt", "".join(f"{file.stem}\n" for file in tmp_path.rglob("*.xml")))
+    write(tmp_path / "ImageSets/Main/val.txt", "c\n")
+    said = [words for words in usable_sets(tmp_path).said if "more than once" in words]
+    assert said == [words for words in check_dataset(tmp_path).said if "more than once" in words]
+    assert [f"/train: {twice} listed more than once; objects" in words for words in said] == [True] * bool(twice)
 
 
 # Boxes that are no objects

@@ -15,6 +15,7 @@ from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
 from ssd300.data.values import similar_names
+from ssd300.digits import counted
 from ssd300.errors import DatasetError
 
 MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
@@ -119,7 +120,7 @@ def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
 def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: float = 0.0) -> None:
     """Raises DatasetError for a set without pictures or objects, or one with too many lost or suspicious boxes."""
     if not dataset.pictures:
-        raise DatasetError(f"{dataset.name} has no pictures")
+        raise DatasetError(f"{dataset.name} has no pictures; add some, or leave this part out of the set")
     if half := next((name for name in dataset.classes.names if re.search("[\ud800-\udfff]", name)), ""):
         raise DatasetError(
             f"{dataset.name}: the class name {half!r} has half characters, which no file holds; rename it"
@@ -167,9 +168,15 @@ def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
 def select_messages(dataset: Dataset) -> list[str]:
     """Notes for the user, other than on lost boxes."""
     kinds = ("numbers not used", "class left out", "suspected box format")
-    unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
-    words = f"{dataset.name}: {unlabeled} of {len(dataset)} pictures have no label file and count as without objects"
-    return [str(note) for note in dataset.notes if note.kind in kinds] + [words] * bool(unlabeled)
+    messages = [str(note) for note in dataset.notes if note.kind in kinds]
+    if unlabeled := sum(note.kind == "picture without label file" for note in dataset.notes):
+        words = f"{unlabeled} of {len(dataset)} pictures have no label file and count as without objects"
+        messages.append(f"{dataset.name}: {words}")
+    files = [picture.path for picture in dataset.pictures if picture.payload is None]
+    if twice := len(files) - len(set(files)):
+        words = "listed more than once; objects that one of its entries lacks are background there"
+        messages.append(f"{dataset.name}: {counted(twice, 'picture')} {words}")
+    return messages
 
 
 def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
