@@ -116,6 +116,19 @@ def test_lists_of_single_classes_are_parts_if_they_agree(tmp_path: Path, other: 
     assert (found(sets.val) == {"c": TRUTH["c"]}) == are_lists
 
 
+@pytest.mark.parametrize("images", ["images", "photos"])
+@pytest.mark.parametrize("place", ["annotations", "."])
+def test_lists_beside_a_folder_of_xml_files_in_annotations(tmp_path: Path, images: str, place: str) -> None:
+    """As Oxford-IIIT Pet: the pictures for testing have no XML files, and are none without objects for training."""
+    voc(tmp_path, "annotations/xmls", images)
+    (tmp_path / "annotations/xmls/c.xml").unlink()
+    for name, text in (("trainval", "a 1 1 1\nb 2 1 1\n"), ("test", "c 1 1 1\n"), ("list", "# names\na 1 1 1\n")):
+        write(tmp_path / f"{place}/{name}.txt", text)
+    sets = usable_sets(tmp_path)
+    assert found(sets.train) | found(sets.val) == {"a": TRUTH["a"], "b": TRUTH["b"]}
+    assert sets.said == (f"{tmp_path}: not used for training: test",)
+
+
 def test_other_texts_beside_the_annotations_of_voc_are_no_lists(tmp_path: Path) -> None:
     voc(tmp_path)
     write(tmp_path / "test.txt", "Notes on our test\n")

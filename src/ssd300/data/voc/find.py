@@ -14,9 +14,11 @@ _ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years ins
 
 
 def annotation_folder(folder: Path) -> Path:
-    """The folder of the XML files: Annotations/, in any letter case, or the folder itself."""
+    """The folder of the XML files: Annotations/, in any letter case, annotations/xmls/, or the folder itself."""
     places = [found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir()]
     filled = next((place for place in places if any(map(_is_voc, _xml_below(place, True)))), None)
+    if filled and not with_suffix(filled, ".xml"):
+        return annotation_folder(filled)
     return filled or (places[0] if places and not with_suffix(folder, ".xml") else folder)
 
 
@@ -27,8 +29,9 @@ def list_files(folder: Path) -> dict[str, Path]:
     """
     files = _text_files(folder)
     if not files:
-        lists = part_lists(with_suffix(folder, ".txt"))
         place = annotation_folder(folder)
+        beside = [folder] if place == folder else [place.parent, folder]
+        lists = next(filter(None, (part_lists(with_suffix(one, ".txt")) for one in beside)), {})
         first = [name for file in lists.values() for names in listed_names(file)[:1] for name in names]
         return lists if any(os.path.isfile(place / f"{Path(name).name}.xml") for name in first) else {}
     files = [file for file, part in zip(files, meant_parts([file.stem for file in files]), strict=True) if part]

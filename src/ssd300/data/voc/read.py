@@ -90,7 +90,8 @@ class _Reader:
         self.known: set[Path] = set()
         inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
         if not inner and self.annotations != folder:
-            others = [one for one in folders_in(folder) if one not in (self.annotations, child(folder, "ImageSets"))]
+            others = [one for one in folders_in(folder) if not self.annotations.is_relative_to(one)]
+            others = [one for one in others if one != child(folder, "ImageSets")]
             inner = others if len(others) == 1 else []
         self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in _PICTURE_FOLDERS[:2])]))
         self._finders: dict[Path, PictureFinder] = {}
