@@ -146,3 +146,22 @@ def test_a_missing_picture_lists_every_path_tried(voc: Path) -> None:
         load_dataset(voc)
     for place in ("Annotations/a.jpg", "JPEGImages/a.jpg", "images/a.jpg", "JPEGImages/a.*"):
         assert str(voc / place) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "C:\\me\\a.jpg", "images/a.jpg"])
+def test_pictures_in_folders_of_their_classes(voc: Path, name: str) -> None:
+    whole = load_dataset(voc)
+    (voc / "Annotations/a.xml").write_text((voc / "Annotations/a.xml").read_text().replace("a.jpg", name))
+    for stem, folder in (("a", "cats"), ("b", "cats"), ("c", "dogs")):
+        (voc / "JPEGImages" / folder).mkdir(exist_ok=True)
+        (voc / f"JPEGImages/{stem}.jpg").rename(voc / f"JPEGImages/{folder}/{stem}.jpg")
+    again = load_dataset(voc)
+    assert [picture.annotations for picture in again.pictures] == [picture.annotations for picture in whole.pictures]
+    (voc / "Annotations/birds").mkdir()
+    (voc / "Annotations/b.xml").rename(voc / "Annotations/birds/b.xml")  # its picture is one of birds
+    with pytest.raises(DatasetError, match=r"birds/b\.xml.*the picture is missing"):
+        load_dataset(voc)
+    (voc / "Annotations/birds/b.xml").rename(voc / "Annotations/b.xml")
+    shutil.copyfile(voc / "JPEGImages/cats/a.jpg", voc / "JPEGImages/dogs/a.jpg")
+    with pytest.raises(DatasetError, match="the picture is missing"):  # which of the two?
+        load_dataset(voc)

@@ -7,7 +7,7 @@ becomes `ignore` and back. Class ids are 1, 2, ... in alphabetical order of the 
 fields (pose, truncated, parts) are not used; a note says so.
 
 Parts are the lists in ImageSets/Main (train.txt, val.txt, test.txt), or sub-folders, also of Annotations/. The picture
-is the one named like the XML file, else the one in its `filename`.
+is the one named like the XML file, else the one in its `filename`; also in a folder of the pictures' one.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from ssd300.data.files import child, folder_name, folders_in, is_picture, pictur
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
-from ssd300.data.parts import Part
+from ssd300.data.parts import Part, parse_part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
 from ssd300.data.values import size_of
@@ -90,10 +90,10 @@ class _Reader:
         self.known: set[Path] = set()
         inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
         if not inner and self.annotations != folder:
-            others = [one for one in folders_in(folder) if not self.annotations.is_relative_to(one)]
-            others = [one for one in others if one != child(folder, "ImageSets")]
-            inner = others if len(others) == 1 else []
+            others = {*folders_in(folder)} - {self.annotations, *self.annotations.parents, child(folder, "ImageSets")}
+            inner = [*others] if len(others) == 1 else []
         self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in _PICTURE_FOLDERS[:2])]))
+        self._others = [one for place in self.picture_folders for one in folders_in(place) if not parse_part(one.name)]
         self._finders: dict[Path, PictureFinder] = {}
 
     def note(self, kind: str, action: Any, file: Path, picture: str, annotation: str, words: str) -> None:
@@ -172,7 +172,7 @@ class _Reader:
             inside = xml.parent.relative_to(self.annotations)
             folders = [xml.parent, *(folder / inside for folder in self.picture_folders), self.folder / inside]
             folders += self.picture_folders  # only the XML files are in a deeper folder: annotations/xmls
-            self._finders[xml.parent] = PictureFinder(folders)
+            self._finders[xml.parent] = PictureFinder(folders, self._others if inside == Path() else [])
         finder = self._finders[xml.parent]
         tried = finder.list_candidates(file_name)
         found = finder.find(file_name) if "\0" not in file_name else None
