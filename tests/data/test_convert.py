@@ -127,6 +127,7 @@ def test_numbers_of_yolo_that_are_not_taken_along_are_said(yolo: Path, tmp_path:
         (["x/a.jpg", "y/a.jpg"], ["x/a.jpg", "y/a.jpg"]),
         (["a.jpg", "a.png", "A.jpg"], ["a.jpg", "a-2.png", "A-3.jpg"]),  # they would share a label file
         (["/etc/a.jpg", "../../b.jpg", "C:\\c.jpg"], ["etc/a.jpg", "b.jpg", "C_/c.jpg"]),
+        (["annotations/xmls/a.jpg", "Labels/x/images/b.jpg", "JPEGImages/c.jpg"], ["a.jpg", "x/b.jpg", "c.jpg"]),
         (
             ["train2017/a.jpg", "val/x/a.jpg", "Val/a.jpg"],
             ["a.jpg", "x/a.jpg", "a-2.jpg"],

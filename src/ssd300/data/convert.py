@@ -19,6 +19,7 @@ from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS, parse_part
 from ssd300.data.values import is_writable_name
+from ssd300.data.voc.find import ANNOTATIONS
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
@@ -26,6 +27,7 @@ from ssd300.files import new_folder
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.signatures import picture_format
 
+_FOLDERS = {name.casefold() for name in (*PICTURE_FOLDERS, *ANNOTATIONS)}
 _SAME = 1e-6  # pixels: near an edge float32 can be finer than fractions in double precision
 EXTENSION_OF = {
     "JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "AVIF": ".avif", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
@@ -161,7 +163,7 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
 
 def _is_of_layout(folder: str) -> bool:
     """Whether a folder's name has a meaning in a set that is written: pictures, labels, or a part."""
-    return folder.casefold() in (*PICTURE_FOLDERS, "labels") or parse_part(folder) is not None
+    return folder.casefold() in _FOLDERS or parse_part(folder) is not None
 
 
 def _clean_part(part: str) -> str:
