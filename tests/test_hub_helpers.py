@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.errors import ImageError
+from ssd300.errors import ArgumentError, ImageError
 from ssd300.hub import Processing, nvidia_ssd_processing_utils
 from ssd300.labels import COCO_NAMES
 
@@ -92,6 +92,22 @@ def test_prepare_tensor(helpers):
     assert tensor.is_contiguous()
     np.testing.assert_array_equal(tensor[1, 2].cpu(), pictures[1][..., 2].astype(np.float32))
     assert helpers.prepare_tensor(pictures, fp16=True).dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shape"),
+    [
+        (np.zeros((300, 300, 3)), r"\[300, 3\]"),  # a picture without a list around it
+        ([np.zeros((1, 1, 3))], r"\[1, 1, 3\]"),
+        ([np.zeros((300, 300))], r"\[300, 300\]"),
+        ([np.zeros((3, 300, 300))], r"\[3, 300, 300\]"),
+        (["coffee.jpg"], r"\[\]"),
+    ],
+)
+def test_prepare_tensor_repeats_no_pixels(helpers, inputs, shape):
+    pytest.importorskip("torch")
+    with pytest.raises(ArgumentError, match=rf"a list of pictures \[300, 300, 3\].*; got one of shape {shape}"):
+        helpers.prepare_tensor(inputs)
 
 
 def test_decode_results_of_nothing_keep_shapes_and_dtypes(helpers):

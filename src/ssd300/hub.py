@@ -125,6 +125,11 @@ class Processing:
         torch = _torch("nvidia_ssd_processing_utils().prepare_tensor")
         pictures = np.zeros((len(inputs), IMAGE_SIZE, IMAGE_SIZE, 3), np.float16 if fp16 else np.float32)
         for place, picture in zip(pictures, inputs, strict=True):
+            if np.shape(picture) != place.shape:  # which NumPy might repeat until it fits
+                raise ArgumentError(
+                    f"prepare_tensor takes a list of pictures {list(place.shape)}, as prepare_input returns them; "
+                    f"got one of shape {list(np.shape(picture))}"
+                )
             place[:] = picture
         tensor: Tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
         return tensor.cuda() if torch.cuda.is_available() else tensor
