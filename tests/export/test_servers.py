@@ -31,7 +31,9 @@ def tensors(text: str) -> dict[str, tuple[str, int, list[int]]]:
     }
 
 
-@pytest.mark.parametrize("options", [OnnxOptions(), OnnxOptions(dynamic_batch=True, max_detections=7)])
+@pytest.mark.parametrize(
+    "options", [OnnxOptions(), OnnxOptions(dynamic_batch=True, max_detections=7), OnnxOptions(max_detections=900)]
+)
 def test_triton_is_told_what_the_file_takes_and_gives(options, seeded_model, tmp_path) -> None:
     state, metadata = seeded_model("resnet18")
     export_server(state, metadata, tmp_path / "r", "triton", options)

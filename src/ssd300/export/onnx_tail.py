@@ -31,6 +31,11 @@ def add_decoding(graph: Graph, locs: str, logits: str, *, boxes_name: str) -> tu
     return boxes, graph.node("Softmax", logits, name="probabilities", axis=1)
 
 
+def count_places(num_classes: int, max_detections: int) -> int:
+    """N of the outputs: `max_detections`, or the number of candidates (200 per class) if that is smaller."""
+    return min(max_detections, (num_classes - 1) * TOP_PER_CLASS)
+
+
 def add_selection(
     graph: Graph,
     boxes: str,
@@ -43,13 +48,13 @@ def add_selection(
 ) -> int:
     """boxes [B, P, 4], probabilities [B, K, P] -> boxes [B, N, 4], scores [B, N], labels [B, N], num_detections [B].
 
-    Returns N: `max_detections`, or the number of candidates (200 per class) if that is smaller. Detections are
-    best first; positions from `num_detections` on have zeros and the label -1. Labels are positions in the class list.
+    Returns N (`count_places`). Detections are best first; positions from `num_detections` on have zeros and the label
+    -1. Labels are positions in the class list.
     """
     candidates, scores = _best_of_each_class(graph, boxes, probabilities, num_classes)
     kept = _suppress(graph, candidates, scores, score_threshold, iou_threshold)
     places = (num_classes - 1) * TOP_PER_CLASS
-    count = min(max_detections, places)
+    count = count_places(num_classes, max_detections)
     # Reversed: among equal scores the published order has the last class first, TopK the first position.
     table = graph.node("Reshape", kept, graph.constant("table.shape", [-1, places]), name="table")
     table = graph.node("Slice", table, *_reverse(graph, "table", axis=1, length=places), name="table.backwards")

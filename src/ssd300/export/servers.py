@@ -14,6 +14,7 @@ from typing import Any
 from ssd300.errors import OutputError
 from ssd300.export.files import export_onnx
 from ssd300.export.onnx import OnnxOptions
+from ssd300.export.onnx_tail import count_places
 from ssd300.export.verify import Verification
 from ssd300.files import new_folder
 from ssd300.priors import IMAGE_SIZE
@@ -57,7 +58,7 @@ def export_server(
 
 def make_triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
     """The text of config.pbtxt: Triton's `ModelConfig`. With a dynamic batch Triton adds the first dimension."""
-    count, batched = options.max_detections, options.dynamic_batch
+    count, batched = count_places(metadata.num_classes, options.max_detections), options.dynamic_batch
     first = [] if batched else [1]
     picture = [*first, IMAGE_SIZE, IMAGE_SIZE, 3]
     outputs = {"boxes": ("FP32", [*first, count, 4]), "scores": ("FP32", [*first, count])}
