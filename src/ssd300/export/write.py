@@ -121,11 +121,11 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
 
 
 def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
-    """Other names for the same classes: a list, or text: comma-separated names or a file with one per line."""
+    """Other names for the same classes and ids: a list, or text: comma-separated names or a file with one per line."""
     names = _class_names(given) if isinstance(given, str) else list(given)
     if len(names) != len(classes):
         raise ModelError(f"{source}: has {len(classes)} classes (without background), --classes gives {len(names)}")
-    return ClassList.from_names(names)
+    return ClassList(ClassList.from_names(names).names, classes.ids)
 
 
 def _class_names(text: str) -> list[str]:
