@@ -1,6 +1,7 @@
 """The figures of the report as SVG text, drawn by matplotlib. Text has the color of the page, light or dark."""
 
 import io
+import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,9 @@ def _svg(figure: "Figure", name: str) -> str:
     out = io.StringIO()
     with require_matplotlib().rc_context({**_STYLE, "svg.hashsalt": name}):
         nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # here only: the page's reader has fonts of its own
+            figure.savefig(out, format="svg", transparent=True, metadata=nothing)
     text = out.getvalue()
     return text[text.index("<svg") :].replace(_INK, "currentColor").strip()
 
