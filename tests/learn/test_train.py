@@ -68,6 +68,13 @@ def test_frozen_kernels_and_statistics_stay_while_biases_and_norms_learn(same_sq
     assert {"conf.0.bias", "loc.0.bias", "additional_blocks.0.1.weight"} <= changed
 
 
+@pytest.mark.parametrize("frozen", [{"freeze": "stem"}, {"freeze_norm": True}])
+def test_a_frozen_trunk_needs_a_trained_one(squares, tmp_path, frozen):
+    with pytest.raises(TrainingError, match=r"--start none has no trained trunk.*: add --freeze none --no-freeze-norm"):
+        train(squares, out=tmp_path / "run", **TINY | frozen)
+    assert not (tmp_path / "run").exists()
+
+
 def test_frozen_kernels_need_trained_ones(squares, tmp_path):
     with pytest.raises(TrainingError, match=r"--freeze-kernels trains no new classes, but 2 of 2 have no trained"):
         train(squares, out=tmp_path / "run", freeze_kernels=True, **TINY)

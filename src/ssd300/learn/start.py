@@ -44,6 +44,9 @@ class Origin:
     shared: tuple[str, ...] = ()
 
 
+RANDOM = Origin("random weights")
+
+
 def make_starting_network(
     backbone: str, classes: ClassList, start: str | Path | None, background_prior: float = 0.0
 ) -> tuple[SSD300, Origin]:
@@ -66,7 +69,7 @@ def make_starting_network(
             )
         start = "default"
     if start == "none":
-        return network, Origin("random weights")
+        return network, RANDOM
     path = catalog.resolve(f"imagenet-{backbone}" if start == "imagenet" else start)
     if is_backbone_file(path):
         network.load_state_dict(replace_tensors(network, read_backbone(path, backbone)))
@@ -84,8 +87,13 @@ def make_starting_network(
     return network, Origin(words, sha256_of(path), metadata.licence, tuple(shared))
 
 
-def refuse_untrained_heads(recipe: Recipe, origin: Origin, classes: ClassList) -> None:
-    """Raise TrainingError if a class would keep an untrained head, as `freeze_kernels` does not train it."""
+def refuse_untrained(recipe: Recipe, origin: Origin, classes: ClassList) -> None:
+    """Raise TrainingError if something would keep random weights, because the recipe does not train it."""
+    if origin == RANDOM and (recipe.freeze != "none" or recipe.freeze_norm):
+        raise TrainingError(
+            f"--start none has no trained trunk, and --freeze {recipe.freeze}{' --freeze-norm' * recipe.freeze_norm} "
+            "would keep it random: add --freeze none --no-freeze-norm, or take --recipe modern"
+        )
     new = [name for name in classes.names if name not in origin.shared]
     if recipe.freeze_kernels and new:
         raise TrainingError(

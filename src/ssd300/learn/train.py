@@ -47,7 +47,7 @@ from ssd300.learn.start import (
     limit_in_seconds,
     load_training_sets,
     make_starting_network,
-    refuse_untrained_heads,
+    refuse_untrained,
 )
 from ssd300.pipeline import chunked
 from ssd300.runtime.torch import channel_scale, normalize
@@ -121,7 +121,7 @@ def train(
     torch.manual_seed(recipe.seed)
 
     network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
-    refuse_untrained_heads(recipe, origin, data.classes)
+    refuse_untrained(recipe, origin, data.classes)
     learner = make_learner(network, recipe, compute)
     batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
     steps_per_epoch = -(-len(batches) // recipe.accumulate)
