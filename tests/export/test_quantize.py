@@ -9,7 +9,7 @@ import pytest
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.export import quantize as module
-from ssd300.export.files import export_onnx, export_openvino
+from ssd300.export.files import export_onnx, export_openvino, load_int8
 from ssd300.export.nncf_graph import quantize_graph
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.quantize import quantize, read_calibration_pictures
@@ -109,8 +109,14 @@ def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(calibrated, narr
     torch.save({"model": tensors, "label_map": names}, path)
     assert quantize(path, train, val, subset=2, max_ap_drop=1, threads=1).path == tmp_path / "m.int8.safetensors"
     assert "m.int8.safetensors was made from this file" in choose_model_file(path, "auto").reason
+    assert load_int8(path).to_json() == read_int8(tmp_path / "m.int8.safetensors").to_json()
     path.write_bytes(path.read_bytes() + b"\0")
     assert "m.int8.safetensors was made from another file" in choose_model_file(path, "auto").reason
+    with pytest.raises(ModelError, match=r"m\.int8\.safetensors was made from another file than m\.pt; make them"):
+        load_int8(path)
+    (tmp_path / "m.int8.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"m\.pt: holds no INT8 ranges; make them with"):
+        load_int8(path)
 
 
 def test_an_openvino_file_as_before(calibrated, model, train, val, tmp_path):

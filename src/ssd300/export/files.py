@@ -20,6 +20,7 @@ from ssd300.export.verify import (
     verify_tail,
 )
 from ssd300.files import publish, refuse_special, replacing, scratch_beside, sha256_of
+from ssd300.runtime.choice import int8_siblings, sibling_fault
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
 from ssd300.weights.catalog import load_weights
@@ -38,10 +39,14 @@ def load_source(path: Path) -> tuple[State, ModelMetadata]:
 
 
 def load_int8(path: Path) -> Int8:
-    """The INT8 entry of a model to export. Raises ModelError."""
-    int8 = read_int8(path) if path.suffix.lower() == ".safetensors" else None
+    """The INT8 entry of a model to export; of a .pt, that of the file made from it. Raises ModelError."""
+    own = path.suffix.lower() == ".safetensors"
+    holder = path if own else int8_siblings(path)[0]
+    fault = None if own or not holder.is_file() else sibling_fault(path, holder)
+    int8 = read_int8(holder) if holder.is_file() and fault is None else None
     if int8 is None:
-        raise ModelError(f"{path}: holds no INT8 ranges; make them with `ssd300 quantize --model {path} --data PATH`")
+        found = fault or "holds no INT8 ranges"
+        raise ModelError(f"{path}: {found}; make them with `ssd300 quantize --model {path} --data PATH`")
     return int8
 
 
