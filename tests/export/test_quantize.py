@@ -1,5 +1,7 @@
 """INT8 files: what is in them, who picks them up, and that one that loses too much is not written."""
 
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -167,6 +169,7 @@ def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(
         ({"out": "m.bin"}, ArgumentError, r"extension \.safetensors"),
         ({"out": "no/m.xml"}, ModelError, "there is no folder"),
         ({"subset": 0}, ArgumentError, "--subset is 0"),
+        ({"seed": -1}, ArgumentError, "--seed is -1: expected a whole number, 0 or more"),
         ({"max_ap_drop": 2}, ArgumentError, "--max-ap-drop is 2"),
         ({"max_ap_drop": float("nan")}, ArgumentError, "--max-ap-drop is nan"),
         ({"data": "none"}, DatasetError, "no picture to calibrate on"),
@@ -179,6 +182,18 @@ def test_what_does_not_go_together_is_said(settings, error, words, model, train,
     with pytest.raises(error, match=words):
         quantize(model, data, measured, tmp_path / settings.pop("out", "m.xml"), **settings)
     assert not any(tmp_path.iterdir())
+
+
+def test_lost_boxes_are_no_reason_to_stop(narrow_found_again, tmp_path):
+    """Calibration does not use boxes, and there is no option to allow it."""
+    labels = json.loads((narrow_found_again / "train.json").read_text())
+    for i, entry in enumerate(labels["annotations"]):
+        entry["bbox"][2:] = [0, 0] if i % 2 else entry["bbox"][2:]
+    for entry in labels["images"]:
+        shutil.copy(narrow_found_again / entry["file_name"], tmp_path)
+    (tmp_path / "lossy.json").write_text(json.dumps(labels))
+    sets = module._load_sets(tmp_path / "lossy.json", None, 0)
+    assert [len(one) for one in sets] == [6, 2]
 
 
 def test_the_bundled_model_stays_as_it_is(train, val):

@@ -23,7 +23,7 @@ def quantize(
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     subset: Annotated[int, typer.Option(min=1, help="Pictures of --data to calibrate on.")] = 300,
-    seed: Annotated[int, typer.Option(help="Seed for drawing these pictures, and a fifth for --val.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for drawing these pictures, and a fifth for --val.")] = 0,
     max_ap_drop: Annotated[
         float, typer.Option(min=0, max=1, help="Largest loss of AP; layers stay float as needed to meet it.")
     ] = 0.003,

@@ -132,20 +132,20 @@ def _load_sets(
     data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
 ) -> tuple[Dataset, Dataset]:
     """The pictures for calibration, whose boxes are not used, and those for validation."""
+    if seed < 0:
+        raise ArgumentError(f"--seed is {seed}: expected a whole number, 0 or more")
     if val is None:
         if isinstance(data, Dataset):
             raise ArgumentError("data is a Dataset: give val too, the pictures on which both models are measured")
-        sets = usable_sets(data, seed=seed)
+        sets = usable_sets(data, seed=seed, allow_lost=True)  # as where both are given
         return sets.train, sets.val
     if isinstance(data, str | Path) and isinstance(val, str | Path) and Path(data).resolve() == Path(val).resolve():
         raise ArgumentError(
             f"--data and --val are the same ({data}): validation needs other pictures than calibration; leave out "
             "--val to take both from --data, or give two data sets"
         )
-    return (
-        data if isinstance(data, Dataset) else load_training(data),
-        val if isinstance(val, Dataset) else load_validation(val),
-    )
+    train = data if isinstance(data, Dataset) else load_training(data)
+    return train, val if isinstance(val, Dataset) else load_validation(val)
 
 
 def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt8, layers: int) -> Iterator[Int8]:
