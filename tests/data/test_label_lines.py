@@ -154,7 +154,7 @@ def test_more_than_a_third_of_lost_boxes_stops(tmp_path: Path, lost: int, usable
     with pytest.raises(DatasetError, match=rf"{lost} of 4 boxes were left out|all {lost} boxes were left out"):
         usable_sets(tmp_path)
     if lost < 4:
-        assert usable_sets(tmp_path, allow_lost=True).train.num_boxes >= 1
+        assert usable_sets(tmp_path, tmp_path, allow_lost=True).train.num_boxes >= 1
 
 
 # The same picture twice

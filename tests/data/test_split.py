@@ -14,7 +14,7 @@ from ssd300.data.look import find_parts, write_split
 from ssd300.data.pack import pack_dataset
 from ssd300.data.pack.layout import Encoding
 from ssd300.data.split import groups_of_equal_files, split_dataset
-from ssd300.data.usable import usable_sets
+from ssd300.data.usable import arrange, usable_sets
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.labels import ClassList
 
@@ -34,6 +34,21 @@ def dataset(*classes_of_pictures: list[int]) -> Dataset:
 def test_too_few_pictures(count: int) -> None:
     with pytest.raises(DatasetError, match=rf"{count} pictures? cannot be split .*; add some"):
         split_dataset(dataset(*[[1]] * count))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "side"),
+    [([[], [1]], "val"), ([[1], []], "train"), ([[1], *[[]] * 9], "val"), ([[1], [1]], None), ([[1], [1], []], None)],
+)
+def test_both_sides_have_an_object(pictures, side) -> None:
+    """Otherwise nothing would be learned, or no AP be defined, in a run that seems to work."""
+    if side is None:
+        sets = arrange([dataset(*pictures)], [])
+        assert sets.train.num_boxes
+        assert sets.val.num_boxes
+        return
+    with pytest.raises(DatasetError, match=rf"pets \({side}\): no object is in the \d drawn pictures.*--val"):
+        arrange([dataset(*pictures)], [])
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.2, 1.5])

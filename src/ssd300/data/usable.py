@@ -47,9 +47,9 @@ def usable_sets(
     several paths the training parts are joined, and so are the validation parts of those that have one.
     The validation set uses the training set's class list.
 
-    Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, no box is of an
-    object (a crowd region, an ignored box and, for training, one below `min_score` is not), or, unless `allow_lost`,
-    more than a third of the boxes was left out or the boxes seem to be in another format.
+    Raises DatasetError if the data cannot be used: no part is for training, an entry has a fault, one of the two sets
+    has no object (a crowd region, an ignored box and, for training, one below `min_score` is not), or, unless
+    `allow_lost`, more than a third of the boxes was left out or the boxes seem to be in another format.
     """
     train_parts: list[tuple[Part, str | Path]] = []
     val_parts: list[tuple[Part, str | Path]] = []
@@ -107,7 +107,14 @@ def arrange(
     together = sum(len(group) - 1 for group in groups)
     if together:
         sentences.append(f"{together} pictures are duplicates (`ssd300 data check` lists them); they stay in one set")
-    return UsableSets(*split_dataset(whole, share, seed, groups), tuple(sentences))
+    drawn = split_dataset(whole, share, seed, groups)
+    for one, least in zip(drawn, (min_score, 0.0), strict=True):
+        if not _count_objects(one, least):
+            raise DatasetError(
+                f"{one.name}: no object is in the {len(one)} drawn pictures, because few have one; name a set to "
+                "validate on (--val), or label more pictures"
+            )
+    return UsableSets(*drawn, tuple(sentences))
 
 
 def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
@@ -145,7 +152,7 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
 
 def _refuse_without_objects(dataset: Dataset, min_score: float) -> None:
     """Raises DatasetError if every box is a crowd region, ignored, or has a score below `min_score`."""
-    if _count(dataset, lambda boxes: ~boxes.crowd & ~boxes.ignore & (boxes.scores >= min_score)):
+    if _count_objects(dataset, min_score):
         return
     crowd, ignored = _count(dataset, lambda boxes: boxes.crowd), _count(dataset, lambda boxes: boxes.ignore)
     raise DatasetError(
@@ -153,6 +160,11 @@ def _refuse_without_objects(dataset: Dataset, min_score: float) -> None:
         f"are marked ignore or difficult, {_count(dataset, lambda boxes: boxes.scores < min_score)} have a score below "
         f"{min_score:g}; correct these marks"
     )
+
+
+def _count_objects(dataset: Dataset, min_score: float) -> int:
+    """The number of boxes that are neither crowd regions nor ignored, with at least this score."""
+    return _count(dataset, lambda boxes: ~boxes.crowd & ~boxes.ignore & (boxes.scores >= min_score))
 
 
 def _count(dataset: Dataset, mask: Callable[[Annotations], Bool]) -> int:
