@@ -17,6 +17,7 @@ from ssd300.learn.recipe import RECIPES
 from ssd300.learn.run import LOCK, load_state, lock_folder, numbered_folder, save_state
 from ssd300.learn.train import train
 from ssd300.weights.catalog import load_weights
+from ssd300.weights.checkpoint import read_metadata
 
 STATE = {name: {} for name in ("network", "optimizer", "scaler", "averaged", "progress", "recipe")}
 
@@ -147,6 +148,7 @@ def test_patience_ends_a_run_that_gains_nothing(squares, tmp_path, capsys):
     out = train(few, few, out=tmp_path / "run", epochs=9, patience=2, **TINY | {"lr": 0.0, "batch_size": 2})
     assert len(results(out)) == 3
     assert "Ended in epoch 3 of 9: AP no longer rises" in capsys.readouterr().err
+    assert read_metadata(out / "best.safetensors").training["epochs_done"] == 3  # of equal ones the latest
 
 
 def test_training_starts_with_smaller_pictures(squares, tmp_path, monkeypatch):

@@ -187,6 +187,13 @@ def test_a_loss_that_is_not_a_number_names_the_pictures(squares, tmp_path):
         train(squares, out=tmp_path / "run", epochs=9, **TINY | {"lr": 1e12, "clip_norm": 0.0, "warmup": 0})
 
 
+def test_weights_that_are_not_numbers_name_the_learning_rate(squares, tmp_path):
+    """The loss of the only step was one."""
+    diverging = TINY | {"lr": 1e12, "clip_norm": 0.0, "warmup": 0, "batch_size": 8}
+    with pytest.raises(TrainingError, match=r"diverged in training.*: start again with a lower --lr and another --out"):
+        train(squares, squares, out=tmp_path / "run", epochs=1, **diverging)
+
+
 def test_another_seed_gives_another_result(same_squares, one_epoch, tmp_path):
     """The same seed gives the same: `test_trains_in_a_thread`."""
     out = train(same_squares, out=tmp_path / "run", epochs=1, seed=1, **TINY)

@@ -13,7 +13,7 @@ from ssd300 import __version__
 from ssd300.data.dataset import Dataset
 from ssd300.data.view import View, contact_sheet, make_view, shrink_view
 from ssd300.detections import Detections
-from ssd300.errors import needs
+from ssd300.errors import ModelError, TrainingError, needs
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
 from ssd300.evaluate.run import SCORE_THRESHOLD
 from ssd300.files import write_whole
@@ -105,7 +105,10 @@ def finish_epoch(
         measured.load_state_dict(learner.best_weights())
         runtime = TorchRuntime(measured, metadata, device=str(compute.device), precision=compute.precision)
         start = time.monotonic()
-        metrics, results = validate(runtime, val)
+        try:
+            metrics, results = validate(runtime, val)
+        except ModelError as error:
+            raise TrainingError(f"{error}: start again with a lower --lr and another --out") from error
         draw_samples(val, results, out / SAMPLES, min_score=learner.recipe.min_score)
         row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
         position.measuring = max(position.measuring, time.monotonic() - start)
@@ -114,8 +117,10 @@ def finish_epoch(
     write_results(out, position.history)
     ap = row.get("AP", -1.0)
     position.since_best += val is not None
-    if ap > position.best_ap or position.best_ap < 0:
-        position.best_ap, position.since_best = ap, 0
+    if ap > position.best_ap:
+        position.since_best = 0
+    if ap >= position.best_ap:  # of equal ones the later has learned more: AP may be 0 for many epochs
+        position.best_ap = ap
         write_best(out, learner, position, replace(metadata, metric=metric))
     return row
 
