@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from ssd300.errors import ModelError
 from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
-from ssd300.learn.start import copy_head_rows, set_background_prior
+from ssd300.learn.start import copy_head_rows, make_starting_network, set_background_prior
 from ssd300.priors import ANCHORS_PER_CELL
 
 OLD = ClassList.from_names(("cat", "dog", "cup"))
@@ -50,6 +51,14 @@ def test_shared_names_keep_their_odds_against_background():
         for old_label, label in ((3, 1), (1, 3)):
             np.testing.assert_allclose(now[:, label] / now[:, 0], was[:, old_label] / was[:, 0], rtol=1e-3)
         np.testing.assert_allclose(now[:, 2] / now[:, 0], 0.01 / 0.99 / 3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["", "m.onnx", "m.xml"])
+def test_files_without_weights_are_no_start(name, tmp_path):
+    path = tmp_path / (name or "m")
+    path.write_bytes(b"\x08\x08\x12\x06ssd300")
+    with pytest.raises(ModelError, match=r"its extension is '.*', expected weights: \.safetensors, \.pt, \.pth"):
+        make_starting_network("resnet18", OLD, path)
 
 
 @pytest.mark.parametrize("probability", [0.5, 0.99])

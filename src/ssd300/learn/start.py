@@ -71,7 +71,7 @@ def make_starting_network(
     if start == "none":
         return network, RANDOM
     path = catalog.resolve(f"imagenet-{backbone}" if start == "imagenet" else start)
-    if is_backbone_file(path):
+    if path.suffix.lower() in catalog.SUFFIXES and is_backbone_file(path):
         network.load_state_dict(replace_tensors(network, read_backbone(path, backbone)))
         return network, Origin(f"the ImageNet trunk {path.name}", sha256_of(path))
     state, metadata = catalog.load_weights(path)
