@@ -24,6 +24,9 @@ class Result:
     scores: np.ndarray
     class_ids: np.ndarray
 
+    def __getitem__(self, mask: np.ndarray) -> "Result":
+        return Result(self.boxes_xyxy[mask], self.scores[mask], self.class_ids[mask])
+
 
 def annotations(boxes_xyxy=(), class_ids=(), crowd=None, ignore=None, areas=None) -> Annotations:
     boxes = np.asarray(boxes_xyxy, np.float32).reshape(-1, 4)

@@ -47,6 +47,18 @@ def test_crowd_and_ignored_boxes_move_no_curve(make):
     assert (errors.right.tolist(), errors.wrong.tolist(), errors.missed.tolist()) == ([2], [], [])
 
 
+@pytest.mark.parametrize("mark", ["crowd", "ignore"])
+def test_no_detection_of_a_crowd_or_ignored_box_is_a_background_error(make, mark):
+    data = make.dataset([make.picture(1, make.annotations([A, B], [7, 7], **{mark: [False, True]}))], TWO)
+    for boxes, ids, nothing in (
+        ([A], [7], [0, 0]),
+        ([A, B, B], [7, 7, 7], [0, 0]),
+        ([A, B], [7, 3], [0, 1]),  # a dog where cats are crowded is one
+    ):
+        told = diagnose(data, [make.result(boxes, [0.9, 0.95, 0.99][: len(boxes)], ids)])
+        assert told.confusion.tolist() == [[1, 0, 0], [0, 0, 0], [*nothing, 0]]
+
+
 def test_confusion_follows_the_order_of_the_classes(make):
     data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
     told = diagnose(data, [make.result([A, B, FAR], [0.9, 0.8, 0.85], [7, 7, 3])])

@@ -103,14 +103,19 @@ def coco_metrics(dataset: Dataset, results: Sequence[Detections]) -> CocoMetrics
 
 
 def score(dataset: Dataset, results: Sequence[Detections]) -> Any:
-    """The evaluated and accumulated `hotcoco.COCOeval`. Its ids are `image_numbers` and `class_numbers`."""
-    with needs("`ssd300 evaluate`", "eval"):
-        import hotcoco
-    truth = _ground_truth(hotcoco, dataset)
-    scorer = hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
+    """The evaluated and accumulated `hotcoco.COCOeval`."""
+    scorer = make_scorer(dataset, results)
     scorer.evaluate()
     scorer.accumulate()
     return scorer
+
+
+def make_scorer(dataset: Dataset, results: Sequence[Detections]) -> Any:
+    """A `hotcoco.COCOeval`, not yet evaluated. Its ids are `image_numbers` and `class_numbers`."""
+    with needs("`ssd300 evaluate`", "eval"):
+        import hotcoco
+    truth = _ground_truth(hotcoco, dataset)
+    return hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
 
 
 def image_numbers(dataset: Dataset) -> Int64:

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.arrays import Float64, Int64
-from ssd300.data.dataset import Dataset
+from ssd300.data.dataset import Annotations, Dataset
 from ssd300.detections import Detections
-from ssd300.evaluate.coco import class_numbers, counts_as_crowd, score
+from ssd300.evaluate.coco import class_numbers, counts_as_crowd, make_scorer, score
 from ssd300.evaluate.matches import MatchTable, match_picture, match_table
 
 WORST_PICTURES = 12
@@ -80,7 +80,7 @@ def diagnose(dataset: Dataset, results: Sequence[Detections], *, unread: Contain
     return Diagnosis(
         curves=class_curves(table),
         overall=overall,
-        confusion=_confusion(dataset, scorer.confusion_matrix(iou_thr=0.5, min_score=threshold)),
+        confusion=_confusion(dataset, results, threshold),
         tide={kind: (gain, tide["counts"].get(kind)) for kind, gain in tide["delta_ap"].items()},
         worst=tuple(e for e in errors[:WORST_PICTURES] if e.errors),
     )
@@ -125,9 +125,25 @@ def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
     return Curve(scores, precision, recall, *points)
 
 
-def _confusion(dataset: Dataset, counted: dict[str, NDArray[np.uint64] | list[int]]) -> NDArray[np.int64]:
-    """hotcoco's matrix in the order of the data set's classes, "nothing" last."""
+def _confusion(dataset: Dataset, results: Sequence[Detections], threshold: float) -> NDArray[np.int64]:
+    """hotcoco's matrix in the order of the data set's classes, "nothing" last.
+
+    hotcoco would count detections of crowd and ignored boxes as background errors.
+    """
+    judged = [_drop_unjudged(p.annotations, found) for p, found in zip(dataset.pictures, results, strict=True)]
+    counted = make_scorer(dataset, judged).confusion_matrix(iou_thr=0.5, min_score=threshold)
     cat_ids = list(counted["cat_ids"])
     numbers = class_numbers(dataset.classes, dataset.classes.ids).tolist()
     order = [cat_ids.index(number) for number in numbers] + [len(cat_ids)]
     return np.asarray(counted["matrix"]).astype(np.int64)[np.ix_(order, order)]
+
+
+def _drop_unjudged(truth: Annotations, found: Detections) -> Detections:
+    """The detections without those that match a crowd or ignored box at IoU 0.5."""
+    crowd = counts_as_crowd(truth)
+    if not crowd.any():
+        return found
+    matches = match_picture(truth, found)
+    keep = np.ones(len(found.scores), bool)
+    keep[matches.rows] = ~np.append(crowd, False)[matches.box_of[0]]  # -1 selects the appended one
+    return found[keep]
