@@ -69,6 +69,8 @@ def test_check_pictures_are_repeatable(tmp_path):
 
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
     first, second = make_comparison_pictures(), make_comparison_pictures([tmp_path / "red.png"])
+    for same in (tmp_path / "red.png", str(tmp_path / "red.png"), tmp_path):
+        assert np.array_equal(make_comparison_pictures(same), second)
     assert first.dtype == np.uint8
     assert first.shape[1:] == (300, 300, 3)
     np.testing.assert_array_equal(first, second[:-1])

@@ -1,6 +1,6 @@
 """Verify that an exported file gives the same detections, before it is moved into place."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ModelError
 from ssd300.flow import prepare
+from ssd300.images.source import expand
 from ssd300.options import DetectOptions
 from ssd300.postprocess import decode, select
 from ssd300.priors import NUM_PRIORS
@@ -51,13 +52,16 @@ class Verification:
         )
 
 
-def make_comparison_pictures(more: Iterable[Any] = ()) -> UInt8:
-    """Pictures [B, 300, 300, 3] to compare on: seeded blocks and noise, the photographs of a clone, and `more`."""
+def make_comparison_pictures(more: Any = ()) -> UInt8:
+    """Pictures [B, 300, 300, 3] to compare on: seeded blocks and noise, the photographs of a clone, and `more`.
+
+    `more` is what `Detector.detect_many` takes: one source or several.
+    """
     draw = np.random.default_rng(20061)
     blocks = draw.integers(0, 256, (12, 12, 3)).repeat(25, 0).repeat(25, 1)
     blocks = np.clip(blocks + draw.integers(-25, 26, (300, 300, 3)), 0, 255)
     noise = draw.integers(0, 256, (300, 300, 3))
-    photographs = [*sorted(_EXAMPLES.glob("*.jpg")), *more]
+    photographs = [*sorted(_EXAMPLES.glob("*.jpg")), *expand(more)]
     return np.stack(
         [blocks.astype(np.uint8), noise.astype(np.uint8), *(prepare(p, DetectOptions()).pixels for p in photographs)]
     )

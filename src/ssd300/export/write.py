@@ -1,7 +1,7 @@
 """`ssd300.export`: write a model for other programs, in the format of the file's extension."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def export(
     out: str | os.PathLike[str],
     *,
     format: str | None = None,
-    pictures: Iterable[Any] = (),
+    pictures: Any = (),
     **options: Any,
 ) -> Verification:
     """Write a model for other programs, verified against the original before the file appears.
@@ -44,7 +44,7 @@ def export(
         out: the new file; its extension selects the format: .onnx, .xml (OpenVINO), .safetensors, .pt2 (torch.export)
             or .html (a page that detects in the browser). For "triton" and "ovms" the new folder.
         format: one of FORMATS; only required for "triton" and "ovms".
-        pictures: more sources to compare on.
+        pictures: more sources to compare on, as `Detector.detect_many` takes them.
         options: of that format, with the names of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None means
             not given.
 
@@ -92,7 +92,7 @@ def _check(format: str, given: dict[str, Any]) -> None:
         )
 
 
-def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures: Iterable[Any]) -> Verification:
+def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures: Any) -> Verification:
     state, metadata = load_source(source)
     if format == "safetensors":
         if classes := given.pop("classes", None):
