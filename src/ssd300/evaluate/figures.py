@@ -39,16 +39,20 @@ def precision_recall(metrics: CocoMetrics) -> str:
     figure, axes = _square("precision-recall")
     counted = np.flatnonzero(metrics.boxes_of_class > 0)
     named = len(counted) <= _NAMED_CLASSES
+    lines = []  # of the legend, which by itself leaves out names that begin with _
     for place, k in enumerate(counted.tolist()):
         color = _COLORS[place] if named else "#7f7f7f"
         label = _escape(metrics.classes.names[k]) if named else None
         (line,) = axes.plot(RECALL_POINTS, metrics.precision[0, :, k], color=color, lw=1.2, label=label)
         line.set(alpha=0.9 if named else 0.25, gid=f"class-{k}")
+        lines += [line] if named else []
     if len(counted):
         for t, style in ((0, "-"), (5, "--"), (9, ":")):
             mean = metrics.precision[t][:, counted].mean(axis=1)
-            axes.plot(RECALL_POINTS, mean, color=_INK, lw=2.2, ls=style, label=f"mean, IoU {0.5 + 0.05 * t:.2f}")
-        axes.legend(frameon=False, fontsize=9, labelcolor=_INK, loc="lower left")
+            lines += axes.plot(
+                RECALL_POINTS, mean, color=_INK, lw=2.2, ls=style, label=f"mean, IoU {0.5 + 0.05 * t:.2f}"
+            )
+        axes.legend(handles=lines, frameon=False, fontsize=9, labelcolor=_INK, loc="lower left")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     text = _svg(figure, "precision-recall")
     for k in counted.tolist():  # a tooltip with the curve's name
