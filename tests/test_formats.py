@@ -33,6 +33,13 @@ def any_detections(draw):
     return Detections(boxes.reshape(count, 4), scores, np.array(ids, np.int64), COCO, (480, 640), draw(st.text()))
 
 
+@pytest.mark.parametrize(
+    ("names", "text"), [((), ""), (("cat",), "cat\n"), (("cat", "two\r\nlines", "dog"), "cat\ntwo lines\ndog\n")]
+)
+def test_each_class_has_one_line(names, text) -> None:
+    assert ClassList.from_names(names).to_lines() == text
+
+
 def test_empty_in_every_format() -> None:
     assert formats.to_dict(EMPTY) == {"source": "x.png", "width": 640, "height": 480, "detections": []}
     assert json.loads(EMPTY.to_json())["detections"] == []

@@ -53,6 +53,14 @@ class ClassList:
         """Network labels 1..K-1 [N] -> ids [N]."""
         return np.asarray(self.ids, np.int64)[np.asarray(labels, np.int64) - 1]
 
+    def to_lines(self) -> str:
+        """The text of a file with one name per line, by position; a line break in a name becomes a space.
+
+        >>> ClassList(("cat", "two\\nwords"), (7, 9)).to_lines()
+        'cat\\ntwo words\\n'
+        """
+        return "".join(" ".join(name.splitlines()) + "\n" for name in self.names)
+
     def name_of_id(self, class_id: int) -> str:
         return self.names[self.position_of_id[int(class_id)]]
 

@@ -138,8 +138,7 @@ class OutputFolder:
         labels.mkdir(exist_ok=True)
         _write_new(labels / f"{name}.txt", found.to_yolo().encode())
         if not self.saved:
-            lines = [" ".join(name.splitlines()) + "\n" for name in found.classes.names]  # each one line, by position
-            _write_new(self.path / "classes.txt", "".join(lines).encode())
+            _write_new(self.path / "classes.txt", found.classes.to_lines().encode())
             _write_new(self.path / "sources.csv", b"label,picture,source\n")
         with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
             table.write(csv_text([(f"labels/{name}.txt", drawn.name, found.source or "")]))

@@ -48,7 +48,7 @@ def export_server(
         model = whole / _NAME
         (model / "1").mkdir(parents=True)
         result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
-        (model / "labels.txt").write_text("".join(f"{name}\n" for name in metadata.classes.names), "utf-8")
+        (model / "labels.txt").write_text(metadata.classes.to_lines(), "utf-8")
         if server == "triton":
             (model / "config.pbtxt").write_text(make_triton_config(metadata, options), "utf-8")
         else:
