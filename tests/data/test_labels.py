@@ -65,6 +65,15 @@ def test_autolabel_writes_a_set_that_reads_back_with_scores(folder: Path, tmp_pa
     assert {box["category_id"] for box in json.loads(out.read_text())["annotations"]} <= set(COCO.ids)
 
 
+def test_a_picture_that_is_named_twice_comes_once(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    named = (folder / "coffee.jpg", folder, tmp_path / "link" / "coffee.jpg")
+    assert len(data("rank", *named).stdout.splitlines()) == 1 + 3
+    data("autolabel", *named, "--out", tmp_path / "labels.json")
+    names = [one.path.name for one in load_dataset(tmp_path / "labels.json").pictures]
+    assert names == ["coffee.jpg", "astronaut.jpg", "chelsea.jpg"]
+
+
 def test_an_existing_file_is_never_replaced(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.json"
     out.write_text("by hand")

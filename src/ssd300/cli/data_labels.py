@@ -1,6 +1,8 @@
 """`ssd300 data autolabel` and `ssd300 data rank`: help with labeling from a model."""
 
+import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -13,6 +15,7 @@ from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.detector import Failure
+    from ssd300.images.source import Source
 
 Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture files, directories or globs.")]
 
@@ -45,7 +48,6 @@ def autolabel(
     from ssd300.data.load import load_training
     from ssd300.detector import Detector
     from ssd300.files import path_from
-    from ssd300.images.source import expand
     from ssd300.options import DetectOptions
 
     if bool(sources) == (add_to is not None):
@@ -58,7 +60,7 @@ def autolabel(
     options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
     options.rows(detector.classes)
     if labeled is None:
-        dataset, failures = label(detector, expand(sources, tell=_say), options)
+        dataset, failures = label(detector, _each_file_once(sources), options)
     else:
         dataset, failures = add_boxes(detector, labeled, options)
     if not len(dataset):
@@ -85,14 +87,25 @@ def rank(
     from ssd300.data.rank import rank as ranking
     from ssd300.detector import Detector
     from ssd300.formats import csv_text
-    from ssd300.images.source import expand
 
-    ranked, failures = ranking(Detector(model), expand(sources, tell=_say))
+    ranked, failures = ranking(Detector(model), _each_file_once(sources))
     if not ranked:
         _refuse_nothing("rank", failures)
     rows = [(one.source, f"{one.uncertainty:.4f}", one.detections) for one in ranked[:count]]
     sys.stdout.write(as_shown(csv_text([("source", "uncertainty", "detections"), *rows]), sys.stdout))
     _finish(failures)
+
+
+def _each_file_once(sources: Sequence[str] | None) -> "Iterator[Source]":
+    """The pictures of the sources; a file that several of them name comes once."""
+    from ssd300.images.source import expand
+
+    seen: set[str] = set()
+    for source in expand(sources, tell=_say):
+        place = os.path.realpath(source.name)
+        if place not in seen:
+            seen.add(place)
+            yield source
 
 
 def _say(text: str) -> None:
