@@ -8,7 +8,7 @@ import pytest
 
 from ssd300.errors import ArgumentError
 from ssd300.evaluate import bootstrap
-from ssd300.evaluate.bootstrap import ap_of_resamples, difference, intervals
+from ssd300.evaluate.bootstrap import Interval, ap_of_resamples, difference, intervals
 from ssd300.evaluate.coco import coco_metrics
 from ssd300.evaluate.matches import match_table
 from ssd300.labels import ClassList
@@ -21,6 +21,10 @@ def test_no_pictures(make):
     ap, ap50 = intervals(match_table(make.dataset([], CAT), []), resamples=5)
     assert np.isnan([ap.value, ap.low, ap.high, ap50.value, ap50.low, ap50.high]).all()
     assert str(ap) == "undefined"
+
+
+def test_no_bound_reads_minus_zero():
+    assert str(Interval(0.004, -0.0002, 0.009)) == "0.004 [0.000, 0.009]"
 
 
 def test_pictures_without_boxes(make):

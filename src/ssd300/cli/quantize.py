@@ -79,7 +79,7 @@ def _print(done: "Quantization") -> None:
         if exact < 0:
             typer.echo(f"{name:<10} {'–':>6} {'–':>6} {'–':>7}   {words}")
         else:
-            typer.echo(f"{name:<10} {exact:>6.3f} {rounded:>6.3f} {exact - rounded:>+7.4f}   {words}")
+            typer.echo(f"{name:<10} {exact:>6.3f} {rounded:>6.3f} {exact - rounded:>+z7.4f}   {words}")
     typer.echo(f"AP, INT8 minus float, with its 95 % interval: {done.difference.ap}")
     if done.kept_float:
         number = f"{len(done.kept_float)} of {done.convolutions}"

@@ -36,7 +36,7 @@ class Interval:
     def __str__(self) -> str:
         if np.isnan(self.value):
             return "undefined"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.value:z.3f} [{self.low:z.3f}, {self.high:z.3f}]"
 
 
 @dataclass(frozen=True)
