@@ -210,7 +210,8 @@ def _compile(
     place = blob_path(source, settings, _core().get_property("CPU", "FULL_DEVICE_NAME")) if source else None
     if place and (exported := read_blob(place)):
         with suppress(RuntimeError):  # from another build of OpenVINO: compile again
-            return _core().import_model(exported, "CPU", settings)
+            # As a tensor: bytes would go through a stream, which copies them.
+            return _core().import_model(ov.Tensor(np.frombuffer(exported, np.uint8)), "CPU", settings)
     graph = model().clone() if callable(model) else model.clone()
     graph.reshape([1, *PICTURE_SHAPE])
     try:
