@@ -9,10 +9,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from ssd300.cli.hints import ANSWERS, answer_for
-from ssd300.cli.main import app
+from ssd300.cli.main import make_app
 from ssd300.errors import ArgumentError
 
-RUN = CliRunner()
+RUN, APP = CliRunner(), make_app()
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def detect(tmp_path, monkeypatch, narrow, narrow_checkpoint):
 
     def run(*arguments: str):
         given = ["predict", *arguments, "--model", str(narrow_checkpoint), "--threads", "1"]
-        return RUN.invoke(app, given, catch_exceptions=True)
+        return RUN.invoke(APP, given, catch_exceptions=True)
 
     return run
 
@@ -116,23 +116,23 @@ def test_foreign_options_are_answered(detect, arguments, words) -> None:
 
 @pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch", "serve"])
 def test_every_option_that_an_answer_names_is_the_verb_s(verb) -> None:
-    shown = RUN.invoke(app, [verb, "--help"], env={"COLUMNS": "300"}).stdout
+    shown = RUN.invoke(APP, [verb, "--help"], env={"COLUMNS": "300"}).stdout
     options = set(re.findall(r"--[a-z][a-z-]*", shown)) | {"--debug"}  # of the command, before the verb
     answers = {name: answer_for(name, options) for name in ANSWERS}
     assert sum(answer is not None for answer in answers.values()) > 15
     assert {word for text in answers.values() if text for word in re.findall(r"--[a-z][a-z-]*", text)} <= options
-    assert RUN.invoke(app, [verb, "--world-size", "2"]).exit_code != 0
+    assert RUN.invoke(APP, [verb, "--world-size", "2"]).exit_code != 0
 
 
 def test_every_answer_is_one_of_some_verb() -> None:
-    shown = [RUN.invoke(app, [verb, "--help"]).stdout for verb in ("detect", "train", "evaluate", "export", "track")]
+    shown = [RUN.invoke(APP, [verb, "--help"]).stdout for verb in ("detect", "train", "evaluate", "export", "track")]
     options = [set(re.findall(r"--[a-z][a-z-]*", text)) for text in shown]
     assert [name for name in ANSWERS if not any(answer_for(name, one) for one in options)] == []
 
 
 @pytest.mark.parametrize("given", ["in/a.png", "source=in/a.png"])
 def test_a_source_without_a_verb_is_answered(detect, given) -> None:
-    answer = RUN.invoke(app, [given])
+    answer = RUN.invoke(APP, [given])
     assert isinstance(answer.exception, ArgumentError)
     assert "ssd300 detect in/a.png" in str(answer.exception)
 

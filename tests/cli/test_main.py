@@ -30,9 +30,10 @@ def test_help_lists_the_verbs(flag) -> None:
 def test_every_verb_has_a_help() -> None:
     import typer.main
 
-    for verb in typer.main.get_command(main.app).commands:
+    app = main.make_app()
+    for verb in typer.main.get_command(app).commands:
         with pytest.raises(SystemExit) as stop:
-            main.app([verb, "--help"])
+            app([verb, "--help"])
         assert stop.value.code == 0
 
 
@@ -73,7 +74,7 @@ def run_with(error: BaseException, monkeypatch) -> int:
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(main, "app", fail)
+    monkeypatch.setattr(main, "make_app", lambda verbs: fail)
     with pytest.raises(SystemExit) as stop:
         main.run()
     return stop.value.code
@@ -130,8 +131,10 @@ def loaded_modules(code: str) -> set[str]:
 
 def modules_of(arguments: list[str]) -> set[str]:
     """The modules that a command has loaded when it ends."""
-    call = f"from ssd300.cli.main import app\ntry: app({arguments!r})\nexcept SystemExit: pass"
-    return loaded_modules(f"import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    exec({call!r})")
+    call = f"sys.argv[1:] = {arguments!r}\nfrom ssd300.cli.main import run\ntry: run()\nexcept SystemExit: pass"
+    return loaded_modules(
+        f"import contextlib, io, sys\nwith contextlib.redirect_stdout(io.StringIO()):\n    exec({call!r})"
+    )
 
 
 def test_help_loads_few_modules() -> None:
@@ -141,6 +144,21 @@ def test_help_loads_few_modules() -> None:
     assert "ssd300.cli.detect" in helped
     assert len(helped - bare) <= 150
     assert not helped & {"numpy", "PIL", "openvino", "torch", "matplotlib", "safetensors", "simplejpeg"}
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_a_verb_alone_reads_as_among_all(verb, capsys) -> None:
+    shown = []
+    for app in (main.make_app(main.verbs_of([verb])), main.make_app()):
+        with pytest.raises(SystemExit):
+            app([verb, "--help"])
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] != ""
+
+
+def test_a_verb_loads_no_other() -> None:
+    loaded = {name for name in modules_of(["--offline", "models"]) if name.startswith("ssd300.cli.")}
+    assert loaded.isdisjoint({f"ssd300.cli.{verb}" for verb in main.VERBS} - {"ssd300.cli.models"})
 
 
 def test_options_are_read_without_pydantic() -> None:

@@ -38,7 +38,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException | N
                 raise
             raise error  # noqa: B904
 
-    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli, "make_app", lambda verbs: app)
     with pytest.raises(SystemExit) as end:
         main()
     return end.value.code
@@ -61,7 +61,7 @@ def test_a_code_of_another_reason_stays(monkeypatch) -> None:
 
 def test_nohup_is_respected(monkeypatch) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    monkeypatch.setattr(cli, "app", lambda: os.kill(os.getpid(), signal.SIGHUP))
+    monkeypatch.setattr(cli, "make_app", lambda verbs: lambda: os.kill(os.getpid(), signal.SIGHUP))
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from typer.main import get_command
 
-from ssd300.cli.main import app
+from ssd300.cli.main import make_app
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,6 +72,6 @@ def test_kuberay_runs_an_image_that_the_dockerfile_makes_with_options_that_batch
     shell, flag, script = shlex.split(job["entrypoint"])  # one command, as the operator appends it to its own
     assert (shell, flag) == ("sh", "-c")
     given = re.findall(r"--[\w-]+", script)
-    options = {name for parameter in get_command(app).commands["batch"].params for name in parameter.opts}
+    options = {name for parameter in get_command(make_app()).commands["batch"].params for name in parameter.opts}
     assert "--resume" in given
     assert set(given) <= options

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from ssd300.cli.main import app
+from ssd300.cli.main import make_app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     *(path for path in sorted(ROOT.glob("*.md")) if path.name != "CHANGELOG.md"),  # it names former options
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if path.parent.name not in ("reference", "notebooks")),
 ]
-CLI = typer.main.get_command(app)
+CLI = typer.main.get_command(make_app())
 GLOBAL = {name for option in CLI.params for name in (*option.opts, *option.secondary_opts)} | {"--help", "-h"}
 
 

@@ -10,53 +10,23 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from ssd300.cli.batch import batch
-from ssd300.cli.benchmark import benchmark
-from ssd300.cli.data import data
 from ssd300.cli.debug import debugging, show_trace
-from ssd300.cli.detect import detect
-from ssd300.cli.doctor import doctor
-from ssd300.cli.evaluate import evaluate
-from ssd300.cli.export import export
-from ssd300.cli.hints import HintedCommand, Verbs
-from ssd300.cli.info import info
-from ssd300.cli.models import models
-from ssd300.cli.quantize import quantize
-from ssd300.cli.serve import serve
-from ssd300.cli.track import track
-from ssd300.cli.train import train
-from ssd300.cli.weights import weights
+from ssd300.cli.hints import GLOBAL, HintedCommand, Verbs
 from ssd300.errors import SSD300Error
 from ssd300.terminal import escape_for_json, printable
 
-app = typer.Typer(
-    cls=Verbs,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(cls=HintedCommand)(batch)
-app.command(cls=HintedCommand)(benchmark)
-app.command(cls=HintedCommand)(detect)
-app.command()(doctor)
-app.command(cls=HintedCommand)(evaluate)
-app.command(cls=HintedCommand)(export)
-app.command()(info)
-app.command()(models)
-app.command(cls=HintedCommand)(quantize)
-app.command(cls=HintedCommand)(serve)
-app.command(cls=HintedCommand)(track)
-app.command(cls=HintedCommand)(train)
-app.command("predict", hidden=True, cls=HintedCommand)(detect)  # the names of these verbs in other packages
-app.command("val", hidden=True, cls=HintedCommand)(evaluate)
-app.add_typer(data, name="data")
-app.add_typer(weights, name="weights")
+ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in other packages; not listed in the help
+GROUPS = ("data", "weights")  # verbs with verbs of their own
+# Verbs that recognize their options by the names of other packages.
+HINTED = ("batch", "benchmark", "detect", "evaluate", "export", "quantize", "serve", "track", "train", *ALIASES)
+VERBS = (*HINTED, *GROUPS, "doctor", "info", "models")
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,7 +37,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def common(
     offline: Annotated[
         bool, typer.Option("--offline", help="Forbid any use of the network, as SSD300_OFFLINE=1 does.")
@@ -84,6 +53,36 @@ def common(
         os.environ["SSD300_OFFLINE"] = "1"
     if debug:
         os.environ["SSD300_DEBUG"] = "1"
+
+
+def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs. Only their modules are imported: all of them take 40 ms."""
+    app = typer.Typer(
+        cls=Verbs,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(common)
+    for verb in sorted(verbs):
+        name = ALIASES.get(verb, verb)
+        function = getattr(import_module(f"ssd300.cli.{name}"), name)
+        if name in GROUPS:
+            app.add_typer(function, name=verb)
+        else:
+            app.command(verb, hidden=verb in ALIASES, cls=HintedCommand if verb in HINTED else None)(function)
+    return app
+
+
+def verbs_of(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The verb of a command's arguments, or all verbs if they do not begin with one, apart from global options.
+
+    >>> verbs_of(["--offline", "detect", "info"]), verbs_of(["--help"]) == VERBS
+    (('detect',), True)
+    """
+    first = next((argument for argument in arguments if argument not in GLOBAL), "")
+    return (first,) if first in VERBS else VERBS
 
 
 def run() -> None:
@@ -106,7 +105,7 @@ def run() -> None:
 def _run_verb(stops: list[int]) -> None:
     try:
         try:
-            app()
+            make_app(verbs_of(sys.argv[1:]))()
         finally:
             sys.stdout.flush()
     except SSD300Error as error:
