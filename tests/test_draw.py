@@ -1,5 +1,7 @@
 """Boxes on pictures: lines, crops, and what is saved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -114,9 +116,12 @@ def test_crops_hold_every_pixel_that_a_box_touches() -> None:
     assert not np.shares_memory(pieces[0], picture)
 
 
-def test_a_picture_of_another_size_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="a picture of 200x100 pixels, got one of 100x200"):
-        found([[0, 0, 1, 1]]).draw(ground(100, 200))
+@pytest.mark.parametrize("make", [lambda a: a, Image.fromarray], ids=["array", "PIL"])
+def test_a_picture_of_another_size_is_refused(make) -> None:
+    one = found([[0, 0, 1, 1]])
+    for drawing in (one.draw, lambda picture: draw.draw_detections(picture, one)):
+        with pytest.raises(ArgumentError, match="a picture of 200x100 pixels, got one of 100x200"):
+            drawing(make(ground(100, 200)))
 
 
 @pytest.mark.parametrize("source", [None, "<array 100x200>", "gone.jpg", "x" * 300 + ".jpg"])
@@ -130,8 +135,11 @@ def test_the_source_is_read_upright(tmp_path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(ground(100, 200)).save(path, exif=exif)  # stored 100x200, seen 200x100
+    one = found([[0, 0, 50, 50]], source=str(path))
+    with Image.open(path) as stored:
+        assert draw.draw_detections(stored, one).size == (200, 100)
     for source in (str(path), path.as_uri()):
-        assert found([[0, 0, 50, 50]], source=source).draw().size == (200, 100)
+        assert replace(one, source=source).draw().size == (200, 100)
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".JPEG", ".png", ".webp"])

@@ -18,7 +18,7 @@ from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.images.addresses import local_path
 from ssd300.lettering import font_for
-from ssd300.result import Found
+from ssd300.result import Found, check_size
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
@@ -51,12 +51,15 @@ def draw_detections(
 ) -> Image.Image:
     """A copy of the picture with every detection's box, name and score; the color belongs to the class id.
 
-    `font` as for `draw_boxes`; with `style`, the font of the style is used.
+    `font` as for `draw_boxes`; with `style`, the font of the style is used. Raises ArgumentError if the picture has
+    another size than that of the detections.
     """
     style = style or DrawStyle(font)
+    rgb = _rgb(picture)
+    check_size(detections, rgb.shape[:2])
     captions = [style.caption(name, score) for name, score in zip(detections.names, detections.scores, strict=True)]
     keys = detections.class_ids.tolist()
-    return draw_boxes(picture, detections.boxes_xyxy, captions, keys, font=style.font, line_width=style.line_width)
+    return draw_boxes(rgb, detections.boxes_xyxy, captions, keys, font=style.font, line_width=style.line_width)
 
 
 def draw_boxes(
@@ -70,11 +73,12 @@ def draw_boxes(
 ) -> Image.Image:
     """A copy of the picture (RGB uint8 [H, W, 3] or PIL) with N boxes, pixels [N, 4], the most important first.
 
-    Line width, unless given, and letter size follow the picture's size. A caption stays inside the picture and does
-    not overlap other captions if there is room; where the picture is too small it is truncated, then left out. An
-    empty caption is not drawn. Boxes are clipped to the picture; one outside of it is not drawn. Equal `color_keys`
-    get equal colors, different keys different colors, nearly always those of `color_of` (see `choose_colors`). `font`
-    is a font file for captions; by default the package's own font, or one of the system's that has the characters.
+    A PIL picture is turned upright, as for `detect`. Line width, unless given, and letter size follow the picture's
+    size. A caption stays inside the picture and does not overlap other captions if there is room; where the picture is
+    too small it is truncated, then left out. An empty caption is not drawn. Boxes are clipped to the picture; one
+    outside of it is not drawn. Equal `color_keys` get equal colors, different keys different colors, nearly always
+    those of `color_of` (see `choose_colors`). `font` is a font file for captions; by default the package's own font, or
+    one of the system's that has the characters.
     """
     boxes = np.asarray(boxes_xyxy, np.float32)
     if boxes.shape != (len(captions), 4) or len(captions) != len(color_keys):
@@ -118,17 +122,15 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
             raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")
         picture = detections.source
     rgb: UInt8 = open_source(picture)
-    if rgb.shape[:2] != detections.image_size_hw:
-        (height, width), (h, w) = detections.image_size_hw, rgb.shape[:2]
-        raise ArgumentError(f"the detections belong to a picture of {width}x{height} pixels, got one of {w}x{h}")
+    check_size(detections, rgb.shape[:2])
     return rgb
 
 
 def _rgb(picture: Any) -> UInt8:
-    from ssd300.images.modes import picture_to_rgb
+    from ssd300.images.modes import upright_rgb
 
     if isinstance(picture, Image.Image):
-        return picture_to_rgb(picture, "the picture")
+        return upright_rgb(picture, "the picture")
     array = np.asarray(picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ArgumentError(

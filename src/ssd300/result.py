@@ -70,6 +70,13 @@ def check_values(boxes: Float32, scores: Float32) -> None:
         raise ArgumentError("scores must be finite, got NaN or infinity")
 
 
+def check_size(found: Found, size_hw: tuple[int, ...]) -> None:
+    """Raise ArgumentError unless a picture of this (H, W) can be that of the detections."""
+    if size_hw != found.image_size_hw:
+        (height, width), (h, w) = found.image_size_hw, size_hw
+        raise ArgumentError(f"the detections belong to a picture of {width}x{height} pixels, got one of {w}x{h}")
+
+
 def rows_of(index: Any, count: int) -> Int64:
     """Mask [N] or indices -> rows. Raises ArgumentError or IndexError for a wrong shape, dtype or range."""
     array = np.asarray(index)
