@@ -86,6 +86,10 @@ NAN_BOX = [[0, 0, 1, np.nan]]
         ([[1, 2, 3, 4]], [np.inf], [1], (1, 1), "scores must be finite"),
         ([[1, 2, 3, 4]] * 2, [0.6, 0.5], [12, 91], (1, 1), "not in it: 12, 91"),
         ([[1, 2, 3, 4]], [0.5], [1], (0, 5), r"image_size_hw must be .* got \(0, 5\)"),
+        ([[1, 2, 3, 4]], [0.5], [1], (480, 640, 3), r"image_size_hw must be .* got \(480, 640, 3\)"),
+        ([[1, 2, 3, 4]], [0.5], [1], (0.5, 0.5), r"image_size_hw must be .* got \(0.5, 0.5\)"),
+        ([[1, 2, 3, 4]], [0.5], [1], ("a", "b"), "image_size_hw must be"),
+        ([[1, 2, 3, 4]], [0.5], [1], None, "image_size_hw must be .* got None"),
     ],
 )
 def test_faults_are_named(boxes, scores, ids, size, message) -> None:
@@ -131,6 +135,7 @@ def test_selecting_filters_every_field_alike(index, kept) -> None:
     [
         ([True, False], r"mask must have shape \[3\], got \[2\]"),
         ([0.5], "got float64"),
+        (three().names == "cat", r"mask must have shape \[3\], got \[\]; compare arrays"),
         ("cat", "indices [M], got 'cat'".replace("[", r"\[")),
         ([[0, 1]], r"got int64 \(1, 2\)"),
     ],

@@ -14,7 +14,7 @@ from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import ClassList
-from ssd300.result import check_shapes, check_values, freeze_array, rows_of
+from ssd300.result import check_shapes, check_values, freeze_array, rows_of, size_of
 
 if TYPE_CHECKING:
     import pandas
@@ -80,9 +80,7 @@ class Detections:
         unknown = sorted(set(others["class_ids"].tolist()) - self.classes.position_of_id.keys())
         if unknown:
             raise ArgumentError(f"class_ids must be ids of the class list; not in it: {', '.join(map(str, unknown))}")
-        height, width = (int(side) for side in self.image_size_hw)
-        if height < 1 or width < 1:
-            raise ArgumentError(f"image_size_hw must be (height, width) of at least 1 pixel, got {(height, width)}")
+        height, width = size_of(self.image_size_hw)
         for name, value in ({"boxes_xyxy": boxes} | others).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "image_size_hw", (height, width))
@@ -153,7 +151,7 @@ class Detections:
     def __getitem__(self, index: Index) -> "Detections": ...
     def __getitem__(self, index: int | Index) -> "Detection | Detections":
         """One Detection for an int; Detections for a slice, a bool mask [N] or indices [M] in any order."""
-        if isinstance(index, int | np.integer):
+        if isinstance(index, int | np.integer) and not isinstance(index, bool):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"index {index} of {len(self)} detections")
             box, track = tuple(self.boxes_xyxy[index].tolist()), self.track_ids

@@ -70,6 +70,17 @@ def check_values(boxes: Float32, scores: Float32) -> None:
         raise ArgumentError("scores must be finite, got NaN or infinity")
 
 
+def size_of(image_size_hw: Any) -> tuple[int, int]:
+    """(height, width). Raises ArgumentError for what is not two sides of at least 1 pixel."""
+    try:
+        height, width = (int(side) for side in image_size_hw)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
+        raise ArgumentError(f"image_size_hw must be (height, width) of at least 1 pixel, got {image_size_hw!r}")
+    return height, width
+
+
 def check_size(found: Found, size_hw: tuple[int, ...]) -> None:
     """Raise ArgumentError unless a picture of this (H, W) can be that of the detections."""
     if size_hw != found.image_size_hw:
@@ -84,7 +95,8 @@ def rows_of(index: Any, count: int) -> Int64:
         return np.zeros(0, np.int64)
     if array.dtype == bool:
         if array.shape != (count,):
-            raise ArgumentError(f"a mask must have shape [{count}], got {list(array.shape)}")
+            hint = "; compare arrays: np.array(found.names) == 'cat'" if array.ndim == 0 else ""
+            raise ArgumentError(f"a mask must have shape [{count}], got {list(array.shape)}{hint}")
         return np.flatnonzero(array)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         found = repr(index)[:60] if array.dtype.kind in "OSU" else f"{array.dtype} {array.shape}"
