@@ -90,8 +90,25 @@ def test_tracks_are_in_every_row() -> None:
     assert [row["track_id"] for row in table] == ["5", "6"]
     assert tuple(table[0]) == (*formats.CSV_COLUMNS, "track_id")
     assert tracked.to_pandas()["track_id"].tolist() == [5, 6]
-    assert tracked.to_supervision().tracker_id.tolist() == [5, 6]
     assert TWO.to_supervision().tracker_id is None
+
+
+@pytest.mark.filterwarnings("ignore")  # of supervision's own imports
+def test_supervision_tells_the_tracks_of_two_classes_apart() -> None:
+    import supervision
+
+    classes = ClassList(("car", "dog"), (3, 9))
+    frames = [
+        Detections([[0, 0, 9, y], [20, 60, 29, 90]], [0.9, 0.8], [3, 9], classes, (100, 100), track_ids=[1, 1])
+        for y in (20, 20, 30, 30)
+    ]
+    line = supervision.LineZone(supervision.Point(0, 50), supervision.Point(100, 50))
+    for found in frames:  # both stay on their sides
+        line.trigger(found.to_supervision())
+    assert (line.in_count, line.out_count) == (0, 0)
+    assert len(set(frames[0].to_supervision().tracker_id.tolist())) == 2
+    alone = Detections([[0, 0, 1, 1]], [0.9], [7], ClassList(("cell",), (7,)), (9, 9), track_ids=[4])
+    assert alone.to_supervision().tracker_id.tolist() == [4]
 
 
 def test_coco_rows() -> None:

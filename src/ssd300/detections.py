@@ -46,7 +46,7 @@ class Detections:
     classes        the class list of the model
     image_size_hw  (height, width) of the original picture
     source         the path or URL of the picture, or a description such as "<array>"; None if not known
-    track_ids      int64 [N], the same id for the same object in every frame of a video; None if not tracked
+    track_ids      int64 [N], the same id for the same object of a class in every frame of a video; None if not tracked
     picture        the input of `draw` and `crop`: a picture in memory, as it was passed; None: `source` is read again.
                    It is not copied, compared or pickled; `replace(found, picture=None)` releases it
 
@@ -211,7 +211,7 @@ class Detections:
         return formats.to_pandas(self)
 
     def to_supervision(self) -> "supervision.Detections":
-        """supervision.Detections: class_id is the 0-based position in the class list."""
+        """supervision.Detections: class_id is the 0-based position in the class list; see `formats.to_supervision`."""
         return formats.to_supervision(self)
 
     def crop(self, picture: Any = None) -> list[UInt8]:

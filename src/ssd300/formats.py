@@ -177,14 +177,18 @@ def to_pandas(detections: Found) -> "pandas.DataFrame":
 
 
 def to_supervision(detections: Found) -> "supervision.Detections":
-    """supervision.Detections: class_id is the 0-based position in the class list, data["class_name"] the names."""
+    """supervision.Detections: class_id is the 0-based position in the class list, data["class_name"] the names.
+
+    tracker_id is unique over all classes, as supervision's counters need: track_id * number of classes + position.
+    """
     with needs("to_supervision", package="supervision"):
         import supervision
+    tracks, positions = detections.track_ids, detections.positions
     return supervision.Detections(
         xyxy=detections.boxes_xyxy.copy(),
         confidence=detections.scores.copy(),
-        class_id=detections.positions.copy(),
-        tracker_id=None if detections.track_ids is None else detections.track_ids.copy(),
+        class_id=positions.copy(),
+        tracker_id=None if tracks is None else tracks * len(detections.classes) + positions,
         data={"class_name": np.array(detections.names, dtype=str)},
     )
 
