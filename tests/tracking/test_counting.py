@@ -147,6 +147,17 @@ def test_dwell_times() -> None:
     assert (zone.totals()["now"], zone.totals()["ever"]) == (0, 1)
 
 
+@pytest.mark.parametrize("times", [(5.0, 1.0), (0.0, float("nan")), (float("nan"),), (float("inf"),)])
+def test_a_zone_refuses_times_that_fall(times) -> None:
+    zone = Zone(SQUARE)
+    *before, last = times
+    for time_s in before:
+        zone.update(tracked((50, 50)), time_s)
+    with pytest.raises(ArgumentError, match="time_s must not fall"):
+        zone.update(tracked((50, 50)), last)
+    assert zone.totals()["longest_dwell_s"] == 0
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -100,12 +100,14 @@ def test_the_answers_of_the_detector_are_not_changed() -> None:
     np.testing.assert_array_equal(tracks.scores, given.scores)
 
 
-@pytest.mark.parametrize("times", [(1.0, 1.0), (1.0, 0.5), (0.0, float("nan"))])
+@pytest.mark.parametrize("times", [(1.0, 1.0), (1.0, 0.5), (0.0, float("nan")), (float("nan"),), (float("inf"),)])
 def test_a_time_that_does_not_grow_is_refused(times) -> None:
     tracker = Tracker()
-    tracker.update(found(), times[0])
+    *before, last = times
+    for time_s in before:
+        tracker.update(found(), time_s)
     with pytest.raises(ArgumentError, match="time_s must grow"):
-        tracker.update(found(), times[1])
+        tracker.update(found(), last)
 
 
 @pytest.mark.parametrize("options", [{"lost_seconds": -1}, {"lost_seconds": float("nan")}, {"score_threshold": 2}])

@@ -108,7 +108,7 @@ class Tracker:
     def _next_time(self, time_s: float | None) -> float:
         if time_s is None:
             return 0.0 if self._time is None else self._time + _FRAME_SECONDS
-        if self._time is not None and not time_s > self._time:
+        if not -np.inf < time_s < np.inf or (self._time is not None and time_s <= self._time):
             raise ArgumentError(
                 f"time_s must grow from frame to frame, got {time_s} after {self._time}: use a Tracker for each video"
             )

@@ -127,12 +127,19 @@ class Zone:
         _check_anchor(self.anchor)
 
     def update(self, detections: Detections, time_s: float) -> None:
-        """Update the counts with the tracked detections of the next frame. Raises ArgumentError without track_ids."""
+        """Update the counts with the tracked detections of the next frame, at `time_s`.
+
+        Raises ArgumentError without track_ids, or for a time before that of the last frame.
+        """
+        elapsed = time_s - (time_s if self._time is None else self._time)
+        if not 0 <= elapsed < np.inf:
+            raise ArgumentError(
+                f"time_s must not fall from frame to frame, got {time_s} after {self._time}: use a Zone for each video"
+            )
         anchors = list(_anchors(detections, self.anchor))
         points = np.array([point for _, point, _ in anchors], np.float64).reshape(-1, 2)
         within = _is_inside(points, np.array(self.polygon, np.float64))
         inside = {track for (track, _, _), found in zip(anchors, within.tolist(), strict=True) if found}
-        elapsed = 0.0 if self._time is None else time_s - self._time
         for track in inside:
             stayed = elapsed if track in self.now else 0.0
             self.dwell_s[track] = self.dwell_s.pop(track, 0.0) + stayed  # the newest come last
