@@ -105,6 +105,10 @@ def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
         (("source=in",), "give pictures"),
         (("in", "conf=0.3"), "write --conf 0.3"),
         (("in", "--no-save", "--save-txt"), "--no-save forbids"),
+        (("in", "--no-save", "--line-width", "3"), "--line-width is for drawing, and with --no-save nothing is drawn"),
+        (("in", "--no-save", "--font", "x.ttf"), "--font is for drawing"),
+        (("in", "--no-save", "--hide-conf"), "--hide-conf is for drawing"),
+        (("in", "--no-save", "--hide-labels"), "--hide-labels is for drawing"),
         (("in", "--save-dir", "x", "--name", "y"), "give one or the other"),
     ],
 )

@@ -86,6 +86,9 @@ def detect(
     wanted = {"--crops": crops, "--save-txt": save_txt, "--save-dir": save_dir, "--project": project, "--name": name}
     if not save and (asked := [option for option, on in wanted.items() if on]):
         raise ArgumentError(f"{asked[0]} writes files and --no-save forbids it: drop one")
+    drawing = {"--font": font, "--line-width": line_width, "--hide-labels": hide_labels, "--hide-conf": hide_conf}
+    if not save and not show and (asked := [option for option, on in drawing.items() if on]):
+        raise ArgumentError(f"{asked[0]} is for drawing, and with --no-save nothing is drawn: drop one")
     save_dir = choose_folder(save_dir, project, name)
     from ssd300.cli.detect_pictures import Output, run_pictures
     from ssd300.cli.saving import refuse_filled
