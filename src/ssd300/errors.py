@@ -67,13 +67,15 @@ def needs(what: str, extra: str | None = None, *, package: str | None = None) ->
 
 
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
-    """The error for an unknown name; it suggests the nearest known one.
+    """The error for an unknown name; it suggests the nearest known one, if the name is not a number.
 
     >>> print(unknown_name("backbone", "resnet81", ["resnet18", "resnet34"]))
     unknown backbone 'resnet81': did you mean 'resnet18'? Known: resnet18, resnet34
+    >>> print(unknown_name("class id", "0", ["1", "90"]))
+    unknown class id '0': Known: 1, 90
     """
     names = list(known)
     listed = names if len(names) <= 24 else [*names[:20], f"... ({len(names)} in all)"]
-    near = get_close_matches(given, names, n=1, cutoff=0.5)
+    near = [] if given.isdecimal() else get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(listed)}")
