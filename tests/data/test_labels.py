@@ -10,6 +10,7 @@ import pytest
 
 from command import ssd300
 from ssd300.data.load import load_dataset
+from ssd300.data.pack import pack_dataset
 from ssd300.data.rank import uncertainty
 from ssd300.detections import Detections
 from ssd300.labels import COCO
@@ -141,11 +142,13 @@ def test_a_model_adds_its_other_classes_to_a_person_s(folder: Path, tmp_path: Pa
         ([], "one of the two"),
         (["new pictures", "--add-to", "mine.json"], "one of the two"),
         (["--add-to", "mine.json", "--labels", "person"], "nothing to add"),
+        (["--add-to", "mine.pack"], "add to the original, then pack"),
     ],
 )
 def test_what_autolabel_refuses(folder: Path, tmp_path: Path, monkeypatch, arguments, words) -> None:
     monkeypatch.chdir(tmp_path)
-    labeled(tmp_path, ("person", PERSON))
+    mine = load_dataset(labeled(tmp_path, ("person", PERSON)))
+    pack_dataset(mine, Path("mine.pack"))
     result = data("autolabel", *arguments, "--out", "both.json")
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr

@@ -55,6 +55,10 @@ def autolabel(
     new_files([out])
     labeled = None if add_to is None else load_training(add_to)
     if labeled is not None:
+        if any(picture.payload for picture in labeled.pictures):
+            raise ArgumentError(
+                f"{add_to}: COCO JSON cannot name pictures of a packed set: add to the original, then pack"
+            )
         _say(labeled.summary())  # the part that is used, and the boxes that are left out
     detector = Detector(model)
     options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
