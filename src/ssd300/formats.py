@@ -18,6 +18,7 @@ from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
 from ssd300.digits import numbered, whole_number
 from ssd300.errors import ArgumentError, OutputError, needs
 from ssd300.files import refuse_special, replacing
+from ssd300.images.addresses import stem_of
 from ssd300.result import Found
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def image_id_of(source: str | None) -> int | str:
     if not source or (re.fullmatch("<.*>", source) and source != "<stdin>"):
         found = f"their source is {source}" if source else "they have no source"
         raise ArgumentError(f"COCO rows need an image_id, and {found}, which names no picture: pass one")
-    stem = Path(source).stem
+    stem = stem_of(source)
     number = whole_number(stem)
     return stem if number is None else number
 

@@ -6,12 +6,12 @@ Boxes are clipped to the picture; one outside of it is left out.
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ssd300.boxes import clip
 from ssd300.digits import numbered
 from ssd300.formats import shortest
+from ssd300.images.addresses import stem_of
 from ssd300.result import Found
 
 CVAT_FIRST = '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n'
@@ -106,7 +106,7 @@ class FiftyOneRows:
         self._taken: set[str] = set()
 
     def __call__(self, found: Found) -> list[str]:
-        name = next(one for one in numbered(Path(found.source or "picture").stem) if one not in self._taken)
+        name = next(one for one in numbered(stem_of(found.source or "picture")) if one not in self._taken)
         self._taken.add(name)
         return [f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(to_fiftyone(found), ensure_ascii=False)}"]
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,17 @@ def local_path(text: str) -> str:
     if parts.netloc not in ("", "localhost") and os.name != "nt":
         raise ImageError(f"{text}: a file on {parts.netloc}; expected file:///path of this machine, or the path")
     return url2pathname(parts.path)
+
+
+def stem_of(source: str) -> str:
+    """The file name without its extension, of a path or an address; a query counts only where it is the name.
+
+    >>> stem_of("a/7.jpg"), stem_of("http://a.example/7.jpg?size=1.5"), stem_of("http://a.example/get?id=7")
+    ('7', '7', 'get?id=7')
+    """
+    path = Path(local_path(source))
+    named = Path(urlsplit(source).path) if is_url(source) else path
+    return named.stem if named.suffix else path.name
 
 
 def foreign_fault(path: str) -> str | None:
