@@ -82,6 +82,14 @@ def test_a_class_in_three_pictures_is_in_both() -> None:
     assert val.boxes_per_class()["dog"] == 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_class_beside_rarer_ones_is_in_both(seed: int) -> None:
+    """The rarer classes, too few to be divided, leave all their pictures to training."""
+    train, val = split_dataset(dataset([1, 3], [1, 2], [1, 2], *[[]] * 7), 0.2, seed)
+    assert val.boxes_per_class() == {"cat": 1, "dog": 1, "bird": 0}
+    assert train.boxes_per_class() == {"cat": 2, "dog": 1, "bird": 1}
+
+
 def test_the_seed_decides() -> None:
     whole = dataset(*[[1]] * 50)
     drawn = [[p.image_id for p in split_dataset(whole, 0.2, seed)[1].pictures] for seed in (0, 0, 1)]

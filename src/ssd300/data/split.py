@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from ssd300.arrays import Bool
+from ssd300.arrays import Bool, Int64
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
@@ -104,7 +104,15 @@ def draw(dataset: Dataset, share: float, seed: int) -> Bool:
         total = int(totals[column])
         wanted = max(round(share * total), 1 if total >= AT_LEAST_ONE_FROM else 0)
         free = shuffled[(holds[:, column] & ~dealt)[shuffled]]
+        if total >= AT_LEAST_ONE_FROM and not len(free) and not held_out[holds[:, column]].any():
+            free = _least_missed(holds, held_out, shuffled[holds[shuffled, column]])
         missing = max(wanted - int((held_out & holds[:, column]).sum()), 0)
         held_out[free[:missing]] = True
         dealt[free] = True
     return held_out
+
+
+def _least_missed(holds: Bool, held_out: Bool, rows: Int64) -> Int64:
+    """Of pictures that rarer classes left to training, the one [1] whose rarest class has most pictures left there."""
+    left = np.where(holds, (holds & ~held_out[:, None]).sum(axis=0), len(holds))
+    return rows[[int(left[rows].min(axis=1).argmax())]]
