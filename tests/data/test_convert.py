@@ -207,6 +207,23 @@ def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: P
     assert load_dataset(tmp_path / "out").num_boxes == 3
 
 
+@pytest.mark.parametrize(
+    ("format", "labels", "old", "new"),
+    [("yolo", "labels/train/a.txt", "0", "1"), ("voc", "Annotations/a.xml", "<xmin>", "<xmin>1")],
+)
+def test_labels_edited_with_as_many_boxes_are_a_fault(coco: Path, tmp_path: Path, format, labels, old, new) -> None:
+    """The score and area of a box would be those of another one."""
+    whole = load_dataset(coco)
+    convert_dataset({"all": whole}, tmp_path / "out", format)
+    path = tmp_path / "out" / labels
+    text = path.read_text()
+    path.write_text(text, newline="\r\n")  # as Git may write it
+    assert load_dataset(tmp_path / "out").num_boxes == whole.num_boxes
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(DatasetError, match=rf"sidecar out of date.* were edited after .*{NAME} was written"):
+        load_dataset(tmp_path / "out")
+
+
 ENTRY = '{"version": 1, "class_names": ["cat", "dog"], "class_ids": [7, 90], "pictures": {"a.txt": %s}}'
 
 

@@ -1,11 +1,12 @@
 """The file `ssd300.json` beside YOLO and VOC labels, for fields that these formats lack (ids, crowd flags, areas,
 
 scores). It is written and read together with the labels, so that a conversion there and back loses nothing. Other
-programs ignore it. Its rows are in the order of the boxes in the label file; if there are rows for another number of
-boxes, the labels were edited since, which is a fault.
+programs ignore it. Its rows are in the order of the boxes in the label file; if the words of that file are others than
+when it was written, the labels were edited since, which is a fault.
 """
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,8 +55,8 @@ class Sidecar:
                 f"{path}: not a sidecar of ssd300 ({error}); delete it to read the labels alone"
             ) from error
 
-    def add(self, key: str, picture: Picture, held: set[str]) -> None:
-        """Add the fields of a picture's boxes that the format lacks; `held` names the fields that it has."""
+    def add(self, key: str, picture: Picture, labels: Path, held: set[str]) -> None:
+        """Add the fields of a picture's boxes that its label file lacks; `held` names the fields that it has."""
         boxes = picture.annotations
         defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
         entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
@@ -63,6 +64,8 @@ class Sidecar:
             values = getattr(boxes, name)
             if not np.array_equal(values, getattr(defaults, name)):
                 entry[name] = shortest(values) if values.dtype == np.float32 else values.tolist()
+        if entry.keys() & _FIELDS:
+            entry["labels"] = _sum_of(labels)
         self.pictures[key] = entry
 
     def write(self, classes: ClassList) -> None:
@@ -74,17 +77,19 @@ class Sidecar:
         }
         write_whole(self.path, json.dumps(content, ensure_ascii=False).encode(errors="backslashreplace"))
 
-    def fields(self, key: str, count: int) -> dict[str, Any]:
+    def fields(self, key: str, count: int, labels: Path) -> dict[str, Any]:
         """The fields of a label file's boxes, as keyword arguments of `Annotations.of`.
 
-        Raises DatasetError if the label file has another number of boxes than when the sidecar was written.
+        Raises DatasetError if the label file is not as it was when the sidecar was written.
         """
         entry = self.pictures.get(key, {})
         held = entry.keys() & _FIELDS
-        if held and entry["boxes"] != count:
+        other = held and entry["boxes"] != count
+        if other or (held and "labels" in entry and entry["labels"] != _sum_of(labels)):
+            found = f"have {count} boxes, {self.path} was written for {entry['boxes']}"
             raise DatasetError(
-                f"the labels have {count} boxes, {self.path} was written for {entry['boxes']}; delete {NAME} (ids "
-                "and flags that the format cannot hold are then lost) or convert again"
+                f"the labels {found if other else f'were edited after {self.path} was written'}; delete {NAME} (ids, "
+                "scores and flags that the format cannot hold are then lost) or convert again"
             )
         return {"areas" if name == "area" else name: entry[name] for name in held}
 
@@ -107,6 +112,14 @@ class Sidecar:
 
 _FIELDS = {"crowd", "ignore", "area", "scores", "ids"}
 _INTEGERS = np.iinfo(np.int64)
+
+
+def _sum_of(labels: Path) -> int:
+    """A checksum of the words of a label file; line ends do not matter. 0 if it cannot be read."""
+    try:
+        return zlib.crc32(b" ".join(labels.read_bytes().split()))
+    except OSError:
+        return 0
 
 
 def _class_list(names: Any, ids: Any) -> ClassList:

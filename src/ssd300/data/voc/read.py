@@ -208,7 +208,7 @@ class _Reader:
         image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
         fields: dict[str, Any] = {"ignore": [thing.difficult for thing in objects]}
         try:
-            fields |= sidecar.fields(key, len(objects))
+            fields |= sidecar.fields(key, len(objects), file.xml)
         except DatasetError as error:
             self.note("sidecar out of date", "fault", file.xml, file.file_name, "", str(error))
         ids = dict(zip(classes.names, classes.ids, strict=True))

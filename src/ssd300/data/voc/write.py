@@ -27,8 +27,9 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
         stems = [str(PurePosixPath(name).with_suffix("")) for name in own]
         for picture, name, stem in zip(dataset.pictures, own, stems, strict=True):
             copy(picture, out / "JPEGImages" / name)
-            write_xml(out / "Annotations" / f"{stem}.xml", PurePosixPath(name).name, picture, dataset.classes)
-            sidecar.add(f"{stem}.xml", picture, held={"ignore"})
+            labels = out / "Annotations" / f"{stem}.xml"
+            write_xml(labels, PurePosixPath(name).name, picture, dataset.classes)
+            sidecar.add(f"{stem}.xml", picture, labels, held={"ignore"})
         if split in PARTS:
             lists = out / "ImageSets" / "Main"
             lists.mkdir(parents=True, exist_ok=True)

@@ -190,7 +190,7 @@ class _Reader:
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
         fields: dict[str, Any] = {"scores": scores}
         try:
-            fields |= self.sidecar.fields(key, len(rows))
+            fields |= self.sidecar.fields(key, len(rows), one.labels)
         except DatasetError as error:
             self.note("sidecar out of date", "fault", (str(one.labels), one.name, ""), str(error))
         fractions = np.array(rows, np.float64).reshape(-1, 4)

@@ -33,7 +33,7 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
             copy(picture, out / "images" / split / name)
             key = f"labels/{split}/{PurePosixPath(name).with_suffix('.txt')}"
             write_labels(out / key, picture, dataset.classes)
-            sidecar.add(key, picture, held=set())
+            sidecar.add(key, picture, out / key, held=set())
         classes = dataset.classes
     write_yaml(out / "data.yaml", dict(enumerate(classes.names)), folders)
     sidecar.write(classes)
