@@ -14,7 +14,7 @@ from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import ClassList
-from ssd300.result import check_shapes, check_values, freeze_array, rows_of, size_of
+from ssd300.result import check_shapes, check_values, freeze_array, height_and_width, rows_of
 
 if TYPE_CHECKING:
     import pandas
@@ -80,7 +80,7 @@ class Detections:
         unknown = sorted(set(others["class_ids"].tolist()) - self.classes.position_of_id.keys())
         if unknown:
             raise ArgumentError(f"class_ids must be ids of the class list; not in it: {', '.join(map(str, unknown))}")
-        height, width = size_of(self.image_size_hw)
+        height, width = height_and_width(self.image_size_hw)
         for name, value in ({"boxes_xyxy": boxes} | others).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "image_size_hw", (height, width))

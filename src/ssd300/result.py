@@ -70,7 +70,7 @@ def check_values(boxes: Float32, scores: Float32) -> None:
         raise ArgumentError("scores must be finite, got NaN or infinity")
 
 
-def size_of(image_size_hw: Any) -> tuple[int, int]:
+def height_and_width(image_size_hw: Any) -> tuple[int, int]:
     """(height, width). Raises ArgumentError for what is not two sides of at least 1 pixel."""
     try:
         height, width = (int(side) for side in image_size_hw)
