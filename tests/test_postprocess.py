@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,20 @@ def test_many_candidates_without_regard_to_classes_equal_one_box_at_a_time(most)
     assert len(kept) > 100
     np.testing.assert_array_equal(found, boxes_xyxy[kept[:most]])
     np.testing.assert_array_equal(kept_scores, np.float32(scores[kept[:most]]))
+
+
+def test_the_memory_of_nms_across_classes_does_not_grow_with_the_boxes_kept():
+    corners = np.stack(np.divmod(np.arange(5000, dtype=np.float32), 100), 1)
+    boxes_xyxy = np.concatenate([corners, corners + np.float32(0.9)], 1)
+    probabilities = probabilities_of([(1 + i % 40, 0.5) for i in range(5000)], 41)  # 125 of each class
+    tracemalloc.start()
+    try:
+        _, labels, _ = select(boxes_xyxy, probabilities, max_detections=5000, agnostic=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(labels) == 5000
+    assert peak < 50e6  # a table of all pairs has 100 MB
 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.4, 0.8])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.arrays import Float32, Int64
-from ssd300.boxes import cxcywh_to_xyxy
+from ssd300.boxes import area, cxcywh_to_xyxy
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.priors import NUM_PRIORS, WH_VARIANCE, XY_VARIANCE, default_boxes
 
@@ -180,7 +180,7 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
         return np.concatenate([_nms_per_class(b, c, r, iou_threshold) for b, c, r in parts])
     boxes = np.zeros((row[-1] + 1, most, 4), np.float32)  # [C, M, 4]; empty boxes overlap nothing
     boxes[row, rank] = boxes_xyxy
-    drops = _drops(boxes, iou_threshold).astype(np.float32)  # [C, M, M]
+    drops = np.triu(_drops(boxes, boxes, iou_threshold), 1).astype(np.float32)  # [C, M, M]
     kept = np.ones(boxes.shape[:2], np.float32)
     while True:
         dropped = (kept[:, None] @ drops)[:, 0] > 0
@@ -192,33 +192,38 @@ def _nms_per_class(boxes_xyxy: Float32, classes: Int64, rank: Int64, iou_thresho
 def _nms_of_all(boxes_xyxy: Float32, iou_threshold: float, most: int) -> Int64:
     """Class-agnostic greedy NMS of boxes [N, 4], best first: the rows of the first `most` that are kept.
 
-    Block by block, so that tables stay small: boxes kept so far come first in the next table and are kept again.
+    Block by block, so that tables stay small: what the boxes kept so far leave of a block goes through NMS by itself.
     """
     kept = np.zeros(0, np.int64)
     for start in range(0, len(boxes_xyxy), _BLOCK):
         if len(kept) >= most:
             break
-        rows = np.concatenate([kept, np.arange(start, min(start + _BLOCK, len(boxes_xyxy)))])
+        rows = np.arange(start, min(start + _BLOCK, len(boxes_xyxy)))
+        for first in range(0, len(kept), _BLOCK):
+            before = boxes_xyxy[kept[first : first + _BLOCK]]
+            rows = rows[~_drops(before[None], boxes_xyxy[rows][None], iou_threshold)[0].any(0)]
         one_class = np.zeros(len(rows), np.int64)
-        kept = rows[_nms_per_class(boxes_xyxy[rows], one_class, np.arange(len(rows)), iou_threshold)]
+        rows = rows[_nms_per_class(boxes_xyxy[rows], one_class, np.arange(len(rows)), iou_threshold)]
+        kept = np.concatenate([kept, rows])
     return kept[:most]
 
 
-def _drops(boxes: Float32, iou_threshold: float) -> NDArray[np.bool_]:
-    """[C, M, 4] -> [C, M, M]: whether candidate i suppresses the later candidate j: unless IoU < threshold, so also
+def _drops(better: Float32, worse: Float32, iou_threshold: float) -> NDArray[np.bool_]:
+    """Boxes [C, M, 4] and [C, N, 4] -> [C, M, N]: whether a better one suppresses a worse one.
 
-    if NaN. Boxes that do not overlap never suppress one another: the lowest threshold is the smallest float above 0.
+    It does unless IoU < threshold, so also if NaN. Boxes that do not overlap never suppress one another: the lowest
+    threshold is the smallest float above 0.
     """
     threshold = max(np.float32(iou_threshold), np.finfo(np.float32).smallest_subnormal)
-    low, high = boxes[..., :2], boxes[..., 2:]
+    better, worse = better[:, :, None], worse[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
-        area = (high[..., 0] - low[..., 0]) * (high[..., 1] - low[..., 1])
-        inter = _overlap(low[..., 0], high[..., 0]) * _overlap(low[..., 1], high[..., 1])
-        iou = np.divide(inter, area[:, :, None] + area[:, None] - inter)
-        return np.asarray(np.triu(~(iou < threshold), 1))
+        inter = _shared(better, worse, 0) * _shared(better, worse, 1)
+        iou = np.divide(inter, area(better) + area(worse) - inter)
+        return np.asarray(~(iou < threshold))
 
 
-def _overlap(low: Float32, high: Float32) -> Float32:
-    """Intervals [C, M] -> the lengths [C, M, M] that they share, at least 0."""
-    shared = np.minimum(high[:, :, None], high[:, None]) - np.maximum(low[:, :, None], low[:, None])
+def _shared(a_xyxy: Float32, b_xyxy: Float32, axis: int) -> Float32:
+    """The length that boxes share along an axis, at least 0."""
+    low, high = axis, axis + 2
+    shared = np.minimum(a_xyxy[..., high], b_xyxy[..., high]) - np.maximum(a_xyxy[..., low], b_xyxy[..., low])
     return np.asarray(np.maximum(shared, 0))
