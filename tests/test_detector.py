@@ -110,6 +110,7 @@ def test_wrong_settings(options, message, detector, photo):
         ({"runtime": "openvin"}, "unknown runtime 'openvin': did you mean 'openvino'"),
         ({"runtime": "onnx"}, "runtime onnx does not read .safetensors files; use openvino or torch"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
+        ({"precision": None}, "unknown precision None: Known: auto, f32, bf16, int8"),
         ({"precision": "int8"}, "holds no INT8 ranges; make it with `ssd300 quantize"),
         ({"threads": 0}, "threads must be a whole number of at least 1"),
         ({"device": "cuda", "runtime": "openvino"}, "device cuda: openvino runs on the CPU"),
@@ -118,6 +119,12 @@ def test_wrong_settings(options, message, detector, photo):
 def test_what_cannot_be_loaded_is_said(options, message, seeded_checkpoint):
     with pytest.raises(ArgumentError, match=message):
         Detector.load(seeded_checkpoint, **options)
+
+
+@pytest.mark.parametrize("option", [{"threads": 1}, {"precision": "int8"}, {"runtime": "torch"}, {"device": "cuda"}])
+def test_a_runtime_takes_no_options_of_loading(option, detector):
+    with pytest.raises(ArgumentError, match="a Runtime is loaded already: runtime, precision, device, threads are for"):
+        Detector(detector.runtime, **option)
 
 
 @pytest.mark.parametrize("names", ["cat", [1, 2], [None]])

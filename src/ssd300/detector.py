@@ -46,19 +46,21 @@ class Detector:
         device: Any = "cpu",
         threads: int | None = None,
     ) -> None:
-        """As `Detector.load`; `model` may also be a `Runtime`; then no other argument is needed."""
+        """As `Detector.load`; `model` may also be a `Runtime`, which takes no other argument."""
         self._throughput: Runtime | None = None
         self._preparing = threading.Lock()
         self._loaded_with: dict[str, Any] | None = None
+        arguments = {"runtime": runtime, "precision": precision, "device": device, "threads": threads}
         if not isinstance(model, str | os.PathLike):
             if not hasattr(model, "infer"):
                 raise ArgumentError(f"expected the name of a model, its file or a Runtime, got {type(model).__name__}")
+            if arguments != {"runtime": "auto", "precision": "auto", "device": "cpu", "threads": None}:
+                raise ArgumentError(f"a Runtime is loaded already: {', '.join(arguments)} are for a model to load")
             self.runtime = model
             return
         path = resolve(model, detector=True)
-        self.runtime = load_runtime(path, runtime=runtime, precision=precision, device=device, threads=threads)
+        self.runtime = load_runtime(path, **arguments)
         named = isinstance(model, str) and not Path(model).exists()
-        arguments = {"runtime": runtime, "precision": precision, "device": device, "threads": threads}
         self._loaded_with = {"model": model if named else path.absolute(), **arguments}
 
     @classmethod

@@ -66,7 +66,7 @@ def needs(what: str, extra: str | None = None, *, package: str | None = None) ->
         raise MissingExtraError(what, extra, package=package) from error
 
 
-def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
+def unknown_name(kind: str, given: object, known: Iterable[str]) -> ArgumentError:
     """The error for an unknown name; it suggests the nearest known one, if the name is not a number.
 
     >>> print(unknown_name("backbone", "resnet81", ["resnet18", "resnet34"]))
@@ -76,6 +76,7 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> ArgumentError:
     """
     names = list(known)
     listed = names if len(names) <= 24 else [*names[:20], f"... ({len(names)} in all)"]
-    near = [] if given.isdecimal() else get_close_matches(given, names, n=1, cutoff=0.5)
+    text = str(given)
+    near = [] if text.isdecimal() else get_close_matches(text, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(listed)}")

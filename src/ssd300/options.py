@@ -66,7 +66,7 @@ class DetectOptions:
         check_thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
         for name, value, known in (("color", self.color, ("rgb", "bgr")), ("decode", self.decode, ("exact", "fast"))):
             if value not in known:
-                raise unknown_name(name, str(value), known)
+                raise unknown_name(name, value, known)
         for name in ("agnostic_nms", "clip", "keep_pixels"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
