@@ -39,6 +39,8 @@ def test_fp16_halves_all_but_the_batch_norms():
     ("options", "message"),
     [
         ({"model_math": "fp32x"}, "unknown model_math 'fp32x': did you mean 'fp32'"),
+        ({"model_math": None}, "unknown model_math None: Known: fp32, fp16"),
+        ({"pretrained": False, "num_classes": 2.5}, "num_classes is 2.5, expected a whole number"),
         ({"backbone": "resnet81"}, "unknown backbone 'resnet81': did you mean 'resnet18'"),
         ({"backbone": "resnet18"}, "published weights exist for resnet50 with 81 classes only, not for resnet18"),
         ({"num_classes": 3}, "not for resnet50 with 3; pass checkpoint=FILE, or pretrained=False"),
@@ -82,6 +84,13 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
 def test_the_bundled_model_by_its_name():
     network = nvidia_ssd(checkpoint="default")
     assert (network.backbone, network.num_classes) == ("resnet18", 81)
+
+
+def test_force_reload_downloads_a_checkpoint_by_its_name(monkeypatch, own_cache):
+    (own_cache / "nvidia_ssdpyt_amp_200703.pt").write_bytes(b"an old one")
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    with pytest.raises(DownloadError, match="the network is forbidden"):
+        nvidia_ssd(checkpoint="nvidia-resnet50-coco", force_reload=True)
 
 
 def test_offline_it_says_what_to_put_where(monkeypatch, own_cache):

@@ -46,7 +46,8 @@ def test_every_published_helper_is_there(helpers):
         ((333, 500), (300, 300), (300, 450)),
         ((200, 301), (300, 300), (300, 451)),  # 451.5: the long side is truncated
         ((480, 640), (150, 200), (150, 200)),  # not swapped, unlike published
-        ((640, 480), (150, 90), (120, 90)),
+        ((640, 480), (150, 90), (150, 112)),
+        ((480, 640), (300, 900), (675, 900)),
     ],
 )
 def test_rescale_keeps_the_aspect(helpers, size_hw, wanted_hw, expected_hw):
@@ -76,6 +77,9 @@ def test_crop_center_takes_columns_then_rows(helpers):
     picture = np.arange(7 * 10).reshape(7, 10, 1)
     np.testing.assert_array_equal(helpers.crop_center(picture, 4, 3), picture[2:5, 3:7])
     assert helpers.crop_center(picture, 10, 7).shape == (7, 10, 1)
+    for cropx, cropy in ((11, 7), (10, 8), (-2, 7), (10, 0)):
+        with pytest.raises(ArgumentError, match=f"cannot cut {cropx}x{cropy} out of 10x7 pixels: rescale first"):
+            helpers.crop_center(picture, cropx, cropy)
 
 
 def test_normalize(helpers):

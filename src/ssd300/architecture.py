@@ -13,6 +13,8 @@ The trunk is torchvision's ResNet without its last stage; the first block of sta
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.priors import ANCHORS_PER_CELL
 
@@ -106,8 +108,10 @@ def architecture(backbone: str = "resnet50", num_classes: int = 81) -> Architect
     """
     if backbone not in _BLOCKS:
         raise unknown_name("backbone", backbone, BACKBONES)
-    if num_classes < 2:
-        raise ArgumentError(f"num_classes is {num_classes}: background and at least one class make 2")
+    if not isinstance(num_classes, int | np.integer) or num_classes < 2:
+        raise ArgumentError(
+            f"num_classes is {num_classes!r}, expected a whole number: background and at least one class make 2"
+        )
     stages = tuple(_stages(backbone))
     last = _EXTRA_WIDTHS[-1] // (2 if backbone == "resnet18" else 1)
     map_channels = [stages[-1][-1].convs[-1].out_channels, *_EXTRA_WIDTHS[:-1], last]

@@ -7,7 +7,6 @@ the differences. The helpers prepare a picture as published: short side to 300, 
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,18 +47,18 @@ def nvidia_ssd(
     Args:
         pretrained: load the published weights, downloaded once, or `checkpoint` if that is given.
         model_math: "fp32", or "fp16" for half precision except in batch norms.
-        force_reload: download again.
+        force_reload: download again; of `checkpoint` if that is the name of a downloaded model.
         backbone, num_classes: of the network, background included; None takes those of `checkpoint`, else resnet50
             and 81, the only combination with published weights.
-        checkpoint: a file to load, .safetensors of ssd300 or .pt in the published layout, or the name of a model that
-            `ssd300 models` lists, such as "default".
+        checkpoint: a file to load, whatever `pretrained` is: .safetensors of ssd300 or .pt in the published layout, or
+            the name of a model that `ssd300 models` lists, such as "default".
 
     Raises ArgumentError, ModelError (a file that does not fit), DownloadError, MissingExtraError (no torch).
     """
     if model_math not in MODEL_MATHS:
         raise unknown_name("model_math", model_math, MODEL_MATHS)
     if backbone not in (None, *BACKBONES):
-        raise unknown_name("backbone", str(backbone), BACKBONES)
+        raise unknown_name("backbone", backbone, BACKBONES)
     if pretrained and checkpoint is None:
         asked = backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes
         if asked != ("resnet50", len(COCO) + 1):
@@ -67,11 +66,11 @@ def nvidia_ssd(
                 f"published weights exist for resnet50 with 81 classes only, not for {asked[0]} with {asked[1]}; "
                 "pass checkpoint=FILE, or pretrained=False for random weights"
             )
-        checkpoint = _fetch_published(force_reload)
+        checkpoint = PUBLISHED_MODEL
     if checkpoint is None:
         network = _new_network(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
     else:
-        network = _load_network(checkpoint, backbone, num_classes)
+        network = _load_network(checkpoint, backbone, num_classes, force_reload)
     if model_math == "fp16":
         _halve(network)
     return network
@@ -98,9 +97,12 @@ class Processing:
 
     @staticmethod
     def crop_center(img: ArrayLike, cropx: int, cropy: int) -> NDArray[Any]:
-        """The central [cropy, cropx, 3] of a picture, a view of it."""
+        """The central [cropy, cropx, 3] of a picture, a view of it. Raises ArgumentError if the picture is smaller."""
         picture = np.asarray(img)
-        top, left = _cut_start(picture.shape[0], cropy), _cut_start(picture.shape[1], cropx)
+        height, width = picture.shape[:2]
+        if not (0 < cropy <= height and 0 < cropx <= width):
+            raise ArgumentError(f"crop_center cannot cut {cropx}x{cropy} out of {width}x{height} pixels: rescale first")
+        top, left = _cut_start(height, cropy), _cut_start(width, cropx)
         return picture[top : top + cropy, left : left + cropx]
 
     @staticmethod
@@ -174,20 +176,18 @@ def _new_network(backbone: str, num_classes: int) -> "SSD300":
     return SSD300(backbone, num_classes)
 
 
-def _fetch_published(force_reload: bool) -> Path:
-    """The published checkpoint, downloaded if necessary. Raises DownloadError, ModelError."""
+def _load_network(
+    checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None, force_reload: bool
+) -> "SSD300":
+    """Load a network by file or name. Raises DownloadError, and ModelError if it is not the one requested."""
+    _torch("nvidia_ssd")
     try:
-        return catalog.resolve(PUBLISHED_MODEL, force=force_reload)
+        path = catalog.resolve(checkpoint, detector=True, force=force_reload)
     except DownloadError as error:
         raise DownloadError(
             f"{error}; or pass checkpoint=FILE, or checkpoint='default' for the bundled model"
         ) from error
-
-
-def _load_network(checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None) -> "SSD300":
-    """Load a network by file or name. Raises ModelError if it is not the one requested."""
-    _torch("nvidia_ssd")
-    state, metadata = catalog.load_weights(catalog.resolve(checkpoint, detector=True))
+    state, metadata = catalog.load_weights(path)
     found = metadata.backbone, metadata.num_classes
     asked = backbone or found[0], found[1] if num_classes is None else num_classes
     if found != asked:
@@ -225,9 +225,9 @@ def _as_float(img: ArrayLike) -> FloatArray:
 
 
 def _covering_size(picture: NDArray[Any], height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) in the picture's aspect whose shorter side fits; the longer one is rounded down, as published."""
+    """(rows, columns) in the picture's aspect: one side fits, the longer one is rounded down, as published."""
     aspect = picture.shape[1] / float(picture.shape[0])
-    if aspect > 1:
+    if aspect * height >= width:
         return height, int(aspect * height)
     return int(width / aspect), width
 
