@@ -3,7 +3,7 @@
 import pytest
 
 import ssd300
-from ssd300.errors import ArgumentError
+from ssd300.errors import ArgumentError, ModelError
 from ssd300.export.files import load_source
 from ssd300.export.write import choose_format
 from ssd300.files import sha256_of
@@ -50,6 +50,22 @@ def test_classes_as_a_list(narrow_checkpoint, tmp_path):
     renamed, classes = (ssd300.Detector.load(file).classes for file in (tmp_path / "m.safetensors", narrow_checkpoint))
     assert renamed == ssd300.ClassList(("a", "b, c", "d", "e"), classes.ids)
     assert classes.ids != (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])  # Notepad's and PowerShell's, too
+def test_classes_in_a_file(encoding, narrow_checkpoint, tmp_path):
+    (tmp_path / "names.txt").write_text("köter\r\nb\r\n\r\nc c\r\nd\r\n", encoding)
+    ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=str(tmp_path / "names.txt"))
+    assert ssd300.Detector.load(tmp_path / "m.safetensors").classes.names == ("köter", "b", "c c", "d")
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"), [("", "gives 0"), ([], "gives 0"), ("typo.txt", r"gives 1 \('typo\.txt'\)")]
+)
+def test_another_number_of_classes(classes, words, narrow_checkpoint, tmp_path):
+    with pytest.raises(ModelError, match=rf"has 4 classes \(without background\), --classes {words}"):
+        ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=classes)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_quantize_needs_pictures_to_measure_on(narrow_checkpoint, narrow_found_again):

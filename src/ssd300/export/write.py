@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssd300.data.reading import lines_of, read_text
 from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_int8, load_source
 from ssd300.export.onnx import OnnxOptions
@@ -14,6 +15,7 @@ from ssd300.files import refuse_special
 from ssd300.labels import ClassList
 from ssd300.weights.catalog import resolve
 from ssd300.weights.checkpoint import read_int8
+from ssd300.weights.state import first_few
 
 _EXTENSIONS = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "pt2": ".pt2", "html": ".html"}
 _FIXED = ("score_threshold", "iou_threshold", "max_detections")  # in a file that selects detections
@@ -48,7 +50,8 @@ def export(
         options: of that format, with the names of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None means
             not given.
 
-    Raises ArgumentError, ModelError, OutputError, DownloadError, MissingExtraError.
+    Raises ArgumentError, ModelError, OutputError, DatasetError (a file of class names),
+    DownloadError, MissingExtraError.
     """
     out = Path(out)
     format = choose_format(out, format)
@@ -95,7 +98,7 @@ def _check(format: str, given: dict[str, Any]) -> None:
 def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures: Any) -> Verification:
     state, metadata = load_source(source)
     if format == "safetensors":
-        if classes := given.pop("classes", None):
+        if (classes := given.pop("classes", None)) is not None:
             metadata = replace(metadata, classes=_rename_classes(source, metadata.classes, classes))
         int8 = read_int8(source) if source.suffix.lower() == ".safetensors" else None
         return export_safetensors(state, metadata, out, int8=int8, pictures=pictures, **given)
@@ -124,15 +127,12 @@ def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]
     """Other names for the same classes and ids: a list, or text: comma-separated names or a file with one per line."""
     names = _class_names(given) if isinstance(given, str) else list(given)
     if len(names) != len(classes):
-        raise ModelError(f"{source}: has {len(classes)} classes (without background), --classes gives {len(names)}")
+        found = f"--classes gives {len(names)}{f' ({first_few(map(repr, names))})' if names else ''}"
+        raise ModelError(f"{source}: has {len(classes)} classes (without background), {found}")
     return ClassList(ClassList.from_names(names).names, classes.ids)
 
 
 def _class_names(text: str) -> list[str]:
-    parts = text.split(",")
     if os.path.isfile(text):
-        try:
-            parts = Path(text).read_text("utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ArgumentError(f"{text}: cannot be read as a list of class names: {error}") from error
-    return [name.strip() for name in parts if name.strip()]
+        return [name for _, name in lines_of(read_text(Path(text), "list of class names"))]
+    return [name.strip() for name in text.split(",") if name.strip()]
