@@ -74,11 +74,18 @@ def test_a_training_checkpoint_is_bit_equal(tmp_path, network, zipped, optimizer
         ("model", "module.1.", True),
         ("state_dict", "module.", False),
         ("model", "module._orig_mod.", True),
+        ("model_state_dict", "", True),
+        ("state_dict", "model.", True),
     ],
 )
 def test_the_state_is_found_where_trainings_put_it(tmp_path, network, home, prefix, zipped) -> None:
     state = OrderedDict((prefix + key, value) for key, value in network.state_dict().items())
     save({home: state, "epoch": 1} if home else state, tmp_path / "x.pt", zipped)
+    assert_same(read_published(tmp_path / "x.pt")[0], network.state_dict())
+
+
+def test_the_state_of_an_averaged_model_is_read(tmp_path, network) -> None:
+    save(torch.optim.swa_utils.AveragedModel(network).state_dict(), tmp_path / "x.pt")
     assert_same(read_published(tmp_path / "x.pt")[0], network.state_dict())
 
 

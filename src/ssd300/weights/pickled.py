@@ -132,6 +132,8 @@ class _Machine:
             stack.append(tuple(values[::-1]))
         elif name in _EMPTY:
             stack.append(_EMPTY[name]())
+        elif name == "PROTO" and argument > 2:
+            raise self.refusal(f"its pickle has protocol {argument} instead of torch's own, 2")
         elif name == "GLOBAL":
             if argument not in _ALLOWED:
                 raise self.refusal(f"its pickle refers to {argument[:100]!r}{of_package(argument)}")

@@ -1,7 +1,7 @@
 """The published checkpoints (.pt of the original training and of the hub) and torchvision's ResNets, without torch.
 
-The state may be the whole file or under "model" or "state_dict" beside an optimizer's; its keys may have the prefixes
-of torch's wrappers for several GPUs.
+The state may be the whole file or under "model", "state_dict" or "model_state_dict" beside an optimizer's; its keys may
+have the prefixes of wrappers: for several GPUs, of compiled and averaged networks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,8 +32,10 @@ from ssd300.weights.stored import StoredTensor
 from ssd300.weights.torch_file import TorchFile, open_torch_file
 
 TORCH_SUFFIXES = (".pt", ".pth")
-_WRAPPERS = ("module.1.", "module.", "_orig_mod.")  # of DistributedDataParallel, as published; of torch.compile
-_HOMES = ("model", "state_dict")  # keys under which training scripts save the state
+# Of DistributedDataParallel, as published, and AveragedModel; of torch.compile; of a LightningModule.
+_WRAPPERS = ("module.1.", "module.", "_orig_mod.", "model.")
+_AVERAGED = "n_averaged"  # AveragedModel's own number beside the state
+_HOMES = ("model", "state_dict", "model_state_dict")  # keys under which training scripts save the state
 _TRUNK = "feature_extractor.feature_extractor."
 _CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6"}  # torchvision's name -> published
 _UNUSED = ("layer4", "fc")  # conv5_x and the classifier
@@ -89,7 +91,10 @@ def _trunk_shapes(backbone: str) -> dict[str, Shape]:
 
 
 def read_named_specs(path: str | Path) -> dict[str, TensorSpec]:
-    """Every tensor of a file of weights (.safetensors, .pt, .pth), wrappers' prefixes removed. Raises ModelError."""
+    """Every tensor of a file of weights (.safetensors, .pt, .pth), in torch's files without wrappers' prefixes.
+
+    Raises ModelError.
+    """
     if Path(path).suffix.lower() not in TORCH_SUFFIXES:
         return read_specs(path)
     with _open_state(path) as (_, tensors):
@@ -121,6 +126,7 @@ def _open_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredT
                 f"{path}: {len(strange)} of {len(state)} entries are not tensors ({first_few(strange)}), expected a "
                 "state_dict; save it with torch.save({'model': model.state_dict()}, FILE)"
             )
+        state.pop(_AVERAGED, None)
         tensors = {_strip_wrappers(str(key)): tensor for key, tensor in state.items()}
         if len(tensors) != len(state):
             raise ModelError(f"{path}: keys with and without a wrapper's prefix ('module.') are mixed; save it again")
