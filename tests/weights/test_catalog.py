@@ -36,6 +36,8 @@ def test_the_catalog_names_what_can_be_had() -> None:
 
 def test_the_cache_folder_can_be_chosen(own_cache, monkeypatch) -> None:
     assert cache_folder() == own_cache
+    monkeypatch.setenv("SSD300_CACHE", "~/models")
+    assert cache_folder() == Path.home() / "models"
     monkeypatch.delenv("SSD300_CACHE")
     assert cache_folder().name == "ssd300"
 
@@ -143,6 +145,23 @@ def test_a_file_put_there_by_hand_is_checked_against_its_pin(own_cache, monkeypa
     (own_cache / "net.pth").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=f"expected {digest[:8]}: the file has changed or is damaged"):
         resolve("net")
+
+
+def test_a_damaged_file_put_there_by_hand_does_not_refuse_the_whole_one(published, own_cache, monkeypatch, server):
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    (own_cache / "cells.pt").write_bytes(server.content[:-1000])
+    with pytest.raises(ModelError, match="copy or download it again"):
+        resolve("cells-net")
+    (own_cache / "cells.pt").write_bytes(server.content)
+    assert resolve("cells-net") == own_cache / "cells.pt"
+
+
+def test_a_cache_that_cannot_be_read_has_no_files(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSD300_CACHE", str(tmp_path / ("x" * 300)))  # an OSError for everyone, root included
+    monkeypatch.setenv("SSD300_OFFLINE", "1")
+    assert published.state == "downloadable"
+    with pytest.raises(DownloadError, match="put it at"):
+        resolve("cells-net")
 
 
 def test_a_name_wins_over_a_file_of_that_name_and_a_path_does_not(published, tmp_path, monkeypatch, state, metadata):

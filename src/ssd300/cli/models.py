@@ -33,13 +33,12 @@ def models(as_json: Json = False) -> None:
 
 
 def _row(entry: "CatalogEntry") -> dict[str, Any]:
-    present = entry.path.is_file()
     about = None if entry.size_mib is None else round(entry.size_mib * 2**20)
     row: dict[str, Any] = {
         "name": entry.name,
         "kind": entry.kind,
         "state": entry.state,
-        "size_bytes": entry.path.stat().st_size if present else about,
+        "size_bytes": entry.path.stat().st_size if entry.is_here else about,
         "metric": entry.metric,
         "licence": entry.licence,
         "path": str(entry.path),

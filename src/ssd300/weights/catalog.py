@@ -46,10 +46,15 @@ class CatalogEntry:
         return (BUNDLED_FOLDER if self.url is None else cache_folder()) / self.file_name
 
     @property
+    def is_here(self) -> bool:
+        """Whether there is the file, in a folder that this user may read."""
+        return os.path.isfile(self.path)
+
+    @property
     def state(self) -> Literal["bundled", "cached", "downloadable", "absent"]:
         if self.url is None:
-            return "bundled" if self.path.exists() else "absent"
-        return "cached" if self.path.exists() else "downloadable"
+            return "bundled" if self.is_here else "absent"
+        return "cached" if self.is_here else "downloadable"
 
 
 def _imagenet(backbone: str, sha256_prefix: str, size_mib: float, top1: float) -> CatalogEntry:
@@ -83,13 +88,13 @@ def cache_folder() -> Path:
 
     Without a home folder (an unknown user in a container) it is a folder that cannot be created: nothing is cached.
     """
-    if chosen := os.environ.get("SSD300_CACHE"):
-        return Path(chosen)
     from platformdirs import user_cache_dir
 
     try:
+        if chosen := os.environ.get("SSD300_CACHE"):
+            return Path(chosen).expanduser()
         folder = Path(user_cache_dir("ssd300"))
-    except RuntimeError:  # newer platformdirs; older ones give "~"
+    except RuntimeError:  # no home folder; older versions of platformdirs give "~"
         return NO_FOLDER
     return folder if folder.is_absolute() else NO_FOLDER
 
@@ -113,13 +118,13 @@ def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: boo
             f"(`ssd300 train --start {entry.name}`); detectors: {names}"
         )
     if entry.url is None:
-        if not entry.path.is_file():
+        if not entry.is_here:
             raise ModelError(
                 f"the model {entry.name!r} is not part of this installation ({entry.path} is missing); "
                 "reinstall ssd300, or give a model file (`ssd300 models` lists names)"
             )
         return entry.path
-    if force or not entry.path.is_file():
+    if force or not entry.is_here:
         return _fetch(entry, entry.url)
     _check(entry)
     return entry.path
@@ -191,6 +196,8 @@ def _check(entry: CatalogEntry) -> None:
     """Raise ModelError if a cached file has changed since its first use; record its hash at the first use."""
     digest = sha256_of(entry.path)
     expected = _read_record(entry) or entry.sha256_prefix
+    if not expected:  # put there by hand: a damaged file must not be recorded
+        load_weights(entry.path)
     if not digest.startswith(expected):
         raise ModelError(
             f"{entry.path}: its sha256 is {digest}, expected {expected}: the file has changed or is damaged; "
