@@ -42,7 +42,7 @@ SIMILAR_PICTURES = 200_000  # compared with one another by `data check`: minutes
 LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
 
 # Models
-MODEL_BYTES = 2**30  # of an .onnx; a ResNet-152 with 81 classes has 2**28
+MODEL_BYTES = 2**30  # of an .onnx or .bin; a ResNet-152 with 81 classes has 2**28
 IR_BYTES = 2**26  # of an OpenVINO .xml, whose weights are in the .bin
 ONNX_NODES = 10_000  # a ResNet-152 in INT8 has 1,200
 ACTIVATIONS = 2**29  # numbers in all values of a graph, for one picture; a ResNet-152 with 81 classes has 2**26

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from ssd300.architecture import architecture
+from ssd300.errors import ModelError
 from ssd300.runtime import blobs, openvino
 from ssd300.runtime.openvino import load_openvino
-from ssd300.weights.checkpoint import read_checkpoint, write_int8
+from ssd300.weights.checkpoint import read_checkpoint, read_int8, write_checkpoint, write_int8
 from ssd300.weights.int8 import Int8, activation_names
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (1, 300, 300, 3), dtype=np.uint8)
@@ -67,6 +68,20 @@ def test_a_second_start_takes_the_blob_and_a_flipped_bit_heals(narrow_model, bui
         assert blobs.read_blob(blob) is not None  # written anew
     assert len(built) == 4
     assert all((a == b).all() for a, b in zip(again, first, strict=True))
+
+
+def test_a_model_that_is_replaced_while_it_is_loaded(narrow_model, own_cache):
+    """As a training does with best.safetensors: neither its answers nor the cache mix the two."""
+    loaded = load_openvino(narrow_model, threads=2)
+    state, metadata = read_checkpoint(narrow_model)
+    state["conf.0.bias"] = state["conf.0.bias"] + 1
+    whole, int8 = narrow_model.read_bytes(), read_int8(narrow_model)
+    write_checkpoint(narrow_model, state, metadata, int8=int8)
+    with pytest.raises(ModelError, match="the file has changed since it was loaded; load it again"):
+        loaded.for_throughput()
+    narrow_model.write_bytes(whole)
+    for a, b in zip(loaded.for_throughput().infer(PICTURE)[0], loaded.infer(PICTURE)[0], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_blobs_that_are_not_whole_are_not_read(tmp_path):

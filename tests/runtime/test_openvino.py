@@ -126,6 +126,25 @@ def test_a_graph_file_without_its_weights(graph_file, tmp_path):
         load_openvino(alone)
 
 
+@pytest.mark.parametrize("size", [0, None], ids=["cut", "other numbers"])
+def test_a_loaded_graph_does_not_change_with_its_file(size, graph_file, runtime, tmp_path):
+    for file in (graph_file, graph_file.with_suffix(".bin")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    loaded = load_openvino(tmp_path / graph_file.name, precision="f32", threads=2)
+    numbers = tmp_path / graph_file.with_suffix(".bin").name
+    numbers.write_bytes(bytes(numbers.stat().st_size if size is None else size))  # in place, as `cp` does
+    assert_equal(loaded.infer(PICTURES), runtime.infer(PICTURES))
+    assert_equal(loaded.for_throughput().infer(PICTURES), runtime.infer(PICTURES))
+
+
+def test_numbers_beyond_the_limit_are_not_read(graph_file, tmp_path):
+    (tmp_path / "m.xml").write_bytes(graph_file.read_bytes())
+    with (tmp_path / "m.bin").open("wb") as file:
+        file.truncate(2**30 + 1)
+    with pytest.raises(ModelError, match=r"m\.bin: larger than 1,073,741,824 bytes, which no SSD300 is"):
+        load_openvino(tmp_path / "m.xml")
+
+
 def test_a_graph_of_other_outputs(graph_file, tmp_path):
     model = ov.Core().read_model(graph_file)
     model.output("margin").set_names({"scores"})

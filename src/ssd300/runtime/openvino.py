@@ -56,9 +56,14 @@ def load_openvino(path: Path, *, precision: str = "auto", threads: int | None = 
 def _load_int8(choice: Choice, threads: int | None) -> "OpenVINORuntime":
     """The weights are read, and the graph is built, only if its compiled form is not cached."""
     metadata, source = read_metadata(choice.path), source_key(choice.path)
-    return OpenVINORuntime(
-        lambda: _load(choice)[0], metadata, "int8", threads=threads, reason=choice.reason, source=source
-    )
+
+    def build() -> ov.Model:
+        graph, _ = _load(choice)
+        if source_key(choice.path) != source:  # also, the blob of the old file would be that of the new one
+            raise ModelError(f"{choice.path}: the file has changed since it was loaded; load it again")
+        return graph
+
+    return OpenVINORuntime(build, metadata, "int8", threads=threads, reason=choice.reason, source=source)
 
 
 def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
@@ -71,7 +76,7 @@ def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
     """Read the graph and metadata of an .xml file with its .bin, written from a graph of `build_graph`."""
     metadata, _ = read_ir(path)
-    check_regular(path.with_suffix(".bin"), _GRAPH_REMEDY)
+    check_regular(path.with_suffix(".bin"), _GRAPH_REMEDY, limits.MODEL_BYTES)
     try:
         model = _core().read_model(path)
         check_graph(path, model, metadata.num_classes)
@@ -225,7 +230,10 @@ def _compile(
 
 @cache
 def _core() -> ov.Core:
-    return ov.Core()
+    core = ov.Core()
+    # A .bin that is overwritten would change the models read from it, or end the process with a bus error.
+    core.set_property({"ENABLE_MMAP": False})
+    return core
 
 
 def _first_line(error: Exception) -> str:
