@@ -164,6 +164,17 @@ def test_a_cache_that_cannot_be_read_has_no_files(published, tmp_path, monkeypat
         resolve("cells-net")
 
 
+@pytest.mark.filterwarnings("ignore:.*is downloaded for this run only:UserWarning")
+def test_where_nothing_can_be_cached_a_run_downloads_once(published, server, tmp_path, monkeypatch):
+    (tmp_path / "in the way").touch()
+    monkeypatch.setenv("SSD300_CACHE", str(tmp_path / "in the way"))
+    paths = [resolve("cells-net"), resolve("cells-net")]
+    assert len(server.requests) == 1
+    assert paths == [resolve("cells-net", force=True)] * 2
+    assert len(server.requests) == 2
+    assert paths[0].read_bytes() == server.content
+
+
 def test_a_name_wins_over_a_file_of_that_name_and_a_path_does_not(published, tmp_path, monkeypatch, state, metadata):
     monkeypatch.chdir(tmp_path)
     write_checkpoint("cells-net", state, metadata)

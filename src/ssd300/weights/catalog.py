@@ -125,7 +125,7 @@ def resolve(model: str | os.PathLike[str], *, detector: bool = False, force: boo
             )
         return entry.path
     if force or not entry.is_here:
-        return _fetch(entry, entry.url)
+        return _fetch(entry, entry.url, force)
     _check(entry)
     return entry.path
 
@@ -170,7 +170,7 @@ def _check_exists(path: Path, *, detector: bool = False) -> Path:
     raise ModelError(f"{path}: neither a file nor a known model{looked_from(path)}{hint}Known: {', '.join(names)}")
 
 
-def _fetch(entry: CatalogEntry, url: str) -> Path:
+def _fetch(entry: CatalogEntry, url: str, force: bool) -> Path:
     from ssd300.images.fetch import is_offline
 
     if is_offline():
@@ -182,11 +182,13 @@ def _fetch(entry: CatalogEntry, url: str) -> Path:
     from ssd300.weights.download import download, show_progress
     from ssd300.weights.published import read_published
 
+    path = choose_writable(entry.path)
+    if path != entry.path and path.is_file() and not force:  # downloaded for this run by an earlier call
+        return path
     expected = _read_record(entry) or entry.sha256_prefix
     with show_progress(entry.name) as progress:
         # A file without a pinned sha256 must at least be readable.
         verify = None if expected else read_published
-        path = choose_writable(entry.path)
         digest = download(url, path, sha256_prefix=expected, verify=verify, progress=progress)
     _record(entry, digest)
     return path
