@@ -24,8 +24,7 @@ from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
 from ssd300.images import jpeg, tiff
 from ssd300.images.budget import IN_FLIGHT
-from ssd300.images.libtiff import quiet_libtiff
-from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb, quiet_pillow
+from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb
 from ssd300.images.orientation import jpeg_orientation, orient
 from ssd300.images.pillow_file import (
     check_covered,
@@ -35,6 +34,7 @@ from ssd300.images.pillow_file import (
     stored_orientation,
     undecoded,
 )
+from ssd300.images.quiet import quiet_pillow
 from ssd300.images.signatures import EXPECTED, describe_bytes, picture_format
 from ssd300.images.tiff import BrokenTIFFError
 from ssd300.images.tiff_picture import TIFFPicture, tiff_picture
@@ -70,14 +70,14 @@ def header(data: bytes, *, name: str) -> ImageHeader:
     kind = _format(data, name)
     if kind == "JPEG" and (size := _jpeg_size(data)):
         found = ImageHeader(kind, size[1], size[0], jpeg_orientation(data))
-    elif kind == "TIFF":
-        with quiet_pillow(), quiet_libtiff():
-            found = _tiff_header(tiff_picture(data, name), name)
     else:
         content = jpeg.extract_picture(data)[0] if kind == "JPEG" else data
         with quiet_pillow():
-            found = _pillow_header(open_picture(content, kind, name), data, kind)
-    _check_size(found, name)
+            if kind == "TIFF":
+                found = _tiff_header(tiff_picture(data, name), name)
+            else:
+                found = _pillow_header(open_picture(content, kind, name), data, kind)
+    _check_size(found.width, found.height, name)
     return found
 
 
@@ -102,13 +102,12 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
         if rgb is not None:
             return rgb
         content = _whole_jpeg(data, name)
-    if kind == "TIFF":
-        with quiet_pillow(), quiet_libtiff():
-            return _decode_tiff(tiff_picture(data, name), name)
     with quiet_pillow():
+        if kind == "TIFF":
+            return _decode_tiff(tiff_picture(data, name), name)
         picture = open_picture(content, kind, name)
         found = _pillow_header(picture, data, kind)
-        _check_size(found, name)
+        _check_size(found.width, found.height, name)
         IN_FLIGHT.take(found.width * found.height)
         load_picture(picture, data, kind, name)
         rgb = picture_to_rgb(picture, name)
@@ -152,7 +151,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     if size is None or jpeg.is_padded(data):
         return None
     height, width = size
-    _check_size(ImageHeader("JPEG", width, height, 1), name)
+    _check_size(width, height, name)
     if jpeg.lacks_color(data):
         raise damaged_picture("JPEG", name, EOFError("a color has no scan"))
     IN_FLIGHT.take(height * width)
@@ -183,7 +182,7 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
         height, width, _, _ = simplejpeg.decode_jpeg_header(bare)
     except (ValueError, KeyError):
         return tidy
-    _check_size(ImageHeader("JPEG", width, height, 1), name)
+    _check_size(width, height, name)
     if jpeg.is_cut(bare, closed):
         raise damaged_picture("JPEG", name, EOFError("its scan ends early"))
     return tidy
@@ -202,7 +201,7 @@ def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
 
 def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
     header = _tiff_header(found, name)
-    _check_size(header, name)
+    _check_size(header.width, header.height, name)
     IN_FLIGHT.take(header.width * header.height)
     try:
         if found.for_numpy:
@@ -221,9 +220,9 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
     return picture_to_rgb(picture, name)  # already rotated by Pillow
 
 
-def _check_size(found: ImageHeader, name: str) -> None:
-    if found.width * found.height > MAX_PIXELS:
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{name}: {found.width}x{found.height} is {found.width * found.height:,} pixels, more than the "
-            f"limit of {MAX_PIXELS:,}; make it smaller first"
+            f"{name}: {width}x{height} is {width * height:,} pixels, more than the limit of {MAX_PIXELS:,}; "
+            "make it smaller first"
         )

@@ -1,11 +1,8 @@
 """Pillow pictures and arrays of any depth -> RGB uint8, by the rules per mode in decode.py."""
 
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,8 +10,8 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
-from ssd300.images.libtiff import quiet_libtiff
 from ssd300.images.orientation import orient
+from ssd300.images.quiet import quiet_pillow
 from ssd300.images.transparency import drop_foreign_color, palette_alphas
 
 # Exceptions of Pillow's readers on damaged files, found by mutating files and by reading their code.
@@ -25,38 +22,6 @@ DECODER_ERRORS = (
 
 _BAND_PIXELS = 2**20
 _UNSEEN = 8  # an alpha, of 255, that is invisible on white
-
-_lock = threading.Lock()
-_inside = 0
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Suppress Pillow's warnings (corrupt metadata, large pictures); a picture is read, or an ImageError is raised.
-
-    One filter entry for Pillow's modules, added by the first thread inside and removed by the last:
-    `warnings.catch_warnings` replaces the whole list and is not thread-safe.
-    """
-    global _inside
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _remove_filter()
-
-
-def _remove_filter() -> None:
-    for entry in warnings.filters:
-        pattern = getattr(entry[3], "pattern", None)
-        if entry[0] == "ignore" and pattern == r"PIL\.":
-            warnings.filters.remove(entry)  # type: ignore[attr-defined]
-            return
 
 
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
@@ -70,18 +35,29 @@ def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
 
 
 def _convert_bands(picture: Image.Image, name: str) -> UInt8:
-    """Convert a large picture in bands of rows, because conversion needs several copies in memory."""
     width, height = picture.size
-    rows = max(1, _BAND_PIXELS // width)
+    is_small = height <= _band_height(width)
     picture = drop_foreign_color(picture)
     opaque = picture.has_transparency_data and is_unseen(picture)
-    if rows >= height:
+    if is_small:
         return _to_rgb(picture, name, opaque)
     rgb = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        rgb[top:bottom] = _to_rgb(picture.crop((0, top, width, bottom)), name, opaque)
+    for rows, band in bands(picture):
+        rgb[rows] = _to_rgb(band, name, opaque)
     return rgb
+
+
+def bands(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The rows of a picture in bands, and their numbers: conversions need several copies in memory."""
+    width, height = picture.size
+    band_height = _band_height(width)
+    for top in range(0, height, band_height):
+        bottom = min(top + band_height, height)
+        yield slice(top, bottom), picture.crop((0, top, width, bottom))
+
+
+def _band_height(width: int) -> int:
+    return max(1, _BAND_PIXELS // width)
 
 
 def is_unseen(picture: Image.Image) -> bool:
@@ -89,12 +65,7 @@ def is_unseen(picture: Image.Image) -> bool:
     if picture.mode == "P":
         used = np.array(picture.histogram()) > 0
         return bool((palette_alphas(picture)[used] <= _UNSEEN).all())
-    width, height = picture.size
-    rows = max(1, _BAND_PIXELS // width)
-    return all(
-        _highest_alpha(picture.crop((0, top, width, min(top + rows, height)))) <= _UNSEEN
-        for top in range(0, height, rows)
-    )
+    return all(_highest_alpha(band) <= _UNSEEN for _, band in bands(picture))
 
 
 def _highest_alpha(picture: Image.Image) -> int:
@@ -112,14 +83,14 @@ def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
         return np.array(picture)
     if mode.startswith("I;16"):
         values = np.asarray(picture).astype(np.uint16)
-        rgb = _grey_to_rgb(values, name)
+        rgb = _gray_to_rgb(values, name)
         if not opaque:
             rgb[values == picture.info.get("transparency", -1)] = 255
         return rgb
     if mode == "I":
-        return _grey_to_rgb(integers_to_uint16(np.asarray(picture), name), name)
+        return _gray_to_rgb(integers_to_uint16(np.asarray(picture), name), name)
     if mode == "F":
-        return _grey_to_rgb(np.asarray(picture), name)
+        return _gray_to_rgb(np.asarray(picture), name)
     if mode == "LAB":
         raise ImageError(f"{name}: a picture in LAB colors; convert it to RGB first")
     if opaque and mode in ("RGBa", "La"):  # premultiplied alpha: Pillow would divide by it
@@ -161,12 +132,11 @@ def _load(picture: Image.Image) -> None:
         return
     named: Any = picture
     file_name = named.filename
-    with quiet_libtiff():
-        try:
-            named.filename = "" if tags.get(0x0112, 1) in range(5, 9) else file_name
-            picture.load()
-        finally:
-            named.filename = file_name
+    try:
+        named.filename = "" if tags.get(0x0112, 1) in range(5, 9) else file_name
+        picture.load()
+    finally:
+        named.filename = file_name
 
 
 def composite_on_white(rgba: Image.Image) -> UInt8:
@@ -183,7 +153,7 @@ def rgba_to_rgb(rgba: UInt8) -> UInt8:
     return composite_on_white(Image.fromarray(np.ascontiguousarray(rgba)))
 
 
-def _grey_to_rgb(gray: np.ndarray[Any, Any], name: str) -> UInt8:
+def _gray_to_rgb(gray: np.ndarray[Any, Any], name: str) -> UInt8:
     return np.repeat(to_uint8(gray, name)[..., None], 3, axis=2)
 
 
