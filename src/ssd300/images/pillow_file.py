@@ -1,6 +1,7 @@
 """Picture files that Pillow decodes, each by its own class, and the errors about those that it refuses."""
 
 import io
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ssd300.errors import ImageError
 from ssd300.images import bmp, jpeg, png
-from ssd300.images.modes import DECODER_ERRORS, reason
+from ssd300.images.modes import DECODER_ERRORS, bands, reason
 from ssd300.images.orientation import jpeg_orientation, orientation_of
 from ssd300.images.tiff_picture import unread_kind
 
@@ -18,37 +19,24 @@ if TYPE_CHECKING:
 
 # Pillow's own classes rather than Image.open: an allow-list that no plug-in can widen, without its global size limit.
 # Imported when first needed: a JPEG needs none of them, and importing all takes over 20 ms.
-_READERS = {
-    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
-    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
-    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
-    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
-    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
-    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
-}
-_CONTENTS = {"PNG": png.drop_ancillary, "BMP": bmp.readable}  # what of a file the reader gets
-_UNREAD_KINDS = {
-    "JPEG": jpeg.unread_kind,
-    "PNG": png.unread_kind,
-    "BMP": bmp.unread_kind,
-    "TIFF": unread_kind,
-}
+_PILLOW_NAMES = {
+    "JPEG": "Jpeg", "PNG": "Png", "WebP": "WebP", "AVIF": "Avif", "GIF": "Gif", "BMP": "Bmp", "TIFF": "Tiff",
+}  # fmt: skip
+_CONTENTS = {"PNG": png.drop_ancillary, "BMP": bmp.readable}  # the part of a file that Pillow gets
+_UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "BMP": bmp.unread_kind, "TIFF": unread_kind}
 
 
 def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     """The file with its header read. Raises ImageError."""
-    module, reader = _READERS[kind]
-    plugin = getattr(import_module(module), reader)
+    plugin = import_module(f"PIL.{_PILLOW_NAMES[kind]}ImagePlugin")
+    read: Callable[[io.BytesIO], ImageFile] = getattr(plugin, f"{_PILLOW_NAMES[kind]}ImageFile")
     content = data
     try:
         content = _CONTENTS[kind](data) if kind in _CONTENTS else data
-        picture: ImageFile = plugin(io.BytesIO(content))
-        return picture
+        return read(io.BytesIO(content))
     except DECODER_ERRORS as error:
         if kind == "BMP" and (other := bmp.unpack_fields(content)):
-            unpacked: ImageFile = plugin(io.BytesIO(other))
-            return unpacked
+            return read(io.BytesIO(other))
         raise undecoded(data, kind, name, error) from error
 
 
@@ -73,12 +61,10 @@ def _opacity(picture: "ImageFile", data: bytes, color: tuple[int, int, int], nam
     low.load()
     width, height = picture.size
     opacity = np.empty((height, width), np.uint8)
-    rows = max(1, 2**20 // width)
-    for top in range(0, height, rows):
-        band = (0, top, width, min(top + rows, height))
-        clear = (np.asarray(picture.crop(band)) == [number >> 8 for number in color]).all(2)
-        clear &= (np.asarray(low.crop(band)) == [number & 255 for number in color]).all(2)
-        opacity[top : band[3]] = np.where(clear, 0, 255)
+    for (rows, high_bytes), (_, low_bytes) in zip(bands(picture), bands(low), strict=True):
+        clear = (np.asarray(high_bytes) == [number >> 8 for number in color]).all(2)
+        clear &= (np.asarray(low_bytes) == [number & 255 for number in color]).all(2)
+        opacity[rows] = np.where(clear, 0, 255)
     return Image.fromarray(opacity)
 
 
