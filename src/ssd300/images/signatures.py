@@ -1,6 +1,5 @@
 """Recognize file formats by their first bytes: the seven supported ones, and names of others for messages."""
 
-_FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "GIF", "BMP", "TIFF")
 EXPECTED = "a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
 
 _SIGNATURES = (
@@ -62,14 +61,16 @@ _OTHERS = (
     (b"\x93NUMPY", "a NumPy file (pass np.load of it)"),
     (b"version https://git-lfs", "a Git LFS pointer instead of the file (run `git lfs pull`)"),
 )
+_AVIF = {b"avif", b"avis"}
+_HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"}
 _NETPBM = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"Pf", b"PF")
 
 
 def picture_format(data: bytes) -> str | None:
-    """One of FORMATS, or None for anything else."""
+    """The name of one of the seven formats, or None for anything else."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    if data[4:8] == b"ftyp" and {b"avif", b"avis"}.intersection((data[8:12], *_brands(data))):
+    if data[4:8] == b"ftyp" and not _AVIF.isdisjoint(_brands(data)):
         return "AVIF"
     if data[:2] == b"BM" and data[16:18] > b"\0\0":  # a text, or a header of over 65,535 bytes
         return None
@@ -77,7 +78,7 @@ def picture_format(data: bytes) -> str | None:
 
 
 def describe_bytes(data: bytes) -> str:
-    """The format of bytes that are not one of FORMATS, for a message.
+    """The format of bytes that are none of the seven, for a message.
 
     >>> describe_bytes(b"%PDF-1.7")
     'a PDF document'
@@ -92,11 +93,7 @@ def describe_bytes(data: bytes) -> str:
     if data[4:12] == b"ftypcrx ":
         return "a Canon camera raw file (CR3)"
     if data[4:8] == b"ftyp":
-        heic = any(
-            brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1")
-            for brand in (data[8:12], *_brands(data))
-        )
-        return "a HEIC picture" if heic else "an MP4 or QuickTime video"
+        return "an MP4 or QuickTime video" if _HEIC.isdisjoint(_brands(data)) else "a HEIC picture"
     if data[:2] in _NETPBM and (data[2:3].isspace() or data[:4] == b"PF4\n"):
         return "a Netpbm picture"
     if data[-18:-2] == b"TRUEVISION-XFILE":
@@ -121,6 +118,6 @@ def _describe_text(data: bytes) -> str:
 
 
 def _brands(data: bytes) -> tuple[bytes, ...]:
-    """The compatible brands of an ISO media file."""
+    """The major brand of an ISO media file, and the compatible ones."""
     end = min(int.from_bytes(data[:4], "big"), len(data), 256)
-    return tuple(data[i : i + 4] for i in range(16, end, 4))
+    return (data[8:12], *(data[i : i + 4] for i in range(16, end, 4)))
