@@ -76,23 +76,16 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
             except (OSError, http.client.HTTPException, ValueError) as error:
                 connection.close()
                 raise DownloadError(f"cannot be opened ({error or type(error).__name__}); check the address") from error
-            location = response.getheader("Location")
-            if response.status in _REDIRECTS and location:
-                _close_all(connection, response)
-                target, headers = _next(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
-            elif response.status not in (200, 206):
-                _close_all(connection, response)
-                raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
-            else:
+            if response.status in (200, 206):
                 return sock, response, target
+            response.close()
+            connection.close()
+            if response.status not in _REDIRECTS or not (location := response.getheader("Location")):
+                raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
+            target, headers = _next(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
     except Refused as error:
         raise DownloadError(str(error)) from error
     raise DownloadError(f"more than {limits.REDIRECTS} redirects; pass the stream's own address")
-
-
-def _close_all(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
-    response.close()
-    connection.close()
 
 
 def resolve_host(host: str, port: int) -> str:

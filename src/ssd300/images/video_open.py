@@ -76,7 +76,6 @@ def open_video(source: Any) -> Opened:
 
 
 def _open_file(path: Path, name: str) -> Opened:
-
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
@@ -123,7 +122,6 @@ def _open_camera(source: Any) -> Opened:
 
 def _open_stream(source: str) -> Opened:
     """rtsp and rtmp: FFmpeg connects to the checked address."""
-
     from ssd300.images.fetch import resolve_host
 
     parts = urlsplit(source)
@@ -147,7 +145,6 @@ def _open_http(source: str) -> Opened:
 
     FFmpeg itself may open nothing: other lists of files, such as ffconcat, and SDP would make it connect anywhere.
     """
-
     from ssd300.images.http_stream import open_http
 
     file = open_http(source)

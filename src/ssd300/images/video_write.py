@@ -71,7 +71,7 @@ class VideoWriter:
         stream.height, stream.width = (side + side % 2 for side in rgb.shape[:2])
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, _TICKS)
-        # Said, because players take large frames that say nothing for BT.709 and show other colors.
+        # Declared, because players assume BT.709 for large frames without it, and show other colors.
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED
         self._stream = stream
         if self._sound_of is not None:
