@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 
 from ssd300.arrays import UInt8
+from ssd300.digits import counted
 from ssd300.errors import ImageError
 from ssd300.images import tiff, tiff_samples
 from ssd300.images.modes import DECODER_ERRORS
@@ -51,10 +52,9 @@ def tiff_picture(data: bytes, name: str) -> TIFFPicture:
         orientation, colors = _orientation(directory), directory.numbers(tiff.COLOR_MAP)
     except BrokenTIFFError:
         return TIFFPicture(data)
-    # Bands without colors: Pillow reads the first as gray if they are in planes, and refuses others.
-    bands = directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
-    needed = bands or _is_subsampled(directory) or (layout is not None and tiff_samples.is_needed(layout))
-    needed = needed or (layout is not None and not _is_known_to_pillow(content))
+    needed = _has_bands(directory) or _is_subsampled(directory)
+    if layout is not None:
+        needed = needed or tiff_samples.is_needed(layout) or not _is_known_to_pillow(content)
     return TIFFPicture(content, directory, layout, needed, orientation, colors)
 
 
@@ -65,6 +65,11 @@ def _orientation(directory: Directory) -> int:
         value = directory.number(tiff.ORIENTATION, 1)
         return value if is_number and 1 <= value <= 8 else 1
     return orientation_of(None, directory.raw(tiff.XMP)[2] if tiff.XMP in directory.entries else None)
+
+
+def _has_bands(directory: Directory) -> bool:
+    """Whether it has bands without colors: Pillow reads the first as gray if they are in planes, and refuses others."""
+    return directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
 
 
 def _is_subsampled(directory: Directory) -> bool:
@@ -88,11 +93,10 @@ def unread_kind(data: bytes) -> str | None:
         )
         if not intact or tiff_samples.layout_of(directory):
             return None
-        bands = directory.number(tiff.SAMPLES_PER_PIXEL, 1) > 2 and directory.number(tiff.PHOTOMETRIC) in (0, 1)
         compression = directory.number(tiff.COMPRESSION)
         ycbcr = directory.number(tiff.PHOTOMETRIC) == 6 and compression in tiff_samples.COMPRESSIONS
         rare = compression == 50001 or ycbcr or (compression in (6, 7) and directory.number(tiff.BITS) > 8)
-        if not bands and not rare and _is_known_to_pillow(tiff.move_to_front(directory)):
+        if not rare and not _has_bands(directory) and _is_known_to_pillow(tiff.move_to_front(directory)):
             return None
     except BrokenTIFFError:
         return None
@@ -122,7 +126,6 @@ def _describe(directory: Directory) -> str:
         packed = ""
     else:
         packed = f" in {names.get(compression, f'an unknown ({compression})')} compression"
-    bands = "1 band" if channels == 1 else f"{channels} bands"
     photometric = directory.number(tiff.PHOTOMETRIC)
     colors = "YCbCr" if photometric == 6 else f"photometric {photometric}"
-    return f"a TIFF of {bands} of {bits}{kind} bits ({colors}){packed}"
+    return f"a TIFF of {counted(channels, 'band')} of {bits}{kind} bits ({colors}){packed}"

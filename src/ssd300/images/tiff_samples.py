@@ -21,7 +21,7 @@ from ssd300.images.tiff import BrokenTIFFError, Directory
 
 COMPRESSIONS = (1, 5, 8, 32773, 32946, 34925, 50000)  # lossless ones
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
-_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation
+_COLORS = {0: 1, 1: 1, 2: 3, 5: 4}  # by photometric interpretation
 
 Values = np.ndarray[Any, Any]
 
@@ -37,7 +37,8 @@ class Layout:
     kind: str  # "u", "i" or "f"
     photometric: int
     planar: bool
-    tile: tuple[int, int] | None  # (width, height)
+    tiled: bool  # in tiles, else in strips
+    piece_width: int  # of a tile or strip
     predictor: int
     big_endian: bool
     extra: int  # the first channel after the colors: 1 premultiplied alpha, 2 alpha
@@ -49,29 +50,36 @@ class Layout:
     @property
     def padded_width(self) -> int:
         """The width of whole tiles."""
-        return -(-self.width // self.tile[0]) * self.tile[0] if self.tile else self.width
+        return -(-self.width // self.piece_width) * self.piece_width
+
+    @property
+    def colors(self) -> int:
+        """The number of channels that are colors; 0 for an unsupported photometric interpretation."""
+        return 3 if self.photometric == 1 and self.channels == 3 else _COLORS.get(self.photometric, 0)
 
 
 def layout_of(directory: Directory) -> Layout | None:
     """The layout of a directory's samples, or None for an unsupported kind. Raises BrokenTIFFError."""
     bits, formats = directory.numbers(tiff.BITS) or (1,), directory.numbers(tiff.SAMPLE_FORMAT) or (1,)
     channels = directory.number(tiff.SAMPLES_PER_PIXEL, 1)
-    tile = (directory.number(tiff.TILE_WIDTH), directory.number(tiff.TILE_HEIGHT))
+    width, tile_width = directory.number(tiff.WIDTH), directory.number(tiff.TILE_WIDTH)
+    tiled = min(tile_width, directory.number(tiff.TILE_HEIGHT)) > 0
     layout = Layout(
-        directory.number(tiff.WIDTH),
+        width,
         directory.number(tiff.HEIGHT),
         bits[0],
         channels,
         _KINDS.get(formats[0], ""),
         directory.number(tiff.PHOTOMETRIC, 2 if channels >= 3 else 0),  # as libtiff does where it is missing
         directory.number(tiff.PLANAR, 1) == 2 and channels > 1,
-        tile if min(tile) > 0 else None,
+        tiled,
+        tile_width if tiled else width,
         directory.number(tiff.PREDICTOR, 1),
         directory.order == ">",
         directory.number(tiff.EXTRA_SAMPLES),
     )
     known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
-    colors = 3 if layout.photometric == 1 and channels == 3 else _COLOURS.get(layout.photometric, 0)
+    colors = layout.colors
     spare = 2 if colors == 1 else 33  # gray has at most alpha beside it: more are bands without a known color
     if (
         len(set(bits)) > 1
@@ -80,7 +88,7 @@ def layout_of(directory: Directory) -> Layout | None:
         or not colors <= channels < colors + spare
         or not colors
         or directory.number(tiff.COMPRESSION, 1) not in COMPRESSIONS
-        or (layout.is_packed and (layout.predictor != 1 or layout.tile is not None))
+        or (layout.is_packed and (layout.predictor != 1 or layout.tiled))
         or layout.predictor not in ((1, 3) if layout.kind == "f" else (1, 2))
     ):
         return None
@@ -98,7 +106,7 @@ def is_needed(layout: Layout) -> bool:
 
 def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
     """RGB uint8 [H, W, 3], as stored. Raises ImageError, BrokenTIFFError, and what Pillow's readers raise."""
-    colors = 3 if layout.photometric == 1 and layout.channels == 3 else _COLOURS[layout.photometric]
+    colors = layout.colors
     wanted = min(layout.channels, colors + 1)
     stored = wanted if layout.planar else layout.channels
     if layout.padded_width * layout.height * stored * -(-layout.bits // 8) > limits.TIFF_NUMBERS:
@@ -139,13 +147,12 @@ def _numbers(directory: Directory, layout: Layout, plane: int, channels: int) ->
     if layout.is_packed:
         return _unpack_bits(rows, layout.bits, layout.width * channels).reshape(layout.height, layout.width, channels)
     size = layout.bits // 8
-    segment = layout.tile[0] if layout.tile else layout.width
     if layout.predictor == 3:
-        rows = _undo_float_predictor(rows.reshape(-1, segment * channels * size), channels, size)
+        rows = _undo_float_predictor(rows.reshape(-1, layout.piece_width * channels * size), channels, size)
         return rows.reshape(layout.height, layout.padded_width, channels)
     values = rows.reshape(-1).view(f"{directory.order}{layout.kind}{size}")
     if layout.predictor == 2:
-        differences = values.reshape(-1, segment, channels)
+        differences = values.reshape(-1, layout.piece_width, channels)
         values = np.cumsum(differences, axis=1, dtype=differences.dtype.newbyteorder("="))
     return values.reshape(layout.height, layout.padded_width, channels)
 
@@ -172,31 +179,31 @@ def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> U
     def to_bytes(pixels: int) -> int:
         return -(-pixels * channels * layout.bits // 8)
 
-    tiled = layout.tile is not None
-    offsets = directory.numbers(tiff.TILE_OFFSETS if tiled else tiff.STRIP_OFFSETS)
-    counts = directory.numbers(tiff.TILE_COUNTS if tiled else tiff.STRIP_COUNTS)
-    high = layout.tile[1] if layout.tile else min(directory.number(tiff.ROWS_PER_STRIP, 2**32 - 1), layout.height)
-    if high < 1:
+    piece_bytes = to_bytes(layout.piece_width)  # per row
+    if layout.tiled:
+        rows = directory.number(tiff.TILE_HEIGHT)
+        size_tags = {tiff.TILE_WIDTH: (piece_bytes,), tiff.TILE_HEIGHT: (rows,)}
+        offset_tag, count_tag = tiff.TILE_OFFSETS, tiff.TILE_COUNTS
+    else:
+        rows = min(directory.number(tiff.ROWS_PER_STRIP, 2**32 - 1), layout.height)
+        size_tags = {tiff.ROWS_PER_STRIP: (rows,)}
+        offset_tag, count_tag = tiff.STRIP_OFFSETS, tiff.STRIP_COUNTS
+    if rows < 1:
         raise BrokenTIFFError("strips without rows")
-    pieces = -(-layout.height // high) * (layout.padded_width // layout.tile[0] if layout.tile else 1)
-    if directory.number(tiff.COMPRESSION, 1) == 1 and 0 in (counts or (0,)):  # not stored
-        tops = range(0, layout.height, high)
-        strips = [to_bytes(layout.width) * min(high, layout.height - top) for top in tops]
-        counts = (to_bytes(layout.tile[0]) * high,) * len(offsets) if layout.tile else tuple(strips * layout.channels)
+    offsets, counts = directory.numbers(offset_tag), directory.numbers(count_tag)
+    compression = directory.number(tiff.COMPRESSION, 1)
+    if compression == 1 and 0 in (counts or (0,)):  # not stored
+        strips = [min(rows, layout.height - top) for top in range(0, layout.height, rows)] * layout.channels
+        counts = tuple(piece_bytes * n for n in ([rows] * len(offsets) if layout.tiled else strips))
+    pieces = -(-layout.height // rows) * (layout.padded_width // layout.piece_width)
     offsets, counts = offsets[plane * pieces :][:pieces], counts[plane * pieces :][:pieces]
     if len(offsets) < pieces or len(counts) < pieces:
         raise BrokenTIFFError("parts of the picture are missing")
-    width = to_bytes(layout.padded_width)
     tags: dict[int, tuple[int, ...]] = {
-        tiff.WIDTH: (width,), tiff.HEIGHT: (layout.height,), tiff.BITS: (8,), tiff.PHOTOMETRIC: (1,),
-        tiff.COMPRESSION: (directory.number(tiff.COMPRESSION, 1),), tiff.SAMPLES_PER_PIXEL: (1,), tiff.PLANAR: (1,),
-        tiff.FILL_ORDER: (directory.number(tiff.FILL_ORDER, 1),),
+        tiff.WIDTH: (to_bytes(layout.padded_width),), tiff.HEIGHT: (layout.height,), tiff.BITS: (8,),
+        tiff.PHOTOMETRIC: (1,), tiff.COMPRESSION: (compression,), tiff.SAMPLES_PER_PIXEL: (1,), tiff.PLANAR: (1,),
+        tiff.FILL_ORDER: (directory.number(tiff.FILL_ORDER, 1),), offset_tag: offsets, count_tag: counts, **size_tags,
     }  # fmt: skip
-    if layout.tile:
-        tags |= {tiff.TILE_WIDTH: (to_bytes(layout.tile[0]),), tiff.TILE_HEIGHT: (high,)}
-        tags |= {tiff.TILE_OFFSETS: offsets, tiff.TILE_COUNTS: counts}
-    else:
-        tags |= {tiff.ROWS_PER_STRIP: (high,), tiff.STRIP_OFFSETS: offsets, tiff.STRIP_COUNTS: counts}
     order = directory.order
     entries = [(tag, 4, len(v), struct.pack(f"{order}{len(v)}I", *v)) for tag, v in sorted(tags.items())]
     from PIL.TiffImagePlugin import TiffImageFile
