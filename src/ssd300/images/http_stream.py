@@ -8,6 +8,7 @@ from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ssd300.errors import DownloadError
+from ssd300.images.addresses import is_url
 from ssd300.images.fetch import is_video_type, open_stream
 
 
@@ -40,23 +41,20 @@ class HttpFile:
     `hang_up` may be called from another thread. Raises DownloadError.
     """
 
-    def __init__(self, url: str, headers: dict[str, str]) -> None:
+    def __init__(self, url: str, headers: dict[str, str], *, may_end_early: bool = False) -> None:
+        """`may_end_early`: a piece of a playlist, after which FFmpeg goes on with the next."""
         self._headers = headers
+        self._may_end_early = may_end_early
         self._parts: list[HttpFile] = []
         self._closing = Lock()
         self._closed = False
-        self._place = 0
-        self._line, self._answer, self.name = open_stream(url, headers)
+        self._position = 0
+        self._socket, self._response, self.name = open_stream(url, headers)
         if self.name != url:  # redirected: a password is for the address that it was given with
             self._headers = {}
-        self.content_type = (self._answer.getheader("Content-Type") or "").lower()
-        self._size = self._answer.length
-        self._seekable = self._size is not None and self._answer.getheader("Accept-Ranges", "") == "bytes"
-
-    @property
-    def _least(self) -> int:
-        """The number of bytes that must come."""
-        return self._size or 0
+        self.content_type = (self._response.getheader("Content-Type") or "").lower()
+        self._size = self._response.length
+        self._seekable = self._size is not None and self._response.getheader("Accept-Ranges", "") == "bytes"
 
     @property
     def is_whole(self) -> bool:
@@ -75,9 +73,10 @@ class HttpFile:
 
     def part(self, url: str) -> "HttpFile":
         """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""
-        if not url.lower().startswith(("http://", "https://")):
+        if not is_url(url):
             raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
-        part = _Part(url, self._headers if _origin(url) == _origin(self.name) else {})
+        headers = self._headers if _origin(url) == _origin(self.name) else {}
+        part = HttpFile(url, headers, may_end_early=True)
         with self._closing:
             self._parts = [one for one in self._parts if not one._closed]
             self._parts.append(part)
@@ -89,12 +88,12 @@ class HttpFile:
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; b"" at the end. Raises DownloadError for a file of known length that breaks off."""
         try:
-            piece = b"" if self._closed else self._answer.read1(size)
+            piece = b"" if self._closed else self._response.read1(size)
         except (OSError, http.client.HTTPException, ValueError):  # interrupted, timed out, or closed meanwhile
             piece = b""
-        self._place += len(piece)
-        if not piece and self._place < self._least and not self._closed:
-            raise DownloadError(f"the connection ended after {self._place:,} of {self._size:,} bytes; try again")
+        self._position += len(piece)
+        if not piece and self._position < (self._size or 0) and not self._may_end_early and not self._closed:
+            raise DownloadError(f"the connection ended after {self._position:,} of {self._size:,} bytes; try again")
         return piece
 
     def readable(self) -> bool:
@@ -104,22 +103,22 @@ class HttpFile:
         return self._seekable
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Seek with a new request to the server."""
         size = self._size or 0
-        place = offset + (0, self._place, size)[whence]
-        if place != self._place:
-            self._answer.close()
-            self._line.close()
-            self._place = place
-            if place < size and not self._closed:
-                headers = {**self._headers, "Range": f"bytes={place}-"}
-                self._line, self._answer, _ = open_stream(self.name, headers)
-                if self._answer.status != 206:  # the whole file again: its start would be taken for this place
+        position = offset + (0, self._position, size)[whence]
+        if position != self._position:
+            self._response.close()
+            self._socket.close()
+            self._position = position
+            if position < size and not self._closed:
+                headers = {**self._headers, "Range": f"bytes={position}-"}
+                self._socket, self._response, _ = open_stream(self.name, headers)
+                if self._response.status != 206:  # the whole file again: its start would be taken for this position
                     raise DownloadError("the server announces range requests but does not support them")
-        return place
+        return position
 
     def hang_up(self) -> None:
         """Close the connections from another thread: a running read returns immediately, and no new one begins."""
@@ -129,21 +128,15 @@ class HttpFile:
         for part in parts:
             part.hang_up()
         with contextlib.suppress(OSError):
-            self._line.shutdown(socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connections, in the thread that reads."""
         self.hang_up()
         for part in self._parts:
             part.close()
-        self._answer.close()
-        self._line.close()
-
-
-class _Part(HttpFile):
-    """A piece of a playlist: where one breaks off, FFmpeg goes on with the next."""
-
-    _least = 0
+        self._response.close()
+        self._socket.close()
 
 
 def _origin(url: str) -> tuple[str, str]:
