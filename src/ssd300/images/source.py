@@ -91,13 +91,9 @@ def expand(sources: Any, *, tell: Tell = warnings.warn) -> Iterator[Source]:
     pictures is yielded unchanged: opening it raises an ImageError with the reason, so that in a batch it is one failure
     among others. `tell` is called with a message about skipped files.
     """
-    if _is_single(sources):
-        yield from _expand_single(sources, tell)
-    elif isinstance(sources, Iterable):
-        for item in sources:
-            yield from _expand_single(item, tell)
-    else:
-        yield Source(sources, name_of(sources))
+    is_list = isinstance(sources, Iterable) and not _is_single(sources)
+    for source in sources if is_list else [sources]:
+        yield from _expand_single(source, tell)
 
 
 def _is_single(value: Any) -> bool:

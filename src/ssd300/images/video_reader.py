@@ -143,17 +143,14 @@ class FrameReader:
                 continue
             skipping = False
             try:
-                found = self._stream.decode(packet) if packet is not None else self._flush()
+                # A container that broke off leaves frames in the decoder; one whose end was read does not.
+                found = self._stream.decode(packet) if packet is not None or self._cut else []
             except (av.FFmpegError, ValueError, EOFError):
                 yield "damaged"
                 found = []
             yield from found
             if packet is None:
                 return
-
-    def _flush(self) -> list["av.video.frame.VideoFrame"]:
-        """What the decoder still holds after a container that broke off; nothing where its end was read."""
-        return list(self._stream.decode(None)) if self._cut else []
 
     def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
         """The pixels [H, W, 3], rotated as the video declares; None, counted as damaged, if they cannot be decoded."""
