@@ -11,23 +11,24 @@ from ssd300.errors import ArgumentError
 
 LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE = 65500, 16383  # limits of the formats
 
+# Extension -> Pillow's name of the format, its longest side, options
+_FORMATS: dict[str, tuple[str, float, dict[str, Any]]] = {
+    ".jpg": ("JPEG", LONGEST_JPEG_SIDE, {"quality": 90, "subsampling": 0}),
+    ".png": ("PNG", math.inf, {}),
+    ".webp": ("WEBP", LONGEST_WEBP_SIDE, {"quality": 90}),
+}
+
 
 def encode_picture(image: Image.Image, extension: str, name: str | Path = "the picture") -> bytes:
     """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error about a picture too large for it.
 
     JPEG keeps full color resolution, so that thin colored lines stay sharp.
     """
-    options: dict[str, dict[str, Any]] = {
-        ".jpg": {"quality": 90, "subsampling": 0},
-        ".webp": {"quality": 90},
-    }
-    ending = ".jpg" if extension.lower() == ".jpeg" else extension.lower()
-    limit = {".jpg": LONGEST_JPEG_SIDE, ".webp": LONGEST_WEBP_SIDE}.get(ending, math.inf)
+    kind, limit, options = _FORMATS[".jpg" if extension.lower() == ".jpeg" else extension.lower()]
     if max(image.size) > limit:
         raise ArgumentError(
             f"{name}: this format holds at most {limit} pixels per side, got {max(image.size)}: use .png"
         )
-    kind = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}[ending]
     data = io.BytesIO()
-    image.save(data, kind, **options.get(ending, {}))
+    image.save(data, kind, **options)
     return data.getvalue()
