@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from ssd300.batch.rows import to_parquet
 from ssd300.batch.stores import one_line, store_errors
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
+from ssd300.pipeline import chunked
 
 RUN, SOURCES, RUN_LOCK = "_run.json", "_sources.parquet", "_run.lock"
 LAYOUT_VERSION = 1
@@ -123,7 +123,7 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
     """
     sink, count, ahead = pa.BufferOutputStream(), 0, False
     with pq.ParquetWriter(sink, LISTING, compression="zstd") as writer:
-        while chunk := list(islice(pictures, request.part_rows)):
+        for chunk in chunked(pictures, request.part_rows):
             places, rows = zip(*chunk, strict=True)
             writer.write_table(pa.table([places, rows], schema=LISTING), row_group_size=request.part_rows)
             count += len(chunk)

@@ -11,7 +11,7 @@ from ssd300.batch.listing import Listed, open_parquet, picture_column
 from ssd300.batch.places import is_remote, read_remote
 from ssd300.batch.stores import one_line
 from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
-from ssd300.images.addresses import shown_address
+from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.source import Source, read_bytes
 from ssd300.pipeline import in_order
 
@@ -37,7 +37,7 @@ def sources_of(pictures: Iterable[Listed], *, base: str, column: str | None, ahe
 def needs_reading_ahead(place: bytes) -> bool:
     """Whether a place is on the network."""
     text = os.fsdecode(place)
-    return is_remote(text) or text.lower().startswith(("http://", "https://"))
+    return is_remote(text) or is_url(text)
 
 
 def _make_sources(pictures: Iterable[Listed], base: str, column: str | None) -> Iterator[Source]:

@@ -39,8 +39,7 @@ def open_run(
         options: of `Detector.detect_many`.
 
     Raises ArgumentError if the folder holds a run and `again` is not set, or that run has another request, or parts
-    without a run;
-    DatasetError, DownloadError for the sources; OutputError.
+    without a run; DatasetError, DownloadError for the sources; OutputError.
     """
     folder = Folder(out)
     path = resolve(model)

@@ -182,8 +182,8 @@ def _origin(numbers: dict[str, Any]) -> str:
 
 
 def _section(title: str, words: str, body: str) -> str:
-    told = f'<p class="soft">{escape(words)}</p>\n' if words else ""
-    return f"<h2>{escape(title)}</h2>\n{told}{body}\n"
+    intro = f'<p class="soft">{escape(words)}</p>\n' if words else ""
+    return f"<h2>{escape(title)}</h2>\n{intro}{body}\n"
 
 
 def _figure(svg: str, words: str) -> str:

@@ -108,16 +108,16 @@ def _class_rows(evaluation: Evaluation, diagnosis: Diagnosis | None) -> list[dic
     metrics = evaluation.metrics
     columns = (metrics.ap_of_class, metrics.ap50_of_class, metrics.recall_of_class)
     rows = zip(metrics.classes.names, metrics.classes.ids, metrics.boxes_of_class.tolist(), *columns, strict=True)
-    told: list[dict[str, Any]] = [
+    listed: list[dict[str, Any]] = [
         {"name": name, "id": i, "boxes": boxes, "AP": _number(ap), "AP50": _number(ap50), "AR": _number(recall)}
         for name, i, boxes, ap, ap50, recall in rows
     ]
     if diagnosis:
-        for row, curve in zip(told, diagnosis.curves, strict=True):
+        for row, curve in zip(listed, diagnosis.curves, strict=True):
             row["best_threshold"] = _best_point(curve)
-        for k, row in enumerate(told):
+        for k, row in enumerate(listed):
             row["precision_at_recall"] = _round(metrics.precision[0, :, k])
-    return told
+    return listed
 
 
 def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.detections import Detections
 from ssd300.detector import Detector
+from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics
@@ -66,8 +67,7 @@ class Evaluation:
         return f"Evaluation({self})"
 
     def __str__(self) -> str:
-        pictures = f"{len(self.dataset)} picture{'s' if len(self.dataset) != 1 else ''}"
-        return f"AP {self.ap}, AP50 {self.ap50} on {pictures} of {self.dataset.name}"
+        return f"AP {self.ap}, AP50 {self.ap50} on {counted(len(self.dataset), 'picture')} of {self.dataset.name}"
 
 
 def evaluate(
@@ -166,24 +166,24 @@ def _detect(
     detector: Detector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
 ) -> _Found:
     """The detections of every picture in the data set's ids. Raises DatasetError if no picture can be read."""
-    told, start = _Found(), time.perf_counter()
+    answer, start = _Found(), time.perf_counter()
     answers = detector.detect_many(dataset.pictures, on_error="yield", **settings)
     for position, (picture, found) in enumerate(zip(dataset.pictures, answers, strict=True)):
         if isinstance(found, Detections):
-            told.results.append(_translate_ids(found, classes, dataset.classes))
-            told.outside += len(found) - len(told.results[-1])
+            answer.results.append(_translate_ids(found, classes, dataset.classes))
+            answer.outside += len(found) - len(answer.results[-1])
         else:
-            told.failures[position] = found
+            answer.failures[position] = found
             size_hw = (picture.height, picture.width)
-            told.results.append(Detections.empty(dataset.classes, size_hw, picture.name))
+            answer.results.append(Detections.empty(dataset.classes, size_hw, picture.name))
         if progress:
             progress(position + 1, len(dataset))
-    told.seconds = time.perf_counter() - start
-    if len(told.failures) == len(dataset):
+    answer.seconds = time.perf_counter() - start
+    if len(answer.failures) == len(dataset):
         raise DatasetError(
-            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {told.failures[0].error}"
+            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {answer.failures[0].error}"
         )
-    return told
+    return answer
 
 
 def _translate_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from ssd300.digits import counted
+
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo",
     ".png", ".apng", ".webp", ".avif", ".avifs", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8",
@@ -56,4 +58,4 @@ def skipped_text(names: Iterable[str]) -> str:
     listed = [f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: (-pair[1], pair[0]))]
     more = [f"{len(listed) - 9} other extensions"] if len(listed) > 10 else []
     shown = listed[: 9 if more else 10] + more
-    return f"{len(others)} {'file' if len(others) == 1 else 'files'} skipped: {', '.join(shown)}"
+    return f"{counted(len(others), 'file')} skipped: {', '.join(shown)}"

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from ssd300 import limits
 from ssd300.errors import unknown_name
-from ssd300.images.addresses import shown_address
+from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.source import Source
 from ssd300.serve.body import Body, content_type, parse_form
 from ssd300.serve.problem import Problem, answering_within
@@ -156,9 +156,4 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
 
 
 def _is_address(url: Any) -> bool:
-    return (
-        isinstance(url, str)
-        and url.lower().startswith(("http://", "https://"))
-        and url.isprintable()
-        and len(url) <= 2000
-    )
+    return is_url(url) and url.isprintable() and len(url) <= 2000
