@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,8 @@ import torch.distributed as dist
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.load import device_name
+
+_Value = TypeVar("_Value")
 
 TORCH_PRECISIONS = ("auto", "f32", "bf16", "f16")
 _MOST_READERS = 16  # each decodes and augments about 200 to 300 pictures per second
@@ -29,6 +32,11 @@ class Compute:
     precision: str
     rank: int = 0
     world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes the folder of the run."""
+        return self.rank == 0
 
     def reading_processes(self) -> int:
         """The number of processes that read pictures for this one: few if the CPU trains, which needs its cores."""
@@ -47,21 +55,13 @@ class Compute:
             value = value / self.world
         return value
 
-    def of_first(self, value: float) -> float:
+    def of_first(self, value: _Value) -> _Value:
         """The value of the first process, in all of them."""
         if self.world == 1:
             return value
-        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.broadcast(shared, 0)
-        return shared.item()
-
-    def path_of_first(self, path: Path) -> Path:
-        """The path of the first process, in all of them."""
-        if self.world == 1:
-            return path
-        shared = [str(path)]
+        shared = [value]
         dist.broadcast_object_list(shared, 0)
-        return Path(shared[0])
+        return shared[0]
 
     def any(self, true_here: bool) -> bool:
         """Whether it is true in any process."""
@@ -109,18 +109,14 @@ def choose_precision(device: torch.device, precision: str) -> str:
         return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "f16"
-    return "bf16" if cpu_has_bf16() else "f32"
+    # AVX512_BF16 or AMX: emulation is slower than float32.
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "f32"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a network computes in that precision; it does nothing for f32."""
     dtype = _DTYPES.get(precision)
     return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
-
-
-def cpu_has_bf16() -> bool:
-    """Whether this CPU has bfloat16 instructions (AVX512_BF16 or AMX); emulation is slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def keep_freed_memory() -> bool:
@@ -144,18 +140,18 @@ class FreedMemory:
     """
 
     def __init__(self) -> None:
-        self.settled = 0  # bytes of the process after its first steps
+        self.baseline = 0  # bytes of the process after its first steps
 
     def check(self) -> bool:
         """Call between steps. Returns True if memory was returned to the system."""
         resident = resident_bytes()
         if resident is None:
             return False
-        if not self.settled:
-            self.settled = resident
-        if resident < GROWTH * self.settled:
+        if not self.baseline:
+            self.baseline = resident
+        if resident < GROWTH * self.baseline:
             return False
-        self.settled = 0  # measured again: larger pictures need more
+        self.baseline = 0  # measured again: larger pictures need more
         return bool(ctypes.CDLL(None).malloc_trim(0))
 
 

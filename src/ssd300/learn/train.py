@@ -115,7 +115,7 @@ def train(
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
-    data, val, said = load_training_sets(data, val, recipe.seed, allow_lost=allow_lost, min_score=recipe.min_score)
+    data, val, messages = load_training_sets(data, val, recipe.seed, allow_lost=allow_lost, min_score=recipe.min_score)
     if not resume and out is not None:
         refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
@@ -135,7 +135,7 @@ def train(
         position = learner.load(load_state(folder_to_resume(out)), conditions)
     metadata = describe_model(network, data, recipe, origin)
     if out is None:
-        out = compute.path_of_first(numbered_folder(_RUNS) if compute.rank == 0 else _RUNS)
+        out = compute.of_first(numbered_folder(_RUNS) if compute.is_first else _RUNS)
     out, earlier, first = Path(out), position.wall, position.step
 
     pictures = TrainingPictures(data, recipe)
@@ -148,17 +148,17 @@ def train(
 
     memory, time_share = FreedMemory(), position.time_share(limit)
     with (
-        lock_folder(out) if compute.rank == 0 else nullcontext(),
+        lock_folder(out) if compute.is_first else nullcontext(),
         stop_signals() as stopped,
-        Display(recipe.epochs, steps_per_epoch, out, shown=compute.rank == 0, tensorboard=tensorboard) as show,
+        Display(recipe.epochs, steps_per_epoch, out, shown=compute.is_first, tensorboard=tensorboard) as show,
     ):
-        if compute.rank == 0 and resume:
+        if compute.is_first and resume:
             remove_unfinished(out)
-        elif compute.rank == 0:
+        elif compute.is_first:
             refuse_used(out)
-            write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": said})
-        for sentence in (*said, describe_inputs(data, val, origin, compute, out)):
-            show.note(sentence)
+            write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": messages})
+        for message in (*messages, describe_inputs(data, val, origin, compute, out)):
+            show.note(message)
         # A run that was killed while it measured its last epoch is measured first.
         ended = (time_share >= 1 and not position.step_in_epoch) or (patience and position.since_best >= patience)
         while position.epoch < recipe.epochs and not ended:
@@ -190,11 +190,11 @@ def train(
                         time_share = compute.of_first(position.time_share(limit))
                         stops = compute.any(bool(stopped))
                     due = now - saved > 60 * checkpoint_minutes
-                    if compute.rank == 0 and (due or stops):
+                    if compute.is_first and (due or stops):
                         save_now(out, learner, position, losses)
                         saved = now
                     if stops:
-                        if compute.rank == 0 and not (out / BEST).exists():
+                        if compute.is_first and not (out / BEST).exists():
                             write_best(out, learner, position, metadata)  # unmeasured, but it detects
                         raise KeyboardInterrupt(
                             f"stopped at step {position.step}; continue with the same command and --out {out} --resume"
@@ -202,18 +202,19 @@ def train(
                     if time_share >= 1:
                         break
             except ReaderLostError as error:
-                if compute.rank == 0:
+                outcome = "the state is that of the last checkpoint"
+                if compute.is_first:
                     save_now(out, learner, position, losses)
-                saved_now = "the state is saved" if compute.rank == 0 else "the state is that of the last checkpoint"
-                raise ReaderLostError(f"{error}; {saved_now}: continue with --out {out} --resume") from error
+                    outcome = "the state is saved"
+                raise ReaderLostError(f"{error}; {outcome}: continue with --out {out} --resume") from error
 
             last = position.epoch + 1 == recipe.epochs or time_share >= 1
             measured = last or (position.epoch + 1) % validate_every == 0
             position.epoch_losses = losses.read()
-            if compute.rank == 0 and measured:
+            if compute.is_first and measured:
                 save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
             position.next_epoch()
-            if compute.rank == 0:
+            if compute.is_first:
                 lr = learning_rate(recipe, position.step - 1, steps_per_epoch, pictures_per_step, time_share)
                 row = {"epoch": position.epoch, "lr": lr, **losses.mean(), "seconds": round(position.seconds, 1)}
                 show.end_epoch(finish_epoch(out, learner, position, row, metadata, val if measured else None, compute))
@@ -222,7 +223,7 @@ def train(
             time_share = compute.of_first(position.time_share(limit))
             ended = time_share >= 1 or compute.any(bool(patience) and position.since_best >= patience)
         show.end_run(position, first, limited=time_share >= 1)
-    if compute.rank == 0:
+    if compute.is_first:
         draw_curves(position.history, out / CURVES)
     return out
 
