@@ -7,7 +7,6 @@ draws go into a `Plan`, which is then applied to boxes and pixels; a GPU can pro
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from math import cos, radians, sin
 
 import numpy as np
@@ -25,6 +24,8 @@ SATURATION, CONTRAST, BRIGHTNESS = (0.5, 1.5), (0.5, 1.5), (0.875, 1.125)
 HUE_DEGREES = (-0.5, 0.5)  # the published code passes fractions where its library reads degrees
 ZOOM_OUT_CHANCE, ZOOM_OUT_SIDE = 0.2, (1.0, 2.0)
 FILL = (124, 116, 104)  # the ImageNet mean
+_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
+_FROM_YIQ = np.linalg.inv(_TO_YIQ)
 
 
 @dataclass(frozen=True)
@@ -209,14 +210,7 @@ def recolor(picture: UInt8, color: ColorChange) -> UInt8:
     return np.asarray(table[np.asarray(Image.fromarray(picture).convert("RGB", flat))])
 
 
-@lru_cache(maxsize=1)
-def _yiq() -> tuple[Float64, Float64]:
-    to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
-    return to_yiq, np.linalg.inv(to_yiq)
-
-
 def hue_saturation_matrix(hue_degrees: float, saturation: float) -> Float64:
     """The linear map [3, 3] of RGB that rotates hue and scales saturation in the YIQ plane; brightness is unchanged."""
-    to_yiq, from_yiq = _yiq()
     c, s = saturation * cos(radians(hue_degrees)), saturation * sin(radians(hue_degrees))
-    return np.asarray(from_yiq @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]) @ to_yiq)
+    return np.asarray(_FROM_YIQ @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]) @ _TO_YIQ)

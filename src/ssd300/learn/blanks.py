@@ -34,11 +34,11 @@ def gradient(rgb: UInt8, rng: np.random.Generator) -> Float64:
     x, y = _grid(rgb)
     if rng.random() < 0.5:
         angle = rng.uniform(0, 2 * np.pi)
-        way = np.cos(angle) * x + np.sin(angle) * y
+        distance = np.cos(angle) * x + np.sin(angle) * y
     else:
-        way = np.hypot(x - rng.random(), y - rng.random()) / rng.uniform(0.3, 1.4)
-    way = (way - way.min()) / max(float(np.ptp(way)), 1e-9)
-    return _mix(way, rng)
+        distance = np.hypot(x - rng.random(), y - rng.random()) / rng.uniform(0.3, 1.4)
+    share = (distance - distance.min()) / max(float(np.ptp(distance)), 1e-9)
+    return _mix(share, rng)
 
 
 def noise(rgb: UInt8, rng: np.random.Generator) -> Float64:
@@ -56,12 +56,12 @@ def texture(rgb: UInt8, rng: np.random.Generator) -> Float64:
     """Stripes or a grid, soft or hard."""
     x, y = _grid(rgb)
     angle, waves = rng.uniform(0, np.pi), 2 * np.pi * rng.uniform(3, 60, 2)
-    way = np.sin(waves[0] * (np.cos(angle) * x + np.sin(angle) * y))
+    level = np.sin(waves[0] * (np.cos(angle) * x + np.sin(angle) * y))
     if rng.random() < 0.5:
-        way = np.maximum(way, np.sin(waves[1] * (np.sin(angle) * x - np.cos(angle) * y)))
+        level = np.maximum(level, np.sin(waves[1] * (np.sin(angle) * x - np.cos(angle) * y)))
     if rng.random() < 0.5:
-        way = np.sign(way)
-    return _mix((way + 1) / 2, rng)
+        level = np.sign(level)
+    return _mix((level + 1) / 2, rng)
 
 
 def blur(rgb: UInt8, rng: np.random.Generator) -> Float64:
@@ -84,7 +84,7 @@ def _grid(rgb: UInt8) -> tuple[Float64, Float64]:
     return x, y
 
 
-def _mix(way: Float64, rng: np.random.Generator) -> Float64:
-    """Mix two random colors by weights [H, W] -> [H, W, 3]."""
+def _mix(share: Float64, rng: np.random.Generator) -> Float64:
+    """Mix two random colors by the share [H, W] of the second -> [H, W, 3]."""
     one, other = rng.uniform(0, 255, (2, 3))
-    return np.asarray(one + (other - one) * way[..., None])
+    return np.asarray(one + (other - one) * share[..., None])

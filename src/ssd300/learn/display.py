@@ -80,9 +80,9 @@ class Display:
     def __init__(self, epochs: int, steps_per_epoch: int, out: Path, *, shown: bool, tensorboard: bool = False) -> None:
         self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
         self.console = Console(stderr=True, quiet=not shown)
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
-        self.task = self.bar.add_task("training", total=1.0, words="")
+        self.task = self.bar.add_task("training", total=1.0, text="")
         self.board: Any = _open_board(out) if shown and tensorboard else None
         self.last_reading = -LINE_SECONDS
 
@@ -97,8 +97,8 @@ class Display:
         if self.board:
             self.board.close()
 
-    def note(self, words: str) -> None:
-        self.console.print(printable(words), highlight=False, markup=False, soft_wrap=True)
+    def note(self, text: str) -> None:
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def start_epoch(self, position: Position, compute: Compute) -> LossMeter:
         self.first = replace(position)
@@ -117,19 +117,19 @@ class Display:
         if limit is not None:
             left = min(left, max(0.0, limit - position.measuring - position.wall))
         box, label = losses.recent.values()
-        words = (
+        text = (
             f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s, "
             f"{format_duration(left)} left"
         )
         done = max(position.step / total, min(1.0, position.time_share(limit)))
-        self.bar.update(self.task, completed=done, words=words, description=f"epoch {position.epoch + 1}/{self.epochs}")
+        self.bar.update(self.task, completed=done, text=text, description=f"epoch {position.epoch + 1}/{self.epochs}")
         if not was_read:
             return
         now = time.monotonic()
         if self.is_reading_due(now):
             self.last_reading = now
             if self.bar.disable:
-                self.note(f"epoch {position.epoch + 1} step {position.step_in_epoch}/{self.steps_per_epoch}: {words}")
+                self.note(f"epoch {position.epoch + 1} step {position.step_in_epoch}/{self.steps_per_epoch}: {text}")
         if self.board:
             for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():
                 self.board.add_scalar(name, value, position.step)
