@@ -51,9 +51,9 @@ def gate(monkeypatch):
     """No picture is worked on before it is set."""
     opened, work = threading.Event(), Work.__call__
 
-    def when_opened(self, job, after):
+    def when_opened(self, source, job):
         opened.wait(60)
-        return work(self, job, after)
+        return work(self, source, job)
 
     monkeypatch.setattr(Work, "__call__", when_opened)
     yield opened
@@ -206,10 +206,10 @@ def test_an_answer_that_takes_too_long_is_503(models, png, gate) -> None:
 
 def test_more_addresses_than_are_fetched_at_one_time_are_503(models) -> None:
     with serving(models, Settings(allow_urls=True)) as client:
-        taken = [fetching._places.acquire(timeout=10) for _ in range(limits.FETCHED_AT_ONCE)]
+        taken = [fetching._slots.acquire(timeout=10) for _ in range(limits.FETCHED_AT_ONCE)]
         answer = client.detect(b'{"url": "http://a.example/1"}', Content_Type="application/json")
         for _ in taken:
-            fetching._places.release()
+            fetching._slots.release()
     assert all(taken)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert "8 addresses are being downloaded already" in answer.detail

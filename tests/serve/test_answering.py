@@ -66,7 +66,7 @@ def test_the_bytes_of_a_body_are_kept_once() -> None:
 @pytest.mark.parametrize("path", ["/v1/detect", "/v2/models/seeded/infer"])
 def test_a_request_that_outlives_the_stop_is_503(models, monkeypatch, path) -> None:
     monkeypatch.setattr(run, "DRAIN_SECONDS", 0.3)
-    monkeypatch.setattr(Work, "__call__", lambda self, job, after: time.sleep(1.5))
+    monkeypatch.setattr(Work, "__call__", lambda self, source, job: time.sleep(1.5))
     pixels = b'{"inputs": [{"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [1, 2, 3]}]}'
     answers = []
     with serving(models, Settings()) as client:

@@ -3,26 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ssd300.detections import Detections
 from ssd300.images.budget import PixelBudget
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.serve.admission import Admission, Job
-from ssd300.serve.answers import PICTURE_MEDIA, choose_media, draw_answer, text_answer
+from ssd300.serve.answers import PICTURE_MEDIA, choose_media, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
-from ssd300.serve.models import Models, Served, Work
+from ssd300.serve.models import Answered, Models, Served, Work
 from ssd300.serve.problem import Problem, answering_within
 from ssd300.serve.request import read_options, read_pictures, refuse_type
 from ssd300.serve.sending import HeldResponse
 from ssd300.serve.settings import Settings
-
-Answered = tuple[Detections, bytes]  # with the drawn picture, if requested
 
 
 class Detecting:
@@ -34,7 +32,7 @@ class Detecting:
         self.admission = Admission(threads, settings.queue)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="ssd300-serve-read")  # of forms
         self.held = Held(settings.held_bytes)
-        self.room = PixelBudget(settings.max_pixels)
+        self.budget = PixelBudget(settings.max_pixels)
         metrics.watch("ssd300_queue_pictures", "Pictures that wait.", lambda: self.admission.waiting)
         metrics.watch("ssd300_running_pictures", "Pictures at work.", lambda: self.admission.running)
         metrics.watch("ssd300_held_bytes", "Bytes of bodies and of answers in memory.", lambda: self.held.size)
@@ -52,7 +50,7 @@ class Detecting:
             if media in PICTURE_MEDIA and len(pictures) > 1:
                 raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or accept JSON")
             answers = await self.answer_all(request, served, pictures, options, media)
-            drawn = answers[0][1] if media in PICTURE_MEDIA else None
+            drawn = answers[0][1]
             data = text_answer([found for found, _ in answers], media, many=many) if drawn is None else drawn
             return HeldResponse(data, media, body)
         except BaseException:
@@ -75,17 +73,9 @@ class Detecting:
         self, request: Request, served: Served, pictures: list[Source], options: DetectOptions, media: str = ""
     ) -> list[Answered]:
         """The detections of each picture, in order; with a picture's media type also the drawn picture."""
-
-        def make_call(source: Source) -> Callable[[Job[Answered]], Answered]:
-            work = Work(served, source, options, self.room, self.settings.max_pixels)
-
-            def call(job: Job[Answered]) -> Answered:
-                return work(job, lambda found: draw_answer(found, media) if media in PICTURE_MEDIA else b"")
-
-            return call
-
+        work = Work(served, options, media, self.budget, self.settings.max_pixels)
         request.state.exchange.pictures = len(pictures)
-        jobs = self.admission.submit_all([make_call(source) for source in pictures])
+        jobs = self.admission.submit_all([partial(work, source) for source in pictures])
         try:
             async with answering_within(self.settings.timeout):
                 answers = await _unless_gone(request.receive, asyncio.gather(*(job.answer for job in jobs)))

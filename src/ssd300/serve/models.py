@@ -1,9 +1,9 @@
 """The models of a server, each set up twice: for one picture at a time and for many in parallel."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from ssd300.detections import Detections
 from ssd300.detector import Detector
@@ -15,9 +15,10 @@ from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
 from ssd300.serve.admission import Job
+from ssd300.serve.answers import PICTURE_MEDIA, draw_answer
 from ssd300.serve.problem import Problem
 
-After = TypeVar("After")
+Answered = tuple[Detections, bytes | None]  # with the drawn picture, if requested
 
 
 @dataclass(frozen=True)
@@ -80,60 +81,53 @@ class Models:
 
 @dataclass(frozen=True)
 class Work:
-    """The work of a job for one picture, in a worker thread."""
+    """The work of the jobs of one request, in worker threads."""
 
     served: Served
-    source: Source
     options: DetectOptions
-    room: PixelBudget
+    media: str  # of the answer
+    budget: PixelBudget
     max_pixels: int
 
-    def __call__(self, job: Job[Any], after: Callable[[Detections], After]) -> tuple[Detections, After]:
-        """The detections, and the result of `after` for them. Raises Problem 413 or 422, and Stopped."""
-        with self.room.share():
-            self.room.take(self.pixels())
+    def __call__(self, source: Source, job: Job[Any]) -> Answered:
+        """Detect in one picture. Raises Problem 413 or 422, and Stopped."""
+        with self.budget.share():
+            self.budget.take(self._count_pixels(source))
             job.check()
-            clock = _Clock(job.seconds)
+            last = time.perf_counter()
 
-            def between(step: str) -> None:
-                clock.note(step)
+            def note(stage: str) -> None:
+                nonlocal last
+                now = time.perf_counter()
+                job.seconds[stage], last = now - last, now
+
+            def between(stage: str) -> None:
+                note(stage)
                 job.check()
 
+            runtime = self.served.alone if job.alone else self.served.many
             try:
-                found = detect_one(
-                    self.served.alone if job.alone else self.served.many, self.source, self.options, between
-                )
+                found = detect_one(runtime, source, self.options, between)
             except ImageError as error:
                 raise Problem(422, str(error)) from error
-            answer = found, after(found)
-            clock.note("finish")
-            return answer
+            drawn = draw_answer(found, self.media) if self.media in PICTURE_MEDIA else None
+            note("finish")
+            return found, drawn
 
-    def pixels(self) -> int:
+    def _count_pixels(self, source: Source) -> int:
         """The number of pixels, from the picture's header."""
         try:
             height, width = (
-                header(self.source.value, name=self.source.name).size_hw
-                if isinstance(self.source.value, bytes)
-                else self.source.value.shape[:2]
+                header(source.value, name=source.name).size_hw
+                if isinstance(source.value, bytes)
+                else source.value.shape[:2]
             )
         except ImageError as error:
             raise Problem(422, str(error)) from error
         if height * width > self.max_pixels:
             raise Problem(
                 413,
-                f"{self.source.name}: {width}x{height} is {width * height:,} pixels, more than the "
+                f"{source.name}: {width}x{height} is {width * height:,} pixels, more than the "
                 f"limit of {self.max_pixels:,} (--max-pixels); send a smaller picture",
             )
         return int(height * width)
-
-
-class _Clock:
-    """Measures the seconds between calls of `note`."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds, self._last = seconds, time.perf_counter()
-
-    def note(self, stage: str) -> None:
-        now = time.perf_counter()
-        self._seconds[stage], self._last = now - self._last, now

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 
 from ssd300 import limits
 from ssd300.errors import DownloadError
@@ -11,7 +12,7 @@ from ssd300.serve.body import Body
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.settings import Settings
 
-_places = threading.BoundedSemaphore(limits.FETCHED_AT_ONCE)
+_slots = threading.BoundedSemaphore(limits.FETCHED_AT_ONCE)
 
 
 async def fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
@@ -23,34 +24,19 @@ async def fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIte
 
 
 async def _fetch(url: str) -> bytes:
-    if not _places.acquire(blocking=False):
+    if not _slots.acquire(blocking=False):
         raise busy(503, f"{limits.FETCHED_AT_ONCE} addresses are being downloaded already; send it again later", 5)
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[bytes] = loop.create_future()
+    answer: Future[bytes] = Future()
+    answer.set_running_or_notify_cancel()  # it goes on when the client has gone
     # A daemon thread: a slow address must not delay the stop of the server.
-    threading.Thread(target=_work, args=(url, loop, answer), daemon=True, name="ssd300-fetch").start()
-    return await answer
+    threading.Thread(target=_work, args=(url, answer), daemon=True, name="ssd300-fetch").start()
+    return await asyncio.wrap_future(answer)
 
 
-def _work(url: str, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]") -> None:
+def _work(url: str, answer: Future[bytes]) -> None:
     try:
-        data = fetch(url, allow_private=False)
+        answer.set_result(fetch(url, allow_private=False))
     except DownloadError as error:
-        _report(loop, answer, Problem(422, str(error)))
-    else:
-        _report(loop, answer, data)
+        answer.set_exception(Problem(422, str(error)))
     finally:
-        _places.release()
-
-
-def _report(loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[bytes]", result: bytes | Problem) -> None:
-    def set_result() -> None:
-        if answer.done():
-            return
-        if isinstance(result, Problem):
-            answer.set_exception(result)
-        else:
-            answer.set_result(result)
-
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(set_result)
+        _slots.release()
