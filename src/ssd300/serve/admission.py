@@ -56,7 +56,7 @@ class Admission:
 
     def submit_all(self, calls: list[Callable[[Job[_Result]], _Result]]) -> list[Job[_Result]]:
         """Submit a job for each call; raise 429 if not all fit into the queue. An idle server takes any one request."""
-        self._forget_gone()
+        self._waiting = deque(job for job in self._waiting if not job.answer.done())
         free = self.queue - self.waiting + self.threads - self.running
         if len(calls) > free and (self.waiting or self.running):
             seconds = self.mean_seconds * (self.waiting + self.running) / self.threads
@@ -67,10 +67,6 @@ class Admission:
         self._waiting.extend(jobs)
         self._begin()
         return jobs
-
-    def _forget_gone(self) -> None:
-        if any(job.answer.done() for job in self._waiting):
-            self._waiting = deque(job for job in self._waiting if not job.answer.done())
 
     def _begin(self) -> None:
         while self._waiting and self.running < self.threads:

@@ -42,8 +42,7 @@ class GuardedConnection(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.conn = _Parser(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 2**10)
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._reading_timer: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # of the next "head", of "reading" the answer
         self._since = self.loop.time()
 
     def connection_made(self, transport: Any) -> None:
@@ -54,17 +53,15 @@ class GuardedConnection(H11Protocol):
             self._oldest_idle().transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._reading_timer):
-            if timer is not None:
-                timer.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._free and self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if not self._free:
+            self._cancel_timer("head")
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, unless an answer has begun: a connection takes one, so the app's is dropped."""
@@ -88,9 +85,7 @@ class GuardedConnection(H11Protocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._reading_timer is not None:
-            self._reading_timer.cancel()
-            self._reading_timer = None
+        self._cancel_timer("reading")
 
     @property
     def _free(self) -> bool:
@@ -99,12 +94,11 @@ class GuardedConnection(H11Protocol):
 
     def _expect_head(self) -> None:
         """Set the deadline of the next head; it includes reading and dropping the rest of a refused body."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        self._cancel_timer("head")
+        self._timers["head"] = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def _watch_reading(self, before: int) -> None:
-        self._reading_timer = self.loop.call_later(READING_SECONDS, self._check_reading, before)
+        self._timers["reading"] = self.loop.call_later(READING_SECONDS, self._check_reading, before)
 
     def _check_reading(self, before: int) -> None:
         left = self.transport.get_write_buffer_size()
@@ -112,6 +106,10 @@ class GuardedConnection(H11Protocol):
             self.transport.abort()
         else:
             self._watch_reading(left)
+
+    def _cancel_timer(self, name: str) -> None:
+        if name in self._timers:
+            self._timers.pop(name).cancel()
 
     def _oldest_idle(self) -> "GuardedConnection":
         """The connection that has been idle longest; this one if none is idle."""
