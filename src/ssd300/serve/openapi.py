@@ -7,7 +7,7 @@ from typing import Any
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
 from ssd300.serve.guard import GUARDED
-from ssd300.serve.openapi_kserve import kserve_paths, kserve_schemas
+from ssd300.serve.openapi_kserve import kserve_paths, kserve_schemas, object_with, schema_of
 from ssd300.serve.settings import Settings
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -45,7 +45,7 @@ def document(settings: Settings) -> dict[str, Any]:
     """The OpenAPI document of a server with these settings."""
     paths: dict[str, Any] = {
         "/v1/detect": {"post": _detect()},
-        "/v1/models": {"get": _get("The models of this server", _schema("Models"))},
+        "/v1/models": {"get": _get("The models of this server", schema_of("Models"))},
         "/healthz": {"get": _get("Liveness", {"type": "object"})},
         "/readyz": {"get": _get("Readiness", {"type": "object"})},
         "/metrics": {"get": _get("Metrics for Prometheus", _TEXT, media="text/plain")},
@@ -82,17 +82,13 @@ def document(settings: Settings) -> dict[str, Any]:
     return result
 
 
-def _schema(name: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _get(words: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
     answer = {"description": words, "content": {media: {"schema": schema}}}
     return {"summary": words, "responses": {"200": answer}}
 
 
 def _refusals() -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": _schema("Problem")}}
+    content = {"application/problem+json": {"schema": schema_of("Problem")}}
     return {status: {"description": words, "content": content} for status, words in REFUSALS.items()}
 
 
@@ -101,7 +97,7 @@ def _detect() -> dict[str, Any]:
         media: {"schema": _FILE if media in PICTURE_MEDIA else _TEXT} for media in MEDIA if media != "application/json"
     }
     answers["application/json"] = {
-        "schema": {"oneOf": [_schema("Found"), {"type": "array", "items": _schema("Found")}]}
+        "schema": {"oneOf": [schema_of("Found"), {"type": "array", "items": schema_of("Found")}]}
     }
     form = {"type": "object", "properties": {"picture": {"type": "array", "items": _FILE}}}
     urls = {"type": "object", "properties": {"url": _TEXT, "urls": {"type": "array", "items": _TEXT}}}
@@ -132,20 +128,16 @@ def _schemas() -> dict[str, Any]:
         "source": {"type": ["string", "null"]},
         "width": _WHOLE,
         "height": _WHOLE,
-        "detections": {"type": "array", "items": _object(one)},
+        "detections": {"type": "array", "items": object_with(one)},
     }
     model = {"name": _TEXT, "backbone": _TEXT, "precision": _TEXT, "runtime": _TEXT, "licence": _TEXT}
-    model["classes"] = {"type": "array", "items": _object({"class_id": _WHOLE, "name": _TEXT})}
+    model["classes"] = {"type": "array", "items": object_with({"class_id": _WHOLE, "name": _TEXT})}
     problem = {"type": _TEXT, "title": _TEXT, "status": _WHOLE, "detail": _TEXT, "request_id": _TEXT}
     return {
-        "Found": _object(found),
-        "Models": _object({"models": {"type": "array", "items": _object(model)}}),
-        "Problem": _object(problem),
+        "Found": object_with(found),
+        "Models": object_with({"models": {"type": "array", "items": object_with(model)}}),
+        "Problem": object_with(problem),
     }
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def render_html(described: dict[str, Any], scheme: str, host: str) -> str:

@@ -42,24 +42,24 @@ def kserve_schemas() -> dict[str, Any]:
     }
     one = {"type": "object", "required": ["name", "datatype", "shape"], "properties": tensor}
     inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": one}
-    named = {"type": "object", "required": ["name"], "properties": {"name": {"enum": list(RESULT_TENSORS)}}}
+    result_name = {"enum": list(RESULT_TENSORS)}
     request = {
         "id": _TEXT,
         "parameters": {"type": "object", "description": "The options of /v1/detect."},
         "inputs": inputs,
-        "outputs": {"type": "array", "items": named},
+        "outputs": {"type": "array", "items": object_with({"name": result_name})},
     }
-    output = {"name": {"enum": list(RESULT_TENSORS)}, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
+    output = {"name": result_name, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
     answer = {
         "model_name": _TEXT,
         "model_version": _TEXT,
         "id": _TEXT,
-        "outputs": {"type": "array", "items": {"type": "object", "required": list(output), "properties": output}},
+        "outputs": {"type": "array", "items": object_with(output)},
     }
     return {
         "InferenceRequest": {"type": "object", "required": ["inputs"], "properties": request},
         "InferenceResponse": {"type": "object", "required": ["model_name", "outputs"], "properties": answer},
-        "InferenceError": {"type": "object", "required": ["error"], "properties": {"error": _TEXT}},
+        "InferenceError": object_with({"error": _TEXT}),
     }
 
 
@@ -68,24 +68,30 @@ def _get(words: str, refusals: dict[str, str] | None = None) -> dict[str, Any]:
 
 
 def _infer(refusals: dict[str, str]) -> dict[str, Any]:
-    operation = _operation("detect in one picture", _schema("InferenceResponse"), refusals)
+    operation = _operation("detect in one picture", schema_of("InferenceResponse"), refusals)
     operation["parameters"] = [_NAME]
     operation["description"] = (
         'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]; or as binary data after the JSON. '
         "Outputs: boxes, scores, class_ids, names. Parameters are the options of /v1/detect."
     )
-    content = {"application/json": {"schema": _schema("InferenceRequest")}}
+    content = {"application/json": {"schema": schema_of("InferenceRequest")}}
     operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
 def _operation(words: str, schema: dict[str, Any], refusals: dict[str, str]) -> dict[str, Any]:
     words = f"Open Inference Protocol: {words}"
-    refused = {"application/json": {"schema": _schema("InferenceError")}}
+    refused = {"application/json": {"schema": schema_of("InferenceError")}}
     answers: dict[str, Any] = {"200": {"description": words, "content": {"application/json": {"schema": schema}}}}
     answers |= {status: {"description": text, "content": refused} for status, text in refusals.items()}
     return {"summary": words, "responses": answers}
 
 
-def _schema(name: str) -> dict[str, Any]:
+def schema_of(name: str) -> dict[str, Any]:
+    """A reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def object_with(properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object that must have all these properties."""
+    return {"type": "object", "required": list(properties), "properties": properties}
