@@ -161,7 +161,7 @@ def test_a_reader_that_stops_or_is_slow_is_cut_off(impatient, taken) -> None:
 
         def is_cut_off() -> bool:
             with suppress(ConnectionResetError):
-                assert not taken or line.recv(taken)
+                line.recv(taken)  # nothing at its end, which may come before the server has removed the connection
             return not impatient.server.server_state.connections and not held.size
 
         until(is_cut_off)
