@@ -159,6 +159,12 @@ def test_globs_of_addresses(pattern, yes, no) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
+def test_a_folder_named_txt_is_a_folder(here) -> None:
+    (here / "txt").mkdir()
+    (here / "txt" / "a.png").touch()
+    assert listed("txt") == ["txt/a.png"]
+
+
 @pytest.mark.parametrize("name", ["list.txt", "table.parquet"])
 @pytest.mark.parametrize("kind", ["FIFO", "device"])
 def test_lists_and_tables_that_are_no_files(tmp_path, name, kind) -> None:

@@ -47,8 +47,7 @@ def list_pictures(
     for source in sources:
         if source == "-":
             raise ArgumentError("- (standard input) cannot be read again by --resume: write the list to a .txt file")
-        ending = source.rpartition(".")[2].lower()
-        if ending == "txt" and "*" not in source:
+        if source.lower().endswith(".txt") and "*" not in source:
             yield from ((place, None) for place in _lines(source))
             continue
         for place in _files(source, recursive, tell):
