@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssd300.data.dataset import Note
 from ssd300.data.fitting import CLIPPED, DEGENERATE, KEPT, NOT_FINITE, OUTSIDE, fit_boxes, fit_with_notes
+from ssd300.data.notes import Note
 
 WIDTH, HEIGHT = 100.0, 400.0  # the tolerance is 2 px across, 4 px down
 

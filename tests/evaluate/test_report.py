@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd300.data.dataset import Note
+from ssd300.data.notes import Note
 from ssd300.evaluate.gallery import MOST_BYTES, draw_thumbnail
 from ssd300.evaluate.notes import format_count, list_warnings
 from ssd300.evaluate.report import report_numbers, write_report

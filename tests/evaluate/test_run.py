@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssd300.data.dataset import Note
+from ssd300.data.notes import Note
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.run import compare, evaluate, match_classes
 from ssd300.labels import ClassList

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from learn.short_runs import TINY, results, states_equal
-from ssd300.data.dataset import Note
+from ssd300.data.notes import Note
 from ssd300.errors import ArgumentError, DatasetError, ImageError, TrainingError
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList

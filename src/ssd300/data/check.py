@@ -8,11 +8,12 @@ from typing import Any
 
 from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, measure_shapes
 from ssd300.data.check_pictures import Seen, examine_pictures, find_duplicates, find_unlisted
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.join import join
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.load import raise_faults
 from ssd300.data.look import find_parts, read_part
+from ssd300.data.notes import Note
 from ssd300.data.parts import Part, drop_trainval, splits_of, training_parts, validation_parts
 from ssd300.data.usable import arrange, describe_unused
 from ssd300.errors import DatasetError

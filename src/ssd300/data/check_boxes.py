@@ -8,7 +8,8 @@ import numpy as np
 
 from ssd300.arrays import Bool, Float32
 from ssd300.boxes import iou
-from ssd300.data.dataset import Dataset, Note, Picture
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.notes import Note
 from ssd300.data.values import similar_names
 from ssd300.priors import IMAGE_SIZE, MAP_SIZES, STEPS, anchor_sizes
 

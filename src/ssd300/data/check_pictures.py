@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssd300.arrays import UInt8
-from ssd300.data.dataset import Dataset, Note, Picture
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import entries, is_picture
+from ssd300.data.notes import Note
 from ssd300.errors import ImageError
 from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.decode import ImageHeader, decode_image, header

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing
@@ -32,10 +32,7 @@ def _is_createml(file: Path) -> bool:
 
 def read(part: Part) -> Dataset:
     """Read one file. Raises DatasetError if it is not a list."""
-    try:
-        content = read_json(part.source)
-    except DatasetError as error:
-        raise DatasetError(f"{part.source}: {error}") from error
+    content = read_json(part.source)
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
     reader = RecordReader(part, data_folder(part.source), PictureFinder(*places_of_label_file(part)), way="cxcywh")
@@ -49,7 +46,7 @@ def _records(content: list[Any], file: Path, reader: RecordReader) -> Iterator[R
         annotations = given.get("annotations", given.get("annotation", []))
         if not isinstance(name, str) or not isinstance(annotations, list):
             words = f"picture {position} is {entry!r:.60}; expected `image` and a list of `annotations`"
-            reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
+            reader.notes.add("malformed entry", "fault", words, file)
             continue
         yield Record(name, [_thing(one, f"annotation {n}") for n, one in enumerate(annotations, 1)], file)
 

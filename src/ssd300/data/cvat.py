@@ -27,7 +27,7 @@ def find(path: Path) -> list[Part]:
     """An annotations.xml itself, those of a folder or of its annotations/, or one in each part's folder."""
     found = find_files(path, lambda file: file.suffix.lower() == ".xml" and begins_with(file, "<annotations"), ".xml")
     if len(found) == 1:
-        root = _root(found[0][1])
+        root = parse_xml(found[0][1])
         subsets = list(dict.fromkeys(image.get("subset") or "" for image in root.iter("image")))
         if any(subsets):
             names = part_names([WHOLE if name in ("", "default") else name for name in subsets])
@@ -37,7 +37,7 @@ def find(path: Path) -> list[Part]:
 
 def read(part: Part) -> Dataset:
     """Read one part. Raises DatasetError for a file that is not from CVAT, and for videos with only tracks."""
-    root = _root(part.source)
+    root = parse_xml(part.source)
     images = [one for one in root.iter("image") if part.detail is None or (one.get("subset") or "") == part.detail]
     tracks = sum(1 for _ in root.iter("track"))
     if tracks and not images:
@@ -50,13 +50,6 @@ def read(part: Part) -> Dataset:
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})
     return reader.dataset(_records(images, part.source))
-
-
-def _root(file: Path) -> Element:
-    try:
-        return parse_xml(file)
-    except DatasetError as error:
-        raise DatasetError(f"{file}: {error}") from error
 
 
 def _records(images: list[Element], file: Path) -> Iterator[Record]:

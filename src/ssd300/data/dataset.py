@@ -4,43 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.boxes import area
+from ssd300.data.notes import Note
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import DecodeMode
 from ssd300.images.source import read_picture
 from ssd300.labels import ClassList
-
-Action = Literal["noted", "clipped", "refused", "fault"]
-
-
-@dataclass(frozen=True)
-class Note:
-    """One case found while reading a data set, with its place.
-
-    `action` is its consequence: "noted" (kept unchanged), "clipped" (the box was clipped to the picture), "refused"
-    (the box is left out) or "fault" (`load_dataset` raises; only `check` continues and collects them all).
-    """
-
-    kind: str
-    action: Action
-    file: str
-    picture: str
-    annotation: str
-    words: str
-
-    def __str__(self) -> str:
-        place = [
-            self.file,
-            self.picture and f"picture {self.picture}",
-            self.annotation and f"annotation {self.annotation}",
-        ]
-        return f"{', '.join(filter(None, place))}: {self.words}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,12 @@ import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
-from ssd300.errors import DatasetError
+from ssd300.data.notes import Fault
+from ssd300.data.values import number, whole
+from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import size_hw
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.source import read_bytes
@@ -106,6 +109,23 @@ def folder_name(folder: Path) -> str:
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """(width, height) after EXIF orientation, from the header alone. Raises ImageError."""
-    height, width = size_hw(read_bytes(path, str(path)), name=str(path))
+    """(width, height) after EXIF orientation, from the header alone. Raises Fault."""
+    try:
+        height, width = size_hw(read_bytes(path, str(path)), name=str(path))
+    except ImageError as error:
+        raise Fault("corrupt picture", str(error)) from error
     return width, height
+
+
+def stated_size(width: Any, height: Any, picture: Path | None, *, what: str = "") -> tuple[int, int] | None:
+    """(width, height) as given in a file; if they are missing or 0, those of the picture, if there is one.
+
+    Raises Fault. `what` begins its message.
+    """
+    if any(value in (None, "") or number(value) == 0 for value in (width, height)):
+        return picture_size(picture) if picture else None
+    w, h = whole(width), whole(height)
+    if w is None or h is None or min(w, h) < 1:
+        given = f"{what}width {width!r:.60} and height {height!r:.60}"
+        raise Fault("wrong picture size", f"{given}; expected positive whole numbers, or neither")
+    return w, h

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.arrays import Float32, Float64
-from ssd300.data.dataset import Action, Annotations, Note
+from ssd300.data.dataset import Annotations
+from ssd300.data.notes import Action, Note, Place
 
 TOLERANCE_PIXELS = 2.0  # a box may reach this far outside the picture ...
 TOLERANCE_SHARE = 0.01  # ... or this share of the picture's side, whichever is more; it is then clipped
 ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as in COCO, is clipped without a note
 
 KEPT, CLIPPED, OUTSIDE, DEGENERATE, NOT_FINITE = range(5)
-Place = tuple[str, str, str]  # file, picture, annotation of a box
 _KINDS = {
     CLIPPED: "box over the edge",
     OUTSIDE: "box outside",

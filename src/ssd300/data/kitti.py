@@ -7,7 +7,7 @@ they have no class; a note counts them. Lists in ImageSets/ are parts.
 from collections.abc import Iterator
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, parse_part, part_lists, part_names
@@ -15,7 +15,6 @@ from ssd300.data.reading import lines_of, read_text
 from ssd300.data.records import Record, RecordReader, Thing
 from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
-from ssd300.errors import DatasetError
 
 LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images", "data")
 
@@ -80,13 +79,12 @@ def read(part: Part) -> Dataset:
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
     for file in files:
         things = []
-        try:
-            lines = list(lines_of(read_text(file, "label file")))
-        except DatasetError as error:
-            fault = str(error).removeprefix(f"{file}: ")
-            reader.notes.append(Note("unreadable label file", "fault", str(file), file.stem, "", fault))
+        text = None
+        with reader.notes.faults_at(file, file.stem, kind="unreadable label file"):
+            text = read_text(file, "label file")
+        if text is None:
             continue
-        for line_number, line in lines:
+        for line_number, line in lines_of(text):
             name, columns = _columns(line) or (line.split()[0], [])
             if name.casefold() == "dontcare":
                 reader.unused["DontCare regions"] += 1

@@ -13,7 +13,7 @@ from math import hypot
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, walk, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
@@ -65,8 +65,8 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
             content = read_json(file)
             things = _things(content["shapes"], reader.unused)
         except (DatasetError, TypeError, KeyError, AttributeError) as error:
-            words = f"not a labelme file: {error}"
-            reader.notes.append(Note("malformed entry", "fault", str(file), file.stem, "", words))
+            words = f"not a labelme file: {str(error).removeprefix(f'{file}: ')}"
+            reader.notes.add("malformed entry", "fault", words, file, file.stem)
             continue
         name = content.get("imagePath")
         own = file.parent.relative_to(reader.folder).as_posix()

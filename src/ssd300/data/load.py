@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.join import join
 from ssd300.data.look import find_parts, read_part
+from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
 from ssd300.errors import DatasetError
 

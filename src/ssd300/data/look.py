@@ -9,9 +9,10 @@ from typing import Protocol
 
 from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.copying import Copier
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
 from ssd300.data.finder import is_another
+from ssd300.data.notes import Note
 from ssd300.data.parts import Part, parse_part
 from ssd300.data.toolfiles import START, first_line
 from ssd300.data.unread import describe_unread

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from ssd300.data.toolfiles import read_unnamed
+from ssd300.data.reading import read_file
 from ssd300.errors import DatasetError, needs
 from ssd300.limits import XML_BYTES, XML_TAG
 
@@ -17,37 +17,35 @@ _ALONE = '<?xml version="1.0" standalone="yes"?>'  # or entities of a DTD elsewh
 
 
 def parse_xml(path: Path) -> Element:
-    """The root element. Raises DatasetError, without the file's name, if it cannot be read or is not XML."""
+    """The root element. Raises DatasetError if it cannot be read or is not XML."""
     with needs("reading XML annotations", "data"):
         from defusedxml import ElementTree as Defused
         from defusedxml.common import DefusedXmlException
-    data = read_unnamed(path, "XML file", XML_BYTES)
-    _check_tags(data)
+    data = read_file(path, "XML file", XML_BYTES)
+    _check_tags(path, data)
     try:
-        root: Element = Defused.fromstring(_text(data))
-    except Defused.ParseError as error:
-        raise DatasetError(f"not valid XML: {error}") from error
+        root: Element = Defused.fromstring(_text(path, data))
     except DefusedXmlException as error:
         name = f" ({error.name:.40})" if hasattr(error, "name") else ""
         words = f"refused, it declares entities or a DTD{name}, which are not read; write it again without"
-        raise DatasetError(words) from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"not valid XML: {error}") from error
+        raise DatasetError(f"{path}: {words}") from error
+    except (Defused.ParseError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not valid XML: {error}") from error
     return root
 
 
-def _check_tags(data: bytes) -> None:
+def _check_tags(path: Path, data: bytes) -> None:
     """Refuse a very long tag: the parser's time is quadratic in its length."""
     start = data.find(b"<")
     while start >= 0:
         following = data.find(b"<", start + 1)
         end = following if following >= 0 else len(data)
         if end - start > XML_TAG and data.find(b">", start, start + XML_TAG) < 0:
-            raise DatasetError(f"a tag has more than {XML_TAG:,} characters")
+            raise DatasetError(f"{path}: a tag has more than {XML_TAG:,} characters")
         start = following
 
 
-def _text(data: bytes) -> str:
+def _text(path: Path, data: bytes) -> str:
     """Decode the text by its byte order mark, its declaration, or as UTF-8."""
     encoding = "utf-8-sig"
     declared = _DECLARED.match(data)
@@ -61,7 +59,8 @@ def _text(data: bytes) -> str:
         try:
             text = data.decode("utf-8-sig")  # an unknown name like "ANSI": most such files are plain ASCII
         except UnicodeDecodeError as error:
-            raise DatasetError(f"its encoding {encoding!r} is not known; write it again as UTF-8") from error
+            raise DatasetError(f"{path}: its encoding {encoding!r} is not known; write it again as UTF-8") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"it is not {encoding.removesuffix('-sig')} text (byte {error.start})") from error
+        wanted = encoding.removesuffix("-sig")
+        raise DatasetError(f"{path}: it is not {wanted} text (byte {error.start})") from error
     return _ALONE + _DECLARATION.sub("", text, count=1).lstrip(" \t\r\n")

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd300.data.dataset import Action, Dataset, Note, Picture
-from ssd300.data.files import folder_name, picture_size
+from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.files import folder_name, stated_size
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
+from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.suspicion import check_format, to_corners
-from ssd300.data.values import class_name, number, numbers, size_of
-from ssd300.errors import DatasetError, ImageError
+from ssd300.data.values import class_name, number, numbers
+from ssd300.errors import DatasetError
 from ssd300.images.extensions import has_picture_extension
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
@@ -67,15 +68,15 @@ class RecordReader:
     fractions: bool = False
     stems: bool = False  # names have no extension, even if they contain a dot; a name with one is also tried
     names: Sequence[str] = ()  # the classes, if there is a list of them
-    notes: list[Note] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     unused: Counter[str] = field(default_factory=Counter)  # what is not used -> how many
-
-    def note(self, kind: str, action: Action, record: Record, place: str, words: str) -> None:
-        self.notes.append(Note(kind, action, str(record.file), record.file_name, place, words))
 
     def dataset(self, records: Iterable[Record]) -> Dataset:
         """Read all records. Raises DatasetError for more classes than the limit."""
-        usable = [one for record in records if (one := self._picture(record))]
+        usable: list[_Usable] = []
+        for record in records:
+            with self.notes.faults_at(record.file, record.file_name):
+                usable += filter(None, [self._picture(record)])
         found = {name for _, _, _, things in usable for name, _, _ in things}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
@@ -83,14 +84,14 @@ class RecordReader:
         classes = ClassList.from_names(names)
         self._check_format(usable)
         for what, count in (+self.unused).items():
-            words = f"{count} {what} are not used"
-            self.notes.append(Note("field not used", "noted", str(self.part.source), "", "", words))
+            self.notes.add("field not used", "noted", f"{count} {what} are not used", self.part.source)
         pictures = [self._fit(*one, classes) for one in usable]
         name = folder_name(self.folder)
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
         return Dataset(name, classes, tuple(_make_ids_unique(pictures)), tuple(self.notes), (self.folder,))
 
     def _picture(self, record: Record) -> "_Usable | None":
+        """A record with its picture and its usable boxes; None without a size. Raises Fault."""
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
         bare = not has_picture_extension(name)
@@ -102,37 +103,18 @@ class RecordReader:
         if found is None:
             words = self.finder.describe_missing(f"{name}.*" if bare else name) if clean else f"tried {name!r}"
             words = f"it is missing; {words}{record.remedy}"
-            self.note("missing picture", "fault", record, "", words)
-        size = size_of(record.width, record.height)
-        if isinstance(size, str):
-            self.note("wrong picture size", "fault", record, "", size)
-            return None
-        try:
-            size = size or (picture_size(found) if found else None)
-        except ImageError as error:
-            self.note("corrupt picture", "fault", record, "", str(error))
+            self.notes.add("missing picture", "fault", words, record.file, record.file_name)
+        size = stated_size(record.width, record.height, found)
         if size is None:
             return None
         if len(record.things) > BOXES_PER_PICTURE:
             words = f"{len(record.things):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
-            self.note("too many boxes", "fault", record, "", words)
-            return None
-        things = [one for thing in record.things if (one := self._thing(thing, record, size))]
+            raise Fault("too many boxes", words)
+        things: list[_Thing] = []
+        for thing in record.things:
+            with self.notes.faults_at(record.file, record.file_name, thing.place):
+                things.append(_parse(thing, size))
         return record, found or tried[0], size, things
-
-    def _thing(self, thing: Thing, record: Record, size: tuple[int, int]) -> "tuple[str, list[float], Thing] | None":
-        name = class_name(thing.name)
-        if name is None:
-            words = f"the class name is {thing.name!r:.60}; expected a text"
-            self.note("unknown class id", "fault", record, thing.place, words)
-            return None
-        box = numbers(thing.box or ())
-        if box is None or len(box) != 4:
-            given = thing.box if thing.given is None else thing.given
-            words = f"the box is {given!r:.80}; expected four numbers"
-            self.note("malformed box", "fault", record, thing.place, words)
-            return None
-        return name, visible_part(box, size) if thing.around else box, thing
 
     def _check_format(self, usable: "Sequence[_Usable]") -> None:
         boxes = np.array([box for _, _, _, things in usable for _, box, _ in things], np.float64).reshape(-1, 4)
@@ -161,6 +143,18 @@ class RecordReader:
 
 _Thing = tuple[str, list[float], Thing]
 _Usable = tuple[Record, Path, tuple[int, int], list[_Thing]]
+
+
+def _parse(thing: Thing, size: tuple[int, int]) -> _Thing:
+    """An object with the name of its class and its box. Raises Fault."""
+    name = class_name(thing.name)
+    if name is None:
+        raise Fault("unknown class id", f"the class name is {thing.name!r:.60}; expected a text")
+    box = numbers(thing.box or ())
+    if box is None or len(box) != 4:
+        given = thing.box if thing.given is None else thing.given
+        raise Fault("malformed box", f"the box is {given!r:.80}; expected four numbers")
+    return name, visible_part(box, size) if thing.around else box, thing
 
 
 def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:

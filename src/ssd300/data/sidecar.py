@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ssd300.data.dataset import Annotations, Note, Picture
+from ssd300.data.dataset import Annotations, Picture
+from ssd300.data.notes import Fault, Note
 from ssd300.data.reading import read_text
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.files import write_whole
@@ -80,16 +81,17 @@ class Sidecar:
     def fields(self, key: str, count: int, labels: Path) -> dict[str, Any]:
         """The fields of a label file's boxes, as keyword arguments of `Annotations.of`.
 
-        Raises DatasetError if the label file is not as it was when the sidecar was written.
+        Raises Fault if the label file is not as it was when the sidecar was written.
         """
         entry = self.pictures.get(key, {})
         held = entry.keys() & _FIELDS
         other = held and entry["boxes"] != count
         if other or (held and "labels" in entry and entry["labels"] != _sum_of(labels)):
             found = f"have {count} boxes, {self.path} was written for {entry['boxes']}"
-            raise DatasetError(
+            raise Fault(
+                "sidecar out of date",
                 f"the labels {found if other else f'were edited after {self.path} was written'}; delete {NAME} (ids, "
-                "scores and flags that the format cannot hold are then lost) or convert again"
+                "scores and flags that the format cannot hold are then lost) or convert again",
             )
         return {"areas" if name == "area" else name: entry[name] for name in held}
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from ssd300.arrays import Bool, Float64
 from ssd300.boxes import cxcywh_to_xyxy, xywh_to_xyxy
-from ssd300.data.dataset import Note
 from ssd300.data.fitting import TOLERANCE_PIXELS, TOLERANCE_SHARE
+from ssd300.data.notes import Note
 
 MISFITS = 0.1  # fraction of the boxes that must not fit as written ...
 FITS = 0.99  # ... and fraction that must fit in the other format

@@ -23,14 +23,14 @@ _WORDS_IN = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises DatasetError, without the file's name."""
-    data = read_unnamed(path, "annotation file", JSON_BYTES)
+    """The content of a JSON file. Raises DatasetError."""
+    data = read_file(path, "annotation file", JSON_BYTES)
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
-        raise DatasetError("not UTF-8 text; save it as UTF-8") from error
+        raise DatasetError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"not valid JSON: {error}") from error
+        raise DatasetError(f"{path}: not valid JSON: {error}") from error
 
 
 def read_table(path: Path, what: str) -> list[list[str]]:
@@ -40,14 +40,6 @@ def read_table(path: Path, what: str) -> list[list[str]]:
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:4096].split("\n")[0])))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
-
-
-def read_unnamed(path: Path, what: str, limit: int) -> bytes:
-    """As `read_file`; the message of its DatasetError does not begin with the file's name, which the caller adds."""
-    try:
-        return read_file(path, what, limit)
-    except DatasetError as error:
-        raise DatasetError(str(error).removeprefix(f"{path}: ")) from error
 
 
 def first_line(path: Path, most: int) -> str:

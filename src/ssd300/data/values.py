@@ -51,16 +51,6 @@ def numbers(values: Iterable[Any]) -> list[float] | None:
     return known if len(known) == len(found) else None
 
 
-def size_of(width: Any, height: Any) -> tuple[int, int] | str | None:
-    """(width, height) as given; None if they are missing or 0: read the picture. Text: an error message."""
-    if any(value in (None, "") or number(value) == 0 for value in (width, height)):
-        return None
-    w, h = whole(width), whole(height)
-    if w is None or h is None or min(w, h) < 1:
-        return f"width {width!r:.60} and height {height!r:.60}; expected positive whole numbers, or neither"
-    return w, h
-
-
 def flag(value: Any) -> bool | None:
     """True or False for 1, 0, "1", 0.0, True, ...; False for None or empty; None for anything else, also words.
 

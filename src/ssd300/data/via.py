@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.dataset import Dataset, Note
+from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
@@ -42,10 +42,7 @@ def read(part: Part) -> Dataset:
 
 def _pictures(file: Path) -> list[tuple[Any, list[Any]]]:
     """(name, regions) of every picture of a .json."""
-    try:
-        content = read_json(file)
-    except DatasetError as error:
-        raise DatasetError(f"{file}: {error}") from error
+    content = read_json(file)
     entries = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(entries, dict):
         raise DatasetError(f"{file}: a VIA file has an entry for each picture, got a {type(content).__name__}")
@@ -79,7 +76,7 @@ def _records(pictures: list[tuple[Any, list[Any]]], file: Path, reader: RecordRe
     for name, regions in pictures:
         if not isinstance(name, str) or not isinstance(regions, list):
             words = f"a picture's `filename` is {name!r:.60}; expected a text, and a list of `regions`"
-            reader.notes.append(Note("malformed entry", "fault", str(file), "", "", words))
+            reader.notes.add("malformed entry", "fault", words, file)
             continue
         things = [thing for n, region in enumerate(regions, 1) if (thing := _thing(region, f"region {n}"))]
         reader.unused["points"] += len(regions) - len(things)

@@ -5,14 +5,14 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from ssd300.data.dataset import Note
+from ssd300.data.notes import Notes
 from ssd300.data.values import class_name, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
 from ssd300.limits import CLASSES
 
 
-def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[Any], notes: list[Note]) -> ClassList:
+def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[Any], notes: Notes) -> ClassList:
     """The class list, with a note for every unused entry. Raises DatasetError if no entry can be used."""
     if len(categories) > CLASSES:
         raise DatasetError(f"{path}: {len(categories):,} categories; at most {CLASSES:,} are read")
@@ -28,23 +28,23 @@ def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[An
         of_boxes = [other for other in same if other in used]
         if class_id == root:
             words = f"category {class_id}, {name!r}, is the unused root of the others; left out"
-            notes.append(Note("class left out", "noted", str(path), "", "", words))
+            notes.add("class left out", "noted", words, path)
         elif class_id == (of_boxes or same)[0]:
             kept[class_id] = name
         elif class_id in used:
             words = f"the name {name!r} is given twice: boxes use the ids {', '.join(map(str, of_boxes))}"
-            notes.append(Note("duplicate class", "fault", str(path), "", "", words))
+            notes.add("duplicate class", "fault", words, path)
         else:
             words = (
                 f"the name {name!r} has the ids {', '.join(map(str, same))}; {class_id} has no boxes and is left out"
             )
-            notes.append(Note("class left out", "noted", str(path), "", "", words))
+            notes.add("class left out", "noted", words, path)
     if not kept:
         raise DatasetError(f'{path}: no usable categories; list each class as {{"id": 1, "name": "cat"}}')
     return ClassList(tuple(kept.values()), tuple(kept))
 
 
-def _entries(path: Path, categories: Sequence[Any], notes: list[Note]) -> list[tuple[int, str]]:
+def _entries(path: Path, categories: Sequence[Any], notes: Notes) -> list[tuple[int, str]]:
     """(id, name) of the valid categories, each once; a fault for the others."""
     entries: dict[int, str] = {}
     for position, category in enumerate(categories):
@@ -53,12 +53,12 @@ def _entries(path: Path, categories: Sequence[Any], notes: list[Note]) -> list[t
         if class_id is None or name is None:
             shown = f"{given.get('id', 'none')!r:.40} and {given.get('name', 'none')!r:.40}"
             words = f"category {position} has the id and name {shown}; expected an integer `id` and a text `name`"
-            notes.append(Note("malformed entry", "fault", str(path), "", "", words))
+            notes.add("malformed entry", "fault", words, path)
         elif class_id not in entries:
             entries[class_id] = name
         elif entries[class_id] != name:
             words = f"category {position}: the id {class_id} is given twice, as {entries[class_id]!r} and {name!r}"
-            notes.append(Note("duplicate class", "fault", str(path), "", "", words))
+            notes.add("duplicate class", "fault", words, path)
     return list(entries.items())
 
 

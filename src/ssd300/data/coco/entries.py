@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.coco.masks import box_of_segmentation
+from ssd300.data.notes import Fault
 from ssd300.data.parts import parse_part
 from ssd300.data.records import turned_box, visible_part
 from ssd300.data.values import flag, number, numbers, whole
@@ -83,41 +84,43 @@ def turned(annotation: dict[str, Any], box_xywh: list[float], size_wh: tuple[int
     return [left, top, right - left, bottom - top]
 
 
-def problem_of(
-    annotation: Any, box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
-) -> tuple[str, str] | None:
-    """(kind, message) if an annotation cannot be used, or None."""
-    if not isinstance(annotation, dict):
-        return "malformed entry", f"the annotation is {short(annotation)}; expected an object"
+def check_annotation(
+    annotation: dict[str, Any], box: list[float] | None, known: dict[int | str, int | None], classes: ClassList
+) -> None:
+    """Raises Fault if an annotation cannot be used."""
     image_id, class_id = annotation.get("image_id"), annotation.get("category_id")
     if known_id(image_id, known) is None:
-        return "unknown image id", f"image_id {short(image_id)} is not the id of any entry of `images`"
+        raise Fault("unknown image id", f"image_id {short(image_id)} is not the id of any entry of `images`")
     if whole(class_id) not in classes.position_of_id:
         known_ids = ", ".join(map(str, classes.ids[:10])) + (", ..." if len(classes) > 10 else "")
-        return "unknown class id", f"category_id {short(class_id)} is not the id of any category (known: {known_ids})"
+        words = f"category_id {short(class_id)} is not the id of any category (known: {known_ids})"
+        raise Fault("unknown class id", words)
     if box is None:
-        given = annotation.get("bbox")
-        if annotation.get("bbox_mode") not in (None, _CORNERS, _WIDTH_HEIGHT):
-            return "malformed box", f"bbox_mode is {short(annotation['bbox_mode'])}; 0 (corners) and 1 are read"
-        if given is None and "segmentation" in annotation:
-            return "malformed box", f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
-        return "malformed box", f"bbox is {short(given)}; expected four numbers [x, y, width, height] in pixels"
+        raise Fault("malformed box", _describe_missing_box(annotation))
     for key in ("area", "score"):
         if annotation.get(key) is None:
             continue
         value = number(annotation[key])
         if value is None:
-            return "malformed entry", f"{key} is {short(annotation[key])}; expected a number"
+            raise Fault("malformed entry", f"{key} is {short(annotation[key])}; expected a number")
         if not isfinite(value):
-            return "non-finite number", f"{key} is {annotation[key]}; expected a finite number"
+            raise Fault("non-finite number", f"{key} is {annotation[key]}; expected a finite number")
         if key == "area" and value < 0:
-            return "malformed entry", f"area is {annotation[key]}; expected 0 or more square pixels"
+            raise Fault("malformed entry", f"area is {annotation[key]}; expected 0 or more square pixels")
     for key in ("iscrowd", "ignore"):
         if flag(annotation.get(key)) is None:
-            return "malformed entry", f"{key} is {short(annotation[key])}; expected 0 or 1"
+            raise Fault("malformed entry", f"{key} is {short(annotation[key])}; expected 0 or 1")
     if whole(annotation.get("id", 0)) is None:
-        return "malformed entry", f"the annotation id is {short(annotation['id'])}; expected an integer"
-    return None
+        raise Fault("malformed entry", f"the annotation id is {short(annotation['id'])}; expected an integer")
+
+
+def _describe_missing_box(annotation: dict[str, Any]) -> str:
+    given = annotation.get("bbox")
+    if annotation.get("bbox_mode") not in (None, _CORNERS, _WIDTH_HEIGHT):
+        return f"bbox_mode is {short(annotation['bbox_mode'])}; 0 (corners) and 1 are read"
+    if given is None and "segmentation" in annotation:
+        return f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
+    return f"bbox is {short(given)}; expected four numbers [x, y, width, height] in pixels"
 
 
 def short(value: Any) -> str:

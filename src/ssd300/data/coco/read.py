@@ -17,26 +17,27 @@ import numpy as np
 from ssd300.data.coco.classes import read_classes
 from ssd300.data.coco.entries import (
     box_of,
+    check_annotation,
     has_source_ids,
     known_id,
     named_picture,
     picture_id,
-    problem_of,
     refuse_panoptic,
     refuse_several_parts,
     short,
     turned,
 )
 from ssd300.data.coco.places import default_name, picture_folders
-from ssd300.data.dataset import Action, Annotations, Dataset, Note, Picture
-from ssd300.data.files import picture_size
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.files import stated_size
 from ssd300.data.finder import PictureFinder, data_folder
 from ssd300.data.fitting import fit_with_notes
+from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import read_file
 from ssd300.data.suspicion import check_format, to_corners
-from ssd300.data.values import flag, number, size_of, whole
-from ssd300.errors import DatasetError, ImageError
+from ssd300.data.values import flag, number, whole
+from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, JSON_BYTES
 
@@ -81,13 +82,13 @@ def read(part: Part) -> Dataset:
     reader.annotations(content["annotations"], classes)
     for key in content:
         if key not in KEYS:
-            reader.note("field not used", "noted", "", "", f"{key!r} of the file is not used")
+            reader.notes.add("field not used", "noted", f"{key!r} of the file is not used", path)
     for what, used in _USED.items():
         others = Counter(
             key for record in content[what] if isinstance(record, dict) for key in record if key not in used
         )
         for key, count in sorted(others.items()):
-            reader.note("field not used", "noted", "", "", f"{key!r} of {count} {what} is not used")
+            reader.notes.add("field not used", "noted", f"{key!r} of {count} {what} is not used", path)
     boxes = reader.fit_rows()
     pictures_of = tuple(
         Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
@@ -128,13 +129,12 @@ class _Reader:
 
     def __init__(self, part: Part) -> None:
         self.path, self.split = part.source, part.split
-        self.notes: list[Note] = []
+        self.notes = Notes()
         self.stubs: list[tuple[Stub, str]] = []
         self.position_of: dict[int | str, int | None] = {}  # None: the image entry itself was faulty, and noted
         self.rows = _Rows()
-
-    def note(self, kind: str, action: Action, picture: str, annotation: str, words: str) -> None:
-        self.notes.append(Note(kind, action, str(self.path), picture, annotation, words))
+        self.seen = set[int]()  # ids of annotations
+        self.boxes_of = Counter[int]()  # position of a picture -> number of its boxes
 
     def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
         finder, renumbered = PictureFinder(*picture_folders(self.path, self.split)), has_source_ids(images)
@@ -144,71 +144,65 @@ class _Reader:
             file_name = named_picture(image)
             if image_id is None or not file_name.strip() or "\0" in file_name:
                 words = f"image {position} is {short(image)}; expected an `id` and a `file_name`"
-                self.note("malformed entry", "fault", "", "", words)
+                self.notes.add("malformed entry", "fault", words, self.path)
                 continue
             if image == first.setdefault(image_id, image) and image_id in self.position_of:
                 continue  # the same entry once more
             if image_id in self.position_of:
                 words = f"the image id {image_id} is given twice"
-                self.note("duplicate image id", "fault", file_name, "", words)
+                self.notes.add("duplicate image id", "fault", words, self.path, file_name)
                 continue
             found = finder.find(file_name)
             if found is None:
                 words = f"the picture is missing; {finder.describe_missing(file_name)}"
-                self.note("missing picture", "fault", file_name, "", words)
-            size = self._size(image, found)
-            self.position_of[image_id] = len(self.stubs) if size else None
+                self.notes.add("missing picture", "fault", words, self.path, file_name)
+            self.position_of[image_id] = size = None
+            with self.notes.faults_at(self.path, file_name):
+                size = stated_size(image.get("width"), image.get("height"), found)
             if size:
+                self.position_of[image_id] = len(self.stubs)
                 own_id = picture_id(image["source_id"]) if renumbered else image_id
                 path = found or finder.list_candidates(file_name)[0]
                 self.stubs.append(((path, image_id if own_id is None else own_id, *size), file_name))
         return self.stubs
 
-    def _size(self, image: dict[str, Any], found: Path | None) -> tuple[int, int] | None:
-        """(width, height) from the file; from the picture itself if the file has none."""
-        size = size_of(image.get("width"), image.get("height"))
-        if isinstance(size, str):
-            self.note("wrong picture size", "fault", named_picture(image), "", size)
-            return None
-        try:
-            return size or (picture_size(found) if found else None)
-        except ImageError as error:
-            self.note("corrupt picture", "fault", named_picture(image), "", str(error))
-            return None
-
     def annotations(self, annotations: list[Any], classes: ClassList) -> None:
-        rows, seen, of_picture = self.rows, set[int](), Counter[int]()
         for position, annotation in enumerate(annotations):
-            where = str(annotation.get("id", f"#{position}") if isinstance(annotation, dict) else f"#{position}")
-            box = box_of(annotation) if isinstance(annotation, dict) else None
-            problem = problem_of(annotation, box, self.position_of, classes)
-            if problem is not None:
-                self.note(problem[0], "fault", self._picture_name(annotation), where, problem[1])
-                continue
-            at = self.position_of[known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
-            if at is None:
-                words = f"left out: its picture, image_id {short(annotation['image_id'])}, cannot be used"
-                self.note("box without picture", "refused", self._picture_name(annotation), where, words)
-                continue
-            of_picture[at] += 1
-            if of_picture[at] > BOXES_PER_PICTURE:
-                if of_picture[at] == BOXES_PER_PICTURE + 1:
-                    words = f"more than {BOXES_PER_PICTURE:,} boxes in one picture"
-                    self.note("too many boxes", "fault", self._picture_name(annotation), where, words)
-                continue
-            annotation_id = whole(annotation.get("id", 0)) or 0
-            if annotation_id in seen:
-                words = f"the annotation id {annotation_id} is given twice; both boxes are kept"
-                self.note("duplicate annotation id", "noted", self._picture_name(annotation), where, words)
-            if annotation_id:
-                seen.add(annotation_id)
-            rows.add(at, turned(annotation, box or [], self.stubs[at][0][2:]), annotation_id, annotation)
+            try:
+                self._add(annotation, position, classes)
+            except Fault as fault:
+                self.notes.add(fault.kind, "fault", str(fault), *self._place(annotation, position))
 
-    def _picture_name(self, annotation: Any) -> str:
-        image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
-        known = known_id(image_id, self.position_of)
+    def _add(self, annotation: Any, position: int, classes: ClassList) -> None:
+        """Add an annotation to the rows. Raises Fault if it cannot be used."""
+        if not isinstance(annotation, dict):
+            raise Fault("malformed entry", f"the annotation is {short(annotation)}; expected an object")
+        box = box_of(annotation)
+        check_annotation(annotation, box, self.position_of, classes)
+        at = self.position_of[known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
+        if at is None:
+            words = f"left out: its picture, image_id {short(annotation['image_id'])}, cannot be used"
+            self.notes.add("box without picture", "refused", words, *self._place(annotation, position))
+            return
+        self.boxes_of[at] += 1
+        if self.boxes_of[at] > BOXES_PER_PICTURE:
+            if self.boxes_of[at] == BOXES_PER_PICTURE + 1:
+                raise Fault("too many boxes", f"more than {BOXES_PER_PICTURE:,} boxes in one picture")
+            return
+        annotation_id = whole(annotation.get("id", 0)) or 0
+        if annotation_id in self.seen:
+            words = f"the annotation id {annotation_id} is given twice; both boxes are kept"
+            self.notes.add("duplicate annotation id", "noted", words, *self._place(annotation, position))
+        if annotation_id:
+            self.seen.add(annotation_id)
+        self.rows.add(at, turned(annotation, box or [], self.stubs[at][0][2:]), annotation_id, annotation)
+
+    def _place(self, annotation: Any, position: int) -> Place:
+        given = annotation if isinstance(annotation, dict) else {}
+        known = known_id(given.get("image_id"), self.position_of)
         at = None if known is None else self.position_of[known]
-        return self.stubs[at][1] if at is not None else f"with id {image_id}"
+        picture = self.stubs[at][1] if at is not None else f"with id {given.get('image_id')}"
+        return str(self.path), picture, str(given.get("id", f"#{position}"))
 
     def fit_rows(self) -> list[Annotations]:
         """Clip the boxes; one Annotations per picture, in the order of the file."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from ssd300.data.notes import Fault
 from ssd300.data.records import box_around, turned_box, visible_part
 from ssd300.data.values import class_name, flag, numbers
 from ssd300.data.values import number as number_of
@@ -32,20 +33,20 @@ def is_deleted(element: Element) -> bool:
     return (element.findtext("deleted") or "").strip() == "1"
 
 
-def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> BoxedObject | tuple[str, str]:
-    """An <object>; or (kind, words) of the fault that it has."""
+def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> BoxedObject:
+    """An <object>. Raises Fault if it cannot be used."""
     name = class_name(element.findtext("name"))
     if name is None:
-        return "unknown class id", "the object has no <name>"
+        raise Fault("unknown class id", "the object has no <name>")
     texts = [element.findtext(f"bndbox/{edge}") for edge in EDGES]
     edges = numbers((text or "").strip() for text in texts)
     if element.find("bndbox") is None:
         edges = box_around([(point.findtext("x"), point.findtext("y")) for point in element.iterfind("polygon/pt")])
     if edges is None:
         given = ", ".join(f"{edge}={text!r:.40}" for edge, text in zip(EDGES, texts, strict=True))
-        return "malformed box", f"the box has {given}; expected four numbers"
+        raise Fault("malformed box", f"the box has {given}; expected four numbers")
     if len(element.findall("bndbox")) > 1:
-        return "malformed box", "the object has several <bndbox>; write an object for each"
+        raise Fault("malformed box", "the object has several <bndbox>; write an object for each")
     turn = next((a.findtext("value") for a in element.iter("attribute") if a.findtext("name") == "rotation"), None)
     edges = visible_part(turned_box(edges, turn), size_wh) if number_of(turn) else edges  # as CVAT writes it
     difficult = (element.findtext("difficult") or "").strip()

@@ -18,18 +18,18 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ssd300.data.dataset import Annotations, Dataset, Note, Picture
-from ssd300.data.files import child, folder_name, folders_in, is_picture, picture_size, same_name, walk
+from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.files import child, folder_name, folders_in, is_picture, picture_size, same_name, stated_size, walk
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
+from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import Part, parse_part
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.suspicion import check_format
-from ssd300.data.values import size_of
 from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists, xml_names
 from ssd300.data.voc.objects import BoxedObject, is_deleted, parse_object, unused_tags
-from ssd300.errors import DatasetError, ImageError
+from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
@@ -69,9 +69,9 @@ def read(part: Part) -> Dataset:
     if not pictures and not reader.notes and listed is None:
         raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
     for key, count in sorted(reader.unused.items()):
-        reader.note("field not used", "noted", folder, "", "", f"<{key}> of {count} objects is not used")
+        reader.notes.add("field not used", "noted", f"<{key}> of {count} objects is not used", folder)
     for name in unused_lists(folder):
-        reader.note("field not used", "noted", folder, "", "", f"the list {name} is not used")
+        reader.notes.add("field not used", "noted", f"the list {name} is not used", folder)
     boxes = [(thing.box, file.size_wh) for file in read_files for thing in file.objects]
     raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
     sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
@@ -85,7 +85,7 @@ class _Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.annotations = folder, annotation_folder(folder)
-        self.notes: list[Note] = []
+        self.notes = Notes()
         self.unused: Counter[str] = Counter()
         self.known: set[Path] = set()
         inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
@@ -96,9 +96,6 @@ class _Reader:
         self._others = [one for place in self.picture_folders for one in folders_in(place) if not parse_part(one.name)]
         self._finders: dict[Path, PictureFinder] = {}
 
-    def note(self, kind: str, action: Any, file: Path, picture: str, annotation: str, words: str) -> None:
-        self.notes.append(Note(kind, action, str(file), picture, annotation, words))
-
     def files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
         """The XML files of the folder, or of a list; and those listed that do not exist."""
         every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
@@ -108,7 +105,7 @@ class _Reader:
             loose = sum(not any(map(xml.is_relative_to, parts)) for xml in every) if parts else 0
             if loose:
                 words = f"{loose} XML files outside of the folders of parts are not used"
-                self.note("field not used", "noted", self.annotations, "", "", words)
+                self.notes.add("field not used", "noted", words, self.annotations)
             return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
         exact = {self._stem(path): path for path in reversed(every)}  # before other spellings: "A" may be beside "a"
         by_stem = {same_name(stem): path for stem, path in exact.items()} | exact
@@ -127,15 +124,22 @@ class _Reader:
 
     def file(self, xml: Path) -> _File | None:
         """Parse one XML file; None, with a note, if it cannot be used."""
-        root = self._root(xml)
-        if root is None:
-            return None
+        with self.notes.faults_at(xml, xml.stem, kind="malformed XML"):
+            return self._file(xml, parse_xml(xml))
+        return None
+
+    def _file(self, xml: Path, root: Element) -> _File | None:
+        if root.tag != "annotation":
+            raise Fault("malformed XML", f"the outer element is <{root.tag[:60]}>; a VOC file has <annotation>")
         file_name = (root.findtext("filename") or "").strip() or xml.with_suffix(".jpg").name
         picture, tried = self._find(xml, file_name)
         if picture is None:
             words = f"the picture is missing; tried {', '.join(map(str, tried))}"
-            self.note("missing picture", "fault", xml, file_name, "", words)
-        size = self._size(root, xml, file_name, picture)
+            self.notes.add("missing picture", "fault", words, xml, file_name)
+        size = None
+        with self.notes.faults_at(xml, file_name):
+            width, height = root.findtext("size/width"), root.findtext("size/height")
+            size = stated_size(width, height, picture, what="<size> has ")
         if size is None:
             return None
         objects = []
@@ -143,28 +147,13 @@ class _Reader:
             if is_deleted(element):
                 continue
             self.unused.update(unused_tags(element))
-            found = parse_object(element, f"object {number}", size)
-            if isinstance(found, BoxedObject):
-                objects.append(found)
-            else:
-                self.note(found[0], "fault", xml, file_name, f"object {number}", found[1])
+            with self.notes.faults_at(xml, file_name, f"object {number}"):
+                objects.append(parse_object(element, f"object {number}", size))
         if len(objects) > BOXES_PER_PICTURE:
             words = f"{len(objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
-            self.note("too many boxes", "fault", xml, file_name, "", words)
+            self.notes.add("too many boxes", "fault", words, xml, file_name)
             objects = []
         return _File(xml, file_name, picture or tried[0], size, objects)
-
-    def _root(self, xml: Path) -> Element | None:
-        try:
-            root = parse_xml(xml)
-        except DatasetError as error:
-            self.note("malformed XML", "fault", xml, xml.stem, "", str(error))
-            return None
-        if root.tag == "annotation":
-            return root
-        words = f"the outer element is <{root.tag[:60]}>; a VOC file has <annotation>"
-        self.note("malformed XML", "fault", xml, xml.stem, "", words)
-        return None
 
     def _find(self, xml: Path, file_name: str) -> tuple[Path | None, list[Path]]:
         """The picture of an XML file: by the XML's own name with a picture's extension, else by its <filename>."""
@@ -181,20 +170,8 @@ class _Reader:
             found = own or other or finder.find_stem(file_name)
             if own and other and xml.with_stem(other.stem) in self.known:  # a copied file
                 words = f"its <filename> is also listed as picture {other.stem}; {own} is read instead"
-                self.note("picture listed twice", "noted", xml, file_name, "", words)
+                self.notes.add("picture listed twice", "noted", words, xml, file_name)
         return found, tried if found else [*tried, *finder.list_candidates(f"{xml.stem}.*")]
-
-    def _size(self, root: Element, xml: Path, name: str, picture: Path | None) -> tuple[int, int] | None:
-        """(width, height) from <size>; from the picture itself if it is missing or 0."""
-        size = size_of(root.findtext("size/width"), root.findtext("size/height"))
-        if isinstance(size, str):
-            self.note("wrong picture size", "fault", xml, name, "", f"<size> has {size}")
-            return None
-        try:
-            return size or (picture_size(picture) if picture else None)
-        except ImageError as error:
-            self.note("corrupt picture", "fault", xml, name, "", str(error))
-            return None
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []
@@ -203,14 +180,12 @@ class _Reader:
                 objects.append(thing)
             else:
                 words = f"the class {thing.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
-                self.note("unknown class id", "fault", file.xml, file.file_name, thing.number, words)
+                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, thing.number)
         key = f"{self._stem(file.xml)}.xml"
         image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
         fields: dict[str, Any] = {"ignore": [thing.difficult for thing in objects]}
-        try:
+        with self.notes.faults_at(file.xml, file.file_name):
             fields |= sidecar.fields(key, len(objects), file.xml)
-        except DatasetError as error:
-            self.note("sidecar out of date", "fault", file.xml, file.file_name, "", str(error))
         ids = dict(zip(classes.names, classes.ids, strict=True))
         class_ids = np.array([ids[thing.name] for thing in objects], np.int64)
         boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
@@ -236,16 +211,14 @@ class _Reader:
             return self._negative(path, xml)
         words = f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried "
         words += ", ".join(map(str, tried))
-        self.note("missing label file", "fault", xml, xml.stem, "", words)
+        self.notes.add("missing label file", "fault", words, xml, xml.stem)
         return None
 
     def _negative(self, path: Path, xml: Path) -> Picture | None:
         """A picture without boxes, with a note; None if it cannot be read."""
-        try:
-            width, height = picture_size(path)
-        except ImageError as error:
-            self.note("corrupt picture", "fault", path, path.name, "", str(error))
-            return None
-        words = f"no XML file, so it has no boxes; tried {xml}"
-        self.note("picture without label file", "noted", xml, path.name, "", words)
-        return Picture(path, self._stem(xml), width, height, Annotations.empty(), path.name, labels=xml)
+        with self.notes.faults_at(path, path.name):
+            size = picture_size(path)
+            words = f"no XML file, so it has no boxes; tried {xml}"
+            self.notes.add("picture without label file", "noted", words, xml, path.name)
+            return Picture(path, self._stem(xml), *size, Annotations.empty(), path.name, labels=xml)
+        return None

@@ -15,6 +15,7 @@ import numpy as np
 from ssd300.arrays import Float64
 from ssd300.boxes import cxcywh_to_xyxy
 from ssd300.data.finder import AnyCase
+from ssd300.data.notes import Fault
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 OUTLINE = (-0.1, 1.1)  # range of the points of an outline, in fractions
@@ -115,25 +116,29 @@ def _are_points_of(values: Float64) -> bool:
     )
 
 
-def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float] | str:
-    """((x, y, width, height), score) of the numbers of one line of a kind; text: an error message."""
+def box_of_line(values: list[float], kind: str | None) -> tuple[list[float], float]:
+    """((x, y, width, height), score) of the numbers of one line of a kind. Raises Fault."""
+    count = f"{len(values) + 1} numbers"
     if len(values) < 4 or (len(values) > 4 and kind is None):
-        return f"{len(values) + 1} numbers; expected `class x y width height`, or a class and the points of an outline"
+        words = "expected `class x y width height`, or a class and the points of an outline"
+        raise Fault("malformed line", f"{count}; {words}")
     score = 1.0
     if kind == SCORE or (kind == TRACKS and len(values) == 6):
         score = values[4]
         if not 0 <= score <= 1:
-            return (
-                f"the score, the last number, is {score:g}; expected 0 to 1 (of rotated boxes write the four corners "
-                "instead of an angle)"
-            )
+            words = "expected 0 to 1 (of rotated boxes write the four corners instead of an angle)"
+            raise Fault("malformed line", f"the score, the last number, is {score:g}; {words}")
     if kind == OUTLINES:
         points = np.array(values).reshape(-1, 2)
         if max(values) <= HIGHEST_FRACTION and not (OUTLINE[0] <= points.min() and points.max() <= OUTLINE[1]):
-            return f"{len(values) + 1} numbers that are not an outline: points are outside the picture"
+            raise Fault("malformed line", f"{count} that are not an outline: points are outside the picture")
         low, high = points.min(axis=0), points.max(axis=0)
         values = [*((low + high) / 2).tolist(), *(high - low).tolist()]
-    return values[:4], score
+    box = values[:4]
+    if max(box) > HIGHEST_FRACTION:
+        words = f"the numbers {box} are far above 1; YOLO boxes are fractions of the picture, not pixels"
+        raise Fault("pixels instead of fractions", words)
+    return box, score
 
 
 def to_pixels(fractions_cxcywh: Float64, width: int, height: int) -> Float64:

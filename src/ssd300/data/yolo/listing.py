@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd300.data.dataset import Note
 from ssd300.data.files import is_picture, same_name, walk
 from ssd300.data.finder import AnyCase, PictureFinder, is_another
+from ssd300.data.notes import Note, Notes
 from ssd300.data.reading import lines_of, read_text
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import label_path
@@ -19,7 +19,7 @@ _SHARING = {("trainval", "train"), ("trainval", "val")}  # a part, and another o
 NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt", "train.txt", "val.txt", "test.txt"}
 
 
-def pictures_of_part(described: Description, split: str, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
+def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterator[tuple[Path, Path]]:
     """(picture, the folder or .txt that lists it) of every picture of a part."""
     path, any_case = described.file, AnyCase()
     for entry in described.entries[split]:
@@ -55,14 +55,14 @@ def _places_of_others(described: Description, split: str, folder: Path) -> list[
         for entry in entries if part != split and (split, part) not in _SHARING else ():
             found = _place_of(described, entry, any_case)
             if found and os.path.isfile(found):
-                listed = _pictures_of_list(found, described.file.parent, [])
+                listed = _pictures_of_list(found, described.file.parent, Notes())
                 places.append(_Place(found, frozenset(os.path.abspath(picture) for picture, _ in listed)))
             elif found and os.path.abspath(found).startswith(around + os.sep):
                 places.append(_Place(Path(os.path.abspath(found)), None))
     return places
 
 
-def _pictures_of_folder(described: Description, split: str, folder: Path, notes: list[Note]) -> list[Path]:
+def _pictures_of_folder(described: Description, split: str, folder: Path, notes: Notes) -> list[Path]:
     """The pictures of a folder without those of other parts, with a note on these, unless nothing would be left."""
     places = _places_of_others(described, split, folder)
     files, kept, others = walk(folder, is_picture), list[Path](), Counter[Path]()
@@ -74,11 +74,11 @@ def _pictures_of_folder(described: Description, split: str, folder: Path, notes:
             others[place] += 1
     for path, count in others.items() if kept else ():
         words = f"{count} pictures of another part ({path}) are not used for {split}"
-        notes.append(Note("field not used", "noted", str(described.file), "", "", words))
+        notes.add("field not used", "noted", words, described.file)
     return kept or files
 
 
-def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[tuple[Path, Path]]:
+def _pictures_of_list(file: Path, folder: Path, notes: Notes) -> Iterator[tuple[Path, Path]]:
     finder, line_of = PictureFinder([file.parent, folder]), dict[Path, str]()
     for number, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")):
         picture = finder.find(line)
@@ -89,7 +89,7 @@ def _pictures_of_list(file: Path, folder: Path, notes: list[Note]) -> Iterator[t
         else:
             yield picture, file
             continue
-        notes.append(Note("missing picture", "fault", f"{file}, line {number}", line, "", words))
+        notes.add("missing picture", "fault", words, f"{file}, line {number}", line)
 
 
 def _place_of(described: Description, entry: str, any_case: AnyCase) -> Path | None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ssd300.data.dataset import Action, Dataset, Note, Picture
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, picture_size
 from ssd300.data.finder import AnyCase
-from ssd300.data.fitting import Place, fit_picture
+from ssd300.data.fitting import fit_picture
+from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import lines_of, read_text
 from ssd300.data.sidecar import Sidecar
@@ -24,7 +25,6 @@ from ssd300.data.suspicion import check_format
 from ssd300.data.values import numbers
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import (
-    HIGHEST_FRACTION,
     KEYPOINTS,
     OUTLINES,
     TRACKS,
@@ -37,7 +37,7 @@ from ssd300.data.yolo.labels import (
     to_pixels,
 )
 from ssd300.data.yolo.listing import labels_without_pictures, pictures_of_part
-from ssd300.errors import DatasetError, ImageError
+from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE
 
@@ -62,7 +62,7 @@ def read(part: Part) -> Dataset:
         )
     reader = _Reader(folder, described, classes, sidecar)
     for words in described.unused:
-        reader.note("field not used", "noted", (str(described.file), "", ""), words)
+        reader.notes.add("field not used", "noted", words, described.file)
     files = dict(pictures_of_part(described, part.split, reader.notes))
     found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
     pictures = tuple(reader.pictures(found))
@@ -97,60 +97,57 @@ class _Reader:
     described: Description
     classes: ClassList  # the names of the description with the user's ids
     sidecar: Sidecar
-    notes: list[Note] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     seen: dict[Path, str] = field(default_factory=dict)  # label file -> the picture that had it
     any_case: AnyCase = field(default_factory=AnyCase)
 
-    def note(self, kind: str, action: Action, place: Place, words: str) -> None:
-        self.notes.append(Note(kind, action, *place, words))
-
     def read_labels(self, path: Path, name: str) -> _Labelled | None:
         """One picture with its lines; None, with a note, if it cannot be used."""
-        try:
-            size = picture_size(path)
-        except ImageError as error:
-            self.note("corrupt picture", "fault", (str(path), path.name, ""), str(error))
-            return None
+        with self.notes.faults_at(path, path.name):
+            return self._read_labels(path, name, picture_size(path))
+        return None
+
+    def _read_labels(self, path: Path, name: str, size: tuple[int, int]) -> _Labelled | None:
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
             if labels.parent.is_dir() and not os.access(labels.parent, os.R_OK | os.X_OK):
                 words = f"the folder {labels.parent} may not be read; change its permissions"
-                self.note("unreadable label file", "fault", (str(labels), name, ""), words)
+                self.notes.add("unreadable label file", "fault", words, labels, name)
                 return None
             words = f"no label file, so it has no boxes; tried {labels}"
-            self.note("picture without label file", "noted", (str(labels), name, ""), words)
+            self.notes.add("picture without label file", "noted", words, labels, name)
             return _Labelled(path, size, labels, name, [])
         if labels in self.seen:
             words = f"the label file is also that of {self.seen[labels]}: two pictures differ only in their extensions"
-            self.note("label file shared", "fault", (str(labels), name, ""), words)
+            self.notes.add("label file shared", "fault", words, labels, name)
         self.seen[labels] = name
-        return _Labelled(path, size, labels, name, list(self._lines(labels, name)))
+        lines: list[tuple[Place, LabelLine]] = []
+        with self.notes.faults_at(labels, name, kind="unreadable label file"):
+            lines += self._lines(labels, name)
+        return _Labelled(path, size, labels, name, lines)
 
     def _lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, LabelLine]]:
-        try:
-            text = read_text(labels, "label file")
-        except DatasetError as error:
-            words = str(error).removeprefix(f"{labels}: ")
-            self.note("unreadable label file", "fault", (str(labels), picture, ""), words)
-            return
-        for count, (number, line) in enumerate(lines_of(text)):
+        for count, (number, line) in enumerate(lines_of(read_text(labels, "label file"))):
             place = (str(labels), picture, f"line {number}")
             if count == BOXES_PER_PICTURE:
-                self.note("too many boxes", "fault", place, f"more than {BOXES_PER_PICTURE:,} boxes in one picture")
+                words = f"more than {BOXES_PER_PICTURE:,} boxes in one picture"
+                self.notes.add("too many boxes", "fault", words, *place)
                 return
-            found = numbers(line.split())
-            if found is None:
-                self.note("malformed line", "fault", place, f"{line[:60]!r} is not a row of numbers")
-                continue
-            index, *values = found
-            if index not in self.described.classes.position_of_id:
-                words = (
-                    f"class index {index:g} is out of range; `names` has {len(self.classes)} classes, indices from 0"
-                )
-                self.note("unknown class id", "fault", place, words)
-                continue
-            yield place, LabelLine(int(index), values)
+            with self.notes.faults_at(*place):
+                yield place, self._parse_line(line)
+
+    def _parse_line(self, line: str) -> LabelLine:
+        """The class and the numbers of a line. Raises Fault."""
+        found = numbers(line.split())
+        if found is None:
+            raise Fault("malformed line", f"{line[:60]!r} is not a row of numbers")
+        index, *values = found
+        if index not in self.described.classes.position_of_id:
+            count = len(self.classes)
+            words = f"class index {index:g} is out of range; `names` has {count} classes, indices from 0"
+            raise Fault("unknown class id", words)
+        return LabelLine(int(index), values)
 
     def pictures(self, labeled: list[_Labelled]) -> Iterator[Picture]:
         """The pictures with their boxes, from all lines of the part."""
@@ -161,7 +158,7 @@ class _Reader:
                 words = f"{count} of {len(lines)} lines "
                 words += _OUTLINE_USE if kind == OUTLINES else f"have {kind} after the box; only the box is used"
                 words += _SIX_NUMBERS if kind == OUTLINES and {len(line.values) for line in lines} == {6} else ""
-                self.note("numbers not used", "noted", (str(self.described.file), "", ""), words)
+                self.notes.add("numbers not used", "noted", words, self.described.file)
         plain: list[list[float]] = []
         for one in labeled:
             yield self._picture(one, kinds, plain)
@@ -171,28 +168,18 @@ class _Reader:
     def _picture(self, one: _Labelled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
         rows, scores, ids, places = [], [], [], []
         for place, line in one.lines:
-            kind = kinds.get(len(line.values))
-            found = box_of_line(line.values, kind)
-            if isinstance(found, str):
-                self.note("malformed line", "fault", place, found)
-                continue
-            box, score = found
-            if max(box) > HIGHEST_FRACTION:
-                words = f"the numbers {box} are far above 1; YOLO boxes are fractions of the picture, not pixels"
-                self.note("pixels instead of fractions", "fault", place, words)
-                continue
-            plain += [box] if len(line.values) <= 5 else []
-            rows.append(box)
-            scores.append(score)
-            ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
-            places.append(place)
+            with self.notes.faults_at(*place):
+                box, score = box_of_line(line.values, kinds.get(len(line.values)))
+                plain += [box] if len(line.values) <= 5 else []
+                rows.append(box)
+                scores.append(score)
+                ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
+                places.append(place)
         key = relative_path(label_path(one.path), self.folder)
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
         fields: dict[str, Any] = {"scores": scores}
-        try:
+        with self.notes.faults_at(one.labels, one.name):
             fields |= self.sidecar.fields(key, len(rows), one.labels)
-        except DatasetError as error:
-            self.note("sidecar out of date", "fault", (str(one.labels), one.name, ""), str(error))
         fractions = np.array(rows, np.float64).reshape(-1, 4)
         boxes = to_pixels(fractions, *one.size_wh)
         fitted = fit_picture(boxes, np.array(ids, np.int64), one.size_wh, places, self.notes, fields)

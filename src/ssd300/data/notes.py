@@ -1,0 +1,70 @@
+"""Cases found while reading a data set, and faults of single entries, which do not end the reading."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ssd300.errors import DatasetError
+
+Action = Literal["noted", "clipped", "refused", "fault"]
+Place = tuple[str, str, str]  # file, picture, annotation
+
+
+@dataclass(frozen=True)
+class Note:
+    """One case found while reading a data set, with its place.
+
+    `action` is its consequence: "noted" (kept unchanged), "clipped" (the box was clipped to the picture), "refused"
+    (the box is left out) or "fault" (`load_dataset` raises; only `check` continues and collects them all).
+    """
+
+    kind: str
+    action: Action
+    file: str
+    picture: str
+    annotation: str
+    words: str
+
+    def __str__(self) -> str:
+        place = [
+            self.file,
+            self.picture and f"picture {self.picture}",
+            self.annotation and f"annotation {self.annotation}",
+        ]
+        return f"{', '.join(filter(None, place))}: {self.words}"
+
+
+class Fault(DatasetError):
+    """An entry cannot be used. It has the kind of case, but not its place, which the reader knows."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(words)
+        self.kind = kind
+
+
+class Notes(list[Note]):
+    """The notes of a reader."""
+
+    def add(self, kind: str, action: Action, words: str, file: object, picture: str = "", annotation: str = "") -> None:
+        self.append(Note(kind, action, str(file), picture, annotation, words))
+
+    def faults_at(
+        self, file: object, picture: str = "", annotation: str = "", *, kind: str = "malformed entry"
+    ) -> "_FaultsAt":
+        """Around the reading of one entry: a Fault inside becomes a note; any other DatasetError, too, of this kind."""
+        return _FaultsAt(self, (str(file), picture, annotation), kind)
+
+
+@dataclass(frozen=True)
+class _FaultsAt:
+    notes: Notes
+    place: Place
+    kind: str
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, Fault):
+            self.notes.add(error.kind, "fault", str(error), *self.place)
+        elif isinstance(error, DatasetError):
+            self.notes.add(self.kind, "fault", str(error).removeprefix(f"{self.place[0]}: "), *self.place)
+        return isinstance(error, DatasetError)
