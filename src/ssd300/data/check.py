@@ -13,7 +13,7 @@ from ssd300.data.join import join
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.load import raise_faults
 from ssd300.data.look import find_parts, read_part
-from ssd300.data.notes import Note
+from ssd300.data.notes import Fault, Note
 from ssd300.data.parts import Part, drop_trainval, splits_of, training_parts, validation_parts
 from ssd300.data.usable import arrange, describe_unused
 from ssd300.errors import DatasetError
@@ -105,13 +105,13 @@ def check_dataset(
     others = find_parts(val, format) if val is not None else []
     parts |= _validation_parts(parts, others)
     splits: dict[str, Dataset] = {}
-    broken: dict[str, str] = {}
+    broken: dict[str, DatasetError] = {}
     notes: list[Note] = []
     for split, several in parts.items():
         try:
             splits[split] = join([read_part(part) for part in several])
         except DatasetError as error:
-            broken[split] = str(error)
+            broken[split] = error
             notes.append(Note("unusable data set", "fault", str(several[0].source), "", "", str(error)))
         else:
             notes += splits[split].notes
@@ -125,13 +125,18 @@ def check_dataset(
     if Path(path).is_dir():  # a single file may be one of several that share a folder of pictures
         notes += find_unlisted(splits)
     if splits:
-        notes += class_notes(
-            splits, next((name for name in ("train", "trainval") if name in splits), next(iter(splits)))
-        )
-    verdict = _judge(_Checked(path, own, val, others, parts, splits, broken, seen))
-    notes += verdict.notes
+        training = next((name for name in ("train", "trainval") if name in splits), next(iter(splits)))
+        notes += class_notes(splits, training)
+    reason = ""
+    said: tuple[str, ...] = ()
+    try:
+        said = _try_training(_Checked(path, own, val, others, parts, splits, broken, seen))
+    except DatasetError as error:
+        reason = str(error)
+        if isinstance(error, Fault):
+            notes.append(Note(error.kind, "noted", str(path), "", "", reason))
     totals = {split: _totals(dataset, parts[split][0]) for split, dataset in splits.items()}
-    return Report(str(path), totals, tuple(_sort_by_severity(notes)), verdict.reason, verdict.said)
+    return Report(str(path), totals, tuple(_sort_by_severity(notes)), reason, said)
 
 
 @dataclass(frozen=True)
@@ -144,53 +149,37 @@ class _Checked:
     others: Sequence[Part]
     parts: dict[str, list[Part]]
     splits: dict[str, Dataset]
-    broken: dict[str, str]
+    broken: dict[str, DatasetError]
     seen: dict[str, list[Seen]]
 
 
-@dataclass(frozen=True)
-class _Verdict:
-    """Why `train` would stop, or nothing; a note on it, if no other case has it; the messages of `train`."""
+def _try_training(checked: _Checked) -> tuple[str, ...]:
+    """The messages of `train` about the parts and pictures that were read.
 
-    reason: str = ""
-    notes: tuple[Note, ...] = ()
-    said: tuple[str, ...] = ()
-
-
-def _judge(checked: _Checked) -> _Verdict:
-    """What `usable_sets` and training would do with the parts and pictures that were read."""
-    place = (str(checked.path), "", "")
+    Raises DatasetError if it would stop; a Fault, if no other case says why.
+    """
     try:
         train = training_parts(checked.own, checked.path)
         val = validation_parts(checked.own, checked.path, alone=False)
         if checked.val is not None:
             val = validation_parts(checked.others, checked.val, alone=True)
     except DatasetError as error:
-        return _Verdict(str(error), (Note("no training part", "noted", *place, str(error)),))
+        raise Fault("no training part", str(error)) from error
     sets: list[list[Dataset]] = []
     for used in (train, val):
         names = [name for name, several in checked.parts.items() if any(part in used for part in several)]
         for name in names:
-            reason = checked.broken.get(name, "") or _find_first_fault(
-                checked.splits[name], checked.seen[name], checked.path
-            )
-            if reason:
-                return _Verdict(reason)
+            if name in checked.broken:
+                raise checked.broken[name]
+            raise_faults(checked.splits[name], checked.path)
+            faults = [note for one in checked.seen[name] for note in one.notes if note.action == "fault"]
+            if faults:
+                raise DatasetError(str(faults[0]))
         sets.append([checked.splits[name] for name in names])
     try:
-        usable = arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path))
+        return arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path)).said
     except DatasetError as error:
-        return _Verdict(str(error), (Note("unusable for training", "noted", *place, str(error)),))
-    return _Verdict(said=usable.said)
-
-
-def _find_first_fault(dataset: Dataset, seen: Sequence[Seen], path: str | Path) -> str:
-    """The first fault that stops training, of an entry or a picture."""
-    try:
-        raise_faults(dataset, path)
-    except DatasetError as error:
-        return str(error)
-    return next((str(note) for one in seen for note in one.notes if note.action == "fault"), "")
+        raise Fault("unusable for training", str(error)) from error
 
 
 def _validation_parts(parts: dict[str, list[Part]], others: Sequence[Part]) -> dict[str, list[Part]]:
