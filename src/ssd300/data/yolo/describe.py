@@ -5,11 +5,11 @@ All values are read as text, also class names: YAML would turn `no` into False, 
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ssd300.data.parts import parse_part, part_names
 from ssd300.data.reading import lines_of, read_text
@@ -20,6 +20,7 @@ from ssd300.labels import ClassList
 from ssd300.limits import CLASSES, YAML_BYTES
 
 OTHER_KEYS = {"path", "names", "nc", "kpt_shape", "flip_idx", "download", "roboflow", "colors", "channels", "augment"}
+_Value = TypeVar("_Value", str, int)
 NULL = "tag:yaml.org,2002:null"
 
 
@@ -52,7 +53,7 @@ def is_description(path: Path) -> bool:
     One that cannot be parsed counts if it mentions `names`; others belong to other programs.
     """
     try:
-        content = _mapping(path)
+        content = dict(_pairs(path))
     except DatasetError:
         return contains(path, "names") or contains(path, "train:")
     return "names" in content or any(parse_part(key, alone=True) and _is_place(content[key]) for key in content)
@@ -64,18 +65,18 @@ def _is_place(node: Any) -> bool:
 
 def read_yaml(path: Path) -> Description:
     """Read a data.yaml. Raises DatasetError if it cannot be used."""
-    content = _mapping(path)
-    if twice := [key for key, count in Counter(key for key, _ in _pairs(path)).items() if count > 1]:
+    pairs = _pairs(path)
+    content = dict(pairs)
+    if twice := _repeated(key for key, _ in pairs):
         raise DatasetError(f"{path}: given twice: {', '.join(twice)}; keep one of each")
     if "names" not in content:
         raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
     keys = [key for key in content if key not in OTHER_KEYS]
-    places = {key: _places(content[key]) for key in keys}
     meant = [key for key in keys if parse_part(key, alone=True)]
     entries: dict[str, tuple[str, ...]] = {}
     unused = [key for key in keys if key not in meant]
     for key, part in zip(meant, part_names(meant, alone=True), strict=True):
-        listed = places[key]
+        listed = _places(content[key])
         if listed is None:
             raise DatasetError(f"{path}: `{key}` must be a folder, a list of pictures, or several of these in [ ]")
         if part in ("train", "trainval", "val", "test"):
@@ -100,48 +101,46 @@ def read_darknet(path: Path) -> Description:
     given = Path(settings.get("names", "obj.names").replace("\\", "/"))
     tried = [path.parent / given.name, path.parent / given, above / given]
     names_file = next(filter(os.path.isfile, tried), tried[0])
-    names = [(number - 1, line) for number, line in lines_of(read_text(names_file, "list of class names", YAML_BYTES))]
     keys = [key for key in settings if parse_part(key, alone=True)]
     meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
     entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
-    return Description(path, class_list(names_file, names), entries, os.path.relpath(above, path.parent))
+    return Description(path, _read_names(names_file), entries, os.path.relpath(above, path.parent))
 
 
 def read_class_file(
     path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = (), root: Path | None = None
 ) -> Description:
-    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder.
-
-    The index of a name is that of its line; an empty one is a class without a name.
-    """
-    names = [(number - 1, line) for number, line in lines_of(read_text(path, "list of class names", YAML_BYTES))]
-    return Description(path, class_list(path, names), entries, unused=unused, root=root)
+    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder."""
+    return Description(path, _read_names(path), entries, unused=unused, root=root)
 
 
-def class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
+def _read_names(path: Path) -> ClassList:
+    """The classes of a file. The index of a name is that of its line; an empty one is a class without a name."""
+    lines = lines_of(read_text(path, "list of class names", YAML_BYTES))
+    return _class_list(path, [(number - 1, line) for number, line in lines])
+
+
+def _class_list(path: Path, pairs: Sequence[tuple[int, str]]) -> ClassList:
     """Names with their indices. Raises DatasetError for an empty list, empty names and duplicates."""
     if len(pairs) > CLASSES:
         raise DatasetError(f"{path}: {len(pairs):,} classes; at most {CLASSES:,} are read")
-    names = [class_name(text) for _, text in pairs]
-    if not names or None in names:
+    names = [class_name(text) or "" for _, text in pairs]
+    if not all(names) or not names:
         raise DatasetError(f"{path}: `names` must list the class names, one text each; got {len(pairs)}, one empty")
-    seen: set[str] = set()
-    twice = sorted({str(name) for name in names if name in seen or seen.add(str(name))})  # type: ignore[func-returns-value]
-    if twice:
-        raise DatasetError(f"{path}: class names given twice in `names`: {', '.join(twice)}")
-    indices = [index for index, _ in pairs]
-    if len(set(indices)) < len(indices):
+    if twice := _repeated(names):
+        raise DatasetError(f"{path}: class names given twice in `names`: {', '.join(sorted(twice))}")
+    indices = tuple(index for index, _ in pairs)
+    if _repeated(indices):
         raise DatasetError(f"{path}: an index is given twice in `names`")
-    return ClassList(tuple(str(name) for name in names), tuple(indices))
+    return ClassList(tuple(names), indices)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    """The top level of a YAML file: key (in lower case) -> node; empty if it is not a mapping."""
-    return dict(_pairs(path))
+def _repeated(values: Iterable[_Value]) -> list[_Value]:
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _pairs(path: Path) -> tuple[tuple[str, Any], ...]:
-    """The same as pairs, as a key may be given twice."""
+    """The top level of a YAML file: keys (in lower case), which may repeat, and nodes; empty if it is no mapping."""
     with needs("reading a YOLO data.yaml", "data"):
         import yaml
     try:
@@ -182,17 +181,16 @@ def _classes(path: Path, content: dict[str, Any]) -> ClassList:
     pairs: list[Any] = node.value if isinstance(node.value, list) else []
     if pairs and not isinstance(pairs[0], tuple):
         pairs = list(enumerate(pairs))
-    texts: list[tuple[int, str]] = []
-    for key, value in pairs:
-        index = key if isinstance(key, int) else whole(getattr(key, "value", None))
-        if index is None or not isinstance(value.value, str):
-            texts = []
-            break
-        texts.append((index, value.value))
-    if not texts:
+    indices = [key if isinstance(key, int) else whole(getattr(key, "value", None)) for key, _ in pairs]
+    texts = [
+        (index, value.value)
+        for index, (_, value) in zip(indices, pairs, strict=True)
+        if index is not None and isinstance(value.value, str)
+    ]
+    if not texts or len(texts) < len(pairs):
         found = node.id  # not its text: with aliases a few lines of YAML can expand to gigabytes
         raise DatasetError(f"{path}: `names` must list the class names, one text each, got a {found} of other things")
-    classes = class_list(path, texts)
+    classes = _class_list(path, texts)
     number = _text(content.get("nc"))
     if number and whole(number) != len(classes):
         raise DatasetError(f"{path}: nc is {number:.40}, but `names` has {len(classes)} names")
