@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +40,7 @@ class Slice:
         try:
             if self.path.stat().st_mtime_ns != self.stamp:
                 raise DatasetError(f"{self.path}: the packed file was written again since it was opened; read it again")
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read(self.size)
+            data = _read_at(self.path, self.offset, self.size)
         except OSError as error:
             raise DatasetError(f"{self.path}: the packed file cannot be read: {error.strerror}") from error
         if len(data) != self.size:
@@ -98,21 +95,26 @@ def read(part: Part) -> Dataset:
 
 def _read_piece(path: Path) -> tuple[Dataset, str]:
     try:
-        return _parse_header(path, *_read_header(path))
+        header, end, stamp = _read_header(path)
+        return _parse_header(path, header, end, stamp)
     except (ValueError, TypeError, LookupError, RecursionError, OverflowError, ArgumentError) as error:
         raise DatasetError(f"{path}: the packed file is damaged ({error!s:.200}); copy or pack it again") from error
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, int], bytes]]:
-    """The header, its offset, the file's modification time, and a function that reads bytes (offset, length)."""
+def _read_at(path: Path, offset: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
+    """The header, its offset, and the file's modification time."""
     try:
         if path.exists() and not os.path.isfile(path):
             raise DatasetError(f"{path}: the packed file cannot be read: it is a device, pipe or folder")
         state = path.stat()
-        with path.open("rb") as file:
-            first = file.read(len(MAGIC))
-            file.seek(max(0, state.st_size - FOOTER.size))
-            last = file.read(FOOTER.size)
+        first = _read_at(path, 0, len(MAGIC))
+        last = _read_at(path, max(0, state.st_size - FOOTER.size), FOOTER.size)
     except OSError as error:
         raise DatasetError(f"{path}: the packed file cannot be read: {error.strerror}") from error
     if not first:
@@ -122,21 +124,13 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int, int, Callable[[int, i
     start, length, magic = FOOTER.unpack(last) if state.st_size > FOOTER.size else (0, 0, b"")
     if magic != MAGIC or start + length + FOOTER.size != state.st_size or length > JSON_BYTES:
         raise DatasetError(f"{path}: the packed file is cut off at {state.st_size} bytes; copy or pack it again")
-
-    def bytes_at(offset: int, size: int) -> bytes:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
-
-    header = json.loads(bytes_at(start, length))
+    header = json.loads(_read_at(path, start, length))
     if not isinstance(header, dict):
         raise ValueError(f"the header is a {type(header).__name__}")
-    return header, start, state.st_mtime_ns, bytes_at
+    return header, start, state.st_mtime_ns
 
 
-def _parse_header(
-    path: Path, header: dict[str, Any], end: int, stamp: int, bytes_at: Callable[[int, int], bytes]
-) -> tuple[Dataset, str]:
+def _parse_header(path: Path, header: dict[str, Any], end: int, stamp: int) -> tuple[Dataset, str]:
     """The data set that a header describes. Raises ValueError, TypeError or KeyError if it is not valid."""
     name, encoding, of_one = header["name"], header["encoding"], header["of_one"]
     file_names, image_ids = header["file_names"], header["image_ids"]
@@ -148,7 +142,7 @@ def _parse_header(
     _require(isinstance(names, list) and all(isinstance(value, str) for value in names), "class names")
     _require(isinstance(ids, list) and all(type(value) is int for value in ids) and len(ids) <= CLASSES, "class ids")
     classes = ClassList(tuple(names), tuple(ids))
-    arrays = _read_arrays(header["arrays"], len(file_names), end, bytes_at)
+    arrays = _read_arrays(path, header["arrays"], len(file_names), end)
     _check_values(arrays, classes, end, encoding == "raw")
     ends = np.cumsum(arrays["counts"])
     pictures = []
@@ -161,7 +155,7 @@ def _parse_header(
     return Dataset(name, classes, tuple(pictures)), of_one
 
 
-def _read_arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Callable[[int, int], bytes]) -> Arrays:
+def _read_arrays(path: Path, listed: dict[str, Any], pictures: int, end: int) -> Arrays:
     """The arrays, checked for their types and for the shapes that follow from the numbers of pictures and boxes."""
     boxes = int(listed["class_ids"][1][0])
     _require(0 <= boxes <= end, "number of boxes")
@@ -173,11 +167,9 @@ def _read_arrays(listed: dict[str, Any], pictures: int, end: int, bytes_at: Call
         size = rows * each * np.dtype(dtype).itemsize
         _require(given == dtype and list(shape) == ([rows] if each == 1 else [rows, each]), f"type or shape of {name}")
         _require(type(offset) is int and len(MAGIC) <= offset <= offset + size <= end, f"place of {name}")
-        data = bytes_at(offset, size)
+        data = _read_at(path, offset, size)
         if dtype == "|b1":
-            _require(
-                not np.frombuffer(data, np.uint8).size or np.frombuffer(data, np.uint8).max() <= 1, f"flags of {name}"
-            )
+            _require(max(data, default=0) <= 1, f"flags of {name}")
         arrays[name] = np.frombuffer(data, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
     return arrays
 
