@@ -8,7 +8,8 @@ without annotations are kept. Key points and other fields are not used; a note c
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def read(part: Part) -> Dataset:
     refuse_panoptic(path, content["annotations"])
     reader = _Reader(part)
     classes = read_classes(path, content["categories"], content["annotations"], reader.notes)
-    pictures = reader.pictures(content["images"])
-    reader.annotations(content["annotations"], classes)
+    reader.read_images(content["images"])
+    reader.read_annotations(content["annotations"], classes)
     for key in content:
         if key not in KEYS:
             reader.notes.add("field not used", "noted", f"{key!r} of the file is not used", path)
@@ -90,55 +91,30 @@ def read(part: Part) -> Dataset:
         for key, count in sorted(others.items()):
             reader.notes.add("field not used", "noted", f"{key!r} of {count} {what} is not used", path)
     boxes = reader.fit_rows()
-    pictures_of = tuple(
-        Picture(*stub, boxes[position], file_name, labels=path) for position, (stub, file_name) in enumerate(pictures)
-    )
-    return Dataset(default_name(path), classes, pictures_of, tuple(reader.notes), (data_folder(path),))
+    pictures = tuple(replace(picture, annotations=own) for picture, own in zip(reader.pictures, boxes, strict=True))
+    return Dataset(default_name(path), classes, pictures, tuple(reader.notes), (data_folder(path),))
 
 
-@dataclass
-class _Rows:
-    """The usable annotations of a file, one entry each, before they are clipped to their pictures."""
-
-    picture: list[int] = field(default_factory=list)
-    box_xywh: list[list[float]] = field(default_factory=list)
-    class_id: list[int] = field(default_factory=list)
-    crowd: list[bool] = field(default_factory=list)
-    ignore: list[bool] = field(default_factory=list)
-    area: list[float] = field(default_factory=list)
-    score: list[float] = field(default_factory=list)
-    id: list[int] = field(default_factory=list)
-
-    def add(self, picture: int, box_xywh: list[float], annotation_id: int, annotation: dict[str, Any]) -> None:
-        area, score = number(annotation.get("area")), number(annotation.get("score"))
-        self.picture.append(picture)
-        self.box_xywh.append(box_xywh)
-        self.class_id.append(whole(annotation["category_id"]) or 0)
-        self.crowd.append(bool(flag(annotation.get("iscrowd"))))
-        self.ignore.append(bool(flag(annotation.get("ignore"))))
-        self.area.append(box_xywh[2] * box_xywh[3] if area is None else area)
-        self.score.append(1.0 if score is None else score)
-        self.id.append(annotation_id)
-
-
-Stub = tuple[Path, int | str, int, int]  # path, image id, width, height
+_Row = tuple[int, int, list[float], int, bool, bool, float, float]
+"""Position of the picture, annotation id, box_xywh, class id, crowd, ignore, area, score."""
 
 
 class _Reader:
-    """One pass over one file: the pictures seen so far, the rows, and the notes."""
+    """One pass over one file: the pictures, still without boxes, one row for each usable box, and the notes."""
 
     def __init__(self, part: Part) -> None:
         self.path, self.split = part.source, part.split
         self.notes = Notes()
-        self.stubs: list[tuple[Stub, str]] = []
+        self.pictures: list[Picture] = []
         self.position_of: dict[int | str, int | None] = {}  # None: the image entry itself was faulty, and noted
-        self.rows = _Rows()
+        self.rows: list[_Row] = []
         self.seen = set[int]()  # ids of annotations
         self.boxes_of = Counter[int]()  # position of a picture -> number of its boxes
 
-    def pictures(self, images: list[Any]) -> list[tuple[Stub, str]]:
+    def read_images(self, images: list[Any]) -> None:
         finder, renumbered = PictureFinder(*picture_folders(self.path, self.split)), has_source_ids(images)
         first: dict[int | str, Any] = {}
+        none = Annotations.empty()
         for position, image in enumerate(images):
             image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
             file_name = named_picture(image)
@@ -146,11 +122,10 @@ class _Reader:
                 words = f"image {position} is {short(image)}; expected an `id` and a `file_name`"
                 self.notes.add("malformed entry", "fault", words, self.path)
                 continue
-            if image == first.setdefault(image_id, image) and image_id in self.position_of:
-                continue  # the same entry once more
-            if image_id in self.position_of:
+            if image != first.setdefault(image_id, image):
                 words = f"the image id {image_id} is given twice"
                 self.notes.add("duplicate image id", "fault", words, self.path, file_name)
+            if image_id in self.position_of:
                 continue
             found = finder.find(file_name)
             if found is None:
@@ -160,13 +135,13 @@ class _Reader:
             with self.notes.faults_at(self.path, file_name):
                 size = stated_size(image.get("width"), image.get("height"), found)
             if size:
-                self.position_of[image_id] = len(self.stubs)
-                own_id = picture_id(image["source_id"]) if renumbered else image_id
+                self.position_of[image_id] = len(self.pictures)
                 path = found or finder.list_candidates(file_name)[0]
-                self.stubs.append(((path, image_id if own_id is None else own_id, *size), file_name))
-        return self.stubs
+                source_id = picture_id(image["source_id"]) if renumbered else None
+                own_id = image_id if source_id is None else source_id
+                self.pictures.append(Picture(path, own_id, *size, none, file_name, labels=self.path))
 
-    def annotations(self, annotations: list[Any], classes: ClassList) -> None:
+    def read_annotations(self, annotations: list[Any], classes: ClassList) -> None:
         for position, annotation in enumerate(annotations):
             try:
                 self._add(annotation, position, classes)
@@ -195,35 +170,42 @@ class _Reader:
             self.notes.add("duplicate annotation id", "noted", words, *self._place(annotation, position))
         if annotation_id:
             self.seen.add(annotation_id)
-        self.rows.add(at, turned(annotation, box or [], self.stubs[at][0][2:]), annotation_id, annotation)
+        picture = self.pictures[at]
+        box_xywh = turned(annotation, box or [], (picture.width, picture.height))
+        area, score = number(annotation.get("area")), number(annotation.get("score"))
+        self.rows.append(
+            (
+                at,
+                annotation_id,
+                box_xywh,
+                whole(annotation["category_id"]) or 0,
+                bool(flag(annotation.get("iscrowd"))),
+                bool(flag(annotation.get("ignore"))),
+                box_xywh[2] * box_xywh[3] if area is None else area,
+                1.0 if score is None else score,
+            )
+        )
 
     def _place(self, annotation: Any, position: int) -> Place:
         given = annotation if isinstance(annotation, dict) else {}
         known = known_id(given.get("image_id"), self.position_of)
         at = None if known is None else self.position_of[known]
-        picture = self.stubs[at][1] if at is not None else f"with id {given.get('image_id')}"
+        picture = self.pictures[at].file_name if at is not None else f"with id {given.get('image_id')}"
         return str(self.path), picture, str(given.get("id", f"#{position}"))
 
     def fit_rows(self) -> list[Annotations]:
         """Clip the boxes; one Annotations per picture, in the order of the file."""
-        rows = self.rows
-        picture = np.array(rows.picture, np.int64)
-        box_xywh = np.array(rows.box_xywh, np.float64).reshape(-1, 4)
-        box_xyxy = to_corners(box_xywh, "xywh")
-        sizes = np.array([stub[2:] for stub, _ in self.stubs], np.float64).reshape(-1, 2)[picture]
-        places = [(str(self.path), self.stubs[p][1], str(i)) for p, i in zip(rows.picture, rows.id, strict=True)]
+        columns = list(zip(*self.rows, strict=True)) or [()] * 8
+        at, ids, boxes, class_ids, crowd, ignore, areas, scores = columns
+        picture = np.array(at, np.int64)
+        box_xywh = np.array(boxes, np.float64).reshape(-1, 4)
+        sizes = np.array([(one.width, one.height) for one in self.pictures], np.float64).reshape(-1, 2)[picture]
+        places = [(str(self.path), self.pictures[p].file_name, str(i)) for p, i in zip(at, ids, strict=True)]
         self.notes += check_format(box_xywh, "xywh", sizes, str(self.path))
-        fitted, used = fit_with_notes(box_xyxy, sizes, places, self.notes)
-        whole = Annotations.of(
-            fitted,
-            np.array(rows.class_id, np.int64),
-            crowd=np.array(rows.crowd, bool),
-            ignore=np.array(rows.ignore, bool),
-            areas=np.array(rows.area, np.float32),
-            scores=np.array(rows.score, np.float32),
-            ids=np.array(rows.id, np.int64),
-        )
+        fitted, used = fit_with_notes(to_corners(box_xywh, "xywh"), sizes, places, self.notes)
+        fields: dict[str, Any] = {"crowd": crowd, "ignore": ignore, "areas": areas, "scores": scores, "ids": ids}
+        every = Annotations.of(fitted, np.array(class_ids, np.int64), **fields)
         order = np.argsort(picture, kind="stable")
         order = order[used[order]]
-        ends = np.searchsorted(picture[order], np.arange(len(self.stubs) + 1))
-        return [whole.select(order[ends[i] : ends[i + 1]]) for i in range(len(self.stubs))]
+        ends = np.searchsorted(picture[order], np.arange(len(self.pictures) + 1))
+        return [every.select(order[start:end]) for start, end in pairwise(ends)]
