@@ -94,6 +94,12 @@ def child(folder: Path, *names: str) -> Path | None:
     return None
 
 
+def folders_named(folder: Path, *names: str) -> list[Path]:
+    """The sub-folders of a folder with these names, in any letter case, in the order of the names."""
+    found = (child(folder, name) for name in names)
+    return [entry for entry in found if entry and entry.is_dir()]
+
+
 def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
     """The files of a folder with one of these extensions (in any letter case), sorted, without clutter."""
     return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and os.path.isfile(entry)]

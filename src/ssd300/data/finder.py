@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from ssd300.data.files import child, entries, folders_in, is_picture, same_name
+from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name
 from ssd300.data.parts import WHOLE, Part, parse_part
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
@@ -138,7 +138,7 @@ def places_of_part(bases: Sequence[Path], split: str) -> tuple[list[Path], list[
     folders in these; without any of them the only other folder there is. Those of another part are left out, as they
     may hold other pictures of the same names.
     """
-    shared = [found for base in bases for name in SHARED_FOLDERS if (found := child(base, name)) and found.is_dir()]
+    shared = [found for base in bases for found in folders_named(base, *SHARED_FOLDERS)]
     meant = {parse_part(split, alone=True) or split}
     meant |= {"train", "val"} if "trainval" in meant else set()
     own: list[Path] = []
@@ -150,7 +150,7 @@ def places_of_part(bases: Sequence[Path], split: str) -> tuple[list[Path], list[
                 own.append(inner)
             elif place in shared and (part is None or split == WHOLE):
                 others.append(inner)
-    own += [found for folder in own for name in SHARED_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+    own += [found for folder in own for found in folders_named(folder, *SHARED_FOLDERS)]
     if not own and not shared:
         rest = [inner for base in bases for inner in folders_in(base) if not parse_part(inner.name)]
         rest = [inner for inner in rest if inner not in bases and inner.name.lower() not in LABEL_FOLDERS]

@@ -38,7 +38,7 @@ def find(path: Path) -> list[Part]:
 def _label_files(folder: Path) -> list[Path]:
     """The label files of a folder, if they are in KITTI's format."""
     labels = child(folder, *LABELS)
-    files = with_suffix(labels, ".txt") if labels and labels.is_dir() else []
+    files = with_suffix(labels, ".txt") if labels else []
     for file in files:
         if line := first_line(file, 1000):
             return files if _columns(line) else []

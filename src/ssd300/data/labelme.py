@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.files import child, folders_in, walk, with_suffix
+from ssd300.data.files import child, folders_in, folders_named, walk, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
 from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
@@ -29,7 +29,7 @@ def find(path: Path) -> list[Part]:
     """The folder of the .json files, or one folder per part."""
     if not path.is_dir():
         return []
-    places = [path, *(found for name in FOLDERS if (found := child(path, name)) and found.is_dir())]
+    places = [path, *folders_named(path, *FOLDERS)]
     loose = [file for folder in places for file in with_suffix(folder, ".json")]
     named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name)]
     folders = [folder for folder in named if any(map(_is_labelme, walk(folder, _is_json)[:5]))]

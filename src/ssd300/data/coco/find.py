@@ -25,7 +25,7 @@ def find(path: Path) -> list[Part]:
 def _layouts(folder: Path) -> list[list[Path]]:
     """The JSON files of each usual layout; the first layout with annotation files is used."""
     inner = child(folder, *LABEL_FOLDERS)
-    inside = with_suffix(inner, ".json") if inner and inner.is_dir() else []
+    inside = with_suffix(inner, ".json") if inner else []
     boxes = [file for file in inside if file.name.lower().startswith("instances_")]
     a_part_each = [
         file

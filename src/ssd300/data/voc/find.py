@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from ssd300.data.files import child, folders_in, is_picture, with_suffix
+from ssd300.data.files import child, folders_in, folders_named, is_picture, with_suffix
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_lists, part_names
 from ssd300.data.reading import lines_of, read_text
 
@@ -15,7 +15,7 @@ _ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years ins
 
 def annotation_folder(folder: Path) -> Path:
     """The folder of the XML files: Annotations/, in any letter case, annotations/xmls/, or the folder itself."""
-    places = [found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir()]
+    places = folders_named(folder, *ANNOTATIONS)
     filled = next((place for place in places if any(map(_is_voc, _xml_below(place, True)))), None)
     if filled and not with_suffix(filled, ".xml"):
         return annotation_folder(filled)
@@ -120,7 +120,7 @@ def _text_files(folder: Path) -> list[Path]:
 
 def _holds_xml(folder: Path) -> bool:
     """Whether a folder or its Annotations/ has VOC's XML files."""
-    places = [folder, *(found for name in ANNOTATIONS if (found := child(folder, name)) and found.is_dir())]
+    places = [folder, *folders_named(folder, *ANNOTATIONS)]
     return any(_is_voc(file) for place in places for file in _xml_below(place, place != folder))
 
 

@@ -19,7 +19,17 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.files import child, folder_name, folders_in, is_picture, picture_size, same_name, stated_size, walk
+from ssd300.data.files import (
+    child,
+    folder_name,
+    folders_in,
+    folders_named,
+    is_picture,
+    picture_size,
+    same_name,
+    stated_size,
+    walk,
+)
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import fit_picture
 from ssd300.data.markup import parse_xml
@@ -88,7 +98,7 @@ class _Reader:
         self.notes = Notes()
         self.unused: Counter[str] = Counter()
         self.known: set[Path] = set()
-        inner = [found for name in _PICTURE_FOLDERS if (found := child(folder, name)) and found.is_dir()]
+        inner = folders_named(folder, *_PICTURE_FOLDERS)
         if not inner and self.annotations != folder:
             others = {*folders_in(folder)} - {self.annotations, *self.annotations.parents, child(folder, "ImageSets")}
             inner = [*others] if len(others) == 1 else []

@@ -7,7 +7,7 @@ pictures (train.txt); one folder per part, with images/ and labels/ or all in on
 import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, is_picture, same_name, with_suffix
+from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, meant_parts, part_lists
 from ssd300.data.reading import lines_of, read_text
@@ -20,8 +20,8 @@ CLASS_FILES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
 
 def find_class_file(path: Path) -> Description | None:
     """The description of a folder with a list of classes; None if it has none, or no labels."""
-    labels, images = child(path, "labels"), child(path, "images")
-    if labels and labels.is_dir() and images and images.is_dir():
+    if len(both := folders_named(path, "labels", "images")) == 2:
+        labels, images = both
         file = _class_file(path, labels)
         return _images_and_labels(path, images, file) if file and _holds_labels(labels) else None
     return _folders_of_parts(path) or _one_folder(path)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ssd300.data.files import child, with_suffix
+from ssd300.data.files import folders_named, with_suffix
 from ssd300.data.parts import Part
 from ssd300.data.yolo.class_files import find_class_file
 from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_yaml
@@ -30,8 +30,7 @@ def _description(path: Path) -> Description | None:
         raise DatasetError(f"{path}: several YAML files describe a data set: {names}; give the path of one of them")
     if files:
         return read_yaml(files[0])
-    places = [path, *([inner] if (inner := child(path, "data")) and inner.is_dir() else [])]
-    darknet = [file for place in places for file in with_suffix(place, ".data")]
+    darknet = [file for place in (path, *folders_named(path, "data")) for file in with_suffix(place, ".data")]
     preferred = [file for file in darknet if file.name.casefold() == "obj.data"]
     if preferred or len(darknet) == 1:
         return read_darknet((preferred or darknet)[0])
