@@ -13,7 +13,7 @@ import pytest
 from data.sets import TRUTH, coco, coco_content, darknet, found, line, pictures, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.suspicion import WAYS, describe_mismatch, to_corners
+from ssd300.data.suspicion import BOX_FORMATS, describe_mismatch, to_corners
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 
@@ -40,8 +40,8 @@ def boxes_as(way: str, seed: int, fractions: bool) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("fractions", [False, True])
-@pytest.mark.parametrize("read", WAYS)
-@pytest.mark.parametrize("written", WAYS)
+@pytest.mark.parametrize("read", BOX_FORMATS)
+@pytest.mark.parametrize("written", BOX_FORMATS)
 def test_a_way_of_writing_boxes_is_suspected_and_the_right_one_never(written: str, read: str, fractions: bool) -> None:
     for seed in range(50):
         words = describe_mismatch(*_as_read(written, seed, fractions, read))
@@ -49,7 +49,7 @@ def test_a_way_of_writing_boxes_is_suspected_and_the_right_one_never(written: st
             assert words is None, seed
         else:
             assert words is not None, seed
-            assert words.endswith(f"all fit as {WAYS[written]}: they seem to be written that way"), (seed, words)
+            assert words.endswith(f"all fit as {BOX_FORMATS[written]}: they seem to be written that way"), (seed, words)
 
 
 def _as_read(written: str, seed: int, fractions: bool, read: str) -> tuple[Any, str, Any]:
@@ -57,7 +57,7 @@ def _as_read(written: str, seed: int, fractions: bool, read: str) -> tuple[Any, 
     return boxes, read, sizes
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", BOX_FORMATS)
 def test_fractions_where_pixels_are_expected(way: str) -> None:
     for seed in range(20):
         boxes, _ = boxes_as(way, seed, fractions=True)

@@ -10,7 +10,7 @@ from typing import Any
 from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
-from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.toolfiles import START, begins_with, find_files, first_line, read_json
 from ssd300.errors import DatasetError
 
@@ -35,7 +35,8 @@ def read(part: Part) -> Dataset:
     content = read_json(part.source)
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places_of_label_file(part)), way="cxcywh")
+    finder = PictureFinder(*places_of_label_file(part))
+    reader = RecordReader(part, data_folder(part.source), finder, box_format="cxcywh")
     return reader.dataset(_records(content, part.source, reader))
 
 
@@ -48,11 +49,11 @@ def _records(content: list[Any], file: Path, reader: RecordReader) -> Iterator[R
             words = f"picture {position} is {entry!r:.60}; expected `image` and a list of `annotations`"
             reader.notes.add("malformed entry", "fault", words, file)
             continue
-        yield Record(name, [_thing(one, f"annotation {n}") for n, one in enumerate(annotations, 1)], file)
+        yield Record(name, [_object(one, f"annotation {n}") for n, one in enumerate(annotations, 1)], file)
 
 
-def _thing(annotation: Any, place: str) -> Thing:
+def _object(annotation: Any, place: str) -> LabeledObject:
     given = annotation if isinstance(annotation, dict) else {}
     box = given.get("coordinates")
     values = [box.get(key) for key in ("x", "y", "width", "height")] if isinstance(box, dict) else None
-    return Thing(given.get("label"), values, place, box)
+    return LabeledObject(given.get("label"), values, place, box)

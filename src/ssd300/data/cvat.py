@@ -14,7 +14,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
-from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box, turned_box
+from ssd300.data.records import LabeledObject, Record, RecordReader, box_around, circle_box, turned_box
 from ssd300.data.toolfiles import begins_with, find_files
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
@@ -54,16 +54,17 @@ def read(part: Part) -> Dataset:
 
 def _records(images: list[Element], file: Path) -> Iterator[Record]:
     for image in images:
-        things = [
-            Thing(shape.get("label"), _box(shape), f"{shape.tag} {n}", dict(shape.attrib), around=_is_around(shape))
+        objects = [
+            _object(shape, f"{shape.tag} {n}")
             for n, shape in enumerate(image, 1)
             if shape.tag in ("box", "ellipse", "mask", *_OUTLINES)
         ]
-        yield Record(image.get("name") or "", things, file, image.get("width"), image.get("height"))
+        yield Record(image.get("name") or "", objects, file, image.get("width"), image.get("height"))
 
 
-def _is_around(shape: Element) -> bool:
-    return shape.tag == "ellipse" or bool(number(shape.get("rotation")))
+def _object(shape: Element, place: str) -> LabeledObject:
+    around = shape.tag == "ellipse" or bool(number(shape.get("rotation")))
+    return LabeledObject(shape.get("label"), _box(shape), place, dict(shape.attrib), around=around)
 
 
 def _points(shape: Element) -> Iterator[Sequence[object]]:

@@ -12,7 +12,7 @@ from ssd300.data.files import child, folders_in, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, parse_part, part_lists, part_names
 from ssd300.data.reading import lines_of, read_text
-from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
 
@@ -78,7 +78,7 @@ def read(part: Part) -> Dataset:
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
     for file in files:
-        things = []
+        objects = []
         text = None
         with reader.notes.faults_at(file, file.stem, kind="unreadable label file"):
             text = read_text(file, "label file")
@@ -91,5 +91,5 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
                 continue
             score = number(columns[14]) if len(columns) == 15 else None
             score = score if score is not None and 0 <= score <= 1 else 1.0
-            things.append(Thing(name, columns[3:7], f"line {line_number}", line, score=score))
-        yield Record(file.stem, things, file)
+            objects.append(LabeledObject(name, columns[3:7], f"line {line_number}", line, score=score))
+        yield Record(file.stem, objects, file)

@@ -17,7 +17,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, folders_named, walk, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
-from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.records import LabeledObject, Record, RecordReader, box_around, circle_box
 from ssd300.data.toolfiles import contains, read_json
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
@@ -63,7 +63,7 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
     for file in files:
         try:
             content = read_json(file)
-            things = _things(content["shapes"], reader.unused)
+            objects = _objects(content["shapes"], reader.unused)
         except (DatasetError, TypeError, KeyError, AttributeError) as error:
             words = f"not a labelme file: {str(error).removeprefix(f'{file}: ')}"
             reader.notes.add("malformed entry", "fault", words, file, file.stem)
@@ -73,28 +73,28 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         given = str(name).replace("\\", "/") if isinstance(name, str) and name.strip() else f"{file.stem}.jpg"
         beside = file.parent / given
         named = given if own == "." or not os.path.isfile(beside) else f"{own}/{given}"
-        record = Record(named, things, file, content.get("imageWidth"), content.get("imageHeight"))
+        record = Record(named, objects, file, content.get("imageWidth"), content.get("imageHeight"))
         remedy = "; its imageData is not read: save that picture beside the file" if content.get("imageData") else ""
         yield replace(record, beside=file.stem if own == "." else f"{own}/{file.stem}", remedy=remedy)
 
 
-def _things(shapes: Any, unused: Counter[str]) -> list[Thing]:
+def _objects(shapes: Any, unused: Counter[str]) -> list[LabeledObject]:
     """The objects of a file: shapes of one label and `group_id` are parts of one; points are only counted."""
-    things: dict[object, Thing] = {}
+    objects: dict[object, LabeledObject] = {}
     for n, shape in enumerate(shapes, 1):
         if shape.get("shape_type") == "point":
             unused["points"] += 1
             continue
-        thing, group = _thing(shape, f"shape {n}"), shape.get("group_id")
-        key = n if group is None or thing.box is None else (str(thing.name), str(group))
-        if key in things:
-            corners = [*(things[key].box or ()), *(thing.box or ())]
-            thing = replace(things[key], box=box_around([corners[i : i + 2] for i in range(0, len(corners), 2)]))
-        things[key] = thing
-    return list(things.values())
+        labeled, group = _object(shape, f"shape {n}"), shape.get("group_id")
+        key = n if group is None or labeled.box is None else (str(labeled.name), str(group))
+        if key in objects:
+            corners = [*(objects[key].box or ()), *(labeled.box or ())]
+            labeled = replace(objects[key], box=box_around([corners[i : i + 2] for i in range(0, len(corners), 2)]))
+        objects[key] = labeled
+    return list(objects.values())
 
 
-def _thing(shape: dict[str, Any], place: str) -> Thing:
+def _object(shape: dict[str, Any], place: str) -> LabeledObject:
     points = shape.get("points")
     points = points if isinstance(points, list) and all(isinstance(point, list) for point in points) else []
     box = box_around(points)
@@ -102,4 +102,4 @@ def _thing(shape: dict[str, Any], place: str) -> Thing:
         (x, y), (edge_x, edge_y) = ((number(point[0]) or 0, number(point[1]) or 0) for point in points)
         radius = hypot(edge_x - x, edge_y - y)
         box = circle_box(x, y, radius, radius)
-    return Thing(shape.get("label"), box, place, points, around=shape.get("shape_type") == "circle")
+    return LabeledObject(shape.get("label"), box, place, points, around=shape.get("shape_type") == "circle")

@@ -24,7 +24,7 @@ from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
 
 @dataclass(frozen=True)
-class Thing:
+class LabeledObject:
     """One labeled object. `box` is in the box format of its set ("xyxy", ...); None if missing or malformed.
 
     `place` is its place ("box 3"); `given` the original value if the box is malformed. `around`: the box is around a
@@ -36,7 +36,6 @@ class Thing:
     place: str
     given: object = None
     crowd: bool = False
-    ignore: bool = False
     score: float = 1.0
     around: bool = False
 
@@ -49,7 +48,7 @@ class Record:
     """
 
     file_name: str
-    things: Sequence[Thing]
+    objects: Sequence[LabeledObject]
     file: Path
     width: object = None
     height: object = None
@@ -59,12 +58,12 @@ class Record:
 
 @dataclass
 class RecordReader:
-    """Turns records into a data set. `way`: the box format; `fractions`: of the picture instead of pixels."""
+    """Turns records into a data set. `fractions`: boxes are in fractions of the picture instead of pixels."""
 
     part: Part
     folder: Path
     finder: PictureFinder
-    way: str = "xyxy"
+    box_format: str = "xyxy"
     fractions: bool = False
     stems: bool = False  # names have no extension, even if they contain a dot; a name with one is also tried
     names: Sequence[str] = ()  # the classes, if there is a list of them
@@ -77,7 +76,7 @@ class RecordReader:
         for record in records:
             with self.notes.faults_at(record.file, record.file_name):
                 usable += filter(None, [self._picture(record)])
-        found = {name for _, _, _, things in usable for name, _, _ in things}
+        found = {name for _, _, _, objects in usable for name, _, _ in objects}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
@@ -107,33 +106,32 @@ class RecordReader:
         size = stated_size(record.width, record.height, found)
         if size is None:
             return None
-        if len(record.things) > BOXES_PER_PICTURE:
-            words = f"{len(record.things):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
+        if len(record.objects) > BOXES_PER_PICTURE:
+            words = f"{len(record.objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
             raise Fault("too many boxes", words)
-        things: list[_Thing] = []
-        for thing in record.things:
-            with self.notes.faults_at(record.file, record.file_name, thing.place):
-                things.append(_parse(thing, size))
-        return record, found or tried[0], size, things
+        objects: list[_Parsed] = []
+        for labeled in record.objects:
+            with self.notes.faults_at(record.file, record.file_name, labeled.place):
+                objects.append(_parse(labeled, size))
+        return record, found or tried[0], size, objects
 
     def _check_format(self, usable: "Sequence[_Usable]") -> None:
-        boxes = np.array([box for _, _, _, things in usable for _, box, _ in things], np.float64).reshape(-1, 4)
-        each = [size for _, _, size, things in usable for _ in things]
+        boxes = np.array([box for _, _, _, objects in usable for _, box, _ in objects], np.float64).reshape(-1, 4)
+        each = [size for _, _, size, objects in usable for _ in objects]
         sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
-        self.notes += check_format(boxes, self.way, sizes, str(self.part.source))
+        self.notes += check_format(boxes, self.box_format, sizes, str(self.part.source))
 
     def _fit(
-        self, record: Record, path: Path, size: tuple[int, int], things: "list[_Thing]", classes: ClassList
+        self, record: Record, path: Path, size: tuple[int, int], objects: "list[_Parsed]", classes: ClassList
     ) -> Picture:
-        boxes = to_corners(np.array([box for _, box, _ in things], np.float64).reshape(-1, 4), self.way)
+        boxes = to_corners(np.array([box for _, box, _ in objects], np.float64).reshape(-1, 4), self.box_format)
         if self.fractions:
             boxes = boxes * np.array([*size, *size], np.float64)
-        ids = np.array([classes.ids[classes.position_of_name[name]] for name, _, _ in things], np.int64)
-        places = [(str(record.file), record.file_name, thing.place) for _, _, thing in things]
+        ids = np.array([classes.ids[classes.position_of_name[name]] for name, _, _ in objects], np.int64)
+        places = [(str(record.file), record.file_name, labeled.place) for _, _, labeled in objects]
         fields = {
-            "crowd": [thing.crowd for _, _, thing in things],
-            "ignore": [thing.ignore for _, _, thing in things],
-            "scores": [thing.score for _, _, thing in things],
+            "crowd": [labeled.crowd for _, _, labeled in objects],
+            "scores": [labeled.score for _, _, labeled in objects],
         }
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
         bare = not has_picture_extension(record.file_name)
@@ -141,20 +139,20 @@ class RecordReader:
         return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
 
 
-_Thing = tuple[str, list[float], Thing]
-_Usable = tuple[Record, Path, tuple[int, int], list[_Thing]]
+_Parsed = tuple[str, list[float], LabeledObject]  # the name of its class, its box
+_Usable = tuple[Record, Path, tuple[int, int], list[_Parsed]]  # the picture, its size
 
 
-def _parse(thing: Thing, size: tuple[int, int]) -> _Thing:
+def _parse(labeled: LabeledObject, size: tuple[int, int]) -> _Parsed:
     """An object with the name of its class and its box. Raises Fault."""
-    name = class_name(thing.name)
+    name = class_name(labeled.name)
     if name is None:
-        raise Fault("unknown class id", f"the class name is {thing.name!r:.60}; expected a text")
-    box = numbers(thing.box or ())
+        raise Fault("unknown class id", f"the class name is {labeled.name!r:.60}; expected a text")
+    box = numbers(labeled.box or ())
     if box is None or len(box) != 4:
-        given = thing.box if thing.given is None else thing.given
+        given = labeled.box if labeled.given is None else labeled.given
         raise Fault("malformed box", f"the box is {given!r:.80}; expected four numbers")
-    return name, visible_part(box, size) if thing.around else box, thing
+    return name, visible_part(box, size) if labeled.around else box, labeled
 
 
 def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:

@@ -13,7 +13,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, with_suffix
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
-from ssd300.data.records import Record, RecordReader, Thing
+from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
 from ssd300.data.values import flag, number
 
@@ -93,7 +93,7 @@ def _records(
                 continue
             by_picture.setdefault(padded[columns["name"]], []).append((line, padded))
     for name, lines in by_picture.items():
-        things = []
+        objects = []
         for line, row in lines:
             box = [row[columns[what]] for what in ("left", "top", "right", "bottom")]
             label = row[columns["label"]]
@@ -102,10 +102,10 @@ def _records(
                 continue  # a picture without objects
             group = row[columns["crowd"]] if "crowd" in columns else ""
             crowd = group.casefold() == "true" or bool(flag(group))
-            things.append(Thing(described.get(label, label), box, f"line {line}", crowd=crowd))
+            objects.append(LabeledObject(described.get(label, label), box, f"line {line}", crowd=crowd))
         first = lines[0][1]
         width, height = (first[columns[what]] if what in columns else None for what in ("width", "height"))
-        yield Record(name, things, part.source, width, height)
+        yield Record(name, objects, part.source, width, height)
 
 
 def _descriptions(folders: list[Path]) -> dict[str, str]:

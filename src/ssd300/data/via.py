@@ -12,7 +12,7 @@ from typing import Any
 from ssd300.data.dataset import Dataset
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
-from ssd300.data.records import Record, RecordReader, Thing, box_around, circle_box
+from ssd300.data.records import LabeledObject, Record, RecordReader, box_around, circle_box
 from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
@@ -78,12 +78,12 @@ def _records(pictures: list[tuple[Any, list[Any]]], file: Path, reader: RecordRe
             words = f"a picture's `filename` is {name!r:.60}; expected a text, and a list of `regions`"
             reader.notes.add("malformed entry", "fault", words, file)
             continue
-        things = [thing for n, region in enumerate(regions, 1) if (thing := _thing(region, f"region {n}"))]
-        reader.unused["points"] += len(regions) - len(things)
-        yield Record(name, things, file)
+        objects = [labeled for n, region in enumerate(regions, 1) if (labeled := _object(region, f"region {n}"))]
+        reader.unused["points"] += len(regions) - len(objects)
+        yield Record(name, objects, file)
 
 
-def _thing(region: Any, place: str) -> Thing | None:
+def _object(region: Any, place: str) -> LabeledObject | None:
     given = region if isinstance(region, dict) else {}
     shape, attributes = given.get("shape_attributes"), given.get("region_attributes")
     shape = shape if isinstance(shape, dict) else {}
@@ -91,7 +91,7 @@ def _thing(region: Any, place: str) -> Thing | None:
         return None
     around = shape.get("name") in ("circle", "ellipse")
     name = _class_of(attributes if isinstance(attributes, dict) else {})
-    return Thing(name, _box(shape), place, shape, around=around)
+    return LabeledObject(name, _box(shape), place, shape, around=around)
 
 
 def _class_of(attributes: dict[str, Any]) -> Any:

@@ -66,7 +66,7 @@ def read(part: Part) -> Dataset:
     files, missing = reader.files(listed)
     read_files = [file for xml in files if (file := reader.file(xml))]
     sidecar = Sidecar.beside(folder)
-    names = sorted({thing.name for file in read_files for thing in file.objects})
+    names = sorted({labeled.name for file in read_files for labeled in file.objects})
     if len(names) > CLASSES:
         raise DatasetError(f"{folder}: {len(names):,} class names; at most {CLASSES:,} are read")
     classes = sidecar.classes or ClassList.from_names(names)
@@ -82,7 +82,7 @@ def read(part: Part) -> Dataset:
         reader.notes.add("field not used", "noted", f"<{key}> of {count} objects is not used", folder)
     for name in unused_lists(folder):
         reader.notes.add("field not used", "noted", f"the list {name} is not used", folder)
-    boxes = [(thing.box, file.size_wh) for file in read_files for thing in file.objects]
+    boxes = [(labeled.box, file.size_wh) for file in read_files for labeled in file.objects]
     raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
     sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
     reader.notes += check_format(raw, "xyxy", sizes, str(folder))
@@ -185,21 +185,21 @@ class _Reader:
 
     def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []
-        for thing in file.objects:
-            if thing.name in classes.position_of_name:
-                objects.append(thing)
+        for labeled in file.objects:
+            if labeled.name in classes.position_of_name:
+                objects.append(labeled)
             else:
-                words = f"the class {thing.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
-                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, thing.number)
+                words = f"the class {labeled.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
+                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, labeled.number)
         key = f"{self._stem(file.xml)}.xml"
         image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
-        fields: dict[str, Any] = {"ignore": [thing.difficult for thing in objects]}
+        fields: dict[str, Any] = {"ignore": [labeled.difficult for labeled in objects]}
         with self.notes.faults_at(file.xml, file.file_name):
             fields |= sidecar.fields(key, len(objects), file.xml)
         ids = dict(zip(classes.names, classes.ids, strict=True))
-        class_ids = np.array([ids[thing.name] for thing in objects], np.int64)
-        boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 4)
-        places = [(str(file.xml), file.file_name, thing.number) for thing in objects]
+        class_ids = np.array([ids[labeled.name] for labeled in objects], np.int64)
+        boxes = np.array([labeled.box for labeled in objects], np.float64).reshape(-1, 4)
+        places = [(str(file.xml), file.file_name, labeled.number) for labeled in objects]
         fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
         return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
