@@ -91,7 +91,7 @@ def test_sets_with_parts(tmp_path: Path, way: str) -> None:
     SEVERAL[way](tmp_path)
     sets = usable_sets(tmp_path)
     assert (found(sets.train), found(sets.val)) == ({"a": TRUTH["a"]}, {"b": TRUTH["b"]})
-    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert sets.messages == (f"{tmp_path}: not used for training: test",)
     assert check_dataset(tmp_path).usable
 
 
@@ -134,7 +134,7 @@ def test_a_part_whose_pictures_are_all_in_another_keeps_them(tmp_path: Path) -> 
     write(tmp_path / "val.txt", "".join(f"images/{stem}.jpg\n" for stem in TRUTH))
     sets = usable_sets(tmp_path)
     assert (stems(sets.train), stems(sets.val)) == (set(TRUTH), set(TRUTH))
-    assert any("3 pictures of" in words and "also in the training set" in words for words in sets.said)
+    assert any("3 pictures of" in words and "also in the training set" in words for words in sets.messages)
 
 
 def test_lists_of_classes_that_differ_are_refused(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_equal_files_are_kept_together(tmp_path: Path, seed: int, same: str) -> 
     assert not {p.path.name.removeprefix("again-") for p in sets.train.pictures} & {
         p.path.name.removeprefix("again-") for p in sets.val.pictures
     }
-    assert any("3 pictures are duplicates" in words for words in sets.said)
+    assert any("3 pictures are duplicates" in words for words in sets.messages)
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "Classes.txt", "labels.txt", "obj.names", "README.txt", "notes.txt"])
@@ -191,8 +191,8 @@ def test_a_picture_with_several_label_files_is_said_by_both(tmp_path: Path, name
         write(tmp_path / f"Annotations/copy{number}.xml", voc_text(name, TRUTH["b"]))
     write(tmp_path / "ImageSets/Main/train.txt", "".join(f"{file.stem}\n" for file in tmp_path.rglob("*.xml")))
     write(tmp_path / "ImageSets/Main/val.txt", "c\n")
-    said = [words for words in usable_sets(tmp_path).said if "more than once" in words]
-    assert said == [words for words in check_dataset(tmp_path).said if "more than once" in words]
+    said = [words for words in usable_sets(tmp_path).messages if "more than once" in words]
+    assert said == [words for words in check_dataset(tmp_path).messages if "more than once" in words]
     assert [f"/train: {twice} listed more than once; objects" in words for words in said] == [True] * bool(twice)
 
 
@@ -224,20 +224,20 @@ def test_a_set_without_one_object_is_refused(tmp_path: Path, format: str, mark: 
     assert words in check_dataset(tmp_path).reason
     if "score" in words and mark != {"iscrowd": 1, "score": 0.1}:
         assert usable_sets(tmp_path, min_score=0).train.num_boxes
-        assert not usable_sets(tmp_path, min_score=0).said
+        assert not usable_sets(tmp_path, min_score=0).messages
 
 
 def test_boxes_with_low_scores_are_counted(tmp_path: Path) -> None:
     content = coco_content()
     content["annotations"][0]["score"] = 0.2
     words = "1 of 4 boxes have a score below 0.35: neither objects nor background"
-    assert usable_sets(coco(tmp_path, content)).said == check_dataset(tmp_path).said == (words,)
+    assert usable_sets(coco(tmp_path, content)).messages == check_dataset(tmp_path).messages == (words,)
 
 
 def test_pictures_without_label_files_are_counted(tmp_path: Path) -> None:
     (yolo(tmp_path) / "labels/c.txt").unlink()
     words = f"{tmp_path.name}/train: 1 of 3 pictures have no label file and count as without objects"
-    assert usable_sets(tmp_path).said == check_dataset(tmp_path).said == (words,)
+    assert usable_sets(tmp_path).messages == check_dataset(tmp_path).messages == (words,)
 
 
 @pytest.mark.parametrize("flags", [("0", "1"), ("0", "0"), ("1", "0"), ("0.0", "1.0"), ("0", "2")])

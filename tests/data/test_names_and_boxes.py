@@ -158,5 +158,5 @@ def test_one_class_in_two_spellings_is_said(tmp_path: Path, one: str, other: str
         content["categories"][0]["name"] = name
         coco(tmp_path / folder, content)
     words = f"{one!r} and {other!r} are two classes; rename one if they mean the same"
-    assert words in usable_sets([tmp_path / "a", tmp_path / "b"]).said
-    assert not [said for said in usable_sets(tmp_path / "a").said if "two classes" in said]
+    assert words in usable_sets([tmp_path / "a", tmp_path / "b"]).messages
+    assert not [said for said in usable_sets(tmp_path / "a").messages if "two classes" in said]

@@ -94,7 +94,7 @@ def test_the_test_part_is_never_trained_or_measured_on(tmp_path: Path, format: s
     parts_in(format, tmp_path, "trainval", other)
     sets = usable_sets(tmp_path)
     assert stems(sets.train) | stems(sets.val) == {"a", "b"}
-    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert sets.messages == (f"{tmp_path}: not used for training: test",)
 
 
 @pytest.mark.parametrize("format", [format for format in FORMATS if format != "yolo"])
@@ -103,7 +103,7 @@ def test_a_part_may_have_more_words_in_its_name(tmp_path: Path, format: str, tra
     parts_in(format, tmp_path, train, test)
     sets = usable_sets(tmp_path)
     assert stems(sets.train) | stems(sets.val) == {"a", "b"}
-    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert sets.messages == (f"{tmp_path}: not used for training: test",)
 
 
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
@@ -163,7 +163,7 @@ def test_files_beside_the_folders_of_parts_are_not_used_and_named(tmp_path: Path
     )
     sets = usable_sets(tmp_path)
     assert stems(sets.train) | stems(sets.val) == {"a", "b"}
-    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert sets.messages == (f"{tmp_path}: not used for training: test",)
     assert any("outside of the folders of parts are not used" in note.words for note in sets.train.notes)
 
 
@@ -192,7 +192,7 @@ def test_a_copy_of_a_training_picture_is_said(tmp_path: Path) -> None:
         yolo(tmp_path / folder, "train: images\nnames: [cat, dog]\n")
         with (tmp_path / folder / "images/b.jpg").open("ab") as picture:
             picture.write(f"only in {folder}".encode())
-    [line] = [line for line in usable_sets(tmp_path / "one", tmp_path / "other").said if "also in the" in line]
+    [line] = [line for line in usable_sets(tmp_path / "one", tmp_path / "other").messages if "also in the" in line]
     assert line.startswith("2 pictures of other")
 
 
@@ -207,5 +207,5 @@ def test_shared_pictures_are_counted(tmp_path: Path) -> None:
 def test_pictures_that_are_in_both_parts_are_said(tmp_path: Path) -> None:
     yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
     assert any(
-        "3 pictures of" in words and "are also in the training set" in words for words in usable_sets(tmp_path).said
+        "3 pictures of" in words and "are also in the training set" in words for words in usable_sets(tmp_path).messages
     )

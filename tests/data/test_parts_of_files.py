@@ -66,7 +66,7 @@ def test_parts_of_files(tmp_path: Path, format: str, file: str, folder: str, nam
     assert (found(sets.train), found(sets.val)) == ({"x": TRUTH["a"]}, {"x": TRUTH["b"]})
     for one, name in ((sets.train, names[0]), (sets.val, names[1])):
         assert one.pictures[0].path == root / folder.format(name) / "x.jpg"
-    assert sets.said[:1] == (f"{root}: not used for training: test",)
+    assert sets.messages[:1] == (f"{root}: not used for training: test",)
     assert check_dataset(root).usable
 
 
@@ -126,7 +126,7 @@ def test_lists_beside_a_folder_of_xml_files_in_annotations(tmp_path: Path, image
         write(tmp_path / f"{place}/{name}.txt", text)
     sets = usable_sets(tmp_path)
     assert found(sets.train) | found(sets.val) == {"a": TRUTH["a"], "b": TRUTH["b"]}
-    assert sets.said == (f"{tmp_path}: not used for training: test",)
+    assert sets.messages == (f"{tmp_path}: not used for training: test",)
 
 
 def test_other_texts_beside_the_annotations_of_voc_are_no_lists(tmp_path: Path) -> None:

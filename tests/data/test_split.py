@@ -206,4 +206,4 @@ def test_equal_pictures_of_a_packed_set_stay_together(tmp_path: Path, encoding: 
     pack_dataset(load_dataset(tmp_path), tmp_path / "x.pack", encoding=encoding)
     packed = load_dataset(tmp_path / "x.pack")
     assert groups_of_equal_files(packed) == [[0, 3], [1, 4], [2, 5]]
-    assert any("3 pictures are duplicates" in words for words in usable_sets(tmp_path / "x.pack").said)
+    assert any("3 pictures are duplicates" in words for words in usable_sets(tmp_path / "x.pack").messages)

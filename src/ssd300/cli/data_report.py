@@ -27,7 +27,7 @@ def print_report(report: Report) -> None:
     counts = [(level, report.number(level)) for level in FAULT_LEVELS]
     words = ", ".join(f"{count} {level}{'s' * (count != 1)}" for level, count in counts)
     console.print(words if report.cases else "No problems found.")
-    for sentence in report.said:
+    for sentence in report.messages:
         console.print(_escape(sentence), soft_wrap=True)
     verdict = "accepts this data set." if report.usable else f"rejects this data set: {report.reason}"
     console.print(f"`ssd300 train` {_escape(verdict)}", soft_wrap=True)

@@ -42,14 +42,14 @@ class Totals:
 class Report:
     """The result of a check: totals per split (by name), and the cases, most severe kinds first.
 
-    `reason` is why `ssd300 train` would stop, empty if it would not; `said` its messages about the parts.
+    `reason` is why `ssd300 train` would stop, empty if it would not; `messages` are what it says about the parts.
     """
 
     path: str
     totals: dict[str, Totals]
     cases: tuple[Note, ...]
     reason: str = ""
-    said: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -128,15 +128,15 @@ def check_dataset(
         training = next((name for name in ("train", "trainval") if name in splits), next(iter(splits)))
         notes += class_notes(splits, training)
     reason = ""
-    said: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     try:
-        said = _try_training(_Checked(path, own, val, others, parts, splits, broken, seen))
+        messages = _try_training(_Checked(path, own, val, others, parts, splits, broken, seen))
     except DatasetError as error:
         reason = str(error)
         if isinstance(error, Fault):
             notes.append(Note(error.kind, "noted", str(path), "", "", reason))
     totals = {split: _totals(dataset, parts[split][0]) for split, dataset in splits.items()}
-    return Report(str(path), totals, tuple(_sort_by_severity(notes)), reason, said)
+    return Report(str(path), totals, tuple(_sort_by_severity(notes)), reason, messages)
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _try_training(checked: _Checked) -> tuple[str, ...]:
                 raise DatasetError(str(faults[0]))
         sets.append([checked.splits[name] for name in names])
     try:
-        return arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path)).said
+        return arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path)).messages
     except DatasetError as error:
         raise Fault("unusable for training", str(error)) from error
 

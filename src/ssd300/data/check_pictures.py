@@ -72,7 +72,7 @@ def _examine_picture(dataset: Dataset, picture: Picture) -> Seen:
 def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
     """Compare the size in the annotations with the file's, considering its EXIF orientation."""
     height, width = found.size_hw
-    said = f"{picture.width}x{picture.height}"
+    stated = f"{picture.width}x{picture.height}"
     place = (str(picture.path), picture.file_name, "")
     if (picture.width, picture.height) == (width, height):
         if found.orientation > 1 and len(picture.annotations):
@@ -80,14 +80,14 @@ def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
             yield Note("EXIF-turned picture", "noted", *place, words)
     elif (picture.width, picture.height) == (found.width, found.height):
         words = (
-            f"EXIF orientation {found.orientation} makes it {width}x{height}, but the annotations say {said}: the "
+            f"EXIF orientation {found.orientation} makes it {width}x{height}, but the annotations say {stated}: the "
             "boxes were made without regard to EXIF"
         )
         yield Note("EXIF-rotated picture", "fault", *place, words)
     else:
         same = abs(picture.width * height - picture.height * width) <= max(width, height)
         hint = "; the boxes seem to be of a copy of another size" if same else ""
-        yield Note("wrong picture size", "fault", *place, f"the picture is {width}x{height}, not {said}{hint}")
+        yield Note("wrong picture size", "fault", *place, f"the picture is {width}x{height}, not {stated}{hint}")
 
 
 def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Iterator[Note]:

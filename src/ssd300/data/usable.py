@@ -24,11 +24,11 @@ GO_ON = "pass --allow-lost to continue without them"
 
 @dataclass(frozen=True)
 class UsableSets:
-    """A training and a validation set; `said` has the messages about the choice for the user."""
+    """A training and a validation set; `messages` for the user are about the choice."""
 
     train: Dataset
     val: Dataset
-    said: tuple[str, ...]
+    messages: tuple[str, ...]
 
 
 def usable_sets(
@@ -53,25 +53,25 @@ def usable_sets(
     """
     train_parts: list[tuple[Part, str | Path]] = []
     val_parts: list[tuple[Part, str | Path]] = []
-    said: list[str] = []
+    messages: list[str] = []
     for one in [path] if isinstance(path, str | Path) else path:
         parts = find_parts(one)
         chosen = training_parts(parts, one)
         train_parts += [(part, one) for part in chosen]
         own = [] if val is not None else validation_parts(parts, one, alone=False)
         val_parts += [(part, one) for part in own]
-        said += describe_unused(parts, [*chosen, *own], one)
+        messages += describe_unused(parts, [*chosen, *own], one)
     if val is not None:
         parts = find_parts(val)
         val_parts = [(part, val) for part in validation_parts(parts, val, alone=True)]
     train, held_out = ([load_parts([part], one) for part, one in parts] for parts in (train_parts, val_parts))
-    return arrange(train, held_out, said, share=share, seed=seed, allow_lost=allow_lost, min_score=min_score)
+    return arrange(train, held_out, messages, share=share, seed=seed, allow_lost=allow_lost, min_score=min_score)
 
 
 def arrange(
     train: Sequence[Dataset],
     val: Sequence[Dataset],
-    said: Sequence[str] = (),
+    messages: Sequence[str] = (),
     *,
     share: float = 0.2,
     seed: int = 0,
@@ -85,7 +85,7 @@ def arrange(
     whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
     names = [name for name, count in whole.boxes_per_class().items() if count]
-    sentences = [*said, *select_messages(whole)]
+    sentences = [*messages, *select_messages(whole)]
     if doubtful := _count(whole, lambda boxes: boxes.scores < min_score):
         sentences.append(
             f"{doubtful} of {whole.num_boxes} boxes have a score below {min_score:g}: neither objects nor background"

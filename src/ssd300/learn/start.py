@@ -180,7 +180,7 @@ def load_training_sets(
     """
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost, min_score=min_score)
-        return sets.train, sets.val, sets.said
+        return sets.train, sets.val, sets.messages
     train_set = data if isinstance(data, Dataset) else load_training(data)
     held_out = load_validation(val) if isinstance(val, str | Path) else val
     check_usable(train_set, held_out)
