@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.toolfiles import START, begins_with, find_files, first_line, read_json
@@ -17,14 +16,13 @@ from ssd300.errors import DatasetError
 
 def find(path: Path) -> list[Part]:
     """A .json itself, those of a folder, or one in each part's folder."""
-    return [Part("createml", name, file) for name, file in find_files(path, _is_createml, ".json")]
+    return find_files("createml", path, _is_createml, ".json")
 
 
 def _is_createml(file: Path) -> bool:
     """Whether a file is a list of pictures with annotations, and not the tasks of Label Studio."""
     return (
-        file.suffix.lower() == ".json"
-        and first_line(file, START).startswith("[")
+        first_line(file, START).startswith("[")
         and not begins_with(file, '"result"')
         and (begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"'))
     )
@@ -35,8 +33,7 @@ def read(part: Part) -> Dataset:
     content = read_json(part.source)
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
-    finder = PictureFinder(*places_of_label_file(part))
-    reader = RecordReader(part, data_folder(part.source), finder, box_format="cxcywh")
+    reader = RecordReader.of_file(part, box_format="cxcywh")
     return reader.dataset(_records(content, part.source, reader))
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
 from ssd300.data.records import LabeledObject, Record, RecordReader, box_around, circle_box, turned_box
@@ -25,14 +24,14 @@ _CORNERS = [f"{corner}{side}" for corner in ("tl", "bl", "tr", "br") for side in
 
 def find(path: Path) -> list[Part]:
     """An annotations.xml itself, those of a folder or of its annotations/, or one in each part's folder."""
-    found = find_files(path, lambda file: file.suffix.lower() == ".xml" and begins_with(file, "<annotations"), ".xml")
-    if len(found) == 1:
-        root = parse_xml(found[0][1])
+    parts = find_files("cvat", path, lambda file: begins_with(file, "<annotations"), ".xml")
+    if len(parts) == 1:
+        root = parse_xml(parts[0].source)
         subsets = list(dict.fromkeys(image.get("subset") or "" for image in root.iter("image")))
         if any(subsets):
             names = part_names([WHOLE if name in ("", "default") else name for name in subsets])
-            return [Part("cvat", name, found[0][1], subset) for name, subset in zip(names, subsets, strict=True)]
-    return [Part("cvat", name, file) for name, file in found]
+            return [replace(parts[0], split=name, detail=one) for name, one in zip(names, subsets, strict=True)]
+    return parts
 
 
 def read(part: Part) -> Dataset:
@@ -44,8 +43,7 @@ def read(part: Part) -> Dataset:
         raise DatasetError(
             f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
         )
-    places = places_of_label_file(part if part.detail is None else replace(part, split=part.detail or WHOLE))
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places))
+    reader = RecordReader.of_file(part, folders_of=part.split if part.detail is None else part.detail or WHOLE)
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name
-from ssd300.data.parts import WHOLE, Part, parse_part
+from ssd300.data.parts import WHOLE, parse_part
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 LABEL_FOLDERS = ("annotations", "labels")
@@ -158,10 +158,10 @@ def places_of_part(bases: Sequence[Path], split: str) -> tuple[list[Path], list[
     return [*own, *bases, *shared], others
 
 
-def places_of_label_file(part: Part) -> tuple[list[Path], list[Path]]:
+def places_of_label_file(file: Path, split: str) -> tuple[list[Path], list[Path]]:
     """`places_of_part` for a file of labels that is beside the pictures, or in a folder of labels."""
-    bases = list(dict.fromkeys([part.source.parent, data_folder(part.source)]))
-    folders, others = places_of_part(bases, part.split)
+    bases = list(dict.fromkeys([file.parent, data_folder(file)]))
+    folders, others = places_of_part(bases, split)
     return [*folders, *(base / "images" for base in bases)], others
 
 

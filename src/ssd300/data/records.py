@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import cos, hypot, isfinite, radians, sin
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, stated_size
-from ssd300.data.finder import PictureFinder
+from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.fitting import fit_picture
 from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import WHOLE, Part
@@ -69,6 +70,15 @@ class RecordReader:
     names: Sequence[str] = ()  # the classes, if there is a list of them
     notes: Notes = field(default_factory=Notes)
     unused: Counter[str] = field(default_factory=Counter)  # what is not used -> how many
+
+    @classmethod
+    def of_file(cls, part: Part, *, folders_of: str = "", **options: Any) -> "RecordReader":
+        """A reader of a file of labels that is beside its pictures, or in a folder of labels.
+
+        `folders_of`: the part whose folders are searched, if it is not that of the file.
+        """
+        places = places_of_label_file(part.source, folders_of or part.split)
+        return cls(part, data_folder(part.source), PictureFinder(*places), **options)
 
     def dataset(self, records: Iterable[Record]) -> Dataset:
         """Read all records. Raises DatasetError for more classes than the limit."""

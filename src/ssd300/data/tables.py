@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, with_suffix
-from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
@@ -36,14 +35,14 @@ NEEDED = ("name", "label", "left", "top", "right", "bottom")
 
 def find(path: Path) -> list[Part]:
     """A .csv itself, those of a folder, or one in each part's folder; of one with a column of parts, its parts."""
-    found = find_files(path, lambda file: file.suffix.lower() == ".csv" and bool(columns_of(file)), ".csv")
-    if len(found) == 1 and "part" in (columns := columns_of(found[0][1])):
-        column, file = columns["part"], found[0][1]
+    parts = find_files("csv", path, lambda file: bool(columns_of(file)), ".csv")
+    if len(parts) == 1 and "part" in (columns := columns_of(parts[0].source)):
+        column, file = columns["part"], parts[0].source
         cells = list(dict.fromkeys(_cell(row, column) for row in read_table(file, "table of boxes")[1:] if any(row)))
         names = part_names([cell or WHOLE for cell in cells], alone=True)
         if any(parse_part(cell, alone=True) for cell in cells):
             return [Part("csv", name, file, cell) for name, cell in zip(names, cells, strict=True)]
-    return [Part("csv", name, file) for name, file in found]
+    return parts
 
 
 def _cell(row: list[str], column: int) -> str:
@@ -73,10 +72,8 @@ def read(part: Part) -> Dataset:
     rows = read_table(part.source, "table of boxes")
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
-    whole = data_folder(part.source)
-    reader = RecordReader(part, whole, PictureFinder(*places_of_label_file(part)), fractions=fractions)
-    reader.stems = fractions
-    described = _descriptions([part.source.parent, whole])
+    reader = RecordReader.of_file(part, fractions=fractions, stems=fractions)
+    described = _descriptions([part.source.parent, reader.folder])
     reader.names = list(described.values())
     return reader.dataset(_records(rows, columns, reader, described))
 

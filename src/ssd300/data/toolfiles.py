@@ -13,7 +13,7 @@ from typing import Any
 
 from ssd300.data.files import child, folders_in, with_suffix
 from ssd300.data.finder import LABEL_FOLDERS
-from ssd300.data.parts import files_of_parts
+from ssd300.data.parts import Part, files_of_parts
 from ssd300.data.reading import read_file, read_text, text_encoding
 from ssd300.errors import DatasetError
 from ssd300.limits import CSV_BYTES, JSON_BYTES
@@ -53,13 +53,13 @@ def first_line(path: Path, most: int) -> str:
 
 
 def find_files(
-    path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
-) -> list[tuple[str, Path]]:
-    """(part, file) of the accepted files at a path: itself, those of the folder, or else those in its sub-folders.
+    format: str, path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
+) -> list[Part]:
+    """The accepted files at a path, each as a part: itself, those of the folder, or else those in its sub-folders.
 
     Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
     """
-    files = [path] if not path.is_dir() else with_suffix(path, *suffixes)
+    files = with_suffix(path, *suffixes) if path.is_dir() else [path] if path.suffix.lower() in suffixes else []
     found = [file for file in files[:most] if accept(file)]
     if not found and path.is_dir():
         places = folders_in(path)
@@ -67,7 +67,7 @@ def find_files(
         places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
         files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
         found = [file for file in files if accept(file)]
-    return files_of_parts(found, path)
+    return [Part(format, name, file) for name, file in files_of_parts(found, path)]
 
 
 def delimiter_of(line: str) -> str:

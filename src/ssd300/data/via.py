@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.parts import Part
 from ssd300.data.records import LabeledObject, Record, RecordReader, box_around, circle_box
 from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
@@ -23,19 +22,19 @@ FAVORITES = ("class", "label", "name", "type", "category", "object")
 
 def find(path: Path) -> list[Part]:
     """A .json or .csv itself, those of a folder, or one in each part's folder."""
-    return [Part("via", name, file) for name, file in find_files(path, _is_via, ".json", ".csv", most=_MOST_FILES)]
+    return find_files("via", path, _is_via, ".json", ".csv", most=_MOST_FILES)
 
 
 def _is_via(file: Path) -> bool:
     if file.suffix.lower() == ".csv":
         return begins_with(file, "region_shape_attributes")
-    named = file.suffix.lower() == ".json" and contains(file, '"regions"', '"filename"')
+    named = contains(file, '"regions"', '"filename"')
     return named and (contains(file, '"size"') or contains(file, '"shape_attributes"'))
 
 
 def read(part: Part) -> Dataset:
     """Read one file. Raises DatasetError if it is not from VIA."""
-    reader = RecordReader(part, data_folder(part.source), PictureFinder(*places_of_label_file(part)))
+    reader = RecordReader.of_file(part)
     pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
     return reader.dataset(_records(pictures, part.source, reader))
 
