@@ -34,7 +34,7 @@ def read(part: Part) -> Dataset:
     if not isinstance(content, list):
         raise DatasetError(f"{part.source}: a CreateML file is a list of pictures, got {type(content).__name__}")
     reader = RecordReader.of_file(part, box_format="cxcywh")
-    return reader.dataset(_records(content, part.source, reader))
+    return reader.read(_records(content, part.source, reader))
 
 
 def _records(content: list[Any], file: Path, reader: RecordReader) -> Iterator[Record]:

@@ -47,7 +47,7 @@ def read(part: Part) -> Dataset:
     reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})
-    return reader.dataset(_records(images, part.source))
+    return reader.read(_records(images, part.source))
 
 
 def _records(images: list[Element], file: Path) -> Iterator[Record]:

@@ -73,7 +73,7 @@ def read(part: Part) -> Dataset:
         files = [file for file in files if file.stem in stems]
         missing = len(stems) - len(files)
         reader.unused.update({f"names in {part.detail.name} without a label file": missing} if missing else {})
-    return reader.dataset(_records(files, reader))
+    return reader.read(_records(files, reader))
 
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:

@@ -56,7 +56,7 @@ def read(part: Part) -> Dataset:
     whole = folder.parent.parent if len(places) > 2 else folder
     reader = RecordReader(part, whole, PictureFinder([folder, *places]))
     reader.unused.update({"files outside of the folders of parts": part.detail} if part.detail else {})
-    return reader.dataset(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
+    return reader.read(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
 
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:

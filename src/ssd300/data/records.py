@@ -80,12 +80,12 @@ class RecordReader:
         places = places_of_label_file(part.source, folders_of or part.split)
         return cls(part, data_folder(part.source), PictureFinder(*places), **options)
 
-    def dataset(self, records: Iterable[Record]) -> Dataset:
+    def read(self, records: Iterable[Record]) -> Dataset:
         """Read all records. Raises DatasetError for more classes than the limit."""
         usable: list[_Usable] = []
         for record in records:
             with self.notes.faults_at(record.file, record.file_name):
-                usable += filter(None, [self._picture(record)])
+                usable += filter(None, [self._locate(record)])
         found = {name for _, _, _, objects in usable for name, _, _ in objects}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
@@ -94,12 +94,12 @@ class RecordReader:
         self._check_format(usable)
         for what, count in (+self.unused).items():
             self.notes.add("field not used", "noted", f"{count} {what} are not used", self.part.source)
-        pictures = [self._fit(*one, classes) for one in usable]
+        pictures = [self._make_picture(*one, classes) for one in usable]
         name = folder_name(self.folder)
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
         return Dataset(name, classes, tuple(_make_ids_unique(pictures)), tuple(self.notes), (self.folder,))
 
-    def _picture(self, record: Record) -> "_Usable | None":
+    def _locate(self, record: Record) -> "_Usable | None":
         """A record with its picture and its usable boxes; None without a size. Raises Fault."""
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
@@ -131,7 +131,7 @@ class RecordReader:
         sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
         self.notes += check_format(boxes, self.box_format, sizes, str(self.part.source))
 
-    def _fit(
+    def _make_picture(
         self, record: Record, path: Path, size: tuple[int, int], objects: "list[_Parsed]", classes: ClassList
     ) -> Picture:
         boxes = to_corners(np.array([box for _, box, _ in objects], np.float64).reshape(-1, 4), self.box_format)

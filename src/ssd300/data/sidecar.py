@@ -1,13 +1,13 @@
-"""The file `ssd300.json` beside YOLO and VOC labels, for fields that these formats lack (ids, crowd flags, areas,
+"""The file `ssd300.json` beside YOLO and VOC labels, for fields that these formats lack.
 
-scores). It is written and read together with the labels, so that a conversion there and back loses nothing. Other
-programs ignore it. Its rows are in the order of the boxes in the label file; if the words of that file are others than
-when it was written, the labels were edited since, which is a fault.
+These are ids, crowd flags, areas and scores. It is written and read together with the labels, so that a conversion
+there and back loses nothing. Other programs ignore it. Its rows are in the order of the boxes in the label file; if
+the words of that file are others than when it was written, the labels were edited since, which is a fault.
 """
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,16 +95,14 @@ class Sidecar:
             )
         return {"areas" if name == "area" else name: entry[name] for name in held}
 
-    def twice(self, pictures: Sequence[Picture]) -> list[Note]:
+    def find_repeated_ids(self, pictures: Sequence[Picture]) -> Iterator[Note]:
         """A fault for every picture of a part whose id is that of an earlier one."""
         seen: dict[int | str, str] = {}
-        notes = []
         for picture in pictures:
             if picture.image_id in seen:
                 words = f"the image id {picture.image_id!r:.60} is that of {seen[picture.image_id]}, too"
-                notes.append(Note("duplicate image id", "fault", str(self.path), picture.file_name, "", words))
+                yield Note("duplicate image id", "fault", str(self.path), picture.file_name, "", words)
             seen[picture.image_id] = picture.file_name
-        return notes
 
     def identity(self, key: str, image_id: str, file_name: str) -> tuple[int | str, str]:
         """(image id, file name) as the user's first format had them."""

@@ -75,7 +75,7 @@ def read(part: Part) -> Dataset:
     reader = RecordReader.of_file(part, fractions=fractions, stems=fractions)
     described = _descriptions([part.source.parent, reader.folder])
     reader.names = list(described.values())
-    return reader.dataset(_records(rows, columns, reader, described))
+    return reader.read(_records(rows, columns, reader, described))
 
 
 def _records(

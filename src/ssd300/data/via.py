@@ -36,7 +36,7 @@ def read(part: Part) -> Dataset:
     """Read one file. Raises DatasetError if it is not from VIA."""
     reader = RecordReader.of_file(part)
     pictures = _pictures_of_table(part.source) if part.source.suffix.lower() == ".csv" else _pictures(part.source)
-    return reader.dataset(_records(pictures, part.source, reader))
+    return reader.read(_records(pictures, part.source, reader))
 
 
 def _pictures(file: Path) -> list[tuple[Any, list[Any]]]:

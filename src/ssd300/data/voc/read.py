@@ -63,19 +63,19 @@ def read(part: Part) -> Dataset:
     folder: Path = part.source
     listed: Path | None = part.detail  # a list, or a folder of XML files
     reader = _Reader(folder)
-    files, missing = reader.files(listed)
-    read_files = [file for xml in files if (file := reader.file(xml))]
+    files, missing = reader.find_files(listed)
+    read_files = [file for xml in files if (file := reader.read_file(xml))]
     sidecar = Sidecar.beside(folder)
     names = sorted({labeled.name for file in read_files for labeled in file.objects})
     if len(names) > CLASSES:
         raise DatasetError(f"{folder}: {len(names):,} class names; at most {CLASSES:,} are read")
     classes = sidecar.classes or ClassList.from_names(names)
-    pictures = [reader.picture(file, classes, sidecar) for file in read_files]
+    pictures = [reader.make_picture(file, classes, sidecar) for file in read_files]
     if listed is None or listed.is_dir():
-        pictures += reader.pictures_without_xml({file.picture for file in read_files}, listed or reader.annotations)
+        pictures += reader.list_unlabeled({file.picture for file in read_files}, listed or reader.annotations)
     else:
-        pictures += [one for xml in missing if (one := reader.listed_without_xml(xml))]
-    reader.notes += sidecar.twice(pictures)
+        pictures += [one for xml in missing if (one := reader.find_unlabeled(xml))]
+    reader.notes += sidecar.find_repeated_ids(pictures)
     if not pictures and not reader.notes and listed is None:
         raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
     for key, count in sorted(reader.unused.items()):
@@ -106,7 +106,7 @@ class _Reader:
         self._others = [one for place in self.picture_folders for one in folders_in(place) if not parse_part(one.name)]
         self._finders: dict[Path, PictureFinder] = {}
 
-    def files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
+    def find_files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
         """The XML files of the folder, or of a list; and those listed that do not exist."""
         every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
         self.known = {path.with_suffix(".xml") for path in every}
@@ -132,13 +132,13 @@ class _Reader:
     def _stem(self, xml: Path) -> str:
         return xml.relative_to(self.annotations).with_suffix("").as_posix()
 
-    def file(self, xml: Path) -> _File | None:
+    def read_file(self, xml: Path) -> _File | None:
         """Parse one XML file; None, with a note, if it cannot be used."""
         with self.notes.faults_at(xml, xml.stem, kind="malformed XML"):
-            return self._file(xml, parse_xml(xml))
+            return self._read(xml, parse_xml(xml))
         return None
 
-    def _file(self, xml: Path, root: Element) -> _File | None:
+    def _read(self, xml: Path, root: Element) -> _File | None:
         if root.tag != "annotation":
             raise Fault("malformed XML", f"the outer element is <{root.tag[:60]}>; a VOC file has <annotation>")
         file_name = (root.findtext("filename") or "").strip() or xml.with_suffix(".jpg").name
@@ -183,7 +183,7 @@ class _Reader:
                 self.notes.add("picture listed twice", "noted", words, xml, file_name)
         return found, tried if found else [*tried, *finder.list_candidates(f"{xml.stem}.*")]
 
-    def picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
+    def make_picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []
         for labeled in file.objects:
             if labeled.name in classes.position_of_name:
@@ -203,7 +203,7 @@ class _Reader:
         fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
         return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
-    def pictures_without_xml(self, found: set[Path], inside: Path) -> list[Picture]:
+    def list_unlabeled(self, found: set[Path], inside: Path) -> list[Picture]:
         """Pictures beside the XML files, or in the picture folder, whose XML file would be `inside` and is missing."""
         own = self.annotations == self.folder
         pictures: list[Picture] = []
@@ -211,20 +211,20 @@ class _Reader:
             for path in walk(place, is_picture):
                 xml = self.annotations / path.relative_to(place).with_suffix(".xml")
                 if path not in found and xml not in self.known and xml.is_relative_to(inside):
-                    pictures += filter(None, [self._negative(path, xml)])
+                    pictures += filter(None, [self._make_negative(path, xml)])
         return pictures
 
-    def listed_without_xml(self, xml: Path) -> Picture | None:
+    def find_unlabeled(self, xml: Path) -> Picture | None:
         """The picture of a listed name without an XML file; None, with a note, if there is none."""
         path, tried = self._find(xml, xml.with_suffix(".jpg").name)
         if path is not None:
-            return self._negative(path, xml)
+            return self._make_negative(path, xml)
         words = f"the split lists {xml.stem!r}, but there is no XML file and no picture; tried "
         words += ", ".join(map(str, tried))
         self.notes.add("missing label file", "fault", words, xml, xml.stem)
         return None
 
-    def _negative(self, path: Path, xml: Path) -> Picture | None:
+    def _make_negative(self, path: Path, xml: Path) -> Picture | None:
         """A picture without boxes, with a note; None if it cannot be read."""
         with self.notes.faults_at(path, path.name):
             size = picture_size(path)

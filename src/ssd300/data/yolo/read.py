@@ -65,8 +65,8 @@ def read(part: Part) -> Dataset:
         reader.notes.add("field not used", "noted", words, described.file)
     files = dict(pictures_of_part(described, part.split, reader.notes))
     found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
-    pictures = tuple(reader.pictures(found))
-    reader.notes += [*sidecar.twice(pictures), *labels_without_pictures(described, part.split, files)]
+    pictures = tuple(reader.make_pictures(found))
+    reader.notes += [*sidecar.find_repeated_ids(pictures), *labels_without_pictures(described, part.split, files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
 
@@ -81,7 +81,7 @@ def _names(files: dict[Path, Path], folder: Path) -> dict[Path, str]:
 
 
 @dataclass
-class _Labelled:
+class _Labeled:
     """A picture with the lines of its label file, before their kinds are decided."""
 
     path: Path
@@ -101,13 +101,13 @@ class _Reader:
     seen: dict[Path, str] = field(default_factory=dict)  # label file -> the picture that had it
     any_case: AnyCase = field(default_factory=AnyCase)
 
-    def read_labels(self, path: Path, name: str) -> _Labelled | None:
+    def read_labels(self, path: Path, name: str) -> _Labeled | None:
         """One picture with its lines; None, with a note, if it cannot be used."""
         with self.notes.faults_at(path, path.name):
             return self._read_labels(path, name, picture_size(path))
         return None
 
-    def _read_labels(self, path: Path, name: str, size: tuple[int, int]) -> _Labelled | None:
+    def _read_labels(self, path: Path, name: str, size: tuple[int, int]) -> _Labeled | None:
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
@@ -117,17 +117,17 @@ class _Reader:
                 return None
             words = f"no label file, so it has no boxes; tried {labels}"
             self.notes.add("picture without label file", "noted", words, labels, name)
-            return _Labelled(path, size, labels, name, [])
+            return _Labeled(path, size, labels, name, [])
         if labels in self.seen:
             words = f"the label file is also that of {self.seen[labels]}: two pictures differ only in their extensions"
             self.notes.add("label file shared", "fault", words, labels, name)
         self.seen[labels] = name
         lines: list[tuple[Place, LabelLine]] = []
         with self.notes.faults_at(labels, name, kind="unreadable label file"):
-            lines += self._lines(labels, name)
-        return _Labelled(path, size, labels, name, lines)
+            lines += self._read_lines(labels, name)
+        return _Labeled(path, size, labels, name, lines)
 
-    def _lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, LabelLine]]:
+    def _read_lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, LabelLine]]:
         for count, (number, line) in enumerate(lines_of(read_text(labels, "label file"))):
             place = (str(labels), picture, f"line {number}")
             if count == BOXES_PER_PICTURE:
@@ -149,7 +149,7 @@ class _Reader:
             raise Fault("unknown class id", words)
         return LabelLine(int(index), values)
 
-    def pictures(self, labeled: list[_Labelled]) -> Iterator[Picture]:
+    def make_pictures(self, labeled: list[_Labeled]) -> Iterator[Picture]:
         """The pictures with their boxes, from all lines of the part."""
         lines = [line for one in labeled for _, line in one.lines]
         kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
@@ -161,11 +161,11 @@ class _Reader:
                 self.notes.add("numbers not used", "noted", words, self.described.file)
         plain: list[list[float]] = []
         for one in labeled:
-            yield self._picture(one, kinds, plain)
+            yield self._make_picture(one, kinds, plain)
         boxes = np.array(plain, np.float64).reshape(-1, 4)
         self.notes += check_format(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))
 
-    def _picture(self, one: _Labelled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
+    def _make_picture(self, one: _Labeled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
         rows, scores, ids, places = [], [], [], []
         for place, line in one.lines:
             with self.notes.faults_at(*place):
