@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -34,11 +34,9 @@ class Annotations:
     ignore: Bool
     area: Float32
     scores: Float32
-    ids: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    ids: Int64
 
     def __post_init__(self) -> None:
-        if len(self.ids) == 0:
-            object.__setattr__(self, "ids", np.zeros(len(self.boxes_xyxy), np.int64))
         if self.boxes_xyxy.shape != (len(self.class_ids), 4):
             raise ArgumentError(
                 f"boxes of shape {self.boxes_xyxy.shape} for {len(self.class_ids)} class ids: expected [M, 4]"
@@ -86,8 +84,6 @@ class Annotations:
         return isinstance(other, Annotations) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__
         )
-
-    __hash__ = None  # type: ignore[assignment]
 
     def select(self, index: Bool | Int64) -> "Annotations":
         """Select by a mask [M] or an index array, in every field."""
