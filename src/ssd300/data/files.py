@@ -53,10 +53,11 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
         passed += len(names)
         if passed > FOLDER_FILES:
             raise DatasetError(f"{folder}: holds more than {FOLDER_FILES:,} files; give the folder of the pictures")
-        folders[:] = [] if real in seen or _SYSTEM.match(real) else [name for name in folders if not is_leftover(name)]
         if real in seen or _SYSTEM.match(real):
+            folders.clear()
             continue
         seen.add(real)
+        folders[:] = [name for name in folders if not is_leftover(name)]
         paths = (Path(place, name) for name in names if not is_leftover(name))
         found += [path for path in paths if accept(path) and os.path.isfile(path)]
     return sorted(found)

@@ -90,10 +90,11 @@ class PictureFinder:
 
     def find(self, name: str) -> Path | None:
         """The path of the picture, or None."""
-        for path in dict.fromkeys(map(PurePosixPath, (name, local_name(name), local_name(name.strip())))):
+        for spelled in dict.fromkeys((name, local_name(name), local_name(name.strip()))):
             for folder in self._existing:
-                if os.path.isfile(folder / path):
-                    return folder / path
+                if os.path.isfile(folder / spelled):
+                    return folder / spelled
+        path = PurePosixPath(local_name(name.strip()))
         for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
             end = PurePosixPath(*path.parts[start:])
             for folder in [] if end.is_absolute() or end.parts[0] == ".." else self._folders:
