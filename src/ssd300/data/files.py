@@ -111,8 +111,8 @@ def folder_name(folder: Path) -> str:
     folder = folder.resolve()
     if folder.name.lower() == "annotations":
         return folder_name(folder.parent)
-    says_little = folder.name.lower() in ("split", "train", "val", "valid", "test")
-    return f"{folder.parent.name}/{folder.name}" if says_little else folder.name
+    is_generic = folder.name.lower() in ("split", "train", "val", "valid", "test")
+    return f"{folder.parent.name}/{folder.name}" if is_generic else folder.name
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -45,7 +45,7 @@ FORMATS_BY_NAME: dict[str, Format] = {
 """Name -> format, in the order of detection."""
 WRITABLE_FORMATS: dict[str, WritableFormat] = {"coco": coco, "yolo": yolo, "voc": voc}
 FORMATS = tuple(FORMATS_BY_NAME)
-_DEEPEST = 5  # folders in one another that are looked into
+_MAX_DEPTH = 5  # folders in one another that are looked into
 _DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".zip")
 
 
@@ -70,13 +70,13 @@ def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
                 parts = format_.find(place)
                 if parts:
                     return sorted(parts, key=lambda part: part.split)
-    raise DatasetError(_nothing_found(path, format))
+    raise DatasetError(_describe_nothing_found(path, format))
 
 
 def _nested(path: Path) -> Iterator[Path]:
     """A path, and the only thing in it beside documents if that is a folder (as archives unpack), and so on; not one
     that is named as a part."""
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         yield path
         inside = [one for one in entries(path) if one.suffix.lower() not in _DOCUMENTS] if path.is_dir() else []
         if len(inside) != 1 or parse_part(inside[0].name) or not inside[0].is_dir():
@@ -120,7 +120,7 @@ def _writer(part: Part) -> WritableFormat:
     return WRITABLE_FORMATS.get(part.format, coco)
 
 
-def _broken_json(path: Path) -> str:
+def _describe_json(path: Path) -> str:
     """The syntax error of the only .json file at a path, if any; a truncated file matches no format."""
     files = [path] if path.is_file() else with_suffix(path, ".json")
     if len(files) == 1 and files[0].suffix.lower() == ".json":
@@ -131,7 +131,7 @@ def _broken_json(path: Path) -> str:
     return ""
 
 
-def _odd_table(path: Path) -> str:
+def _describe_table(path: Path) -> str:
     """The columns of the only table at a path, if any, and those that it needs."""
     places = [] if path.is_file() else [path, *folders_in(path)]
     files = [file for place in places for file in with_suffix(place, ".csv")] or [path]
@@ -141,16 +141,16 @@ def _odd_table(path: Path) -> str:
     return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."
 
 
-def _another_format(path: Path, format: str | None) -> str:
+def _name_format(path: Path, format: str | None) -> str:
     """The format of the data set at a path, if another one was asked for."""
     with suppress(DatasetError):
         return f"It is a {find_parts(path)[0].format} data set." if format else ""
     return ""
 
 
-def _nothing_found(path: Path, format: str | None) -> str:
+def _describe_nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = _another_format(path, format) or describe_unread(path) or _broken_json(path) or _odd_table(path)
+    hint = _name_format(path, format) or describe_unread(path) or _describe_json(path) or _describe_table(path)
     if is_picture(path) and path.is_file():
         return f"{path}: a picture, not a data set; give the folder of the set, or the file of its annotations"
     if path.is_file():

@@ -20,7 +20,7 @@ MEANINGS = {
     "dev": "val", "test": "test", "testing": "test",
     "trainset": "train", "valset": "val", "validset": "val", "testset": "test",
 }  # fmt: skip
-_SAY_NOTHING = {"annotations", "annotation", "instances", "default", "labels", "coco", "result", "dataset", "data"}
+_GENERIC_WORDS = {"annotations", "annotation", "instances", "default", "labels", "coco", "result", "dataset", "data"}
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def part_of_file(file: Path, given: Path) -> str:
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
     inside = file.parent.relative_to(given).parts if file.parent.is_relative_to(given) else ()
     meant = next((part for name in (file.stem, *reversed(inside)) if (part := parse_part(name))), None)
-    if meant or not set(words) <= _SAY_NOTHING:
+    if meant or not set(words) <= _GENERIC_WORDS:
         return meant or file.stem.lower()
     return file.parent.name.lower() if inside and file.stem.startswith("_annotations") else WHOLE
 
@@ -134,10 +134,10 @@ def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> 
     if split is None:
         if len(names) == 1:
             return list(parts)
-        ways = ", ".join(sorted({str(part.source) for part in parts}))
+        sources = ", ".join(sorted({str(part.source) for part in parts}))
         raise DatasetError(
             f"{path} has the splits {', '.join(names)}; name one with --split, join them with --split all, or give the "
-            f"path of one ({ways})"
+            f"path of one ({sources})"
         )
     if split == "all":
         return drop_trainval(parts)

@@ -18,8 +18,8 @@ from ssd300.data.values import similar_names
 from ssd300.digits import counted
 from ssd300.errors import DatasetError
 
-MOST_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
-GO_ON = "pass --allow-lost to continue without them"
+MAX_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
+ALLOW = "pass --allow-lost to continue"
 
 
 @dataclass(frozen=True)
@@ -137,15 +137,15 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
     example = next((f" For example {note}" for note in dataset.notes if note.action == "refused"), "")
     odd = next((note.words for note in dataset.notes if note.kind == "suspected box format"), "")
     if odd and not (allow_lost and kept):
-        raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires, or {GO_ON.split(' without')[0]}")
+        raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires, or {ALLOW}")
     if not kept:
         unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
         found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabeled)
         raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")
-    if lost > MOST_LOST * (lost + kept) and not allow_lost:
+    if lost > MAX_LOST * (lost + kept) and not allow_lost:
         raise DatasetError(
-            f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; fix them, or {GO_ON}."
-            f"{example}"
+            f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; fix them, or {ALLOW} "
+            f"without them.{example}"
         )
     _refuse_without_objects(dataset, min_score)
 

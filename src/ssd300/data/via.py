@@ -16,13 +16,13 @@ from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, 
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 
-_MOST_FILES = 50  # of a folder that are examined
+_MAX_FILES = 50  # of a folder that are examined
 FAVORITES = ("class", "label", "name", "type", "category", "object")
 
 
 def find(path: Path) -> list[Part]:
     """A .json or .csv itself, those of a folder, or one in each part's folder."""
-    return find_files("via", path, _is_via, ".json", ".csv", most=_MOST_FILES)
+    return find_files("via", path, _is_via, ".json", ".csv", most=_MAX_FILES)
 
 
 def _is_via(file: Path) -> bool:

@@ -32,8 +32,8 @@ def named_picture(image: Any) -> str:
 def refuse_several_parts(path: Path, images: Sequence[Any]) -> None:
     """Raises DatasetError if the images say that they are of different parts, which a COCO file is not."""
     for key in ("split", "subset"):
-        told = [image[key] for image in images if isinstance(image, dict) and isinstance(image.get(key), str)]
-        parts = list(filter(None, dict.fromkeys(map(parse_part, told))))
+        given = [image[key] for image in images if isinstance(image, dict) and isinstance(image.get(key), str)]
+        parts = list(filter(None, dict.fromkeys(map(parse_part, given))))
         if len(parts) > 1:
             raise DatasetError(f"{path}: its images are of {', '.join(parts)} (`{key}`); write one file for each part")
 

@@ -9,14 +9,14 @@ from ssd300.data.parts import Part, files_of_parts, parse_part
 from ssd300.data.toolfiles import contains
 from ssd300.errors import DatasetError
 
-_MOST_FILES = 200  # of a folder that are examined; more are usually one file per picture, which is not COCO
+_MAX_FILES = 200  # of a folder that are examined; more are usually one file per picture, which is not COCO
 
 
 def find(path: Path) -> list[Part]:
     """The parts at a path: a .json file itself, or the annotation files of a folder."""
     layouts = _layouts(path) if path.is_dir() else [[path] if path.suffix.lower() == ".json" else []]
     for files in layouts:
-        found = [file for file in files[:_MOST_FILES] if is_coco(file)]
+        found = [file for file in files[:_MAX_FILES] if is_coco(file)]
         if found:
             return [Part("coco", name, file) for name, file in files_of_parts(found, path)]
     return []

@@ -85,10 +85,10 @@ def read(part: Part) -> Dataset:
         shown = ", ".join(missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise DatasetError(f"{path}: {len(missing)} of {total} pieces are missing in {path.parent}: {shown}")
     pieces = [_read_piece(piece) for piece in paths]
-    strangers = [piece.name for piece, (_, one) in zip(paths, pieces, strict=True) if one != pieces[0][1]]
-    if strangers:
+    foreign = [piece.name for piece, (_, one) in zip(paths, pieces, strict=True) if one != pieces[0][1]]
+    if foreign:
         raise DatasetError(
-            f"{path}: {', '.join(strangers)} belong to another data set than {paths[0].name}; copy it again"
+            f"{path}: {', '.join(foreign)} belong to another data set than {paths[0].name}; copy it again"
         )
     return join([dataset for dataset, _ in pieces], pieces[0][0].name)
 

@@ -9,7 +9,7 @@ from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_lists, 
 from ssd300.data.reading import lines_of, read_text
 
 ANNOTATIONS = ("Annotations", "Annotation", "xmls", "xml", "annots", "labels")
-_DEEPEST = 5  # folders of Annotations/ in one another that are looked into
+_MAX_DEPTH = 5  # folders of Annotations/ in one another that are looked into
 _ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years instead of the set's own folder
 
 
@@ -127,7 +127,7 @@ def _holds_xml(folder: Path) -> bool:
 def _xml_below(place: Path, deep: bool | int) -> list[Path]:
     """The first XML files of a folder, or else, with `deep`, of the first folder in it that has any."""
     files = with_suffix(place, ".xml")
-    if files or not deep or deep > _DEEPEST:
+    if files or not deep or deep > _MAX_DEPTH:
         return files[:3]
     return next((found for folder in folders_in(place) if (found := _xml_below(folder, deep + 1))), [])
 
