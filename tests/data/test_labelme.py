@@ -22,61 +22,6 @@ def labelme(stem: str, kind: str = "rectangle", **changes: Any) -> dict[str, Any
     return content | {"imageHeight": 48, "imageWidth": 64} | changes
 
 
-LABELME: dict[str, Callable[[Path], object]] = {
-    "beside": lambda root: [pictures(root), *(write(root / f"{s}.json", labelme(s)) for s in TRUTH)],
-    "polygons": lambda root: [pictures(root), *(write(root / f"{s}.json", labelme(s, "polygon")) for s in TRUTH)],
-    "upper-case": lambda root: [pictures(root), *(write(root / f"{s}.JSON", labelme(s)) for s in TRUTH)],
-    "in annotations": lambda root: [
-        pictures(root / "images"),
-        *(write(root / f"annotations/{s}.json", labelme(s)) for s in TRUTH),
-    ],
-    "relative path": lambda root: [
-        pictures(root / "images"),
-        *(write(root / f"annotations/{s}.json", labelme(s, imagePath=f"../images/{s}.jpg")) for s in TRUTH),
-    ],
-    "windows path": lambda root: [
-        pictures(root / "images"),
-        *(write(root / f"annotations/{s}.json", labelme(s, imagePath=f"..\\images\\{s}.jpg")) for s in TRUTH),
-    ],
-    "another machine": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s, imagePath=f"C:\\photos\\{s}.jpg")) for s in TRUTH),
-    ],
-    "without sizes": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s, imageWidth=None, imageHeight=None)) for s in TRUTH),
-    ],
-    "sizes as text": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s, imageWidth="64", imageHeight="48")) for s in TRUTH),
-    ],
-    "corners swapped": lambda root: [pictures(root), *(write(root / f"{s}.json", swapped(labelme(s))) for s in TRUTH)],
-    "points left out": lambda root: [pictures(root), *(write(root / f"{s}.json", pointed(labelme(s))) for s in TRUTH)],
-    "imagePath of a former name": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s, imagePath=f"IMG_{s}.jpg")) for s in TRUTH),
-    ],
-    "folders of their own": lambda root: [
-        *(pictures(root / s, names=s) for s in TRUTH),
-        *(write(root / s / f"{s}.json", labelme(s)) for s in TRUTH),
-    ],
-    "folders of the part": lambda root: [
-        pictures(root / "images/train"),
-        *(write(root / f"labels/train/{s}.json", labelme(s)) for s in TRUTH),
-    ],
-    "stray XML": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s)) for s in TRUTH),
-        write(root / "pom.xml", "<?xml version='1.0'?><!-- x --><project/>"),
-    ],
-    "AppleDouble": lambda root: [
-        pictures(root),
-        *(write(root / f"{s}.json", labelme(s)) for s in TRUTH),
-        write(root / "._a.json", "\x00\x05"),
-    ],
-}
-
-
 def swapped(content: dict[str, Any]) -> dict[str, Any]:
     for shape in content["shapes"]:
         shape["points"].reverse()
@@ -86,6 +31,50 @@ def swapped(content: dict[str, Any]) -> dict[str, Any]:
 def pointed(content: dict[str, Any]) -> dict[str, Any]:
     content["shapes"].append({"label": "nose", "points": [[1, 1]], "shape_type": "point"})
     return content
+
+
+def written(
+    images: str = ".",
+    labels: str = "{}.json",
+    kind: str = "rectangle",
+    change: Callable[[dict[str, Any]], dict[str, Any]] = lambda content: content,
+    **fields: Any,
+) -> Callable[[Path], object]:
+    """Writes the pictures to a folder, and the file of each to a path with its stem, which may be in texts, too."""
+
+    def write_set(root: Path) -> None:
+        pictures(root / images)
+        for stem in TRUTH:
+            own = {key: value.format(stem) if isinstance(value, str) else value for key, value in fields.items()}
+            write(root / labels.format(stem), change(labelme(stem, kind, **own)))
+
+    return write_set
+
+
+LABELME: dict[str, Callable[[Path], object]] = {
+    "beside": written(),
+    "polygons": written(kind="polygon"),
+    "upper-case": written(labels="{}.JSON"),
+    "in annotations": written("images", "annotations/{}.json"),
+    "relative path": written("images", "annotations/{}.json", imagePath="../images/{}.jpg"),
+    "windows path": written("images", "annotations/{}.json", imagePath="..\\images\\{}.jpg"),
+    "another machine": written(imagePath="C:\\photos\\{}.jpg"),
+    "without sizes": written(imageWidth=None, imageHeight=None),
+    "sizes as text": written(imageWidth="64", imageHeight="48"),
+    "corners swapped": written(change=swapped),
+    "points left out": written(change=pointed),
+    "imagePath of a former name": written(imagePath="IMG_{}.jpg"),
+    "folders of their own": lambda root: [
+        *(pictures(root / s, names=s) for s in TRUTH),
+        *(write(root / s / f"{s}.json", labelme(s)) for s in TRUTH),
+    ],
+    "folders of the part": written("images/train", "labels/train/{}.json"),
+    "stray XML": lambda root: [
+        written()(root),
+        write(root / "pom.xml", "<?xml version='1.0'?><!-- x --><project/>"),
+    ],
+    "AppleDouble": lambda root: [written()(root), write(root / "._a.json", "\x00\x05")],
+}
 
 
 @pytest.mark.parametrize("way", LABELME)
