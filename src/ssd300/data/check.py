@@ -104,17 +104,8 @@ def check_dataset(
     parts = {split: [part for part in own if part.split == split] for split in splits_of(own)}
     others = find_parts(val, format) if val is not None else []
     parts |= _validation_parts(parts, others)
-    splits: dict[str, Dataset] = {}
-    broken: dict[str, DatasetError] = {}
     notes: list[Note] = []
-    for split, several in parts.items():
-        try:
-            splits[split] = join([read_part(part) for part in several])
-        except DatasetError as error:
-            broken[split] = error
-            notes.append(Note("unusable data set", "fault", str(several[0].source), "", "", str(error)))
-        else:
-            notes += splits[split].notes
+    splits, broken = _read_splits(parts, notes)
     seen: dict[str, list[Seen]] = {}
     for split, dataset in splits.items():
         total = len(dataset)
@@ -137,6 +128,21 @@ def check_dataset(
             notes.append(Note(error.kind, "noted", str(path), "", "", reason))
     totals = {split: _totals(dataset, parts[split][0]) for split, dataset in splits.items()}
     return Report(str(path), totals, tuple(_sort_by_severity(notes)), reason, messages)
+
+
+def _read_splits(parts: dict[str, list[Part]], notes: list[Note]) -> tuple[dict[str, Dataset], dict[str, DatasetError]]:
+    """The splits that can be read, and the errors of the others."""
+    splits: dict[str, Dataset] = {}
+    broken: dict[str, DatasetError] = {}
+    for split, several in parts.items():
+        try:
+            splits[split] = join([read_part(part) for part in several])
+        except DatasetError as error:
+            broken[split] = error
+            notes.append(Note("unusable data set", "fault", str(several[0].source), "", "", str(error)))
+        else:
+            notes += splits[split].notes
+    return splits, broken
 
 
 @dataclass(frozen=True)
