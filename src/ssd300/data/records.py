@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import cos, hypot, isfinite, radians, sin
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,23 @@ class Record:
     remedy: str = ""
 
 
+class _Parsed(NamedTuple):
+    """An object with the name of its class and its box."""
+
+    name: str
+    box: list[float]
+    labeled: LabeledObject
+
+
+class _Usable(NamedTuple):
+    """A record with its picture, the size of that, and the objects that can be used."""
+
+    record: Record
+    path: Path
+    size_wh: tuple[int, int]
+    objects: list[_Parsed]
+
+
 @dataclass
 class RecordReader:
     """Turns records into a data set. `fractions`: boxes are in fractions of the picture instead of pixels."""
@@ -86,7 +103,7 @@ class RecordReader:
         for record in records:
             with self.notes.faults_at(record.file, record.file_name):
                 usable += filter(None, [self._locate(record)])
-        found = {name for _, _, _, objects in usable for name, _, _ in objects}
+        found = {parsed.name for one in usable for parsed in one.objects}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
@@ -94,12 +111,12 @@ class RecordReader:
         self._check_format(usable)
         for what, count in (+self.unused).items():
             self.notes.add("field not used", "noted", f"{count} {what} are not used", self.part.source)
-        pictures = [self._make_picture(*one, classes) for one in usable]
+        pictures = [self._make_picture(one, classes) for one in usable]
         name = folder_name(self.folder)
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
         return Dataset(name, classes, tuple(_make_ids_unique(pictures)), tuple(self.notes), (self.folder,))
 
-    def _locate(self, record: Record) -> "_Usable | None":
+    def _locate(self, record: Record) -> _Usable | None:
         """A record with its picture and its usable boxes; None without a size. Raises Fault."""
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
@@ -123,25 +140,24 @@ class RecordReader:
         for labeled in record.objects:
             with self.notes.faults_at(record.file, record.file_name, labeled.place):
                 objects.append(_parse(labeled, size))
-        return record, found or tried[0], size, objects
+        return _Usable(record, found or tried[0], size, objects)
 
-    def _check_format(self, usable: "Sequence[_Usable]") -> None:
-        boxes = np.array([box for _, _, _, objects in usable for _, box, _ in objects], np.float64).reshape(-1, 4)
-        each = [size for _, _, size, objects in usable for _ in objects]
+    def _check_format(self, usable: Sequence[_Usable]) -> None:
+        boxes = np.array([parsed.box for one in usable for parsed in one.objects], np.float64).reshape(-1, 4)
+        each = [one.size_wh for one in usable for _ in one.objects]
         sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
         self.notes += check_format(boxes, self.box_format, sizes, str(self.part.source))
 
-    def _make_picture(
-        self, record: Record, path: Path, size: tuple[int, int], objects: "list[_Parsed]", classes: ClassList
-    ) -> Picture:
-        boxes = to_corners(np.array([box for _, box, _ in objects], np.float64).reshape(-1, 4), self.box_format)
+    def _make_picture(self, usable: _Usable, classes: ClassList) -> Picture:
+        record, path, size, objects = usable
+        boxes = to_corners(np.array([one.box for one in objects], np.float64).reshape(-1, 4), self.box_format)
         if self.fractions:
             boxes = boxes * np.array([*size, *size], np.float64)
-        ids = np.array([classes.ids[classes.position_of_name[name]] for name, _, _ in objects], np.int64)
-        places = [(str(record.file), record.file_name, labeled.place) for _, _, labeled in objects]
+        ids = np.array([classes.ids[classes.position_of_name[one.name]] for one in objects], np.int64)
+        places = [(str(record.file), record.file_name, one.labeled.place) for one in objects]
         fields = {
-            "crowd": [labeled.crowd for _, _, labeled in objects],
-            "scores": [labeled.score for _, _, labeled in objects],
+            "crowd": [one.labeled.crowd for one in objects],
+            "scores": [one.labeled.score for one in objects],
         }
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
         bare = not has_picture_extension(record.file_name)
@@ -149,12 +165,8 @@ class RecordReader:
         return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
 
 
-_Parsed = tuple[str, list[float], LabeledObject]  # the name of its class, its box
-_Usable = tuple[Record, Path, tuple[int, int], list[_Parsed]]  # the picture, its size
-
-
 def _parse(labeled: LabeledObject, size: tuple[int, int]) -> _Parsed:
-    """An object with the name of its class and its box. Raises Fault."""
+    """Raises Fault if an object cannot be used."""
     name = class_name(labeled.name)
     if name is None:
         raise Fault("unknown class id", f"the class name is {labeled.name!r:.60}; expected a text")
@@ -162,7 +174,7 @@ def _parse(labeled: LabeledObject, size: tuple[int, int]) -> _Parsed:
     if box is None or len(box) != 4:
         given = labeled.box if labeled.given is None else labeled.given
         raise Fault("malformed box", f"the box is {given!r:.80}; expected four numbers")
-    return name, visible_part(box, size) if labeled.around else box, labeled
+    return _Parsed(name, visible_part(box, size) if labeled.around else box, labeled)
 
 
 def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:

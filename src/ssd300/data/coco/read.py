@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,17 @@ def read(part: Part) -> Dataset:
     return Dataset(default_name(path), classes, pictures, tuple(reader.notes), (data_folder(path),))
 
 
-_Row = tuple[int, int, list[float], int, bool, bool, float, float]
-"""Position of the picture, annotation id, box_xywh, class id, crowd, ignore, area, score."""
+class _Row(NamedTuple):
+    """A usable box, before it is clipped to its picture."""
+
+    picture: int  # its position
+    id: int
+    box_xywh: list[float]
+    class_id: int
+    crowd: bool
+    ignore: bool
+    area: float
+    score: float
 
 
 class _Reader:
@@ -173,18 +182,17 @@ class _Reader:
         picture = self.pictures[at]
         box_xywh = turned(annotation, box or [], (picture.width, picture.height))
         area, score = number(annotation.get("area")), number(annotation.get("score"))
-        self.rows.append(
-            (
-                at,
-                annotation_id,
-                box_xywh,
-                whole(annotation["category_id"]) or 0,
-                bool(flag(annotation.get("iscrowd"))),
-                bool(flag(annotation.get("ignore"))),
-                box_xywh[2] * box_xywh[3] if area is None else area,
-                1.0 if score is None else score,
-            )
+        row = _Row(
+            at,
+            annotation_id,
+            box_xywh,
+            whole(annotation["category_id"]) or 0,
+            crowd=bool(flag(annotation.get("iscrowd"))),
+            ignore=bool(flag(annotation.get("ignore"))),
+            area=box_xywh[2] * box_xywh[3] if area is None else area,
+            score=1.0 if score is None else score,
         )
+        self.rows.append(row)
 
     def _place(self, annotation: Any, position: int) -> Place:
         given = annotation if isinstance(annotation, dict) else {}
@@ -195,7 +203,7 @@ class _Reader:
 
     def fit_rows(self) -> list[Annotations]:
         """Clip the boxes; one Annotations per picture, in the order of the file."""
-        columns = list(zip(*self.rows, strict=True)) or [()] * 8
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(_Row._fields)
         at, ids, boxes, class_ids, crowd, ignore, areas, scores = columns
         picture = np.array(at, np.int64)
         box_xywh = np.array(boxes, np.float64).reshape(-1, 4)
