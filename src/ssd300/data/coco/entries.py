@@ -9,7 +9,7 @@ from typing import Any
 from ssd300.data.coco.masks import box_of_segmentation
 from ssd300.data.notes import Fault
 from ssd300.data.parts import parse_part
-from ssd300.data.records import turned_box, visible_part
+from ssd300.data.shapes import turned_box, visible_part
 from ssd300.data.values import flag, number, numbers, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList

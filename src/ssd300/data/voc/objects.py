@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from ssd300.data.notes import Fault
-from ssd300.data.records import box_around, turned_box, visible_part
+from ssd300.data.shapes import box_around, turned_box, visible_part
 from ssd300.data.values import class_name, flag, numbers
 from ssd300.data.values import number as number_of
 
