@@ -5,8 +5,7 @@ from xml.etree.ElementTree import Element
 
 from ssd300.data.notes import Fault
 from ssd300.data.shapes import box_around, turned_box, visible_part
-from ssd300.data.values import class_name, flag, numbers
-from ssd300.data.values import number as number_of
+from ssd300.data.values import class_name, flag, number, numbers
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 _USED = {"name", "difficult", "deleted"}  # the tags of an object that are used, beside its box or outline
@@ -19,7 +18,7 @@ class BoxedObject:
     name: str
     box: list[float]  # left, top, right, bottom
     difficult: bool
-    number: str
+    place: str
 
 
 def unused_tags(element: Element) -> list[str]:
@@ -33,7 +32,7 @@ def is_deleted(element: Element) -> bool:
     return (element.findtext("deleted") or "").strip() == "1"
 
 
-def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> BoxedObject:
+def parse_object(element: Element, place: str, size_wh: tuple[int, int]) -> BoxedObject:
     """An <object>. Raises Fault if it cannot be used."""
     name = class_name(element.findtext("name"))
     if name is None:
@@ -48,6 +47,6 @@ def parse_object(element: Element, number: str, size_wh: tuple[int, int]) -> Box
     if len(element.findall("bndbox")) > 1:
         raise Fault("malformed box", "the object has several <bndbox>; write an object for each")
     turn = next((a.findtext("value") for a in element.iter("attribute") if a.findtext("name") == "rotation"), None)
-    edges = visible_part(turned_box(edges, turn), size_wh) if number_of(turn) else edges  # as CVAT writes it
+    edges = visible_part(turned_box(edges, turn), size_wh) if number(turn) else edges  # as CVAT writes it
     difficult = (element.findtext("difficult") or "").strip()
-    return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), number)
+    return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), place)

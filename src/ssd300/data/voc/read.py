@@ -190,7 +190,7 @@ class _Reader:
                 objects.append(labeled)
             else:
                 words = f"the class {labeled.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
-                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, labeled.number)
+                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, labeled.place)
         key = f"{self._stem(file.xml)}.xml"
         image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
         fields: dict[str, Any] = {"ignore": [labeled.difficult for labeled in objects]}
@@ -199,7 +199,7 @@ class _Reader:
         ids = dict(zip(classes.names, classes.ids, strict=True))
         class_ids = np.array([ids[labeled.name] for labeled in objects], np.int64)
         boxes = np.array([labeled.box for labeled in objects], np.float64).reshape(-1, 4)
-        places = [(str(file.xml), file.file_name, labeled.number) for labeled in objects]
+        places = [(str(file.xml), file.file_name, labeled.place) for labeled in objects]
         fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
         return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
 
