@@ -15,7 +15,7 @@ import numpy as np
 from ssd300.arrays import Float64
 from ssd300.boxes import cxcywh_to_xyxy
 from ssd300.data.finder import AnyCase
-from ssd300.data.notes import Fault
+from ssd300.data.notes import Fault, Place
 
 PICTURE_FOLDERS = ("images", "image", "imgs", "img", "jpegimages")
 OUTLINE = (-0.1, 1.1)  # range of the points of an outline, in fractions
@@ -26,9 +26,10 @@ SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track id
 
 @dataclass(frozen=True)
 class LabelLine:
-    """One line of a label file: the class's index and the numbers after it."""
+    """One line of a label file: its place, the class's index and the numbers after it."""
 
-    index: float
+    place: Place
+    index: int
     values: list[float]
 
 

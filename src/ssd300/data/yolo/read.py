@@ -88,7 +88,7 @@ class _Labeled:
     size_wh: tuple[int, int]
     labels: Path
     name: str
-    lines: list[tuple[Place, LabelLine]]
+    lines: list[LabelLine]
 
 
 @dataclass
@@ -122,12 +122,12 @@ class _Reader:
             words = f"the label file is also that of {self.seen[labels]}: two pictures differ only in their extensions"
             self.notes.add("label file shared", "fault", words, labels, name)
         self.seen[labels] = name
-        lines: list[tuple[Place, LabelLine]] = []
+        lines: list[LabelLine] = []
         with self.notes.faults_at(labels, name, kind="unreadable label file"):
             lines += self._read_lines(labels, name)
         return _Labeled(path, size, labels, name, lines)
 
-    def _read_lines(self, labels: Path, picture: str) -> Iterator[tuple[Place, LabelLine]]:
+    def _read_lines(self, labels: Path, picture: str) -> Iterator[LabelLine]:
         for count, (number, line) in enumerate(lines_of(read_text(labels, "label file"))):
             place = (str(labels), picture, f"line {number}")
             if count == BOXES_PER_PICTURE:
@@ -135,9 +135,9 @@ class _Reader:
                 self.notes.add("too many boxes", "fault", words, *place)
                 return
             with self.notes.faults_at(*place):
-                yield place, self._parse_line(line)
+                yield self._parse_line(place, line)
 
-    def _parse_line(self, line: str) -> LabelLine:
+    def _parse_line(self, place: Place, line: str) -> LabelLine:
         """The class and the numbers of a line. Raises Fault."""
         found = numbers(line.split())
         if found is None:
@@ -147,11 +147,11 @@ class _Reader:
             count = len(self.classes)
             words = f"class index {index:g} is out of range; `names` has {count} classes, indices from 0"
             raise Fault("unknown class id", words)
-        return LabelLine(int(index), values)
+        return LabelLine(place, int(index), values)
 
     def make_pictures(self, labeled: list[_Labeled]) -> Iterator[Picture]:
         """The pictures with their boxes, from all lines of the part."""
-        lines = [line for one in labeled for _, line in one.lines]
+        lines = [line for one in labeled for line in one.lines]
         kinds = kind_of_lines(lines, prod(self.described.kpt_shape) if self.described.kpt_shape else 0)
         for kind in (KEYPOINTS, TRACKS, OUTLINES):
             if count := sum(kinds.get(len(line.values)) == kind for line in lines):
@@ -167,14 +167,14 @@ class _Reader:
 
     def _make_picture(self, one: _Labeled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
         rows, scores, ids, places = [], [], [], []
-        for place, line in one.lines:
-            with self.notes.faults_at(*place):
+        for line in one.lines:
+            with self.notes.faults_at(*line.place):
                 box, score = box_of_line(line.values, kinds.get(len(line.values)))
                 plain += [box] if len(line.values) <= 5 else []
                 rows.append(box)
                 scores.append(score)
-                ids.append(self.classes.ids[self.described.classes.position_of_id[int(line.index)]])
-                places.append(place)
+                ids.append(self.classes.ids[self.described.classes.position_of_id[line.index]])
+                places.append(line.place)
         key = relative_path(label_path(one.path), self.folder)
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
         fields: dict[str, Any] = {"scores": scores}
