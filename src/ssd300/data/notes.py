@@ -51,13 +51,13 @@ class Notes(list[Note]):
         self, file: object, picture: str = "", annotation: str = "", *, kind: str = "malformed entry"
     ) -> "_FaultsAt":
         """Around the reading of one entry: a Fault inside becomes a note; any other DatasetError, too, of this kind."""
-        return _FaultsAt(self, (str(file), picture, annotation), kind)
+        return _FaultsAt(self, (file, picture, annotation), kind)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _FaultsAt:
     notes: Notes
-    place: Place
+    place: tuple[object, str, str]
     kind: str
 
     def __enter__(self) -> None: ...
