@@ -1,6 +1,7 @@
 """The web page: files of the package, with a policy that forbids the browser other connections."""
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
 from starlette.requests import Request
@@ -43,9 +44,16 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
 
         return Route(path, send)
 
+    found = settings.private
+    contents = (found.script, found.wasm, *found.models.values()) if found else ()
+    tags = {content: f'"{sha256(content).hexdigest()}"' for content in contents}
+
     async def private(request: Request) -> Response:
-        """The runtime for everyone, a model only with a valid key."""
-        found, name = settings.private, request.path_params["name"]
+        """The runtime for everyone, a model only with a valid key.
+
+        A browser keeps them, and asks each time whether they still hold: one name may get another model.
+        """
+        name = request.path_params["name"]
         kinds = {
             "runtime.mjs": "text/javascript",
             "runtime.wasm": "application/wasm",
@@ -56,7 +64,9 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         content = {"runtime.mjs": found.script, "runtime.wasm": found.wasm}.get(name)
         if content is None:
             content = found.models[models.get(request.query_params.get("model")).name]
-        kept = {**headers, "Cache-Control": "private, max-age=3600"}
+        kept = {**headers, "Cache-Control": "private, no-cache", "ETag": tags[content]}
+        if tags[content] in request.headers.get("If-None-Match", ""):
+            return Response(status_code=304, headers=kept)
         return PiecewiseResponse(content, media_type=kinds[name], headers=kept)
 
     names = sorted(path.name for path in FOLDER.iterdir() if path.suffix in _KINDS)
