@@ -226,6 +226,14 @@ def test_missing_packages_say_how_to_get_them(package, monkeypatch) -> None:
         getattr(TWO, f"to_{package}")()
 
 
+def test_a_package_that_is_installed_and_broken_gives_its_reason(tmp_path, monkeypatch) -> None:
+    (tmp_path / "pandas.py").write_text("raise ImportError('libx.so: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    with pytest.raises(MissingExtraError, match=r"cannot be imported \(libx.so: no such file\): pip install --force"):
+        TWO.to_pandas()
+
+
 @pytest.mark.parametrize("ending", [".json", ".csv", ".txt", ".CSV"])
 @pytest.mark.parametrize("found", [EMPTY, TWO], ids=["empty", "two"])
 def test_save_exports_by_the_ending(tmp_path, ending, found) -> None:

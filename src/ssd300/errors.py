@@ -49,11 +49,15 @@ class TrainingError(SSD300Error):
 
 
 class MissingExtraError(SSD300Error, ImportError):
-    """An optional part of ssd300 is not installed."""
+    """An optional part of ssd300 is not installed; or it is, and cannot be imported, for the reason `broken`."""
 
-    def __init__(self, what: str, extra: str | None = None, *, package: str | None = None) -> None:
+    def __init__(
+        self, what: str, extra: str | None = None, *, package: str | None = None, broken: str | None = None
+    ) -> None:
+        fault = "are not installed" if broken is None else f"cannot be imported ({broken})"
+        command = "pip install" if broken is None else "pip install --force-reinstall"
         remedy = package or f"'.[{extra}]' in a clone of ssd300"
-        super().__init__(f"{what} needs packages that are not installed: pip install {remedy}")
+        super().__init__(f"{what} needs packages that {fault}: {command} {remedy}")
         self.extra = extra
 
 
@@ -62,8 +66,10 @@ def needs(what: str, extra: str | None = None, *, package: str | None = None) ->
     """Around imports of packages that may not be installed: raises MissingExtraError for an ImportError."""
     try:
         yield
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError(what, extra, package=package) from error
+    except ImportError as error:
+        raise MissingExtraError(what, extra, package=package, broken=str(error)) from error
 
 
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> ArgumentError:

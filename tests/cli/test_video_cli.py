@@ -161,6 +161,12 @@ def test_what_cannot_be_done_is_named(run, monkeypatch, tmp_path, arguments, wor
     assert not (tmp_path / "runs" / "detect" / "1").exists()
 
 
+def test_a_window_without_tkinter_names_the_system_s_package(run, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    done = run("detect", "a.mp4", "--no-save", "--show")
+    assert (done.returncode, "apt install python3-tk" in done.stderr, "pip" in done.stderr) == (2, True, False)
+
+
 def test_videos_are_drawn_as_told(run, clip, tmp_path) -> None:
     means = set()
     for name, *more in (("a",), ("b", "--hide-conf"), ("c", "--hide-labels"), ("d", "--line-width", "9")):

@@ -102,7 +102,7 @@ def test_without_hotcoco_the_message_names_the_extra(make, monkeypatch):
 
     def blocked(name, *rest, **more):
         if name == "hotcoco":
-            raise ImportError(name)
+            raise ModuleNotFoundError(name)
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", blocked)

@@ -2,18 +2,23 @@
 
 from typing import TYPE_CHECKING
 
-from ssd300.errors import ArgumentError, needs
+from ssd300.errors import ArgumentError
 
 if TYPE_CHECKING:
     import PIL.Image
 
 
 class ResultWindow:
-    """Shows one picture after the other. Raises ArgumentError without a display."""
+    """Shows one picture after the other. Raises ArgumentError without tkinter or a display."""
 
     def __init__(self, title: str) -> None:
-        with needs("--show", package="python3-tk (from the system's packages)"):
+        try:
             import tkinter
+        except ImportError as error:
+            raise ArgumentError(
+                "--show: this Python has no tkinter (Debian: apt install python3-tk); "
+                "write a drawn video with --save-dir"
+            ) from error
         try:
             self._root = tkinter.Tk()
         except tkinter.TclError as error:
