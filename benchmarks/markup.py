@@ -21,7 +21,7 @@ import yaml
 
 from ssd300.data.markup import parse_xml
 from ssd300.data.toolfiles import read_json
-from ssd300.data.yolo.describe import describes, read_yaml
+from ssd300.data.yolo.describe import is_description, read_yaml
 from ssd300.errors import SSD300Error
 
 SECONDS = 10
@@ -36,10 +36,10 @@ def keys_of(path: Path) -> Any:
 
 
 def own_keys(path: Path) -> Any:
-    """The same keys as ssd300 reads a data.yaml: `describes` recognizes one, `read_yaml` reports what is missing."""
+    """The same keys, as ssd300 reads a data.yaml: `is_description` finds one, `read_yaml` reports what is missing."""
     from ssd300.data.yolo.describe import _mapping
 
-    describes(path)
+    is_description(path)
     try:
         read_yaml(path)
     except SSD300Error as error:
