@@ -12,6 +12,9 @@ PY := .venv/bin/python
 # By module, not by .venv/bin/NAME: no recipe then depends on a script's first line, which cannot hold a long path.
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PYTEST := $(PY) -m pytest
+# $(call named,FOLDER): refuse a PYTHON that is named and not that of an environment which is there already.
+named = @[ "$(origin PYTHON)" = file ] || [ "$$($(PYTHON) -V)" = "$$($(1)/bin/python -V)" ] || \
+  { echo "$(1) has $$($(1)/bin/python -V): remove it to have $(PYTHON)"; exit 1; }
 # A file goes to one process, so that what its tests share is made once.
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
@@ -67,12 +70,15 @@ help:
 	@touch $@
 
 demo: .venv/base
+	$(call named,.venv)
 	@rm -rf runs/demo
 	$(PY) -m ssd300 detect examples/images --save-dir runs/demo
 
 # With coverage of lines, below whose floor it fails. Code that only tests in other processes run does not count. The floor
 # is a second command, as SlipCover's report after --fail-under lacks what the workers ran.
 test: .venv/dev
+	$(call named,.venv)
+	$(PIP) "$(TORCH)"
 	$(PY) -m slipcover --json --out .coverage.json -m pytest -m "not slow" -q $(PARALLEL)
 	$(PY) -m slipcover --merge .coverage.json --out .coverage.json --fail-under $(FLOOR)
 
@@ -88,6 +94,7 @@ RESOLUTION_newest := highest
 	@touch $@
 
 test-oldest test-newest: test-%: .venv-%/made
+	$(call named,.venv-$*)
 	.venv-$*/bin/python -m pytest -m "not slow" -q -W ignore::DeprecationWarning $(PARALLEL)
 
 # One test at a time: many of them measure memory or time.
