@@ -6,6 +6,7 @@
   const TOP_PER_CLASS = 200;
   const BITS = 22; // of the fixed-point weights
   const UNSEEN = 8; // an alpha that is invisible on white
+  const WHITE = "#fff";
 
   // ---- Pillow's bilinear resize with antialias, to the bit ----
   function weightsOf(length) {
@@ -63,7 +64,10 @@
     pen.fillStyle = ground;
     pen.fillRect(0, 0, canvas.width, canvas.height);
     pen.drawImage(bitmap, 0, 0);
-    return pen.getImageData(0, 0, canvas.width, canvas.height).data;
+    const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+    // Beyond a browser's largest canvas all is 0, without an error.
+    if (ground === WHITE && data[3] < 255) throw new Error(`this browser cannot take ${bitmap.width} × ${bitmap.height} pixels: make the picture smaller`);
+    return data;
   }
 
   function colorsOf(bitmap) { // RGBA as stored: a 2D canvas loses the colors where alpha is 0
@@ -83,7 +87,7 @@
   // -> RGB uint8 [300, 300, 3]; alpha is laid over white, but where it hides the whole picture the colors count.
   // The bitmap must be made with premultiplyAlpha: "none".
   function pixelsOf(bitmap) {
-    let data = drawn(bitmap, "#fff");
+    let data = drawn(bitmap, WHITE);
     const white = data.every((value) => value >= 255 - UNSEEN);
     if (white && drawn(bitmap, "transparent").every((value, i) => i % 4 < 3 || value <= UNSEEN)) data = colorsOf(bitmap);
     return resize(data, bitmap.width, bitmap.height);

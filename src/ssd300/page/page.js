@@ -231,10 +231,11 @@
   }
 
   // ---- what people do ----
-  function takeFile(file) {
-    if (!file) return;
+  async function takeFirst(files) {
+    if (!files.length) return;
     stopCamera();
-    take(file, file.name || "pasted.png");
+    await take(files[0], files[0].name || "pasted.png");
+    if (files.length > 1) say(`${$("status").textContent} Only the first of ${files.length} files was taken.`);
   }
 
   for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => { event.preventDefault(); $("drop").classList.add("over"); });
@@ -242,11 +243,11 @@
   addEventListener("drop", (event) => {
     event.preventDefault();
     $("drop").classList.remove("over");
-    takeFile(event.dataTransfer.files[0]);
+    takeFirst([...event.dataTransfer.files]);
   });
-  addEventListener("paste", (event) => takeFile([...event.clipboardData.files][0]));
+  addEventListener("paste", (event) => takeFirst([...event.clipboardData.files]));
   $("file").addEventListener("change", () => {
-    takeFile($("file").files[0]);
+    takeFirst([...$("file").files]); // a copy: the next line empties the list
     $("file").value = "";
   });
   $("camera").addEventListener("click", () => (stream ? stopCamera() : startCamera()));
@@ -256,7 +257,7 @@
   $("save-picture").addEventListener("click", () => {
     const whole = document.createElement("canvas");
     draw(whole, visible(), 1);
-    whole.toBlob((data) => save(data, "png"), "image/png");
+    whole.toBlob((data) => (data ? save(data, "png") : complain("This browser cannot draw a picture of this size.")), "image/png");
   });
   $("key-row").addEventListener("submit", (event) => {
     event.preventDefault();
