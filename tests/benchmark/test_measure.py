@@ -60,6 +60,13 @@ def test_budget_of_seconds_begins_with_the_first_call(monkeypatch) -> None:
     assert calls == 3  # 0, 2 and 4 of 5 seconds had passed
 
 
+@pytest.mark.parametrize("text", ["", "VmSize: 1 kB\nVmRSS: 1 kB\n", "VmHWM:\t1000000000 kB\n"])
+def test_peak_memory_where_the_kernel_does_not_give_it(text, tmp_path) -> None:
+    (tmp_path / "status").write_text(text)
+    peak = peak_memory_mib(tmp_path / "status")
+    assert peak is None or (peak > 10 and (peak > 900_000) == ("HWM" in text))
+
+
 def test_peak_memory_grows_with_what_is_held() -> None:
     code = (
         "from ssd300.benchmark.measure import peak_memory_mib as peak; a = peak(); b = bytearray(2**27); "

@@ -1,5 +1,6 @@
 """The parts of a measurement: its duration, the times, and the rows of a report."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -98,11 +99,11 @@ class Measured:
     peak_mib: float | None = None
 
 
-def peak_memory_mib() -> float | None:
+def peak_memory_mib(status: Path = Path("/proc/self/status")) -> float | None:
     """The peak memory of this process in MiB; None where the system does not report it (Windows)."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would include the process image before exec
-        return next(int(line.split()[1]) / 2**10 for line in status.read_text().splitlines() if "VmHWM" in line)
+    # ru_maxrss would include the process image before exec. Not every kernel gives the peak (gVisor's).
+    if status.exists() and (peak := re.search(r"VmHWM:\s*(\d+)", status.read_text())):
+        return int(peak[1]) / 2**10
     try:
         import resource
     except ImportError:
