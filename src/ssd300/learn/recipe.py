@@ -130,7 +130,15 @@ MODERN = Recipe(
     blank_share=0.03,
 )
 QUICK = replace(
-    MODERN, epochs=40, lr=2.4e-3, warmup=50, augment="modern", ema=0.99, freeze="layer1", freeze_norm=True, blank_share=0.0
+    MODERN,
+    epochs=40,
+    lr=2.4e-3,
+    warmup=50,
+    augment="modern",
+    ema=0.99,
+    freeze="layer1",
+    freeze_norm=True,
+    blank_share=0.0,
 )
 RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 
