@@ -37,7 +37,7 @@ def keys_of(path: Path) -> Any:
 
 def own_keys(path: Path) -> Any:
     """The same keys, as ssd300 reads a data.yaml: `is_description` finds one, `read_yaml` reports what is missing."""
-    from ssd300.data.yolo.describe import _mapping
+    from ssd300.data.yolo.describe import _pairs
 
     is_description(path)
     try:
@@ -45,7 +45,7 @@ def own_keys(path: Path) -> Any:
     except SSD300Error as error:
         if "not valid YAML" in str(error) or "nested" in str(error):
             raise
-    return sorted(_mapping(path)) or None
+    return sorted(dict(_pairs(path))) or None
 
 
 def tree_of(path: Path) -> Any:

@@ -147,7 +147,7 @@ def test_another_set_of_classes(evaluate, data) -> None:
 )
 def test_without_the_extra(data, tmp_path, package, arguments) -> None:
     (tmp_path / "blocked").mkdir()
-    (tmp_path / f"blocked/{package}.py").write_text(f"raise ImportError('no {package}')")
+    (tmp_path / f"blocked/{package}.py").write_text(f"raise ModuleNotFoundError('no {package}')")
 
     folders = [str(tmp_path / "blocked"), *filter(None, [os.environ.get("PYTHONPATH")])]  # which may hold this package
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}

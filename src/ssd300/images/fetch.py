@@ -105,16 +105,8 @@ def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, by
     try:
         with cut_at(connection, deadline):
             connection.request("GET", path, headers=headers)
-            response = connection.getresponse()
-            if response.status in _REDIRECTS and (location := response.getheader("Location")):
-                return location, b""
-            if response.status != 200:
-                raise Refused(f"the server answers {response.status} {response.reason}; check the address")
-            if is_video_type(kind := response.getheader("Content-Type") or ""):
-                raise Refused(
-                    f"a video ({kind.partition(';')[0][:40]}), not a picture; open it with Detector.detect_video"
-                )
-            return None, _body(response, deadline)
+            with connection.getresponse() as response:
+                return _read(response, deadline)
     except (OSError, http.client.HTTPException, ValueError) as error:
         if time.monotonic() >= deadline:
             raise _too_slow() from error
@@ -122,6 +114,17 @@ def _get(url: str, allow_private: bool, deadline: float) -> tuple[str | None, by
         raise Refused(f"cannot be fetched ({text}); check the address and the network") from error
     finally:
         connection.close()
+
+
+def _read(response: http.client.HTTPResponse, deadline: float) -> tuple[str | None, bytes]:
+    """(target of the redirect, b"") or (None, the body) of a response."""
+    if response.status in _REDIRECTS and (location := response.getheader("Location")):
+        return location, b""
+    if response.status != 200:
+        raise Refused(f"the server answers {response.status} {response.reason}; check the address")
+    if is_video_type(kind := response.getheader("Content-Type") or ""):
+        raise Refused(f"a video ({kind.partition(';')[0][:40]}), not a picture; open it with Detector.detect_video")
+    return None, _body(response, deadline)
 
 
 def is_video_type(content_type: str) -> bool:
