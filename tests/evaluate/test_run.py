@@ -43,6 +43,11 @@ def test_no_pictures(make):
         evaluate(make.detector(DATA, {}), make.dataset([], DATA))
 
 
+def test_a_detector_where_the_data_set_is_expected(data):
+    with pytest.raises(ArgumentError, match="a data set is named by its path, or by a list of paths, got"):
+        evaluate(data, object())
+
+
 def test_ids_of_the_model_are_translated_by_name(make, data, perfect):
     answer = evaluate(make.detector(MODEL, perfect), data)
     assert answer.metrics.ap == pytest.approx(1)

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from hostile.pictures import encoded, half
+from ssd300.data.dataset import Dataset
 from ssd300.errors import ImageError
 from ssd300.images import open_source, streams
+from ssd300.labels import COCO
 
 
 def dead_link(folder: Path) -> Path:
@@ -87,6 +89,7 @@ SOURCES = [
     ("the empty name", lambda d: "", ": a directory where one picture is expected|no pictures here|no such file"),
     ("None", lambda d: None, "<NoneType>: cannot be read as a picture; expected a path, an http(s) address, bytes"),
     ("a number", lambda d: 5, "<int>: cannot be read as a picture"),
+    ("a data set", lambda d: Dataset("pets", COCO, ()), "pass its pictures: dataset.pictures"),
     ("a dict", lambda d: {"path": "a.jpg"}, "<dict>: cannot be read as a picture"),
     ("a list", lambda d: ["a.jpg"], "<list>: several sources where one is expected; pass one of them, or all to"),
     ("a generator", lambda d: (p for p in "ab"), "<generator>: several sources where one is expected"),

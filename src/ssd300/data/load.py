@@ -1,6 +1,7 @@
 """Load a data set of any format as one `Dataset`: all of it, the part to train on, or the part to evaluate on."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
@@ -8,13 +9,16 @@ from ssd300.data.join import join
 from ssd300.data.look import find_parts, read_part
 from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
-from ssd300.errors import DatasetError
+from ssd300.errors import ArgumentError, DatasetError
 
 _SHOWN_FAULTS = 3
 
 
 def load_dataset(
-    path: str | Path | Sequence[str | Path], *, format: str | None = None, split: str | None = None
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    format: str | None = None,
+    split: str | None = None,
 ) -> Dataset:
     """Load the data set at a path: a file or folder in any format of docs/data.md.
 
@@ -24,9 +28,17 @@ def load_dataset(
     `Dataset.notes` lists each, and `Dataset.summary()` counts them. Any other fault (an unknown id, a missing picture,
     a malformed line) raises DatasetError with file, picture and annotation: nothing is dropped silently.
     """
-    if not isinstance(path, str | Path):
-        return join([load_dataset(one, format=format, split=split) for one in path])
-    return load_parts(choose_parts(find_parts(path, format), path, split), path)
+    paths = each_path(path)
+    return join([load_parts(choose_parts(find_parts(one, format), one, split), one) for one in paths])
+
+
+def each_path(paths: object) -> list[str | Path]:
+    """The paths of a data set: one, or several. Raises ArgumentError for anything else."""
+    each = [paths] if isinstance(paths, str | os.PathLike) else paths
+    several = list(each) if isinstance(each, Iterable) else []
+    if not isinstance(each, Iterable) or not all(isinstance(one, str | os.PathLike) for one in several):
+        raise ArgumentError(f"a data set is named by its path, or by a list of paths, got {type(paths).__name__}")
+    return [one if isinstance(one, str) else Path(one) for one in several]
 
 
 def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
@@ -39,8 +51,7 @@ def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
 
 def load_training(path: str | Path | Sequence[str | Path]) -> Dataset:
     """Load the part to train on from one or several paths: train, or the only one. It may be without boxes."""
-    paths = [path] if isinstance(path, str | Path) else path
-    return join([load_parts(training_parts(find_parts(one, None), one), one) for one in paths])
+    return join([load_parts(training_parts(find_parts(one, None), one), one) for one in each_path(path)])
 
 
 def load_validation(path: str | Path) -> Dataset:

@@ -10,7 +10,7 @@ from ssd300.arrays import Bool
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.join import join
 from ssd300.data.kinds import LEAST_SCORE
-from ssd300.data.load import load_parts
+from ssd300.data.load import each_path, load_parts
 from ssd300.data.look import find_parts
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
@@ -54,7 +54,7 @@ def usable_sets(
     train_parts: list[tuple[Part, str | Path]] = []
     val_parts: list[tuple[Part, str | Path]] = []
     messages: list[str] = []
-    for one in [path] if isinstance(path, str | Path) else path:
+    for one in each_path(path):
         parts = find_parts(one)
         chosen = training_parts(parts, one)
         train_parts += [(part, one) for part in chosen]

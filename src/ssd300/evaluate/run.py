@@ -95,7 +95,7 @@ def evaluate(
     set have no class in common, MissingExtraError without the extra `eval`.
     """
     detector = Detector(detector) if isinstance(detector, str | os.PathLike) else detector
-    dataset = dataset if isinstance(dataset, Dataset) else load_dataset(os.fspath(dataset))
+    dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     classes = match_classes(detector.classes, dataset)
     counted = _drop_unlabeled(dataset) if published else dataset
     if not len(counted):

@@ -184,6 +184,8 @@ def read_bytes(value: Any, name: str) -> bytes:
         return read_stream(value, name)
     if isinstance(value, Iterable) and not isinstance(value, dict):
         raise ImageError(f"{name}: several sources where one is expected; pass one of them, or all to detect_many")
+    if hasattr(value, "pictures"):
+        raise ImageError(f"{name}: a data set where a picture is expected; pass its pictures: dataset.pictures")
     raise ImageError(f"{name}: cannot be read as a picture; expected {_KINDS}")
 
 
@@ -221,7 +223,7 @@ def _directory_fault(path: Path) -> str:
     videos = f"; for videos pass '{path}/*{ending}' there" if ending else ""
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
-        f"For sub-folders pass a glob such as '{path}/**/*', or on the command line -r{videos}"
+        f"For sub-folders pass a glob such as '{path}/**/*', or -r where the command has it{videos}"
     )
 
 
