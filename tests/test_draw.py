@@ -156,3 +156,9 @@ def test_drawn_pictures_are_saved(tmp_path, ending) -> None:
 def test_a_format_that_cannot_hold_the_picture_says_so(ending, side) -> None:
     with pytest.raises(ArgumentError, match=r"long: .*at most \d+ pixels per side, got \d+: use .png"):
         encode_picture(Image.new("RGB", (side, 1)), ending, "long")
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 2.5, "2"])
+def test_a_line_width_that_cannot_be_drawn_is_refused(wrong) -> None:
+    with pytest.raises(ArgumentError, match=r"line_width is .*: expected a whole number of pixels"):
+        draw.draw_boxes(np.zeros((9, 9, 3), np.uint8), np.zeros((0, 4)), [], [], line_width=wrong)

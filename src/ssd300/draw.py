@@ -86,6 +86,8 @@ def draw_boxes(
             f"drawing needs boxes_xyxy [N, 4], N captions and N color_keys, "
             f"got {list(boxes.shape)}, {len(captions)} and {len(color_keys)}"
         )
+    if line_width is not None and not (isinstance(line_width, int | np.integer) and line_width >= 1):
+        raise ArgumentError(f"line_width is {line_width!r}: expected a whole number of pixels, 1 or more")
     from PIL import ImageDraw
 
     image = Image.fromarray(_rgb(picture))

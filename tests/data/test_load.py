@@ -146,8 +146,8 @@ def test_the_part_to_learn_from_and_the_part_to_measure_on(coco: Path) -> None:
         load_training(coco)
 
 
-@pytest.mark.parametrize("wrong", [5, None, [5], b"pets.json", ["a.json", None]], ids=repr)
-@pytest.mark.parametrize("load", [load_dataset, load_training, usable_sets])
+@pytest.mark.parametrize("wrong", [5, None, [5], b"pets.json"], ids=repr)
+@pytest.mark.parametrize("load", [load_dataset, load_training, load_validation, usable_sets])
 def test_what_is_no_path_is_refused_by_its_type(load, wrong) -> None:
-    with pytest.raises(ArgumentError, match=rf"by its path, or by a list of paths, got {type(wrong).__name__}"):
+    with pytest.raises(ArgumentError, match=r"a data set is named by its path, got (int|NoneType|list|bytes)"):
         load(wrong)

@@ -44,7 +44,7 @@ def test_no_pictures(make):
 
 
 def test_a_detector_where_the_data_set_is_expected(data):
-    with pytest.raises(ArgumentError, match="a data set is named by its path, or by a list of paths, got"):
+    with pytest.raises(ArgumentError, match="a data set is named by its path, got object"):
         evaluate(data, object())
 
 

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.join import join
 from ssd300.data.look import find_parts, read_part
 from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
-from ssd300.errors import ArgumentError, DatasetError
+from ssd300.errors import DatasetError
 
 _SHOWN_FAULTS = 3
 
@@ -32,13 +33,10 @@ def load_dataset(
     return join([load_parts(choose_parts(find_parts(one, format), one, split), one) for one in paths])
 
 
-def each_path(paths: object) -> list[str | Path]:
-    """The paths of a data set: one, or several. Raises ArgumentError for anything else."""
-    each = [paths] if isinstance(paths, str | os.PathLike) else paths
-    several = list(each) if isinstance(each, Iterable) else []
-    if not isinstance(each, Iterable) or not all(isinstance(one, str | os.PathLike) for one in several):
-        raise ArgumentError(f"a data set is named by its path, or by a list of paths, got {type(paths).__name__}")
-    return [one if isinstance(one, str) else Path(one) for one in several]
+def each_path(paths: Any) -> list[Any]:
+    """The paths of a data set: one, or several. `find_parts` checks each."""
+    one = isinstance(paths, str | bytes | os.PathLike) or not isinstance(paths, Iterable)
+    return [paths] if one else list(paths)
 
 
 def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:

@@ -49,11 +49,14 @@ _MAX_DEPTH = 5  # folders in one another that are looked into
 _DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".zip")
 
 
-def find_parts(path: str | Path, format: str | None = None) -> list[Part]:
+def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[Part]:
     """The parts found at a path, sorted by name within a format. Raises DatasetError if there are none.
 
-    The first format that finds any is used; docs/data.md shows the folders of each.
+    The first format that finds any is used; docs/data.md shows the folders of each. Raises ArgumentError for what is no
+    path, and for an unknown format.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(f"a data set is named by its path, got {type(path).__name__}")
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise unknown_name("data format", format, FORMATS)

@@ -182,7 +182,7 @@ def load_training_sets(
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost, min_score=min_score)
         return sets.train, sets.val, sets.messages
     train_set = data if isinstance(data, Dataset) else load_training(data)
-    held_out = load_validation(val) if isinstance(val, str | Path) else val
+    held_out = val if val is None or isinstance(val, Dataset) else load_validation(val)
     check_usable(train_set, held_out)
     refuse_unusable(train_set, allow_lost=allow_lost, min_score=min_score)
     if held_out is not None:
