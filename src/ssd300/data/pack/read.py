@@ -169,7 +169,7 @@ def _read_arrays(path: Path, listed: dict[str, Any], pictures: int, end: int) ->
         _require(type(offset) is int and len(MAGIC) <= offset <= offset + size <= end, f"place of {name}")
         data = _read_at(path, offset, size)
         if dtype == "|b1":
-            _require(max(data, default=0) <= 1, f"flags of {name}")
+            _require(np.frombuffer(data, np.uint8).max(initial=0) <= 1, f"flags of {name}")
         arrays[name] = np.frombuffer(data, dtype).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
     return arrays
 
