@@ -1,5 +1,6 @@
 """Class lists: the class names of a model, with the user's ids. The background is internal and never listed."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,6 +85,17 @@ class ClassList:
             return self.position_of_id[number]
         kind, known = ("class name", self.names) if number is None else ("class id", tuple(map(str, self.ids)))
         raise unknown_name(kind, str(label)[:80], known)
+
+    def mirrored_pairs(self) -> list[tuple[str, str]]:
+        """Pairs of names that differ in left and right only.
+
+        >>> ClassList.from_names(["Left-turn", "u-turn", "right-turn"]).mirrored_pairs()
+        [('Left-turn', 'right-turn')]
+        """
+        other = {"left": "right", "right": "left"}
+        names = {name.casefold(): name for name in self.names}
+        twins = {name: re.sub("left|right", lambda side: other[side[0]], name) for name in names}
+        return [(names[name], names[twin]) for name, twin in twins.items() if name < twin and twin in names]
 
     def positions_of_names(self, names: Sequence[str]) -> list[int]:
         """Positions of names in this list. Raises ArgumentError with the nearest name for an unknown one."""

@@ -83,6 +83,19 @@ def test_low_scores_become_doubtful(dataset):
     assert sample.objects()[1].tolist() == [2]
 
 
+@pytest.mark.parametrize("place", ["loader", "device"])
+@pytest.mark.parametrize("flip", [True, False])
+def test_without_flip_no_picture_is_mirrored(dataset, tmp_path, flip, place):
+    ramp = np.broadcast_to(np.linspace(0, 250, 50).astype(np.uint8)[:, None], (40, 50, 3))  # brighter to the right
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    ramps = replace(dataset, pictures=(replace(dataset.pictures[1], path=tmp_path / "ramp.png"),))
+    pictures = TrainingPictures(ramps, resolve_recipe("quick", flip=flip, augment="published", augment_on=place))
+    batch = collate([pictures[epoch, 0, 300] for epoch in range(20)]).ready(torch.device("cpu"))
+    left, right = batch.pictures[:, :, :150].float(), batch.pictures[:, :, 150:].float()
+    mirrored = (left.mean((1, 2, 3)) > right.mean((1, 2, 3))).sum()
+    assert (2 < mirrored < 18) if flip else mirrored == 0
+
+
 def test_workers_change_nothing(dataset):
     pictures = TrainingPictures(dataset, resolve_recipe("modern", augment="modern", seed=1))
     alone = list(make_loader(pictures, EpochBatches(7, 2, seed=1), workers=0))

@@ -7,7 +7,8 @@ import torch
 from ssd300.errors import ModelError
 from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
-from ssd300.learn.start import copy_head_rows, make_starting_network, set_background_prior
+from ssd300.learn.recipe import resolve_recipe
+from ssd300.learn.start import advise_flip, copy_head_rows, make_starting_network, set_background_prior
 from ssd300.priors import ANCHORS_PER_CELL
 
 OLD = ClassList.from_names(("cat", "dog", "cup"))
@@ -68,3 +69,21 @@ def test_untrained_heads_start_at_the_background_prior(probability):
     set_background_prior(network, probability)
     for k, head in enumerate(network.conf):
         assert probabilities(head, k)[:, 0].mean().item() == pytest.approx(probability, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "advised"),
+    [
+        ((), {}, False),
+        (("left", "right"), {}, True),
+        (("Turn_Right", "stop", "turn_left"), {}, True),
+        (("left", "right"), {"flip": False}, False),
+        (("left", "right"), {"augment": "none"}, False),
+        (("left", "straight"), {}, False),
+        (("bright", "light"), {}, False),
+    ],
+)
+def test_classes_that_mirroring_would_swap_are_reported(names, settings, advised):
+    messages = advise_flip(ClassList.from_names(names), resolve_recipe("quick", **settings))
+    assert bool(messages) == advised
+    assert all("--no-flip" in message for message in messages)

@@ -95,6 +95,7 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
             if rng.random() < recipe.blank_share:
                 return TrainingItem(make_blank(sample, rng, size), name, size, Plan() if on_device else None)
         plan = DRAWS[recipe.augment](sample.boxes_xyxy, np.random.default_rng([recipe.seed, epoch, index]), size)
+        plan = replace(plan, flipped=plan.flipped and recipe.flip)
         sample = move_boxes(sample, plan, size)
         if on_device:
             return TrainingItem(replace(sample, picture=limit_size(sample.picture)), name, size, plan)

@@ -85,6 +85,7 @@ class Recipe:
     loss: Literal["multibox", "aligned"] = setting("multibox", "published, or task-aligned with soft targets")
     background_prior: float = setting(0.0, "initial probability of background; 0: bias unchanged", 0, 0.9999)
     augment: Literal["none", "published", "modern"] = setting("published", "augmentation")
+    flip: bool = setting(True, "mirror half of the pictures, unless there is no augmentation")
     augment_on: Literal["loader", "device"] = setting("loader", "where pictures are cropped, resized, colored")
     blank_share: float = setting(0.0, "fraction of pictures replaced by ones without objects", 0, 0.5)
     image_sizes: tuple[int, ...] = setting((300,), "picture sizes in pixels, in turn; the last is 300", 96, 300)

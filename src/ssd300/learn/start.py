@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.kinds import LEAST_SCORE
 from ssd300.data.load import load_training, load_validation
 from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
@@ -169,25 +168,35 @@ def prior_margin(probability: float, classes: int) -> float:
 def load_training_sets(
     data: Dataset | str | Path | Sequence[str | Path],
     val: Dataset | str | Path | None,
-    seed: int,
+    recipe: Recipe,
     *,
     allow_lost: bool = False,
-    min_score: float = LEAST_SCORE,
 ) -> tuple[Dataset, Dataset | None, tuple[str, ...]]:
-    """Training set, validation set, and messages for the user about the choice.
+    """Training set, validation set, and messages for the user about them.
 
     Raises TrainingError or DatasetError if they cannot be used; `allow_lost` accepts many boxes that were left out.
     """
+    seed, min_score = recipe.seed, recipe.min_score
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost, min_score=min_score)
-        return sets.train, sets.val, sets.messages
+        return sets.train, sets.val, (*sets.messages, *advise_flip(sets.train.classes, recipe))
     train_set = data if isinstance(data, Dataset) else load_training(data)
     held_out = val if val is None or isinstance(val, Dataset) else load_validation(val)
     check_usable(train_set, held_out)
     refuse_unusable(train_set, allow_lost=allow_lost, min_score=min_score)
     if held_out is not None:
         refuse_unusable(held_out, allow_lost=allow_lost)
-    return train_set, held_out and held_out.with_classes(train_set.classes), ()
+        held_out = held_out.with_classes(train_set.classes)
+    return train_set, held_out, advise_flip(train_set.classes, recipe)
+
+
+def advise_flip(classes: ClassList, recipe: Recipe) -> tuple[str, ...]:
+    """A message if mirrored pictures would show one class under the name of another."""
+    pairs = classes.mirrored_pairs() if recipe.flip and recipe.augment != "none" else []
+    return tuple(
+        f"a mirrored {a} may look like a {b}, and half of the pictures are mirrored: add --no-flip"
+        for a, b in pairs[:1]
+    )
 
 
 def check_names(settings: Iterable[str], own: Iterable[str]) -> None:

@@ -115,7 +115,7 @@ def train(
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
     compute = choose_compute(device, precision)
-    data, val, messages = load_training_sets(data, val, recipe.seed, allow_lost=allow_lost, min_score=recipe.min_score)
+    data, val, messages = load_training_sets(data, val, recipe, allow_lost=allow_lost)
     if not resume and out is not None:
         refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
