@@ -55,6 +55,12 @@ def test_version() -> None:
         (["data", "view", "x", "-n", "none"], "'none' is not a valid int"),
         (["detect", "x", "--no-save", "--crops"], "--crops writes files and --no-save forbids it"),
         (["detect", "x", "--no-save", "--save-dir", "y"], "--save-dir writes files and --no-save forbids it"),
+        (["detect", "x", "--model", "a", "--model", "b"], "--model is given 2 times: give it once"),
+        (["detect", "x", "--conf", "0.3", "--score-threshold=0.4"], "--score-threshold/--conf is given 2 times"),
+        (["detect", "x", "--clip", "--no-clip"], "--clip/--no-clip is given 2 times"),
+        (["info", "x", "--json", "--json"], "x: neither a file nor a known model"),
+        (["data", "convert", "x", "y", "--to", "coco", "--to", "yolo"], "--to is given 2 times"),
+        (["weights", "convert", "x", "y", "--classes", "coco", "--classes", "voc"], "is given 2 times"),
     ],
 )
 def test_usage_errors_exit_with_2_and_words_on_stderr(arguments, words, capsys) -> None:

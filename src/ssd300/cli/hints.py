@@ -134,7 +134,22 @@ class Verbs(typer.core.TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-class HintedCommand(typer.core.TyperCommand):
+class Command(typer.core.TyperCommand):
+    """A verb that refuses an option of one value that is given twice, of which click would take the last silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)  # the parser empties its list
+        rest: list[str] = super().parse_args(ctx, args)
+        _, _, order = self.make_parser(ctx).parse_args(given)
+        for option in (one for one in self.params if isinstance(one, typer.core.TyperOption)):
+            names, count = (*option.opts, *option.secondary_opts), order.count(option)
+            harmless = option.multiple or (option.is_flag and not option.secondary_opts)
+            if count > 1 and not harmless and not ctx.resilient_parsing:
+                raise ArgumentError(f"{'/'.join(names)} is given {count} times: give it once")
+        return rest
+
+
+class HintedCommand(Command):
     """A verb that recognizes its options by their names in other packages."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

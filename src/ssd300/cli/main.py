@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from ssd300.cli.debug import debugging, show_trace
-from ssd300.cli.hints import GLOBAL, HintedCommand, Verbs
+from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
 from ssd300.errors import SSD300Error
 from ssd300.terminal import escape_for_json, printable
 
@@ -69,9 +69,11 @@ def make_app(verbs: Iterable[str] = VERBS) -> typer.Typer:
         name = ALIASES.get(verb, verb)
         function = getattr(import_module(f"ssd300.cli.{name}"), name)
         if name in GROUPS:
+            for command in function.registered_commands:
+                command.cls = Command
             app.add_typer(function, name=verb)
         else:
-            app.command(verb, hidden=verb in ALIASES, cls=HintedCommand if verb in HINTED else None)(function)
+            app.command(verb, hidden=verb in ALIASES, cls=HintedCommand if verb in HINTED else Command)(function)
     return app
 
 
