@@ -89,6 +89,37 @@ def test_the_state_of_an_averaged_model_is_read(tmp_path, network) -> None:
     assert_same(read_published(tmp_path / "x.pt")[0], network.state_dict())
 
 
+@pytest.mark.parametrize(
+    ("weights", "average", "pack"),
+    [
+        (
+            "model",
+            "model_ema",
+            lambda state: {"n_averaged": torch.tensor(7)} | {f"module.{k}": v for k, v in state.items()},
+        ),
+        ("state_dict", "state_dict_ema", dict),
+        ("model_state_dict", "ema_state_dict", dict),
+        ("model", "ema", lambda state: {"module": state, "updates": 7}),
+    ],
+    ids=["torchvision", "timm", "usual", "RT-DETR"],
+)
+def test_of_weights_and_their_averages_the_averages_are_read(tmp_path, network, weights, average, pack) -> None:
+    averaged = {k: v + 1 if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    save({weights: network.state_dict(), average: pack(averaged), "epoch": 3}, tmp_path / "x.pt")
+    state, metadata = read_published(tmp_path / "x.pt")
+    assert_same(state, averaged)
+    assert f"its averaged weights ({average})" in metadata.training["note"]
+    for none in (None, {}):
+        save({weights: network.state_dict(), average: none}, tmp_path / "x.pt")
+        assert_same(read_published(tmp_path / "x.pt")[0], network.state_dict())
+
+
+def test_averages_that_are_no_state_are_not_passed_over(tmp_path, network) -> None:
+    save({"model": network.state_dict(), "ema": {"decay": 0.99, "shadow_params": []}}, tmp_path / "x.pt")
+    with pytest.raises(ModelError, match=r"2 of 2 entries of 'ema' are not tensors \('decay', 'shadow_params'\)"):
+        read_published(tmp_path / "x.pt")
+
+
 @pytest.mark.parametrize(("dtype", "zipped"), [(torch.float16, True), (torch.bfloat16, False), (torch.float64, True)])
 def test_other_kinds_of_float_become_float32(tmp_path, network, dtype, zipped) -> None:
     state = {k: v.to(dtype) if v.is_floating_point() else v for k, v in network.state_dict().items()}

@@ -1,7 +1,9 @@
 """The published checkpoints (.pt of the original training and of the hub) and torchvision's ResNets, without torch.
 
 The state may be the whole file or under "model", "state_dict" or "model_state_dict" beside an optimizer's; its keys may
-have the prefixes of wrappers: for several GPUs, of compiled and averaged networks.
+have the prefixes of wrappers: for several GPUs, of compiled and averaged networks. Where averaged weights are beside it
+("model_ema", "state_dict_ema", "ema_state_dict", "ema"), they are taken, as timm and ultralytics do: a training that
+averages measures and publishes these.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,7 +37,9 @@ TORCH_SUFFIXES = (".pt", ".pth")
 # Of DistributedDataParallel, as published, and AveragedModel; of torch.compile; of a LightningModule.
 _WRAPPERS = ("module.1.", "module.", "_orig_mod.", "model.")
 _AVERAGED = "n_averaged"  # AveragedModel's own number beside the state
-_HOMES = ("model", "state_dict", "model_state_dict")  # keys under which training scripts save the state
+# Keys under which training scripts save the state: torchvision's, timm's and others' averages, then the weights.
+_AVERAGES = ("model_ema", "state_dict_ema", "ema_state_dict", "ema")
+_HOMES = ("model", "state_dict", "model_state_dict")
 _TRUNK = "feature_extractor.feature_extractor."
 _CHILDREN = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6"}  # torchvision's name -> published
 _UNUSED = ("layer4", "fc")  # conv5_x and the classifier
@@ -50,8 +54,12 @@ def read_published(path: str | Path) -> tuple[State, ModelMetadata]:
     with _open_state(path) as (file, tensors):
         network = identify(str(path), {key: tensor.shape for key, tensor in tensors.items()})
         state = check_state(str(path), {key: file.array(tensors[key]) for key in network.state_shapes()}, network)
-        metadata = ModelMetadata.inferred(network.backbone, network.num_classes, "a published checkpoint")
-        return state, _add_label_map(metadata, file.tree)
+        home = _home_of(file.tree)
+        found = (
+            f"a published checkpoint, its averaged weights ({home})" if home in _AVERAGES else "a published checkpoint"
+        )
+        metadata = ModelMetadata.inferred(network.backbone, network.num_classes, found)
+        return state, _add_label_map(metadata, file.tree, found)
 
 
 def is_backbone_file(path: str | Path) -> bool:
@@ -112,9 +120,10 @@ def _read_arrays(path: str | Path, keys: Iterable[str]) -> State:
 def _open_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredTensor]]]:
     """An open torch file and the state in it, wrappers' prefixes removed."""
     with open_torch_file(path) as file:
-        state = file.tree
-        home = next((key for key in _HOMES if isinstance(state, dict) and isinstance(state.get(key), dict)), None)
+        state, home = file.tree, _home_of(file.tree)
         state = state[home] if home else state
+        if home in _AVERAGES and isinstance(state.get("module"), dict):  # beside the number of updates
+            state = state["module"]
         if not isinstance(state, dict) or not state:
             raise ModelError(
                 f"{path}: no weights in it: found a {type(state).__name__}, expected a state_dict, alone or under "
@@ -123,14 +132,23 @@ def _open_state(path: str | Path) -> Iterator[tuple[TorchFile, dict[str, StoredT
         strange = [repr(key) for key, value in state.items() if not isinstance(value, StoredTensor)]
         if strange:
             raise ModelError(
-                f"{path}: {len(strange)} of {len(state)} entries are not tensors ({first_few(strange)}), expected a "
-                "state_dict; save it with torch.save({'model': model.state_dict()}, FILE)"
+                f"{path}: {len(strange)} of {len(state)} entries{f' of {home!r}' if home else ''} are not tensors "
+                f"({first_few(strange)}), expected a state_dict; "
+                "save it with torch.save({'model': model.state_dict()}, FILE)"
             )
         state.pop(_AVERAGED, None)
         tensors = {_strip_wrappers(str(key)): tensor for key, tensor in state.items()}
         if len(tensors) != len(state):
             raise ModelError(f"{path}: keys with and without a wrapper's prefix ('module.') are mixed; save it again")
         yield file, tensors
+
+
+def _home_of(tree: Any) -> str | None:
+    """The key under which the file has the state, that of averaged weights first; None: the file is the state."""
+    if not isinstance(tree, dict):
+        return None
+    averages = (key for key in _AVERAGES if isinstance(tree.get(key), dict) and tree[key])
+    return next(averages, None) or next((key for key in _HOMES if isinstance(tree.get(key), dict)), None)
 
 
 def _strip_wrappers(key: str) -> str:
@@ -140,7 +158,7 @@ def _strip_wrappers(key: str) -> str:
     return key
 
 
-def _add_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
+def _add_label_map(metadata: ModelMetadata, tree: Any, found: str) -> ModelMetadata:
     """Class names from the published training's {0: background, 1: name, ...} if it fits; COCO's own names are COCO."""
     labels = tree.get("label_map") if isinstance(tree, dict) else None
     if not isinstance(labels, dict) or set(labels) != set(range(metadata.num_classes)):
@@ -148,6 +166,6 @@ def _add_label_map(metadata: ModelMetadata, tree: Any) -> ModelMetadata:
     names = [labels[label] for label in range(1, metadata.num_classes)]
     if not all(isinstance(name, str) and is_class_name(name) for name in names) or len(set(names)) != len(names):
         return metadata
-    note = "a published checkpoint, without ssd300 metadata: backbone inferred from the tensors, names from label_map"
+    note = f"{found}, without ssd300 metadata: backbone inferred from the tensors, names from label_map"
     classes = COCO if tuple(names) == COCO.names else ClassList.from_names(names)
     return replace(metadata, classes=classes, training={"note": note})
