@@ -95,6 +95,7 @@ class Detections:
     def from_dict(cls, data: Mapping[str, Any], classes: ClassList) -> "Detections":
         """Detections from the output of `to_dict`; `classes` is the class list of the model that made it.
 
+        Without objects, `track_ids` is None, also of a tracked video: `to_dict` has ids only in the rows of objects.
         Raises ArgumentError if a part is missing or wrong, or if the names are those of another class list.
         """
         try:

@@ -36,6 +36,7 @@ def write_clip(
     rate: int = 25,
     sound: str = "",
     rotation: int = 0,
+    pixel_aspect: Fraction = Fraction(1),
     options: dict[str, str] | None = None,
     format: str | None = None,
 ) -> Path:
@@ -44,6 +45,7 @@ def write_clip(
         stream = output.add_stream(codec, rate=rate, options=options or {"g": "10"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "rgb8" if codec == "gif" else "yuv420p"
+        stream.codec_context.sample_aspect_ratio = pixel_aspect
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         tone = output.add_stream(sound, rate=16000) if sound else None

@@ -1,4 +1,6 @@
-"""Sound that goes along into drawn videos, and files that were trimmed without being written anew."""
+"""Sound and the shape of pixels, which go along into drawn videos, and files that were trimmed and not encoded anew."""
+
+from fractions import Fraction
 
 import av
 import pytest
@@ -13,7 +15,7 @@ def test_sound_of_other_containers_comes_along(tmp_path, ending, sound) -> None:
     """AVI does not say which channels its sound has, and mp4 must."""
     path = write_clip(tmp_path / f"clip.{ending}", 10, codec="mpeg4", sound=sound)
     (tmp_path / "a:b").mkdir()  # no protocol of FFmpeg's
-    writer = VideoWriter(tmp_path / "a:b" / "out.mp4", sound_of=path)
+    writer = VideoWriter(tmp_path / "a:b" / "out.mp4", source=path)
     for frame in frames(path):
         writer.add(frame.rgb, frame.time_s)
     writer.close()
@@ -21,6 +23,20 @@ def test_sound_of_other_containers_comes_along(tmp_path, ending, sound) -> None:
         assert [stream.codec_context.name for stream in written.streams.audio] == [sound]
         assert written.streams.video[0].codec_context.colorspace == 5  # BT.601, in which the frames were converted
         assert sum(packet.size for packet in written.demux(audio=0)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("rotation", "shown"), [(0, Fraction(16, 11)), (90, Fraction(11, 16)), (180, Fraction(16, 11))]
+)
+def test_pixels_that_are_not_square_stay_so(tmp_path, rotation, shown) -> None:
+    path = write_clip(tmp_path / "dvd.mp4", 3, rotation=rotation, pixel_aspect=Fraction(16, 11), sound="aac")
+    writer = VideoWriter(tmp_path / "out.mp4", source=path, sound=False)
+    for frame in frames(path):
+        writer.add(frame.rgb, frame.time_s)
+    writer.close()
+    with av.open(str(writer.path)) as written:
+        assert written.streams.video[0].sample_aspect_ratio == shown
+        assert not written.streams.audio
 
 
 def test_a_trimmed_file_shows_its_part_and_is_not_cut_off(tmp_path) -> None:

@@ -75,7 +75,6 @@ def stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresho
     stream = VideoStream(shown_name(source), tracker, lines, zones)
     if folder is not None:
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
-        silent = is_camera(source) or is_stream(source) or task.every > 1
-        sound = None if silent else Path(local_path(source))
-        stream.writer = VideoWriter(path, sound_of=sound)
+        file = None if is_camera(source) or is_stream(source) else Path(local_path(source))
+        stream.writer = VideoWriter(path, source=file, sound=task.every == 1)
     return stream

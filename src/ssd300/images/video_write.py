@@ -1,4 +1,4 @@
-"""Write video: drawn frames at the times of their source, with its sound. H.264 in mp4, with PyAV."""
+"""Write video: drawn frames at the times of their source, with its shape of pixels and its sound. H.264 in mp4."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -30,12 +30,12 @@ class VideoWriter:
     Frames of another size are cropped or padded to the size of the first. Odd sizes get one more row or column.
     """
 
-    def __init__(self, path: Path, *, sound_of: Path | None = None) -> None:
-        """`sound_of`: a video file whose sound is copied up to the last frame."""
+    def __init__(self, path: Path, *, source: Path | None = None, sound: bool = True) -> None:
+        """`source`: the video file of the frames, whose pixels may not be square; its sound is copied if wanted."""
         require_av()
         self.path = path
         self.frames = 0
-        self._sound_of = sound_of
+        self._source, self._with_sound = source, sound
         self._stack = ExitStack()
         self._last = -1
         self._stream: av.video.stream.VideoStream | None = None
@@ -74,8 +74,10 @@ class VideoWriter:
         # Declared, because players assume BT.709 for large frames without it, and show other colors.
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, _LIMITED
         self._stream = stream
-        if self._sound_of is not None:
-            self._sound = _Sound.of(self._sound_of, self._output, self._stack)
+        if self._source is not None:
+            source = self._stack.enter_context(open_media(f"file:{self._source.absolute()}"))
+            stream.codec_context.sample_aspect_ratio = _pixel_aspect(source.streams.video[0], rgb.shape)
+            self._sound = _Sound.of(source, self._output) if self._with_sound else None
 
     def close(self) -> None:
         """Finish the file; without frames no file is written."""
@@ -116,11 +118,10 @@ class _Sound:
         self._last = -1  # the time of the last packet; one that is not later is damaged
 
     @classmethod
-    def of(cls, path: Path, output: "av.container.OutputContainer", stack: ExitStack) -> "_Sound | None":
+    def of(cls, source: "av.container.InputContainer", output: "av.container.OutputContainer") -> "_Sound | None":
         """The sound of a file; None if it has none, or one that mp4 cannot hold."""
         import av
 
-        source = stack.enter_context(open_media(f"file:{path.absolute()}"))
         audio = next(iter(source.streams.audio), None)
         if audio is None or audio.codec_context is None:
             return None
@@ -156,6 +157,12 @@ class _Sound:
                 self._next = next(self._packets, None)
             except av.FFmpegError:  # the source is truncated
                 self._next = None
+
+
+def _pixel_aspect(video: "av.video.stream.VideoStream", shape: tuple[int, ...]) -> Fraction:
+    """Width by height of a pixel in the frames of a source, which were turned if they have another shape."""
+    aspect = video.sample_aspect_ratio or Fraction(1)
+    return aspect if shape[:2] == (video.height, video.width) else 1 / aspect
 
 
 def _fit_size(rgb: UInt8, height: int, width: int) -> UInt8:
