@@ -42,14 +42,26 @@ def test_sheets_replace_no_other_files(coco: Path, tmp_path: Path) -> None:
     draw_sheets(dataset, tmp_path / "out", [0])
     draw_sheets(dataset, tmp_path / "out", [1])  # those of an earlier call are replaced
     pictures = coco / "images"
-    (pictures / "a.jpg").rename(pictures / "sheet-001.png")
+    Image.new("RGB", (40, 30)).save(pictures / "sheet-001.png")  # a user's
     before = {path: path.read_bytes() for path in pictures.iterdir()}
-    with pytest.raises(OutputError, match=r"images is not empty \(it holds b\.jpg\)"):
+    with pytest.raises(OutputError, match=r"images is not empty \(it holds a\.jpg\)"):
         draw_sheets(dataset, pictures, [1])
-    assert {path: path.read_bytes() for path in pictures.iterdir()} == before
+    for path in pictures.glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(OutputError, match=r"images is not empty \(it holds sheet-001\.png\)"):
+        draw_sheets(dataset, pictures, [1])
+    assert (pictures / "sheet-001.png").read_bytes() == before[pictures / "sheet-001.png"]
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="it is no folder"):
         draw_sheets(dataset, tmp_path / "file", [1])
+
+
+def test_no_sheet_of_an_earlier_call_stays(coco: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.data.view._COLUMNS", 1)
+    monkeypatch.setattr("ssd300.data.view._ROWS", 1)
+    dataset = load_dataset(coco)
+    assert len(draw_sheets(dataset, tmp_path / "out", [0, 1, 2])) == 3
+    assert draw_sheets(dataset, tmp_path / "out", [1]) == list((tmp_path / "out").iterdir())
 
 
 def test_captions_tell_flags_and_scores(edit_coco: Any) -> None:

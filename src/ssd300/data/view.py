@@ -1,25 +1,27 @@
 """Contact sheets: pictures of a data set with their boxes, before and after augmentation."""
 
+import io
 import os
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import entries
 from ssd300.draw import draw_boxes
 from ssd300.errors import OutputError
-from ssd300.files import write_whole
-from ssd300.images.encode import encode_picture
+from ssd300.files import unwritable, write_whole
 
 _COLUMNS, _ROWS = 6, 4  # tiles of a sheet
 GAP = 4  # pixels between tiles
 PAPER = (255, 255, 255)
+_MAKER = "ssd300 data view"
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def draw_sheets(
 
     With `augment` every picture is followed by an augmented one. The random numbers depend only on the seed and the
     picture's position. Crowd regions are marked "(crowd)", boxes that training ignores "(ignore)"; scores below 1 are
-    shown. Raises OutputError, before any work, where `out` has other files than sheets.
+    shown. Sheets of an earlier call in `out` are replaced or removed. Raises OutputError, before any work, where it has
+    other files.
     """
     _refuse_other_files(out)
     views: list[View] = []
@@ -60,19 +63,43 @@ def draw_sheets(
         views.append(shrink_view(before, tile))  # not whole: many large pictures would fill the memory
         if augment is not None:
             views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
-    paths = []
-    for number, start in enumerate(range(0, len(views), _COLUMNS * _ROWS), 1):
-        sheet = contact_sheet(views[start : start + _COLUMNS * _ROWS], _COLUMNS, tile)
-        path = out / f"sheet-{number:03}.png"
-        write_whole(path, encode_picture(sheet, ".png"))
-        paths.append(path)
+    sheets = range(0, len(views), _COLUMNS * _ROWS)
+    paths = [out / f"sheet-{number:03}.png" for number, _ in enumerate(sheets, 1)]
+    _remove_others(out, paths)
+    for path, start in zip(paths, sheets, strict=True):
+        write_whole(path, _encode(contact_sheet(views[start : start + _COLUMNS * _ROWS], _COLUMNS, tile)))
     return paths
+
+
+def _encode(sheet: Image.Image) -> bytes:
+    """A PNG file that says what made it: so a later call does not take a user's picture for a sheet."""
+    maker, data = PngImagePlugin.PngInfo(), io.BytesIO()
+    maker.add_text("Software", _MAKER)
+    sheet.save(data, "PNG", pnginfo=maker)
+    return data.getvalue()
+
+
+def _is_sheet(path: Path) -> bool:
+    with suppress(OSError):
+        if re.fullmatch(r"sheet-\d+\.png", path.name) and path.is_file():
+            with path.open("rb") as file:
+                return _MAKER.encode() in file.read(100)  # behind the header
+    return False
+
+
+def _remove_others(out: Path, paths: Sequence[Path]) -> None:
+    """Remove the sheets that these do not replace: their boxes may be old."""
+    for old in set(entries(out)) - set(paths):
+        try:
+            old.unlink()
+        except OSError as error:
+            raise unwritable(old, error) from error
 
 
 def _refuse_other_files(out: Path) -> None:
     if os.path.lexists(out) and not out.is_dir():
         raise OutputError(f"{out}: cannot be written: it is no folder; choose another one")
-    others = [entry.name for entry in entries(out) if not re.fullmatch(r"sheet-\d+\.png", entry.name)]
+    others = [entry.name for entry in entries(out) if not _is_sheet(entry)]
     if others:
         raise OutputError(
             f"{out} is not empty (it holds {others[0]}), and sheets replace no other files; choose another folder"
