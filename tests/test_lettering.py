@@ -10,6 +10,7 @@ import pytest
 
 from drawing import ground
 from ssd300 import draw, lettering
+from ssd300.boxes import iou
 from ssd300.errors import ArgumentError
 from ssd300.lettering import font_for
 
@@ -18,13 +19,13 @@ from ssd300.lettering import font_for
 def labels(monkeypatch):
     """The rectangles of the labels that are placed."""
     places = []
-    place = draw._place_label
+    place = draw.place_label
 
     def recording(*arguments):
         places.append(place(*arguments))
         return places[-1]
 
-    monkeypatch.setattr(draw, "_place_label", recording)
+    monkeypatch.setattr(draw, "place_label", recording)
     return places
 
 
@@ -63,7 +64,7 @@ def test_a_label_that_would_hide_a_more_important_one_is_left_out(labels) -> Non
     assert labels[0] == shown[0]
     assert len(shown) > 2
     for a, b in itertools.combinations(shown, 2):
-        assert draw.iou(np.array([a], np.float32), np.array([b], np.float32)).item() <= 0.04
+        assert iou(np.array([a], np.float32), np.array([b], np.float32)).item() <= 0.04
 
 
 @pytest.mark.parametrize("size", [(71, 600), (600, 71), (1, 1)])

@@ -57,9 +57,9 @@ def iou(a_xyxy: Floats, b_xyxy: Floats) -> Floats:
     >>> iou(np.zeros((0, 4), np.float32), np.zeros((3, 4), np.float32)).shape
     (0, 3)
     """
-    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])  # [M, N, 2]
-    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    size = np.maximum(high - low, 0)
-    inter = size[..., 0] * size[..., 1]
+    (left, top, right, bottom), (x1, y1, x2, y2) = a_xyxy.T[..., None], b_xyxy.T[:, None]
+    width = np.maximum(np.minimum(right, x2) - np.maximum(left, x1), 0)  # [M, N]
+    height = np.maximum(np.minimum(bottom, y2) - np.maximum(top, y1), 0)
+    inter = width * height
     union = area(a_xyxy)[:, None] + area(b_xyxy)[None, :] - inter
     return np.asarray(np.divide(inter, union, out=np.zeros_like(inter), where=union > 0))

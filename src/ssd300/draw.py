@@ -4,7 +4,7 @@ import math
 import os
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +13,20 @@ import numpy as np
 from PIL import Image
 
 from ssd300.arrays import Float32, UInt8
-from ssd300.boxes import area, clip, iou
+from ssd300.boxes import area, clip
 from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.images.addresses import local_path
 from ssd300.lettering import font_for
+from ssd300.placing import place_label
 from ssd300.result import Found, check_size
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
 
-Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are outside
-
 SMALLEST_LETTERS = 9  # pixels; smaller ones are not legible
 
 _WIDEST_LABEL = 0.6  # of the picture's width; a longer caption is truncated
-_NEAR_SPOTS = 8  # those that touch the label's own box
-_MOST_HIDDEN = 0.04  # IoU of two labels, a margin around the letters
 _LONGEST_CAPTION = 1000  # characters that are used; no label has room for more
 
 
@@ -176,7 +173,7 @@ def _draw_labels(
     pad, room = max(2, letters // 5), round(size[0] * _WIDEST_LABEL)
     ascent, descent = font_for("", letters, given).getmetrics()
     small_xyxy = boxes_xyxy[area(boxes_xyxy) < 12 * (ascent + descent) ** 2]
-    placed: list[Rectangle] = []
+    placed, count = np.empty((len(captions), 4), np.float32), 0
     for box, caption, color in zip(boxes_xyxy, captions, colors, strict=True):
         text = caption if len(caption) <= _LONGEST_CAPTION else caption[:_LONGEST_CAPTION] + "…"
         text = unicodedata.normalize("NFC", " ".join(text.split()))
@@ -187,10 +184,10 @@ def _draw_labels(
         if not text:
             continue
         width = math.ceil(font.getlength(text)) + 2 * pad
-        place = _place_label(box, (width, height), size, placed, small_xyxy)
+        place = place_label(box, (width, height), size, placed[:count], small_xyxy)
         if place is None:
             continue
-        placed.append(place)
+        placed[count], count = place, count + 1
         pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=color)
         pen.text((place[0] + pad, place[1] + ascent), text, font=font, fill=choose_ink(color), anchor="ls")
 
@@ -213,39 +210,3 @@ def _shorten(text: str, font: "ImageFont.FreeTypeFont", room: int) -> str:
         bisect_left(range(2, len(text)), True, key=lambda length: font.getlength(truncate(length)) > room) + 2
     )
     return truncate(first_too_long - 1) if first_too_long > 2 else ""
-
-
-def _place_label(
-    box_xyxy: Float32, label: tuple[int, int], size: tuple[int, int], placed: list[Rectangle], small_xyxy: Float32
-) -> Rectangle | None:
-    """The position of a label: near its box, not over labels placed before, and if possible not over small boxes.
-
-    None where every position covers much of a more important label, because then both would be illegible.
-    """
-    spots = np.array(list(_label_positions(box_xyxy.tolist(), label, size)), np.float32)  # [S, 4], best first
-    crowded = iou(spots, np.array(placed, np.float32).reshape(-1, 4)).sum(1)
-    hiding = iou(spots[:_NEAR_SPOTS], small_xyxy).sum(1)
-    free = np.flatnonzero(crowded == 0)
-    clear = np.flatnonzero((crowded[:_NEAR_SPOTS] == 0) & (hiding == 0))
-    choice = clear[0] if len(clear) else free[0] if len(free) else int(crowded.argmin())
-    if crowded[choice] > _MOST_HIDDEN:
-        return None
-    left, top, right, bottom = (int(v) for v in spots[choice])
-    return left, top, right, bottom
-
-
-def _label_positions(box: list[float], label: tuple[int, int], size: tuple[int, int]) -> Iterator[Rectangle]:
-    """Positions of a label, best first: above the box, inside its top, below it, then along its sides."""
-    (width, height), (x1, y1, x2, y2) = label, box
-    above, below = math.floor(y1) - height, math.ceil(y2)
-    columns = (math.floor(x1), math.ceil(x2) - width)
-    rows = [above, math.floor(y1), below, below - height]
-    if above < 0 and y2 - y1 < 3 * height:  # inside, it would hide a small object
-        rows = [below, above, math.floor(y1), below - height]
-    spots = [(left, top) for top in rows for left in columns]
-    steps = range(1, 1 + size[1] // height)
-    spots += [(left, top + step * height) for step in steps for left in columns for top in (rows[1],)]
-    spots += [(left, above - step * height) for step in steps for left in columns]
-    for left, top in spots:
-        left, top = min(max(left, 0), size[0] - width), min(max(top, 0), size[1] - height)
-        yield left, top, left + width, top + height
