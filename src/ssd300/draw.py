@@ -17,6 +17,7 @@ from ssd300.boxes import area, clip
 from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.images.addresses import local_path
+from ssd300.images.profiles import icc_profile, with_profile
 from ssd300.lettering import font_for
 from ssd300.placing import place_label
 from ssd300.result import Found, check_size
@@ -87,7 +88,7 @@ def draw_boxes(
         raise ArgumentError(f"line_width is {line_width!r}: expected a whole number of pixels, 1 or more")
     from PIL import ImageDraw
 
-    image = Image.fromarray(_rgb(picture))
+    image = as_image(_rgb(picture))
     cut = clip(boxes, *image.size)
     visible = [i for i in range(len(cut)) if cut[i, 0] < cut[i, 2] and cut[i, 1] < cut[i, 3]]
     colors = choose_colors([color_keys[i] for i in visible])
@@ -99,16 +100,24 @@ def draw_boxes(
     return image
 
 
+def as_image(rgb: UInt8) -> Image.Image:
+    """The pixels as a PIL picture, which has their ICC profile."""
+    image, profile = Image.fromarray(rgb), icc_profile(rgb)
+    if profile is not None:
+        image.info["icc_profile"] = profile
+    return image
+
+
 def crop(rgb: UInt8, boxes_xyxy: Float32) -> list[UInt8]:
     """A copy uint8 [h, w, 3] of every pixel that a box touches, box by box; h or w is 0 for a box outside of it."""
-    height, width = rgb.shape[:2]
+    rgb, (height, width) = np.asarray(rgb), rgb.shape[:2]
     cut = clip(boxes_xyxy, width, height)
     low, high = np.floor(cut[:, :2]).astype(int), np.ceil(cut[:, 2:]).astype(int)
     return [rgb[y1:y2, x1:x2].copy() for (x1, y1), (x2, y2) in zip(low.tolist(), high.tolist(), strict=True)]
 
 
 def load_pixels(detections: Found, picture: Any = None) -> UInt8:
-    """The pixels, RGB uint8 [H, W, 3], of the picture that the detections belong to.
+    """The pixels, RGB uint8 [H, W, 3], of the picture that the detections belong to, with its ICC profile.
 
     From `picture` if given (anything that `detect` takes), else from the picture that they hold, else from the file
     `source`. Raises ArgumentError if there is no picture, or if its size is not the detections' size.
@@ -120,7 +129,7 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
         if detections.source is None or not os.path.isfile(local_path(detections.source)):
             raise ArgumentError(f"the source {detections.source!r} is not a file that can be read again: pass picture=")
         picture = detections.source
-    rgb: UInt8 = open_source(picture)
+    rgb = with_profile(open_source(picture), picture)
     check_size(detections, rgb.shape[:2])
     return rgb
 
@@ -129,8 +138,8 @@ def _rgb(picture: Any) -> UInt8:
     from ssd300.images.modes import upright_rgb
 
     if isinstance(picture, Image.Image):
-        return upright_rgb(picture, "the picture")
-    array = np.asarray(picture)
+        return with_profile(upright_rgb(picture, "the picture"), picture)
+    array: UInt8 = np.asanyarray(picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ArgumentError(
             f"drawing needs RGB uint8 [H, W, 3] or a PIL picture, got {array.dtype} {list(array.shape)}"

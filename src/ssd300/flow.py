@@ -21,6 +21,7 @@ from ssd300.detections import Detections
 from ssd300.errors import DatasetError, DownloadError, ImageError, ModelError, SSD300Error
 from ssd300.images.arrays import is_array_like, is_tensor
 from ssd300.images.decode import DecodeMode
+from ssd300.images.profiles import with_profile
 from ssd300.images.resize import load_for_network, resize_to_network
 from ssd300.images.source import Source, name_of, read_bytes, read_picture
 from ssd300.labels import ClassList
@@ -82,12 +83,14 @@ def prepare(source: Any, options: DetectOptions) -> Prepared:
     if not options.keep_pixels:
         pixels, size_hw = load_for_network(Source(value, name), options.color, decode=options.decode)
         return Prepared(pixels, size_hw, name, refer_to(value, name, options.color))
-    if is_read_once(value):
-        value = read_bytes(value, name)
-    rgb, size_hw = read_picture(Source(value, name), color=options.color, decode=options.decode)
+    data = value
+    if isinstance(value, str | os.PathLike) or is_read_once(value):
+        data = read_bytes(value, name)
+    rgb, size_hw = read_picture(Source(data, name), color=options.color, decode=options.decode)
     # decode="fast" may have decoded at reduced size: then the source is read again for drawing.
     whole = rgb.shape[:2] == size_hw
-    picture = rgb if whole else refer_to(value, name, options.color)
+    again = data if is_read_once(value) else value
+    picture = with_profile(rgb, data) if whole else refer_to(again, name, options.color)
     return Prepared(resize_to_network(rgb), size_hw, name, picture)
 
 

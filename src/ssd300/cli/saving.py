@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from ssd300 import draw
 from ssd300.detections import Detections
 from ssd300.digits import numbered, whole_number
@@ -18,6 +16,7 @@ from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
+from ssd300.images.profiles import with_profile
 from ssd300.label_tools import to_labelme
 
 _RUNS = Path("runs/detect")
@@ -48,7 +47,7 @@ def render(found: Detections, *, crops: bool, style: draw.DrawStyle | None = Non
         drawn = encode_picture(draw.draw_detections(rgb, found, style=style), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
         cut = [
-            (one.name, number, encode_picture(Image.fromarray(piece), ".jpg"))
+            (one.name, number, encode_picture(draw.as_image(with_profile(piece, rgb)), ".jpg"))
             for number, (one, piece) in enumerate(zip(found, pieces, strict=bool(pieces)), 1)
             if piece.size
         ]

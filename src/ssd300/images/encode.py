@@ -22,7 +22,7 @@ _FORMATS: dict[str, tuple[str, float, dict[str, Any]]] = {
 def encode_picture(image: Image.Image, extension: str, name: str | Path = "the picture") -> bytes:
     """The bytes of a .jpg, .jpeg, .png or .webp file; `name` is for the error about a picture too large for it.
 
-    JPEG keeps full color resolution, so that thin colored lines stay sharp.
+    JPEG keeps full color resolution, so that thin colored lines stay sharp. The picture's ICC profile goes along.
     """
     kind, limit, options = _FORMATS[".jpg" if extension.lower() == ".jpeg" else extension.lower()]
     if max(image.size) > limit:
@@ -30,5 +30,5 @@ def encode_picture(image: Image.Image, extension: str, name: str | Path = "the p
             f"{name}: this format holds at most {limit} pixels per side, got {max(image.size)}: use .png"
         )
     data = io.BytesIO()
-    image.save(data, kind, **options)
+    image.save(data, kind, icc_profile=image.info.get("icc_profile"), **options)
     return data.getvalue()

@@ -26,11 +26,16 @@ _CONTENTS = {"PNG": png.drop_ancillary, "BMP": bmp.readable}  # the part of a fi
 _UNREAD_KINDS = {"JPEG": jpeg.unread_kind, "PNG": png.unread_kind, "BMP": bmp.unread_kind, "TIFF": unread_kind}
 
 
+def pillow_class(kind: str) -> "Callable[[io.BytesIO], ImageFile]":
+    """Pillow's class for a format, which reads the header of a file."""
+    plugin = import_module(f"PIL.{_PILLOW_NAMES[kind]}ImagePlugin")
+    found: Callable[[io.BytesIO], ImageFile] = getattr(plugin, f"{_PILLOW_NAMES[kind]}ImageFile")
+    return found
+
+
 def open_picture(data: bytes, kind: str, name: str) -> "ImageFile":
     """The file with its header read. Raises ImageError."""
-    plugin = import_module(f"PIL.{_PILLOW_NAMES[kind]}ImagePlugin")
-    read: Callable[[io.BytesIO], ImageFile] = getattr(plugin, f"{_PILLOW_NAMES[kind]}ImageFile")
-    content = data
+    read, content = pillow_class(kind), data
     try:
         content = _CONTENTS[kind](data) if kind in _CONTENTS else data
         return read(io.BytesIO(content))
