@@ -8,7 +8,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset, load_training, load_validation
 from ssd300.data.look import find_parts
 from ssd300.data.pack import pack_dataset
-from ssd300.data.usable import usable_sets
+from ssd300.data.usable import select_messages, usable_sets
 from ssd300.errors import ArgumentError, DatasetError
 
 
@@ -151,3 +151,14 @@ def test_the_part_to_learn_from_and_the_part_to_measure_on(coco: Path) -> None:
 def test_what_is_no_path_is_refused_by_its_type(load, wrong) -> None:
     with pytest.raises(ArgumentError, match=r"a data set is named by its path, got (int|NoneType|list|bytes)"):
         load(wrong)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_set_that_is_given_twice_is_said(coco: Path, tmp_path: Path, packed: bool) -> None:
+    path, same = coco, coco / "images" / ".."
+    if packed:
+        path = same = tmp_path / "pets.pack"
+        pack_dataset(load_dataset(coco), path)
+    number = len(load_dataset(path))
+    assert select_messages(load_dataset(path)) == []
+    assert f"{number} pictures listed more than once" in select_messages(load_dataset([path, same]))[0]

@@ -1,5 +1,6 @@
 """Choose the training and the validation set and check that they can be used; shared by `train` and `data check`."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -184,8 +185,9 @@ def select_messages(dataset: Dataset) -> list[str]:
     if unlabeled := sum(note.kind == "picture without label file" for note in dataset.notes):
         words = f"{unlabeled} of {len(dataset)} pictures have no label file and count as without objects"
         messages.append(f"{dataset.name}: {words}")
-    files = [picture.path for picture in dataset.pictures if picture.payload is None]
-    if twice := len(files) - len(set(files)):
+    folders = {folder: os.path.realpath(folder) for folder in {picture.path.parent for picture in dataset.pictures}}
+    files = {(folders[one.path.parent], one.path.name, one.payload) for one in dataset.pictures}
+    if twice := len(dataset) - len(files):
         words = "listed more than once; objects that one of its entries lacks are background there"
         messages.append(f"{dataset.name}: {counted(twice, 'picture')} {words}")
     return messages
