@@ -75,18 +75,24 @@ def plan_pool(node_cpus: Sequence[float], workers: int | None = None, threads: i
     return Pool(workers or most, threads)
 
 
-def connect(address: str | None) -> tuple[Any, bool]:
-    """Ray, connected to a cluster, and whether this call connected it: then the caller must call `ray.shutdown`.
-
-    address: None starts a cluster on this machine that ends with this process.
-    Raises MissingExtraError, SSD300Error if there is no cluster.
-    """
+def import_ray() -> Any:
+    """The package ray, with its telemetry off. Raises MissingExtraError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its logs are in its own folder; stderr is for the user
     with needs("`ssd300 batch --engine ray`", "ray"):
         import ray
         import ray.data
+    return ray
+
+
+def connect(address: str | None) -> tuple[Any, bool]:
+    """Ray, connected to a cluster, and whether this call connected it: then the caller must call `ray.shutdown`.
+
+    address: None starts a cluster on this machine that ends with this process.
+    Raises MissingExtraError, SSD300Error if there is no cluster.
+    """
+    ray = import_ray()
     if ray.is_initialized():
         return ray, False
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

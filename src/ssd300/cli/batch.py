@@ -18,7 +18,7 @@ from ssd300.cli.options import (
     split_labels,
 )
 from ssd300.digits import counted
-from ssd300.errors import ArgumentError
+from ssd300.errors import ArgumentError, needs
 from ssd300.terminal import printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,12 @@ def batch(
     """
     if engine == "local" and (workers or address):
         raise ArgumentError(f"--{'workers' if workers else 'address'} requires --engine ray")
-    import ssd300.batch  # noqa: F401, reports missing packages before anything is loaded
+    with needs(f"`ssd300 batch{' --engine ray' * (engine == 'ray')}`", engine if engine == "ray" else "batch"):
+        import pyarrow  # noqa: F401, reports missing packages before anything is loaded
+    if engine == "ray":
+        from ssd300.batch.cluster import import_ray
+
+        import_ray()
     from ssd300.batch.local import run_local
     from ssd300.batch.start import load_detector, open_run
     from ssd300.options import DetectOptions

@@ -86,9 +86,11 @@ def evaluate(
     from ssd300.data.load import load_dataset
     from ssd300.detector import Detector
     from ssd300.evaluate import figures, run
+    from ssd300.evaluate.coco import require_hotcoco
     from ssd300.evaluate.diagnosis import diagnose
     from ssd300.evaluate.report import refuse_unwritable, report_numbers, write_report
 
+    require_hotcoco()
     if report:
         refuse_unwritable(report)
         figures.require_matplotlib()  # an error before an hour of detection, not after

@@ -88,9 +88,11 @@ def _private(web_runtime: str, models: dict[str, str]) -> "Private":
     from ssd300.export.files import load_source
     from ssd300.export.html import make_browser_model
     from ssd300.export.web_runtime import read_web_runtime
+    from ssd300.export.write import require_writer
     from ssd300.serve.settings import Private
     from ssd300.weights.catalog import resolve
 
+    require_writer("html")
     runtime = read_web_runtime(web_runtime)
     files = {name: make_browser_model(*load_source(resolve(model)), half=True)[0] for name, model in models.items()}
     return Private(runtime.script, runtime.wasm, files)

@@ -102,6 +102,13 @@ def coco_metrics(dataset: Dataset, results: Sequence[Detections]) -> CocoMetrics
     )
 
 
+def require_hotcoco() -> Any:
+    """Import hotcoco; call it before any work. Raises MissingExtraError."""
+    with needs("measuring AP", "eval"):
+        import hotcoco
+    return hotcoco
+
+
 def score(dataset: Dataset, results: Sequence[Detections]) -> Any:
     """The evaluated and accumulated `hotcoco.COCOeval`."""
     scorer = make_scorer(dataset, results)
@@ -112,8 +119,7 @@ def score(dataset: Dataset, results: Sequence[Detections]) -> Any:
 
 def make_scorer(dataset: Dataset, results: Sequence[Detections]) -> Any:
     """A `hotcoco.COCOeval`, not yet evaluated. Its ids are `image_numbers` and `class_numbers`."""
-    with needs("`ssd300 evaluate`", "eval"):
-        import hotcoco
+    hotcoco = require_hotcoco()
     truth = _ground_truth(hotcoco, dataset)
     return hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
 

@@ -15,7 +15,7 @@ from ssd300.detector import Detector
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
-from ssd300.evaluate.coco import CocoMetrics, coco_metrics
+from ssd300.evaluate.coco import CocoMetrics, coco_metrics, require_hotcoco
 from ssd300.evaluate.matches import MatchTable, match_table
 from ssd300.flow import Failure
 from ssd300.labels import ClassList
@@ -94,13 +94,13 @@ def evaluate(
     Raises DatasetError if there is no picture, or none that can be read, ArgumentError if the model and the data
     set have no class in common, MissingExtraError without the extra `eval`.
     """
+    require_hotcoco()  # before a model is downloaded, and an hour of detection
     detector = Detector(detector) if isinstance(detector, str | os.PathLike) else detector
     dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     classes = match_classes(detector.classes, dataset)
     counted = _drop_unlabeled(dataset) if published else dataset
     if not len(counted):
         raise DatasetError(f"{dataset.name} has no picture to evaluate on{' with annotations' if published else ''}")
-    coco_metrics(counted.subset([]), [])  # report a missing package before an hour of detection
     settings = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,

@@ -91,6 +91,7 @@ def quantize(
     The file is deterministic on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
     MissingExtraError; ModelError if the model cannot be used, or loses too much; then nothing is written.
     """
+    import_nncf()  # before a model is downloaded
     model = resolve(model, detector=True)
     if out is None:  # the model itself if its format can hold INT8
         if model.is_relative_to(BUNDLED_FOLDER):
@@ -99,7 +100,6 @@ def quantize(
     out = Path(out)
     data, val = _load_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
-    import_nncf()  # report a missing package before minutes of detection
     state, metadata = load_weights(model)
     say(f"Measuring in float on {len(val)} pictures of {val.name}.")
     exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)

@@ -59,6 +59,7 @@ def export(
     _check(format, given)
     if format in _EXTENSIONS:
         refuse_special(out)
+    require_writer(format)
     source = resolve(model, detector=True)
     if out.exists() and out.samefile(source):
         raise ArgumentError(f"--out is the model itself ({source}): choose another name")
@@ -95,6 +96,17 @@ def _check(format: str, given: dict[str, Any]) -> None:
         )
 
 
+def require_writer(format: str) -> None:
+    """Import what writing a format needs: call it before anything is fetched. Raises MissingExtraError."""
+    if format == "pt2":
+        with needs("`ssd300 export --format pt2`", "train"):
+            import ssd300.export.pt2  # noqa: F401
+    elif format not in ("openvino", "safetensors"):
+        with needs("writing an ONNX file", "onnx"):
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+
+
 def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures: Any) -> Verification:
     state, metadata = load_source(source)
     if format == "safetensors":
@@ -114,8 +126,7 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
         runtime = read_web_runtime(given.pop("web_runtime", None))
         return export_html(state, metadata, out, runtime, pictures=pictures, **given)
     if format == "pt2":
-        with needs("`ssd300 export --format pt2`", "train"):
-            from ssd300.export.pt2 import export_pt2
+        from ssd300.export.pt2 import export_pt2
 
         return export_pt2(state, metadata, out, pictures=pictures, **given)
     from ssd300.export.servers import export_server

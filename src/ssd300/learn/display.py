@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from ssd300.digits import counted
-from ssd300.errors import TrainingError, needs
+from ssd300.errors import TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.run import Position
 from ssd300.terminal import printable
@@ -163,6 +163,6 @@ def format_duration(seconds: float) -> str:
 
 def _open_board(out: Path) -> Any:
     """A writer of TensorBoard files, without TensorFlow or TensorBoard."""
-    with needs("--tensorboard", "tensorboard"):
-        from tensorboardX import SummaryWriter
+    from tensorboardX import SummaryWriter
+
     return SummaryWriter(str(out / "tensorboard"))

@@ -36,10 +36,20 @@ _SHOWN = 0.4  # score from which detections are drawn
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches
 
 
+def require_measuring(*, tensorboard: bool) -> None:
+    """Import what the first validation needs, before any work. Raises MissingExtraError."""
+    with needs("`ssd300 train`", "train"):
+        import hotcoco  # noqa: F401
+        import matplotlib.figure  # noqa: F401
+    if tensorboard:
+        with needs("--tensorboard", "tensorboard"):
+            import tensorboardX  # noqa: F401
+
+
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     """Write losses and, if measured, AP by epoch as a PNG."""
-    with needs("drawing training curves", "train"):
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, metric = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]

@@ -25,7 +25,14 @@ from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPi
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
-from ssd300.learn.report import collect_settings, describe_model, draw_curves, finish_epoch, write_best
+from ssd300.learn.report import (
+    collect_settings,
+    describe_model,
+    draw_curves,
+    finish_epoch,
+    require_measuring,
+    write_best,
+)
 from ssd300.learn.run import (
     BEST,
     CURVES,
@@ -114,6 +121,7 @@ def train(
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
+    require_measuring(tensorboard=tensorboard)
     compute = choose_compute(device, precision)
     data, val, messages = load_training_sets(data, val, recipe, allow_lost=allow_lost)
     if not resume and out is not None:
