@@ -149,6 +149,14 @@ def try_lock(path: Path) -> int | None:
     return handle
 
 
+def is_filled(folder: Path) -> bool:
+    """Whether a folder that is to be written has entries. Raises OutputError if it cannot be read."""
+    try:
+        return any(folder.iterdir())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically, and create the folders above it. Raises OutputError.
 

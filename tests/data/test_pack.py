@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,19 @@ def test_a_full_disk_says_so_and_the_old_file_stays(pets: Dataset, tmp_path: Pat
         pack_dataset(pets, tmp_path / "pets.pack")
     assert [p.name for p in tmp_path.glob("*pets*")] == ["pets.pack"]
     assert (tmp_path / "pets.pack").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "write", [pack_dataset, lambda pets, out: convert_dataset({"train": pets}, out.parent, "coco")]
+)
+def test_a_folder_that_cannot_be_read_is_named(pets: Dataset, tmp_path: Path, monkeypatch, write: Any) -> None:
+    def closed(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(OutputError, match=r"cannot be written: Permission denied; choose another folder"):
+        write(pets, tmp_path / "out" / "pets.pack")
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

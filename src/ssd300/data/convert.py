@@ -23,7 +23,7 @@ from ssd300.data.voc.find import ANNOTATIONS
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
-from ssd300.files import new_folder
+from ssd300.files import is_filled, new_folder
 from ssd300.images.extensions import has_picture_extension
 from ssd300.images.signatures import picture_format
 
@@ -71,7 +71,7 @@ def convert_dataset(
             f"splits to convert together must be of {', '.join(PARTS)}; got {', '.join(unnamed)}: name those to "
             "convert (--split train+val), or one alone"
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or is_filled(out)):
         raise DatasetError(f"{out} exists already; give a new folder, or remove it first")
     whole = join(list(splits.values()))
     classes = whole.classes

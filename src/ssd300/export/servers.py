@@ -16,7 +16,7 @@ from ssd300.export.files import export_onnx
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.onnx_tail import count_places
 from ssd300.export.verify import Verification
-from ssd300.files import new_folder
+from ssd300.files import is_filled, new_folder
 from ssd300.priors import IMAGE_SIZE
 from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
@@ -42,7 +42,7 @@ def export_server(
     Raises OutputError if it is not empty or cannot be written; ModelError, ArgumentError, MissingExtraError as
     `export_onnx` does.
     """
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or is_filled(folder))):
         raise OutputError(f"{folder}: exists already; a model repository needs a new or an empty folder")
     with new_folder(folder) as whole:
         model = whole / _NAME

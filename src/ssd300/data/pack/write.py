@@ -53,12 +53,9 @@ def pack_dataset(
     refuse_special(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(out, error) from error
-    replaced = {path.resolve() for path in _find_existing(out)}
-    if any(picture.path.resolve() in replaced for picture in dataset.pictures):
-        raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
-    try:
+        replaced = {path.resolve() for path in _find_existing(out)}
+        if any(picture.path.resolve() in replaced for picture in dataset.pictures):
+            raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
         return _write(dataset, out, encoding, (max_side, jpeg_quality), piece_mb, progress)
     except OSError as error:
         raise unwritable(out, error) from error
