@@ -1,5 +1,6 @@
 """Clutter, letter case, backslashes, and paths as other systems and machines write them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,15 @@ import pytest
 from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, voc_text, write, yolo
 from data.test_kitti_createml_via import kitti
 from ssd300.data.check import check_dataset
+from ssd300.data.finder import PictureFinder
 from ssd300.data.load import load_dataset
+from ssd300.data.look import find_parts, read_part
+from ssd300.data.notes import Note
 from ssd300.errors import DatasetError
 
 CLUTTER = ["._a.jpg", ".ipynb_checkpoints/a-checkpoint.jpg", "__MACOSX/a.jpg", "@eaDir/a.jpg", ".DS_Store", "Thumbs.db",
-           ".hidden.png", "__MACOSX/._a.jpg", ".thumbs/a.jpg", "desktop.ini"]  # fmt: skip
+           ".hidden.png", "__MACOSX/._a.jpg", ".thumbs/a.jpg", "desktop.ini",
+           "__pycache__/a.jpg"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CLUTTER)
@@ -268,3 +273,28 @@ def test_a_copied_xml_file_belongs_to_the_picture_of_its_own_name(tmp_path: Path
     dataset = load_dataset(tmp_path)
     assert found(dataset) == TRUTH
     assert [note.kind for note in dataset.notes] == ["picture listed twice"] * 2
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "voc"])
+@pytest.mark.parametrize("check", [False, True])
+def test_a_note_names_a_file_once(tmp_path: Path, format: str, check: bool) -> None:
+    {"coco": coco, "yolo": yolo, "voc": voc}[format](tmp_path)
+    for picture in (path for path in tmp_path.rglob("a.*") if path.suffix in (".jpg", ".png")):
+        picture.write_bytes(b"\xff\xd8\xff damaged")
+    notes = [*check_dataset(tmp_path).cases] if check else [*_faults(tmp_path)]
+    corrupt = [str(note) for note in notes if note.kind == "corrupt picture"]
+    assert corrupt or not check
+    assert not [text for text in corrupt if re.search(r"a\.(jpg|png): .*a\.(jpg|png): ", text)]
+
+
+def _faults(folder: Path) -> list[Note]:
+    return [note for part in find_parts(folder) for note in read_part(part).notes]
+
+
+def test_a_zero_byte_is_in_no_name(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    finder = PictureFinder([tmp_path])
+    assert finder.find("a\0.jpg") is None
+    for name in ("a\0.jpg", "a\0b/a.jpg", "a\0b/a"):
+        assert finder.find_stem(name) is None
+        assert "tried" in finder.describe_missing(name)

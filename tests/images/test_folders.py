@@ -97,7 +97,17 @@ def test_a_folder_of_skipped_files_alone_fails_when_opened(tmp_path):
 
 
 def test_two_stars_go_through_all_folders_but_hidden_ones_and_clutter(tmp_path):
-    filled(tmp_path, "a.jpg", "s/b.jpg", "s/t/c.jpg", ".h/d.jpg", "__MACOSX/e.jpg", "@eaDir/f.jpg", "s/notes.txt")
+    filled(
+        tmp_path,
+        "a.jpg",
+        "s/b.jpg",
+        "s/t/c.jpg",
+        ".h/d.jpg",
+        "__MACOSX/e.jpg",
+        "@eaDir/f.jpg",
+        "$RECYCLE.BIN/g.jpg",
+        "s/notes.txt",
+    )
     assert found(tmp_path / "**/*.jpg", tmp_path) == ["a.jpg", "s/b.jpg", "s/t/c.jpg"]
     assert found(tmp_path / "**", tmp_path) == ["a.jpg", "s/b.jpg", "s/t/c.jpg"]
     assert found(tmp_path / "**/t/*.jpg", tmp_path) == ["s/t/c.jpg"]

@@ -13,23 +13,16 @@ from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import size_hw
-from ssd300.images.extensions import has_picture_extension
+from ssd300.images.extensions import has_picture_extension, is_clutter
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
 _SYSTEM = re.compile(r"/(proc|sys|dev(?!/shm(/|$)))(/|$)")  # devices and processes look like endless files
-# Files and folders of systems, beside those that start with a dot.
-CLUTTER = {"__macosx", "@eadir", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
 
 
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a picture, and not of a file that a system adds ("._cat.jpg")."""
-    return has_picture_extension(path.name) and not is_leftover(path.name)
-
-
-def is_leftover(name: str) -> bool:
-    """Whether a file or folder of this name comes from a system or an editor, not from the user."""
-    return name.startswith(".") or name.casefold() in CLUTTER
+    return has_picture_extension(path.name) and not is_clutter(path.name)
 
 
 def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
@@ -57,16 +50,16 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not is_leftover(name)]
-        paths = (Path(place, name) for name in names if not is_leftover(name))
+        folders[:] = [name for name in folders if not is_clutter(name)]
+        paths = (Path(place, name) for name in names if not is_clutter(name))
         found += [path for path in paths if accept(path) and os.path.isfile(path)]
     return sorted(found)
 
 
 def entries(folder: Path) -> list[Path]:
     """The entries of a folder, sorted, without clutter; empty if it cannot be read."""
-    with suppress(OSError):
-        return sorted(entry for entry in folder.iterdir() if not is_leftover(entry.name))
+    with suppress(OSError, ValueError):  # a zero byte in its name
+        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name))
     return []
 
 

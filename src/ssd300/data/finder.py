@@ -85,7 +85,7 @@ class PictureFinder:
         """The places that were tried for a picture, and a file there that differs from it only in its extension."""
         words = f"tried {', '.join(map(str, self.list_candidates(name)))}"
         stem = os.path.splitext(local_name(name))[0].lstrip("/")
-        other = self.find_stem(stem) if stem and "\0" not in name else None
+        other = self.find_stem(stem) if stem else None
         return f"{words}; there is {other}: write this name, if it is the picture" if other else words
 
     def find(self, name: str) -> Path | None:

@@ -24,6 +24,11 @@ class Note:
     annotation: str
     words: str
 
+    def __post_init__(self) -> None:
+        """Drop the name with which the words of a reader's error begin: the place has it."""
+        words = self.words.removeprefix(f"{self.file}: ").removeprefix(f"{self.picture}: ")
+        object.__setattr__(self, "words", words)
+
     def __str__(self) -> str:
         place = [
             self.file,
@@ -66,5 +71,5 @@ class _FaultsAt:
         if isinstance(error, Fault):
             self.notes.add(error.kind, "fault", str(error), *self.place)
         elif isinstance(error, DatasetError):
-            self.notes.add(self.kind, "fault", str(error).removeprefix(f"{self.place[0]}: "), *self.place)
+            self.notes.add(self.kind, "fault", str(error), *self.place)
         return isinstance(error, DatasetError)

@@ -14,7 +14,8 @@ EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo",
     ".png", ".apng", ".webp", ".avif", ".avifs", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8",
 )  # fmt: skip
-CLUTTER_FOLDERS = ("__macosx", "@eadir", "__pycache__")  # in lower case; hidden folders are left out anyway
+# Files and folders of systems and programs, in lower case, beside those that start with a dot.
+_CLUTTER = {"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
 
 # Files that are common beside pictures and are skipped without a message.
 _COMPANIONS = (
@@ -41,8 +42,8 @@ def is_picture_name(name: str) -> bool:
 
 
 def is_clutter(name: str) -> bool:
-    """Whether a folder of this name is created by programs for their own use, such as `__MACOSX` and `@eaDir`."""
-    return name.startswith(".") or name.lower() in CLUTTER_FOLDERS
+    """Whether a system or a program makes a file or folder of this name for its own use, such as `@eaDir`."""
+    return name.startswith(".") or name.casefold() in _CLUTTER
 
 
 def skipped_text(names: Iterable[str]) -> str:

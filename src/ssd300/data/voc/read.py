@@ -174,7 +174,7 @@ class _Reader:
             self._finders[xml.parent] = PictureFinder(folders, self._others if inside == Path() else [])
         finder = self._finders[xml.parent]
         tried = finder.list_candidates(file_name)
-        found = finder.find(file_name) if "\0" not in file_name else None
+        found = finder.find(file_name)
         if found is None or same_name(found.stem) != same_name(xml.stem):
             own, other = finder.find_stem(xml.stem), found
             found = own or other or finder.find_stem(file_name)
