@@ -4,8 +4,14 @@ from importlib import metadata
 
 import pytest
 
-from ssd300.cli import doctor, main
+from ssd300.cli import doctor, doctor_extras, main
 from ssd300.detector import Detector
+
+
+@pytest.fixture(autouse=True)
+def _no_imports(monkeypatch) -> None:
+    """Importing the packages of all extras takes seconds."""
+    monkeypatch.setattr(doctor, "import_faults", lambda packages: {})
 
 
 def run(*arguments: str, monkeypatch, capsys) -> str:
@@ -48,7 +54,7 @@ def test_versions_and_threads_are_the_real_ones() -> None:
 
 
 def test_the_precision_is_the_one_that_the_default_model_runs_with() -> None:
-    said = doctor.examine_machine()["precision"]["default model"]
+    said = doctor.examine_installation()["precision"]["default model"]
     runtime = Detector.load("default").runtime
     assert said == f"{runtime.precision}: {runtime.reason}"
 
@@ -79,8 +85,29 @@ def test_a_broken_openvino_is_reported_not_raised(monkeypatch) -> None:
     assert report["cpu"]["OpenVINO runs"] == "nothing, see runtimes"
 
 
-def test_extras_name_what_is_missing(monkeypatch) -> None:
-    versions = {"defusedxml": "1", "matplotlib": "1", "pyyaml": "1"}
+def states_of_extras(faults: dict[str, str]) -> dict[str, str]:
+    extras = doctor_extras.extras_of()
+    return {extra: doctor_extras.state_of_extra(extra, packages, faults) for extra, packages in extras.items()}
+
+
+def test_extras_name_what_is_missing_too_old_or_broken(monkeypatch) -> None:
+    versions = {
+        "defusedxml": "1",
+        "matplotlib": "3.10",
+        "pyyaml": "5.4.1",
+        "onnx": "1.30",
+        "onnxruntime": "1.30",
+        "av": "15.0",
+    }
+    needed = {
+        "data": ["defusedxml>=0.7", "pyyaml>=6.0"],
+        "eval": ["hotcoco>=1.3", "matplotlib>=3.10"],
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.21"],
+        "video": ["av>=15"],
+        "dev": ["pytest"],
+    }
+    lines = [f"{line}; extra == '{extra}'" for extra, all_lines in needed.items() for line in all_lines]
+    monkeypatch.setattr(metadata, "requires", lambda name: ["numpy>=2", *lines])
 
     def version(name: str) -> str:
         if name not in versions:
@@ -88,12 +115,12 @@ def test_extras_name_what_is_missing(monkeypatch) -> None:
         return versions[name]
 
     monkeypatch.setattr(metadata, "version", version)
-    extras = doctor._extras()
-    assert extras["data"] == "installed"
-    assert extras["eval"] == "needs hotcoco: pip install '.[eval]' in a clone of ssd300"
-    assert extras["train"] == "needs hotcoco, torch: pip install '.[train]' in a clone of ssd300"
-    assert extras["ray"].startswith("needs pyarrow, ray")
-    assert "dev" not in extras
+    assert states_of_extras({"onnxruntime": "libx.so: no such file"}) == {
+        "data": "needs pyyaml >=6.0 (installed: 5.4.1): pip install '.[data]' in a clone of ssd300",
+        "eval": "needs hotcoco: pip install '.[eval]' in a clone of ssd300",
+        "onnx": "cannot import onnxruntime (libx.so: no such file): pip install --force-reinstall onnxruntime",
+        "video": "installed",
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,8 +129,23 @@ def test_extras_name_what_is_missing(monkeypatch) -> None:
 def test_packages_with_extras_of_their_own_are_found(monkeypatch, versions, state) -> None:
     needed = {"ssd300": ["ray[data]>=2; extra == 'ray'", "pyarrow; extra == 'ray'"], "ray": ['fsspec; extra == "data"']}
     monkeypatch.setattr(metadata, "requires", lambda name: needed[name])
-    monkeypatch.setattr(doctor, "_installed", lambda name: "1" if name in versions else "not installed")
-    assert doctor._extras()["ray"].startswith(state)
+    monkeypatch.setattr(doctor_extras, "installed", lambda name: "2" if name in versions else "not installed")
+    assert states_of_extras({})["ray"].startswith(state)
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("", None),
+        ("print('hello')", None),
+        ("raise ImportError('libx.so: no such file')", "libx.so: no such file"),
+        ("import os; os.abort()", "its import ends the process"),
+    ],
+)
+def test_a_package_that_is_there_may_be_broken(monkeypatch, tmp_path, code, fault) -> None:
+    (tmp_path / "defusedxml.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert doctor_extras.import_faults(["defusedxml", "pyyaml"]).get("defusedxml") == fault
 
 
 def test_a_clone_that_was_never_installed(monkeypatch) -> None:
@@ -111,14 +153,14 @@ def test_a_clone_that_was_never_installed(monkeypatch) -> None:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "requires", requires)
-    assert doctor.examine_machine()["extras"] == {}
+    assert doctor.examine_installation()["extras"] == {}
 
 
 def test_caches_are_measured(own_cache) -> None:
     (own_cache / "a.pt").write_bytes(bytes(2**20))
     (own_cache / "openvino").mkdir()
     (own_cache / "openvino" / "b.blob").write_bytes(bytes(2**19))
-    caches = doctor.examine_machine()["caches"]
+    caches = doctor.examine_installation()["caches"]
     assert caches["downloads"] == f"{own_cache} (1 files, 1.0 MiB)"
     assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 files, 0.5 MiB)"
 

@@ -3,13 +3,13 @@
 import json
 import os
 import platform
-import re
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ssd300.cli.doctor_extras import extras_of, import_faults, installed, requirements, state_of_extra
 
 SETTINGS = (
     "SSD300_OFFLINE",
@@ -37,7 +37,7 @@ def doctor(
 
     Versions, CPU features, threads, runtimes, precision, extras and cache folders: include it in a bug report.
     """
-    report = examine_machine()
+    report = examine_installation()
     if as_json:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
         return
@@ -50,20 +50,32 @@ def doctor(
             typer.echo(f"  {name:<{wide}}  {value}".rstrip())
 
 
-def examine_machine() -> dict[str, dict[str, Any]]:
-    """The whole report: title -> name -> value."""
-    openvino, caches = _openvino(), _caches()  # before a model is compiled, and cached
-    report = {
-        "versions": _versions(),
-        "cpu": _cpu(openvino),
-        "threads": _threads(),
-        "runtimes": {"openvino": openvino["state"], "onnx": _installed("onnxruntime"), "torch": _installed("torch")},
+def examine_installation() -> dict[str, dict[str, Any]]:
+    """The whole report: title -> name -> value. Imports the packages of the extras, in another process."""
+    caches = _caches()  # before a model is compiled, and cached
+    report, extras = examine_machine(), extras_of()
+    faults = import_faults(sorted({name for packages in extras.values() for name in packages}))
+    for runtime, package in (("onnx", "onnxruntime"), ("torch", "torch")):
+        if package in faults:
+            report["runtimes"][runtime] = f"broken: {faults[package]}"
+    report |= {
         "precision": {"default model": _precision()},
-        "extras": _extras(),
+        "extras": {extra: state_of_extra(extra, packages, faults) for extra, packages in extras.items()},
         "caches": caches,
         "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
     }
     return report | {"advice": _advice(report)}
+
+
+def examine_machine() -> dict[str, dict[str, Any]]:
+    """The part of the report that says what a measurement ran on: versions, CPU, threads and runtimes."""
+    openvino = _openvino()
+    return {
+        "versions": _versions(),
+        "cpu": _cpu(openvino),
+        "threads": _threads(),
+        "runtimes": {"openvino": openvino["state"], "onnx": installed("onnxruntime"), "torch": installed("torch")},
+    }
 
 
 def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
@@ -87,60 +99,12 @@ def _advice(report: dict[str, dict[str, Any]]) -> dict[str, str]:
 def _versions() -> dict[str, str]:
     from ssd300 import __version__
 
-    base = [name for name, extra in _requirements("ssd300") if extra is None]
+    base = [name for name, _, extra in requirements("ssd300") if extra is None]
     return {
         "ssd300": __version__,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
-    } | {name: _installed(name) for name in base}
-
-
-def _installed(package: str) -> str:
-    """The version of a package, without importing it."""
-    from importlib import metadata  # takes 16 ms, a tenth of what `--help` takes
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _requirements(package: str) -> Iterator[tuple[str, str | None]]:
-    """(requirement, extra or None) of all requirements in a package's metadata; those with extras are package[x,y]."""
-    from importlib import metadata
-
-    try:
-        lines = metadata.requires(package) or []
-    except metadata.PackageNotFoundError:  # for ssd300: run from a clone that was never installed
-        lines = []
-    for line in lines:
-        extra = re.search(r"""extra\s*==\s*['"](\w+)['"]""", line)
-        name = re.match(r"[\w.-]+(\[[\w,]+\])?", line)
-        if name:
-            yield name[0], extra[1] if extra else None
-
-
-def _extras() -> dict[str, str]:
-    """Extra -> installed, or the packages it lacks."""
-    extras = {extra for _, extra in _requirements("ssd300") if extra and extra != "dev"}
-    return {extra: _state_of_extra(extra) for extra in sorted(extras)}
-
-
-def _state_of_extra(extra: str) -> str:
-    packages = dict.fromkeys(_leaves("ssd300", [extra]))
-    missing = [name for name in packages if _installed(name) == "not installed"]
-    return f"needs {', '.join(missing)}: pip install '.[{extra}]' in a clone of ssd300" if missing else "installed"
-
-
-def _leaves(package: str, extras: Sequence[str]) -> Iterator[str]:
-    """The packages that some extras of a package add, with those of the extras that they name themselves."""
-    for requirement, extra in _requirements(package):
-        if extra in extras:
-            name, _, inner = requirement.removesuffix("]").partition("[")
-            if name != package:
-                yield name
-            if inner:
-                yield from _leaves(name, inner.split(","))
+    } | {name: installed(name) for name in base}
 
 
 def _openvino() -> dict[str, Any]:
@@ -155,7 +119,7 @@ def _openvino() -> dict[str, Any]:
         capabilities = list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     except (ImportError, OSError, RuntimeError) as error:
         return {"state": f"broken: {error}", "name": platform.processor(), "capabilities": []}
-    return {"state": f"{_installed('openvino')}, loads", "name": name, "capabilities": capabilities}
+    return {"state": f"{installed('openvino')}, loads", "name": name, "capabilities": capabilities}
 
 
 def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
