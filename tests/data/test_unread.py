@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from data.sets import pictures, write
+from ssd300.cli.results import result_layout
 from ssd300.data.load import load_dataset
 from ssd300.data.look import FORMATS, find_parts
+from ssd300.detections import Detections
 from ssd300.errors import DatasetError
+from ssd300.labels import COCO
 
 UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "tfrecord": (lambda root: write(root / "train.tfrecord-00000-of-00001", "x"), "Datumaro or FiftyOne"),
@@ -136,3 +139,14 @@ def test_every_format_is_found_in_an_empty_folder_without_a_word(tmp_path: Path)
 def test_the_page_on_data_sets_names_every_format() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
     assert [format for format in FORMATS if f"`{format}`" not in page and f"\n{format}:" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "words"), [("fiftyone", "a FiftyOne data set"), ("labelstudio", "a Label Studio task")]
+)
+def test_predictions_that_detect_writes_are_recognized(tmp_path: Path, form: str, words: str) -> None:
+    layout = result_layout(form, many=True, bold=False)
+    rows = layout.pieces(Detections([[1, 2, 30, 40]], [0.9], [17], COCO, (48, 64), "a.jpg"))
+    write(tmp_path / "labels.json", layout.first + "".join(rows) + layout.last)
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(tmp_path)

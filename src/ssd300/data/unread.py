@@ -110,7 +110,7 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("a Datumaro data set", _DATUM, _json_with('"items"', '"media_type"')),
     ("a Datumaro data set", _DATUM, _json_with('"items"', '"categories"', '"label_id"')),
     ("a Datumaro data set", _DATUM, _has_extension(".datum")),
-    ("a FiftyOne data set", _FIFTYONE, _json_with('"classes"', '"labels"', '"bounding_box"')),
+    ("a FiftyOne data set", _FIFTYONE, _json_with('"labels"', '"bounding_box"')),  # those of `detect --format`, too
     ("a FiftyOne data set", _FIFTYONE, _json_with('"samples"', '"filepath"')),
     ("a V7 Darwin export", _DARWIN, _json_with('"annotations"', '"bounding_box"', '"name"')),
     ("a VIA 3 project", "export it from VIA as COCO", _json_with('"project"', '"metadata"', '"xy"')),
