@@ -60,18 +60,40 @@ def test_where_alpha_hides_the_whole_picture_the_colors_count(script, alpha, col
     assert np.array_equal(pixels_of(script, rgba), expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 10))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_picture_is_turned_as_its_exif_says(script, kind, orientation) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rgb = np.random.default_rng(0).integers(0, 256, (37, 52, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, kind, exif=exif, lossless=True, quality=100, subsampling=0)
+    expected = resize_to_network(decode_image(stream.getvalue(), name="x")).astype(int)
+    assert np.abs(network_picture(script, stream.getvalue()) - expected).max() <= 2  # decoders of JPEG differ
+
+
+def test_a_webp_with_damaged_exif_is_read(script) -> None:
+    stream = io.BytesIO()
+    rgb = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    Image.fromarray(rgb).save(stream, "WEBP", exif=b"II*\0\xff\xff\xff\0", lossless=True)
+    assert np.array_equal(network_picture(script, stream.getvalue()), rgb)
+
+
 def pixels_of(script, pixels: np.ndarray) -> np.ndarray:
-    """The network's picture that the script makes of a PNG."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
+    return network_picture(script, stream.getvalue())
+
+
+def network_picture(script, data: bytes) -> np.ndarray:
+    """What the script gives to the network for the bytes of a file."""
     found = script.evaluate(
         """async (text) => {
-            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-            const file = new Blob([bytes], { type: "image/png" });
+            const file = new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))]);
             const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-            return [...ssd300Browser.pixelsOf(await createImageBitmap(file, options))];
+            return [...ssd300Browser.pixelsOf(await ssd300Browser.read(file, options))];
         }""",
-        base64.b64encode(stream.getvalue()).decode(),
+        base64.b64encode(data).decode(),
     )
     return np.array(found, np.uint8).reshape(300, 300, 3)
 
@@ -110,6 +132,9 @@ def test_one_file_opened_from_the_disk_answers_as_the_package(
         with page.expect_download() as saved:
             page.click("#save-json")
         compare(json.loads(Path(saved.value.path()).read_text()), detector, picture, tolerance)
+    (tmp_path / "notes.jpg").write_text("words")
+    page.set_input_files("#file", tmp_path / "notes.jpg")
+    page.wait_for_selector("#fault:has-text('notes.jpg: this browser cannot read it')")
     assert watched.outside(path.as_uri()) == []
     assert watched.faults == []
 

@@ -8,6 +8,42 @@
   const UNSEEN = 8; // an alpha that is invisible on white
   const WHITE = "#fff";
 
+  // ---- a file -> its picture, upright ----
+  function webpOrientation(bytes) { // EXIF's 1 to 8, and where its chunk begins; undefined without one
+    const view = new DataView(bytes.buffer), text = (at) => String.fromCharCode(...bytes.subarray(at, at + 4));
+    if (text(0) !== "RIFF" || text(8) !== "WEBP") return [];
+    for (let chunk = 12; chunk + 8 < bytes.length; chunk += 8 + view.getUint32(chunk + 4, true) + (view.getUint32(chunk + 4, true) & 1)) {
+      if (text(chunk) !== "EXIF") continue;
+      const tiff = chunk + (text(chunk + 8) === "Exif" ? 14 : 8), little = text(tiff).startsWith("II");
+      const directory = tiff + view.getUint32(tiff + 4, little);
+      for (let entry = directory + 2, left = view.getUint16(directory, little); left > 0; left--, entry += 12) {
+        if (view.getUint16(entry, little) === 0x0112) return [view.getUint16(entry + 8, little), chunk];
+      }
+    }
+    return [];
+  }
+
+  // Chromium ignores the EXIF orientation of a WebP, other browsers do not: none sees it, and the picture is turned here.
+  async function read(file, options) {
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    let orientation, chunk;
+    try {
+      [orientation, chunk] = webpOrientation(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // damaged EXIF
+    }
+    if (!(orientation > 1 && orientation < 9)) return createImageBitmap(file, options);
+    bytes.set([110, 111, 110, 101], chunk); // "none": a chunk that nobody knows
+    const stored = await createImageBitmap(new Blob([bytes], { type: file.type }), options);
+    const swap = orientation > 4, x = [2, 3, 6, 7].includes(orientation) ? -1 : 1, y = [3, 4, 7, 8].includes(orientation) ? -1 : 1;
+    const canvas = document.createElement("canvas"), pen = canvas.getContext("2d");
+    [canvas.width, canvas.height] = swap ? [stored.height, stored.width] : [stored.width, stored.height];
+    pen.setTransform(swap ? 0 : x, swap ? y : 0, swap ? x : 0, swap ? 0 : y, x < 0 ? canvas.width : 0, y < 0 ? canvas.height : 0);
+    pen.drawImage(stored, 0, 0);
+    stored.close();
+    return createImageBitmap(canvas, options);
+  }
+
   // ---- Pillow's bilinear resize with antialias, to the bit ----
   function weightsOf(length) {
     const scale = length / SIZE, support = Math.max(scale, 1);
@@ -157,7 +193,8 @@
     const [wasm, model, models] = await Promise.all([
       get("private/runtime.wasm"), get(`private/model.onnx?model=${encodeURIComponent(name)}`, { headers }), get("v1/models", { headers }),
     ]);
-    const one = (await models.json()).models.find((candidate) => candidate.name === name);
+    const all = (await models.json()).models;
+    const one = all.find((candidate) => candidate.name === name) || all[0]; // no name: the first
     return {
       runtime: await import(new URL("private/runtime.mjs", document.baseURI).href),
       binary: new Uint8Array(await wasm.arrayBuffer()),
@@ -198,6 +235,7 @@
       }
       return engines.get(name);
     },
+    read,
     pixelsOf,
     select,
   };

@@ -15,14 +15,20 @@
   let name = "picture";
   let asking = 0; // the number of the newest question; an answer to an older one is dropped
   let stream = null; // the camera's
-  const hiddenClasses = new Set();
+  const hiddenClasses = new Set(); // names: the ids of another model are of other classes
+  const embedded = Boolean($("ssd300-embedded")); // the network is in this file, and there is no server
 
   // ---- engines ----
-  const key = () => sessionStorage.getItem("ssd300-key") || "";
-  const authorization = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+  function authorization() {
+    const key = embedded ? "" : sessionStorage.getItem("ssd300-key");
+    return key ? { Authorization: `Bearer ${key.replace(/[^\x20-\xff]/g, "?")}` } : {}; // a browser sends no other letters
+  }
 
-  async function reply(response) {
-    if (response.ok) return response;
+  async function ask(path, options = {}) {
+    const response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } }).catch(() => {
+      throw new Error("the server does not answer: see whether it runs and your network works, then try again");
+    });
+    if (response.ok) return response.json();
     const problem = await response.json().catch(() => ({}));
     if (response.status === 401) $("key-row").hidden = false;
     throw new Error(problem.detail || `the server answers ${response.status}`);
@@ -31,42 +37,48 @@
   async function askServer(picture) {
     const query = new URLSearchParams({ score_threshold: LOWEST, agnostic_nms: $("agnostic").checked, source: name });
     if ($("model").value) query.set("model", $("model").value);
-    const headers = { "Content-Type": picture.type.startsWith("image/") ? picture.type : "application/octet-stream", ...authorization() };
-    return (await reply(await fetch(`v1/detect?${query}`, { method: "POST", body: picture, headers }))).json();
+    const headers = { "Content-Type": picture.type.startsWith("image/") ? picture.type : "application/octet-stream" };
+    return ask(`v1/detect?${query}`, { method: "POST", body: picture, headers });
   }
 
   async function askBrowser(picture) {
-    const engine = await globalThis.ssd300Browser.engine($("model").value, authorization());
-    const pixels = await createImageBitmap(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    const pixels = await ssd300Browser.read(picture, { colorSpaceConversion: "none", premultiplyAlpha: "none" }).catch(() => {
+      throw new Error(`${name}: this browser cannot read it as a picture; save it as JPEG or PNG`);
+    });
+    const engine = await ssd300Browser.engine($("model").value, authorization());
     const answer = await engine.detect(pixels, { scoreThreshold: LOWEST, agnostic: $("agnostic").checked });
     pixels.close();
     return { source: name, ...answer };
   }
 
-  const inBrowser = () => Boolean($("ssd300-embedded")) || $("private").checked;
+  const inBrowser = () => embedded || $("private").checked;
 
   // ---- asking ----
   async function take(picture, called) {
     const number = ++asking;
-    [blob, name] = [picture, called];
-    say("Looking …");
+    if (!stream || called !== name) say("Looking …"); // not at each frame of the camera
     complain("");
     const began = performance.now();
+    let shown = null;
     try {
-      const shown = await createImageBitmap(picture).catch(() => null);
-      const answer = await (inBrowser() ? askBrowser : askServer)(picture);
-      if (number !== asking) {
-        if (shown) shown.close();
-        return;
-      }
-      if (bitmap) bitmap.close();
-      [bitmap, found] = [shown, answer];
+      const bytes = await picture.arrayBuffer().catch(() => {
+        throw new Error(`${called}: cannot be read; choose a file that is there, not a folder`);
+      });
+      if (number !== asking) return;
+      [blob, name] = [new Blob([bytes], { type: picture.type }), called]; // a copy: the file may change
+      shown = await ssd300Browser.read(blob).catch(() => null);
+      const answer = await (inBrowser() ? askBrowser : askServer)(blob);
+      if (number !== asking) return;
+      [bitmap, shown] = [shown, bitmap];
+      found = answer;
       if (!stream) colors.clear(); // those of the camera stay
       const seconds = (performance.now() - began) / 1000;
-      say(`${answer.width} × ${answer.height}, ${seconds.toFixed(2)} s${shown ? "" : ". This browser cannot show this kind of file."}`);
+      say(`${answer.width} × ${answer.height}, ${seconds.toFixed(2)} s${bitmap ? "" : ". This browser cannot show this kind of file."}`);
       show();
     } catch (error) {
       if (number === asking) explain(error);
+    } finally {
+      if (shown) shown.close();
     }
   }
 
@@ -75,7 +87,7 @@
 
   function explain(error) {
     say("");
-    complain(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+    complain(error.message);
   }
 
   function complain(text) {
@@ -268,12 +280,13 @@
   });
 
   async function listModels() {
-    const { models } = await (await reply(await fetch("v1/models", { headers: authorization() }))).json();
+    const { models } = await ask("v1/models");
     $("model").replaceChildren(...models.map((one) => new Option(one.name, one.name)));
     $("model-row").hidden = models.length < 2;
   }
 
-  if ($("ssd300-embedded")) {
+  addEventListener("pageshow", show); // a browser that goes back sets the slider as it was
+  if (embedded) {
     $("where").textContent = "Finds objects in pictures, inside this file: nothing leaves your machine.";
     $("docs").hidden = true;
   } else {
