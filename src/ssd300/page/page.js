@@ -96,7 +96,7 @@
   }
 
   // ---- showing ----
-  const visible = () => found.detections.filter((one) => one.score > Number($("threshold").value) && !hiddenClasses.has(one.class_id));
+  const visible = () => found.detections.filter((one) => one.score > Number($("threshold").value) && !hiddenClasses.has(one.name));
   const colors = new Map(); // class id -> color: no two classes of a picture have one color, and none changes it
 
   function colorOf(id) {
@@ -141,23 +141,22 @@
   }
 
   function listClasses() {
-    const above = found.detections.filter((one) => one.score > Number($("threshold").value));
-    const ids = new Map(above.map((one) => [one.class_id, one.name]));
-    for (const id of hiddenClasses) if (!ids.has(id)) ids.set(id, (found.detections.find((one) => one.class_id === id) || {}).name);
-    const wanted = [...ids].filter(([, label]) => label).sort((a, b) => (a[1] < b[1] ? -1 : 1));
+    const listed = found.detections.filter((one) => one.score > Number($("threshold").value) || hiddenClasses.has(one.name));
+    const ids = new Map(listed.map((one) => [one.name, one.class_id]));
+    const wanted = [...ids].sort((a, b) => (a[0] < b[0] ? -1 : 1));
     const present = [...$("class-list").querySelectorAll("input")];
     $("classes").hidden = !wanted.length;
-    if (present.map((box) => box.value).join() === wanted.map(([id]) => id).join()) {
-      for (const box of present) box.nextElementSibling.style.background = colorOf(Number(box.value));
+    if (JSON.stringify(present.map((box) => box.value)) === JSON.stringify(wanted.map(([label]) => label))) {
+      for (const box of present) box.nextElementSibling.style.background = colorOf(ids.get(box.value));
       return;
     }
-    $("class-list").replaceChildren(...wanted.map(([id, label]) => {
+    $("class-list").replaceChildren(...wanted.map(([label, id]) => {
       const row = document.createElement("label"), box = document.createElement("input"), swatch = document.createElement("span");
       row.className = "check";
-      Object.assign(box, { type: "checkbox", value: id, checked: !hiddenClasses.has(id) });
+      Object.assign(box, { type: "checkbox", value: label, checked: !hiddenClasses.has(label) });
       box.addEventListener("change", () => {
-        if (box.checked) hiddenClasses.delete(id);
-        else hiddenClasses.add(id);
+        if (box.checked) hiddenClasses.delete(label);
+        else hiddenClasses.add(label);
         show();
       });
       swatch.className = "swatch";
