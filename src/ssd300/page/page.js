@@ -122,10 +122,10 @@
     $("count").textContent = count;
     listClasses();
     fillTable(rows);
-    draw(canvas, rows, Math.min(1, 1600 / Math.max(found.width, found.height)));
     canvas.hidden = false;
     $("welcome").hidden = true;
     $("drop").classList.add("full");
+    draw(canvas, rows, Math.min(1, 1600 / Math.max(found.width, found.height)));
     canvas.setAttribute("aria-label", `${found.source}: ${count}${rows.length ? ": " + rows.slice(0, 8).map((one) => one.name).join(", ") : ""}`);
     $("save-json").disabled = false;
     $("save-picture").disabled = !bitmap;
@@ -171,7 +171,7 @@
     const pen = target.getContext("2d");
     if (bitmap) pen.drawImage(bitmap, 0, 0, target.width, target.height);
     const line = Math.max(2, Math.sqrt(target.width * target.height) / 300);
-    const letters = Math.max(11, 6 * line);
+    const letters = Math.max(11 * (target.clientWidth ? target.width / target.clientWidth : 1), 6 * line); // to be read on a phone
     pen.font = `600 ${letters}px system-ui, sans-serif`;
     pen.textBaseline = "top";
     const boxes = rows.map((one) => ({ one, sides: one.box_xyxy.map((side) => side * scale), color: colorOf(one.class_id) }));
