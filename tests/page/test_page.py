@@ -95,6 +95,14 @@ def test_the_camera_starts_once_and_stops(page) -> None:
     assert page.get_attribute("#picture", "aria-label").startswith("camera.jpg")
 
 
+def test_a_camera_that_is_unplugged_is_told(page) -> None:
+    page.click("#camera")
+    page.wait_for_selector(SHOWN)
+    page.evaluate("() => document.getElementById('video').srcObject.getTracks().forEach((track) => track.stop())")
+    page.wait_for_selector("#fault:has-text('no more pictures')")
+    assert page.get_attribute("#camera", "aria-pressed") == "false"
+
+
 def test_the_slider_and_the_classes_filter_without_asking_again(page, watched) -> None:
     choose(page)
     asked = len(watched.asked)
@@ -119,6 +127,71 @@ def test_the_classes_of_a_picture_have_the_package_s_colors(page) -> None:
     expected = {name: f"rgb{colors[COCO.ids[COCO.position_of_name[name]]]}" for name in shown}
     assert len(set(expected.values())) == len(shown) > 2
     assert shown == expected
+
+
+def test_the_classes_are_those_of_the_model(page) -> None:
+    """Two models may have one id for different classes."""
+    one = {"class_id": 1, "score": 0.9, "box_xyxy": [0, 0, 9, 9]}
+    page.route("**/v1/detect?*", lambda route: route.fulfill(json=answer))
+    for name in ("person", "red cell"):
+        answer = {"source": "x", "width": 600, "height": 400, "detections": [{**one, "name": name}]}
+        page.set_input_files("#file", COFFEE)
+        page.wait_for_selector(f"#table td:text-is('{name}')")
+        assert page.inner_text("#class-list").strip() == name
+        page.uncheck("#class-list input")
+        assert page.is_hidden("#table")
+        page.check("#class-list input")
+
+
+def test_a_picture_is_shown_as_its_exif_says(page, tmp_path) -> None:
+    """The server turns every kind of file; Chromium by itself does not turn a WebP."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    shown = []
+    for kind in ("png", "webp"):
+        Image.open(COFFEE).save(tmp_path / f"turned.{kind}", exif=exif, lossless=True)
+        choose(page, tmp_path / f"turned.{kind}")
+        page.wait_for_selector("#status:has-text('400 × 600')")
+        page.wait_for_selector(f"#picture[aria-label^='turned.{kind}']")
+        page.fill("#threshold", "0.95")  # no boxes
+        data = page.evaluate("document.getElementById('picture').toDataURL()")
+        shown.append(data)
+    assert shown[0] == shown[1]
+
+
+def test_after_going_back_the_slider_s_number_is_its_own(page) -> None:
+    page.fill("#threshold", "0.7")
+    page.click("#docs")
+    page.wait_for_selector("h1:text-is('API')")
+    page.go_back()
+    page.wait_for_selector("#threshold")
+    assert page.inner_text("#threshold-value") == f"{float(page.input_value('#threshold')):.2f}"
+
+
+def test_what_is_dropped_and_is_no_file_is_refused_in_words(page) -> None:
+    page.evaluate("""() => {
+        const held = new DataTransfer();
+        held.setData("text/uri-list", "https://example.org/cat.jpg");
+        document.getElementById("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: held, bubbles: true }));
+    }""")
+    assert "not a file" in page.inner_text("#fault")
+
+
+def test_the_file_may_change_after_it_was_chosen(page, tmp_path) -> None:
+    (tmp_path / "mine.jpg").write_bytes(COFFEE.read_bytes())
+    choose(page, tmp_path / "mine.jpg")
+    (tmp_path / "mine.jpg").write_bytes(b"")
+    page.check("#agnostic")
+    page.wait_for_selector("#count:text-is('2 objects')")
+
+
+def test_captions_can_be_read_on_a_phone(opened, server) -> None:
+    """At least 11 pixels of the screen, also where the picture is shown smaller than it is."""
+    page = opened(own(server), **PHONE).page
+    choose(page)
+    letters = "parseFloat(document.getElementById('picture').getContext('2d').font.match(/[0-9.]+px/)[0])"
+    canvas = "document.getElementById('picture')"
+    assert page.evaluate(f"{letters} * {canvas}.clientWidth / {canvas}.width") >= 10.9
 
 
 def test_agnostic_nms_asks_the_server(page) -> None:
@@ -156,6 +229,14 @@ def test_a_file_that_is_no_picture_is_refused_in_words(opened, server, tmp_path)
     assert saved.value.suggested_filename == "coffee_found.json"
     choose(page)
     page.wait_for_selector("#fault", state="hidden")
+
+
+def test_a_server_that_stopped_is_told(opened, server) -> None:
+    with serving(Models.load({"default": "default"}, threads=1), Settings(timeout=60)) as other:
+        page = opened(own(other)).page
+        choose(page)
+    page.set_input_files("#file", COFFEE)
+    page.wait_for_selector("#fault:has-text('the server does not answer')")
 
 
 def test_by_keyboard_alone(page) -> None:

@@ -206,39 +206,41 @@
 
   // ---- the camera ----
   async function startCamera() {
+    let own = null; // another start has a loop of its own
     $("camera").disabled = true; // a second click before the permission would open a second stream
     try {
       if (!navigator.mediaDevices) throw new Error("browsers allow it only on https:// pages and on this machine's own address");
-      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      own = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      stream = video.srcObject = own;
+      $("camera").setAttribute("aria-pressed", "true");
+      $("camera").textContent = "Stop camera";
+      $("status").ariaLive = "off"; // a screen reader would read every frame
+      await video.play();
     } catch (error) {
-      complain(`The camera cannot be used: ${error.message}`);
-      return;
+      if (stream === own) stopCamera(`The camera cannot be used: ${error.message}`);
     } finally {
       $("camera").disabled = false;
     }
-    $("camera").setAttribute("aria-pressed", "true");
-    $("camera").textContent = "Stop camera";
-    video.srcObject = stream;
-    await video.play();
     const frame = document.createElement("canvas");
-    const own = stream; // another start has a loop of its own
-    while (stream === own) {
+    while (own && stream === own) {
       [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
       frame.getContext("2d").drawImage(video, 0, 0);
       const picture = await new Promise((done) => frame.toBlob(done, "image/jpeg", 0.9));
-      if (stream !== own || !picture) break;
+      if (stream !== own) break;
+      if (!picture || !own.active) return stopCamera("The camera gives no more pictures: see whether it is connected, then start it again.");
       await take(picture, "camera.jpg");
-      if (!$("fault").hidden) break;
+      if (!$("fault").hidden) return stopCamera();
       await new Promise((next) => setTimeout(next, 30));
     }
-    if (stream === own) stopCamera();
   }
 
-  function stopCamera() {
+  function stopCamera(reason = "") {
     if (stream) for (const track of stream.getTracks()) track.stop();
     stream = null;
     $("camera").setAttribute("aria-pressed", "false");
     $("camera").textContent = "Camera";
+    $("status").ariaLive = "polite";
+    if (reason) complain(reason);
   }
 
   // ---- what people do ----
@@ -254,7 +256,9 @@
   addEventListener("drop", (event) => {
     event.preventDefault();
     $("drop").classList.remove("over");
-    takeFirst([...event.dataTransfer.files]);
+    const files = [...event.dataTransfer.files];
+    if (files.length) takeFirst(files);
+    else complain("That is not a file: save the picture first, then drop its file.");
   });
   addEventListener("paste", (event) => takeFirst([...event.clipboardData.files]));
   $("file").addEventListener("change", () => {
