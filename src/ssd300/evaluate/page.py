@@ -40,7 +40,7 @@ ul.warn { background: var(--warn); padding: .7rem 1rem .7rem 2rem; border-radius
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .7rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 500; color: var(--soft); } th:first-child, td:first-child, td.words { text-align: left; }
-td.words { white-space: normal; color: var(--soft); overflow-wrap: anywhere; }
+td.words { white-space: normal; color: var(--soft); overflow-wrap: anywhere; min-width: 7.5rem; }
 td.bar { min-width: 7rem; padding: 0; } td.bar i { display: block; height: .7rem; background: var(--bar); }
 .tall .wide { max-height: 34rem; overflow: auto; }
 .tall tr:first-child th { position: sticky; top: 0; background: var(--paper); }
@@ -76,7 +76,7 @@ def html_page(evaluation: Evaluation, diagnosis: Diagnosis, numbers: dict[str, A
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n{''.join(parts)}</body>\n</html>\n"
+        f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{''.join(parts)}</main>\n</body>\n</html>\n"
     )
 
 
@@ -166,7 +166,7 @@ def _worst(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
         url = draw_thumbnail(evaluation, errors)
         name = escape(evaluation.dataset.pictures[errors.position].file_name)
         counts = f"{len(errors.wrong)} wrong, {len(errors.missed)} missed, {len(errors.right)} right"
-        image = f'<img src="{url}" alt="{name}" loading="lazy">' if url else "<p>cannot be read</p>"
+        image = f'<img src="{url}" alt="{name}">' if url else "<p>cannot be read</p>"
         shown.append(f"<figure>{image}<figcaption>{name}: {counts}</figcaption></figure>\n")
     if not shown:
         return "<p>No picture has an error.</p>"
@@ -187,7 +187,7 @@ def _section(title: str, words: str, body: str) -> str:
 
 
 def _figure(svg: str, words: str) -> str:
-    return f'<figure><div class="wide">{svg}</div><figcaption>{escape(words)}</figcaption></figure>\n'
+    return f'<figure><div class="wide" tabindex="0">{svg}</div><figcaption>{escape(words)}</figcaption></figure>\n'
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: tuple[int, ...] = (), bar: int = -1) -> str:
@@ -200,7 +200,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: tuple[
 
     head = "<tr>" + "".join(f"<th>{escape(h)}</th>" for h in heads) + "</tr>\n" if any(heads) else ""
     body = "".join("<tr>" + "".join(cell(c, text) for c, text in enumerate(row)) + "</tr>\n" for row in rows)
-    return f'<div class="wide"><table>\n{head}{body}</table></div>\n'
+    return f'<div class="wide" tabindex="0"><table>\n{head}{body}</table></div>\n'
 
 
 def _bar(share: float | None) -> str:
