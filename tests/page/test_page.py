@@ -267,8 +267,10 @@ def test_axe_has_no_serious_finding(opened, server, axe, look, state) -> None:
     assert watched.outside(own(server)) == []
 
 
-def test_the_interface_s_page_has_no_serious_finding(opened, server, axe) -> None:
-    watched = opened(f"{own(server)}/docs", bypass_csp=True)
+@pytest.mark.parametrize("look", [{}, PHONE])
+def test_the_interface_s_page_has_no_serious_finding(opened, server, axe, look) -> None:
+    watched = opened(f"{own(server)}/docs", bypass_csp=True, **look)
+    assert watched.faults == []
     watched.page.evaluate(axe)
     found = watched.page.evaluate("axe.run().then((result) => result.violations)")
     assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []

@@ -21,7 +21,9 @@ from ssd300.serve.page import page_routes
 from ssd300.serve.problem import busy
 from ssd300.serve.settings import Settings
 
-STATIC_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+STATIC_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def create_app(models: Models, settings: Settings | None = None) -> Starlette:

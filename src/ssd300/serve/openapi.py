@@ -147,10 +147,10 @@ def render_html(described: dict[str, Any], scheme: str, host: str) -> str:
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="page.css"></head><body><main class="docs">'
+        '<link rel="icon" href="icon.svg"><link rel="stylesheet" href="page.css"></head><body><main class="docs">'
         f"<h1>API</h1><p>{escape(described['info']['description'])} "
         'For programs: <a href="openapi.json">openapi.json</a>. <a href="./">Web page</a></p>'
-        f"<pre>curl --data-binary @picture.jpg{key} '{escape(address)}/v1/detect?score_threshold=0.5'</pre>"
+        f"<pre tabindex=0>curl --data-binary @picture.jpg{key} '{escape(address)}/v1/detect?score_threshold=0.5'</pre>"
     ]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
