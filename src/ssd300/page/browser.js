@@ -191,7 +191,7 @@
       return response;
     };
     const [wasm, model, models] = await Promise.all([
-      get("private/runtime.wasm"), get(`private/model.onnx?model=${encodeURIComponent(name)}`, { headers }), get("v1/models", { headers }),
+      get("private/runtime.wasm"), get(`private/model.onnx${name && `?model=${encodeURIComponent(name)}`}`, { headers }), get("v1/models", { headers }),
     ]);
     const all = (await models.json()).models;
     const one = all.find((candidate) => candidate.name === name) || all[0]; // no name: the first
