@@ -113,7 +113,7 @@ def test_answers_of_the_inference_protocol_are_described(client, method, path, n
 )
 def test_the_example_asks_this_server(client, host, shown) -> None:
     page = client.ask("GET", "/docs", headers={"Host": host} if host else {}).data.decode()
-    assert f"<pre>curl --data-binary @picture.jpg 'http://{shown.format(port=client.port)}/v1/detect?" in page
+    assert f">curl --data-binary @picture.jpg 'http://{shown.format(port=client.port)}/v1/detect?" in page
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
