@@ -209,3 +209,13 @@ def make_learner(network: SSD300, recipe: Recipe, compute: Compute) -> Learner:
         make_average(network) if recipe.ema else None,
         recipe,
     )
+
+
+def prepare_for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
+    """The network as the steps call it: itself, or compiled for a GPU."""
+    if not compiled:
+        return network
+    if compute.device.type != "cuda":
+        raise ArgumentError("--compile is for CUDA: on a CPU it is not faster")
+    network.compile(dynamic=False)  # in place: its state keeps the published names
+    return network

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ssd300.learn.learner import Learner
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.run import BEST, SAMPLES, Position, write_results
-from ssd300.learn.start import Origin, summarize_notes
+from ssd300.learn.start import Origin
 from ssd300.many import detect_each
 from ssd300.options import DetectOptions
 from ssd300.runtime.base import Runtime
@@ -32,6 +33,7 @@ from ssd300.weights.checkpoint import write_checkpoint
 from ssd300.weights.metadata import ModelMetadata
 
 _SAMPLES, _COLUMNS, _TILE = 8, 4, 356  # pictures of samples.jpg, tiles of a row, pixels
+SHOWN_NOTES = 20  # of a data set, in recipe.json
 _SHOWN = 0.4  # score from which detections are drawn
 _SMALLEST_BATCH = 8  # a network that trains on a CPU is also validated in batches
 
@@ -172,3 +174,10 @@ def collect_settings(
         "threads": torch.get_num_threads(),
         "recipe": recipe.to_dict(),
     }
+
+
+def summarize_notes(dataset: Dataset | None) -> dict[str, Any]:
+    """The notes of a data set: the number of cases of each kind, and the first ones as text."""
+    notes = dataset.notes if dataset else ()
+    counts = Counter(f"{note.kind} ({note.action})" for note in notes)
+    return {"cases": dict(counts), "first": [str(note) for note in notes[:SHOWN_NOTES]]}

@@ -1,10 +1,8 @@
 """The start of training: data sets, and initial weights from a bundled model, ImageNet, a checkpoint, or random."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +21,6 @@ from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
 from ssd300.weights.published import is_backbone_file, read_backbone
 from ssd300.weights.state import State
-
-SHOWN_NOTES = 20  # of a data set, in recipe.json
 
 
 @dataclass(frozen=True)
@@ -243,10 +239,3 @@ def describe_inputs(data: Dataset, val: Dataset | None, origin: Origin, compute:
     measured = "nothing" if val is None else f"{len(val)} pictures, {val.name}"
     how = f"{compute.device.type} {compute.precision}, out {out}"
     return f"{data.summary()}; measured on {measured}; from {origin.words}; {how}"
-
-
-def summarize_notes(dataset: Dataset | None) -> dict[str, Any]:
-    """The notes of a data set: the number of cases of each kind, and the first ones as text."""
-    notes = dataset.notes if dataset else ()
-    counts = Counter(f"{note.kind} ({note.action})" for note in notes)
-    return {"cases": dict(counts), "first": [str(note) for note in notes[:SHOWN_NOTES]]}

@@ -17,13 +17,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ssd300.data.dataset import Dataset
-from ssd300.errors import ArgumentError
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
-from ssd300.learn.learner import Learner, describe_conditions, lacks_maps, make_learner
+from ssd300.learn.learner import Learner, describe_conditions, lacks_maps, make_learner, prepare_for_steps
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
-from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.report import (
     collect_settings,
@@ -248,13 +246,3 @@ def save_now(out: Path, learner: Learner, position: Position, losses: LossMeter)
     """Save the current state, after checking that the losses are finite."""
     position.epoch_losses = losses.read()
     save_state(out, learner.state(position))
-
-
-def prepare_for_steps(network: SSD300, compute: Compute, compiled: bool) -> nn.Module:
-    """The network as the steps call it: itself, or compiled for a GPU."""
-    if not compiled:
-        return network
-    if compute.device.type != "cuda":
-        raise ArgumentError("--compile is for CUDA: on a CPU it is not faster")
-    network.compile(dynamic=False)  # in place: its state keeps the published names
-    return network
