@@ -101,7 +101,7 @@ def _temporary_name(path: Path) -> str:
 def publish(temporary: Path, path: Path) -> None:
     """Rename a finished file of the same folder to `path`, with fsync before and after. Raises OSError, OutputError."""
     refuse_special(path)
-    with temporary.open("rb") as file:
+    with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
         os.fsync(file.fileno())
     temporary.replace(path)
     if os.name == "posix":  # elsewhere a folder cannot be opened
