@@ -146,6 +146,16 @@ def test_lists_in_a_folder_that_is_reached_through_a_link(tmp_path: Path, format
     assert found(split_in_two(tmp_path / "pets", tmp_path / place)) == TRUTH
 
 
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_lists_on_another_drive_of_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
+    def no_relative_path(path: str, start: str) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    {"coco": small_coco, "yolo": small_yolo}[format](tmp_path / "pets")
+    monkeypatch.setattr("ssd300.files.os.path.relpath", no_relative_path)
+    assert found(split_in_two(tmp_path / "pets", tmp_path / "lists")) == TRUTH
+
+
 def test_other_fields_of_a_coco_file_are_kept(coco: Path) -> None:
     content = json.loads((coco / "annotations.json").read_text())
     content["info"] = {"licence": "mine"}

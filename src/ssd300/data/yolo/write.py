@@ -1,6 +1,7 @@
 """Write YOLO: data.yaml, images/PART, labels/PART. Numbers have the fewest digits that read back the same float32."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -55,7 +56,9 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     for path, dataset in zip(paths, splits.values(), strict=False):
         lines = []
         for picture in dataset.pictures:
-            lines.append(f"./{path_from(out, picture.path)}\n")  # "./" makes it relative to the list elsewhere, too
+            place = path_from(out, picture.path)
+            here = "" if os.path.isabs(place) else "./"  # makes it relative to the list elsewhere, too
+            lines.append(f"{here}{place}\n")
             labels = label_path(picture.path)
             entry = known.pictures.get(relative_path(labels, described.folder), {})
             own = {"image_id": picture.image_id, "file_name": picture.file_name}
