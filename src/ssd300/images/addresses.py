@@ -41,11 +41,12 @@ def local_path(text: str) -> str:
 
     try:
         parts = urlsplit(text)
-    except ValueError as error:
+        host = "" if parts.netloc == "localhost" else parts.netloc
+        if not host or os.name == "nt":  # there a host is a server, or a drive (file://C:/a.jpg)
+            return url2pathname(f"//{host}{parts.path}" if host else parts.path)
+    except (OSError, ValueError) as error:
         raise ImageError(f"{text}: not an address ({error}); pass the path") from error
-    if parts.netloc not in ("", "localhost") and os.name != "nt":
-        raise ImageError(f"{text}: a file on {parts.netloc}; expected file:///path of this machine, or the path")
-    return url2pathname(parts.path)
+    raise ImageError(f"{text}: a file on {host}; expected file:///path of this machine, or the path")
 
 
 def stem_of(source: str) -> str:
