@@ -67,7 +67,7 @@ def _matches(pattern: str, closed: list[str]) -> list[str]:
         return sorted(glob.iglob(pattern))
     at = parts.index("**")
     rest = [part for i, part in enumerate(parts[at + 1 :], at + 1) if not part == parts[i - 1] == "**"]
-    top = os.sep.join(parts[:at]) or (os.sep if at and not parts[0] else "")
+    top = os.sep.join([*parts[:at], ""])  # ends with the separator: "D:" alone is the current folder of that drive
     tops = glob.glob(top) if glob.has_magic(top) else [top]
     found: set[str] = set()
     for folder in (below for one in tops for below in _folders_below(one, closed)):
