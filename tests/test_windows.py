@@ -1,12 +1,20 @@
 """The rules of Windows, as far as another system can imitate them."""
 
 import errno
+import importlib
+import io
 import os
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
+from ssd300.cli import saving
+from ssd300.errors import ImageError
 from ssd300.files import write_whole
+from ssd300.images import folders
+from ssd300.images.addresses import local_path
 
 fcntl = pytest.importorskip("fcntl", reason="on Windows the other tests show this")
 
@@ -22,3 +30,57 @@ def test_a_file_is_flushed_while_it_is_open_for_writing(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fsync", fsync)
     write_whole(tmp_path / "notes.txt", b"whole")
     assert (tmp_path / "notes.txt").read_bytes() == b"whole"
+
+
+def test_a_half_written_file_is_removed_when_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    file, unlink = Full(), Path.unlink
+
+    def unlink_closed(path: Path, missing_ok: bool = False) -> None:
+        if not file.closed:
+            raise PermissionError(errno.EACCES, "used by another process")
+        unlink(path, missing_ok)
+
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.setattr(Path, "open", lambda path, mode: file)
+    monkeypatch.setattr(Path, "unlink", unlink_closed)
+    with pytest.raises(OSError, match="No space left"):
+        saving._write_new(tmp_path / "a.jpg", b"half")
+    assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 has one url2pathname for all systems")
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [
+        ("file:///C:/pets/a%20b.jpg", r"C:\pets\a b.jpg"), ("file:/C:/a.jpg", r"C:\a.jpg"),
+        ("file://localhost/C:/a.jpg", r"C:\a.jpg"), ("file://C:/a.jpg", r"C:\a.jpg"),
+        ("file://nas/pets/a.jpg", r"\\nas\pets\a.jpg"), (r"C:\a.jpg", r"C:\a.jpg"), (r"\\nas\a.jpg", r"\\nas\a.jpg"),
+        ("file:///x:y:z.jpg", None),
+    ],
+)  # fmt: skip
+def test_file_addresses(address: str, path: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = importlib.import_module("nturl2path")
+    monkeypatch.setattr(urllib.request, "url2pathname", rules.url2pathname)
+    monkeypatch.setattr(os, "name", "nt")
+    if path is None:
+        with pytest.raises(ImageError, match=r"x:y:z\.jpg: not an address .*; pass the path"):
+            local_path(address)
+    else:
+        assert local_path(address) == path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "top"),
+    [("D:/**/*.jpg", "D:\\"), (r"D:\pets\**", "D:\\pets\\"), ("**/*.jpg", ""), (r"\\nas\a\**\*", "\\\\nas\\a\\")],
+)
+def test_two_stars_begin_at_the_root_of_a_drive(pattern: str, top: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(folders, "_folders_below", lambda top, closed: begun.append(top) or [])
+    monkeypatch.setattr(os, "sep", "\\")
+    monkeypatch.setattr(os, "altsep", "/")
+    folders._matches(pattern, [])
+    assert begun == [top]

@@ -163,13 +163,13 @@ class OutputFolder:
 
 def _write_new(path: Path, data: bytes) -> None:
     """Write a new file, completely or not at all. Raises FileExistsError, OSError."""
-    with path.open("xb") as file:
-        try:
+    file = path.open("xb")
+    try:
+        with file:
             file.write(data)
-            file.flush()
-        except BaseException:  # Ctrl-C, too
-            path.unlink(missing_ok=True)
-            raise
+    except BaseException:  # Ctrl-C, too; the file is closed, as Windows removes no open one
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _next_run() -> Path:
