@@ -6,15 +6,19 @@ import io
 import os
 import sys
 import urllib.request
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from typing import Any, cast
 
 import pytest
 
 from ssd300.cli import saving
+from ssd300.data.yolo import listing
+from ssd300.data.yolo.describe import Description
 from ssd300.errors import ImageError
 from ssd300.files import write_whole
 from ssd300.images import folders
 from ssd300.images.addresses import local_path
+from ssd300.labels import COCO
 
 fcntl = pytest.importorskip("fcntl", reason="on Windows the other tests show this")
 
@@ -84,3 +88,10 @@ def test_two_stars_begin_at_the_root_of_a_drive(pattern: str, top: str, monkeypa
     monkeypatch.setattr(os, "altsep", "/")
     folders._matches(pattern, [])
     assert begun == [top]
+
+
+@pytest.mark.parametrize("entry", ["/home/me/animals/images/train", r"C:\\animals\images\train", "../images/train"])
+def test_a_data_yaml_of_another_machine_finds_its_parts(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "Path", PureWindowsPath)
+    described = Description(cast(Any, PureWindowsPath(r"D:\pets\data.yaml")), COCO, {})
+    assert PureWindowsPath(r"D:\pets\images\train") in listing._candidates(described, entry)

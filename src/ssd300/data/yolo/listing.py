@@ -106,7 +106,7 @@ def _candidates(described: Description, entry: str) -> list[Path]:
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
     places = [base / entry for base in [*bases, folder]]
     parts = Path(entry).parts
-    elsewhere = Path(entry).is_absolute() or re.match("[A-Za-z]:/", entry)
+    elsewhere = re.match("/|[A-Za-z]:/", entry)  # on every system, so not `is_absolute`
     if folder.name in parts[:-1]:  # relative to a folder above: "datasets/pets/images"
         places += [folder.joinpath(*parts[parts.index(folder.name) + 1 :])]
     while parts and (parts[0] in ("..", "data", ".") or elsewhere):
