@@ -90,7 +90,7 @@ def test_two_stars_begin_at_the_root_of_a_drive(pattern: str, top: str, monkeypa
     assert begun == [top]
 
 
-@pytest.mark.parametrize("entry", ["/home/me/animals/images/train", r"C:\\animals\images\train", "../images/train"])
+@pytest.mark.parametrize("entry", ["/home/me/animals/images/train", r"C:\animals\images\train", "../images/train"])
 def test_a_data_yaml_of_another_machine_finds_its_parts(entry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "Path", PureWindowsPath)
     described = Description(cast(Any, PureWindowsPath(r"D:\pets\data.yaml")), COCO, {})

@@ -173,13 +173,10 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def path_from(folder: Path, path: Path) -> str:
-    """The path of a file relative to a folder, with slashes; right also where a link leads to the folder.
-
-    The whole path where there is no relative one: on another drive of Windows.
-    """
+    """The path of a file relative to a folder, with slashes; right also where a link leads to the folder."""
     try:
         relative, real = os.path.relpath(path, folder), os.path.realpath(folder)
-    except ValueError:
+    except ValueError:  # another drive of Windows: the whole path
         return Path(os.path.abspath(path)).as_posix()
     if real != os.path.abspath(folder):  # from there .. leads elsewhere, unless the file lies behind the same link
         found = os.path.realpath(os.path.normpath(os.path.join(real, relative)))

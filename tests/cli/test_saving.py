@@ -119,6 +119,13 @@ def test_names_of_classes_cannot_leave_the_folder() -> None:
     assert len(files(Path("out/crops"))) == 3
 
 
+@pytest.mark.parametrize(("name", "folder"), [("CON", "_CON"), ("nul.5", "_nul.5"), ("x" * 199 + " y", "x" * 199)])
+def test_names_of_classes_are_no_devices_of_windows(name, folder) -> None:
+    named = Detections([[1, 1, 60, 60]], [0.9], [1], ClassList((name,), (1,)), (80, 120), "aux.png")
+    save(OutputFolder(Path("out")), named, crops=True)
+    assert files(Path("out")) == ["_aux.png", f"crops/{folder}/_aux_1.jpg"]
+
+
 def test_a_side_too_long_for_jpeg_becomes_png() -> None:
     size_hw = (1, 65501)
     result = Detections.empty(COCO, size_hw, "long.jpg")

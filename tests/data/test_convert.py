@@ -126,6 +126,11 @@ def test_numbers_of_yolo_that_are_not_taken_along_are_said(yolo: Path, tmp_path:
         (["a.jpg", "b.png"], ["a.jpg", "b.png"]),
         (["x/a.jpg", "y/a.jpg"], ["x/a.jpg", "y/a.jpg"]),
         (["a.jpg", "a.png", "A.jpg"], ["a.jpg", "a-2.png", "A-3.jpg"]),  # they would share a label file
+        (["\u00e9.jpg", "e\u0301.jpg"], ["\u00e9.jpg", "e\u0301-2.jpg"]),  # one file on macOS
+        (
+            ["aux.jpg", "Con./a.jpg", "pets. /com1", "nul.x.png"],
+            ["_aux.jpg", "_Con/a.jpg", "pets/_com1.jpg", "_nul.x.png"],
+        ),
         (["/etc/a.jpg", "../../b.jpg", "C:\\c.jpg"], ["etc/a.jpg", "b.jpg", "C_/c.jpg"]),
         (["annotations/xmls/a.jpg", "Labels/x/images/b.jpg", "JPEGImages/c.jpg"], ["a.jpg", "x/b.jpg", "c.jpg"]),
         (

@@ -16,6 +16,7 @@ from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
+from ssd300.images.extensions import portable_name
 from ssd300.images.profiles import with_profile
 from ssd300.label_tools import to_labelme
 
@@ -195,9 +196,9 @@ def _extension(found: Detections) -> str:
 
 
 def _sanitize(name: str) -> str:
-    """A name that is valid on every file system: no separators, control or reserved characters, not too long."""
+    """A name that is valid on every system: no separators, control or reserved characters, not too long."""
     clean = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", name).strip(" .")
     raw = clean.encode("utf-8", "surrogateescape")
     if len(raw) > _LONGEST_NAME:
         clean = raw[:_LONGEST_NAME].decode("utf-8", "ignore")
-    return clean or "picture"
+    return portable_name(clean) or "picture"

@@ -5,6 +5,7 @@ complete.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +25,7 @@ from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import is_filled, new_folder
-from ssd300.images.extensions import has_picture_extension
+from ssd300.images.extensions import has_picture_extension, portable_name
 from ssd300.images.signatures import picture_format
 
 _FOLDERS = {name.casefold() for name in (*PICTURE_FOLDERS, *ANNOTATIONS)}
@@ -140,7 +141,7 @@ def _difference(one: Picture, other: Picture) -> str:
 
 
 def new_names(pictures: Sequence[Picture]) -> list[str]:
-    """File names [pictures] below one folder: the user's own, made relative, and distinct without case and extension.
+    """File names [pictures] below one folder: the user's own, made relative, and distinct (`_key`).
 
     They have a picture's extension and no characters with a meaning in lists or for readers.
     """
@@ -155,10 +156,15 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
         elif not has_picture_extension(name.name):
             name = name.with_name(name.name + _extension(picture))
         several = (name.with_stem(stem) for stem in numbered(name.stem))
-        name = next(one for one in several if str(one.with_suffix("")).casefold() not in taken)
-        taken.add(str(name.with_suffix("")).casefold())
+        name = next(one for one in several if _key(one) not in taken)
+        taken.add(_key(name))
         names.append(str(name))
     return names
+
+
+def _key(name: PurePosixPath) -> str:
+    """What two names must not share: systems ignore case, and whether accents are composed; labels the extension."""
+    return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
 
 
 def _is_of_layout(folder: str) -> bool:
@@ -169,7 +175,7 @@ def _is_of_layout(folder: str) -> bool:
 def _clean_part(part: str) -> str:
     """One part of a path, valid on every system and in every list."""
     plain = "".join(letter if letter.isprintable() and letter not in ':*?"<>|' else "_" for letter in part)
-    return plain.strip().lstrip(".").removeprefix("/") if plain not in ("/", "..") else ""
+    return portable_name(plain.strip().lstrip(".").removeprefix("/")) if plain not in ("/", "..") else ""
 
 
 def _extension(picture: Picture) -> str:

@@ -1,9 +1,11 @@
 """The file extensions of pictures, for folders of pictures and for data sets.
 
-They decide which files of a folder are pictures; the format of a file is decided by its content.
+They decide which files of a folder are pictures; the format of a file is decided by its content. Also the rule of
+names that every system can hold.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -21,6 +23,18 @@ _CLUTTER = {"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$r
 _COMPANIONS = (
     ".txt", ".json", ".jsonl", ".xml", ".csv", ".yaml", ".yml", ".md", ".html", ".ini", ".db", ".log", ".xmp", ".aae",
 )  # fmt: skip
+# With any extension, Windows takes these names for devices.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+
+
+def portable_name(name: str) -> str:
+    """The name of a file or folder as every system can hold it; the caller has replaced its characters.
+
+    >>> portable_name("cat."), portable_name("aux.jpg"), portable_name("console.jpg")
+    ('cat', '_aux.jpg', 'console.jpg')
+    """
+    name = name.rstrip(" .")  # Windows drops them
+    return f"_{name}" if _DEVICE.match(name) else name
 
 
 def has_picture_extension(path: str | PurePath) -> bool:
