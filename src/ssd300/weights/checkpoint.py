@@ -1,6 +1,5 @@
 """The model file of ssd300: safetensors with the published keys, and `ModelMetadata` as JSON in its header."""
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,9 +118,10 @@ def _save(tensors: dict[str, NDArray[Any]], path: Path, header: dict[str, str]) 
     try:
         save_file(tensors, path, metadata=header)
     except SafetensorError as error:
-        if not (number := re.search(r"\(os error (\d+)\)", str(error))):
+        if not (found := re.search(r"([^:]*) \(os error (\d+)\)", str(error))):
             raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        number = int(found[2])  # on Windows one of its own, which the fourth argument translates
+        raise OSError(number, found[1].strip(), str(path), number) from error
 
 
 @contextmanager
