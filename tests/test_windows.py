@@ -11,14 +11,19 @@ from typing import Any, cast
 
 import pytest
 
+from data.sets import coco
 from ssd300.cli import saving
+from ssd300.data.convert import convert_dataset
+from ssd300.data.load import load_dataset
 from ssd300.data.yolo import listing
 from ssd300.data.yolo.describe import Description
-from ssd300.errors import ImageError
+from ssd300.errors import ImageError, OutputError
 from ssd300.files import write_whole
 from ssd300.images import folders
 from ssd300.images.addresses import local_path
 from ssd300.labels import COCO
+from ssd300.weights import checkpoint
+from ssd300.weights.catalog import load_weights, resolve
 
 fcntl = pytest.importorskip("fcntl", reason="on Windows the other tests show this")
 
@@ -34,6 +39,29 @@ def test_a_file_is_flushed_while_it_is_open_for_writing(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "fsync", fsync)
     write_whole(tmp_path / "notes.txt", b"whole")
     assert (tmp_path / "notes.txt").read_bytes() == b"whole"
+
+
+def test_an_error_of_the_system_keeps_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise checkpoint.SafetensorError("Error: I/O error: There is not enough space on the disk. (os error 112)")
+
+    state, metadata = load_weights(resolve("default"))
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(
+        OutputError, match=r"m\.safetensors: cannot be written: There is not enough space on the disk\."
+    ):
+        checkpoint.write_checkpoint(tmp_path / "m.safetensors", state, metadata)
+
+
+def test_lists_for_programs_end_their_lines_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text = Path.write_text
+
+    def with_returns(path: Path, data: str, encoding: str, errors: Any = None, newline: str | None = None) -> int:
+        return write_text(path, data, encoding, errors, newline or "\r\n")
+
+    monkeypatch.setattr(Path, "write_text", with_returns)
+    convert_dataset({"train": load_dataset(coco(tmp_path / "pets"))}, tmp_path / "voc", "voc")
+    assert (tmp_path / "voc/ImageSets/Main/train.txt").read_bytes() == b"a\nb\nc\n"
 
 
 def test_a_half_written_file_is_removed_when_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

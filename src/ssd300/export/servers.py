@@ -48,11 +48,11 @@ def export_server(
         model = whole / _NAME
         (model / "1").mkdir(parents=True)
         result = export_onnx(state, metadata, model / "1" / "model.onnx", options, int8=int8, pictures=pictures)
-        (model / "labels.txt").write_text(metadata.classes.to_lines(), "utf-8")
+        (model / "labels.txt").write_bytes(metadata.classes.to_lines().encode())  # on Windows, too, with \n
         if server == "triton":
-            (model / "config.pbtxt").write_text(make_triton_config(metadata, options), "utf-8")
+            (model / "config.pbtxt").write_bytes(make_triton_config(metadata, options).encode())
         else:
-            (whole / "config.json").write_text(make_ovms_config(), "utf-8")
+            (whole / "config.json").write_bytes(make_ovms_config().encode())
     return result
 
 

@@ -152,7 +152,7 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 def write_recipe(folder: Path, settings: dict[str, Any]) -> None:
     with replacing(folder / RECIPE) as part:
-        part.write_text(json.dumps(settings, indent=2) + "\n")
+        part.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
 
 
 def write_results(folder: Path, history: list[dict[str, float]]) -> None:

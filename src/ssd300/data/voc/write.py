@@ -33,12 +33,12 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
         if split in PARTS:
             lists = out / "ImageSets" / "Main"
             lists.mkdir(parents=True, exist_ok=True)
-            (lists / f"{split}.txt").write_text("".join(f"{stem}\n" for stem in stems), encoding="utf-8")
+            (lists / f"{split}.txt").write_bytes("".join(f"{stem}\n" for stem in stems).encode())
         classes = dataset.classes
     sidecar.write(classes)
     if not any(":" in name for name in classes.names):
         lines = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in classes.names)]
-        (out / "labelmap.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (out / "labelmap.txt").write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:

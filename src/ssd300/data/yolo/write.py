@@ -92,7 +92,7 @@ def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
         numbers = " ".join(np.format_float_positional(value, trim="0") for value in row)
         lines.append(f"{classes.position_of_id[class_id]} {numbers}\n")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines), encoding="utf-8", newline="\n")
+    path.write_bytes("".join(lines).encode())
 
 
 def write_yaml(path: Path, names: dict[int, str], splits: dict[str, str], kpt_shape: tuple[int, ...] = ()) -> None:
