@@ -10,9 +10,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any, cast
 
 import pytest
+import typer
 
 from data.sets import coco
 from ssd300.cli import saving
+from ssd300.cli.hints import Verbs
 from ssd300.data.convert import convert_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.yolo import listing
@@ -82,6 +84,26 @@ def test_a_half_written_file_is_removed_when_it_is_closed(tmp_path: Path, monkey
     with pytest.raises(OSError, match="No space left"):
         saving._write_new(tmp_path / "a.jpg", b"half")
     assert not (tmp_path / "a.jpg").exists()
+
+
+def test_patterns_of_arguments_are_left_to_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell of Windows expands them; typer would, also where a file has such a name."""
+    for name in ("a1.jpg", "a[1].jpg"):
+        (tmp_path / name).touch()
+    given: list[str] = []
+    app = typer.Typer(cls=Verbs)
+    app.callback()(lambda: None)
+
+    @app.command("detect")
+    def detect(sources: list[str]) -> None:
+        given.extend(sources)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setattr(sys, "argv", ["ssd300", "detect", "a[1].jpg", "*.jpg", "~/b.jpg", "http://a.example/$HOME"])
+    monkeypatch.setattr(os, "name", "nt")
+    app(standalone_mode=False)
+    assert given == ["a[1].jpg", "*.jpg", "/home/me/b.jpg", "http://a.example/$HOME"]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 has one url2pathname for all systems")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -121,6 +122,14 @@ FORMER = {  # verb -> former option, without a value or with a former one -> whe
 
 class Verbs(typer.core.TyperGroup):
     """All verbs. A source in the place of the verb is answered; global options may also follow the verb."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Run a verb. Patterns are left to it: on Windows typer would take `a[1].jpg` for a1.jpg, a `$` for a variable.
+
+        `~` is the home folder there, too.
+        """
+        given = sys.argv[1:] if args is None else args
+        return super().main([os.path.expanduser(one) for one in given] if os.name == "nt" else given, *more, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, put_global_first(args))
