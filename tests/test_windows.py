@@ -13,8 +13,10 @@ import pytest
 import typer
 
 from data.sets import coco
+from ssd300.batch.listing import list_pictures
 from ssd300.cli import saving
 from ssd300.cli.hints import Verbs
+from ssd300.cli.video_sources import expand_lists
 from ssd300.data.convert import convert_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.yolo import listing
@@ -24,6 +26,7 @@ from ssd300.files import write_whole
 from ssd300.images import folders
 from ssd300.images.addresses import local_path
 from ssd300.labels import COCO
+from ssd300.serve.settings import read_keys
 from ssd300.weights import checkpoint
 from ssd300.weights.catalog import load_weights, resolve
 
@@ -145,3 +148,13 @@ def test_a_data_yaml_of_another_machine_finds_its_parts(entry: str, monkeypatch:
     monkeypatch.setattr(listing, "Path", PureWindowsPath)
     described = Description(cast(Any, PureWindowsPath(r"D:\pets\data.yaml")), COCO, {})
     assert PureWindowsPath(r"D:\pets\images\train") in listing._candidates(described, entry)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lists_as_powershell_writes_them(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes("größe.mp4\r\nC:\\pets\\b.mp4\r\n\r\n".encode(encoding))
+    assert expand_lists([str(path)]) == ["größe.mp4", r"C:\pets\b.mp4"]
+    assert list(list_pictures([str(path)])) == [("größe.mp4".encode(), None), (rb"C:\pets\b.mp4", None)]
+    path.write_bytes("a-key-of-16-byte\r\n".encode(encoding))
+    assert read_keys(path) == ("a-key-of-16-byte",)

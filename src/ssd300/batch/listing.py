@@ -4,6 +4,7 @@ A listed picture is its place (a path or an address, as bytes, because file name
 picture is in a Parquet file, its row there.
 """
 
+import codecs
 import errno
 import glob
 import os
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ssd300.batch.places import is_remote, list_remote, open_place
 from ssd300.batch.stores import one_line, store_errors
+from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.extensions import is_picture_name
@@ -130,14 +132,15 @@ def glob_pattern(address: str) -> re.Pattern[str]:
 
 
 def _lines(source: str) -> Iterator[bytes]:
-    """The lines of a list file, without empty ones and a byte order mark."""
+    """The lines of a list file, without empty ones and a byte order mark; UTF-16 (PowerShell) as UTF-8."""
     try:
         with open_file(source) as file:
-            for line in file.read().removeprefix(b"\xef\xbb\xbf").splitlines():
-                if line.strip():
-                    yield line.strip()
+            content: bytes = file.read()
     except OSError as error:
         raise DatasetError(f"{source}: the list cannot be read: {error.strerror or error}; check the path") from error
+    if text_encoding(content) == "utf-16":
+        content = content.decode("utf-16", "replace").encode()
+    yield from filter(None, map(bytes.strip, content.removeprefix(codecs.BOM_UTF8).splitlines()))
 
 
 def _parquet(place: str, column: str | None) -> Iterator[Listed]:

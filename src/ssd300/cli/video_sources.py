@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError
 from ssd300.files import looked_from
 from ssd300.images.addresses import is_url
@@ -51,9 +52,12 @@ def _read_list(source: str) -> list[str]:
         matched = is_video(source) and "://" not in source and not os.path.exists(source)
         return sorted(glob.glob(source)) or [source] if matched else [source]
     try:
-        lines = Path(source).read_text(encoding="utf-8-sig").split("\n")  # names may hold other line breaks
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error})") from error
+        data = Path(source).read_bytes()
+        lines = data.decode(text_encoding(data)).split("\n")  # names may hold other line breaks
+    except OSError as error:
+        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{source}: a list of sources that is not UTF-8 text; save it as UTF-8") from error
     found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not found:
         raise ArgumentError(f"{source}: the list names no source; write one per line")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ssd300.data.reading import text_encoding
 from ssd300.digits import whole_number
 from ssd300.errors import ArgumentError
 from ssd300.images.decode import MAX_PIXELS
@@ -71,7 +72,8 @@ def size_in_bytes(text: str) -> int:
 def read_keys(path: Path) -> tuple[str, ...]:
     """The keys in a file, one per line; empty lines and lines that start with # are ignored. Raises ArgumentError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        data = path.read_bytes()
+        lines = data.decode(text_encoding(data)).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ArgumentError(f"{path}: the key file cannot be read: {reason}") from error
