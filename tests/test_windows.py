@@ -4,6 +4,7 @@ import errno
 import importlib
 import io
 import os
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path, PureWindowsPath
@@ -158,3 +159,20 @@ def test_lists_as_powershell_writes_them(encoding: str, tmp_path: Path) -> None:
     assert list(list_pictures([str(path)])) == [("größe.mp4".encode(), None), (rb"C:\pets\b.mp4", None)]
     path.write_bytes("a-key-of-16-byte\r\n".encode(encoding))
     assert read_keys(path) == ("a-key-of-16-byte",)
+
+
+LOADER = """
+import os, signal, sys
+from ssd300.learn import loader
+signal.SIGBREAK, sys.platform = signal.SIGUSR1, "win32"
+loader._prepare_worker(0)
+os.kill(os.getpid(), signal.SIGINT)
+print("loads on", flush=True)
+"""
+
+
+def test_ctrl_c_is_for_the_trainer_not_for_its_loaders() -> None:
+    """There it reaches all processes of a console: a loader that ends would cost the step."""
+    pytest.importorskip("torch")
+    done = subprocess.run([sys.executable, "-c", LOADER], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "loads on\n"), done.stderr

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 
-STOPPED = (129, 130, 143)  # exit codes after SIGHUP, Ctrl-C and SIGTERM
+STOPPED = (129, 130, 143, 149)  # exit codes after SIGHUP, Ctrl-C, SIGTERM and Windows' SIGBREAK
 _COLLECT_AFTER = 20_000  # new objects; with Python's 700, collections take a twentieth of a start
 
 

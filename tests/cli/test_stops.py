@@ -12,6 +12,7 @@ import pytest
 import ssd300.cli.main as cli
 from command import ssd300
 from ssd300.__main__ import main
+from ssd300.learn.run import stop_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -53,6 +54,17 @@ def test_the_exit_code_tells_the_signal(monkeypatch, capsys, error, number, code
     assert ended(monkeypatch, number, error) == code
     words = "" if isinstance(error, SystemExit) else "Interrupted.\n"  # a verb has said more
     assert capsys.readouterr() == ("", words)
+
+
+def test_ctrl_break_of_windows(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    before = signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    assert ended(monkeypatch, signal.SIGUSR1, None) == 128 + signal.SIGUSR1
+    assert capsys.readouterr() == ("", "Interrupted.\n")
+    with stop_signals() as received:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert received == [signal.SIGUSR1]
+    signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_code_of_another_reason_stays(monkeypatch) -> None:

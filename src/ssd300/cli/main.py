@@ -134,7 +134,7 @@ def _set_encodings() -> None:
 
 
 def _note_stops() -> list[int]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed.
+    """Let SIGTERM and the like raise KeyboardInterrupt, as Ctrl-C does, so that temporary files are removed.
 
     The list returned collects the signals received. A signal that is ignored, as by nohup, stays ignored.
     """
@@ -146,7 +146,7 @@ def _note_stops() -> list[int]:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, note)
-        for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):  # the last two: a closed terminal; of Windows, Ctrl-Break, too
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, note)

@@ -226,7 +226,11 @@ def make_loader(
 
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    if hasattr(os, "setpgrp"):
-        os.setpgrp()  # signals to the group (Ctrl-C, `timeout`) are for the trainer, which ends its step first
+    # Signals to the group (Ctrl-C, `timeout`) are for the trainer, which ends its step first.
+    if sys.platform == "win32":  # every process of a console gets them
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+    else:
+        os.setpgrp()
     # A worker stopped while its queue's thread transfers a tensor would abort during interpreter shutdown.
     atexit.register(os._exit, 0)

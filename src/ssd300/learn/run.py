@@ -166,7 +166,7 @@ def write_results(folder: Path, history: list[dict[str, float]]) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Inside, Ctrl-C and SIGTERM only append to the list, so that the step can end and be saved.
+    """Inside, Ctrl-C, SIGTERM and Windows' Ctrl-Break only append to the list, so that the step can end and be saved.
 
     Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
     """
@@ -180,7 +180,8 @@ def stop_signals() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
         return
-    old = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    stops = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
+    old = {number: signal.signal(number, note) for number in stops}
     try:
         yield received
     except (RuntimeError, ReaderLostError) as error:
