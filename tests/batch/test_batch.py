@@ -134,6 +134,15 @@ def test_resume_refuses_another_request(batch, change, words) -> None:
     assert (result.returncode, words in result.stderr) == (2 if words else 0, True)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are read from /proc")
+def test_no_file_of_the_results_stays_open(batch) -> None:
+    """Windows replaces and removes none that is."""
+    batch("pictures/01.png", "--out", "out")
+    handles = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    names = [os.readlink(handle) for handle in handles if os.path.lexists(handle)]
+    assert [name for name in names if name.startswith(str(Path("out").resolve()))] == []
+
+
 def test_a_damaged_request_is_named(batch) -> None:
     batch("pictures/01.png", "--out", "out")
     for text in ("", "7"):

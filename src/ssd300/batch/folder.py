@@ -79,6 +79,12 @@ class Run:
         except (OSError, pa.ArrowException) as error:
             raise _damaged(self.folder, SOURCES, error) from error
 
+    def close(self) -> None:
+        """Close the list of pictures, and let other processes into the folder."""
+        if "_listing" in vars(self):
+            self._listing.close(force=True)
+        self.folder.unlock()
+
     @property
     def parts(self) -> int:
         return -(-self.pictures // self.job.request.part_rows)

@@ -144,7 +144,7 @@ def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int],
         interrupted = True
     finally:
         line.clear()
-        run.folder.unlock()
+        run.close()
     left = sum(run.rows_of(part) for part in run.missing())
     _report(tally, total, left, time.perf_counter() - began, interrupted=interrupted)
     if interrupted:
