@@ -113,6 +113,7 @@ check: .venv/dev
 	$(PY) -m ruff format --check .
 	$(PY) -m codespell_lib
 	$(PY) -m mypy
+	for system in win32 darwin; do $(PY) -m mypy --platform $$system --no-warn-unreachable --cache-dir .mypy_cache/$$system || exit; done
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	.venv/bin/zizmor --offline --no-progress --min-severity medium .github
 

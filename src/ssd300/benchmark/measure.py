@@ -104,10 +104,10 @@ def peak_memory_mib(status: Path = Path("/proc/self/status")) -> float | None:
     # ru_maxrss would include the process image before exec. Not every kernel gives the peak (gVisor's).
     if status.exists() and (peak := re.search(r"VmHWM:\s*(\d+)", status.read_text())):
         return int(peak[1]) / 2**10
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return None
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / maxrss_unit()
 
 

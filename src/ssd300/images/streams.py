@@ -4,6 +4,7 @@ import inspect
 import io
 import os
 import select
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -88,10 +89,9 @@ def _as_bytes(piece: Any, name: str) -> bytes:
 
 def _wait(stream: Any, name: str) -> None:
     """Wait until there is something to read, or the other end has closed."""
-    poll = getattr(select, "poll", None)  # Windows has no such pipes
-    if poll is None or not hasattr(stream, "fileno"):
+    if sys.platform == "win32" or not hasattr(stream, "fileno"):  # Windows has no such pipes
         raise ImageError(f"{name}: nothing to read yet (read() returns None); pass the bytes once they have arrived")
-    waiting = poll()
+    waiting = select.poll()
     waiting.register(stream.fileno(), select.POLLIN)
     if not waiting.poll(WAIT_SECONDS * 1000):
         raise ImageError(

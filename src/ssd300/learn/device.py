@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -126,7 +127,7 @@ def keep_freed_memory() -> bool:
     step. Call before the first tensor is created; the effect is on the whole process. Fragmentation makes the kept
     memory grow without limit: `FreedMemory` bounds it.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # -1 becomes the largest size_t: never trim.
@@ -157,7 +158,7 @@ class FreedMemory:
 
 def resident_bytes() -> int | None:
     """The memory in use by this process; None unless it runs glibc on Linux."""
-    if platform.libc_ver()[0] != "glibc":
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return None
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

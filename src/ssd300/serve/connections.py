@@ -5,7 +5,7 @@ parser needs as much time for a chunk of one byte as for one of 64 KiB.
 """
 
 import asyncio
-import os
+import sys
 from typing import Any
 
 import h11
@@ -119,7 +119,7 @@ class GuardedConnection(H11Protocol):
 
 def allow_many_files() -> None:
     """Raise this process's limit of open files, which includes connections, to the system's maximum."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     import resource
 
@@ -131,7 +131,7 @@ def allow_many_files() -> None:
 
 def most_connections() -> int:
     """The limit of connections; beyond it the longest idle one is closed."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return 32768
     import resource
 
