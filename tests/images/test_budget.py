@@ -1,5 +1,7 @@
 """Pixels in flight are bounded whatever the number of threads, in the order of asking, and nothing waits for ever."""
 
+import logging
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ssd300.images import decode, load_for_network, resize
-from ssd300.images.budget import PixelBudget
+from ssd300.images.budget import IN_FLIGHT, PixelBudget
+from ssd300.images.quiet import quiet_pillow
 
 
 def test_nothing_is_taken_outside_of_a_share():
@@ -98,3 +101,30 @@ def test_pictures_that_are_loaded_take_their_pixels(kind, photo, encode, monkeyp
     load_for_network(encode(photo, kind))
     assert seen == [60 * 90]
     assert budget.taken == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_waits_for_no_thread_of_its_parent():
+    """They do not exist there. A picture larger than what is left of the limit would wait for ever."""
+    holds, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with IN_FLIGHT.share(), quiet_pillow():
+            IN_FLIGHT.take(1)
+            holds.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holds.wait()
+    with IN_FLIGHT.share():
+        IN_FLIGHT.take(2)
+        child = os.fork()
+        if child == 0:
+            heard = not logging.getLogger("PIL.TiffImagePlugin").disabled
+            os._exit(0 if IN_FLIGHT.taken == 2 and heard else 1)
+    done.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert IN_FLIGHT.taken == 0

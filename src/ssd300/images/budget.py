@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ssd300 import limits
+from ssd300.images.forks import after_fork
 
 _LARGE = 2**24
 
@@ -20,10 +21,14 @@ class PixelBudget:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.taken = 0
+        self._own = threading.local()
+        self.forget_other_threads()
+
+    def forget_other_threads(self) -> None:
+        """After a fork they do not exist, and would never release what they hold."""
+        self.taken: int = self._own.pixels if getattr(self._own, "inside", False) else 0
         self._changed = threading.Condition()
         self._waiting: deque[object] = deque()
-        self._own = threading.local()
 
     @contextmanager
     def share(self) -> Iterator[None]:
@@ -70,3 +75,4 @@ def _give_back_memory() -> None:
 
 # One picture at the limit, or 16 megapixels per CPU: a large machine decodes phone pictures in parallel.
 IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_PER_CPU))
+after_fork(IN_FLIGHT.forget_other_threads)

@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import _imaging
 
+from ssd300.images.forks import after_fork
+
 _PILLOW = r"PIL\."  # its modules
 
 _logger = logging.getLogger("PIL.TiffImagePlugin")
@@ -37,6 +39,15 @@ def quiet_pillow() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 _undo.close()
+
+
+def _forget_other_threads() -> None:
+    global _lock, _inside
+    _lock, _inside = threading.Lock(), 0
+    _undo.close()
+
+
+after_fork(_forget_other_threads)
 
 
 def _silence() -> None:
