@@ -126,9 +126,9 @@ class Detector:
     ) -> Generator[Detections | Failure, None, None]:
         """The objects in each of many pictures, in the order of `sources`: a list, an iterator, a directory or a glob.
 
-        Pictures are read ahead in threads, so do not change an array before its result has been yielded. The results
-        are those of `detect`. A source that cannot be read raises its error when its turn comes; with
-        on_error="yield" it yields a `Failure` and the others continue. Close the iterator to stop early.
+        Pictures are read ahead in threads, so neither change an array nor close a file before its result has been
+        yielded. The results are those of `detect`. A source that cannot be read raises its error when its turn comes;
+        with on_error="yield" it yields a `Failure` and the others continue. Close the iterator to stop early.
         """
         return self.map(lambda found: found, sources, options, on_error=on_error, **changes)
 

@@ -1,13 +1,15 @@
 """Pictures of Pillow give what their files give, and stay as they are."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from images.pictures_of_modes import picture_of_mode
-from ssd300.images import open_source
+from ssd300.errors import ImageError
+from ssd300.images import expand, open_source
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -21,9 +23,7 @@ def test_a_raw_tiff_opened_by_path_is_turned_once(orientation, photo, encode, tm
 
 
 def test_a_pil_picture_is_not_changed(photo, encode):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture = Image.open(io.BytesIO(encode(photo, "PNG", exif=exif)))
+    picture = Image.open(io.BytesIO(encode(photo, "PNG", exif=_orientation(6))))
     open_source(picture)
     assert picture.getexif()[0x0112] == 6
     assert np.array_equal(np.asarray(picture), photo)
@@ -53,3 +53,36 @@ def test_a_transparent_color_of_another_mode_is_ignored(left, mode, photo):
     picture.info["transparency"] = left
     assert np.array_equal(open_source(picture), expected)
     assert picture.info == {"transparency": left}
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG"])
+def test_the_frames_of_an_iterator_are_those_that_it_showed(kind):
+    """It goes to the next one in the same object, and pictures are read ahead."""
+    plain = [Image.fromarray(np.full((9, 9, 3), value, np.uint8)) for value in (0, 100, 200)]
+    file = io.BytesIO()
+    plain[0].save(file, kind, save_all=True, append_images=plain[1:])
+    with Image.open(file) as picture:
+        sources = list(expand(ImageSequence.Iterator(picture)))
+        assert [int(open_source(source).mean()) for source in sources] == [0, 100, 200]
+        assert {source.name for source in sources} == {"<PIL picture 9x9>"}
+
+
+def test_one_picture_is_loaded_by_several_threads(photo, encode):
+    large = encode(photo.repeat(4, 0).repeat(4, 1), "PNG", exif=_orientation(6))
+    for _ in range(4):
+        with ThreadPoolExecutor(8) as pool, Image.open(io.BytesIO(large)) as picture:
+            shapes = [rgb.shape for rgb in pool.map(open_source, [picture] * 8)]
+        assert shapes == [(4 * photo.shape[1], 4 * photo.shape[0], 3)] * 8
+
+
+def test_a_picture_whose_file_is_closed(photo, encode):
+    with Image.open(io.BytesIO(encode(photo, "PNG"))) as picture:
+        pass
+    with pytest.raises(ImageError, match=r"cannot be loaded .*; if its file is closed .* call its load\(\) first"):
+        open_source(picture)
+
+
+def _orientation(value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif

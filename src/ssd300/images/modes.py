@@ -1,6 +1,7 @@
 """Pillow pictures and arrays of any depth -> RGB uint8, by the rules per mode in decode.py."""
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.images.forks import after_fork
 from ssd300.images.orientation import orient
 from ssd300.images.quiet import quiet_pillow
 from ssd300.images.transparency import drop_foreign_color, palette_alphas
@@ -22,6 +24,7 @@ DECODER_ERRORS = (
 
 _BAND_PIXELS = 2**20
 _UNSEEN = 8  # an alpha, of 255, that is invisible on white
+_loading = [threading.Lock() for _ in range(64)]  # of pictures, by their addresses
 
 
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
@@ -107,20 +110,48 @@ def upright_rgb(picture: Image.Image, name: str) -> UInt8:
     """The user's PIL picture by the rules for files, so that it gives what its file gives -> uint8 [H, W, 3]."""
     with quiet_pillow():
         try:
-            _load(picture)
+            orientation = _load(picture)
         except DECODER_ERRORS as error:
-            raise ImageError(f"{name}: the PIL picture cannot be loaded ({reason(error)})") from error
+            raise ImageError(
+                f"{name}: the PIL picture cannot be loaded ({reason(error)}); if its file is closed before the result "
+                "is there, call its load() first"
+            ) from error
         if not picture.width or not picture.height:
             raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
-        try:
-            orientation = picture.getexif().get(0x0112, 1)
-        except DECODER_ERRORS:  # damaged EXIF is ignored, as in files
-            orientation = 1
         rgb = picture_to_rgb(picture, name)
     return orient(rgb, orientation if orientation in range(1, 9) else 1)
 
 
-def _load(picture: Image.Image) -> None:
+def current_frame(picture: Image.Image) -> Image.Image:
+    """A copy of the frame that a picture with several shows: going to the next one changes the object in place."""
+    try:
+        if not getattr(picture, "is_animated", False):
+            return picture
+        with quiet_pillow():
+            _load(picture)
+            return picture.copy()
+    except DECODER_ERRORS:  # reported when it is read
+        return picture
+
+
+def _load(picture: Image.Image) -> Any:
+    """Load the pixels in place, and return the EXIF orientation. Pillow can do both in one thread at a time only."""
+    with _loading[id(picture) // 64 % len(_loading)]:
+        _load_pixels(picture)
+        try:
+            return picture.getexif().get(0x0112, 1)
+        except DECODER_ERRORS:  # damaged EXIF is ignored, as in files
+            return 1
+
+
+def _forget_other_threads() -> None:
+    _loading[:] = [threading.Lock() for _ in _loading]
+
+
+after_fork(_forget_other_threads)
+
+
+def _load_pixels(picture: Image.Image) -> None:
     """Load the pixels in place.
 
     Pillow 13 garbles an uncompressed TIFF with a rotated orientation that was opened by path: it maps the file into

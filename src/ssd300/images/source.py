@@ -26,7 +26,7 @@ from ssd300.images.arrays import array_to_rgb, foreign_to_array, is_array_like, 
 from ssd300.images.decode import DecodeMode, decode_image, size_hw
 from ssd300.images.extensions import EXTENSIONS
 from ssd300.images.folders import FoundPictures, pictures_of
-from ssd300.images.modes import reason, upright_rgb
+from ssd300.images.modes import current_frame, reason, upright_rgb
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
 from ssd300.images.video_names import is_video
 
@@ -116,7 +116,7 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
     elif (isinstance(value, np.ndarray) or is_tensor(value)) and value.ndim == 4:
         yield from (Source(one, name_of(one)) for one in value)
     else:
-        yield Source(value, name_of(value))
+        yield Source(current_frame(value) if isinstance(value, Image.Image) else value, name_of(value))
 
 
 def _find_pictures(text: str) -> FoundPictures:
@@ -183,7 +183,9 @@ def read_bytes(value: Any, name: str) -> bytes:
     if hasattr(value, "read") or hasattr(value, "recv"):
         return read_stream(value, name)
     if isinstance(value, Iterable) and not isinstance(value, dict):
-        raise ImageError(f"{name}: several sources where one is expected; pass one of them, or all to detect_many")
+        raise ImageError(
+            f"{name}: several sources where one is expected; pass one of them, or a flat list to detect_many"
+        )
     if hasattr(value, "pictures"):
         raise ImageError(f"{name}: a data set where a picture is expected; pass its pictures: dataset.pictures")
     raise ImageError(f"{name}: cannot be read as a picture; expected {_KINDS}")
