@@ -13,11 +13,16 @@ SSD300Error                      base of all
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copyreg import __newobj__  # type: ignore[attr-defined]  # what pickle calls for plain objects
 from difflib import get_close_matches
+from typing import Any
 
 
 class SSD300Error(Exception):
     """Base of every error that ssd300 raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __newobj__, (type(self), *self.args), self.__dict__  # not through __init__, which may make the message
 
 
 class ArgumentError(SSD300Error, ValueError):
