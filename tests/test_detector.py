@@ -168,6 +168,12 @@ def test_it_pickles_as_what_it_was_loaded_with(seeded_checkpoint, photo, monkeyp
     assert again.detect(photo) == detector.detect(photo)
 
 
+def test_a_name_pickles_as_a_name_beside_a_file_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "default").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert repr(pickle.loads(pickle.dumps(Detector.load(threads=1)))).startswith("Detector('default'")
+
+
 def test_only_what_was_loaded_can_be_pickled(detector):
     with pytest.raises(TypeError, match=r"only a Detector made by Detector\.load can be pickled"):
         pickle.dumps(Detector(detector.runtime))

@@ -5,7 +5,6 @@ import threading
 import warnings
 from collections.abc import Callable, Generator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ssd300.detections import Detections
@@ -17,7 +16,7 @@ from ssd300.many import Answer, detect_each
 from ssd300.options import DetectKeywords, DetectOptions, make_options
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.load import load_runtime
-from ssd300.weights.catalog import resolve
+from ssd300.weights.catalog import CATALOG, resolve
 from ssd300.weights.metadata import ModelMetadata
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Detector:
             return
         path = resolve(model, detector=True)
         self.runtime = load_runtime(path, **arguments)
-        named = isinstance(model, str) and not Path(model).exists()
+        named = any(entry.name == model for entry in CATALOG)
         self._loaded_with = {"model": model if named else path.absolute(), **arguments}
 
     @classmethod
