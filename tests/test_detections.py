@@ -1,7 +1,9 @@
 import copy
 import io
+import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,3 +232,33 @@ def test_a_picture_in_memory_is_drawn_shown_and_saved_without_a_copy(tmp_path, m
     assert shown == [(80, 60)]
     assert pickle.loads(pickle.dumps(found)).picture is None
     assert replace(found, picture=None)._repr_png_() is None
+
+
+def test_positions_are_read_only_as_the_names_come_from_them() -> None:
+    found = Detections([[0, 0, 5, 5]], [0.5], [17], COCO, (9, 9))
+    with pytest.raises(ValueError, match="read-only"):
+        found.positions[:] += 1
+
+
+@pytest.mark.parametrize("classes", ["coco", ["cat"], None])
+def test_classes_are_a_class_list(classes) -> None:
+    with pytest.raises(ArgumentError, match="classes must be a ClassList, such as "):
+        Detections([[0, 0, 5, 5]], [0.5], [17], classes, (9, 9))
+
+
+@pytest.mark.parametrize("size", [(9.5, 9), (float("inf"), 9), ("9", "9"), (9,), 9])
+def test_a_size_is_two_whole_numbers(size) -> None:
+    with pytest.raises(ArgumentError, match=r"image_size_hw must be \(height, width\) in whole pixels"):
+        Detections.empty(COCO, size)
+    assert Detections.empty(COCO, (np.float32(9), np.int16(8))).image_size_hw == (9, 8)
+
+
+def test_numbers_beyond_float32_are_refused_without_a_warning() -> None:
+    with pytest.raises(ArgumentError, match="must be finite"):
+        Detections([[0, 0, 1e300, 5]], [0.5], [17], COCO, (9, 9))
+
+
+def test_a_path_and_a_numpy_id_become_json() -> None:
+    found = Detections([[0, 0, 5, 5]], [0.5], [17], COCO, (9, 9), Path("a.jpg"))
+    assert json.loads(found.to_json())["source"] == found.source == "a.jpg"
+    assert json.loads(json.dumps(found.to_coco(np.int64(7))))[0]["image_id"] == 7

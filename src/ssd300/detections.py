@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,7 +15,7 @@ from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.boxes import clip, xyxy_to_xywh
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.labels import ClassList
-from ssd300.result import check_shapes, check_values, freeze_array, height_and_width, rows_of
+from ssd300.result import check_ids, check_shapes, check_values, freeze_array, height_and_width, rows_of
 
 if TYPE_CHECKING:
     import pandas
@@ -77,13 +78,12 @@ class Detections:
             others["track_ids"] = freeze_array("track_ids", self.track_ids, np.int64)
         check_shapes(boxes, others)
         check_values(boxes, others["scores"])
-        unknown = sorted(set(others["class_ids"].tolist()) - self.classes.position_of_id.keys())
-        if unknown:
-            raise ArgumentError(f"class_ids must be ids of the class list; not in it: {', '.join(map(str, unknown))}")
+        check_ids(others["class_ids"], self.classes)
         height, width = height_and_width(self.image_size_hw)
         for name, value in ({"boxes_xyxy": boxes} | others).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "image_size_hw", (height, width))
+        object.__setattr__(self, "source", None if self.source is None else fspath(self.source))  # a Path is no JSON
 
     @classmethod
     def empty(cls, classes: ClassList, image_size_hw: tuple[int, int], source: str | None = None) -> "Detections":
@@ -133,7 +133,8 @@ class Detections:
     def positions(self) -> Int64:
         """Dense 0-based positions [N] in `classes`, as YOLO txt and supervision want them."""
         position_of_id = self.classes.position_of_id
-        return np.array([position_of_id[class_id] for class_id in self.class_ids.tolist()], np.int64)
+        found = [position_of_id[class_id] for class_id in self.class_ids.tolist()]
+        return freeze_array("positions", found, np.int64)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -147,10 +148,10 @@ class Detections:
         return (self[row] for row in range(len(self)))
 
     @overload
-    def __getitem__(self, index: int) -> Detection: ...
+    def __getitem__(self, index: int | np.integer[Any]) -> Detection: ...
     @overload
     def __getitem__(self, index: Index) -> "Detections": ...
-    def __getitem__(self, index: int | Index) -> "Detection | Detections":
+    def __getitem__(self, index: int | np.integer[Any] | Index) -> "Detection | Detections":
         """One Detection for an int; Detections for a slice, a bool mask [N] or indices [M] in any order."""
         if isinstance(index, int | np.integer) and not isinstance(index, bool):
             if not -len(self) <= index < len(self):
@@ -244,6 +245,6 @@ class Detections:
         except SSD300Error:
             return None
 
-    def save(self, path: str | Path, picture: Any = None) -> None:
+    def save(self, path: str | PathLike[str], picture: Any = None) -> None:
         """Write a file, by its extension: a drawn picture (.jpg .png .webp), .json, .csv or .txt (YOLO)."""
         formats.save(self, Path(path), picture)

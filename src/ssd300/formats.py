@@ -74,6 +74,7 @@ def to_coco(detections: Found, image_id: int | str | None = None) -> list[dict[s
     """
     if image_id is None:
         image_id = image_id_of(detections.source)
+    image_id = image_id.item() if isinstance(image_id, np.generic) else image_id  # which JSON refuses
     file_name = {"file_name": detections.source} if detections.source else {}
     rows = zip(
         detections.class_ids.tolist(),

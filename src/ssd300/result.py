@@ -42,7 +42,8 @@ def freeze_array(name: str, values: Any, dtype: type) -> NDArray[Any]:
     kinds = "iu" if dtype is np.int64 else "iuf"
     if array.size and array.dtype.kind not in kinds:
         raise ArgumentError(f"{name} must be {dtype.__name__}, got {array.dtype}")
-    array = np.array(array, dtype)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, and is refused
+        array = np.array(array, dtype)
     array.setflags(write=False)
     return array
 
@@ -70,14 +71,26 @@ def check_values(boxes: Float32, scores: Float32) -> None:
         raise ArgumentError("scores must be finite, got NaN or infinity")
 
 
+def check_ids(class_ids: Int64, classes: Any) -> None:
+    """Raise ArgumentError unless `classes` is a ClassList, and the ids are in it."""
+    if not isinstance(classes, ClassList):
+        raise ArgumentError(
+            f"classes must be a ClassList, such as detector.classes or ssd300.COCO, got {classes!r:.80}"
+        )
+    unknown = sorted(set(class_ids.tolist()) - classes.position_of_id.keys())
+    if unknown:
+        raise ArgumentError(f"class_ids must be ids of the class list; not in it: {', '.join(map(str, unknown))}")
+
+
 def height_and_width(image_size_hw: Any) -> tuple[int, int]:
     """(height, width). Raises ArgumentError for what is not two sides of at least 1 pixel."""
     try:
         height, width = (int(side) for side in image_size_hw)
-    except (TypeError, ValueError):
-        height = width = 0
-    if height < 1 or width < 1:
-        raise ArgumentError(f"image_size_hw must be (height, width) of at least 1 pixel, got {image_size_hw!r}")
+        whole = (height, width) == tuple(image_size_hw)
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole or height < 1 or width < 1:
+        raise ArgumentError(f"image_size_hw must be (height, width) in whole pixels, at least 1, got {image_size_hw!r}")
     return height, width
 
 
