@@ -5,7 +5,7 @@ import threading
 import warnings
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError, unknown_name
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Detector", "Failure"]
 
+OnError = Literal["raise", "yield"]  # what a source that cannot be read does; only "yield" gives a `Failure`
 _SHORT_LIST = 16  # pictures; for more it pays to set up the runtime for throughput, which takes about 0.2 s
 
 
@@ -115,12 +116,25 @@ class Detector:
             return detect_tiled(self._runtime_of, source, checked, 2 * self.runtime.threads)
         return detect_one(self.runtime, source, checked)
 
+    @overload
+    def detect_many(
+        self, sources: Any, options: DetectOptions | None = None, **changes: Unpack[DetectKeywords]
+    ) -> Generator[Detections, None, None]: ...
+    @overload
     def detect_many(
         self,
         sources: Any,
         options: DetectOptions | None = None,
         *,
-        on_error: Literal["raise", "yield"] = "raise",
+        on_error: OnError,
+        **changes: Unpack[DetectKeywords],
+    ) -> Generator[Detections | Failure, None, None]: ...
+    def detect_many(
+        self,
+        sources: Any,
+        options: DetectOptions | None = None,
+        *,
+        on_error: OnError = "raise",
         **changes: Unpack[DetectKeywords],
     ) -> Generator[Detections | Failure, None, None]:
         """The objects in each of many pictures, in the order of `sources`: a list, an iterator, a directory or a glob.
@@ -139,7 +153,7 @@ class Detector:
         every: int = 1,
         start: float | None = None,
         end: float | None = None,
-        on_error: Literal["raise", "yield"] = "raise",
+        on_error: OnError = "raise",
         tell: Callable[[str], None] = warnings.warn,
         **changes: Unpack[DetectKeywords],
     ) -> Generator["FrameDetections | Failure", None, None]:
@@ -167,13 +181,31 @@ class Detector:
         given = sources if isinstance(sources, list | tuple) else [sources]
         return detect_video(self._runtime_of, given, checked, VideoOptions(every, start, end, on_error, tell))
 
+    @overload
+    def map(
+        self,
+        call: Callable[[Detections], Answer],
+        sources: Any,
+        options: DetectOptions | None = None,
+        **changes: Unpack[DetectKeywords],
+    ) -> Generator[Answer, None, None]: ...
+    @overload
     def map(
         self,
         call: Callable[[Detections], Answer],
         sources: Any,
         options: DetectOptions | None = None,
         *,
-        on_error: Literal["raise", "yield"] = "raise",
+        on_error: OnError,
+        **changes: Unpack[DetectKeywords],
+    ) -> Generator[Answer | Failure, None, None]: ...
+    def map(
+        self,
+        call: Callable[[Detections], Answer],
+        sources: Any,
+        options: DetectOptions | None = None,
+        *,
+        on_error: OnError = "raise",
         **changes: Unpack[DetectKeywords],
     ) -> Generator[Answer | Failure, None, None]:
         """As `detect_many`, but yields `call(found)`: work on a result, such as drawing, in the thread that detected.
