@@ -3,6 +3,8 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,6 +168,34 @@ def test_it_pickles_as_what_it_was_loaded_with(seeded_checkpoint, photo, monkeyp
     again = pickle.loads(data)
     assert (again.runtime.precision, again.runtime.threads) == ("f32", 1)
     assert again.detect(photo) == detector.detect(photo)
+
+
+FORKING = """
+import os, signal, sys
+from ssd300 import Detector, ModelError
+
+before = Detector.load(sys.argv[1], precision="f32", threads=1)
+if sys.argv[2] == "dropped":
+    del before
+if os.fork() == 0:
+    signal.alarm(60)  # if it should hang after all
+    try:
+        print(Detector.load(sys.argv[1], precision="f32", threads=1))
+    except ModelError as error:
+        print(error)
+else:
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(
+    ("before", "answer"), [("kept", "Detector("), ("dropped", "load with other threads, or start")]
+)
+def test_a_forked_child_loads_its_own_or_is_told_why_not(before, answer, seeded_checkpoint):
+    """OpenVINO would give it the threads of a model that was dropped before, and wait for them for ever."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(seeded_checkpoint), before]
+    assert answer in subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
 
 
 def test_a_name_pickles_as_a_name_beside_a_file_of_that_name(tmp_path, monkeypatch):

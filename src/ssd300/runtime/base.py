@@ -1,6 +1,7 @@
 """The protocol of all runtimes: uint8 pictures in, candidates out."""
 
 import os
+import weakref
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,8 @@ from ssd300.errors import ArgumentError, ModelError
 from ssd300.weights.metadata import ModelMetadata
 
 PICTURE_SHAPE = (300, 300, 3)
+_SPAWN = 'or start processes with multiprocessing.get_context("spawn")'
+_idle: list[tuple[int, int, bool]] = []  # process, threads and throughput of models that were dropped
 Candidates = tuple[Float32, Float32]  # boxes_xyxy [n, 4] in the unit frame, probabilities (K, n), row 0 background
 
 
@@ -49,5 +52,21 @@ def check_process(loaded_by: int, library: str) -> None:
     if os.getpid() != loaded_by:
         raise ModelError(
             f"this model was loaded before the process was forked, and {library}'s threads do not survive that: "
-            'load it in the child, or start processes with multiprocessing.get_context("spawn")'
+            f"load it in the child, {_SPAWN}"
         )
+
+
+def claim_threads(model: object, threads: int, throughput: bool) -> None:
+    """Call it before OpenVINO compiles a model, which takes over the idle threads of a dropped model with equal ones.
+
+    Raises ModelError where these could be threads of the process that forked this one: it would wait for them for ever.
+    """
+    own = (os.getpid(), threads, throughput)
+    if any(idle[0] != own[0] and idle[1:] == own[1:] for idle in _idle):
+        raise ModelError(
+            f"a model with {threads} threads was loaded before the process was forked and dropped, and OpenVINO would "
+            f"wait for its threads, which do not survive that: keep that model, load with other threads, {_SPAWN}"
+        )
+    if own in _idle:
+        _idle.remove(own)
+    weakref.finalize(model, _idle.append, own).atexit = False

@@ -19,7 +19,7 @@ from ssd300.errors import ModelError
 from ssd300.files import check_regular
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
-from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process
+from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process, claim_threads
 from ssd300.runtime.blobs import blob_path, read_blob, source_key, write_blob
 from ssd300.runtime.choice import Choice, choose_model_file
 from ssd300.runtime.cpu import allowed_cpus, default_threads
@@ -150,6 +150,7 @@ class OpenVINORuntime:
         self.threads = default_threads() if threads is None else threads
         self._model, self._throughput, self._pid = model, throughput, os.getpid()
         self._source = source
+        claim_threads(self, min(self.threads, allowed_cpus()), throughput)
         self._compiled = _compile(model, precision, self.threads, throughput, source)
         self._idle: list[Any] = []  # requests that no thread is using; list.pop and append are atomic
         self._creating = threading.Lock()
