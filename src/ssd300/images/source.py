@@ -184,7 +184,7 @@ def read_bytes(value: Any, name: str) -> bytes:
         return read_stream(value, name)
     if isinstance(value, Iterable) and not isinstance(value, dict):
         raise ImageError(
-            f"{name}: several sources where one is expected; pass one of them, or a flat list to detect_many"
+            f"{name}: several sources where one is expected; pass one of them, or all to detect_many, in one flat list"
         )
     if hasattr(value, "pictures"):
         raise ImageError(f"{name}: a data set where a picture is expected; pass its pictures: dataset.pictures")
