@@ -148,6 +148,15 @@ def test_a_package_that_is_there_may_be_broken(monkeypatch, tmp_path, code, faul
     assert doctor_extras.import_faults(["defusedxml", "pyyaml"]).get("defusedxml") == fault
 
 
+def test_every_broken_package_is_named(monkeypatch, tmp_path) -> None:
+    (tmp_path / "defusedxml.py").write_text("import os; os.abort()")
+    (tmp_path / "yaml.py").write_text("class Odd(Exception): ...\nraise Odd('of another\\nABI')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    faults = {"defusedxml": "its import ends the process", "pyyaml": "of another ABI"}
+    assert doctor_extras.import_faults(["defusedxml", "pyyaml", "pillow"]) == faults
+    assert doctor_extras.import_faults([]) == {}
+
+
 def test_a_clone_that_was_never_installed(monkeypatch) -> None:
     def requires(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)

@@ -89,18 +89,13 @@ import importlib, os, sys
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what packages print is none
 for module in sys.argv[1:]:
-    print(module, end="\t", file=answers, flush=True)
-    try:
-        importlib.import_module(module)
-        fault = ""
-    except Exception as error:
-        fault = " ".join(str(error).split()) or type(error).__name__
-    print(fault, file=answers, flush=True)
+    importlib.import_module(module)
+    print(module, file=answers, flush=True)
 """
 
 
 def import_faults(packages: Sequence[str]) -> dict[str, str]:
-    """Installed package -> why it cannot be imported. In another process, as a broken one may end it."""
+    """Installed package -> why it cannot be imported. In other processes, as a broken one may end its own."""
     from importlib import metadata
 
     if getattr(sys, "frozen", False):  # the program is no interpreter
@@ -112,14 +107,31 @@ def import_faults(packages: Sequence[str]) -> dict[str, str]:
             for name in {_normal(name) for name in names} & wanted - {*package_of.values()}:
                 if not own_name or _normal(module) == name:
                     package_of[module] = name
-    command = [sys.executable, "-c", _IMPORTS, *package_of]
-    said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
-    lines = (line.split("\t") for line in said.splitlines() if "\t" in line)
-    found = {package_of[module]: fault for module, fault in lines if module in package_of}
-    ended = said.rpartition("\n")[2].partition("\t")[0]
-    if ended in package_of:
-        found[package_of[ended]] = "its import ends the process"
-    return {name: found[_normal(name)] for name in packages if found.get(_normal(name))}
+    found = {package_of[module]: fault for module, fault in _failing_imports(list(package_of))}
+    return {name: found[_normal(name)] for name in packages if _normal(name) in found}
+
+
+def _failing_imports(modules: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(module, fault) of each that cannot be imported: it ends the process, and another one goes on after it."""
+    while modules:
+        command = [sys.executable, "-c", _IMPORTS, *modules]
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        modules = modules[len(ended.stdout.splitlines()) :]
+        if modules:
+            yield modules[0], _last_error(ended.stderr)
+            modules = modules[1:]
+
+
+def _last_error(stderr: str) -> str:
+    """The message of the traceback that an interpreter ended with.
+
+    >>> _last_error("Traceback (most recent call last):\\n  File \'a.py\'\\nImportError: libx.so:\\nno such file\\n")
+    'libx.so: no such file'
+    """
+    if "Traceback (most recent call last):" not in stderr:
+        return "its import ends the process"
+    words = " ".join(re.split(r"(?m)^ .*\n", stderr)[-1].split())
+    return re.sub(r"^[\w.]+: ", "", words)
 
 
 def _normal(name: str) -> str:
