@@ -5,8 +5,9 @@
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and its
 update in usual torch code. "ours" adds what `ssd300 train` does: freed memory is kept, the heads skip gradients of
-zero, shortcuts are added in place, the update is one fused pass. Each runs in its own process; the result is the
-median step after warm-up steps.
+zero, 3x3 convolutions in float32 take Winograd's method, shortcuts are added in place, the update is one fused pass.
+"direct" is ours with torch's own convolutions. Each runs in its own process; the result is the median step after
+warm-up steps.
 
 With --device it measures that device instead (`train_rates.py`): pictures per second of step, loader and both for
 ResNet-18 and 50, the share of the device's bfloat16 peak, and the share of a step that the loss takes.
@@ -26,11 +27,14 @@ from ssd300.learn.recipe import Recipe, resolve_recipe
 
 def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | None:
     """The median step in milliseconds, after three warm-up steps."""
+    from ssd300.learn import winograd
     from training import train_step
 
+    if kind != "ours":
+        winograd.is_faster = lambda x, out_channels: False
     if kind == "plain":
         write_plainly()
-    measured = train_step(backbone, recipe, Budget(0, steps, warmup=3), keep_memory=kind == "ours")
+    measured = train_step(backbone, recipe, Budget(0, steps, warmup=3), keep_memory=kind != "plain")
     return measured.rows[-1].timing.median_ms
 
 
@@ -84,7 +88,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--recipe", default="published")
-    parser.add_argument("--run", choices=["plain", "ours"], help=argparse.SUPPRESS)
+    parser.add_argument("--run", choices=["plain", "direct", "ours"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     recipe = resolve_recipe(options.recipe, batch_size=options.batch_size, augment_on=options.augment_on)
     if options.device:
@@ -97,10 +101,13 @@ def main() -> None:
     if options.run:
         print(json.dumps(step_ms(options.run, options.backbone, recipe, options.steps)))
         return
-    plain, ours = (measured_ms(kind, options, options.backbone) for kind in ("plain", "ours"))
+    plain, direct, ours = (measured_ms(kind, options, options.backbone) for kind in ("plain", "direct", "ours"))
     a_picture = ours / options.batch_size
-    print(f"{options.backbone}, batch {options.batch_size}: plain {plain:.0f} ms, ours {ours:.0f} ms a step")
-    print(f"ratio {plain / ours:.2f}")
+    print(
+        f"{options.backbone}, batch {options.batch_size}: plain {plain:.0f} ms, ours {ours:.0f} ms a step "
+        f"({direct:.0f} ms with torch's convolutions)"
+    )
+    print(f"ratio {plain / ours:.2f}; of the convolutions {direct / ours:.2f}")
     print(f"ours: {1e3 / a_picture:.1f} pictures/s, {a_picture:.0f} ms a picture")
     small = 1e3 * options.batch_size / measured_ms("ours", options, "resnet18")
     loaded = loader_rate(recipe)

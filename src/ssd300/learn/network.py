@@ -1,24 +1,36 @@
 """The trainable network (torch), built from `architecture.py` with the published state_dict names, shapes and order."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ssd300.architecture import BATCH_NORM_EPS, Architecture, Conv, ResidualBlock, architecture
+from ssd300.learn import winograd
 from ssd300.priors import map_sizes
 
-_SPARSE_SHARE = 0.6  # above this fraction of cells with a gradient the dense backward pass is faster
+# Above this fraction of cells with a gradient the dense backward pass is faster: direct, and by Winograd's method.
+_SPARSE_SHARE, _SPARSE_SHARE_FAST = 0.6, 0.35
 _OUTSIDE = -1  # the row of a kernel element outside the map
+
+
+class Convolution(nn.Conv2d):
+    """A convolution that takes Winograd's method in training where that is faster; answers stay those of torch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        fits = self.kernel_size == (3, 3) and self.stride == self.padding == (1, 1) and self.bias is None
+        if fits and self.training and torch.is_grad_enabled() and winograd.is_faster(x, self.out_channels):
+            return winograd.convolve(x, self.weight)
+        return super().forward(x)
 
 
 def conv_modules(conv: Conv) -> list[nn.Module]:
     """The convolution and its batch norm, if it has one."""
     bias = conv.norm_key is None
-    layer = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
+    layer = Convolution(conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.padding, bias=bias)
     return [layer] if bias else [layer, nn.BatchNorm2d(conv.out_channels, eps=BATCH_NORM_EPS)]
 
 
@@ -119,8 +131,11 @@ def both_heads(x: Tensor, loc: nn.Conv2d, conf: nn.Conv2d) -> tuple[Tensor, Tens
     Both have the same odd kernel, stride 1 and same padding. On CPUs the backward pass is sparse, on GPUs dense.
     """
     if x.device.type == "cpu" and torch.is_grad_enabled():
+        fast = (
+            loc.training and loc.kernel_size == (3, 3) and winograd.is_faster(x, loc.out_channels + conf.out_channels)
+        )
         out: tuple[Tensor, Tensor] = _SparseBackward.apply(  # type: ignore[no-untyped-call]
-            x, loc.weight, loc.bias, conf.weight, conf.bias
+            x, loc.weight, loc.bias, conf.weight, conf.bias, fast
         )
         return out
     return loc(x), conf(x)
@@ -129,33 +144,41 @@ def both_heads(x: Tensor, loc: nn.Conv2d, conf: nn.Conv2d) -> tuple[Tensor, Tens
 class _SparseBackward(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, loc: Tensor, loc_bias: Tensor, conf: Tensor, conf_bias: Tensor
+        ctx: Any, x: Tensor, loc: Tensor, loc_bias: Tensor, conf: Tensor, conf_bias: Tensor, fast: bool
     ) -> tuple[Tensor, Tensor]:
         kernel = torch.cat([loc, conf])  # [O1 + O2, C, k, k]
-        out = F.conv2d(x, kernel, torch.cat([loc_bias, conf_bias]), padding=kernel.shape[-1] // 2)
+        bias = torch.cat([loc_bias, conf_bias])
+        ctx.fast = fast
+        if fast:
+            out = winograd.multiply(winograd.transform_inputs(x), kernel, x.shape).add_(bias[:, None, None])
+        else:
+            out = F.conv2d(x, kernel, bias, padding=kernel.shape[-1] // 2)
         ctx.save_for_backward(x, loc, conf)
         return out[:, : len(loc)], out[:, len(loc) :]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the outputs [B, O, F, F] -> of x [B, C, F, F], both kernels [O, C, k, k] and biases [O]."""
-        x, loc, conf = ctx.saved_tensors  # type: ignore[attr-defined]
+        x, loc, conf = ctx.saved_tensors
         dtype = grads[0].dtype
         x, kernel = x.to(dtype), torch.cat([loc.to(dtype), conf.to(dtype)])
         live = grads[0].ne(0).any(1) | grads[1].ne(0).any(1)  # [B, F, F]
-        backward = _dense_backward if live.sum() > _SPARSE_SHARE * live.numel() else _sparse_backward
-        grad_x, grad_kernel, grad_bias = backward(grads, x, kernel, live)
+        if live.sum() <= (_SPARSE_SHARE_FAST if ctx.fast else _SPARSE_SHARE) * live.numel():
+            grad_x, grad_kernel, grad_bias = _sparse_backward(grads, x, kernel, live)
+        else:
+            grad_x, grad_kernel, grad_bias = _dense_backward(torch.cat(grads, 1), x, kernel, ctx.fast)
         grad_kernel, grad_bias, n = grad_kernel.to(loc.dtype), grad_bias.to(loc.dtype), len(loc)
-        return grad_x, grad_kernel[:n], grad_bias[:n], grad_kernel[n:], grad_bias[n:]
+        return grad_x, grad_kernel[:n], grad_bias[:n], grad_kernel[n:], grad_bias[n:], None
 
 
-def _dense_backward(
-    grads: tuple[Tensor, ...], x: Tensor, kernel: Tensor, live: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _dense_backward(grad: Tensor, x: Tensor, kernel: Tensor, fast: bool) -> tuple[Tensor, Tensor, Tensor]:
+    if fast:
+        grad_x, grad_kernel = winograd.gradients(grad, winograd.transform_inputs(x), kernel, x.shape)
+        return grad_x, grad_kernel, grad.sum((0, 2, 3))
     pad = kernel.shape[-1] // 2
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        torch.cat(grads, 1), x, kernel, [len(kernel)], [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, True, True]
+        grad, x, kernel, [len(kernel)], [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, True, True]
     )
     return gradients
 
