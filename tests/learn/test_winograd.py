@@ -96,3 +96,12 @@ def test_other_types_and_small_maps_are_convolved_directly(x: Tensor, out_channe
 def test_under_autocast_torch_convolves() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert not winograd.is_faster(torch.zeros(1, 96, 38, 38), 96)
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_frozen_input_gets_no_gradient(frozen: int) -> None:
+    inputs = [torch.randn(1, 3, 8, 8, requires_grad=True), torch.randn(5, 3, 3, 3, requires_grad=True)]
+    inputs[frozen].requires_grad_(False)
+    winograd.convolve(*inputs).sum().backward()
+    assert inputs[frozen].grad is None
+    assert inputs[1 - frozen].grad is not None

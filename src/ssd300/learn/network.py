@@ -174,8 +174,9 @@ class _SparseBackward(torch.autograd.Function):
 
 def _dense_backward(grad: Tensor, x: Tensor, kernel: Tensor, fast: bool) -> tuple[Tensor, Tensor, Tensor]:
     if fast:
-        grad_x, grad_kernel = winograd.gradients(grad, winograd.transform_inputs(x), kernel, x.shape)
-        return grad_x, grad_kernel, grad.sum((0, 2, 3))
+        products = winograd.transform_gradient(grad)
+        grad_kernel = winograd.kernel_gradient(products, winograd.transform_inputs(x))
+        return winograd.input_gradient(products, kernel, x.shape), grad_kernel, grad.sum((0, 2, 3))
     pad = kernel.shape[-1] // 2
     gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         grad, x, kernel, [len(kernel)], [1, 1], [pad, pad], [1, 1], False, [0, 0], 1, [True, True, True]

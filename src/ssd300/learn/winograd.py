@@ -1,6 +1,6 @@
 """3x3 convolutions on CPUs by Winograd's method F(4x4, 3x3): a quarter of the multiplications of a direct one.
 
-Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4: tiles of 6x6 inputs and the kernel
+Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3: tiles of 6x6 inputs and the kernel
 are transformed, multiplied for each of the 36 places, and transformed back to 4x4 outputs. torch computes convolutions
 on CPUs directly, with nine multiplications for each output. The result differs from the direct one by its rounding
 errors, some 1e-5 of the largest value.
@@ -76,9 +76,14 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
         tiles, kernel = ctx.saved_tensors
-        return gradients(grad, tiles, kernel, ctx.shape)
+        of_x, of_kernel = ctx.needs_input_grad
+        products = transform_gradient(grad)
+        return (
+            input_gradient(products, kernel, ctx.shape) if of_x else None,
+            kernel_gradient(products, tiles) if of_kernel else None,
+        )
 
 
 def transform_inputs(x: Tensor) -> Tensor:
@@ -99,19 +104,26 @@ def multiply(tiles: Tensor, kernel: Tensor, shape: torch.Size) -> Tensor:
     return out[:, :height, :width].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def gradients(grad: Tensor, tiles: Tensor, kernel: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
-    """From the gradient of the output [B, O, H, W] those of the input of `shape` and of the kernel."""
-    (out_channels, channels), (batch, _, height, width), (rows, columns) = kernel.shape[:2], shape, _grid(shape)
-    bottom, right = _OUT * rows - height, _OUT * columns - width
-    padded = F.pad(grad.permute(0, 2, 3, 1), (0, 0, 0, right, 0, bottom))
-    blocks = padded.view(batch, rows, _OUT, columns, _OUT, out_channels).permute(2, 4, 0, 1, 3, 5)
-    products = (_OUTPUTS.T @ blocks.reshape(_OUT**2, -1)).view(_IN**2, -1, out_channels)  # the gradients of these
+def transform_gradient(grad: Tensor) -> Tensor:
+    """The gradient of the output [B, O, H, W] -> that of the products [36, T, O]."""
+    (batch, channels, height, width), (rows, columns) = grad.shape, _grid(grad.shape)
+    padded = F.pad(grad.permute(0, 2, 3, 1), (0, 0, 0, _OUT * columns - width, 0, _OUT * rows - height))
+    blocks = padded.view(batch, rows, _OUT, columns, _OUT, channels).permute(2, 4, 0, 1, 3, 5)
+    return (_OUTPUTS.T @ blocks.reshape(_OUT**2, -1)).view(_IN**2, -1, channels)
 
-    kernels = torch.bmm(products.transpose(1, 2), tiles).view(_IN**2, -1)  # of the transformed kernel [36, O, C]
-    grad_kernel = (_KERNELS.T @ kernels).view(3, 3, out_channels, channels).permute(2, 3, 0, 1)
-    inputs = torch.bmm(products, _transform_kernel(kernel)).view(_IN**2, -1)  # of the transformed tiles [36, T, C]
-    grad_tiles = (_INPUTS.T @ inputs).view(_IN, _IN, batch, rows, columns, channels)
-    return _sum_tiles(grad_tiles)[:, 1 : height + 1, 1 : width + 1].permute(0, 3, 1, 2), grad_kernel
+
+def kernel_gradient(products: Tensor, tiles: Tensor) -> Tensor:
+    """The gradient of the kernel [O, C, 3, 3], from `transform_gradient` and `transform_inputs`."""
+    transformed = torch.bmm(products.transpose(1, 2), tiles)  # [36, O, C]
+    return (_KERNELS.T @ transformed.view(_IN**2, -1)).view(3, 3, *transformed.shape[1:]).permute(2, 3, 0, 1)
+
+
+def input_gradient(products: Tensor, kernel: Tensor, shape: torch.Size) -> Tensor:
+    """The gradient of the input of `shape` [B, C, H, W], from `transform_gradient`."""
+    (batch, channels, height, width), (rows, columns) = shape, _grid(shape)
+    transformed = torch.bmm(products, _transform_kernel(kernel))  # [36, T, C]
+    tiles = (_INPUTS.T @ transformed.view(_IN**2, -1)).view(_IN, _IN, batch, rows, columns, channels)
+    return _sum_tiles(tiles)[:, 1 : height + 1, 1 : width + 1].permute(0, 3, 1, 2)
 
 
 def _transform_kernel(kernel: Tensor) -> Tensor:
