@@ -1,9 +1,9 @@
 """3x3 convolutions on CPUs by Winograd's method F(4x4, 3x3): a quarter of the multiplications of a direct one.
 
-Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3: tiles of 6x6 inputs and the kernel
-are transformed, multiplied for each of the 36 places, and transformed back to 4x4 outputs. torch computes convolutions
-on CPUs directly, with nine multiplications for each output. The result differs from the direct one by its rounding
-errors, some 1e-5 of the largest value.
+Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3: tiles of 6x6 inputs and the
+kernel are transformed, multiplied for each of the 36 places, and transformed back to 4x4 outputs. torch computes
+convolutions on CPUs directly, with nine multiplications for each output. The result differs from the direct one by its
+rounding errors, some 1e-5 of the largest value.
 """
 
 from collections.abc import Sequence
