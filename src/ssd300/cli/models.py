@@ -33,6 +33,8 @@ def models(as_json: Json = False) -> None:
 
 
 def _row(entry: "CatalogEntry") -> dict[str, Any]:
+    from ssd300.weights.checkpoint import read_metadata
+
     about = None if entry.size_mib is None else round(entry.size_mib * 2**20)
     row: dict[str, Any] = {
         "name": entry.name,
@@ -44,15 +46,10 @@ def _row(entry: "CatalogEntry") -> dict[str, Any]:
         "path": str(entry.path),
         "url": entry.url,
     }
-    return row | (_read_metric(entry) if entry.state == "bundled" else {})
-
-
-def _read_metric(entry: "CatalogEntry") -> dict[str, Any]:
-    """Metric and license from the metadata of the bundled file."""
-    from ssd300.weights.checkpoint import read_metadata
-
-    metadata = read_metadata(entry.path)
-    return {"metric": describe_metric(metadata.metric), "licence": metadata.licence}
+    if entry.state == "bundled":
+        metadata = read_metadata(entry.path)
+        row |= {"metric": describe_metric(metadata.metric), "licence": metadata.licence}
+    return row
 
 
 def describe_metric(metric: dict[str, Any] | None) -> str:

@@ -113,7 +113,7 @@ class OutputFolder:
         self.last = drawn
 
     def new_path(self, source: str, extension: str) -> Path:
-        """A new path for a file that another function writes, such as a drawn video; updates `saved` and `last`."""
+        """A new path for a file that another function writes, such as a drawn video."""
         return self.path / (self._free_name(source) + extension)
 
     def remove_if_empty(self) -> None:

@@ -13,6 +13,7 @@ from ssd300.errors import ArgumentError, MissingExtraError
 if TYPE_CHECKING:
     from ssd300.serve.settings import Private
 
+_EXTRA = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio", "h11")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -53,7 +54,7 @@ def serve(
         from ssd300.serve.app import create_app
         from ssd300.serve.run import address_of, bind, is_loopback, run_server
     except ImportError as error:
-        if isinstance(error, MissingExtraError) or not _is_of_extra(error):
+        if isinstance(error, MissingExtraError) or (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise MissingExtraError("`ssd300 serve`", "serve") from error
     from ssd300.images.fetch import is_offline
@@ -113,8 +114,3 @@ def parse_models(given: list[str]) -> dict[str, str]:
             raise ArgumentError(f"--model {name!r} is given twice: choose another NAME in NAME=FILE")
         models[name] = model
     return models
-
-
-def _is_of_extra(error: ImportError) -> bool:
-    packages = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio", "h11")
-    return (error.name or "").partition(".")[0] in packages

@@ -71,25 +71,11 @@ def train(
             settings[name] = tuple(value) or None
     try:
         folder = run(
-            data,
-            val,
-            out=out,
-            recipe=recipe,
-            backbone=backbone,
-            start=start,
-            resume=resume,
-            device=device,
-            precision=precision,
-            workers=workers,
-            validate_every=validate_every,
-            log_every=log_every,
-            time_limit=time_limit,
-            patience=patience,
-            tensorboard=tensorboard,
-            compiled=compiled,
-            allow_lost=allow_lost,
-            **settings,
-        )
+            data, val, out=out, recipe=recipe, backbone=backbone, start=start, resume=resume, device=device,
+            precision=precision, workers=workers, validate_every=validate_every, log_every=log_every,
+            time_limit=time_limit, patience=patience, tensorboard=tensorboard, compiled=compiled,
+            allow_lost=allow_lost, **settings,
+        )  # fmt: skip
     except KeyboardInterrupt as stopped:
         words = str(stopped) or "at once, nothing was saved since the last checkpoint"
         print(f"Interrupted: {words}.", file=sys.stderr)
@@ -117,12 +103,9 @@ def _setting_option(setting: "Field[Any]") -> inspect.Parameter:
     )
 
 
-def _with_settings(signature: inspect.Signature) -> inspect.Signature:
-    """The signature with **settings replaced by one option per setting."""
-    plain = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    options = [_setting_option(f) for f in fields(Recipe)]
-    return signature.replace(parameters=[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in plain] + options)
-
-
-train.__signature__ = _with_settings(inspect.signature(train))  # type: ignore[attr-defined]
+# One option per setting takes the place of **settings.
+_own = [p for p in inspect.signature(train).parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+train.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in _own), *map(_setting_option, fields(Recipe))]
+)
 train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}  # type: ignore[attr-defined]
