@@ -14,9 +14,20 @@ from ssd300.digits import counted
 from ssd300.errors import unknown_name
 
 if TYPE_CHECKING:
+    from ssd300.benchmark.measure import Measured
     from ssd300.detector import Detector
 
 _WARMUP = {"latency": 5, "throughput": 8, "stages": 5}
+_PIPED_WIDTH = 160  # characters where stdout is no terminal
+_COLUMNS = {  # key of a row -> heading, format
+    "calls": ("calls", "{:d}"),
+    "median_ms": ("median ms", "{:.2f}"),
+    "p95_ms": ("p95 ms", "{:.2f}"),
+    "core_ms": ("core-ms", "{:.2f}"),
+    "pictures_per_second": ("pictures/s", "{:.1f}"),
+    "share": ("share of {}", "{:.3f}"),
+    "peak_memory_mib": ("peak MiB", "{:.0f}"),
+}
 
 
 def benchmark(
@@ -51,7 +62,6 @@ def benchmark(
         raise unknown_name("--what", what, _WARMUP)
     from ssd300.benchmark import detecting
     from ssd300.benchmark.measure import Budget
-    from ssd300.cli.benchmark_report import print_table, report
     from ssd300.detector import Detector
 
     measure = {
@@ -70,8 +80,8 @@ def benchmark(
     except KeyboardInterrupt:
         print("Interrupted: the measurement is incomplete, so no result is printed.", file=sys.stderr)
         raise typer.Exit(130) from None
-    numbers = report(what, settings | {"warm-up calls": budget.warmup}, measured)
-    print(json.dumps(numbers, indent=2, ensure_ascii=False)) if as_json else print_table(numbers)
+    numbers = _report(what, settings | {"warm-up calls": budget.warmup}, measured)
+    print(json.dumps(numbers, indent=2, ensure_ascii=False)) if as_json else _print_table(numbers)
 
 
 def _settings(detector: "Detector", model: str) -> dict[str, Any]:
@@ -99,3 +109,55 @@ def _pictures(images: Path | None) -> Iterator[tuple[list[Path], str]]:
     with TemporaryDirectory() as folder:
         paths = write_jpegs(Path(folder))
         yield paths, f"{len(paths)} {SYNTHETIC}"
+
+
+def _report(what: str, settings: dict[str, Any], measured: "Measured") -> dict[str, Any]:
+    """What was measured, the settings, the rows, and the machine as reported by `ssd300 doctor`.
+
+    Call it after measuring: it imports OpenVINO. The versions of torch and onnxruntime appear if they were used.
+    """
+    from ssd300.cli.doctor import examine_machine
+
+    machine = examine_machine()
+    runtimes, versions = machine["runtimes"], machine["versions"]
+    if "torch" in sys.modules:
+        versions["torch"] = runtimes["torch"]
+    if settings["runtime"] == "onnx":
+        versions["onnxruntime"] = runtimes["onnx"]
+    return {
+        "what": what,
+        "settings": settings | measured.facts,
+        "rows": [row.to_dict() for row in measured.rows],
+        "share_of": measured.share_of,
+        "peak_memory_mib": measured.peak_mib,
+        "versions": versions,
+        "cpu": machine["cpu"],
+        "threads": machine["threads"],
+    }
+
+
+def _print_table(numbers: dict[str, Any]) -> None:
+    """Print the rows as a table, without empty columns, then everything else line by line."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    rows = numbers["rows"]
+    shown = [key for key in _COLUMNS if any(row[key] is not None for row in rows)]
+    table = Table(escape(numbers["what"]))
+    for key in shown:
+        table.add_column(_COLUMNS[key][0].format(numbers["share_of"]), justify="right")
+    for row in rows:
+        cells = ["–" if row[key] is None else _COLUMNS[key][1].format(row[key]) for key in shown]
+        table.add_row(escape(row["name"]), *cells)
+    console.print(table)
+    peak = numbers["peak_memory_mib"]
+    facts = numbers["settings"] | ({} if peak is None else {"peak memory of this process": f"{peak:.0f} MiB"})
+    for title in ("settings", "versions", "cpu", "threads"):
+        lines = facts if title == "settings" else numbers[title]
+        wide = max(map(len, lines))
+        console.print(title)
+        for name, value in lines.items():
+            shown_value = f"{value:.2f}" if isinstance(value, float) else value
+            console.print(escape(f"  {name:<{wide}}  {shown_value}"), soft_wrap=True)
