@@ -109,7 +109,7 @@ def test_the_scores_are_those_of_the_oracle(tmp_path, classes) -> None:
 def test_the_command_prints_the_scores(tmp_path, capsys) -> None:
     import json
 
-    from ssd300.cli.tracks import print_track_scores
+    from ssd300.cli.evaluate import print_track_scores
 
     scene = crossing(3, objects=4, frames=10)
     (tmp_path / "gt").mkdir()

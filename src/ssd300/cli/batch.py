@@ -129,7 +129,7 @@ def _on_ray(
 def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int], None]], Any]) -> int:
     """Run the work with a progress line, print a summary, and return the exit code."""
     from ssd300.batch.local import BatchTally
-    from ssd300.cli.progress import ProgressLine
+    from ssd300.cli.messages import ProgressLine, exit_code
 
     before = run.missing()
     total = sum(run.rows_of(part) for part in before)
@@ -147,9 +147,7 @@ def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int],
         run.close()
     left = sum(run.rows_of(part) for part in run.missing())
     _report(tally, total, left, time.perf_counter() - began, interrupted=interrupted)
-    if interrupted:
-        return 130
-    return 0 if not (tally.failures or left) else 1 if tally.pictures else 2
+    return exit_code(tally.pictures, tally.failures + left, interrupted=interrupted)
 
 
 def _report(tally: "BatchTally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:

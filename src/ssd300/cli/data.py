@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssd300.cli.data_labels import autolabel, rank
-from ssd300.cli.data_options import DataPath, InputFormat, Split
 from ssd300.cli.data_view import view
-from ssd300.cli.progress import ProgressLine
+from ssd300.cli.messages import ProgressLine
+from ssd300.cli.options import DataPath, InputFormat, Split
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.terminal import as_shown, printable
 
@@ -44,9 +45,12 @@ def check(
 
     if cases is not None:
         refuse_special(cases)
-    line = _SplitProgress()
-    report = check_dataset(path, val, format=input_format, progress=line.show)
-    line.clear()
+    lines: defaultdict[str, ProgressLine] = defaultdict(ProgressLine)  # of each split
+    report = check_dataset(
+        path, val, format=input_format, progress=lambda split, done, total: lines[split].show(done, total)
+    )
+    for line in lines.values():
+        line.clear()
     if cases is not None:
         report.write_cases(cases)
     if as_json:
@@ -192,19 +196,3 @@ def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str
     chosen = choose_parts(find_parts(path, format), path, split or "all")
     sets = {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
     return {"train" if name == "trainval" and len(sets) > 1 else name: one for name, one in sets.items()}
-
-
-class _SplitProgress:
-    """The progress line of each split in turn."""
-
-    def __init__(self) -> None:
-        self._name, self._line = "", ProgressLine()
-
-    def show(self, split: str, done: int, total: int) -> None:
-        if split != self._name:
-            self._line.clear()
-            self._name, self._line = split, ProgressLine(total)
-        self._line.show(done)
-
-    def clear(self) -> None:
-        self._line.clear()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ssd300.cli.debug import show_trace
+from ssd300.cli.messages import print_failures
 from ssd300.cli.options import Model, labels_option, score_option, split_labels
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.terminal import as_shown, printable
@@ -123,8 +123,6 @@ def _refuse_nothing(verb: str, failures: "list[Failure]") -> NoReturn:
 
 
 def _finish(failures: "list[Failure]") -> None:
-    for failure in failures:
-        show_trace(failure.error)
-        _say(f"failed: {failure.error}")
+    print_failures(failures, "failed: ")
     if failures:
         raise typer.Exit(1)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.data_options import DataPath, InputFormat, Split
-from ssd300.cli.options import split_labels
+from ssd300.cli.options import DataPath, InputFormat, Split, split_labels
 from ssd300.errors import DatasetError, unknown_name
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ import typer
 
 from ssd300.cli.options import (
     OVERLAP,
+    AgnosticNms,
+    Device,
     Iou,
     JpegDecode,
     Model,
@@ -43,7 +45,7 @@ def detect(
     iou_threshold: Iou = 0.5,
     max_detections: Annotated[int, max_option("Most objects per picture.")] = 200,
     labels: Annotated[list[str] | None, labels_option("Show only these classes, by name or id: person,dog")] = None,
-    agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
+    agnostic_nms: AgnosticNms = False,
     clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Clip boxes to the picture.")] = True,
     format: Annotated[
         Literal["table", "json", "jsonl", "csv", "coco", "yolo", "cvat", "fiftyone", "labelme", "labelstudio"],
@@ -69,7 +71,7 @@ def detect(
     hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw names without scores.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Include sub-folders of a directory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no table, and no messages but failures.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
+    device: Device = "cpu",
     threads: Threads = None,
     decode: JpegDecode = "exact",
     tiles: TileGrid = None,
@@ -166,7 +168,7 @@ def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
     """Report which characters of the names cannot be drawn. Raises ArgumentError if --font is not a font."""
     import warnings
 
-    from ssd300.cli.detect_pictures import print_message
+    from ssd300.cli.messages import print_message
     from ssd300.lettering import MissingLetters, font_for, missing_letters
 
     font_for("", 16, font)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd300.cli.debug import show_trace
-from ssd300.cli.progress import ProgressLine
-from ssd300.cli.results import ResultLayout, ResultStream, result_layout
+from ssd300.cli.messages import ProgressLine, exit_code, print_message, show_trace
+from ssd300.cli.results import SILENT, ResultStream, result_layout
 from ssd300.cli.saving import OutputFolder, Rendered, render
 from ssd300.digits import counted
 from ssd300.draw import DrawStyle
@@ -54,13 +53,6 @@ class Tally:
         show_trace(error)
         self.failures.append(str(error))
 
-    def exit_code(self) -> int:
-        if self.interrupted:
-            return 130
-        if self.failures:
-            return 1 if self.pictures else 2
-        return 0
-
 
 def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptions", output: Output) -> int:
     """Detect, write and save picture by picture; return the exit code.
@@ -95,18 +87,14 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
             folder.remove_if_empty()
     stream.end()
     _report(tally, folder, time.perf_counter() - started, quiet=output.quiet)
-    return tally.exit_code()
+    return exit_code(tally.pictures, len(tally.failures), interrupted=tally.interrupted)
 
 
 def _stream(output: Output, count: int) -> ResultStream:
     if output.quiet and output.format == "table":
-        return ResultStream(ResultLayout(lambda found: []), sys.stdout)
+        return ResultStream(SILENT, sys.stdout)
     bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     return ResultStream(result_layout(output.format, many=count > 1, bold=bold), sys.stdout)
-
-
-def print_message(text: str) -> None:
-    print(f"ssd300: {printable(text)}", file=sys.stderr)
 
 
 def _detect_all(

@@ -2,15 +2,17 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.data_options import InputFormat
-from ssd300.cli.debug import show_trace
+from ssd300.cli.messages import ProgressLine, print_failures
 from ssd300.cli.options import (
     OVERLAP,
+    Device,
+    InputFormat,
     Iou,
     JpegDecode,
     Model,
@@ -30,6 +32,16 @@ if TYPE_CHECKING:
     from ssd300.detector import Detector
     from ssd300.evaluate.run import Evaluation
 
+_TRACK_SCORES = {
+    "hota": "HOTA: detection and association, over all IoU thresholds",
+    "detection_accuracy": "DetA: detection accuracy",
+    "association_accuracy": "AssA: association accuracy (ids)",
+    "localization_accuracy": "LocA: mean IoU of matched boxes",
+    "idf1": "IDF1: F1 score of boxes with the correct id",
+    "mota": "MOTA: 1 minus the rate of misses, false positives and id switches",
+    "motp": "MOTP: mean IoU of boxes matched at 0.5",
+}
+
 
 def evaluate(
     context: typer.Context,
@@ -45,7 +57,7 @@ def evaluate(
     format: Annotated[str | None, typer.Option(hidden=True)] = None,  # its former name
     runtime: RuntimeName = "auto",
     precision: Precision = "auto",
-    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
+    device: Device = "cpu",
     threads: Threads = None,
     score_threshold: Annotated[float, score_option("Count detections above this score.")] = 0.05,
     iou_threshold: Iou = 0.5,
@@ -73,8 +85,6 @@ def evaluate(
         print("Note: --format is now --input-format; the next version drops the old name.", file=sys.stderr)
         input_format = input_format or format
     if tracks is not None:
-        from ssd300.cli.tracks import print_track_scores
-
         for given in context.command.params:
             source = context.get_parameter_source(given.name or "")
             asked = source is not None and source.name == "COMMANDLINE"
@@ -82,7 +92,6 @@ def evaluate(
                 raise ArgumentError(f"{given.opts[0]} is for measuring a model, and --tracks scores a file: drop it")
         print_track_scores(data, tracks, as_json=as_json)
         return
-    from ssd300.cli.progress import ProgressLine
     from ssd300.data.load import load_dataset
     from ssd300.detector import Detector
     from ssd300.evaluate import figures, run
@@ -149,10 +158,31 @@ def _explain(evaluation: "Evaluation", page: Path | None) -> None:
 
     for words in list_warnings(report_numbers(evaluation)):
         print(f"Note: {printable(words)}", file=sys.stderr)
-    for failure in evaluation.failures.values():
-        show_trace(failure.error)
-        print(f"  {printable(str(failure.error))}", file=sys.stderr)
+    print_failures(evaluation.failures.values())
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
     print(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).", file=sys.stderr)
     if page:
         print(f"Report: {page}", file=sys.stderr)
+
+
+def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
+    """Print the scores of a MOT file against the ground truth, a MOT file or a sequence folder. Raises DatasetError."""
+    from ssd300.tracking.mot import read_mot, score_mot
+
+    if len(data) != 1:
+        raise ArgumentError(f"--tracks is scored against one file of ground truth, and --data names {len(data)}")
+    truth = Path(data[0])
+    if truth.is_dir():  # a sequence in the layout of the MOT challenge
+        truth = truth / "gt" / "gt.txt"
+    true_tracks, own_tracks = read_mot(truth), read_mot(tracks)
+    scores = asdict(score_mot(true_tracks, own_tracks))
+    if (0 in own_tracks.frames) != (0 in true_tracks.frames):
+        words = f"Frame 0 is only in one of {truth} and {tracks}: are the frames of both counted from 1?"
+        print(printable(words), file=sys.stderr)
+    if as_json:
+        print(json.dumps(scores, indent=1))
+        return
+    for name, words in _TRACK_SCORES.items():
+        print(f"  {scores[name]:.3f}   {words}")
+    for name in ("matches", "misses", "false_positives", "id_switches"):
+        print(f"  {scores[name]:5d}   {name.replace('_', ' ')}")

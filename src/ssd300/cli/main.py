@@ -17,10 +17,10 @@ from typing import Annotated
 
 import typer
 
-from ssd300.cli.debug import debugging, show_trace
 from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
+from ssd300.cli.messages import debugging, print_message, show_trace
 from ssd300.errors import SSD300Error
-from ssd300.terminal import escape_for_json, printable
+from ssd300.terminal import escape_for_json
 
 ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in other packages; not listed in the help
 GROUPS = ("data", "weights")  # verbs with verbs of their own
@@ -163,4 +163,4 @@ def _drop_unwritten() -> None:
 
 def _explain(message: str, error: BaseException) -> None:
     show_trace(error)
-    print(f"ssd300: {printable(message)}", file=sys.stderr)
+    print_message(message)

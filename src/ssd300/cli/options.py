@@ -3,6 +3,7 @@
 A verb writes `model: Model = "default"`. Where the help differs between verbs, a function takes it.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -60,7 +61,17 @@ TileGrid = Annotated[
 Overlap = Annotated[
     float, typer.Option("--overlap", min=0, max=0.8, help="Fraction of a tile that adjacent tiles share.")
 ]
+Device = Annotated[str, typer.Option("--device", help="cpu, or cuda with torch.")]
+AgnosticNms = Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")]
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+DataPath = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="A file or folder of any layout of docs/data.md (COCO, YOLO, VOC, CVAT, ...)."),
+]
+InputFormat = Annotated[
+    str | None, typer.Option("--input-format", help="coco, yolo, voc, cvat, labelme, ...  [default: detected]")
+]
+Split = Annotated[str | None, typer.Option(help="One of the splits of PATH (train, val, ...), or all.")]
 
 
 def read_tiles(tiles: str | None, overlap: float) -> "Tiles | None":

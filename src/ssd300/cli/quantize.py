@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssd300.cli.debug import show_trace
+from ssd300.cli.messages import ProgressLine, print_failures
 from ssd300.cli.options import Threads
 from ssd300.terminal import printable
 
@@ -42,7 +42,6 @@ def quantize(
 
     Exit code: 0 written, 1 written but some pictures of --val could not be read (they count as empty), 2 not written.
     """
-    from ssd300.cli.progress import ProgressLine
     from ssd300.export.quantize import quantize as run
 
     if out is not None and out.suffix.lower() == ".xml":
@@ -63,9 +62,7 @@ def quantize(
     finally:
         line.clear()
     _print(done)
-    for failure in done.int8.failures.values():
-        show_trace(failure.error)
-        typer.echo(f"  {printable(str(failure.error))}", err=True)
+    print_failures(done.int8.failures.values())
     raise typer.Exit(1 if done.int8.failures else 0)
 
 

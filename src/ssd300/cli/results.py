@@ -1,29 +1,39 @@
-"""The results of `ssd300 detect` on stdout: one `ResultLayout` per --format, picture by picture."""
+"""Results on stdout: one `ResultLayout` per --format, picture by picture, or frame by frame of a video."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ssd300.detections import Detections
 from ssd300.digits import counted
-from ssd300.formats import CSV_COLUMNS, CocoRows
+from ssd300.errors import unknown_name
+from ssd300.formats import CSV_COLUMNS, CocoRows, csv_text, to_dict
 from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
 from ssd300.terminal import as_shown, printable
+
+if TYPE_CHECKING:
+    from ssd300.video import FrameDetections
+
+_FRAME_COLUMNS = ("source", "stream", "frame", "time_s", "width", "height")
 
 
 @dataclass(frozen=True)
 class ResultLayout:
-    """A document: `first`, the pieces of every picture separated by `between`, and `last`.
+    """A document: `first`, the pieces of every picture or frame separated by `between`, and `last`.
 
     `printable`: names in the pieces are escaped already.
     """
 
-    pieces: Callable[[Detections], Iterable[str]]
+    pieces: Callable[[Any], Iterable[str]]  # of Detections or FrameDetections
     first: str = ""
     between: str = ""
     last: str = ""
     printable: bool = False
+
+
+SILENT = ResultLayout(lambda found: [])
 
 
 class ResultStream:
@@ -35,7 +45,7 @@ class ResultStream:
         self._between = ""
         stream.write(layout.first)
 
-    def add(self, found: Detections) -> None:
+    def add(self, found: "Detections | FrameDetections") -> None:
         text = self._layout.between.join(self._layout.pieces(found))
         if text:
             text = text if self._layout.printable else as_shown(text, self._stream)
@@ -84,3 +94,44 @@ def format_table(found: Detections, *, bold: bool = False) -> str:
             sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
             lines.append(f"  {name:<{wide}}  {one.score:5.2f} {sides}")
     return "\n".join(lines) + "\n"
+
+
+def video_layout(name: str, *, tracked: bool) -> ResultLayout:
+    """The layout of a --format for frames. Raises ArgumentError for a format that videos do not have."""
+    columns = (*_FRAME_COLUMNS, *(("track_id",) if tracked else ()), *CSV_COLUMNS[3:10])
+    layouts = {
+        "table": ResultLayout(_format_frame, printable=True),
+        "jsonl": ResultLayout(lambda answer: [_dump(_frame_dict(answer)) + "\n"]),
+        "csv": ResultLayout(lambda answer: [_frame_csv(answer)], ",".join(columns) + "\n"),
+    }
+    if tracked:
+        from ssd300.tracking.mot import mot_lines
+
+        layouts["mot"] = ResultLayout(lambda answer: [mot_lines(answer.detections, answer.frame + 1)])
+    if name not in layouts:
+        raise unknown_name("--format for video", name, layouts)
+    return layouts[name]
+
+
+def _format_frame(answer: "FrameDetections") -> list[str]:
+    """One line: the source, the frame's number and time, and the number of objects per class."""
+    counts = Counter(answer.detections.names)
+    found = ", ".join(f"{count} {printable(name)}" for name, count in counts.most_common()) or "nothing found"
+    return [f"{printable(answer.source)}  frame {answer.frame}  {answer.time_s:.2f} s  {found}\n"]
+
+
+def _frame_dict(answer: "FrameDetections") -> dict[str, Any]:
+    """Plain values: the frame, and its objects as for a picture."""
+    found = to_dict(answer.detections)
+    values = (answer.source, answer.stream, answer.frame, round(answer.time_s, 6), found["width"], found["height"])
+    return dict(zip(_FRAME_COLUMNS, values, strict=True)) | {"detections": found["detections"]}
+
+
+def _frame_csv(answer: "FrameDetections") -> str:
+    """One line per object of the frame."""
+    *frame, objects = _frame_dict(answer).values()
+    rows = []
+    for one in objects:
+        track = (one["track_id"],) if "track_id" in one else ()
+        rows.append((*frame, *track, one["class_id"], one["name"], one["score"], *one["box_xyxy"]))
+    return csv_text(rows)

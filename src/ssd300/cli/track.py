@@ -7,6 +7,8 @@ import typer
 
 from ssd300.cli.options import (
     OVERLAP,
+    AgnosticNms,
+    Device,
     Iou,
     Model,
     Overlap,
@@ -51,8 +53,8 @@ def track(
     save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
-    agnostic_nms: Annotated[bool, typer.Option("--agnostic-nms", help="Apply NMS across classes.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda with torch.")] = "cpu",
+    agnostic_nms: AgnosticNms = False,
+    device: Device = "cpu",
     threads: Threads = None,
 ) -> None:
     """Track the objects in videos, and count them.
@@ -63,11 +65,10 @@ def track(
     """
     if not save and save_dir:
         raise ArgumentError("--save-dir writes files and --no-save forbids it: drop one")
-    from ssd300.cli.counting import check_counting
     from ssd300.cli.saving import refuse_filled
     from ssd300.cli.video import run_video
     from ssd300.cli.video_sources import expand_lists
-    from ssd300.cli.video_stream import VideoTask
+    from ssd300.cli.video_stream import VideoTask, check_counting
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 

@@ -1,4 +1,4 @@
-"""Video for `ssd300 detect` and `ssd300 track`: rows on stdout, drawn videos, a status line."""
+"""Video for `ssd300 detect` and `ssd300 track`: rows on stdout, drawn videos, a window, a status line."""
 
 import json
 import sys
@@ -7,14 +7,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ssd300.cli.counting import describe_outside
-from ssd300.cli.debug import show_trace
-from ssd300.cli.progress import ERASE
+from ssd300.cli.messages import ERASE, exit_code, show_trace
+from ssd300.cli.results import SILENT, ResultStream, video_layout
 from ssd300.cli.saving import OutputFolder
-from ssd300.cli.video_rows import RowWriter, row_writer
-from ssd300.cli.video_stream import VideoStream, VideoTask, stream_of
+from ssd300.cli.video_stream import VideoStream, VideoTask, describe_outside, stream_of
 from ssd300.digits import counted
-from ssd300.errors import SSD300Error
+from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.video_names import is_camera, is_stream
 from ssd300.images.video_open import require_av
@@ -23,7 +21,8 @@ from ssd300.tracking.bytetrack import LOW_SCORE
 from ssd300.video import FrameDetections
 
 if TYPE_CHECKING:
-    from ssd300.cli.window import ResultWindow
+    import PIL.Image
+
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 
@@ -36,16 +35,12 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     if task.tracked:
         options = replace(options, score_threshold=min(LOW_SCORE, threshold))
     silent = task.quiet and task.format == "table"
-    rows = RowWriter(lambda answer: "") if silent else row_writer(task.format, tracked=task.tracked)
-    window = None
-    if task.show:
-        from ssd300.cli.window import ResultWindow
-
-        window = ResultWindow("ssd300")
+    layout = SILENT if silent else video_layout(task.format, tracked=task.tracked)
+    window = _Window("ssd300") if task.show else None
     require_av()  # before a folder is made
     folder = OutputFolder(task.save_dir) if task.save else None
     streams = [stream_of(source, task, folder, threshold) for source in sources]
-    run = _Run(task, rows, folder, streams, window)
+    run = _Run(task, ResultStream(layout, sys.stdout), folder, streams, window)
     run.in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
     try:
         answers = detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
@@ -64,10 +59,10 @@ class _Run:
     def __init__(
         self,
         task: VideoTask,
-        rows: RowWriter,
+        rows: ResultStream,
         folder: OutputFolder | None,
         streams: list[VideoStream],
-        window: "ResultWindow | None",
+        window: "_Window | None",
     ) -> None:
         self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
         self.frames, self.objects = 0, 0
@@ -75,7 +70,6 @@ class _Run:
         self.interrupted = self.in_turn = False  # in turn: the frames of a source come after all of the one before
         self._started, self._counted = time.perf_counter(), 0.0
         self._counters = sys.stderr.isatty() and not task.quiet
-        sys.stdout.write(self.rows.first)
 
     def take(self, answer: FrameDetections | Failure) -> None:
         """Write one frame's row and picture."""
@@ -93,8 +87,7 @@ class _Run:
         answer = stream.take(answer)
         self.frames, self.objects = self.frames + 1, self.objects + len(answer.detections)
         self._clear()
-        sys.stdout.write(as_shown(self.rows.row(answer), sys.stdout))
-        sys.stdout.flush()
+        self.rows.add(answer)
         if stream.writer is not None or self.window is not None:
             self._draw(stream, answer)
         self._count(answer)
@@ -157,9 +150,7 @@ class _Run:
             self._summarize()
         for failure in self.failures:
             self.print_message(failure)
-        if self.interrupted:
-            return 130
-        return 0 if not self.failures else 1 if self.frames else 2
+        return exit_code(self.frames, len(self.failures), interrupted=self.interrupted)
 
     def _summarize(self) -> None:
         seconds, folder = time.perf_counter() - self._started, self.folder
@@ -184,3 +175,43 @@ class _Run:
         else:
             self.folder.saved += 1
             self.folder.last = writer.path
+
+
+class _Window:
+    """Shows drawn frames, with tkinter of the standard library. Raises ArgumentError without it or a display."""
+
+    def __init__(self, title: str) -> None:
+        try:
+            import tkinter
+        except ImportError as error:
+            raise ArgumentError(
+                "--show: this Python has no tkinter (Debian: apt install python3-tk); "
+                "write a drawn video with --save-dir"
+            ) from error
+        try:
+            self._root = tkinter.Tk()
+        except tkinter.TclError as error:
+            raise ArgumentError(
+                f"--show: there is no display ({error}); write a drawn video with --save-dir"
+            ) from error
+        self._root.title(title)
+        self._label = tkinter.Label(self._root)
+        self._label.pack()
+        self._open = True
+        self._root.protocol("WM_DELETE_WINDOW", self._note_closed)
+
+    def _note_closed(self) -> None:
+        self._open = False
+
+    def show(self, image: "PIL.Image.Image", title: str) -> bool:
+        """Show a picture; return False if the window was closed."""
+        from PIL import ImageTk
+
+        self._photo = ImageTk.PhotoImage(image, master=self._root)  # tkinter itself keeps no reference
+        self._label.configure(image=self._photo)
+        self._root.title(title)
+        self._root.update()
+        return self._open
+
+    def close(self) -> None:
+        self._root.destroy()

@@ -1,17 +1,54 @@
-"""A progress line on stderr that is erased before results go to stdout, which may be the same terminal."""
+"""What goes to stderr: messages, where errors came from, a progress line; and the exit code of many inputs."""
 
 import sys
 import time
+import traceback
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ssd300.digits import is_set
+from ssd300.terminal import printable
+
+if TYPE_CHECKING:
+    from ssd300.flow import Failure
 
 MANY = 10  # the line is shown for at least this many pictures
 _SECONDS_BETWEEN = 0.1
 ERASE = "\r\033[K"
 
 
+def debugging() -> bool:
+    """Whether --debug, or SSD300_DEBUG, asks for where errors came from."""
+    return is_set("SSD300_DEBUG")
+
+
+def show_trace(error: BaseException) -> None:
+    if debugging():
+        traceback.print_exception(error)
+
+
+def print_message(text: str) -> None:
+    print(f"ssd300: {printable(text)}", file=sys.stderr)
+
+
+def print_failures(failures: "Iterable[Failure]", before: str = "  ") -> None:
+    for failure in failures:
+        show_trace(failure.error)
+        print(f"{before}{printable(str(failure.error))}", file=sys.stderr)
+
+
+def exit_code(done: int, failed: int, *, interrupted: bool) -> int:
+    """0 all done, 1 some inputs failed, 2 nothing was done, 130 interrupted."""
+    if interrupted:
+        return 130
+    return 0 if not failed else 1 if done else 2
+
+
 class ProgressLine:
     """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and if stderr is not a terminal.
 
-    Not from a library, because those print other output through their own formatting, or to stderr.
+    It is erased before results go to stdout, which may be the same terminal. Not from a library, because those print
+    other output through their own formatting, or to stderr.
     """
 
     def __init__(self, total: int = 0) -> None:
