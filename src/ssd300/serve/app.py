@@ -16,8 +16,8 @@ from ssd300.serve.guard import Guard, plain_answer
 from ssd300.serve.kserve import kserve_routes
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Models
-from ssd300.serve.openapi import document, render_html
-from ssd300.serve.page import page_routes
+from ssd300.serve.openapi import document
+from ssd300.serve.page import page_routes, render_html
 from ssd300.serve.problem import busy
 from ssd300.serve.settings import Settings
 

@@ -1,13 +1,11 @@
-"""The API as an OpenAPI 3.1 document, and as an HTML page."""
+"""The API as an OpenAPI 3.1 document: ours, and the Open Inference Protocol."""
 
-import re
-from html import escape
 from typing import Any
 
 from ssd300 import __version__
 from ssd300.serve.answers import MEDIA, PICTURE_MEDIA
 from ssd300.serve.guard import GUARDED
-from ssd300.serve.openapi_kserve import kserve_paths, kserve_schemas, object_with, schema_of
+from ssd300.serve.kserve import MODEL_PATHS, RESULT_TENSORS
 from ssd300.serve.settings import Settings
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -15,6 +13,8 @@ _WHOLE: dict[str, Any] = {"type": "integer"}
 _NUMBER: dict[str, Any] = {"type": "number"}
 _PART = {"type": "number", "minimum": 0, "maximum": 1}
 _FILE = {"type": "string", "format": "binary"}
+_OBJECT = {"type": "object"}
+_SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 0}}
 
 QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("model", _TEXT, "A name that /v1/models lists. Default: its first."),
@@ -39,22 +39,28 @@ REFUSALS = {
     "429": "The queue is full; try again after Retry-After seconds.",
     "503": "No answer in time, or the server is stopping; try again after Retry-After seconds.",
 }
+_MALFORMED = "Not a request of the protocol, or an invalid parameter; the error says what was expected."
+_INFER = (
+    'Input "image": BYTES [1], the picture file in base64, or UINT8 [H, W, 3]; or as binary data after the JSON. '
+    "Outputs: boxes, scores, class_ids, names. Parameters are the options of /v1/detect."
+)
+_SHARED = ("404", "408", "413", "415", "422", "429", "503")  # refusals of /v1/detect that the protocol's have, too
 
 
 def document(settings: Settings) -> dict[str, Any]:
     """The OpenAPI document of a server with these settings."""
     paths: dict[str, Any] = {
         "/v1/detect": {"post": _detect()},
-        "/v1/models": {"get": _get("The models of this server", schema_of("Models"))},
-        "/healthz": {"get": _get("Liveness", {"type": "object"})},
-        "/readyz": {"get": _get("Readiness", {"type": "object"})},
-        "/metrics": {"get": _get("Metrics for Prometheus", _TEXT, media="text/plain")},
-        "/openapi.json": {"get": _get("This document", {"type": "object"})},
-        "/docs": {"get": _get("This document as HTML", _TEXT, media="text/html")},
-        "/": {"get": _get("The web page", _TEXT, media="text/html")},
-        **kserve_paths(REFUSALS),
+        "/v1/models": {"get": _operation("The models of this server", _schema("Models"))},
+        "/healthz": {"get": _operation("Liveness", _OBJECT)},
+        "/readyz": {"get": _operation("Readiness", _OBJECT)},
+        "/metrics": {"get": _operation("Metrics for Prometheus", _TEXT, media="text/plain")},
+        "/openapi.json": {"get": _operation("This document", _OBJECT)},
+        "/docs": {"get": _operation("This document as HTML", _TEXT, media="text/html")},
+        "/": {"get": _operation("The web page", _TEXT, media="text/html")},
+        **_kserve_paths(),
     }
-    components: dict[str, Any] = {"schemas": _schemas() | kserve_schemas()}
+    components: dict[str, Any] = {"schemas": _schemas() | _kserve_schemas()}
     result: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {
@@ -82,14 +88,14 @@ def document(settings: Settings) -> dict[str, Any]:
     return result
 
 
-def _get(words: str, schema: dict[str, Any], *, media: str = "application/json") -> dict[str, Any]:
-    answer = {"description": words, "content": {media: {"schema": schema}}}
-    return {"summary": words, "responses": {"200": answer}}
-
-
-def _refusals() -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": schema_of("Problem")}}
-    return {status: {"description": words, "content": content} for status, words in REFUSALS.items()}
+def _operation(
+    words: str, schema: dict[str, Any], refusals: dict[str, str] | None = None, *, media: str = "application/json"
+) -> dict[str, Any]:
+    """An operation; its refusals (status -> words) are those of the Open Inference Protocol."""
+    answers: dict[str, Any] = {"200": {"description": words, "content": {media: {"schema": schema}}}}
+    refused = {"application/json": {"schema": _schema("InferenceError")}}
+    answers |= {status: {"description": text, "content": refused} for status, text in (refusals or {}).items()}
+    return {"summary": words, "responses": answers}
 
 
 def _detect() -> dict[str, Any]:
@@ -97,8 +103,10 @@ def _detect() -> dict[str, Any]:
         media: {"schema": _FILE if media in PICTURE_MEDIA else _TEXT} for media in MEDIA if media != "application/json"
     }
     answers["application/json"] = {
-        "schema": {"oneOf": [schema_of("Found"), {"type": "array", "items": schema_of("Found")}]}
+        "schema": {"oneOf": [_schema("Found"), {"type": "array", "items": _schema("Found")}]}
     }
+    problem = {"application/problem+json": {"schema": _schema("Problem")}}
+    refusals = {status: {"description": words, "content": problem} for status, words in REFUSALS.items()}
     form = {"type": "object", "properties": {"picture": {"type": "array", "items": _FILE}}}
     urls = {"type": "object", "properties": {"url": _TEXT, "urls": {"type": "array", "items": _TEXT}}}
     return {
@@ -117,7 +125,7 @@ def _detect() -> dict[str, Any]:
                 "application/json": {"schema": urls},
             },
         },
-        "responses": {"200": {"description": "The detections", "content": answers}, **_refusals()},
+        "responses": {"200": {"description": "The detections", "content": answers}} | refusals,
     }
 
 
@@ -128,47 +136,79 @@ def _schemas() -> dict[str, Any]:
         "source": {"type": ["string", "null"]},
         "width": _WHOLE,
         "height": _WHOLE,
-        "detections": {"type": "array", "items": object_with(one)},
+        "detections": {"type": "array", "items": _object(one)},
     }
     model = {"name": _TEXT, "backbone": _TEXT, "precision": _TEXT, "runtime": _TEXT, "licence": _TEXT}
-    model["classes"] = {"type": "array", "items": object_with({"class_id": _WHOLE, "name": _TEXT})}
+    model["classes"] = {"type": "array", "items": _object({"class_id": _WHOLE, "name": _TEXT})}
     problem = {"type": _TEXT, "title": _TEXT, "status": _WHOLE, "detail": _TEXT, "request_id": _TEXT}
     return {
-        "Found": object_with(found),
-        "Models": object_with({"models": {"type": "array", "items": object_with(model)}}),
-        "Problem": object_with(problem),
+        "Found": _object(found),
+        "Models": _object({"models": {"type": "array", "items": _object(model)}}),
+        "Problem": _object(problem),
     }
 
 
-def render_html(described: dict[str, Any], scheme: str, host: str) -> str:
-    """The document as HTML without scripts; `host` is what the client calls this server, for the example."""
-    address = f"{scheme}://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host) else "http://127.0.0.1:8000"
-    key = " -H 'X-API-Key: KEY'" if "security" in described else ""
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="icon.svg"><link rel="stylesheet" href="page.css"></head><body><main class="docs">'
-        f"<h1>API</h1><p>{escape(described['info']['description'])} "
-        'For programs: <a href="openapi.json">openapi.json</a>. <a href="./">Web page</a></p>'
-        f"<pre tabindex=0>curl --data-binary @picture.jpg{key} '{escape(address)}/v1/detect?score_threshold=0.5'</pre>"
-    ]
-    for path, operations in described["paths"].items():
-        for method, operation in operations.items():
-            parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
-            parts.append(f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>")
-            options = [one for one in operation.get("parameters", []) if one["in"] == "query"]
-            parts.append(_table("Option", [(one["name"], one.get("description", "")) for one in options]))
-            answers = operation["responses"].items()
-            parts.append(_table("Answer", [(status, answer["description"]) for status, answer in answers]))
-            parts.append("</section>")
-    return "".join([*parts, "</main></body></html>"])
+def _kserve_paths() -> dict[str, Any]:
+    """Path -> operations."""
+    kind = "Open Inference Protocol"
+    name = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
+    stopping, unknown = {"503": REFUSALS["503"]}, {"404": REFUSALS["404"]}
+    refusals = {"400": _MALFORMED} | {status: REFUSALS[status] for status in _SHARED}
+    body = {"required": True, "content": {"application/json": {"schema": _schema("InferenceRequest")}}}
+    paths: dict[str, Any] = {
+        "/v2": {"get": _operation(f"{kind}: the server", _OBJECT)},
+        "/v2/health/live": {"get": _operation(f"{kind}: alive", _OBJECT)},
+        "/v2/health/ready": {"get": _operation(f"{kind}: ready", _OBJECT, stopping)},
+    }
+    for path in MODEL_PATHS:
+        for place, words in ((path, "a model"), (f"{path}/ready", "ready")):
+            paths[place] = {"get": _operation(f"{kind}: {words}", _OBJECT, unknown) | {"parameters": [name]}}
+        infer = _operation(f"{kind}: detect in one picture", _schema("InferenceResponse"), refusals)
+        infer |= {"parameters": [name], "description": _INFER, "requestBody": body}
+        paths[f"{path}/infer"] = {"post": infer}
+    return paths
 
 
-def _table(title: str, rows: list[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    cells = "".join(
-        f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{escape(words)}</td></tr>' for name, words in rows
-    )
-    head = f'<thead><tr><th scope="col">{title}</th><th scope="col">Meaning</th></tr></thead>'
-    return f'<div class="scroll"><table>{head}<tbody>{cells}</tbody></table></div>'
+def _kserve_schemas() -> dict[str, Any]:
+    """Name -> schema of what the operations refer to."""
+    data = {
+        "description": "Of BYTES one string, a picture file in base64; of UINT8 numbers from 0 to 255, in any depth."
+    }
+    tensor = {
+        "name": {"const": "image"},
+        "datatype": {"enum": ["BYTES", "UINT8"]},
+        "shape": _SHAPE | {"minItems": 1, "maxItems": 4, "description": "[1] of BYTES, [H, W, 3] of UINT8."},
+        "data": {"type": "array"} | data,
+        "parameters": {"type": "object", "description": "binary_data_size: the bytes that follow the JSON."},
+    }
+    one = {"type": "object", "required": ["name", "datatype", "shape"], "properties": tensor}
+    inputs = {"type": "array", "minItems": 1, "maxItems": 1, "items": one}
+    result_name = {"enum": list(RESULT_TENSORS)}
+    request = {
+        "id": _TEXT,
+        "parameters": {"type": "object", "description": "The options of /v1/detect."},
+        "inputs": inputs,
+        "outputs": {"type": "array", "items": _object({"name": result_name})},
+    }
+    output = {"name": result_name, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
+    answer = {
+        "model_name": _TEXT,
+        "model_version": _TEXT,
+        "id": _TEXT,
+        "outputs": {"type": "array", "items": _object(output)},
+    }
+    return {
+        "InferenceRequest": {"type": "object", "required": ["inputs"], "properties": request},
+        "InferenceResponse": {"type": "object", "required": ["model_name", "outputs"], "properties": answer},
+        "InferenceError": _object({"error": _TEXT}),
+    }
+
+
+def _schema(name: str) -> dict[str, Any]:
+    """A reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an object that must have all these properties."""
+    return {"type": "object", "required": list(properties), "properties": properties}

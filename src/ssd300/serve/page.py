@@ -1,16 +1,18 @@
-"""The web page: files of the package, with a policy that forbids the browser other connections."""
+"""The web page: files of the package, with a policy that forbids the browser other connections; the page of the API."""
 
 import re
 from hashlib import sha256
+from html import escape
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ssd300.serve.answers import PiecewiseResponse
 from ssd300.serve.models import Models
 from ssd300.serve.problem import Problem
-from ssd300.serve.sending import PiecewiseResponse
 from ssd300.serve.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "page"
@@ -75,3 +77,37 @@ def page_routes(models: Models, settings: Settings) -> list[Route]:
         *(file_route(f"/{name}", name) for name in names if name != "index.html"),
         Route("/private/{name}", private),
     ]
+
+
+def render_html(described: dict[str, Any], scheme: str, host: str) -> str:
+    """The document as HTML without scripts; `host` is what the client calls this server, for the example."""
+    address = f"{scheme}://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host) else "http://127.0.0.1:8000"
+    key = " -H 'X-API-Key: KEY'" if "security" in described else ""
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>ssd300: API</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="icon.svg"><link rel="stylesheet" href="page.css"></head><body><main class="docs">'
+        f"<h1>API</h1><p>{escape(described['info']['description'])} "
+        'For programs: <a href="openapi.json">openapi.json</a>. <a href="./">Web page</a></p>'
+        f"<pre tabindex=0>curl --data-binary @picture.jpg{key} '{escape(address)}/v1/detect?score_threshold=0.5'</pre>"
+    ]
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
+            parts.append(f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>")
+            options = [one for one in operation.get("parameters", []) if one["in"] == "query"]
+            parts.append(_table("Option", [(one["name"], one.get("description", "")) for one in options]))
+            answers = operation["responses"].items()
+            parts.append(_table("Answer", [(status, answer["description"]) for status, answer in answers]))
+            parts.append("</section>")
+    return "".join([*parts, "</main></body></html>"])
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    cells = "".join(
+        f'<tr><th scope="row"><code>{escape(name)}</code></th><td>{escape(words)}</td></tr>' for name, words in rows
+    )
+    head = f'<thead><tr><th scope="col">{title}</th><th scope="col">Meaning</th></tr></thead>'
+    return f'<div class="scroll"><table>{head}<tbody>{cells}</tbody></table></div>'
