@@ -10,8 +10,8 @@ import pytest
 
 from narrow import narrow_network
 from serving import Client, picture_file, serving
-from ssd300.serve.logs import JsonLines
 from ssd300.serve.models import Models
+from ssd300.serve.run import JsonLines
 from ssd300.serve.settings import Settings
 
 

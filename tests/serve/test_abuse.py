@@ -13,7 +13,7 @@ import pytest
 from serving import form, picture_file, serving
 from ssd300 import limits
 from ssd300.serve import connections
-from ssd300.serve import urls as fetching
+from ssd300.serve import request as fetching
 from ssd300.serve.models import Work
 from ssd300.serve.settings import Settings
 

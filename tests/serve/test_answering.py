@@ -12,13 +12,13 @@ from contextlib import suppress
 import pytest
 
 from serving import picture_file, serving
+from ssd300.limits import READING_BYTES
 from ssd300.serve import run
+from ssd300.serve.answers import HeldResponse
 from ssd300.serve.body import Body, Held
-from ssd300.serve.logs import start_logs
 from ssd300.serve.models import Work
 from ssd300.serve.problem import Problem
-from ssd300.serve.run import bind, is_loopback
-from ssd300.serve.sending import READING_BYTES, HeldResponse
+from ssd300.serve.run import bind, is_loopback, start_logs
 from ssd300.serve.settings import Settings
 
 

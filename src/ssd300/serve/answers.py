@@ -1,11 +1,16 @@
-"""Responses: JSON, CSV or COCO rows, identical to those of `ssd300 detect`, or the drawn picture."""
+"""Responses: JSON, CSV or COCO rows, identical to those of `ssd300 detect`, or the drawn picture; sent in pieces."""
 
 from collections.abc import Sequence
 
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ssd300 import limits
 from ssd300.detections import Detections
 from ssd300.errors import ArgumentError
 from ssd300.formats import CSV_COLUMNS, CocoRows
 from ssd300.images.encode import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
+from ssd300.serve.body import Body
 from ssd300.serve.problem import Problem
 
 _JSON, _ROWS, CSV, _COCO = "application/json", "application/jsonl", "text/csv", "application/vnd.coco+json"
@@ -49,15 +54,12 @@ def text_answer(found: Sequence[Detections], media: str, *, many: bool) -> bytes
         text = ",".join(CSV_COLUMNS) + "\n" + "".join(one.to_csv(header=False) for one in found)
     else:
         rows_of = CocoRows()
-        text = "[\n" + ",\n".join(row for one in found for row in _rows_with_name(rows_of, one)) + "\n]\n"
+        try:
+            rows = [row for one in found for row in rows_of(one)]
+        except ArgumentError as error:
+            raise Problem(422, "COCO rows need names: add ?source=NAME to the URL, or a form's file name") from error
+        text = "[\n" + ",\n".join(rows) + "\n]\n"
     return text.encode("utf-8", "surrogatepass")
-
-
-def _rows_with_name(rows_of: CocoRows, found: Detections) -> list[str]:
-    try:
-        return rows_of(found)
-    except ArgumentError as error:
-        raise Problem(422, "COCO rows need names: add ?source=NAME to the URL, or a form's file name") from error
 
 
 def draw_answer(found: Detections, media: str) -> bytes:
@@ -66,3 +68,32 @@ def draw_answer(found: Detections, media: str) -> bytes:
     if limit and max(found.image_size_hw) > limit:
         raise Problem(422, f"{media} holds at most {limit} pixels per side: ask for image/png")
     return encode_picture(found.draw(), PICTURE_MEDIA[media])
+
+
+class PiecewiseResponse(Response):
+    """A response in pieces: the connection of a client that reads slowly holds one, not another copy of the answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for start in range(0, len(self.body), limits.READING_BYTES):
+            piece = self.body[start : start + limits.READING_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})  # waits for the pieces before it
+
+
+class HeldResponse(PiecewiseResponse):
+    """A response whose bytes are counted in the request's `body` until the client has taken them.
+
+    Raises Problem 503 if those of other requests leave no room.
+    """
+
+    def __init__(self, content: bytes, media: str, body: Body) -> None:
+        super().__init__(content, media_type=media)
+        self._counted_in = body
+        body.count_answer(len(content))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._counted_in.release()

@@ -13,13 +13,12 @@ from ssd300.images.budget import PixelBudget
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
 from ssd300.serve.admission import Admission, Job
-from ssd300.serve.answers import PICTURE_MEDIA, choose_media, text_answer
+from ssd300.serve.answers import PICTURE_MEDIA, HeldResponse, choose_media, text_answer
 from ssd300.serve.body import Body, Held, read_body
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.models import Answered, Models, Served, Work
 from ssd300.serve.problem import Problem, answering_within
 from ssd300.serve.request import read_options, read_pictures, refuse_type
-from ssd300.serve.sending import HeldResponse
 from ssd300.serve.settings import Settings
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import logging
 import re
 import time
 import uuid
@@ -13,7 +14,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from ssd300.serve.logs import LOGGER
 from ssd300.serve.metrics import Metrics
 from ssd300.serve.problem import Problem, answer, busy
 from ssd300.serve.settings import Settings
@@ -23,9 +23,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+LOGGER = logging.getLogger("ssd300.serve")
 GONE = 499  # in logs and metrics: the client disconnected before the answer
 GUARDED = ("/v1/", "/v2", "/metrics", "/private/model.onnx")  # paths that need a key if keys are set
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # of a client; in place of any other a new one is made
 
 
 class Guard:
@@ -41,7 +42,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(raw=scope["headers"])
-        exchange = _Exchange(scope, request_id_of(headers), send)
+        given = headers.get("x-request-id", "")
+        exchange = _Exchange(scope, given if _ID.fullmatch(given) else uuid.uuid4().hex, send)
         scope["state"] = {**scope.get("state", {}), "request_id": exchange.request_id, "exchange": exchange}
         try:
             if self.settings.keys and scope["path"].startswith(GUARDED):
@@ -130,12 +132,6 @@ class _Exchange:
             "bytes_out": self.bytes_out,
             "pictures": self.pictures,
         }
-
-
-def request_id_of(headers: Headers) -> str:
-    """The client's X-Request-ID if it is a simple word, else a new one."""
-    given = headers.get("x-request-id", "")
-    return given if _ID.fullmatch(given) else uuid.uuid4().hex
 
 
 async def plain_answer(request: Request, error: Exception) -> Response:

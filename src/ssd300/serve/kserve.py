@@ -24,12 +24,12 @@ from ssd300.digits import whole_number
 from ssd300.errors import unknown_name
 from ssd300.images.source import Source
 from ssd300.options import DetectOptions
+from ssd300.serve.answers import HeldResponse
 from ssd300.serve.body import Body
 from ssd300.serve.detecting import Detecting
 from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
 from ssd300.serve.request import OPTIONS, parse_json
-from ssd300.serve.sending import HeldResponse
 
 _INPUT = "image"
 RESULT_TENSORS = {
@@ -63,7 +63,20 @@ def kserve_routes(detecting: Detecting) -> list[Route]:
         return JSONResponse(_metadata(detecting.models.get(request.path_params["name"])))
 
     async def infer(request: Request) -> Response:
-        return await _infer(detecting, request)
+        served = detecting.models.get(request.path_params["name"])
+        if request.query_params:
+            raise Problem(400, 'this address takes no options: send them in the JSON, as {"parameters": {...}}')
+        body = Body(detecting.held)
+        try:
+            await detecting.read(request, body)
+            asked = _read(body.take(), request.headers.get(HEADER), served)
+            [(found, _)] = await detecting.answer_all(request, served, [asked.source], asked.options)
+            answer = {"model_name": served.name, "model_version": VERSION, "outputs": _outputs(found, asked.outputs)}
+            text = JSONResponse(answer | ({} if asked.identity is None else {"id": asked.identity})).body
+            return HeldResponse(bytes(text), "application/json", body)
+        except BaseException:
+            body.release()
+            raise
 
     return [
         Route("/v2", server),
@@ -83,23 +96,6 @@ def _metadata(served: Served) -> dict[str, Any]:
         "inputs": [{"name": _INPUT, "datatype": "BYTES", "shape": [1]}],
         "outputs": [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in RESULT_TENSORS.items()],
     }
-
-
-async def _infer(detecting: Detecting, request: Request) -> Response:
-    served = detecting.models.get(request.path_params["name"])
-    if request.query_params:
-        raise Problem(400, 'this address takes no options: send them in the JSON, as {"parameters": {...}}')
-    body = Body(detecting.held)
-    try:
-        await detecting.read(request, body)
-        asked = _read(body.take(), request.headers.get(HEADER), served)
-        [(found, _)] = await detecting.answer_all(request, served, [asked.source], asked.options)
-        answer = {"model_name": served.name, "model_version": VERSION, "outputs": _outputs(found, asked.outputs)}
-        text = JSONResponse(answer | ({} if asked.identity is None else {"id": asked.identity})).body
-        return HeldResponse(bytes(text), "application/json", body)
-    except BaseException:
-        body.release()
-        raise
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,6 @@ class Served:
     alone: Runtime
     many: Runtime
 
-    @classmethod
-    def load(cls, name: str, model: str, *, precision: str, threads: int | None) -> "Served":
-        runtime = Detector.load(model, precision=precision, threads=threads).runtime
-        return cls(name, runtime, runtime.for_throughput())
-
     def options(self, given: Mapping[str, Any]) -> DetectOptions:
         """The options of a request, checked. Raises Problem 422."""
         try:
@@ -69,7 +64,11 @@ class Models:
     @classmethod
     def load(cls, given: Mapping[str, str], *, precision: str = "auto", threads: int | None = None) -> "Models":
         """`given`: name -> model for `Detector.load`."""
-        return cls([Served.load(name, model, precision=precision, threads=threads) for name, model in given.items()])
+        served = []
+        for name, model in given.items():
+            runtime = Detector.load(model, precision=precision, threads=threads).runtime
+            served.append(Served(name, runtime, runtime.for_throughput()))
+        return cls(served)
 
     def get(self, name: str | None) -> Served:
         if name is None:

@@ -1,25 +1,28 @@
-"""Parse a request: the pictures in its body, and the options in its query."""
+"""Parse a request: the pictures in its body or at its addresses, and the options in its query."""
 
 import asyncio
 import json
 import math
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Executor, Future
 from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from ssd300 import limits
-from ssd300.errors import unknown_name
+from ssd300.errors import DownloadError, unknown_name
 from ssd300.images.addresses import is_url, shown_address
+from ssd300.images.fetch import fetch
 from ssd300.images.source import Source
 from ssd300.serve.body import Body, content_type, parse_form
-from ssd300.serve.problem import Problem, answering_within
+from ssd300.serve.problem import Problem, answering_within, busy
 from ssd300.serve.settings import Settings
 
 FORMS = "multipart/form-data"
 _JSON = "application/json"
+_slots = threading.BoundedSemaphore(limits.FETCHED_AT_ONCE)
 PLAIN = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # the last is the default of curl
 
 
@@ -139,20 +142,45 @@ async def _fetch_addresses(body: Body, settings: Settings) -> tuple[list[Source]
     key = next(iter(given)) if isinstance(given, dict) and len(given) == 1 else None
     many = key == "urls"
     urls = given["urls"] if many else [given["url"]] if key == "url" else None
-    if not isinstance(urls, list) or not urls or not all(_is_address(url) for url in urls):
+    if not isinstance(urls, list) or not urls or not all(map(_is_address, urls)):
         expected = '{"url": "https://..."} or {"urls": [...]} with http or https addresses'
         raise Problem(422, f"expected {expected} and nothing else; options belong in the address, as ?labels=cat")
     if len(urls) > settings.max_pictures:
         raise Problem(422, f"{len(urls)} addresses in one request; at most {settings.max_pictures}: send fewer")
-    from ssd300.serve.urls import fetch_all
-
     try:
         async with asyncio.timeout(settings.timeout):
-            return [Source(data, shown_address(url)) async for url, data in fetch_all(urls, body, settings)], many
+            return [Source(data, shown_address(url)) async for url, data in _fetch_all(urls, body, settings)], many
     except TimeoutError as error:
         raise Problem(
             422, f"the addresses did not answer within {settings.timeout:g} seconds (--timeout); send the pictures"
         ) from error
+
+
+async def _fetch_all(urls: list[str], body: Body, settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
+    """Each URL and its bytes, one after the other, counted in `body`. Raises Problem 413, 422 or 503."""
+    for url in urls:
+        data = await _fetch(url)
+        body.count(len(data), settings.max_body)
+        yield url, data
+
+
+async def _fetch(url: str) -> bytes:
+    if not _slots.acquire(blocking=False):
+        raise busy(503, f"{limits.FETCHED_AT_ONCE} addresses are being downloaded already; send it again later", 5)
+    answer: Future[bytes] = Future()
+    answer.set_running_or_notify_cancel()  # it goes on when the client has gone
+    # A daemon thread: a slow address must not delay the stop of the server.
+    threading.Thread(target=_work, args=(url, answer), daemon=True, name="ssd300-fetch").start()
+    return await asyncio.wrap_future(answer)
+
+
+def _work(url: str, answer: Future[bytes]) -> None:
+    try:
+        answer.set_result(fetch(url, allow_private=False))
+    except DownloadError as error:
+        answer.set_exception(Problem(422, str(error)))
+    finally:
+        _slots.release()
 
 
 def _is_address(url: Any) -> bool:

@@ -1,16 +1,20 @@
-"""The server as a process: bind, load, answer, and on SIGTERM finish running requests and stop."""
+"""The server as a process: bind, answer, log as JSON lines, and on SIGTERM finish running requests and stop."""
 
 import asyncio
 import errno
 import ipaddress
+import json
+import logging
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
@@ -18,7 +22,7 @@ from starlette.applications import Starlette
 
 from ssd300.errors import ArgumentError
 from ssd300.serve.connections import GuardedConnection, allow_many_files
-from ssd300.serve.logs import LOGGER, start_logs
+from ssd300.serve.guard import LOGGER
 
 DRAIN_SECONDS = 4  # for running requests; the whole stop takes less than 5
 
@@ -111,3 +115,29 @@ def _exit_now() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+class JsonLines(logging.Formatter):
+    """One object per line: time, level, event, and the fields of `extra={"fields": {...}}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(line, ensure_ascii=True, default=str)
+
+
+def start_logs() -> None:
+    """Log our lines and the errors of packages to stderr, without their warnings, which any client can cause."""
+    root, handler = logging.getLogger(), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root.handlers[:] = [handler]
+    root.setLevel(logging.ERROR)
+    logging.getLogger("ssd300").setLevel(logging.INFO)
+    # `guard.plain_answer` has logged the error of a request with its id; uvicorn would log it again without.
+    logging.getLogger("uvicorn.error").filters[:] = [lambda record: "in ASGI application" not in record.getMessage()]
