@@ -210,24 +210,6 @@ def refuse_special(path: Path) -> None:
         raise OutputError(f"{path}: cannot be written: it is {_kind(mode)}; choose another name")
 
 
-def check_regular(path: Path, remedy: str, limit: int | None = None) -> None:
-    """Raise ModelError for a device, FIFO, socket or folder: reading one may never end. A missing file passes.
-
-    limit: raise it for a file of more bytes, too.
-    """
-    if path.exists() and not path.is_file():
-        raise ModelError(f"{path}: cannot be read: not a regular file; {remedy}")
-    if limit is not None and path.exists() and path.stat().st_size > limit:
-        raise ModelError(f"{path}: larger than {limit:,} bytes, which no SSD300 is; {remedy}")
-
-
-def read_regular(path: Path, limit: int, remedy: str) -> bytes:
-    """The bytes of a model file. Raises ModelError if it is not regular or has more than `limit` bytes; OSError."""
-    check_regular(path, remedy, limit)
-    with path.open("rb") as file:
-        return file.read(limit)
-
-
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error for a file that cannot be written, with the remedy."""
     reason = error.strerror or str(error)

@@ -13,10 +13,10 @@ from hostile.torch_bytes import SMALL
 from ssd300.architecture import architecture
 from ssd300.errors import SSD300Error
 from ssd300.labels import ClassList
+from ssd300.weights.archive import StoredTensor
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import ModelMetadata, read_checkpoint, read_specs, read_tensors, write_checkpoint
 from ssd300.weights.published import is_backbone_file, read_backbone
-from ssd300.weights.stored import StoredTensor
 from ssd300.weights.torch_file import open_torch_file
 
 

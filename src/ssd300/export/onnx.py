@@ -18,9 +18,9 @@ from ssd300.export.onnx_network import Network
 from ssd300.export.onnx_tail import add_decoding, add_selection
 from ssd300.postprocess import check_thresholds
 from ssd300.priors import IMAGE_SIZE, NUM_PRIORS
+from ssd300.weights.graphs import ONNX_KEY
 from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.onnx_file import ONNX_KEY
 from ssd300.weights.state import State
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ import numpy as np
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock
 from ssd300.arrays import Float32, Float64
 from ssd300.export.onnx_graph import Graph
-from ssd300.weights.folding import fold_batch_norm
 from ssd300.weights.int8 import LEVELS, PICTURES, Int8, quantize_kernel
-from ssd300.weights.state import State
+from ssd300.weights.state import State, fold_batch_norm
 
 
 class Network:

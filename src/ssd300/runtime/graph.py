@@ -24,11 +24,10 @@ from openvino import opset1 as ops
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock, architecture
 from ssd300.arrays import Float64
 from ssd300.priors import ANCHORS_PER_CELL
-from ssd300.weights.embedded import RT_INFO_PATH
-from ssd300.weights.folding import fold_batch_norm
+from ssd300.weights.graphs import RT_INFO_PATH
 from ssd300.weights.int8 import LEVELS, PICTURES, Int8, quantize_kernel
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.state import State
+from ssd300.weights.state import State, fold_batch_norm
 
 INPUT, OUTPUTS, MARGIN = "pictures", "outputs", "margin"
 Node = Any  # openvino comes without types

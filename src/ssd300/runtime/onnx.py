@@ -18,8 +18,8 @@ from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates, check_batch, check_process
 from ssd300.runtime.cpu import default_threads
+from ssd300.weights.graphs import HEADS, read_heads
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.onnx_file import HEADS, read_heads
 
 _REMEDY = "give a file written by `ssd300 export --format onnx`"
 

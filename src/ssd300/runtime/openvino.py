@@ -16,7 +16,6 @@ import openvino as ov
 from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ModelError
-from ssd300.files import check_regular
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process, claim_threads
@@ -26,7 +25,8 @@ from ssd300.runtime.cpu import allowed_cpus, default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata
-from ssd300.weights.embedded import read_ir
+from ssd300.weights.foreign import check_regular
+from ssd300.weights.graphs import read_ir
 from ssd300.weights.metadata import ModelMetadata
 
 _GRAPH_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"

@@ -1,7 +1,7 @@
-"""The zip layout of torch files: uncompressed entries, read directly from the file.
+"""Where the numbers of a torch file are: entries of its zip archive; storages, and tensors as views of them.
 
-Not zipfile, which trusts the directory of a hostile file and would decompress. Here every entry must be inside the
-file, must not overlap others, and must have its declared size.
+The archive is read directly, not by zipfile, which trusts the directory of a hostile file and would decompress. Here
+every entry must be inside the file, must not overlap others, and must have its declared size.
 """
 
 import struct
@@ -9,6 +9,8 @@ import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import BinaryIO
+
+import numpy as np
 
 from ssd300 import limits
 from ssd300.errors import ModelError
@@ -18,6 +20,46 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x1
 TORCHSCRIPT = "a TorchScript program, not weights; save the model's state_dict with torch.save"
+ELEMENTS = {  # storage class in torch -> numpy type; bfloat16 is read as its upper 16 bits
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "BFloat16Storage": "bfloat16",
+    "DoubleStorage": "<f8",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "BoolStorage": "?",
+}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A storage in the file: `numel` elements of a numpy type, under a key."""
+
+    key: str
+    dtype: str  # one of ELEMENTS.values()
+    numel: int
+
+    @property
+    def dtype_name(self) -> str:
+        """For example "float32"."""
+        return self.dtype if self.dtype == "bfloat16" else np.dtype(self.dtype).name
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor of a torch file, not read yet; strides and offset count elements and are inside the storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)

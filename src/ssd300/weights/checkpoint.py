@@ -13,12 +13,11 @@ from safetensors.numpy import save_file
 
 from ssd300.architecture import Architecture, architecture
 from ssd300.errors import ArgumentError, ModelError
-from ssd300.files import check_regular, replacing
-from ssd300.weights.embedded import read_ir
+from ssd300.files import replacing
+from ssd300.weights.foreign import check_regular, describe_start
+from ssd300.weights.graphs import read_ir, read_onnx
 from ssd300.weights.int8 import INT8_KEY, Int8
 from ssd300.weights.metadata import ModelMetadata
-from ssd300.weights.onnx_file import read_onnx
-from ssd300.weights.starts import describe_start
 from ssd300.weights.state import State, TensorSpec, check_network, check_state, check_tensor, identify
 
 METADATA_KEY = "ssd300"  # in the header of the safetensors file

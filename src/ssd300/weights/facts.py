@@ -8,7 +8,7 @@ from pathlib import Path
 from ssd300.errors import ModelError
 from ssd300.files import sha256_of
 from ssd300.weights.checkpoint import read_metadata
-from ssd300.weights.embedded import read_ir
+from ssd300.weights.graphs import read_ir
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.published import TORCH_SUFFIXES, is_backbone_file, read_named_specs, read_published
 

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from ssd300 import limits
 from ssd300.errors import ModelError
-from ssd300.weights.starts import of_package
-from ssd300.weights.stored import ELEMENTS, Storage, StoredTensor
+from ssd300.weights.archive import ELEMENTS, Storage, StoredTensor
+from ssd300.weights.foreign import of_package
 
 MAX_OPCODES = limits.PICKLE_OPCODES
 _CALLABLE = {

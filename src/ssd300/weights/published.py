@@ -17,6 +17,7 @@ import numpy as np
 from ssd300.architecture import BACKBONES, architecture
 from ssd300.errors import ModelError
 from ssd300.labels import COCO, ClassList
+from ssd300.weights.archive import StoredTensor
 from ssd300.weights.checkpoint import read_specs, read_tensors
 from ssd300.weights.metadata import ModelMetadata, is_class_name
 from ssd300.weights.state import (
@@ -30,7 +31,6 @@ from ssd300.weights.state import (
     first_few,
     identify,
 )
-from ssd300.weights.stored import StoredTensor
 from ssd300.weights.torch_file import TorchFile, open_torch_file
 
 TORCH_SUFFIXES = (".pt", ".pth")

@@ -1,4 +1,4 @@
-"""Identify the SSD300 network of a set of named tensors, and check it; used by every reader of model files."""
+"""Named tensors: identify the SSD300 network of a set of them, check it, and fold its batch norms."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssd300 import limits
-from ssd300.architecture import BACKBONES, Architecture, architecture
+from ssd300.architecture import BACKBONES, BATCH_NORM_EPS, Architecture, Conv, architecture
+from ssd300.arrays import Float64
 from ssd300.errors import ModelError
 
 Shape = tuple[int, ...]
@@ -97,6 +98,20 @@ def check_tensor(source: str, key: str, value: NDArray[Any]) -> NDArray[Any]:
     if key.endswith("running_var") and numbers.size and numbers.min() < 0:
         raise ModelError(f"{source}: {key} holds {numbers.min():g}, a variance is never negative; the file is damaged")
     return numbers
+
+
+def fold_batch_norm(conv: Conv, state: State) -> tuple[Float64, Float64]:
+    """Kernel [out, in, k, k] and bias [out] of a convolution with its batch norm, for every builder of a graph.
+
+    In float64: rounding happens once.
+    """
+    kernel = state[f"{conv.key}.weight"].astype(np.float64)
+    if conv.norm_key is None:
+        return kernel, state[f"{conv.key}.bias"].astype(np.float64)
+    leaves = ("weight", "bias", "running_mean", "running_var")
+    gain, shift, mean, variance = (state[f"{conv.norm_key}.{leaf}"].astype(np.float64) for leaf in leaves)
+    scale = gain / np.sqrt(variance + BATCH_NORM_EPS)
+    return kernel * scale[:, None, None, None], shift - mean * scale
 
 
 def first_few(words: Iterable[str]) -> str:

@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 
 from ssd300 import limits
 from ssd300.errors import ModelError
-from ssd300.files import check_regular
-from ssd300.weights.archive import TORCHSCRIPT, damaged, read_directory, read_entry
+from ssd300.weights.archive import TORCHSCRIPT, Storage, StoredTensor, damaged, read_directory, read_entry
+from ssd300.weights.foreign import check_regular, describe_start
 from ssd300.weights.pickled import read_pickle
-from ssd300.weights.starts import describe_start
-from ssd300.weights.stored import Storage, StoredTensor
 
 TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

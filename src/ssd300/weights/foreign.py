@@ -1,4 +1,8 @@
-"""What a file is that has the wrong first bytes for a model file."""
+"""What a file is that is no model file: not a regular one, or with the wrong first bytes."""
+
+from pathlib import Path
+
+from ssd300.errors import ModelError
 
 _STARTS = (
     ((b"<!doctype", b"<html", b"<?xml"), "it is a web page, not the file"),
@@ -31,3 +35,14 @@ def describe_start(start: bytes) -> str:
     if start[8:10] == b'{"':
         return "it begins as a safetensors file: name it .safetensors"
     return next((what for starts, what in _STARTS if text.startswith(starts)), "")
+
+
+def check_regular(path: Path, remedy: str, limit: int | None = None) -> None:
+    """Raise ModelError for a device, FIFO, socket or folder: reading one may never end. A missing file passes.
+
+    limit: raise it for a file of more bytes, too.
+    """
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path}: cannot be read: not a regular file; {remedy}")
+    if limit is not None and path.exists() and path.stat().st_size > limit:
+        raise ModelError(f"{path}: larger than {limit:,} bytes, which no SSD300 is; {remedy}")

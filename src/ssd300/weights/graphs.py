@@ -1,23 +1,33 @@
-"""Untrusted ONNX files: parsed as a message, checked before anything runs, and reduced to the part for detection.
+"""Model files that are graphs, untrusted: OpenVINO's .xml and .onnx, parsed and checked before anything runs.
 
-An ONNX graph is a program. onnxruntime gets only the part from the pictures to the raw heads: operators of an
-allow-list without subgraphs, weights only inside the file, and every value of a known, bounded size.
+A graph is a program: each kind has an allow-list. An ONNX file is reduced to the part for detection; onnxruntime gets
+only the part from the pictures to the raw heads: no subgraphs, weights only inside the file, and every value of a
+known, bounded size.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
 
 from ssd300 import limits
 from ssd300.errors import ModelError, needs
-from ssd300.files import read_regular
+from ssd300.weights.foreign import check_regular
 from ssd300.weights.metadata import ModelMetadata
 
 if TYPE_CHECKING:
     import onnx
 
+RT_INFO_PATH = ("ssd300", "meta")  # of the JSON text in an OpenVINO model, as Model.set_rt_info takes it
+LAYERS = {  # those of `build_graph`, NNCF and storage as float16
+    *("Parameter", "Result", "Const", "Convert", "Transpose", "Subtract", "Multiply", "Add", "Convolution", "ReLU"),
+    *("MaxPool", "FakeQuantize", "Reshape", "Concat", "VariadicSplit", "ReduceMax", "Squeeze"),
+}
+_XML_PATH = ["net", "rt_info", *RT_INFO_PATH]
+_IR_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 ONNX_KEY = "ssd300"  # of the JSON text in an ONNX model's metadata_props
 HEADS = ("locs", "logits")
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear"}
@@ -29,6 +39,44 @@ OPERATORS = {
 _REMEDY = "give a file written by `ssd300 export --format onnx`"
 
 
+def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
+    """The metadata of an OpenVINO .xml, and the bytes of its constants by element type ("i8", "f16").
+
+    OpenVINO is not loaded. Raises ModelError.
+    """
+    open_tags: list[str] = []
+    texts: list[str] = []
+    constants: Counter[str] = Counter()
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        open_tags.append(tag)
+        if open_tags == _XML_PATH:
+            texts.append(attributes.get("value", ""))
+        if tag == "layer" and attributes.get("type", "ReLU") not in LAYERS:
+            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is not one of SSD300's; {_IR_REMEDY}")
+        size = attributes.get("size", "")
+        if tag == "data" and size.isdecimal() and len(size) < 16 and "element_type" in attributes:
+            constants[attributes["element_type"]] += int(size)
+
+    def refuse_doctype(*_: object) -> None:  # nested entities need a document type, which IR does not have
+        raise ModelError(f"{path}: an XML document with a DOCTYPE is not an OpenVINO model; {_IR_REMEDY}")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _: open_tags.pop()
+    parser.StartDoctypeDeclHandler = refuse_doctype
+    try:
+        # In one call: in pieces, expat takes quadratic time for a long attribute.
+        parser.Parse(_read(Path(path), limits.IR_BYTES, _IR_REMEDY), True)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encodings
+        raise ModelError(f"{path}: not an OpenVINO model: {error}; {_IR_REMEDY}") from error
+    if not texts:
+        raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_IR_REMEDY}")
+    return ModelMetadata.from_json(texts[0], source=str(path)), dict(constants)
+
+
 def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
     """An ONNX file as a message, without loading external files, and its metadata.
 
@@ -38,7 +86,7 @@ def read_onnx(path: str | Path) -> tuple["onnx.ModelProto", ModelMetadata]:
     with needs(f"reading {path}", "onnx"):
         import onnx
     with _convert_errors(path):
-        content = read_regular(path, limits.MODEL_BYTES, _REMEDY)
+        content = _read(path, limits.MODEL_BYTES, _REMEDY)
         model = onnx.load_model_from_string(content)
         _check_parts(path, model, len(content))
         for entry in model.metadata_props:
@@ -159,3 +207,10 @@ def _check_sizes(path: Path, model: Any) -> None:
             total += math.prod(lengths)
     if total > limits.ACTIVATIONS:
         raise ModelError(f"{path}: its values hold {total:,} numbers, at most {limits.ACTIVATIONS:,}; {_REMEDY}")
+
+
+def _read(path: Path, limit: int, remedy: str) -> bytes:
+    """The bytes of a file. Raises ModelError if it is not regular or has more than `limit` bytes; OSError."""
+    check_regular(path, remedy, limit)
+    with path.open("rb") as file:
+        return file.read(limit)
