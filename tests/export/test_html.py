@@ -11,9 +11,8 @@ import zlib
 import pytest
 
 from ssd300.errors import ArgumentError, DownloadError
-from ssd300.export import web_runtime
-from ssd300.export.html import make_page
-from ssd300.export.web_runtime import SCRIPT, WASM, WebRuntime, read_web_runtime
+from ssd300.export import html as web_runtime
+from ssd300.export.html import SCRIPT, WASM, WebRuntime, make_page, read_web_runtime
 from ssd300.labels import ClassList
 from ssd300.weights.metadata import ModelMetadata
 

@@ -13,8 +13,7 @@ from serving import serving
 from ssd300.cli.serve import _private
 from ssd300.detector import Detector
 from ssd300.export.files import load_source
-from ssd300.export.html import export_html
-from ssd300.export.web_runtime import read_web_runtime
+from ssd300.export.html import export_html, read_web_runtime
 from ssd300.images.decode import decode_image
 from ssd300.images.resize import resize_to_network
 from ssd300.postprocess import select

@@ -87,8 +87,7 @@ def serve(
 def _private(web_runtime: str, models: dict[str, str]) -> "Private":
     """The files for detection in the browser: the runtime, and each model as ONNX in float16."""
     from ssd300.export.files import load_source
-    from ssd300.export.html import make_browser_model
-    from ssd300.export.web_runtime import read_web_runtime
+    from ssd300.export.html import make_browser_model, read_web_runtime
     from ssd300.export.write import require_writer
     from ssd300.serve.settings import Private
     from ssd300.weights.catalog import resolve

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ssd300.export.onnx import OnnxOptions, build_onnx, build_tail
 from ssd300.export.verify import (
     SHARE,
     TOLERANCE,
+    Infer,
     Selection,
     Verification,
     make_comparison_pictures,
@@ -28,8 +29,6 @@ from ssd300.weights.checkpoint import read_checkpoint, read_int8, write_checkpoi
 from ssd300.weights.int8 import Int8
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
-
-AGAINST, AGAINST_INT8 = "OpenVINO in float32", "OpenVINO in INT8"
 
 
 def load_source(path: Path) -> tuple[State, ModelMetadata]:
@@ -48,6 +47,15 @@ def load_int8(path: Path) -> Int8:
         found = fault or "holds no INT8 ranges"
         raise ModelError(f"{path}: {found}; make them with `ssd300 quantize --model {path} --data PATH`")
     return int8
+
+
+def verify_export(
+    state: State, metadata: ModelMetadata, int8: Int8 | None, infer: Infer, pictures: Any, kind: str, **more: Any
+) -> Verification:
+    """Compare an exported model with the original, see `verify`. kind: of its numbers, a key of TOLERANCE."""
+    reference, shown = make_reference(state, metadata, int8).infer, make_comparison_pictures(pictures)
+    against = f"OpenVINO in {'INT8' if int8 else 'float32'}"
+    return verify(reference, infer, shown, against=against, tolerance=TOLERANCE[kind], share=SHARE[kind], **more)
 
 
 def make_reference(state: State, metadata: ModelMetadata, int8: Int8 | None = None) -> OpenVINORuntime:
@@ -83,17 +91,9 @@ def export_onnx(
                 **options.thresholds,
             )
         inside = OnnxDetections(temporary.read_bytes()) if options.nms else None
-        return verify(
-            make_reference(state, metadata, int8).infer,
-            load_onnx(temporary).infer,
-            make_comparison_pictures(pictures),
-            against=AGAINST_INT8 if int8 else AGAINST,
-            tolerance=TOLERANCE[kind],
-            share=SHARE[kind],
-            least_score=options.score_threshold if int8 else 0.0,
-            detect=inside.detect if inside else None,
-            **options.thresholds,
-        )
+        least_score = options.score_threshold if int8 else 0.0
+        more = {"least_score": least_score, "detect": inside.detect if inside else None, **options.thresholds}
+        return verify_export(state, metadata, int8, load_onnx(temporary).infer, pictures, kind, **more)
 
 
 class OnnxDetections:
@@ -135,13 +135,8 @@ def export_openvino(
     with scratch_beside(path) as folder:
         temporary = folder / path.name
         save_graph(build_graph(state, metadata, int8), temporary, half=half)
-        result = verify(
-            make_reference(state, metadata, int8).infer,
-            OpenVINORuntime(*read_graph(temporary), "f32").infer,
-            make_comparison_pictures(pictures),
-            against=AGAINST_INT8 if int8 else AGAINST,
-            tolerance=TOLERANCE["float16" if half else "float32"],
-        )
+        exported = OpenVINORuntime(*read_graph(temporary), "f32")
+        result = verify_export(state, metadata, int8, exported.infer, pictures, "float16" if half else "float32")
         publish_graph(temporary, path)
     return result
 
@@ -187,15 +182,11 @@ def export_safetensors(
 ) -> Verification:
     """Write a safetensors model, float32 or float16, with the INT8 entry. Raises ModelError, OutputError."""
     check_folder(path)
+    kind: Literal["float16", "float32"] = "float16" if half else "float32"
     with replacing(path) as temporary:
-        write_checkpoint(temporary, state, metadata, dtype="float16" if half else "float32", int8=int8)
-        return verify(
-            make_reference(state, metadata).infer,
-            make_reference(*read_checkpoint(temporary)).infer,
-            make_comparison_pictures(pictures),
-            against=AGAINST,
-            tolerance=TOLERANCE["float16" if half else "float32"],
-        )
+        write_checkpoint(temporary, state, metadata, dtype=kind, int8=int8)
+        exported = make_reference(*read_checkpoint(temporary))
+        return verify_export(state, metadata, None, exported.infer, pictures, kind)
 
 
 def check_half(half: bool, int8: Int8 | None) -> None:

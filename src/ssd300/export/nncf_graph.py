@@ -7,6 +7,7 @@ Nothing is sent: NNCF reports its use through the package openvino_telemetry, wh
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from itertools import pairwise
 from typing import Any
@@ -98,7 +99,7 @@ def measure_convolution_errors(state: State, metadata: ModelMetadata, int8: Int8
     pictures = pictures[:_PICTURES_FOR_ERRORS]
     network = architecture(metadata.backbone, metadata.num_classes)
     graph = build_graph(state, metadata)
-    exact = _outputs(graph, pictures)
+    exact = np.concatenate(list(_outputs(graph, pictures)))
     nodes = {node.get_friendly_name(): node for node in graph.get_ops()}
     names = list(convolution_sizes(network))
     errors = {}
@@ -106,7 +107,7 @@ def measure_convolution_errors(state: State, metadata: ModelMetadata, int8: Int8
         read = _input_name(nodes[name])
         others = [other for other in names if other != name]
         alone = Int8({read: int8.ranges[read]}, int8.biases, tuple(others))
-        moved = _outputs(build_graph(state, metadata, alone), pictures) - exact
+        moved = np.concatenate(list(_outputs(build_graph(state, metadata, alone), pictures))) - exact
         errors[name] = float(np.linalg.norm(moved) / np.linalg.norm(exact))
     return errors
 
@@ -119,11 +120,8 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
     """
     lows, highs = [], []
     starts = np.cumsum([0, *(size**2 * anchors for size, anchors in zip(MAP_SIZES, ANCHORS_PER_CELL, strict=True))])
-    request = _request(graph)
-    for picture in pictures:
-        request.infer([picture[None]])
-        outputs = request.get_tensor(OUTPUTS).data[0]  # [4 + K, P]
-        parts = [rows[:, a:b] for rows in (outputs[:4], outputs[4:]) for a, b in pairwise(starts.tolist())]
+    for outputs in _outputs(graph, pictures):
+        parts = [rows[:, a:b] for rows in (outputs[0, :4], outputs[0, 4:]) for a, b in pairwise(starts.tolist())]
         lows.append([float(part.min()) for part in parts])
         highs.append([float(part.max()) for part in parts])
     found = {}
@@ -148,15 +146,9 @@ def _constant(node: Node, place: int) -> Float32:
     return values
 
 
-def _outputs(model: ov.Model, pictures: UInt8) -> Float32:
-    """The raw locs and logits of pictures [N, 300, 300, 3]: [N, 4 + K, P]."""
-    request = _request(model)
-    found = []
+def _outputs(model: ov.Model, pictures: UInt8) -> Iterator[Float32]:
+    """The raw locs and logits [1, 4 + K, P] of each of the pictures [N, 300, 300, 3]."""
+    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     for picture in pictures:
         request.infer([picture[None]])
-        found.append(request.get_tensor(OUTPUTS).data.copy())
-    return np.concatenate(found)
-
-
-def _request(model: ov.Model) -> Any:
-    return ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+        yield request.get_tensor(OUTPUTS).data.copy()

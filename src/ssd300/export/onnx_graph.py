@@ -70,7 +70,10 @@ class Graph:
             import onnx
         from ssd300 import __version__
 
-        _check_opset(opset, onnx.defs.onnx_opset_version())
+        newest = onnx.defs.onnx_opset_version()
+        if not FIRST_OPSET <= opset <= newest:
+            found = f"opset is {opset}: expected {FIRST_OPSET} to {newest}"
+            raise ArgumentError(f"{found}, the newest of the installed onnx package")
         graph = onnx.helper.make_graph(
             [
                 onnx.helper.make_node(kind, ins, outs, name=outs[0], **attributes)
@@ -93,13 +96,6 @@ class Graph:
         onnx.helper.set_model_props(model, properties)
         onnx.checker.check_model(model, full_check=True)
         return model
-
-
-def _check_opset(opset: int, newest: int) -> None:
-    if not FIRST_OPSET <= opset <= newest:
-        raise ArgumentError(
-            f"opset is {opset}: expected {FIRST_OPSET} to {newest}, the newest of the installed onnx package"
-        )
 
 
 def _value_info(value: Value) -> Any:

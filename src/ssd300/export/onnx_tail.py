@@ -57,7 +57,12 @@ def add_selection(
     count = count_places(num_classes, max_detections)
     # Reversed: among equal scores the published order has the last class first, TopK the first position.
     table = graph.node("Reshape", kept, graph.constant("table.shape", [-1, places]), name="table")
-    table = graph.node("Slice", table, *_reverse(graph, "table", axis=1, length=places), name="table.backwards")
+    table = graph.node(
+        "Slice",
+        table,
+        *_slice(graph, "table", starts=[-1], ends=[-places - 1], axes=[1], steps=[-1]),
+        name="table.backwards",
+    )
     best, from_end = graph.nodes(
         "TopK", table, graph.constant("count", [count]), names=["scores", "best.from_end"], axis=1
     )
@@ -82,15 +87,8 @@ def _best_of_each_class(graph: Graph, boxes: str, probabilities: str, num_classe
 
     Priors are reversed: among equal scores the published order has the highest prior first, TopK the lowest position.
     """
-    cut = [
-        graph.constant(f"objects.{name}", values)
-        for name, values in (
-            ("starts", [1, -1]),
-            ("ends", [num_classes, -NUM_PRIORS - 1]),
-            ("axes", [1, 2]),
-            ("steps", [1, -1]),
-        )
-    ]
+    last = -NUM_PRIORS - 1
+    cut = _slice(graph, "objects", starts=[1, -1], ends=[num_classes, last], axes=[1, 2], steps=[1, -1])
     objects = graph.node("Slice", probabilities, *cut, name="objects")
     top = graph.constant("top", [TOP_PER_CLASS])
     scores, from_end = graph.nodes("TopK", objects, top, names=["candidates.scores", "candidates.from_end"], axis=2)
@@ -127,7 +125,6 @@ def _suppress(graph: Graph, candidates: str, scores: str, score_threshold: float
     )
 
 
-def _reverse(graph: Graph, name: str, *, axis: int, length: int) -> list[str]:
-    """The inputs of a Slice that reverses one axis."""
-    values = {"starts": -1, "ends": -length - 1, "axes": axis, "steps": -1}
-    return [graph.constant(f"{name}.{key}", [value]) for key, value in values.items()]
+def _slice(graph: Graph, name: str, **parts: list[int]) -> list[str]:
+    """The inputs of a Slice after the first: starts, ends, axes, steps."""
+    return [graph.constant(f"{name}.{part}", values) for part, values in parts.items()]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ssd300.arrays import UInt8
-from ssd300.export.files import AGAINST, make_reference
-from ssd300.export.verify import TOLERANCE, Verification, make_comparison_pictures, verify
+from ssd300.export.files import verify_export
+from ssd300.export.verify import Verification
 from ssd300.files import replacing
 from ssd300.learn.network import SSD300
 from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes
@@ -62,13 +63,7 @@ def export_pt2(
     with replacing(path) as temporary:
         temporary.write_bytes(packed.getvalue())
         loaded = torch.export.load(io.BytesIO(temporary.read_bytes())).module()
-        return verify(
-            make_reference(state, metadata).infer,
-            lambda uint8: _run(loaded, uint8),
-            make_comparison_pictures(pictures),
-            against=AGAINST,
-            tolerance=TOLERANCE["float32"],
-        )
+        return verify_export(state, metadata, None, partial(_run, loaded), pictures, "float32")
 
 
 @torch.inference_mode()

@@ -52,7 +52,9 @@ def export_server(
         if server == "triton":
             (model / "config.pbtxt").write_bytes(make_triton_config(metadata, options).encode())
         else:
-            (whole / "config.json").write_bytes(make_ovms_config().encode())
+            # The folder is /models there, as in the documentation of OVMS.
+            served = {"model_config_list": [{"config": {"name": _NAME, "base_path": f"/models/{_NAME}"}}]}
+            (whole / "config.json").write_bytes(json.dumps(served, indent=1).encode())
     return result
 
 
@@ -81,8 +83,3 @@ def make_triton_config(metadata: ModelMetadata, options: OnnxOptions) -> str:
 
 def _tensor(role: str, name: str, kind: str, dims: list[int], more: str = "") -> str:
     return f'{role} [ {{ name: "{name}" data_type: TYPE_{kind} dims: {dims}{more} }} ]'
-
-
-def make_ovms_config() -> str:
-    """The text of config.json. OVMS has the folder as /models, as in its documentation."""
-    return json.dumps({"model_config_list": [{"config": {"name": _NAME, "base_path": f"/models/{_NAME}"}}]}, indent=1)

@@ -1,12 +1,11 @@
 """Verify that an exported file gives the same detections, before it is moved into place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssd300.arrays import Float32, Int64, UInt8
 from ssd300.errors import ModelError
@@ -137,16 +136,11 @@ def verify_tail(run: Callable[[Float32, Float32], Selection], num_classes: int, 
 def count_equal(a: Selection, b: Selection, tolerance: float) -> int:
     """The number of detections of a with a distinct partner in b: same label, box and score within the tolerance."""
     free = np.ones(len(b[1]), bool)
-    for partners in _match_pairs(a, b, tolerance):
-        usable = np.flatnonzero(partners & free)
-        free[usable[:1]] = False
-    return int((~free).sum())
-
-
-def _match_pairs(a: Selection, b: Selection, tolerance: float) -> Iterator[NDArray[np.bool_]]:
     for box, label, score in zip(*a, strict=True):
         near = np.abs(b[0] - box).max(1, initial=0) <= tolerance
-        yield (b[1] == label) & near & (np.abs(b[2] - score) <= tolerance)
+        partners = (b[1] == label) & near & (np.abs(b[2] - score) <= tolerance)
+        free[np.flatnonzero(partners & free)[:1]] = False
+    return int((~free).sum())
 
 
 def _difference(a: Float32, b: Float32, share: float) -> float:

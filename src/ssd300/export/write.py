@@ -120,8 +120,7 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
     if format == "openvino":
         return export_openvino(state, metadata, out, int8=int8, pictures=pictures, **given)
     if format == "html":
-        from ssd300.export.html import export_html
-        from ssd300.export.web_runtime import read_web_runtime
+        from ssd300.export.html import export_html, read_web_runtime
 
         runtime = read_web_runtime(given.pop("web_runtime", None))
         return export_html(state, metadata, out, runtime, pictures=pictures, **given)
