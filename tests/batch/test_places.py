@@ -7,7 +7,7 @@ import pytest
 from pyarrow import ArrowException, fs
 
 from batch.results import parts, rows
-from ssd300.batch import places
+from ssd300.batch import stores as places
 from ssd300.errors import DownloadError, ImageError
 
 

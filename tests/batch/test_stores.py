@@ -13,7 +13,7 @@ import pytest
 
 from batch.results import rows
 from ssd300.batch import stores
-from ssd300.batch.places import open_place
+from ssd300.batch.stores import open_place
 from ssd300.errors import ArgumentError
 
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # published
@@ -126,7 +126,7 @@ def server(request, tmp_path) -> Iterator[tuple[str, dict[str, str]]]:
 UPLOAD = """
 import os, sys
 from pyarrow import fs
-from ssd300.batch.places import open_place
+from ssd300.batch.stores import open_place
 address = sys.argv[1] + "://bucket"
 if sys.argv[1] == "s3":
     fs.S3FileSystem(endpoint_override=os.environ["AWS_ENDPOINT_URL"], allow_bucket_creation=True).create_dir("bucket")
@@ -137,7 +137,7 @@ fs.copy_files(sys.argv[2], "bucket/photos", destination_filesystem=open_place(ad
 DOWNLOAD = """
 import os, sys
 from pyarrow import fs
-from ssd300.batch.places import open_place
+from ssd300.batch.stores import open_place
 store = open_place(sys.argv[1] + "://bucket")[0]
 os.makedirs("down", exist_ok=True)
 fs.copy_files("bucket/results", "down", source_filesystem=store)

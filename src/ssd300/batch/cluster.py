@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 
 from ssd300 import __version__
 from ssd300.batch.folder import BatchJob, Run
-from ssd300.batch.listing import Listed
 from ssd300.batch.local import SHOWN, BatchTally, detect_listed
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
@@ -145,11 +144,15 @@ def _tables(
     context.enable_progress_bars = False
     context.max_errored_blocks = LOST_PARTS
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    listed = (_make_listing(part, run.listed(part)) for part in parts)
+    listed = []
+    for part in parts:
+        places, numbers = zip(*run.listed(part), strict=True)
+        columns = {"place": pa.array(places, pa.binary()), "row": pa.array(numbers, pa.int64())}
+        listed.append(pa.table(columns | {"part": [part] * len(places)}))
     with warnings.catch_warnings():
         # There is no other way yet to pass the last two arguments, and pyproject bounds ray.
         warnings.simplefilter("ignore")
-        rows = ray.data.from_arrow(list(listed)).map_batches(
+        rows = ray.data.from_arrow(listed).map_batches(
             Worker,
             batch_size=None,  # a block, which is a part
             batch_format="pyarrow",
@@ -169,13 +172,6 @@ def _tables(
                 whole = pa.concat_tables(waiting.pop(part)).sort_by("position")
                 ready = pc.min(whole["began"]).as_py()
                 yield part, whole.select(SCHEMA.names).cast(SCHEMA), ready
-
-
-def _make_listing(part: int, pictures: Sequence[Listed]) -> Any:
-    places, rows = zip(*pictures, strict=True)
-    return pa.table(
-        {"place": pa.array(places, pa.binary()), "row": pa.array(rows, pa.int64()), "part": [part] * len(rows)}
-    )
 
 
 def _count(tally: BatchTally, table: Any) -> None:

@@ -22,10 +22,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ssd300.batch.listing import LISTING, Listed, open_file
-from ssd300.batch.places import is_remote, open_place
 from ssd300.batch.reading import needs_reading_ahead
 from ssd300.batch.rows import to_parquet
-from ssd300.batch.stores import one_line, store_errors
+from ssd300.batch.stores import is_remote, one_line, open_place, store_errors
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
 from ssd300.pipeline import chunked
@@ -149,7 +148,8 @@ def begin(folder: "Folder", request: Request, pictures: Iterator[Listed], versio
 def resume(folder: "Folder", request: Request) -> Run:
     """The run in a folder. Raises ArgumentError if its request differs, or cannot be read."""
     try:
-        values = dict(json.loads(folder.read(RUN)))
+        with folder.open(RUN) as file:
+            values = dict(json.loads(file.read()))
     except (ValueError, TypeError) as error:
         raise _damaged(folder, RUN, error) from error
     if values.get("layout_version") != LAYOUT_VERSION:
@@ -226,12 +226,6 @@ class Folder:
         address = f"{self.out}/{name}"
         with store_errors(address, "written", OutputError), self._system.open_output_stream(self._at(name)) as file:
             file.write(content)  # an object appears when its upload is finished
-
-    def read(self, name: str) -> bytes:
-        """The content of a file."""
-        with self.open(name) as file:
-            content: bytes = file.read()
-        return content
 
     def open(self, name: str) -> Any:
         """A file, open for reading at any position."""

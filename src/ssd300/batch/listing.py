@@ -17,8 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssd300.batch.places import is_remote, list_remote, open_place
-from ssd300.batch.stores import one_line, store_errors
+from ssd300.batch.stores import is_remote, list_remote, one_line, open_place, store_errors
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address

@@ -8,8 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ssd300.batch.listing import Listed, open_parquet, picture_column
-from ssd300.batch.places import is_remote, read_remote
-from ssd300.batch.stores import one_line
+from ssd300.batch.stores import is_remote, one_line, read_remote
 from ssd300.errors import DatasetError, DownloadError, ImageError, SSD300Error
 from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.source import Source, read_bytes
