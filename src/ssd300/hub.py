@@ -67,8 +67,11 @@ def nvidia_ssd(
                 "pass checkpoint=FILE, or pretrained=False for random weights"
             )
         checkpoint = PUBLISHED_MODEL
+    _torch("nvidia_ssd")
     if checkpoint is None:
-        network = _new_network(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
+        from ssd300.learn.network import SSD300
+
+        network = SSD300(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
     else:
         network = _load_network(checkpoint, backbone, num_classes, force_reload)
     if model_math == "fp16":
@@ -169,18 +172,10 @@ def _torch(what: str) -> Any:
     return torch
 
 
-def _new_network(backbone: str, num_classes: int) -> "SSD300":
-    _torch("nvidia_ssd")
-    from ssd300.learn.network import SSD300
-
-    return SSD300(backbone, num_classes)
-
-
 def _load_network(
     checkpoint: str | PathLike[str], backbone: str | None, num_classes: int | None, force_reload: bool
 ) -> "SSD300":
     """Load a network by file or name. Raises DownloadError, and ModelError if it is not the one requested."""
-    _torch("nvidia_ssd")
     try:
         path = catalog.resolve(checkpoint, detector=True, force=force_reload)
     except DownloadError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from ssd300.detections import Detections
 from ssd300.errors import DownloadError, ImageError, SSD300Error
@@ -99,18 +99,6 @@ def _detect_file(
         yield Failure(name, error)
 
 
-class _Feed(Protocol):
-    """A source that is polled: a `LiveStream`, or a file."""
-
-    ended: bool
-    error: SSD300Error | None
-    name: str
-
-    def has_frame(self) -> bool: ...
-    def take(self) -> tuple[Frame, float] | None: ...
-    def close(self) -> None: ...
-
-
 class _FileFeed:
     """A file among streams: its next frame is always available."""
 
@@ -135,10 +123,13 @@ class _FileFeed:
         self._frames.close()
 
 
+_Feed = LiveStream | _FileFeed
+
+
 def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, video: VideoOptions) -> Answers:
     """Poll the streams in turn and take one frame of each that has one: a slow one does not delay the others."""
     ready = threading.Condition()
-    feeds: list[Any] = []
+    feeds: list[_Feed] = []
     try:
         for source in sources:
             live = is_camera(source) or is_stream(source)
