@@ -202,7 +202,6 @@ def _draw_labels(
 
 
 def label_font(size: tuple[int, int]) -> "ImageFont.FreeTypeFont":
-    """The font of captions on a picture of (width, height)."""
     return font_for("", max(_letter_size(size), SMALLEST_LETTERS))
 
 

@@ -180,7 +180,6 @@ def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
 def _merge_tiles(
     whole: Detections, parts: list[Detections], windows: list[Window], options: DetectOptions
 ) -> Detections:
-    """Merge the results of the whole picture and of its tiles."""
     placed = [
         found.boxes_xyxy + np.array([left, top, left, top], np.float32)
         for found, (left, top, _, _) in zip(parts, windows, strict=True)

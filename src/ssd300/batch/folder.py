@@ -89,17 +89,14 @@ class Run:
         return -(-self.pictures // self.job.request.part_rows)
 
     def missing(self) -> list[int]:
-        """The parts that are not done yet."""
         names = self.folder.names()
         return [part for part in range(self.parts) if part_name(part) not in names]
 
     def listed(self, part: int) -> list[Listed]:
-        """The pictures of a part."""
         table = self._listing.read_row_group(part)
         return list(zip(table["place"].to_pylist(), table["row"].to_pylist(), strict=True))
 
     def rows_of(self, part: int) -> int:
-        """The number of pictures of a part."""
         return min(self.job.request.part_rows, self.pictures - part * self.job.request.part_rows)
 
     def write(self, part: int, table: Any) -> None:
@@ -117,7 +114,6 @@ def part_name(part: int) -> str:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file's name is that of a part."""
     return re.fullmatch(r"part-\d+\.parquet", name) is not None
 
 
@@ -167,7 +163,6 @@ def resume(folder: "Folder", request: Request) -> Run:
 
 
 def _damaged(folder: "Folder", name: str, error: Exception) -> ArgumentError:
-    """The error for a file of a run that is missing or cannot be read."""
     return ArgumentError(f"{folder}: its {name} is damaged ({one_line(error)}); choose a new --out")
 
 

@@ -74,7 +74,6 @@ class _Broken:
 
 
 def _download(source: Source) -> Source:
-    """Download the source if it is an address."""
     if not isinstance(source.value, _Address):
         return source
     try:

@@ -41,8 +41,6 @@ class Output:
 
 @dataclass
 class Tally:
-    """The counts so far."""
-
     total: int
     pictures: int = 0
     objects: int = 0

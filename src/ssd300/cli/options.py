@@ -22,12 +22,10 @@ OVERLAP = 0.2
 
 
 def score_option(help: str) -> Any:
-    """A score from 0 to 1."""
     return typer.Option(*SCORE_NAMES, min=0, max=1, help=help)
 
 
 def max_option(help: str) -> Any:
-    """The largest number of objects."""
     return typer.Option(*MAX_NAMES, min=1, help=help)
 
 
@@ -37,7 +35,6 @@ def labels_option(help: str) -> Any:
 
 
 def save_dir_option(things: str) -> Any:
-    """The folder of drawn pictures or videos."""
     return typer.Option(
         "--save-dir", metavar="DIR", help=f"For the drawn {things}.  [default: runs/detect/<next number>]"
     )

@@ -128,7 +128,6 @@ def _frame_dict(answer: "FrameDetections") -> dict[str, Any]:
 
 
 def _frame_csv(answer: "FrameDetections") -> str:
-    """One line per object of the frame."""
     *frame, objects = _frame_dict(answer).values()
     rows = []
     for one in objects:

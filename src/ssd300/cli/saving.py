@@ -117,7 +117,6 @@ class OutputFolder:
         return self.path / (self._free_name(source) + extension)
 
     def remove_if_empty(self) -> None:
-        """Remove the folder if nothing could be saved."""
         if not self.saved and not any(self.path.iterdir()):
             self.path.rmdir()
 

@@ -72,7 +72,6 @@ class _Run:
         self._counters = sys.stderr.isatty() and not task.quiet
 
     def take(self, answer: FrameDetections | Failure) -> None:
-        """Write one frame's row and picture."""
         if isinstance(answer, Failure):
             show_trace(answer.error)
             self.failures.append(str(answer.error))
@@ -120,7 +119,6 @@ class _Run:
             sys.stderr.write(ERASE)
 
     def print_message(self, words: str) -> None:
-        """Print a message about a source to stderr."""
         erase = ERASE if self._counters else ""
         print(f"{erase}ssd300: {printable(words)}", file=sys.stderr)
 

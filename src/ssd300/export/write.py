@@ -135,14 +135,13 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
 
 def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
     """Other names for the same classes and ids: a list, or text: comma-separated names or a file with one per line."""
-    names = _class_names(given) if isinstance(given, str) else list(given)
+    if not isinstance(given, str):
+        names = list(given)
+    elif os.path.isfile(given):
+        names = [name for _, name in lines_of(read_text(Path(given), "list of class names"))]
+    else:
+        names = [name.strip() for name in given.split(",") if name.strip()]
     if len(names) != len(classes):
         found = f"--classes gives {len(names)}{f' ({first_few(map(repr, names))})' if names else ''}"
         raise ModelError(f"{source}: has {len(classes)} classes (without background), {found}")
     return ClassList(ClassList.from_names(names).names, classes.ids)
-
-
-def _class_names(text: str) -> list[str]:
-    if os.path.isfile(text):
-        return [name for _, name in lines_of(read_text(Path(text), "list of class names"))]
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -26,9 +26,8 @@ STATIC_POLICY = (
 )
 
 
-def create_app(models: Models, settings: Settings | None = None) -> Starlette:
+def create_app(models: Models, settings: Settings) -> Starlette:
     """The ASGI app. `app.state.detecting` and `app.state.draining` are for its runner."""
-    settings = settings or Settings()
     metrics = Metrics()
     detecting = Detecting(models, settings, metrics)
 

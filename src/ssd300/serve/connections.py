@@ -37,8 +37,6 @@ class _Parser(h11.Connection):
 
 
 class GuardedConnection(H11Protocol):
-    """One client's connection."""
-
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.conn = _Parser(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 2**10)

@@ -104,7 +104,6 @@ class _Exchange:
         self.begun = False  # whether the answer's head is sent
 
     async def refuse(self, problem: Problem, receive: Receive) -> None:
-        """Send the refusal."""
         response = answer(problem, self.request_id, kserve=self.scope["path"].startswith("/v2"))
         await response(self.scope, receive, self.send)
 

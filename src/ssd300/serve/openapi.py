@@ -48,7 +48,6 @@ _SHARED = ("404", "408", "413", "415", "422", "429", "503")  # refusals of /v1/d
 
 
 def document(settings: Settings) -> dict[str, Any]:
-    """The OpenAPI document of a server with these settings."""
     paths: dict[str, Any] = {
         "/v1/detect": {"post": _detect()},
         "/v1/models": {"get": _operation("The models of this server", _schema("Models"))},
@@ -149,7 +148,6 @@ def _schemas() -> dict[str, Any]:
 
 
 def _kserve_paths() -> dict[str, Any]:
-    """Path -> operations."""
     kind = "Open Inference Protocol"
     name = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
     stopping, unknown = {"503": REFUSALS["503"]}, {"404": REFUSALS["404"]}
@@ -170,7 +168,6 @@ def _kserve_paths() -> dict[str, Any]:
 
 
 def _kserve_schemas() -> dict[str, Any]:
-    """Name -> schema of what the operations refer to."""
     data = {
         "description": "Of BYTES one string, a picture file in base64; of UINT8 numbers from 0 to 255, in any depth."
     }

@@ -107,17 +107,14 @@ def read_heads(path: str | Path) -> tuple[bytes, ModelMetadata, bool]:
         graph = model.graph
         _keep_heads(path, graph)
         kinds = {node.op_type for node in graph.node}
-        if foreign := sorted({(node.domain, node.op_type) for node in graph.node if not _is_known(node)}):
+        used = {(node.domain, node.op_type) for node in graph.node}
+        if foreign := sorted(name for name in used if name[1] not in OPERATORS or name[0] not in ("", "ai.onnx")):
             shown = ", ".join(".".join(filter(None, name))[:50] for name in foreign[:3])
             raise ModelError(
                 f"{path}: cannot load it: it uses operators that SSD300 does not need ({shown}); {_REMEDY}"
             )
         _check_sizes(path, model)
         return model.SerializeToString(), metadata, bool(kinds & INT8_OPERATORS)
-
-
-def _is_known(node: Any) -> bool:
-    return node.op_type in OPERATORS and node.domain in ("", "ai.onnx")
 
 
 @contextmanager

@@ -42,7 +42,6 @@ class Int8:
         return replace(self, kept_float=tuple(names))
 
     def rounds(self, convolution: str) -> bool:
-        """Whether a convolution is computed in INT8."""
         return convolution not in self.kept_float
 
     def to_json(self) -> str:

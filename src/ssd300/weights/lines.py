@@ -61,11 +61,9 @@ class LineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         self.lines = lines
 
     def http_open(self, req: urllib.request.Request) -> Any:
-        """Send a request and read how its answer begins."""
         return self.do_open(_make_connections(self.lines, http.client.HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> Any:
-        """Send a request and read how its answer begins."""
         return self.do_open(_make_connections(self.lines, _TLSConnection), req)
 
 

@@ -138,7 +138,6 @@ def _depth(text: str) -> int:
 
 
 def _faults(values: dict[str, Any]) -> list[str]:
-    """The errors of the fields of a metadata object."""
     faults = [f"{key!r} is missing" for key in _REQUIRED if key not in values]
     faults += [f"unknown field {key!r}" for key in values if key not in _REQUIRED and key not in _OPTIONAL]
     for key, kind in (_REQUIRED | _OPTIONAL).items():

@@ -152,7 +152,6 @@ def _home_of(tree: Any) -> str | None:
 
 
 def _strip_wrappers(key: str) -> str:
-    """The key without the prefixes of wrappers."""
     while wrapper := next((w for w in _WRAPPERS if key.startswith(w)), None):
         key = key[len(wrapper) :]
     return key

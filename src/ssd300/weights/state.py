@@ -115,7 +115,6 @@ def fold_batch_norm(conv: Conv, state: State) -> tuple[Float64, Float64]:
 
 
 def first_few(words: Iterable[str]) -> str:
-    """The first few words, and whether there are more."""
     words = [word if len(word) <= 200 else word[:200] + "..." for word in words]
     return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
 

@@ -8,7 +8,7 @@ its numbers.
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,15 +35,14 @@ class TorchFile:
 
     source: str
     tree: Any
-    _file: BinaryIO
-    _places: "_ZipPlaces | _StreamPlaces"
+    _read: Callable[[Storage], bytes]
     _last: tuple[Storage, bytes] | None = None  # tensors that share one storage often come in a row
 
     def array(self, tensor: StoredTensor) -> NDArray[Any]:
         """The values of a tensor, as a new array; bfloat16 becomes float32. Raises ModelError."""
         storage = tensor.storage
         if self._last is None or self._last[0] != storage:
-            self._last = storage, self._places.read(self._file, storage)
+            self._last = storage, self._read(storage)
         half = storage.dtype == "bfloat16"
         numbers = np.frombuffer(self._last[1], "<u2" if half else storage.dtype)[tensor.offset :]
         steps = [stride * numbers.itemsize for stride in tensor.strides]
@@ -68,48 +67,22 @@ def open_torch_file(path: str | Path) -> Iterator[TorchFile]:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             start = file.read(4)
-            places: _ZipPlaces | _StreamPlaces
             if start == b"PK\x03\x04":
-                tree, places = _open_zip(file, size, source)
+                tree, read = _open_zip(file, size, source)
             elif start[:1] == b"\x80":
-                tree, places = _open_stream(file, size, source)
+                tree, read = _open_stream(file, size, source)
             else:
                 file.seek(0)
-                raise _wrong_start(file.read(64), size, source)
-            yield TorchFile(source, tree, file, places)
+                start = file.read(64)
+                what = describe_start(start) or f"it begins with {start[:12]!r}" if size else "it is empty"
+                raise ModelError(f"{source}: not a torch file: {what}; download or copy it again")
+            yield TorchFile(source, tree, read)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
 
 
-@dataclass
-class _ZipPlaces:
-    entries: Any
-    prefix: str
-    source: str
-
-    def read(self, file: BinaryIO, storage: Storage) -> bytes:
-        entry = self.entries.get(f"{self.prefix}/data/{storage.key}")
-        size = storage.nbytes
-        if entry is None or entry.size != size:
-            found = "missing" if entry is None else f"{entry.size:,} bytes"
-            raise damaged(self.source, f"the numbers {storage.key[:50]!r} are {found}, expected {size:,} bytes")
-        return read_entry(file, entry, self.source)
-
-
-@dataclass
-class _StreamPlaces:
-    starts: dict[str, tuple[int, Storage]]
-    source: str
-
-    def read(self, file: BinaryIO, storage: Storage) -> bytes:
-        start, known = self.starts.get(storage.key, (0, None))
-        if known != storage:
-            raise damaged(self.source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
-        file.seek(start)
-        return file.read(storage.nbytes)
-
-
-def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
+def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, Callable[[Storage], bytes]]:
+    """The tree, and what reads the numbers of a storage."""
     file.seek(max(0, size - len(SEAL) - 64))
     if file.read(len(SEAL)) == SEAL:
         raise ModelError(
@@ -129,10 +102,20 @@ def _open_zip(file: BinaryIO, size: int, source: str) -> tuple[Any, _ZipPlaces]:
     entry = entries[f"{prefix}/data.pkl"]
     if entry.size > limits.PICKLE_BYTES:
         raise damaged(source, f"its pickle has {entry.size:,} bytes, at most {limits.PICKLE_BYTES:,} are read")
-    return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), _ZipPlaces(entries, prefix, source)
+
+    def read(storage: Storage) -> bytes:
+        entry = entries.get(f"{prefix}/data/{storage.key}")
+        if entry is None or entry.size != storage.nbytes:
+            found = "missing" if entry is None else f"{entry.size:,} bytes"
+            expected = f"expected {storage.nbytes:,} bytes"
+            raise damaged(source, f"the numbers {storage.key[:50]!r} are {found}, {expected}")
+        return read_entry(file, entry, source)
+
+    return read_pickle(io.BytesIO(read_entry(file, entry, source)), source), read
 
 
-def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPlaces]:
+def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, Callable[[Storage], bytes]]:
+    """As `_open_zip`."""
     file.seek(0)
     head = io.BytesIO(file.read(min(size, limits.PICKLE_BYTES)))
     if read_pickle(head, source) != TORCH_MAGIC:
@@ -159,9 +142,12 @@ def _open_stream(file: BinaryIO, size: int, source: str) -> tuple[Any, _StreamPl
         position += 8 + storage.nbytes
     if position != size:
         raise damaged(source, f"{size:,} bytes, expected {position:,}")
-    return tree, _StreamPlaces(starts, source)
 
+    def read(storage: Storage) -> bytes:
+        start, known = starts.get(storage.key, (0, None))
+        if known != storage:
+            raise damaged(source, f"the numbers {storage.key[:50]!r} are missing or of another kind")
+        file.seek(start)
+        return file.read(storage.nbytes)
 
-def _wrong_start(start: bytes, size: int, source: str) -> ModelError:
-    what = describe_start(start) or f"it begins with {start[:12]!r}" if size else "it is empty"
-    return ModelError(f"{source}: not a torch file: {what}; download or copy it again")
+    return tree, read
