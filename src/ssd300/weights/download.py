@@ -43,7 +43,7 @@ def download(
     verify: called with the finished file before it is renamed; raises ModelError if it is not the expected file.
     Raises DownloadError; an unfinished part is kept for the next call unless it is wrong.
     """
-    part = path.with_name(path.name + ".part")
+    part = _Part(url, path, progress)
     before = _identity(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +51,10 @@ def download(
             lock_file(lock.fileno(), wait=True)
             if _identity(path) != before:  # another process fetched it while we waited
                 return sha256_of(path)
-            _fetch(url, part, progress)
-            digest = sha256_of(part)
-            _accept(url, part, digest, sha256_prefix, verify)
-            publish(part, path)
-            _validator(part).unlink(missing_ok=True)
+            part.fetch()
+            digest = part.check(sha256_prefix, verify)
+            publish(part.path, path)
+            part.tag_path.unlink(missing_ok=True)
             return digest
     except OSError as error:
         raise DownloadError(
@@ -63,160 +62,146 @@ def download(
         ) from error
 
 
-def _accept(url: str, part: Path, digest: str, sha256_prefix: str, verify: Callable[[Path], object] | None) -> None:
-    """Raise DownloadError, and remove the part, unless it is the requested file."""
-    try:
-        if not digest.startswith(sha256_prefix):
-            raise ModelError(f"its sha256 is {digest}, expected {sha256_prefix}...")
-        if verify:
-            verify(part)
-    except ModelError as error:
-        _discard(part)
-        raise DownloadError(f"{url}: it is not the expected file: {error}; try again later") from error
+class _Part:
+    """An unfinished file of the server, beside the finished one, and the tag by which the server knows it."""
 
+    def __init__(self, url: str, path: Path, progress: DownloadProgress | None) -> None:
+        self.url, self.progress = url, progress
+        self.path, self.tag_path = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.tag")
+        self._by_hand = f", or fetch it elsewhere and put it at {path}"
 
-def _fetch(url: str, part: Path, progress: DownloadProgress | None) -> None:
-    """Complete the part file. Raises DownloadError; OSError when it cannot be written."""
-    _remove_special(part)
-    have = part.stat().st_size if part.exists() and _tag(part) else 0
-    deadline = time.monotonic() + DOWNLOAD_SECONDS
-    try:
-        response = _open(url, part, have)
-    except urllib.error.HTTPError as error:
-        error.close()  # it is also the open response
-        if error.code == 416 and have:  # the part does not belong to the server's current file
-            _discard(part)
-            _fetch(url, part, progress)
-            return
-        words = f"the server answers {error.code} {error.reason}"
-        raise DownloadError(f"{url}: {words}; check the network, or for a newer ssd300{_by_hand(part)}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to an invalid address
-        raise _network_failed(url, part, error) from error
-    with response:
-        start, total = _extent(url, response, part, have)
-        if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-            raise DownloadError(f"{url}: the server sent a web page, not the file; check the network and proxies")
-        if not start:
-            _remember(response, part)
-        _receive(url, response, part, start, total, progress, deadline)
+    def check(self, sha256_prefix: str, verify: Callable[[Path], object] | None) -> str:
+        """The sha256. Raises DownloadError, and removes the part, unless it is the requested file."""
+        digest = sha256_of(self.path)
+        try:
+            if not digest.startswith(sha256_prefix):
+                raise ModelError(f"its sha256 is {digest}, expected {sha256_prefix}...")
+            if verify:
+                verify(self.path)
+        except ModelError as error:
+            self._discard()
+            raise DownloadError(f"{self.url}: it is not the expected file: {error}; try again later") from error
+        return digest
 
-
-def _open(url: str, part: Path, have: int) -> Any:
-    """Request the file, or its missing part. Raises TimeoutError after ANSWER_SECONDS without a response."""
-    headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
-    if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": _tag(part)}
-    lines = Lines(time.monotonic() + ANSWER_SECONDS)
-    opener = urllib.request.build_opener(SafeRedirects, LineHandler(lines))
-    with lines.watch():
-        return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
-
-
-def _receive(
-    url: str,
-    response: Any,
-    part: Path,
-    start: int,
-    total: int | None,
-    progress: DownloadProgress | None,
-    deadline: float,
-) -> None:
-    if (total or 0) > MAX_MODEL_BYTES:
-        raise DownloadError(f"{url}: {total:,} bytes, more than {MAX_MODEL_BYTES:,}, the limit of a model")
-    done = start
-    with open(part, "ab" if start else "wb", opener=_open_no_follow) as file:
-        while True:
+    def fetch(self) -> None:
+        """Complete the part. Raises DownloadError; OSError when it cannot be written."""
+        for path in (self.path, self.tag_path):
             try:
-                piece = response.read1(PIECE_BYTES)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                file.flush()
-                raise _network_failed(url, part, error) from error
-            if not piece:
-                break
-            file.write(piece)
-            done += len(piece)
-            if done > MAX_MODEL_BYTES:
-                raise DownloadError(f"{url}: more than {MAX_MODEL_BYTES:,} bytes, the limit of a model")
-            if time.monotonic() > deadline:
-                file.flush()
-                raise _network_failed(url, part, TimeoutError(f"it took longer than {DOWNLOAD_SECONDS:,.0f} seconds"))
-            if progress:
-                progress(done, total)
-    if total is not None and done != total:
-        raise DownloadError(f"{url}: the connection ended after {done:,} of {total:,} bytes; {_advise_retry(part)}")
+                refuse_special(path)
+            except OutputError:  # a link, FIFO or device, which another user may have created there
+                path.unlink()
+        have = self._have()
+        deadline = time.monotonic() + DOWNLOAD_SECONDS
+        try:
+            response = self._open(have)
+        except urllib.error.HTTPError as error:
+            error.close()  # it is also the open response
+            if error.code == 416 and have:  # the part does not belong to the server's current file
+                self._discard()
+                self.fetch()
+                return
+            words = f"the server answers {error.code} {error.reason}"
+            remedy = f"check the network, or for a newer ssd300{self._by_hand}"
+            raise DownloadError(f"{self.url}: {words}; {remedy}") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a redirect to no address
+            raise self._network_failed(error) from error
+        with response:
+            start, total = self._extent(response, have)
+            if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
+                words = "the server sent a web page, not the file; check the network and proxies"
+                raise DownloadError(f"{self.url}: {words}")
+            if not start:
+                self._remember(response)
+            self._receive(response, start, total, deadline)
 
+    def _open(self, have: int) -> Any:
+        """Request the file, or its missing part. Raises TimeoutError after ANSWER_SECONDS without a response."""
+        headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
+        if have:
+            headers |= {"Range": f"bytes={have}-", "If-Range": self._tag()}
+        lines = Lines(time.monotonic() + ANSWER_SECONDS)
+        opener = urllib.request.build_opener(SafeRedirects, LineHandler(lines))
+        with lines.watch():
+            return opener.open(urllib.request.Request(self.url, headers=headers), timeout=TIMEOUT_SECONDS)
 
-def _network_failed(url: str, part: Path, error: Exception) -> DownloadError:
-    reason = getattr(error, "reason", None) or str(error) or type(error).__name__
-    return DownloadError(f"{url}: the network failed ({reason}); {_advise_retry(part)}{_by_hand(part)}")
+    def _extent(self, response: Any, have: int) -> tuple[int, int | None]:
+        """(first byte of the response, bytes of the whole file if known)."""
+        if response.status != 206:
+            return 0, whole_number(response.headers.get("Content-Length", ""))
+        unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
+        span, _, total = extent.partition("/")
+        whole = whole_number(total)
+        if unit != "bytes" or not have or span.split("-")[0] != str(have) or whole is None:
+            self._discard()
+            raise DownloadError(f"{self.url}: the server sent another part than requested; run it again")
+        return have, whole
 
+    def _receive(self, response: Any, start: int, total: int | None, deadline: float) -> None:
+        if (total or 0) > MAX_MODEL_BYTES:
+            raise DownloadError(f"{self.url}: {total:,} bytes, more than {MAX_MODEL_BYTES:,}, the limit of a model")
+        done = start
+        with open(self.path, "ab" if start else "wb", opener=_open_no_follow) as file:
+            while True:
+                try:
+                    piece = response.read1(PIECE_BYTES)
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    file.flush()
+                    raise self._network_failed(error) from error
+                if not piece:
+                    break
+                file.write(piece)
+                done += len(piece)
+                if done > MAX_MODEL_BYTES:
+                    raise DownloadError(f"{self.url}: more than {MAX_MODEL_BYTES:,} bytes, the limit of a model")
+                if time.monotonic() > deadline:
+                    file.flush()
+                    raise self._network_failed(TimeoutError(f"it took longer than {DOWNLOAD_SECONDS:,.0f} seconds"))
+                if self.progress:
+                    self.progress(done, total)
+        if total is not None and done != total:
+            words = f"the connection ended after {done:,} of {total:,} bytes"
+            raise DownloadError(f"{self.url}: {words}; {self._advise_retry()}")
 
-def _extent(url: str, response: Any, part: Path, have: int) -> tuple[int, int | None]:
-    """(first byte of the response, bytes of the whole file if known)."""
-    if response.status != 206:
-        return 0, whole_number(response.headers.get("Content-Length", ""))
-    unit, _, extent = response.headers.get("Content-Range", "").partition(" ")
-    span, _, total = extent.partition("/")
-    whole = whole_number(total)
-    if unit != "bytes" or not have or span.split("-")[0] != str(have) or whole is None:
-        _discard(part)
-        raise DownloadError(f"{url}: the server sent another part than requested; run it again")
-    return have, whole
+    def _remember(self, response: Any) -> None:
+        tag = response.headers.get("ETag") or ""
+        tag = "" if tag.startswith("W/") else tag  # a weak tag may not be used for ranges
+        tag = tag or response.headers.get("Last-Modified") or ""
+        if _can_be_sent(tag):
+            self.tag_path.write_text(tag, "ascii")
+        else:
+            self.tag_path.unlink(missing_ok=True)
 
+    def _tag(self) -> str:
+        """The stored tag; empty if there is none, or it cannot be sent."""
+        try:
+            tag = self.tag_path.read_text("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return tag if _can_be_sent(tag) else ""
 
-def _validator(part: Path) -> Path:
-    """The path beside the part of the tag that identifies the server's file."""
-    return part.with_name(part.name + ".tag")
+    def _have(self) -> int:
+        """The bytes that another call can continue."""
+        return self.path.stat().st_size if self.path.exists() and self._tag() else 0
 
+    def _discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.tag_path.unlink(missing_ok=True)
 
-def _remember(response: Any, part: Path) -> None:
-    tag = response.headers.get("ETag") or ""
-    tag = "" if tag.startswith("W/") else tag  # a weak tag may not be used for ranges
-    tag = tag or response.headers.get("Last-Modified") or ""
-    if _can_be_sent(tag):
-        _validator(part).write_text(tag, "ascii")
-    else:
-        _validator(part).unlink(missing_ok=True)
+    def _network_failed(self, error: Exception) -> DownloadError:
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        return DownloadError(f"{self.url}: the network failed ({reason}); {self._advise_retry()}{self._by_hand}")
 
-
-def _tag(part: Path) -> str:
-    """The stored tag; empty if there is none, or it cannot be sent."""
-    try:
-        tag = _validator(part).read_text("ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return tag if _can_be_sent(tag) else ""
+    def _advise_retry(self) -> str:
+        kept = self._have()
+        return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
 
 
 def _can_be_sent(tag: str) -> bool:
     return 0 < len(tag) < 500 and tag.isascii() and tag.isprintable()
 
 
-def _remove_special(part: Path) -> None:
-    """Remove links, FIFOs and devices, which another user may have created at the path to write."""
-    for path in (part, _validator(part)):
-        try:
-            refuse_special(path)
-        except OutputError:
-            path.unlink()
-
-
 def _open_no_follow(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-
-
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _validator(part).unlink(missing_ok=True)
-
-
-def _advise_retry(part: Path) -> str:
-    kept = part.stat().st_size if part.exists() and _tag(part) else 0
-    return f"run it again, it continues after {kept:,} bytes" if kept else "check the network and run it again"
-
-
-def _by_hand(part: Path) -> str:
-    return f", or fetch it elsewhere and put it at {part.with_name(part.name.removesuffix('.part'))}"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

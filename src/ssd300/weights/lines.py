@@ -2,16 +2,15 @@
 
 import http.client
 import socket
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ssd300.errors import DownloadError
-from ssd300.images.connect import connect_first
+from ssd300.images.connect import connect_first, cut_at
 
 
 class Lines:
@@ -19,33 +18,26 @@ class Lines:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.is_over = False
         self.connections: list[http.client.HTTPConnection] = []
+
+    @property
+    def connected(self) -> socket.socket | None:
+        """The socket of the newest connection, which `cut_at` closes."""
+        return self.connections[-1].sock if self.connections else None
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Close every connection at the deadline: a server that repeats "100 Continue" never causes a timeout.
+        """Close the connection at the deadline: a server that repeats "100 Continue" never causes a timeout.
 
-        Raises TimeoutError if they were closed.
+        Raises TimeoutError if it was closed.
         """
-        watchdog = threading.Timer(max(self.deadline - time.monotonic(), 0), self._cut)
-        watchdog.daemon = True
-        watchdog.start()
         try:
-            yield
+            with cut_at(self, self.deadline):
+                yield
         except (OSError, http.client.HTTPException, ValueError) as error:
-            if self.is_over:
+            if time.monotonic() >= self.deadline:
                 raise TimeoutError("no answer in time") from error
             raise
-        finally:
-            watchdog.cancel()
-
-    def _cut(self) -> None:
-        self.is_over = True
-        for connection in self.connections:
-            with suppress(OSError):  # closed already
-                if connection.sock is not None:
-                    connection.sock.shutdown(socket.SHUT_RDWR)
 
     def connect(self, address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
         """As socket.create_connection, but all addresses of a name share the remaining time."""
