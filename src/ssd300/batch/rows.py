@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -30,33 +29,17 @@ def make_table(results: Sequence[Detections | Failure], model_sha256: str) -> An
 
     A picture without objects has empty lists. A `Failure` has its message in `error`, and no size and no lists.
     """
-    empty = np.zeros(0, np.float32)
-    found = [result if isinstance(result, Detections) else None for result in results]
-    failed = np.array([one is None for one in found], bool)
-    counts = np.array([0 if one is None else len(one) for one in found], np.int64)
-    starts = pa.array(np.concatenate([[0], counts.cumsum()]), pa.int32())
-    mask = pa.array(failed)
-    boxes = np.concatenate([empty, *(one.boxes_xyxy.ravel() for one in found if one is not None)])  # [4 * all]
-    corners = pa.ListArray.from_arrays(pa.array(np.arange(0, len(boxes) + 1, 4), pa.int32()), pa.array(boxes))
-    scores = np.concatenate([empty, *(one.scores for one in found if one is not None)])
-    ids = np.concatenate([np.zeros(0, np.int64), *(one.class_ids for one in found if one is not None)])
-    names = [name for one in found if one is not None for name in one.names]
-
-    def lists(values: Any) -> Any:
-        return pa.ListArray.from_arrays(starts, values, mask=mask)
-
-    columns = [
-        pa.array([escape_surrogates(str(result.source)) for result in results], pa.string()),
-        pa.array([None if one is None else one.image_size_hw[1] for one in found], pa.int32()),
-        pa.array([None if one is None else one.image_size_hw[0] for one in found], pa.int32()),
-        lists(corners),
-        lists(pa.array(scores)),
-        lists(pa.array(ids)),
-        lists(pa.array(names, pa.string())),
-        pa.array([escape_surrogates(str(r.error)) if isinstance(r, Failure) else None for r in results], pa.string()),
-        pa.array([model_sha256] * len(results), pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        row: dict[str, Any] = {"source": escape_surrogates(str(result.source)), "model_sha256": model_sha256}
+        if isinstance(result, Failure):
+            row["error"] = escape_surrogates(str(result.error))
+        else:
+            height, width = result.image_size_hw
+            row |= {"width": width, "height": height, "names": result.names}
+            row |= {name: getattr(result, name).tolist() for name in ("boxes_xyxy", "scores", "class_ids")}
+        rows.append(row)
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def escape_surrogates(text: str) -> str:
