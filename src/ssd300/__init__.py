@@ -9,6 +9,7 @@ The public names are loaded when they are first used, so that `import ssd300` co
 """
 
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,7 +71,16 @@ _HOMES = {
     "quantize": "ssd300.export.quantize",
     "train": "ssd300.learn.train",
 }
-_CALLABLE = ("evaluate", "export")  # packages
+_CALLABLE = {"evaluate": "ssd300.evaluate.run", "export": "ssd300.export.write"}  # packages, and their function's home
+
+
+class CallablePackage(ModuleType):
+    """The class of `ssd300.evaluate` and `ssd300.export`, each of which is both a package and the function in it."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function of the same name, such as `ssd300.evaluate.run.evaluate`."""
+        name = self.__name__.removeprefix("ssd300.")
+        return getattr(import_module(_CALLABLE[name]), name)(*arguments, **options)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,9 @@ Names are loaded when first used.
 
 import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from ssd300 import CallablePackage
 
 if TYPE_CHECKING:
     from ssd300.evaluate.report import write_report
@@ -23,14 +24,4 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'run'}"), name)
 
 
-class _Callable(ModuleType):
-    """A package that can be called, because `ssd300.evaluate` is both the package and the function."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """See `ssd300.evaluate.run.evaluate`."""
-        from ssd300.evaluate.run import evaluate as call
-
-        return call(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = CallablePackage
