@@ -200,11 +200,6 @@ def _merge_tiles(
     return replace(whole, boxes_xyxy=boxes_xyxy[best], scores=scores[best], class_ids=class_ids[best])
 
 
-def drop_pixels(found: Detections) -> Detections:
-    """The same detections without the picture, to keep many of them in memory."""
-    return found if found.picture is None else replace(found, picture=None)
-
-
 def is_read_once(value: Any) -> bool:
     """Whether a source can or should be read only once: standard input, a URL, a file object."""
     if isinstance(value, str):

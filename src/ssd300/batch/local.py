@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ssd300.batch.folder import BatchJob, Run
@@ -11,7 +11,7 @@ from ssd300.batch.reading import sources_of
 from ssd300.batch.rows import make_table
 from ssd300.detections import Detections
 from ssd300.detector import Detector
-from ssd300.flow import Failure, drop_pixels
+from ssd300.flow import Failure
 from ssd300.options import DetectOptions
 
 SHOWN = 10  # failures with their message in the report
@@ -62,4 +62,5 @@ def detect_listed(
 ) -> Generator[Detections | Failure, None, None]:
     """The result of each listed picture, in order, without the pictures in memory."""
     sources = sources_of(pictures, base=job.base, column=job.request.column, ahead=job.ahead)
-    return detector.map(drop_pixels, sources, DetectOptions(**job.request.options), on_error="yield")
+    options = DetectOptions(**job.request.options)
+    return detector.map(lambda found: replace(found, picture=None), sources, options, on_error="yield")

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ssd300.cli.options import (
-    Iou,
-    JpegDecode,
-    Model,
-    Precision,
-    labels_option,
-    max_option,
-    score_option,
-    split_labels,
-)
+from ssd300.cli.options import Iou, JpegDecode, Model, Precision, labels_option, max_option, score_option, split_labels
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, needs
 from ssd300.terminal import printable

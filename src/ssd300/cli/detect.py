@@ -8,24 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssd300.cli.options import (
-    OVERLAP,
-    AgnosticNms,
-    Device,
-    Iou,
-    JpegDecode,
-    Model,
-    Overlap,
-    Precision,
-    Threads,
-    TileGrid,
-    labels_option,
-    max_option,
-    read_tiles,
-    save_dir_option,
-    score_option,
-    split_labels,
-)
+from ssd300.cli import options as opt
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError
 
@@ -39,19 +22,19 @@ def detect(
             ".txt lists of them.",
         ),
     ],
-    model: Model = "default",
-    precision: Precision = "auto",
-    score_threshold: Annotated[float, score_option("Show objects above this score.")] = 0.4,
-    iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Most objects per picture.")] = 200,
-    labels: Annotated[list[str] | None, labels_option("Show only these classes, by name or id: person,dog")] = None,
-    agnostic_nms: AgnosticNms = False,
+    model: opt.Model = "default",
+    precision: opt.Precision = "auto",
+    score_threshold: Annotated[float, opt.score_option("Show objects above this score.")] = 0.4,
+    iou_threshold: opt.Iou = 0.5,
+    max_detections: Annotated[int, opt.max_option("Most objects per picture.")] = 200,
+    labels: Annotated[list[str] | None, opt.labels_option("Show only these classes, by name or id: person,dog")] = None,
+    agnostic_nms: opt.AgnosticNms = False,
     clip: Annotated[bool, typer.Option("--clip/--no-clip", help="Clip boxes to the picture.")] = True,
     format: Annotated[
         Literal["table", "json", "jsonl", "csv", "coco", "yolo", "cvat", "fiftyone", "labelme", "labelstudio"],
         typer.Option("--format", help="Output on stdout."),
     ] = "table",
-    save_dir: Annotated[Path | None, save_dir_option("pictures")] = None,
+    save_dir: Annotated[Path | None, opt.save_dir_option("pictures")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn pictures, or no files.")] = True,
     project: Annotated[
         Path | None, typer.Option(metavar="DIR", help="With --name: drawn pictures go to DIR/NAME.")
@@ -71,11 +54,11 @@ def detect(
     hide_conf: Annotated[bool, typer.Option("--hide-conf", help="Draw names without scores.")] = False,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Include sub-folders of a directory.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no table, and no messages but failures.")] = False,
-    device: Device = "cpu",
-    threads: Threads = None,
-    decode: JpegDecode = "exact",
-    tiles: TileGrid = None,
-    overlap: Overlap = OVERLAP,
+    device: opt.Device = "cpu",
+    threads: opt.Threads = None,
+    decode: opt.JpegDecode = "exact",
+    tiles: opt.TileGrid = None,
+    overlap: opt.Overlap = opt.OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
 ) -> None:
@@ -104,12 +87,12 @@ def detect(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=split_labels(labels, detector.classes.names),
+        labels=opt.split_labels(labels, detector.classes.names),
         decode=decode,
         agnostic_nms=agnostic_nms,
         clip=clip,
         keep_pixels=save,
-        tiles=read_tiles(tiles, overlap),
+        tiles=opt.read_tiles(tiles, overlap),
         overlap=overlap,
     )
     options.rows(detector.classes)  # report an unknown label before the first picture

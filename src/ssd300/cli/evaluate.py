@@ -8,23 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli import options as opt
 from ssd300.cli.messages import ProgressLine, print_failures
-from ssd300.cli.options import (
-    OVERLAP,
-    Device,
-    InputFormat,
-    Iou,
-    JpegDecode,
-    Model,
-    Overlap,
-    Precision,
-    RuntimeName,
-    Threads,
-    TileGrid,
-    max_option,
-    read_tiles,
-    score_option,
-)
 from ssd300.errors import ArgumentError
 from ssd300.terminal import as_shown, printable
 
@@ -49,25 +34,25 @@ def evaluate(
         list[str],
         typer.Option(metavar="PATH", help="COCO JSON, YOLO data.yaml, VOC folder or packed file; may be repeated."),
     ],
-    model: Model = "default",
+    model: opt.Model = "default",
     split: Annotated[
         str | None, typer.Option(help="Its part: train, val, test or all.  [default: the only one]")
     ] = None,
-    input_format: InputFormat = None,
+    input_format: opt.InputFormat = None,
     format: Annotated[str | None, typer.Option(hidden=True)] = None,  # its former name
-    runtime: RuntimeName = "auto",
-    precision: Precision = "auto",
-    device: Device = "cpu",
-    threads: Threads = None,
-    score_threshold: Annotated[float, score_option("Count detections above this score.")] = 0.05,
-    iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Most detections per picture.")] = 200,
+    runtime: opt.RuntimeName = "auto",
+    precision: opt.Precision = "auto",
+    device: opt.Device = "cpu",
+    threads: opt.Threads = None,
+    score_threshold: Annotated[float, opt.score_option("Count detections above this score.")] = 0.05,
+    iou_threshold: opt.Iou = 0.5,
+    max_detections: Annotated[int, opt.max_option("Most detections per picture.")] = 200,
     published: Annotated[
         bool, typer.Option("--published", help="Leave out pictures without boxes, as the published code does.")
     ] = False,
-    decode: JpegDecode = "exact",
-    tiles: TileGrid = None,
-    overlap: Overlap = OVERLAP,
+    decode: opt.JpegDecode = "exact",
+    tiles: opt.TileGrid = None,
+    overlap: opt.Overlap = opt.OVERLAP,
     tracks: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Score these MOT tracks; --data is the ground truth, a MOT file."),
@@ -115,7 +100,7 @@ def evaluate(
             max_detections=max_detections,
             published=published,
             decode=decode,
-            tiles=read_tiles(tiles, overlap),
+            tiles=opt.read_tiles(tiles, overlap),
             overlap=overlap,
             progress=lambda done, _: line.show(done),
         )

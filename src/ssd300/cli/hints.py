@@ -85,7 +85,7 @@ FORMER = {  # verb -> former option, without a value or with a former one -> whe
         "what=train-step": "python benchmarks/train_step.py, in a clone of ssd300",
         "what=loader": "python benchmarks/train_step.py, in a clone of ssd300",
     }
-    | {name: _STEP.format(name) for name in ("backbone", "recipe", "batch-size", "workers")},
+    | {name: _STEP.format(name) for name in ("backbone", "recipe", "batch-size", "workers")}
 }
 
 

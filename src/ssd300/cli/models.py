@@ -26,7 +26,8 @@ def models(as_json: Json = False) -> None:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        typer.echo(f"{row['name']:<22}{row['state']:<14}{_size(row['size_bytes'])}")
+        size = "unknown" if row["size_bytes"] is None else f"{row['size_bytes'] / 2**20:.1f} MiB"
+        typer.echo(f"{row['name']:<22}{row['state']:<14}{size}")
         for words in (row["metric"], row["licence"]):
             typer.echo(textwrap.fill(words, 78, initial_indent="  ", subsequent_indent="    "))
     typer.echo(f"Downloads go to {cache_folder()}.", err=True)
@@ -72,7 +73,3 @@ def describe_metric(metric: dict[str, Any] | None) -> str:
     where = f" on {metric['pictures']} pictures" if "pictures" in metric else ""
     where += f"{' of' if where else ' on'} {metric['dataset']}" if "dataset" in metric else ""
     return (", ".join(parts) or "measured") + where
-
-
-def _size(size_bytes: int | None) -> str:
-    return "unknown" if size_bytes is None else f"{size_bytes / 2**20:.1f} MiB"

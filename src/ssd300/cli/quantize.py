@@ -18,8 +18,7 @@ def quantize(
         Path, typer.Option(metavar="PATH", help="Pictures to calibrate on: COCO JSON, YOLO, VOC or packed file.")
     ],
     val: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Pictures to measure both models on.  [default: as in `train`]"),
+        Path | None, typer.Option(metavar="PATH", help="Pictures to measure both models on.  [default: as in `train`]")
     ] = None,
     model: Annotated[str, typer.Option(help="A name that `ssd300 models` lists, or a file with weights.")] = "default",
     subset: Annotated[int, typer.Option(min=1, help="Pictures of --data to calibrate on.")] = 300,

@@ -5,23 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssd300.cli.options import (
-    OVERLAP,
-    AgnosticNms,
-    Device,
-    Iou,
-    Model,
-    Overlap,
-    Precision,
-    Threads,
-    TileGrid,
-    labels_option,
-    max_option,
-    read_tiles,
-    save_dir_option,
-    score_option,
-    split_labels,
-)
+from ssd300.cli import options as opt
 from ssd300.errors import ArgumentError
 
 
@@ -30,12 +14,14 @@ def track(
         list[str],
         typer.Argument(metavar="SOURCE", help="Videos, camera numbers, stream addresses, or a .txt list of them."),
     ],
-    model: Model = "default",
-    precision: Precision = "auto",
-    score_threshold: Annotated[float, score_option("A track starts above this score.")] = 0.4,
-    iou_threshold: Iou = 0.5,
-    max_detections: Annotated[int, max_option("Most objects per frame.")] = 200,
-    labels: Annotated[list[str] | None, labels_option("Track only these classes, by name or id: person,dog")] = None,
+    model: opt.Model = "default",
+    precision: opt.Precision = "auto",
+    score_threshold: Annotated[float, opt.score_option("A track starts above this score.")] = 0.4,
+    iou_threshold: opt.Iou = 0.5,
+    max_detections: Annotated[int, opt.max_option("Most objects per frame.")] = 200,
+    labels: Annotated[
+        list[str] | None, opt.labels_option("Track only these classes, by name or id: person,dog")
+    ] = None,
     lost_seconds: Annotated[float, typer.Option(min=0, help="A lost object keeps its id for this long.")] = 1.0,
     line: Annotated[
         list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count objects that cross this line, in and out.")
@@ -44,18 +30,18 @@ def track(
         list[str] | None,
         typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count objects in this polygon, and their time in it."),
     ] = None,
-    tiles: TileGrid = None,
-    overlap: Overlap = OVERLAP,
+    tiles: opt.TileGrid = None,
+    overlap: opt.Overlap = opt.OVERLAP,
     every: Annotated[int, typer.Option(min=1, help="Use every Nth frame.")] = 1,
     format: Annotated[
         Literal["table", "jsonl", "csv", "mot"], typer.Option("--format", help="Output on stdout.")
     ] = "table",
-    save_dir: Annotated[Path | None, save_dir_option("videos")] = None,
+    save_dir: Annotated[Path | None, opt.save_dir_option("videos")] = None,
     save: Annotated[bool, typer.Option("--save/--no-save", help="Write drawn videos, or no files.")] = True,
     show: Annotated[bool, typer.Option("--show", help="Show the drawn frames in a window.")] = False,
-    agnostic_nms: AgnosticNms = False,
-    device: Device = "cpu",
-    threads: Threads = None,
+    agnostic_nms: opt.AgnosticNms = False,
+    device: opt.Device = "cpu",
+    threads: opt.Threads = None,
 ) -> None:
     """Track the objects in videos, and count them.
 
@@ -80,26 +66,18 @@ def track(
         score_threshold=score_threshold,
         iou_threshold=iou_threshold,
         max_detections=max_detections,
-        labels=split_labels(labels, detector.classes.names),
+        labels=opt.split_labels(labels, detector.classes.names),
         agnostic_nms=agnostic_nms,
         clip=True,
         keep_pixels=True,
-        tiles=read_tiles(tiles, overlap),
+        tiles=opt.read_tiles(tiles, overlap),
         overlap=overlap,
     )
     rows = options.rows(detector.classes)
     if format == "mot":
         _check_mot(given, len(detector.classes) + 1 if rows is None else len(rows))
     task = VideoTask(
-        format,
-        save,
-        save_dir,
-        every,
-        show,
-        tracked=True,
-        lost_seconds=lost_seconds,
-        lines=line or (),
-        zones=zone or (),
+        format, save, save_dir, every, show, tracked=True, lost_seconds=lost_seconds, lines=line or (), zones=zone or ()
     )
     raise typer.Exit(run_video(detector, given, options, task))
 

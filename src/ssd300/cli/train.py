@@ -43,8 +43,7 @@ def train(
         int, typer.Option(min=1, help="Steps between reports of the loss; every 10 s without a terminal.")
     ] = 20,
     time_limit: Annotated[
-        float | None,
-        typer.Option(metavar="MINUTES", help="Time limit of the run; the schedule is fitted to it."),
+        float | None, typer.Option(metavar="MINUTES", help="Time limit of the run; the schedule is fitted to it.")
     ] = None,
     patience: Annotated[
         int, typer.Option(min=0, help="Stop after this many validations without a better AP; 0: never.")

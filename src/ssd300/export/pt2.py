@@ -44,12 +44,7 @@ class Program(nn.Module):
 
 
 def export_pt2(
-    state: State,
-    metadata: ModelMetadata,
-    path: Path,
-    *,
-    dynamic_batch: bool = False,
-    pictures: Iterable[Any] = (),
+    state: State, metadata: ModelMetadata, path: Path, *, dynamic_batch: bool = False, pictures: Iterable[Any] = ()
 ) -> Verification:
     """Write a .pt2 without NMS, verified like every export; its metadata is in the extra file `ssd300.json`.
 

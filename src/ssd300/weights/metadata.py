@@ -22,13 +22,7 @@ PREPROCESSING: dict[str, Any] = {
 }
 _DEEPEST = 50  # lists and objects inside others: what reads and shows them calls itself
 _OPTIONAL = {"name": str, "training": dict, "metric": dict, "parent_sha256": str}
-_REQUIRED = {
-    "schema_version": int,
-    "architecture": dict,
-    "classes": list,
-    "preprocessing": dict,
-    "licence": str,
-}
+_REQUIRED = {"schema_version": int, "architecture": dict, "classes": list, "preprocessing": dict, "licence": str}
 
 
 @dataclass(frozen=True)
