@@ -4,6 +4,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -43,7 +45,7 @@ def create_app(models: Models, settings: Settings) -> Starlette:
         return JSONResponse({"status": "ready"})
 
     async def numbers(_: Request) -> Response:
-        return metrics.response()
+        return Response(generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def openapi(_: Request) -> Response:
         return Response(json.dumps(document(settings), indent=1), media_type="application/json")

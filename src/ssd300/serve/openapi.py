@@ -101,13 +101,11 @@ def _detect() -> dict[str, Any]:
     answers: dict[str, Any] = {
         media: {"schema": _FILE if media in PICTURE_MEDIA else _TEXT} for media in MEDIA if media != "application/json"
     }
-    answers["application/json"] = {
-        "schema": {"oneOf": [_schema("Found"), {"type": "array", "items": _schema("Found")}]}
-    }
+    answers["application/json"] = {"schema": {"oneOf": [_schema("Found"), _list(_schema("Found"))]}}
     problem = {"application/problem+json": {"schema": _schema("Problem")}}
     refusals = {status: {"description": words, "content": problem} for status, words in REFUSALS.items()}
-    form = {"type": "object", "properties": {"picture": {"type": "array", "items": _FILE}}}
-    urls = {"type": "object", "properties": {"url": _TEXT, "urls": {"type": "array", "items": _TEXT}}}
+    form = {"type": "object", "properties": {"picture": _list(_FILE)}}
+    urls = {"type": "object", "properties": {"url": _TEXT, "urls": _list(_TEXT)}}
     return {
         "summary": "Find the objects in one picture or several",
         "description": "The picture is the body, or files of a form; a form gives a list. JSON is as from "
@@ -135,16 +133,12 @@ def _schemas() -> dict[str, Any]:
         "source": {"type": ["string", "null"]},
         "width": _WHOLE,
         "height": _WHOLE,
-        "detections": {"type": "array", "items": _object(one)},
+        "detections": _list(_object(one)),
     }
     model = {"name": _TEXT, "backbone": _TEXT, "precision": _TEXT, "runtime": _TEXT, "licence": _TEXT}
-    model["classes"] = {"type": "array", "items": _object({"class_id": _WHOLE, "name": _TEXT})}
+    model["classes"] = _list(_object({"class_id": _WHOLE, "name": _TEXT}))
     problem = {"type": _TEXT, "title": _TEXT, "status": _WHOLE, "detail": _TEXT, "request_id": _TEXT}
-    return {
-        "Found": _object(found),
-        "Models": _object({"models": {"type": "array", "items": _object(model)}}),
-        "Problem": _object(problem),
-    }
+    return {"Found": _object(found), "Models": _object({"models": _list(_object(model))}), "Problem": _object(problem)}
 
 
 def _kserve_paths() -> dict[str, Any]:
@@ -185,15 +179,10 @@ def _kserve_schemas() -> dict[str, Any]:
         "id": _TEXT,
         "parameters": {"type": "object", "description": "The options of /v1/detect."},
         "inputs": inputs,
-        "outputs": {"type": "array", "items": _object({"name": result_name})},
+        "outputs": _list(_object({"name": result_name})),
     }
     output = {"name": result_name, "datatype": _TEXT, "shape": _SHAPE, "data": {"type": "array"}}
-    answer = {
-        "model_name": _TEXT,
-        "model_version": _TEXT,
-        "id": _TEXT,
-        "outputs": {"type": "array", "items": _object(output)},
-    }
+    answer = {"model_name": _TEXT, "model_version": _TEXT, "id": _TEXT, "outputs": _list(_object(output))}
     return {
         "InferenceRequest": {"type": "object", "required": ["inputs"], "properties": request},
         "InferenceResponse": {"type": "object", "required": ["model_name", "outputs"], "properties": answer},
@@ -204,6 +193,10 @@ def _kserve_schemas() -> dict[str, Any]:
 def _schema(name: str) -> dict[str, Any]:
     """A reference to a schema of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
