@@ -72,11 +72,14 @@ def write_tone(output, tone, seconds: float) -> None:
 
 
 def rotate(path: Path, degrees: int) -> None:
-    """Write a rotation into the header of an mp4 file (the matrix of the track's `tkhd` box)."""
+    set_matrix(path, {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees])
+
+
+def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write how it is shown into the header of an mp4 file: (x, y) becomes (a x + c y, b x + d y)."""
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40  # after version, times, ids, duration, layer, volume
-    turns = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[degrees]
-    a, b, c, d = (round(v * 65536) & 0xFFFFFFFF for v in turns)
-    matrix = (a, b, 0, c, d, 0, 0, 0, 0x40000000)
-    data[start : start + 36] = b"".join(v.to_bytes(4, "big") for v in matrix)
+    a, b, c, d = (round(v * 65536) & 0xFFFFFFFF for v in matrix)
+    values = (a, b, 0, c, d, 0, 0, 0, 0x40000000)
+    data[start : start + 36] = b"".join(v.to_bytes(4, "big") for v in values)
     path.write_bytes(bytes(data))

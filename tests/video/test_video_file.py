@@ -12,7 +12,7 @@ from ssd300.errors import ArgumentError, ImageError
 from ssd300.images.video import frames
 from ssd300.images.video_open import open_video
 from ssd300.images.video_reader import FrameReader
-from video.clips import CODECS, number_of, write_clip
+from video.clips import CODECS, number_of, set_matrix, write_clip
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,23 @@ def test_rotation_is_honored(tmp_path, degrees, red_at) -> None:
     row, column = red_at
     assert red[row, column]
     assert not red[-1 - row, -1 - column]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((-1, 0, 0, 1), lambda stored: stored[:, ::-1]),
+        ((1, 0, 0, -1), lambda stored: stored[::-1]),
+        ((0, 1, 1, 0), lambda stored: stored.swapaxes(0, 1)),
+        ((0, -1, -1, 0), lambda stored: stored[::-1, ::-1].swapaxes(0, 1)),
+    ],
+)
+def test_a_mirrored_video_is_mirrored(tmp_path, matrix, expected) -> None:
+    """As front cameras write it."""
+    path = write_clip(tmp_path / "clip.mp4", 2)
+    stored = [frame.rgb for frame in frames(path)]
+    set_matrix(path, matrix)
+    assert all(np.array_equal(frame.rgb, expected(pixels)) for frame, pixels in zip(frames(path), stored, strict=True))
 
 
 @pytest.mark.parametrize(("options", "expected"), [

@@ -153,16 +153,15 @@ class FrameReader:
                 return
 
     def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
-        """The pixels [H, W, 3], rotated as the video declares; None, counted as damaged, if they cannot be decoded."""
+        """The pixels [H, W, 3], upright as the video declares; None, counted as damaged, if they cannot be decoded."""
         import av
 
         try:
             rgb = np.asarray(self._reformatter.reformat(raw, format="rgb24").to_ndarray(), np.uint8)
-            turns = round(raw.rotation / 90) % 4
         except (av.FFmpegError, ValueError, MemoryError):
             self.damage.add(index)
             return None
-        return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+        return _upright(rgb, raw.side_data.get("DISPLAYMATRIX"))
 
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
@@ -198,6 +197,16 @@ class FrameReader:
         if entries is None or "mp4" not in self._container.format.name:
             return self._stream.frames
         return min(self._stream.frames, sum(not entry.is_discard for entry in entries))
+
+
+def _upright(rgb: UInt8, matrix: Any) -> UInt8:
+    """Pixels as stored, turned and mirrored by FFmpeg's display matrix, 3x3 int32, if any: (x, y, 1) times it is shown."""
+    if matrix is None:
+        return rgb
+    (a, b), (c, d) = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
+    if abs(b) > abs(a):  # by a quarter
+        rgb, a, d = rgb.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def _packet_time(packet: "av.Packet[Any]") -> float | None:
