@@ -183,6 +183,8 @@ def test_frames_that_lack_a_damaged_key_frame_are_counted_and_the_rest_keeps_its
         ([None, None], [0, 0.04]),
         ([-0.02, -0.01, 0.06], [0, 0.04, 0.06]),
         ([0, 0.04, 0.01, 0.2], [0, 0.04, 0.08, 0.2]),
+        ([0, 0.01, 0.01, 0.02, 0.03, 0.05], [0, 0.01, 0.02, 0.03, 0.04, 0.05]),  # closer than the mean: no runaway
+        ([0, 2, 2.01, 0, 0.01, None], [0, 2, 2.01, 2.05, 2.09, 2.13]),  # another recording behind the first
     ],
 )
 def test_times_begin_at_zero_and_grow(clip, monkeypatch, times, expected) -> None:

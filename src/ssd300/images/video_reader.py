@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Skip = Callable[[float | None, bool], bool]  # (seconds of a packet if known, whether it is a key frame) -> skip it
 
 _MANY_PIXELS = 1280 * 720  # larger frames are decoded by several threads
+_INSTANT = 1e-6  # seconds; frames that are closer have the same time
+_DISORDER = 1.0  # seconds; where times fall by more, another recording begins
 _DECLARED_LENGTH = ("matroska,webm", "flv")  # containers that declare their length in seconds, not in frames
 
 
@@ -74,6 +76,7 @@ class FrameReader:
         self.damage = Damage(name)
         self.found = 0
         self.last_s = -math.inf  # the time of the last frame
+        self._newest_step = math.inf  # seconds between the last two frames whose times grew
         self._skip = skip
         self._cut = False
         context = self._stream.codec_context
@@ -101,20 +104,13 @@ class FrameReader:
         A number stands for a place in the video: frames that are damaged or skipped have theirs. Seconds grow from
         frame to frame.
         """
-        import av
-
-        step, offset = self._step(), self._start_s()
         for index, raw in enumerate(self._decode()):
             if raw == "skipped":
                 continue
             if isinstance(raw, str) or raw.is_corrupt:
                 self.damage.add(index)
             else:
-                try:
-                    time_s = -math.inf if raw.time is None else raw.time - offset
-                except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
-                    time_s = -math.inf
-                self.last_s = max(time_s if time_s > self.last_s else self.last_s + step, 0.0)
+                self.last_s = self._next_s(raw)
                 self.found += 1
                 yield index, self.last_s, raw
         if not self.found:
@@ -123,6 +119,23 @@ class FrameReader:
             if self._in_one_go:
                 found += ", or its index is at its end and its server does not send parts of files: download it"
             raise ImageError(f"{self._name}: not one frame can be decoded: {found}")
+
+    def _next_s(self, raw: "av.video.frame.VideoFrame") -> float:
+        """The time of the next frame: its own if that grows, else a step after the last one."""
+        import av
+
+        try:
+            time_s = -math.inf if raw.time is None else raw.time - self._start_s()
+        except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
+            time_s = -math.inf
+        if self.last_s < 0:  # the first frame
+            return max(time_s, 0.0)
+        if time_s > self.last_s + _INSTANT:
+            self._newest_step = time_s - self.last_s
+            return time_s
+        # Where frames are close, steps of the mean would run ahead of the times that follow.
+        step = self._newest_step if time_s > self.last_s - _DISORDER else math.inf
+        return self.last_s + min(step, self._step())
 
     def _decode(self) -> Iterator["av.video.frame.VideoFrame | Literal['damaged', 'skipped']"]:
         """Frames in the order they are shown, or why there is none."""
@@ -200,7 +213,7 @@ class FrameReader:
 
 
 def _upright(rgb: UInt8, matrix: Any) -> UInt8:
-    """Pixels as stored, turned and mirrored by FFmpeg's display matrix, 3x3 int32, if any: (x, y, 1) times it is shown."""
+    """Turn and mirror pixels by FFmpeg's display matrix, 3x3 int32, if any: it maps stored (x, y, 1) to shown."""
     if matrix is None:
         return rgb
     (a, b), (c, d) = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
