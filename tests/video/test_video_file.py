@@ -160,6 +160,18 @@ def test_a_file_that_declares_its_length_in_seconds_and_is_cut_off_says_so(tmp_p
     assert lines == [line]
 
 
+def test_an_avi_file_with_repeated_frames_is_not_cut_off(tmp_path) -> None:
+    """An empty frame stands for one more time of the one before; the header counts it."""
+    lines: list[str] = []
+    path = write_clip(tmp_path / "clip.avi", 6, times=[0, 0.1, 0.15, 1, 1.5, 3.25])
+    assert len(list(frames(path, tell=lines.append))) == 6
+    assert lines == [] or not hasattr(av.stream.Stream, "index_entries")
+    path = write_clip(tmp_path / "cut.avi", 50, codec="mpeg4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(list(frames(path, tell=lines.append))) < 30
+    assert "of 50 frames" in lines[-1]
+
+
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.parametrize("damaged", [1, 3])
 def test_frames_that_lack_a_damaged_key_frame_are_counted_and_the_rest_keeps_its_numbers(

@@ -77,6 +77,7 @@ class FrameReader:
         self.found = 0
         self.last_s = -math.inf  # the time of the last frame
         self._newest_step = math.inf  # seconds between the last two frames whose times grew
+        self._listed = len(getattr(self._stream, "index_entries", ()))  # frames in the index; more are added by reading
         self._skip = skip
         self._cut = False
         context = self._stream.codec_context
@@ -179,13 +180,11 @@ class FrameReader:
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
         words = [str(self.damage)] if self.damage.count else []
-        expected = self._expected()
-        missing = expected - self.found - self.damage.count
+        came = self.found + self.damage.count
+        missing = self._expected(came) - came
         if self._cut or missing > 0:
-            of = f" of {expected}" if missing > 0 else ""
-            words.append(
-                f"{self._name}: the file is cut off: it ends after {self.found + self.damage.count}{of} frames"
-            )
+            of = f" of {came + missing}" if missing > 0 else ""
+            words.append(f"{self._name}: the file is cut off: it ends after {came}{of} frames")
         elif self._container.format.name in _DECLARED_LENGTH and self._container.duration:
             length_s = self._container.duration / 1_000_000 - self._start_s()  # which many count in
             if self.last_s < length_s - self._step() - 1:  # the sound may be a little longer
@@ -204,12 +203,15 @@ class FrameReader:
         rate = self._stream.average_rate or self._stream.guessed_rate
         return 1 / float(rate) if rate else 1 / 30
 
-    def _expected(self) -> int:
-        """The number of frames that the file declares; 0 if it does not. Trimmed mp4 files hold more than they show."""
-        entries = getattr(self._stream, "index_entries", None)  # PyAV 15 has none
-        if entries is None or "mp4" not in self._container.format.name:
-            return self._stream.frames
-        return min(self._stream.frames, sum(not entry.is_discard for entry in entries))
+    def _expected(self, came: int) -> int:
+        """The number of frames that the file declares, of which `came` came; 0 if it does not.
+
+        Trimmed mp4 files hold more than they show. In AVI files empty frames repeat the one before, and are not listed
+        in the index.
+        """
+        if "mp4" in self._container.format.name and hasattr(self._stream, "index_entries"):  # PyAV 15 has none
+            return min(self._stream.frames, sum(not entry.is_discard for entry in self._stream.index_entries))
+        return 0 if self._listed == came else self._stream.frames
 
 
 def _upright(rgb: UInt8, matrix: Any) -> UInt8:
