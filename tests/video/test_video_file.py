@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images.video import frames
 from ssd300.images.video_open import open_video
 from ssd300.images.video_reader import FrameReader
-from video.clips import CODECS, number_of, set_matrix, write_clip
+from video.clips import CODECS, number_of, picture, set_matrix, write_clip, write_tone
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,39 @@ def test_sound_alone_is_named(tmp_path) -> None:
 
         write_tone(output, output.add_stream("aac", rate=16000), 0.5)
     with pytest.raises(ImageError, match=r"sound\.mp4: there is no video in it"):
+        list(frames(path))
+
+
+def write_two_videos(path, marks: tuple[int, int]) -> Path:
+    """The first has frames 0 to 4, the second 10 to 14."""
+    with av.open(str(path), "w") as output:
+        streams = [output.add_stream("libx264", rate=25) for _ in marks]
+        for stream, mark in zip(streams, marks, strict=True):
+            stream.width, stream.height, stream.pix_fmt, stream.disposition = 320, 240, "yuv420p", mark
+        for stream, start in zip(streams, (0, 10), strict=True):
+            for number in range(start, start + 5):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+            output.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("marks", "start"), [((Disposition.default.value, 0), 0), ((0, Disposition.default.value), 10)]
+)
+def test_of_several_videos_the_default_one_is_read(tmp_path, marks, start) -> None:
+    path = write_two_videos(tmp_path / "two.mkv", marks)
+    assert numbers(frames(path)) == list(range(start, start + 5))
+
+
+def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path) -> None:
+    path = tmp_path / "music.m4a"
+    with av.open(str(path), "w", format="mp4") as output:
+        tone, cover = output.add_stream("aac", rate=16000), output.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 320, 240, "yuvj420p"
+        cover.disposition = Disposition.attached_pic.value
+        output.mux(cover.encode(av.VideoFrame.from_ndarray(picture(1), format="rgb24").reformat(format="yuvj420p")))
+        write_tone(output, tone, 0.5)
+    with pytest.raises(ImageError, match=r"music\.m4a: there is no video in it"):
         list(frames(path))
 
 

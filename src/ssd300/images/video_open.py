@@ -17,6 +17,7 @@ from ssd300.images.video_names import STREAM_PORTS, is_camera, is_stream, shown_
 if TYPE_CHECKING:
     import av
     import av.container
+    import av.video.stream
 
 SILENT_SECONDS = limits.STREAM_SILENCE
 
@@ -100,6 +101,17 @@ def open_media(source: Any, **options: Any) -> "av.container.InputContainer":
         options["metadata_errors"] = "replace"
     container: av.container.InputContainer = av.open(source, "r", **options)
     return container
+
+
+def video_of(container: "av.container.InputContainer") -> "av.video.stream.VideoStream | None":
+    """The video that players show: the default one of several, and never the cover picture of a piece of music."""
+    from av.stream import Disposition
+    from av.video.stream import VideoStream
+
+    best = container.streams.best("video")
+    if not isinstance(best, VideoStream) or best.disposition & Disposition.attached_pic:
+        return None
+    return best
 
 
 def _open_camera(source: Any) -> Opened:

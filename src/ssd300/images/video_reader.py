@@ -9,7 +9,7 @@ import numpy as np
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
-from ssd300.images.video_open import Opened
+from ssd300.images.video_open import Opened, video_of
 from ssd300.limits import FRAME_PIXELS
 
 if TYPE_CHECKING:
@@ -66,11 +66,12 @@ class FrameReader:
         from av.codec.context import Flags
         from av.video.reformatter import VideoReformatter
 
-        if not opened.container.streams.video:
+        stream = video_of(opened.container)
+        if stream is None:
             raise ImageError(f"{name}: there is no video in it; expected a file or stream with pictures")
         self._container = opened.container
         self._in_one_go = opened.file is not None and not opened.live and not opened.file.seekable()
-        self._stream = opened.container.streams.video[0]
+        self._stream = stream
         self._name = name
         self._reformatter = VideoReformatter()
         self.damage = Damage(name)

@@ -11,7 +11,7 @@ import numpy as np
 from ssd300.arrays import UInt8
 from ssd300.errors import OutputError
 from ssd300.files import replacing
-from ssd300.images.video_open import open_media, require_av
+from ssd300.images.video_open import open_media, require_av, video_of
 
 if TYPE_CHECKING:
     import av
@@ -76,7 +76,7 @@ class VideoWriter:
         self._stream = stream
         if self._source is not None:
             source = self._stack.enter_context(open_media(f"file:{self._source.absolute()}"))
-            stream.codec_context.sample_aspect_ratio = _pixel_aspect(source.streams.video[0], rgb.shape)
+            stream.codec_context.sample_aspect_ratio = _pixel_aspect(video_of(source), rgb.shape)
             self._sound = _Sound.of(source, self._output) if self._with_sound else None
 
     def close(self) -> None:
@@ -121,9 +121,10 @@ class _Sound:
     def of(cls, source: "av.container.InputContainer", output: "av.container.OutputContainer") -> "_Sound | None":
         """The sound of a file; None if it has none, or one that mp4 cannot hold."""
         import av
+        from av.audio.stream import AudioStream
 
-        audio = next(iter(source.streams.audio), None)
-        if audio is None or audio.codec_context is None:
+        audio = source.streams.best("audio")
+        if not isinstance(audio, AudioStream) or audio.codec_context is None:
             return None
         layout = {1: "mono", 2: "stereo"}.get(audio.codec_context.layout.nb_channels)
         if layout is None and audio.codec_context.name.startswith("pcm"):
@@ -159,9 +160,11 @@ class _Sound:
                 self._next = None
 
 
-def _pixel_aspect(video: "av.video.stream.VideoStream", shape: tuple[int, ...]) -> Fraction:
+def _pixel_aspect(video: "av.video.stream.VideoStream | None", shape: tuple[int, ...]) -> Fraction:
     """Width by height of a pixel in the frames of a source, which were turned if they have another shape."""
-    aspect = video.sample_aspect_ratio or Fraction(1)
+    if video is None or not video.sample_aspect_ratio:
+        return Fraction(1)
+    aspect = video.sample_aspect_ratio
     return aspect if shape[:2] == (video.height, video.width) else 1 / aspect
 
 
