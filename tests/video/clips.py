@@ -35,12 +35,13 @@ def write_clip(
     times: list[float] | None = None,
     rate: int = 25,
     sound: str = "",
+    seconds: float = 0,
     rotation: int = 0,
     pixel_aspect: Fraction = Fraction(1),
     options: dict[str, str] | None = None,
     format: str | None = None,
 ) -> Path:
-    """`count` frames at `rate`, or at `times` in seconds."""
+    """`count` frames at `rate`, or at `times` in seconds; `sound` lasts as long, or `seconds`."""
     with av.open(str(path), "w", format=format) as output:
         stream = output.add_stream(codec, rate=rate, options=options or {"g": "10"})
         stream.width, stream.height = size
@@ -56,7 +57,7 @@ def write_clip(
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
         if tone is not None:
-            write_tone(output, tone, count / rate)
+            write_tone(output, tone, seconds or count / rate)
     if rotation:
         rotate(path, rotation)
     return path

@@ -25,6 +25,18 @@ def test_sound_of_other_containers_comes_along(tmp_path, ending, sound) -> None:
         assert sum(packet.size for packet in written.demux(audio=0)) > 1000
 
 
+@pytest.mark.parametrize(("complete", "seconds"), [(True, 10.0), (False, 5.0)])
+def test_sound_goes_on_while_the_last_frame_is_shown_unless_interrupted(tmp_path, complete, seconds) -> None:
+    """A talk with a slide every five seconds."""
+    path = write_clip(tmp_path / "talk.mp4", 2, times=[0, 5], rate=1, sound="aac", seconds=10)
+    writer = VideoWriter(tmp_path / "out.mp4", source=path)
+    for frame in frames(path):
+        writer.add(frame.rgb, frame.time_s)
+    writer.close(complete=complete)
+    with av.open(str(writer.path)) as written:
+        assert written.duration / 1e6 == pytest.approx(seconds, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ("rotation", "shown"), [(0, Fraction(16, 11)), (90, Fraction(11, 16)), (180, Fraction(16, 11))]
 )

@@ -167,7 +167,7 @@ class _Run:
             writer.discard()
             return
         try:
-            writer.close()
+            writer.close(complete=not self.interrupted)
         except SSD300Error as error:
             self.failures.append(str(error))
         else:

@@ -1,5 +1,6 @@
 """Write video: drawn frames at the times of their source, with its shape of pixels and its sound. H.264 in mp4."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -79,8 +80,8 @@ class VideoWriter:
             stream.codec_context.sample_aspect_ratio = _pixel_aspect(video_of(source), rgb.shape)
             self._sound = _Sound.of(source, self._output) if self._with_sound else None
 
-    def close(self) -> None:
-        """Finish the file; without frames no file is written."""
+    def close(self, *, complete: bool = True) -> None:
+        """Finish the file; without frames no file is written. `complete`: sound goes on after the last frame began."""
         import av
 
         if self._stream is None:
@@ -89,6 +90,8 @@ class VideoWriter:
         try:
             with self._stack:
                 self._output.mux(stream.encode(None))
+                if self._sound is not None and complete:
+                    self._sound.copy_until(math.inf)
         except av.FFmpegError as error:
             raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
 
