@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
+from PIL import Image
 
 from ssd300.errors import ArgumentError, ImageError
 from ssd300.images.video import frames
@@ -90,6 +91,29 @@ def test_a_mirrored_video_is_mirrored(tmp_path, matrix, expected) -> None:
     stored = [frame.rgb for frame in frames(path)]
     set_matrix(path, matrix)
     assert all(np.array_equal(frame.rgb, expected(pixels)) for frame, pixels in zip(frames(path), stored, strict=True))
+
+
+def test_a_frame_with_exif_is_turned(tmp_path) -> None:
+    """PyAV lists none of the side data of such a frame."""
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(picture(1)).save(tmp_path / "clip.mjpg", "JPEG", exif=exif)
+    assert [frame.rgb.shape for frame in frames(tmp_path / "clip.mjpg")] == [(320, 240, 3)]
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, (255, 255, 255)), (128, (242, 137, 142)), (255, (230, 20, 30))])
+def test_transparent_frames_lie_on_white_as_pictures_do(tmp_path, alpha, expected) -> None:
+    rgba = np.full((48, 64, 4), (230, 20, 30, 255), np.uint8)
+    rgba[:, :32, 3] = alpha
+    path = tmp_path / "clip.mov"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("qtrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "argb"
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format="argb")))
+        output.mux(stream.encode(None))
+    [frame] = frames(path)
+    assert tuple(frame.rgb[24, 10]) == expected
+    assert tuple(frame.rgb[24, 50]) == (230, 20, 30)
 
 
 @pytest.mark.parametrize(("options", "expected"), [

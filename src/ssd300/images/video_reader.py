@@ -9,6 +9,7 @@ import numpy as np
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.images.modes import rgba_to_rgb
 from ssd300.images.video_open import Opened, video_of
 from ssd300.limits import FRAME_PIXELS
 
@@ -168,15 +169,19 @@ class FrameReader:
                 return
 
     def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
-        """The pixels [H, W, 3], upright as the video declares; None, counted as damaged, if they cannot be decoded."""
+        """The pixels [H, W, 3], upright as the video declares, on white; None, counted as damaged, if undecodable."""
         import av
 
         try:
-            rgb = np.asarray(self._reformatter.reformat(raw, format="rgb24").to_ndarray(), np.uint8)
+            transparent = any(one.is_alpha for one in raw.format.components)
+            format = "rgba" if transparent else "rgb24"
+            rgb = np.asarray(self._reformatter.reformat(raw, format=format).to_ndarray(), np.uint8)
         except (av.FFmpegError, ValueError, MemoryError):
             self.damage.add(index)
             return None
-        return _upright(rgb, raw.side_data.get("DISPLAYMATRIX"))
+        if transparent:
+            rgb = rgba_to_rgb(rgb)
+        return _upright(rgb, raw)
 
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
@@ -215,8 +220,12 @@ class FrameReader:
         return 0 if self._listed == came else self._stream.frames
 
 
-def _upright(rgb: UInt8, matrix: Any) -> UInt8:
-    """Turn and mirror pixels by FFmpeg's display matrix, 3x3 int32, if any: it maps stored (x, y, 1) to shown."""
+def _upright(rgb: UInt8, raw: "av.video.frame.VideoFrame") -> UInt8:
+    """Turn and mirror the pixels of a frame by its display matrix, 3x3 int32, which maps stored (x, y, 1) to shown."""
+    try:
+        matrix: Any = raw.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV lists no data if there is some of a kind that it does not know, such as EXIF
+        return np.ascontiguousarray(np.rot90(rgb, round(raw.rotation / 90) % 4))
     if matrix is None:
         return rgb
     (a, b), (c, d) = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
