@@ -69,10 +69,24 @@ def http_live(
 
 
 @contextmanager
-def http_folder(folder: Path) -> Iterator[str]:
+def http_folder(folder: Path, *, ranges: bool = False) -> Iterator[str]:
+    """The files of a folder; with `ranges` also parts of them."""
+
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *arguments, **options) -> None:
             super().__init__(*arguments, directory=str(folder), **options)
+
+        def do_GET(self) -> None:
+            if not ranges or not (match := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))):
+                super().do_GET()
+                return
+            data = (folder / self.path.lstrip("/")).read_bytes()
+            start = int(match[1])
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            self.wfile.write(data[start:])
 
         def log_message(self, *_: object) -> None: ...
 

@@ -107,6 +107,27 @@ def test_hls(folder) -> None:
     assert found == list(range(50))
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_playlist_may_have_its_pieces_in_one_file(folder, tmp_path, monkeypatch, ranges) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    lines, start, data = [], 0, b""
+    for line in (folder / "live.m3u8").read_text().splitlines():
+        if line.endswith(".ts"):
+            piece = (folder / line).read_bytes()
+            lines.append(f"#EXT-X-BYTERANGE:{len(piece)}@{start}")
+            start, data, line = start + len(piece), data + piece, "all.ts"
+        lines.append(line)
+    (tmp_path / "live.m3u8").write_text("\n".join(lines))
+    (tmp_path / "all.ts").write_bytes(data)
+    with http_folder(tmp_path, ranges=ranges) as address:
+        found = frames(f"{address}/live.m3u8")
+        if ranges:
+            assert [number_of(frame.rgb) for frame in found] == list(range(50))
+        else:  # each piece would begin anew with the first
+            with pytest.raises(DownloadError, match="sends no parts of files"):
+                list(found)
+
+
 def test_a_live_playlist_is_paced_and_goes_on(folder, tmp_path) -> None:
     """A playlist without an end: pieces come all at once, frames at their times."""
     for piece in folder.glob("*.ts"):

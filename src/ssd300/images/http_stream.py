@@ -41,20 +41,21 @@ class HttpFile:
     `hang_up` may be called from another thread. Raises DownloadError.
     """
 
-    def __init__(self, url: str, headers: dict[str, str], *, may_end_early: bool = False) -> None:
-        """`may_end_early`: a piece of a playlist, after which FFmpeg goes on with the next."""
+    def __init__(self, url: str, headers: dict[str, str], *, may_end_early: bool = False, start: int = 0) -> None:
+        """`may_end_early`: a piece of a playlist, after which FFmpeg goes on with the next. `start`: its first byte."""
         self._headers = headers
         self._may_end_early = may_end_early
         self._parts: list[HttpFile] = []
         self._closing = Lock()
         self._closed = False
         self._position = 0
-        self._socket, self._response, self.name = open_stream(url, headers)
+        self._socket, self._response, self.name = _open_at(url, headers, start)
         if self.name != url:  # redirected: a password is for the address that it was given with
             self._headers = {}
         self.content_type = (self._response.getheader("Content-Type") or "").lower()
         self._size = self._response.length
-        self._seekable = self._size is not None and self._response.getheader("Accept-Ranges", "") == "bytes"
+        ranges = self._response.getheader("Accept-Ranges", "") == "bytes"
+        self._seekable = self._size is not None and ranges and not start
 
     @property
     def is_whole(self) -> bool:
@@ -71,12 +72,14 @@ class HttpFile:
         """Whether it is a camera's sequence of JPEGs without an end."""
         return self.content_type.startswith("multipart/x-mixed-replace")
 
-    def part(self, url: str) -> "HttpFile":
-        """A file that this one refers to, such as a piece of a playlist; it is closed with this one."""
+    def part(self, url: str, start: int = 0) -> "HttpFile":
+        """A file that this one refers to, such as a piece of a playlist, from a byte on; it is closed with this one."""
+        if url.startswith("crypto"):
+            raise DownloadError("the playlist's video is encrypted, which is not read; open another address of it")
         if not is_url(url):
             raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
         headers = self._headers if _origin(url) == _origin(self.name) else {}
-        part = HttpFile(url, headers, may_end_early=True)
+        part = HttpFile(url, headers, may_end_early=True, start=start)
         with self._closing:
             self._parts = [one for one in self._parts if not one._closed]
             self._parts.append(part)
@@ -114,10 +117,7 @@ class HttpFile:
             self._socket.close()
             self._position = position
             if position < size and not self._closed:
-                headers = {**self._headers, "Range": f"bytes={position}-"}
-                self._socket, self._response, _ = open_stream(self.name, headers)
-                if self._response.status != 206:  # the whole file again: its start would be taken for this position
-                    raise DownloadError("the server announces range requests but does not support them")
+                self._socket, self._response, _ = _open_at(self.name, self._headers, position)
         return position
 
     def hang_up(self) -> None:
@@ -137,6 +137,18 @@ class HttpFile:
             part.close()
         self._response.close()
         self._socket.close()
+
+
+def _open_at(url: str, headers: dict[str, str], position: int) -> tuple[socket.socket, http.client.HTTPResponse, str]:
+    """`open_stream` from a byte of the file on."""
+    if not position:
+        return open_stream(url, headers)
+    found = line, response, _ = open_stream(url, {**headers, "Range": f"bytes={position}-"})
+    if response.status != 206:  # the whole file again: its start would be taken for this position
+        response.close()
+        line.close()
+        raise DownloadError("a part of the file is needed, and its server sends no parts of files; download it")
+    return found
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -168,7 +168,7 @@ def _open_http(source: str) -> Opened:
             file,
             format="mpjpeg" if file.is_motion_jpeg else None,
             container_options=options,
-            io_open=lambda url, _flags, _options: file.part(url),
+            io_open=lambda url, _flags, options: file.part(url, int(options.get("offset", 0))),
             timeout=2 * SILENT_SECONDS,  # a playlist is requested again every few seconds
             buffer_size=2**16,
         )
