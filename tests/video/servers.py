@@ -33,6 +33,7 @@ def http_live(
     content_type: str = "video/mp2t",
     cut_after: int = 0,
     password: str = "",
+    challenge: str | None = None,
     length: bool = False,
 ):
     """Sends `data`, with its `length` or without, `rate` bytes a second; (address, connections so far).
@@ -45,7 +46,10 @@ def http_live(
         def do_GET(self) -> None:
             connections.append(time.monotonic())
             if password and self.headers.get("Authorization") != password:
-                self.send_error(401)
+                self.send_response(401)
+                if challenge:
+                    self.send_header("WWW-Authenticate", challenge)
+                self.end_headers()
                 return
             self.send_response(200)
             self.send_header("Content-Type", content_type)

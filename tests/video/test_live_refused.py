@@ -33,6 +33,22 @@ def test_a_password_over_http(folder) -> None:
 
 
 @pytest.mark.parametrize(
+    ("challenge", "remedy"),
+    [
+        ('Basic realm="camera"', "check the user name and the password"),
+        ('Digest realm="camera", nonce="1"', "rtsp:// address"),
+        (None, "check the user name and the password"),
+    ],
+)
+def test_a_refused_password_says_what_to_do(challenge, remedy) -> None:
+    with (
+        http_live(b"", password="x", challenge=challenge) as (address, _),
+        pytest.raises(DownloadError, match=f"401 .*{remedy}"),
+    ):
+        open_video(f"{address.replace('//', '//me:secret1@')}/live")
+
+
+@pytest.mark.parametrize(
     ("moved_to", "part", "sent"),
     [
         ("", "https://a.example/1.ts", True),

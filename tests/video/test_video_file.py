@@ -144,25 +144,22 @@ def test_sound_alone_is_named(tmp_path) -> None:
         list(frames(path))
 
 
-def write_two_videos(path, marks: tuple[int, int]) -> Path:
-    """The first has frames 0 to 4, the second 10 to 14."""
-    with av.open(str(path), "w") as output:
-        streams = [output.add_stream("libx264", rate=25) for _ in marks]
-        for stream, mark in zip(streams, marks, strict=True):
-            stream.width, stream.height, stream.pix_fmt, stream.disposition = 320, 240, "yuv420p", mark
-        for stream, start in zip(streams, (0, 10), strict=True):
-            for number in range(start, start + 5):
-                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
-            output.mux(stream.encode(None))
-    return path
-
-
 @pytest.mark.parametrize(
-    ("marks", "start"), [((Disposition.default.value, 0), 0), ((0, Disposition.default.value), 10)]
+    ("defaults", "sizes", "expected"),
+    [((1, 0), (160, 320), 0), ((0, 1), (320, 160), 10), ((0, 0), (160, 320), 10), ((0, 0), (160, 160), 0)],
 )
-def test_of_several_videos_the_default_one_is_read(tmp_path, marks, start) -> None:
-    path = write_two_videos(tmp_path / "two.mkv", marks)
-    assert numbers(frames(path)) == list(range(start, start + 5))
+def test_of_several_videos_the_default_one_is_read_else_the_largest(tmp_path, defaults, sizes, expected) -> None:
+    """The first has frames 0 to 4, the second 10 to 14."""
+    with av.open(str(tmp_path / "two.mkv"), "w") as output:
+        streams = [output.add_stream("libx264", rate=25) for _ in sizes]
+        for stream, default, size in zip(streams, defaults, sizes, strict=True):
+            stream.width, stream.height, stream.pix_fmt = size, size, "yuv420p"
+            stream.disposition = default * Disposition.default.value
+        for stream, size, start in zip(streams, sizes, (0, 10), strict=True):
+            for number in range(start, start + 5):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, size, size), format="rgb24")))
+            output.mux(stream.encode(None))
+    assert numbers(frames(tmp_path / "two.mkv")) == list(range(expected, expected + 5))
 
 
 def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path) -> None:

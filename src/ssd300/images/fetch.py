@@ -81,11 +81,21 @@ def open_stream(url: str, headers: dict[str, str]) -> tuple[socket.socket, http.
             response.close()
             connection.close()
             if response.status not in _REDIRECTS or not (location := response.getheader("Location")):
-                raise DownloadError(f"the server answers {response.status} {response.reason}; check the address")
+                remedy = _remedy(response)
+                raise DownloadError(f"the server answers {response.status} {response.reason}; {remedy}")
             target, headers = _next(target, location), {k: v for k, v in headers.items() if k != "Authorization"}
     except Refused as error:
         raise DownloadError(str(error)) from error
     raise DownloadError(f"more than {limits.REDIRECTS} redirects; pass the stream's own address")
+
+
+def _remedy(response: http.client.HTTPResponse) -> str:
+    """What to do about an answer that is no stream."""
+    if response.status != 401:
+        return "check the address"
+    if "basic" in (response.getheader("WWW-Authenticate") or "basic").lower():
+        return "check the user name and the password, which are part of the address"
+    return "over http only basic passwords are sent: take the camera's rtsp:// address, or allow them in its settings"
 
 
 def resolve_host(host: str, port: int) -> str:

@@ -104,14 +104,16 @@ def open_media(source: Any, **options: Any) -> "av.container.InputContainer":
 
 
 def video_of(container: "av.container.InputContainer") -> "av.video.stream.VideoStream | None":
-    """The video that players show: the default one of several, and never the cover picture of a piece of music."""
+    """The default one of several videos, else the largest, else the first; never the cover picture of music."""
     from av.stream import Disposition
-    from av.video.stream import VideoStream
 
-    best = container.streams.best("video")
-    if not isinstance(best, VideoStream) or best.disposition & Disposition.attached_pic:
-        return None
-    return best
+    def rank(video: "av.video.stream.VideoStream") -> tuple[bool, int]:
+        context = video.codec_context
+        pixels = context.width * context.height if context is not None else 0
+        return bool(video.disposition & Disposition.default), pixels
+
+    videos = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+    return max(videos, key=rank, default=None)
 
 
 def _open_camera(source: Any) -> Opened:
