@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import av
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from command import ssd300
+from ssd300.cli.video_sources import expand_lists
 from ssd300.errors import OutputError
 from ssd300.images.video_write import VideoWriter
 from video.clips import write_clip
@@ -109,6 +111,22 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
     assert "none.mp4: cannot be read as a video" in done.stderr
     assert "Traceback" in done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4"]
+
+
+def test_a_line_of_a_list_may_be_a_pattern(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.mp4", "a.mp4", "c.jpg"):
+        Path(name).touch()
+    Path("sources.txt").write_text("*.mp4\n0\nrtsp://camera.example/*.mp4\nnone*.mp4\n")
+    expected = ["a.mp4", "b.mp4", "0", "rtsp://camera.example/*.mp4", "none*.mp4"]
+    assert expand_lists(["sources.txt", "b.mp4"]) == [*expected, "b.mp4"]
+
+
+def test_frames_of_another_size_are_reported(run, tmp_path) -> None:
+    parts = [write_clip(tmp_path / f"{side}.ts", 3, size=(side, 240)).read_bytes() for side in (320, 160)]
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
+    done = run("track", "both.ts", "--line", "0,50,100,50", "--no-save")
+    assert "both.ts: from frame 3 on it has 160x240 pixels, before 320x240" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,13 @@ class _Run:
             self._close_file(done)
         stream = self.streams[answer.stream]
         if stream.size_hw != answer.detections.image_size_hw:
-            stream.size_hw = answer.detections.image_size_hw
+            (high, wide), (height, width) = stream.size_hw, answer.detections.image_size_hw
+            stream.size_hw = height, width
+            if high:
+                self.print_message(
+                    f"{stream.name}: from frame {answer.frame} on it has {width}x{height} pixels, before "
+                    f"{wide}x{high}: lines and zones stay at their pixels, and a drawn video keeps its first size"
+                )
             for words in describe_outside(stream.lines, stream.zones, stream.size_hw):
                 self.print_message(words)
         answer = stream.take(answer)

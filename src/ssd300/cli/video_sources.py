@@ -43,14 +43,19 @@ def may_be_video_address(source: str) -> bool:
 
 def expand_lists(sources: Sequence[str]) -> list[str]:
     """The sources, with list files and globs of videos expanded. Raises ArgumentError for a list without sources."""
-    return [one for source in sources for one in _read_list(source)]
+    return [one for source in sources for line in _read_list(source) for one in _match(line)]
+
+
+def _match(source: str) -> list[str]:
+    """The matches of a glob of videos; any other source unchanged."""
+    matched = is_video(source) and "://" not in source and not os.path.exists(source)
+    return sorted(glob.glob(source)) or [source] if matched else [source]
 
 
 def _read_list(source: str) -> list[str]:
-    """The lines of a text file that lists sources, the matches of a glob; any other source unchanged."""
+    """The lines of a text file that lists sources; any other source unchanged."""
     if not source.lower().endswith(_LIST_EXTENSION) or not os.path.isfile(source):
-        matched = is_video(source) and "://" not in source and not os.path.exists(source)
-        return sorted(glob.glob(source)) or [source] if matched else [source]
+        return [source]
     try:
         data = Path(source).read_bytes()
         lines = data.decode(text_encoding(data)).split("\n")  # names may hold other line breaks
