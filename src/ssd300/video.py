@@ -14,7 +14,7 @@ from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure, detect_one
 from ssd300.images.live import LiveStream
 from ssd300.images.source import Source, Tell
-from ssd300.images.video import frames
+from ssd300.images.video import ends_early, frames
 from ssd300.images.video_names import is_camera, is_stream, shown_name
 from ssd300.images.video_reader import Frame
 from ssd300.many import detect_each
@@ -137,23 +137,26 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
         for feed in feeds:
             if isinstance(feed, LiveStream):
                 feed.start()
-        waiting = deque(enumerate(feeds))
+        waiting, last_s = deque(enumerate(feeds)), dict[int, float]()
         while waiting:
             with ready:
                 ready.wait_for(lambda: any(feed.has_frame() or feed.ended for _, feed in waiting), _LOOK_SECONDS)
             for _ in range(len(waiting)):
                 number, feed = waiting.popleft()
                 taken = feed.take()
+                if taken is not None:
+                    last_s[number] = taken[0].time_s
                 if taken is not None and (video.end is None or taken[0].time_s < video.end):
                     waiting.append((number, feed))
                     if taken[0].time_s >= (video.start or 0):
                         yield _make_result(runtime, number, feed, taken, options)
                 elif taken is not None:
                     feed.close()
+                    _tell(feed.faults(), video)
                 elif not feed.ended or feed.has_frame():
                     waiting.append((number, feed))
                 else:
-                    yield from _report_end(feed, video)
+                    yield from _report_end(feed, last_s.get(number), video)
     finally:
         with ThreadPoolExecutor(max(len(feeds), 1)) as pool:  # at once: each stream may take a second and a half
             list(pool.map(lambda feed: feed.close(), feeds))
@@ -170,12 +173,17 @@ def _make_result(
     return FrameDetections(number, feed.name, frame.index, frame.time_s, found, age_s, feed.counts.dropped)
 
 
-def _report_end(feed: _Feed, video: VideoOptions) -> Iterator[Failure]:
-    """Report the failures and damaged frames of a source that ended."""
+def _report_end(feed: _Feed, last_s: float | None, video: VideoOptions) -> Iterator[Failure]:
+    """Report the failures and damaged frames of a source that ended, with its last frame at `last_s`."""
     if feed.error is not None:
         if video.on_error == "raise":
             raise feed.error
         yield Failure(feed.name, feed.error)
-    elif isinstance(feed, LiveStream) and video.tell:
-        for words in feed.faults():
+    elif isinstance(feed, LiveStream):
+        _tell([*feed.faults(), *ends_early(feed.name, last_s, video.start or 0.0)], video)
+
+
+def _tell(messages: Iterable[str], video: VideoOptions) -> None:
+    if video.tell:
+        for words in messages:
             video.tell(words)

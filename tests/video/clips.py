@@ -1,5 +1,6 @@
 """Video clips made for the tests: every frame says its number."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -83,4 +84,14 @@ def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
     a, b, c, d = (round(v * 65536) & 0xFFFFFFFF for v in matrix)
     values = (a, b, 0, c, d, 0, 0, 0, 0x40000000)
     data[start : start + 36] = b"".join(v.to_bytes(4, "big") for v in values)
+    path.write_bytes(bytes(data))
+
+
+def damage(path: Path, which: Iterable[int]) -> None:
+    """Overwrite these frames, as they are stored, with zeros."""
+    with av.open(str(path)) as source:
+        places = [(packet.pos, packet.size) for packet in source.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for place, size in (places[number] for number in which):
+        data[place : place + size] = bytes(size)
     path.write_bytes(bytes(data))

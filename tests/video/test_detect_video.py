@@ -9,8 +9,8 @@ from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ImageError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.video import frames
-from video.clips import write_clip
-from video.servers import RtspServer
+from video.clips import damage, write_clip
+from video.servers import RtspServer, http_folder
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,24 @@ def test_a_bad_source_raises_or_is_a_failure(detector, folder) -> None:
 def test_bad_options_are_refused_at_once(detector, options) -> None:
     with pytest.raises(ArgumentError, match=[*options][-1]):
         detector.detect_video("none.mp4", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "words"),
+    [
+        ({"end": 0.2}, 4, ["1 damaged frames left out"]),
+        ({"start": 9}, 0, ["2 damaged frames are left out", "no frame at 9 s or later, where it should start"]),
+    ],
+)
+def test_a_part_of_a_file_over_http_is_reported_as_of_a_local_one(
+    detector, tmp_path, monkeypatch, options, count, words
+) -> None:
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+    damage(write_clip(tmp_path / "clip.avi", 15, codec="mjpeg"), (4, 11))
+    lines: list[str] = []
+    with http_folder(tmp_path) as address:
+        assert len(list(detector.detect_video(f"{address}/clip.avi", tell=lines.append, **options))) == count
+    assert [part in line for part, line in zip(words, lines, strict=True)] == [True] * len(words)
 
 
 def test_live_and_files_together(detector, folder, monkeypatch) -> None:

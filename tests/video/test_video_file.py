@@ -14,7 +14,7 @@ from ssd300.errors import ArgumentError, ImageError
 from ssd300.images.video import frames
 from ssd300.images.video_open import open_video
 from ssd300.images.video_reader import FrameReader
-from video.clips import CODECS, number_of, picture, set_matrix, write_clip, write_tone
+from video.clips import CODECS, damage, number_of, picture, set_matrix, write_clip, write_tone
 
 
 @pytest.fixture(scope="module")
@@ -262,16 +262,6 @@ def test_times_begin_at_zero_and_grow(clip, monkeypatch, times, expected) -> Non
     assert found == pytest.approx(expected)
 
 
-def damage(path, which) -> None:
-    """Overwrite these frames, as they are stored, with zeros."""
-    with av.open(str(path)) as source:
-        places = [(packet.pos, packet.size) for packet in source.demux(video=0) if packet.size]
-    data = bytearray(path.read_bytes())
-    for place, size in (places[number] for number in which):
-        data[place : place + size] = bytes(size)
-    path.write_bytes(bytes(data))
-
-
 def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
     path = write_clip(tmp_path / "clip.mov", 30, codec="mjpeg")
     damage(path, (4, 11))
@@ -280,6 +270,8 @@ def test_damaged_frames_are_counted_and_the_rest_goes_on(tmp_path) -> None:
     assert [frame.index for frame in found] == [i for i in range(30) if i not in (4, 11)]
     assert numbers(found) == [frame.index for frame in found]
     assert lines == [f"{path}: 2 damaged frames are left out (number 4, 11)"]
+    assert [frame.index for frame in frames(path, end=0.2, tell=lines.append)] == [0, 1, 2, 3]
+    assert lines[1:] == [f"{path}: 1 damaged frame is left out (number 4)"]
 
 
 @pytest.mark.parametrize(

@@ -32,10 +32,8 @@ def frames(
     """
     check_range(every, start, end)
     if is_camera(source) or is_stream(source):
-        found = stream_frames(source, every=every, tell=tell)
-    else:
-        found = _file_frames(source, every, tell)
-    return _select_range(found, start or 0.0, end, shown_name(source), tell)
+        return _select_range(stream_frames(source, every=every, tell=tell), start or 0.0, end, shown_name(source), tell)
+    return _file_frames(source, every, start or 0.0, end, tell)
 
 
 def check_range(every: int, start: float | None, end: float | None) -> None:
@@ -49,27 +47,43 @@ def check_range(every: int, start: float | None, end: float | None) -> None:
         raise ArgumentError(f"end must be after start, got start {start} and end {end}: no frame is between them")
 
 
+def ends_early(name: str, last_s: float | None, start: float) -> list[str]:
+    """A message for a video whose last frame, if it has any, comes before the time at which it should start."""
+    if last_s is None or last_s >= start:
+        return []
+    return [f"{name}: no frame at {start:g} s or later, where it should start; the last is at {last_s:g} s"]
+
+
 def _select_range(
     found: Generator[Frame, None, None], start: float, end: float | None, name: str, tell: Tell | None
 ) -> Generator[Frame, None, None]:
-    last = None
+    last_s = None
     with closing(found):
         for frame in found:
-            last = frame.time_s
-            if end is not None and last >= end:
+            last_s = frame.time_s
+            if end is not None and last_s >= end:
                 return
-            if last >= start:
+            if last_s >= start:
                 yield frame
-    if tell and last is not None and last < start:
-        tell(f"{name}: no frame at {start:g} s or later, where it should start; the last is at {last:g} s")
-
-
-def _file_frames(source: Any, every: int, tell: Tell | None) -> Generator[Frame, None, None]:
-    with closing(open_video(source)) as opened:
-        reader = FrameReader(opened, shown_name(source))
-        for index, time_s, raw in reader.raw_frames():
-            if index % every == 0 and (rgb := reader.rgb(raw, index)) is not None:
-                yield Frame(index, time_s, rgb)
+    for words in ends_early(name, last_s, start):
         if tell:
-            for words in reader.faults():
+            tell(words)
+
+
+def _file_frames(
+    source: Any, every: int, start: float, end: float | None, tell: Tell | None
+) -> Generator[Frame, None, None]:
+    name = shown_name(source)
+    with closing(open_video(source)) as opened:
+        reader = FrameReader(opened, name)
+        for index, time_s, raw in reader.raw_frames():
+            if end is not None and time_s >= end:
+                messages = reader.damage.messages()
+                break
+            if time_s >= start and index % every == 0 and (rgb := reader.rgb(raw, index)) is not None:
+                yield Frame(index, time_s, rgb)
+        else:
+            messages = [*reader.faults(), *ends_early(name, reader.last_s, start)]
+        if tell:
+            for words in messages:
                 tell(words)

@@ -50,10 +50,11 @@ class Damage:
         if len(self.first) < 5:
             self.first = (*self.first, index)
 
-    def __str__(self) -> str:
+    def messages(self) -> list[str]:
+        """One message, if there are any."""
         places = ", ".join(map(str, self.first)) + (", ..." if self.count > len(self.first) else "")
         frames = "frame is" if self.count == 1 else "frames are"
-        return f"{self.name}: {self.count} damaged {frames} left out (number {places})"
+        return [f"{self.name}: {self.count} damaged {frames} left out (number {places})"] if self.count else []
 
 
 class FrameReader:
@@ -185,7 +186,7 @@ class FrameReader:
 
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
-        words = [str(self.damage)] if self.damage.count else []
+        words = self.damage.messages()
         came = self.found + self.damage.count
         missing = self._expected(came) - came
         if self._cut or missing > 0:
