@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
-from ssd300.images.modes import rgba_to_rgb
 from ssd300.images.video_open import Opened, video_of
+from ssd300.images.video_pixels import to_rgb
 from ssd300.limits import FRAME_PIXELS
 
 if TYPE_CHECKING:
@@ -146,6 +144,8 @@ class FrameReader:
         import av
 
         packets, skipping = self._container.demux(self._stream), False
+        sent: list[int] = []  # the times of frames that were not decoded yet; they come in the order of their times
+        lost = 0  # how many of them are damaged
         while True:
             try:
                 packet = next(packets, None)
@@ -156,33 +156,40 @@ class FrameReader:
                 if not skipping and self._stream.codec_context is not None:
                     self._stream.codec_context.flush_buffers()
                 skipping = True
+                sent.clear()
                 yield "skipped"
                 continue
             skipping = False
+            if packet is not None and packet.pts is not None:
+                sent.append(packet.pts)
             try:
                 # A container that broke off leaves frames in the decoder; one whose end was read does not.
                 found = self._stream.decode(packet) if packet is not None or self._cut else []
             except (av.FFmpegError, ValueError, EOFError):
-                yield "damaged"
+                lost += 1
                 found = []
-            yield from found
+            for frame in found:
+                ticks = math.inf if frame.pts is None else frame.pts
+                passed = min(lost, sum(one < ticks for one in sent) if sent else lost)
+                for _ in range(passed):
+                    yield "damaged"
+                lost -= passed
+                sent = [one for one in sent if one > ticks]
+                yield frame
             if packet is None:
+                for _ in range(lost):
+                    yield "damaged"
                 return
 
     def rgb(self, raw: "av.video.frame.VideoFrame", index: int) -> UInt8 | None:
-        """The pixels [H, W, 3], upright as the video declares, on white; None, counted as damaged, if undecodable."""
+        """The pixels by `to_rgb`; None, counted as damaged, if they cannot be decoded."""
         import av
 
         try:
-            transparent = any(one.is_alpha for one in raw.format.components)
-            format = "rgba" if transparent else "rgb24"
-            rgb = np.asarray(self._reformatter.reformat(raw, format=format).to_ndarray(), np.uint8)
+            return to_rgb(raw, self._reformatter)
         except (av.FFmpegError, ValueError, MemoryError):
             self.damage.add(index)
             return None
-        if transparent:
-            rgb = rgba_to_rgb(rgb)
-        return _upright(rgb, raw)
 
     def faults(self) -> list[str]:
         """Messages about skipped frames so far."""
@@ -219,20 +226,6 @@ class FrameReader:
         if "mp4" in self._container.format.name and hasattr(self._stream, "index_entries"):  # PyAV 15 has none
             return min(self._stream.frames, sum(not entry.is_discard for entry in self._stream.index_entries))
         return 0 if self._listed == came else self._stream.frames
-
-
-def _upright(rgb: UInt8, raw: "av.video.frame.VideoFrame") -> UInt8:
-    """Turn and mirror the pixels of a frame by its display matrix, 3x3 int32, which maps stored (x, y, 1) to shown."""
-    try:
-        matrix: Any = raw.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV lists no data if there is some of a kind that it does not know, such as EXIF
-        return np.ascontiguousarray(np.rot90(rgb, round(raw.rotation / 90) % 4))
-    if matrix is None:
-        return rgb
-    (a, b), (c, d) = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)[:2, :2].tolist()
-    if abs(b) > abs(a):  # by a quarter
-        rgb, a, d = rgb.swapaxes(0, 1), c, b
-    return np.ascontiguousarray(rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def _packet_time(packet: "av.Packet[Any]") -> float | None:
