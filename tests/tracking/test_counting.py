@@ -147,6 +147,19 @@ def test_dwell_times() -> None:
     assert (zone.totals()["now"], zone.totals()["ever"]) == (0, 1)
 
 
+@pytest.mark.parametrize(("path", "dwell_s"), [
+    ([50, None, 50, None, None, 50], 5),
+    ([50, None, 150, None, 50, 50], 1),
+    ([None, 50, None, None, None, None], 0),
+])  # fmt: skip
+def test_an_object_that_some_frames_miss_stays(path, dwell_s) -> None:
+    """Detectors miss objects in single frames; the tracker knows that it is the same one."""
+    zone = Zone(SQUARE)
+    for second, x in enumerate(path):
+        zone.update(tracked() if x is None else tracked((x, 50)), second)
+    assert zone.totals()["longest_dwell_s"] == dwell_s
+
+
 @pytest.mark.parametrize("times", [(5.0, 1.0), (0.0, float("nan")), (float("nan"),), (float("inf"),)])
 def test_a_zone_refuses_times_that_fall(times) -> None:
     zone = Zone(SQUARE)

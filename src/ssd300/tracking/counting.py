@@ -108,7 +108,7 @@ class Zone:
     """A polygon, in pixels, that counts the tracks inside and their dwell times.
 
     A track is inside while its anchor point is, also on the edge. The dwell time of a track is the sum of the intervals
-    between frames in which it is inside.
+    between two frames that find it inside, with none between them that finds it outside: frames may miss it.
 
     >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
     {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
@@ -121,6 +121,7 @@ class Zone:
     _before: Counter[str] = field(default_factory=Counter, repr=False)  # older tracks, by class name
     _before_s: tuple[float, float] = field(default=(0.0, 0.0), repr=False)  # the sum of their times, and the longest
     _time: float | None = field(default=None, repr=False)
+    _inside_at: dict[Track, float] = field(default_factory=dict, repr=False)  # those that were inside when last seen
 
     def __post_init__(self) -> None:
         self.polygon = _parse_points(self.polygon, "a zone", 3)
@@ -131,21 +132,23 @@ class Zone:
 
         Raises ArgumentError without track_ids, or for a time before that of the last frame.
         """
-        elapsed = time_s - (time_s if self._time is None else self._time)
-        if not 0 <= elapsed < np.inf:
+        if not 0 <= time_s - (time_s if self._time is None else self._time) < np.inf:
             raise ArgumentError(
                 f"time_s must not fall from frame to frame, got {time_s} after {self._time}: use a Zone for each video"
             )
         anchors = list(_anchors(detections, self.anchor))
         points = np.array([point for _, point, _ in anchors], np.float64).reshape(-1, 2)
         within = _is_inside(points, np.array(self.polygon, np.float64))
-        inside = {track for (track, _, _), found in zip(anchors, within.tolist(), strict=True) if found}
-        for track in inside:
-            stayed = elapsed if track in self.now else 0.0
-            self.dwell_s[track] = self.dwell_s.pop(track, 0.0) + stayed  # the newest come last
-        self.now, self._time = inside, time_s
+        self.now, self._time = set(), time_s
+        for (track, _, _), inside in zip(anchors, within.tolist(), strict=True):
+            since = self._inside_at.pop(track, time_s)
+            if inside:
+                self.now.add(track)
+                self._inside_at[track] = time_s
+                self.dwell_s[track] = self.dwell_s.pop(track, 0.0) + (time_s - since)  # the newest come last
         while len(self.dwell_s) > REMEMBERED:
             track = next(iter(self.dwell_s))
+            self._inside_at.pop(track, None)
             stayed, (total, longest) = self.dwell_s.pop(track), self._before_s
             self._before[track[0]] += 1
             self._before_s = total + stayed, max(longest, stayed)
