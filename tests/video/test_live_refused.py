@@ -177,6 +177,16 @@ def test_a_playlist_may_not_name_files_of_this_machine(folder, tmp_path, monkeyp
         list(frames(f"{address}/bad.m3u8"))
 
 
+def test_pieces_of_a_playlist_that_are_missing_are_one_failure(tmp_path, monkeypatch, capfd) -> None:
+    """PyAV prints the exceptions between the first and the end of FFmpeg's tries."""
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    pieces = "".join(f"#EXTINF:5,\nmissing{number}.ts\n" for number in range(5))
+    (tmp_path / "bad.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n{pieces}#EXT-X-ENDLIST\n")
+    with http_folder(tmp_path) as address, pytest.raises(DownloadError, match="answers 404"):
+        list(frames(f"{address}/bad.m3u8"))
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import http.client
+import io
 import socket
 from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -47,7 +48,7 @@ class HttpFile:
         self._may_end_early = may_end_early
         self._parts: list[HttpFile] = []
         self._closing = Lock()
-        self._closed = False
+        self._closed = self._failed = False
         self._position = 0
         self._socket, self._response, self.name = _open_at(url, headers, start)
         if self.name != url:  # redirected: a password is for the address that it was given with
@@ -72,14 +73,16 @@ class HttpFile:
         """Whether it is a camera's sequence of JPEGs without an end."""
         return self.content_type.startswith("multipart/x-mixed-replace")
 
-    def part(self, url: str, start: int = 0) -> "HttpFile":
-        """A file that this one refers to, such as a piece of a playlist, from a byte on; it is closed with this one."""
-        if url.startswith("crypto"):
-            raise DownloadError("the playlist's video is encrypted, which is not read; open another address of it")
-        if not is_url(url):
-            raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
-        headers = self._headers if _origin(url) == _origin(self.name) else {}
-        part = HttpFile(url, headers, may_end_early=True, start=start)
+    def part(self, url: str, start: int = 0) -> "HttpFile | io.BytesIO":
+        """A file that this one refers to, such as a piece of a playlist, from a byte on; it is closed with this one.
+
+        After the first that cannot be opened all others are empty: FFmpeg tries them before the failure is known.
+        """
+        if self._failed:
+            return io.BytesIO()
+        self._failed = True
+        part = self._open_part(url, start)
+        self._failed = False
         with self._closing:
             self._parts = [one for one in self._parts if not one._closed]
             self._parts.append(part)
@@ -87,6 +90,14 @@ class HttpFile:
         if late:
             part.hang_up()
         return part
+
+    def _open_part(self, url: str, start: int) -> "HttpFile":
+        if url.startswith("crypto"):
+            raise DownloadError("the playlist's video is encrypted, which is not read; open another address of it")
+        if not is_url(url):
+            raise DownloadError("the playlist names a file that is not an http(s) address, which is refused")
+        headers = self._headers if _origin(url) == _origin(self.name) else {}
+        return HttpFile(url, headers, may_end_early=True, start=start)
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; b"" at the end. Raises DownloadError for a file of known length that breaks off."""

@@ -116,7 +116,7 @@ class FrameReader:
                 self.found += 1
                 yield index, self.last_s, raw
         if not self.found:
-            large = f"damaged, or larger than the {FRAME_PIXELS:,} pixels that are read"
+            large = f"damaged, of a kind that FFmpeg does not decode, or larger than {FRAME_PIXELS:,} pixels"
             found = f"all {self.damage.count} that it holds are {large}" if self.damage.count else "it holds none"
             if self._in_one_go:
                 found += ", or its index is at its end and its server does not send parts of files: download it"
