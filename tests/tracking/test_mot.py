@@ -57,6 +57,12 @@ def test_a_bad_file_is_named(tmp_path, text, words) -> None:
         read_mot(path)
 
 
+def test_a_file_as_powershell_writes_it(tmp_path) -> None:
+    path = tmp_path / "found.txt"
+    path.write_text("1,1,10,20,30,40\r\n2,1,11,20,30,40\r\n", encoding="utf-16")
+    assert read_mot(path).frames.tolist() == [1, 2]
+
+
 def test_the_last_three_of_ten_columns_are_no_class(tmp_path) -> None:
     (tmp_path / "gt.txt").write_text("1,1,10,20,30,40,1,2.5,7,0\n")
     tracks = read_mot(tmp_path / "gt.txt")

@@ -1,5 +1,6 @@
 """MOT challenge files: `frame,id,left,top,width,height,score,class,visibility`, one line per box."""
 
+import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def read_mot(path: str | Path) -> MotTracks:
     try:
         if path.stat().st_size > LABEL_BYTES:
             raise DatasetError(f"{path}: larger than {LABEL_BYTES:,} bytes, the limit of a file of tracks")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        data = path.read_bytes()
+        # Windows PowerShell writes the output of a command as UTF-16.
+        utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        lines = data.decode("utf-16" if utf_16 else "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read as a file of tracks ({error}); check the path") from error
     rows = [_parse_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
