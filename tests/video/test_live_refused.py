@@ -247,7 +247,7 @@ def test_a_camera_that_is_taken_is_named(monkeypatch) -> None:
     [
         ("", False), ("a.jpg", False), ("a.gif", False), ("a.MP4", True), ("0", True), (0, True), ("rtsp://a/b", True),
         ("http://a/b.jpg", False), ("http://a/b.m3u8?x=1", True), ("http://a/b", False),
-        ("-", False), ("/dev/video3", True),
+        ("-", False), ("/dev/video3", True), ("a.vob", True), ("a.mxf", True), ("a.h264", True), ("a.y4m", True),
     ],
 )  # fmt: skip
 def test_what_is_taken_for_a_video(source, expected) -> None:

@@ -9,8 +9,9 @@ from ssd300.digits import whole_number
 from ssd300.images.addresses import is_url
 
 _EXTENSIONS = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
-    ".ogv", ".mjpeg", ".mjpg", ".m3u8",
+    ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".m1v",
+    ".m2v", ".vob", ".mxf", ".flv", ".f4v", ".wmv", ".asf", ".3gp", ".3g2", ".ogv", ".mjpeg", ".mjpg", ".m3u8", ".ivf",
+    ".y4m", ".nut", ".h264", ".264", ".h265", ".265", ".hevc",
 )  # fmt: skip
 STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 _SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
