@@ -119,6 +119,9 @@ class _FileFeed:
             self.ended, self.error = True, error
         return None
 
+    def faults(self) -> list[str]:
+        return []  # its frames tell them
+
     def close(self) -> None:
         self._frames.close()
 
@@ -179,7 +182,7 @@ def _report_end(feed: _Feed, last_s: float | None, video: VideoOptions) -> Itera
         if video.on_error == "raise":
             raise feed.error
         yield Failure(feed.name, feed.error)
-    elif isinstance(feed, LiveStream):
+    else:
         _tell([*feed.faults(), *ends_early(feed.name, last_s, video.start or 0.0)], video)
 
 
