@@ -33,8 +33,21 @@ def test_the_best_threshold_by_hand(make):
     assert curve.thresholds.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6])  # equal scores pass together
     assert curve.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3, 2 / 5])
     assert curve.recall.tolist() == pytest.approx([1 / 3, 1 / 3, 2 / 3, 2 / 3])
-    assert (curve.best_threshold, curve.best_f1) == pytest.approx((0.7, 2 / 3))
+    assert (curve.best_threshold, curve.best_f1) == pytest.approx((0.69, 2 / 3))
     assert (curve.best_precision, curve.best_recall) == pytest.approx((2 / 3, 2 / 3))
+
+
+@pytest.mark.parametrize(
+    "scores", [(0.32248262, 0.3), (0.5, 0.4999), (0.9, 0.05), (0.3, np.nextafter(np.float32(0.3), 0))]
+)
+def test_detection_at_the_best_threshold_gives_what_it_says(make, scores):
+    """Detection keeps scores above its threshold, so the score of the last right one itself would lose it."""
+    data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
+    found = make.result([A, FAR, FAR], [*scores, 0.02], [7, 7, 3])
+    for curve in (class_curves(match_table(data, [found]))[0], diagnose(data, [found]).overall):
+        kept = found[found.scores > np.float32(curve.best_threshold)]
+        assert kept.scores.tolist() == found.scores[:1].tolist()
+        assert curve.best_precision == 1
 
 
 def test_crowd_and_ignored_boxes_move_no_curve(make):
@@ -62,8 +75,8 @@ def test_no_detection_of_a_crowd_or_ignored_box_is_a_background_error(make, mark
 def test_confusion_follows_the_order_of_the_classes(make):
     data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
     told = diagnose(data, [make.result([A, B, FAR], [0.9, 0.8, 0.85], [7, 7, 3])])
-    # The best threshold over all classes is 0.9: one of two boxes found, nothing wrong.
-    assert told.overall.best_threshold == pytest.approx(0.9)
+    # The best threshold over all classes is below 0.9: one of two boxes found, nothing wrong.
+    assert told.overall.best_threshold == pytest.approx(0.89)
     assert told.confusion.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
 
 

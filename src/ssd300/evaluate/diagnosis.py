@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,10 @@ WORST_PICTURES = 12
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall at IoU 0.5 for the decreasing score `thresholds` [S], and the threshold of the highest F1.
+    """Precision and recall at IoU 0.5 from each of the decreasing scores `thresholds` [S] on, and the highest F1.
 
-    All NaN if the class has no boxes or no detections. `best_threshold` is chosen on the same pictures that it is
-    reported for: with few boxes it is unreliable.
+    All NaN if the class has no boxes or no detections. `best_threshold` is an option of detection, whose results score
+    above it. It is chosen on the same pictures that it is reported for: with few boxes it is unreliable.
     """
 
     thresholds: Float64
@@ -97,10 +98,10 @@ def class_curves(table: MatchTable) -> tuple[Curve, ...]:
 def picture_errors(
     dataset: Dataset, results: Sequence[Detections], position: int, score_threshold: float
 ) -> PictureErrors:
-    """The right and wrong detections and missed boxes of one picture, for score >= threshold and IoU 0.5."""
+    """The right and wrong detections and missed boxes of one picture, for score > threshold and IoU 0.5."""
     truth, found = dataset.pictures[position].annotations, results[position]
     matches = match_picture(truth, found)
-    shown = found.scores[matches.rows] >= score_threshold
+    shown = found.scores[matches.rows] > score_threshold
     rows, box_of = matches.rows[shown], matches.box_of[0, shown]
     crowd = counts_as_crowd(truth)
     hit = box_of >= 0
@@ -121,8 +122,25 @@ def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
         return Curve(nothing, nothing, nothing, *[float("nan")] * 4)
     precision, recall, f1 = hits / found, hits / boxes, 2 * hits / (found + boxes)
     best = int(f1.argmax())
-    points = (float(a[best]) for a in (scores, f1, precision, recall))
-    return Curve(scores, precision, recall, *points)
+    lower = scores[best + 1] if best + 1 < len(scores) else table.scores.min()
+    threshold = _threshold_between(float(lower), float(scores[best]))
+    return Curve(scores, precision, recall, threshold, *(float(a[best]) for a in (f1, precision, recall)))
+
+
+def _threshold_between(low: float, high: float) -> float:
+    """The shortest decimal, of two digits or more, that is above one float32 score and below another.
+
+    If there is none, it is the float32 below the higher one.
+
+    >>> _threshold_between(0.3, 0.375), _threshold_between(0.3745, 0.375), _threshold_between(0.375, 0.375)
+    (0.37, 0.3749, 0.37499997)
+    """
+    for digits in range(2, 10):
+        unit = float(10**digits)
+        threshold = (ceil(high * unit) - 1) / unit
+        if low < np.float32(threshold) < high:
+            return threshold
+    return float(str(np.nextafter(np.float32(high), np.float32(0))))
 
 
 def _confusion(dataset: Dataset, results: Sequence[Detections], threshold: float) -> NDArray[np.int64]:

@@ -119,15 +119,16 @@ def _classes(numbers: dict[str, Any]) -> str:
     for row in sorted(numbers["classes"], key=lambda r: (r["AP"] is None, -(r["AP"] or 0))):
         best = row["best_threshold"]
         values = [_number(row[n]) for n in ("AP", "AP50", "AR")]
-        points = [_number(best[n], 2) for n in ("score", "F1", "precision", "recall")]
-        rows.append([row["name"], f"{row['boxes']:,}", *values, _bar(row["AP"]), *points])
+        score = "–" if best["score"] is None else f"{best['score']:.8g}"
+        points = [_number(best[n], 2) for n in ("F1", "precision", "recall")]
+        rows.append([row["name"], f"{row['boxes']:,}", *values, _bar(row["AP"]), score, *points])
     heads = ["class", "boxes", "AP", "AP50", "AR", "", "best threshold", "F1", "precision", "recall"]
     return f'<div class="tall">{_table(heads, rows, bar=5)}</div>'
 
 
 def _curves(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     best = diagnosis.overall
-    words = f"All classes together. F1 is highest, {best.best_f1:.2f}, at score {best.best_threshold:.2f} (dotted)."
+    words = f"All classes together. F1 is highest, {best.best_f1:.2f}, above score {best.best_threshold:.8g} (dotted)."
     curves = (
         _figure(figures.precision_recall(evaluation.metrics), "Precision over recall: each class, and the mean."),
         _figure(figures.score_thresholds(best), words if len(best.thresholds) else "No detections."),
@@ -148,7 +149,7 @@ def _error_kinds(numbers: dict[str, Any]) -> str:
 def _operating_point(diagnosis: Diagnosis) -> str:
     if not len(diagnosis.overall.thresholds):
         return "at IoU 0.5"
-    return f"at IoU 0.5 and score {diagnosis.overall.best_threshold:.2f}"
+    return f"at IoU 0.5, above score {diagnosis.overall.best_threshold:.8g}"
 
 
 def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:

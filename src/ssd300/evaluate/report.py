@@ -151,8 +151,9 @@ def _diagnosis_numbers(evaluation: Evaluation, diagnosis: Diagnosis) -> dict[str
 
 
 def _best_point(curve: Curve) -> dict[str, float | None]:
-    values = (curve.best_threshold, curve.best_f1, curve.best_precision, curve.best_recall)
-    return {name: _number(v) for name, v in zip(("score", "F1", "precision", "recall"), values, strict=True)}
+    score = None if math.isnan(curve.best_threshold) else curve.best_threshold  # rounded, it would be another
+    values = (curve.best_f1, curve.best_precision, curve.best_recall)
+    return {"score": score} | dict(zip(("F1", "precision", "recall"), map(_number, values), strict=True))
 
 
 def _bounds(interval: Interval) -> list[float | None]:
