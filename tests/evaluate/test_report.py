@@ -106,6 +106,15 @@ def test_the_report_says_what_is_odd_about_the_data(evaluation, tmp_path):
     assert report_numbers(evaluation)["data_notes"] == []
 
 
+@pytest.mark.parametrize(
+    ("trained", "warned"),
+    [("pets <2>", True), ("pets <2> (train)", True), ("zoo+pets <2> (train)", True), ("pets", False), (None, False)],
+)
+def test_pictures_that_the_model_has_learned_are_pointed_out(evaluation, trained, warned):
+    words = list_warnings(report_numbers(evaluation, model={"training": {"data": trained}}))
+    assert any(one.startswith("The model was trained on") for one in words) == warned
+
+
 def test_the_json_report(evaluation, tmp_path):
     write_report(evaluation, tmp_path, model={"backbone": "resnet18"})
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))

@@ -116,7 +116,7 @@ def evaluate(
         print(as_shown(json.dumps(numbers, indent=1, ensure_ascii=False), sys.stdout))
     else:
         _print_table(evaluation)
-    _explain(evaluation, write_report(evaluation, report, model=about) if report else None)
+    _explain(evaluation, about, write_report(evaluation, report, model=about) if report else None)
     raise typer.Exit(1 if evaluation.failures else 0)
 
 
@@ -136,12 +136,12 @@ def _print_table(evaluation: "Evaluation") -> None:
         print(f"  {name:<10} {'–' if value < 0 else f'{value:.3f}':>5}   {words}")
 
 
-def _explain(evaluation: "Evaluation", page: Path | None) -> None:
+def _explain(evaluation: "Evaluation", model: dict[str, Any], page: Path | None) -> None:
     """Print warnings about the numbers, failures and the path of the report to stderr."""
     from ssd300.evaluate.notes import list_warnings
     from ssd300.evaluate.report import report_numbers
 
-    for words in list_warnings(report_numbers(evaluation)):
+    for words in list_warnings(report_numbers(evaluation, model=model)):
         print(f"Note: {printable(words)}", file=sys.stderr)
     print_failures(evaluation.failures.values())
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)

@@ -6,6 +6,12 @@ from typing import Any
 def list_warnings(numbers: dict[str, Any]) -> list[str]:
     """One sentence for each limitation of the metrics of `report_numbers`."""
     data, warnings = numbers["dataset"], [*numbers["data_notes"]]
+    trained = (numbers["model"].get("training") or {}).get("data")
+    if isinstance(trained, str) and set(trained.removesuffix(" (train)").split("+")) & set(data["name"].split("+")):
+        warnings.append(
+            f"The model was trained on {trained}: measured on pictures that it has learned, AP is higher than on new "
+            "ones. `ssd300 data split` draws the validation set that `ssd300 train` draws with the same seed."
+        )
     if numbers["failures"]:
         warnings.append(
             f"{format_count(len(numbers['failures']), 'picture')} could not be read and counted as without "
