@@ -102,7 +102,7 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
         cached.cache_clear()
     assert lettering.missing_letters(["", "cat", "Größe", "cat\ufe0f\u200d"]) == ""
     assert lettering.missing_letters(["猫 cat", "犬"]) == "犬猫"
-    with pytest.warns(lettering.MissingLetters, match=r"no font was found for '猫', .* give one with font="):
+    with pytest.warns(lettering.MissingLetters, match=r"no font was found for '猫', .* install one"):
         font_for("猫 0.90", 16)
     font_for("猫 0.80", 16)  # once: a second warning would be an error here
     for cached in (lettering._best, lettering._choose):

@@ -59,7 +59,8 @@ def _choose(wanted: frozenset[str], given: Path | None) -> Path:
 @cache
 def _warn(missing: frozenset[str]) -> None:
     warnings.warn(
-        f"no font was found for {''.join(sorted(missing))[:40]!r}, drawn as empty squares: give one with font=",
+        f"no font was found for {''.join(sorted(missing))[:40]!r}, drawn as empty squares: install one that has them, "
+        "or give its file where there is font= or --font",
         MissingLetters,
         stacklevel=2,
     )

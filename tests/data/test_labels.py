@@ -143,12 +143,16 @@ def test_a_model_adds_its_other_classes_to_a_person_s(folder: Path, tmp_path: Pa
         (["new pictures", "--add-to", "mine.json"], "one of the two"),
         (["--add-to", "mine.json", "--labels", "person"], "nothing to add"),
         (["--add-to", "mine.pack"], "add to the original, then pack"),
+        (["--add-to", "twice/mine.json"], "are one class of the model: Person, person; merge them"),
     ],
 )
 def test_what_autolabel_refuses(folder: Path, tmp_path: Path, monkeypatch, arguments, words) -> None:
     monkeypatch.chdir(tmp_path)
     mine = load_dataset(labeled(tmp_path, ("person", PERSON)))
     pack_dataset(mine, Path("mine.pack"))
+    Path("twice").mkdir()
+    labeled(Path("twice"), ("person", PERSON), ("Person", BADGE))
+    (Path("twice") / "new pictures").symlink_to(folder)
     result = data("autolabel", *arguments, "--out", "both.json")
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr

@@ -57,6 +57,8 @@ def add_boxes(detector: Detector, dataset: Dataset, options: DetectOptions) -> t
     the model's boxes and are returned as failures, too. Raises ArgumentError if no class is left to add.
     """
     own = [_spelled(name, detector.classes) for name in dataset.classes.names]
+    if twice := [name for name, spelled in zip(dataset.classes.names, own, strict=True) if own.count(spelled) > 1]:
+        raise ArgumentError(f"classes of the data set are one class of the model: {', '.join(twice)}; merge them first")
     dataset = replace(dataset, classes=ClassList(tuple(own), dataset.classes.ids))
     rows = options.rows(detector.classes)
     known = detector.classes.names if rows is None else [detector.classes.names[row - 1] for row in rows[1:].tolist()]
