@@ -89,13 +89,27 @@ SEGMENTATIONS: dict[str, Callable[[tuple[float, ...]], Any]] = {
 
 
 @pytest.mark.parametrize("way", SEGMENTATIONS)
-@pytest.mark.parametrize("empty", [None, []])
+@pytest.mark.parametrize("empty", [None, [], [0, 0.0, 0, 0]])
 def test_boxes_come_from_masks_where_there_are_none(tmp_path: Path, way: str, empty: Any) -> None:
     content = coco_content()
     things = [box for stem in TRUTH for _, box in TRUTH[stem]]
     for annotation, box in zip(content["annotations"], things, strict=True):
         annotation |= {"bbox": empty, "segmentation": SEGMENTATIONS[way](box), "area": None}
-    assert found(load_dataset(coco(tmp_path, content))) == TRUTH
+    dataset = load_dataset(coco(tmp_path, content))
+    assert found(dataset) == TRUTH
+    assert not [note for note in dataset.notes if "segmentation" in note.words]
+
+
+def test_a_mask_of_another_size_is_a_fault(tmp_path: Path) -> None:
+    """Its box would lie elsewhere in the picture, and often inside it."""
+    content = coco_content()
+    content["annotations"][0] |= {"bbox": None, "segmentation": {"size": [24, 32], "counts": [1, 20, 747]}}
+    content["annotations"][1] |= {"segmentation": {"size": [24, 32], "counts": [1, 20, 747]}}  # it has a box
+    [case] = [case for case in check_dataset(coco(tmp_path, content)).cases if case.action == "fault"]
+    assert (case.kind, case.words) == (
+        "wrong picture size",
+        "the mask in `segmentation` is 32x24, its picture 64x48; give a `bbox`",
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -6,7 +6,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.coco.masks import box_of_segmentation
+from ssd300.data.coco.masks import box_of_segmentation, mask_size
 from ssd300.data.notes import Fault
 from ssd300.data.parts import parse_part
 from ssd300.data.shapes import turned_box, visible_part
@@ -61,16 +61,31 @@ def known_id(value: Any, known: "dict[int | str, Any] | set[int | str]") -> int 
     return next((key for key in keys if key is not None and key in known), None)
 
 
+def is_outlined(annotation: dict[str, Any]) -> bool:
+    """Whether the box of an annotation is that around its `segmentation`: `bbox` is missing, or all 0."""
+    return annotation.get("bbox") in (None, [], [0, 0, 0, 0]) and bool(annotation.get("segmentation"))
+
+
 def box_of(annotation: dict[str, Any]) -> list[float] | None:
     """[x, y, width, height]: from `bbox`, else from the segmentation; None without both."""
-    box = annotation.get("bbox")
-    if box in (None, []) and annotation.get("segmentation"):
+    if is_outlined(annotation):
         return box_of_segmentation(annotation["segmentation"])
+    box = annotation.get("bbox")
     values = numbers(box) if isinstance(box, list) and len(box) == 4 else None
     mode = annotation.get("bbox_mode")
     if values and mode == _CORNERS:
         return [*values[:2], values[2] - values[0], values[3] - values[1]]
     return values if mode in (None, _WIDTH_HEIGHT) else None
+
+
+def check_mask(annotation: dict[str, Any], size_wh: tuple[int, int]) -> None:
+    """Raises Fault if the box is that around a mask of another size than the picture's."""
+    size = mask_size(annotation["segmentation"]) if is_outlined(annotation) else None
+    if size and size != size_wh:
+        given, expected = (f"{width}x{height}" for width, height in (size, size_wh))
+        raise Fault(
+            "wrong picture size", f"the mask in `segmentation` is {given}, its picture {expected}; give a `bbox`"
+        )
 
 
 def turned(annotation: dict[str, Any], box_xywh: list[float], size_wh: tuple[int, int]) -> list[float]:
@@ -118,7 +133,7 @@ def _describe_missing_box(annotation: dict[str, Any]) -> str:
     given = annotation.get("bbox")
     if annotation.get("bbox_mode") not in (None, _CORNERS, _WIDTH_HEIGHT):
         return f"bbox_mode is {short(annotation['bbox_mode'])}; 0 (corners) and 1 are read"
-    if given is None and "segmentation" in annotation:
+    if is_outlined(annotation) or (given is None and "segmentation" in annotation):
         return f"no `bbox`, and no outline in `segmentation`: {short(annotation['segmentation'])}"
     return f"bbox is {short(given)}; expected four numbers [x, y, width, height] in pixels"
 

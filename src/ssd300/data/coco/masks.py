@@ -9,13 +9,23 @@ from ssd300.data.values import numbers, whole
 
 def box_of_segmentation(segmentation: Any) -> list[float] | None:
     """[x, y, width, height] in pixels around a segmentation, or None if it is not valid."""
-    if isinstance(segmentation, list) and len(segmentation) == 1 and isinstance(segmentation[0], dict):
-        segmentation = segmentation[0]
-    if isinstance(segmentation, list):
-        return _box_of_polygons(segmentation)
-    if isinstance(segmentation, dict):
-        return _box_of_runs(segmentation)
-    return None
+    if mask := _mask_in(segmentation):
+        return _box_of_runs(mask)
+    return _box_of_polygons(segmentation) if isinstance(segmentation, list) else None
+
+
+def mask_size(segmentation: Any) -> tuple[int, int] | None:
+    """(width, height) of a mask; None for anything else."""
+    size = (_mask_in(segmentation) or {}).get("size")
+    sides = [whole(value) for value in size] if isinstance(size, list) and len(size) == 2 else []
+    known = [side for side in sides if side is not None and side > 0]
+    return (known[1], known[0]) if len(known) == 2 else None
+
+
+def _mask_in(segmentation: Any) -> dict[str, Any] | None:
+    """The run-length encoded mask, also as the only one of a list."""
+    one = segmentation[0] if isinstance(segmentation, list) and len(segmentation) == 1 else segmentation
+    return one if isinstance(one, dict) else None
 
 
 def _box_of_polygons(polygons: list[Any]) -> list[float] | None:
@@ -32,15 +42,14 @@ def _box_of_polygons(polygons: list[Any]) -> list[float] | None:
 
 def _box_of_runs(mask: dict[str, Any]) -> list[float] | None:
     """From alternating runs of 0 and 1, down the columns of a mask of size [height, width]."""
-    size, counts = mask.get("size"), mask.get("counts")
-    sides = [whole(value) for value in size] if isinstance(size, list) and len(size) == 2 else [None]
+    size, counts = mask_size(mask), mask.get("counts")
     if isinstance(counts, str):
         counts = _decompress(counts)
-    if None in sides or not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
+    if size is None or not isinstance(counts, list) or not all(type(n) is int and 0 <= n < 2**40 for n in counts):
         return None
-    height, width = int(sides[0] or 0), int(sides[1] or 0)
+    width, height = size
     ends = np.cumsum(np.array(counts, np.int64))
-    if min(height, width) < 1 or not len(ends) or ends[-1] != height * width:
+    if not len(ends) or ends[-1] != height * width:
         return None
     first, last = ends[0::2][: len(ends) // 2], ends[1::2]  # of the runs of 1: [first, last)
     first, last = first[last > first], last[last > first]

@@ -2,8 +2,8 @@
 
 Ids are kept (they may be sparse; "7" and 7.0 are 7), `area` defaults to width * height, `iscrowd` and `ignore` are
 flags, `score` is optional (a teacher's box), and `source_id` is the picture's id if `write_coco` renumbered. An
-annotation without `bbox` gets the box around its `segmentation`. `bbox_mode` is Detectron2's: 0 for corners. Pictures
-without annotations are kept. Key points and other fields are not used; a note counts them.
+annotation without `bbox`, or with zeros, gets the box around its `segmentation`. `bbox_mode` is Detectron2's: 0 for
+corners. Pictures without annotations are kept. Key points and other fields are not used; a note counts them.
 """
 
 import json
@@ -19,7 +19,9 @@ from ssd300.data.coco.classes import read_classes
 from ssd300.data.coco.entries import (
     box_of,
     check_annotation,
+    check_mask,
     has_source_ids,
+    is_outlined,
     known_id,
     named_picture,
     picture_id,
@@ -86,7 +88,11 @@ def read(part: Part) -> Dataset:
             reader.notes.add("field not used", "noted", f"{key!r} of the file is not used", path)
     for what, used in _USED.items():
         others = Counter(
-            key for record in content[what] if isinstance(record, dict) for key in record if key not in used
+            key
+            for record in content[what]
+            if isinstance(record, dict)
+            for key in record
+            if key not in used and not (key == "segmentation" and is_outlined(record))
         )
         for key, count in sorted(others.items()):
             reader.notes.add("field not used", "noted", f"{key!r} of {count} {what} is not used", path)
@@ -168,6 +174,8 @@ class _Reader:
             words = f"left out: its picture, image_id {short(annotation['image_id'])}, cannot be used"
             self.notes.add("box without picture", "refused", words, *self._place(annotation, position))
             return
+        picture = self.pictures[at]
+        check_mask(annotation, (picture.width, picture.height))
         self.boxes_of[at] += 1
         if self.boxes_of[at] > BOXES_PER_PICTURE:
             if self.boxes_of[at] == BOXES_PER_PICTURE + 1:
@@ -179,7 +187,6 @@ class _Reader:
             self.notes.add("duplicate annotation id", "noted", words, *self._place(annotation, position))
         if annotation_id:
             self.seen.add(annotation_id)
-        picture = self.pictures[at]
         box_xywh = turned(annotation, box or [], (picture.width, picture.height))
         area, score = number(annotation.get("area")), number(annotation.get("score"))
         row = _Row(
