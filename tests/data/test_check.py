@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from data.planting import HARMLESS, annotation, edit_json
 from ssd300.boxes import iou
 from ssd300.data.check import check_dataset
 from ssd300.data.check_boxes import best_prior_iou
-from ssd300.data.check_pictures import NEAR, difference_hash
+from ssd300.data.check_pictures import HASH_SIDE, NEAR, difference_hash
 from ssd300.data.kinds import KINDS
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset
@@ -136,6 +137,25 @@ def test_hashes_survive_scale_and_tell_pictures_apart(tmp_path: Path, make_pictu
         for seed, size in ((1, 100), (1, 300), (2, 100))
     ]
     assert (hashes[0] != hashes[1]).sum() <= NEAR < (hashes[0] != hashes[2]).sum()
+
+
+def test_leakage_is_reported_of_every_frame(tmp_path: Path) -> None:
+    """Also where a frame looks most like another one of its own split."""
+    rgb = np.random.default_rng(0).integers(0, 200, (HASH_SIDE, HASH_SIDE + 1, 3), np.uint8)
+    other = rgb.copy()
+    other[3, 4] = 255 - other[3, 4]
+    frames = {"train": [other], "val": [rgb, rgb + 1, rgb + 2]}
+    for split, pixels in frames.items():
+        (tmp_path / split).mkdir()
+        images = []
+        for number, one in enumerate(pixels):
+            Image.fromarray(one).save(tmp_path / split / f"{number}.png")
+            images.append({"id": number, "file_name": f"{number}.png"})
+        content = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+        (tmp_path / f"{split}.json").write_text(json.dumps(content))
+    cases = [case for case in check_dataset(tmp_path).cases if case.kind == "train/validation leakage"]
+    assert [case.picture for case in cases] == ["0.png", "1.png", "2.png"]
+    assert re.fullmatch(r"in val: looks like 0.png of train \([1-4] of 256 bits differ\)", cases[0].words)
 
 
 def test_every_kind_has_a_remedy() -> None:

@@ -24,7 +24,7 @@ from ssd300.limits import SIMILAR_PICTURES
 
 HASH_SIDE = 16  # a difference hash of 16 x 16 = 256 bits
 NEAR = 12  # bits; pictures whose hashes differ in at most this many look the same
-_CELLS = 2**26  # of the distance table in memory: 256 MB
+_CELLS = 2**25  # of the two distance tables in memory: 256 MB
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _size_notes(picture: Picture, found: ImageHeader) -> Iterator[Note]:
 def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -> Iterator[Note]:
     """Duplicate pictures: the same file, the same bytes, or similar; across two splits they are leakage.
 
-    Each picture is compared with all before it; only the nearest one is reported. Of more than SIMILAR_PICTURES only
-    identical ones are found.
+    Each picture is compared with all before it; of those only one is reported: the nearest of another split, or else of
+    its own. Of more than SIMILAR_PICTURES only identical ones are found.
     """
     pictures = [(split, picture) for split, dataset in datasets.items() for picture in dataset.pictures]
     looks = [one for split in datasets for one in seen[split]]
@@ -103,7 +103,8 @@ def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -
     if many:
         words = f"not looked for: {len(pictures):,} pictures are more than {SIMILAR_PICTURES:,}; identical ones were"
         yield Note("similar pictures", "noted", str(pictures[0][1].path), "", "", words)
-    for i, j, distance in [*_find_identical(pictures, looks), *([] if many else _find_similar(looks))]:  # j < i
+    splits = np.array([split for split, _ in pictures])
+    for i, j, distance in [*_find_identical(pictures, looks), *([] if many else _find_similar(looks, splits))]:  # j < i
         if named[i]:
             continue
         named[i] = True
@@ -111,8 +112,8 @@ def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -
         where = other.file_name if split == other_split else f"{other.file_name} of {other_split}"
         if split != other_split:
             kind = "train/validation leakage"
-            how = "the same picture as" if distance == 0 else f"looks like ({distance:.0f} of 256 bits differ)"
-            words = f"in {split}: {how} {where}"
+            like = f"looks like {where} ({distance:.0f} of 256 bits differ)"
+            words = f"in {split}: {like if distance else f'the same picture as {where}'}"
         elif picture.path == other.path and picture.payload == other.payload:
             kind, words = "picture listed twice", f"also listed as picture {other.image_id}"
         elif looks[i].digest == looks[j].digest:
@@ -133,8 +134,9 @@ def _find_identical(pictures: Sequence[tuple[str, Picture]], looks: Sequence[See
             first[key] = i
 
 
-def _find_similar(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
-    """(later, earlier, differing bits) of pictures with similar hashes, with the nearest earlier one for each."""
+def _find_similar(looks: Sequence[Seen], splits: NDArray[np.str_]) -> Iterator[tuple[int, int, float]]:
+    """(later, earlier, differing bits) of pictures with similar hashes, with one earlier one for each: the nearest of
+    another split, or else of its own."""
     hashed = np.array([i for i, one in enumerate(looks) if one.bits is not None], np.int64)
     if len(hashed) < 2:
         return
@@ -145,7 +147,9 @@ def _find_similar(looks: Sequence[Seen]) -> Iterator[tuple[int, int, float]]:
         distances = (signs.shape[1] - rows @ signs[: start + len(rows)].T) / 2  # [rows, all before]
         later = np.arange(start, start + len(rows))
         distances[np.arange(distances.shape[1])[None] >= later[:, None]] = np.inf
-        nearest = distances.argmin(axis=1)
+        apart = splits[hashed[later]][:, None] != splits[hashed[: distances.shape[1]]]
+        across = np.where(apart, distances, np.inf)
+        nearest = np.where(across.min(axis=1) <= NEAR, across.argmin(axis=1), distances.argmin(axis=1))
         best = distances[np.arange(len(rows)), nearest]
         for row in np.flatnonzero(best <= NEAR):
             yield int(hashed[later[row]]), int(hashed[nearest[row]]), float(best[row])

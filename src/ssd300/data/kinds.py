@@ -57,7 +57,9 @@ KINDS: dict[str, Kind] = {
     ),
     "EXIF-turned picture": Kind("warning", "check with `ssd300 data view` that the boxes fit the upright picture"),
     "duplicate picture": Kind("warning", "delete one of them"),
-    "similar pictures": Kind("note", "nothing within one split; do not put such a pair into two splits"),
+    "similar pictures": Kind(
+        "note", "nothing within one split; a drawn validation set may separate them, which inflates its AP: give --val"
+    ),
     "train/validation leakage": Kind("error", "move the picture; memorized pictures inflate the validation AP"),
     "picture listed twice": Kind("error", "merge the entries: objects labeled in only one train as background"),
     "picture not listed": Kind("note", "list it to train on it; it is not read"),
