@@ -98,6 +98,26 @@ def test_an_empty_part_stays_an_empty_part(coco: Path, tmp_path: Path, format: s
     assert check_dataset(tmp_path / "1").usable
 
 
+@pytest.mark.parametrize(
+    ("format", "marks"), [("coco", []), ("voc", ["crowd", "score"]), ("yolo", ["crowd", "ignore", "score"])]
+)
+def test_marks_that_only_the_sidecar_has_are_said(
+    edit_coco: Callable[..., Path], tmp_path: Path, format: str, marks: list[str]
+) -> None:
+    """Another program would train on such boxes as on any other."""
+
+    def mark(content: dict[str, Any]) -> None:
+        for annotation, key in zip(content["annotations"], ("iscrowd", "ignore", "ignore"), strict=False):
+            annotation[key] = 1
+        content["annotations"][3]["score"] = 0.25
+
+    plain = convert_dataset({"all": load_dataset(edit_coco(lambda content: None))}, tmp_path / "plain", format).lost
+    marked = convert_dataset({"all": load_dataset(edit_coco(mark))}, tmp_path / "marked", format).lost
+    said = [line for line in marked if line not in plain]
+    assert [word in line for word, line in zip(marks, said, strict=True)] == [True] * len(marks)
+    assert all("other programs" in line for line in said)
+
+
 def test_what_is_not_taken_along_is_said(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
     def spoil(content: dict[str, Any]) -> None:
         content["annotations"][0]["segmentation"] = []

@@ -19,6 +19,7 @@ from ssd300.data.finder import local_name
 from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS, parse_part
+from ssd300.data.sidecar import NAME as SIDECAR
 from ssd300.data.values import is_writable_name
 from ssd300.data.voc.find import ANNOTATIONS
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
@@ -96,8 +97,21 @@ def convert_dataset(
     ]
     notes = [note for dataset in splits.values() for note in dataset.notes]
     unused = ("field not used", "numbers not used")
-    lost = [str(note) for note in notes if note.kind in unused or note.action in ("clipped", "refused")]
+    left_out = [str(note) for note in notes if note.kind in unused or note.action in ("clipped", "refused")]
+    lost = [*_marks_lacked(whole, format), *left_out]
     return Conversion(len(pictures), sum(d.num_boxes for d in splits.values()), tuple(renamed), tuple(lost))
+
+
+def _marks_lacked(dataset: Dataset, format: str) -> list[str]:
+    """A sentence for each mark of boxes that a format lacks, so that only the sidecar has it."""
+    boxes = [picture.annotations for picture in dataset.pictures]
+    marks = {
+        "crowd": sum(int(one.crowd.sum()) for one in boxes),
+        "ignore": 0 if format == "voc" else sum(int(one.ignore.sum()) for one in boxes),
+        "a score below 1": sum(int((one.scores < 1).sum()) for one in boxes),
+    }
+    words = f"only in {SIDECAR}: other programs take these for ordinary boxes"
+    return [f"{mark} of {count} boxes is {words}" for mark, count in marks.items() if count and format != "coco"]
 
 
 def _compare(splits: dict[str, Dataset], folder: Path, format: str) -> None:
