@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_ways_to_write_the_yaml(yolo: Path, yaml: str) -> None:
     for path in (yolo, yolo / "data.yaml"):
         dataset = load_dataset(path)
         assert [len(picture.annotations) for picture in dataset.pictures] == [2, 1, 1, 0]
+
+
+def test_an_export_beside_the_parts_of_another_one(yolo: Path) -> None:
+    """Roboflow writes ../train/images for the folder of the file, and archives are unpacked one beside the other."""
+    inner = yolo / "cards"
+    shutil.copytree(yolo / "images/train", inner / "train/images")
+    (inner / "train/images/a.jpg").rename(inner / "train/images/card.jpg")
+    shutil.copytree(yolo / "images/train", yolo / "train/images")
+    shutil.copytree(yolo / "images/train", yolo / "valid/images")
+    (inner / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnames: [cat, dog]\n")
+    assert "card.jpg" in [picture.file_name for picture in load_dataset(inner, split="train").pictures]
+    with pytest.raises(DatasetError, match=r"`val: \.\./valid/images` was not found"):  # not the other one's
+        load_dataset(inner, split="val")
 
 
 def test_labels_lie_in_labels_or_beside(tmp_path: Path) -> None:

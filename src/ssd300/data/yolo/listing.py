@@ -100,12 +100,16 @@ def _place_of(described: Description, entry: str, any_case: AnyCase) -> Path | N
 def _candidates(described: Description, entry: str) -> list[Path]:
     """The paths to try for a part: below `path`, below the file's folder, and there without its leading folders.
 
-    Roboflow writes "../train/images", CVAT "data/train.txt", and other machines have other folders.
+    Roboflow writes "../train/images" and means the file's own folder; the one above may have another export's parts.
+    CVAT writes "data/train.txt", and other machines have other folders.
     """
     folder, entry = described.file.parent, entry.replace("\\", "/")
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
-    places = [base / entry for base in [*bases, folder]]
     parts = Path(entry).parts
+    all_parts = [Path(one.replace("\\", "/")).parts for entries in described.entries.values() for one in entries]
+    in_own = [folder.joinpath(*words[1:]).exists() for words in all_parts if _is_one_up(words)]
+    own = _is_one_up(parts) and not bases and any(in_own)
+    places = [] if own else [base / entry for base in [*bases, folder]]
     elsewhere = re.match("/|[A-Za-z]:/", entry)  # on every system, so not `is_absolute`
     if folder.name in parts[:-1]:  # relative to a folder above: "datasets/pets/images"
         places += [folder.joinpath(*parts[parts.index(folder.name) + 1 :])]
@@ -113,6 +117,11 @@ def _candidates(described: Description, entry: str) -> list[Path]:
         parts = parts[1:]
         places += [folder.joinpath(*parts)] if parts else []
     return list(dict.fromkeys(places))
+
+
+def _is_one_up(parts: tuple[str, ...]) -> bool:
+    """Whether a path begins with the folder above, and goes no further up."""
+    return parts[:1] == ("..",) and ".." not in parts[1:]
 
 
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
