@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ImageError,
         MissingExtraError,
         ModelError,
+        OutputError,
         SSD300Error,
         TrainingError,
     )
@@ -49,6 +50,7 @@ __all__ = [
     "ImageError",
     "MissingExtraError",
     "ModelError",
+    "OutputError",
     "SSD300Error",
     "TrainingError",
     "__version__",

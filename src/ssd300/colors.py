@@ -1,4 +1,4 @@
-"""One fixed color per class, distinguishable with every kind of color blindness."""
+"""A color per class: never one for two classes of a picture, and distinguishable with every kind of color blindness."""
 
 import zlib
 from collections.abc import Sequence

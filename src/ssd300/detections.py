@@ -27,8 +27,7 @@ Index = slice | list[int] | list[bool] | NDArray[np.integer] | NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Detection:
-    """One object: its box in pixels of the original picture, its score, the model's id and name of its class, and its
-    track id if it was tracked."""
+    """One object: its box in pixels of the original picture, score, class, and track id if it was tracked."""
 
     box_xyxy: tuple[float, float, float, float]
     score: float
@@ -41,22 +40,23 @@ class Detection:
 class Detections:
     """The N objects of one picture; a `Detector` gives them best first.
 
-    boxes_xyxy     float32 [N, 4], pixels of the ORIGINAL picture after EXIF orientation, not clipped to it
-    scores         float32 [N]
-    class_ids      int64 [N], ids of `classes` (COCO: 1..90 with gaps)
-    classes        the class list of the model
-    image_size_hw  (height, width) of the original picture
-    source         the path or URL of the picture, or a description such as "<array>"; None if not known
-    track_ids      int64 [N], the same id for the same object of a class in every frame of a video; None if not tracked
-    picture        the input of `draw` and `crop`: a picture in memory, as it was passed; None: `source` is read again.
-                   It is not copied, compared or pickled; `replace(found, picture=None)` releases it
+    Attributes:
+        boxes_xyxy: float32 [N, 4], pixels of the ORIGINAL picture after EXIF orientation, not clipped to it
+        scores: float32 [N]
+        class_ids: int64 [N], ids of `classes` (COCO: 1..90 with gaps)
+        classes: the class list of the model
+        image_size_hw: (height, width) of the original picture
+        source: the path or URL of the picture, or a description such as `"<array>"`; None if not known
+        track_ids: int64 [N], the same id for the same object of a class in every frame of a video; None if not tracked
+        picture: for `draw` and `crop`: a picture in memory, not copied, compared or pickled; None: reads `source` again
 
     The arrays are read-only copies. Wrong shapes, numbers that are not finite and unknown ids raise ArgumentError.
 
-    >>> from ssd300.labels import COCO
-    >>> found = Detections([[10, 20, 30, 60], [0, 0, 5, 5]], [0.9, 0.5], [17, 1], COCO, (480, 640))
-    >>> found.names, len(found[found.scores > 0.6])
-    (('cat', 'person'), 1)
+    Examples:
+        >>> from ssd300.labels import COCO
+        >>> found = Detections([[10, 20, 30, 60], [0, 0, 5, 5]], [0.9, 0.5], [17, 1], COCO, (480, 640))
+        >>> found.names, len(found[found.scores > 0.6])
+        (('cat', 'person'), 1)
     """
 
     boxes_xyxy: Float32

@@ -1,4 +1,4 @@
-"""Draw boxes and names on a picture with Pillow: legible on any background, one fixed color per class."""
+"""Draw boxes and names on a picture with Pillow: legible on any background, a color per class."""
 
 import math
 import os

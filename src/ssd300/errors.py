@@ -1,14 +1,16 @@
-"""The errors of ssd300. Every message names what was given, what was found, what was expected and the remedy.
+"""The errors of ssd300.
 
-SSD300Error                      base of all
-├── ArgumentError (ValueError)   a wrong argument: unknown name, value out of range
-├── ImageError                   a picture or source that cannot be read
-├── ModelError                   a model or checkpoint file that cannot be used
-├── DatasetError                 a data set with an error, or none found
-├── DownloadError                the network failed, or is forbidden (offline)
-├── OutputError                  a file or folder that cannot be written
-├── TrainingError                training cannot start or continue
-└── MissingExtraError (ImportError)   an optional part is not installed
+    SSD300Error                      base of all
+    ├── ArgumentError (ValueError)   a wrong argument: unknown name, value out of range
+    ├── ImageError                   a picture or source that cannot be read
+    ├── ModelError                   a model or checkpoint file that cannot be used
+    ├── DatasetError                 a data set with an error, or none found
+    ├── DownloadError                the network failed, or is forbidden (offline)
+    ├── OutputError                  a file or folder that cannot be written
+    ├── TrainingError                training cannot start or continue
+    └── MissingExtraError (ImportError)   an optional part is not installed
+
+Every message names what was given, what was found, what was expected and the remedy.
 """
 
 from collections.abc import Iterable, Iterator

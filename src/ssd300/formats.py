@@ -35,10 +35,11 @@ def to_dict(detections: Found) -> dict[str, Any]:
 
     Objects have a `track_id` if they were tracked.
 
-    >>> from ssd300.detections import Detections
-    >>> from ssd300.labels import COCO
-    >>> to_dict(Detections([[1, 2, 3, 4]], [0.9], [17], COCO, (480, 640), "a.jpg"))["detections"]
-    [{'name': 'cat', 'class_id': 17, 'score': 0.9, 'box_xyxy': [1.0, 2.0, 3.0, 4.0]}]
+    Examples:
+        >>> from ssd300.detections import Detections
+        >>> from ssd300.labels import COCO
+        >>> to_dict(Detections([[1, 2, 3, 4]], [0.9], [17], COCO, (480, 640), "a.jpg"))["detections"]
+        [{'name': 'cat', 'class_id': 17, 'score': 0.9, 'box_xyxy': [1.0, 2.0, 3.0, 4.0]}]
     """
     height, width = detections.image_size_hw
     rows = zip(
@@ -118,9 +119,9 @@ class CocoRows:
 
 
 def to_csv(detections: Found, *, header: bool = True) -> str:
-    """One line per object under CSV_COLUMNS; coordinates in pixels. Without objects: only the header.
+    """One line per object: source, width, height, class_id, name, score, left, top, right, bottom (pixels).
 
-    Tracked objects have one more column, `track_id`.
+    Tracked objects have one more column, `track_id`. Without objects: only the header.
     """
     height, width = detections.image_size_hw
     rows: list[Sequence[object]] = [(*CSV_COLUMNS, TRACK) if detections.track_ids is not None else CSV_COLUMNS]
@@ -160,7 +161,7 @@ def to_yolo(detections: Found, *, scores: bool = True) -> str:
 
 
 def to_pandas(detections: Found) -> "pandas.DataFrame":
-    """A data frame with CSV_COLUMNS; float32 scores and coordinates, int64 ids and sizes, also without objects."""
+    """A data frame with the columns of `to_csv`: float32 scores and sides, int64 ids and sizes, also if empty."""
     with needs("to_pandas", package="pandas"):
         import pandas
     height, width = detections.image_size_hw

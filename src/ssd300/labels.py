@@ -17,8 +17,9 @@ from ssd300.errors import ArgumentError, unknown_name
 class ClassList:
     """Names and ids of the K-1 object classes of a model. Position i belongs to the network's label i + 1.
 
-    >>> ClassList(("cat", "dog"), (7, 9)).ids_of_labels(np.array([2, 1])).tolist()
-    [9, 7]
+    Examples:
+        >>> ClassList(("cat", "dog"), (7, 9)).ids_of_labels(np.array([2, 1])).tolist()
+        [9, 7]
     """
 
     names: tuple[str, ...]
@@ -57,8 +58,9 @@ class ClassList:
     def to_lines(self) -> str:
         """The text of a file with one name per line, by position; a line break in a name becomes a space.
 
-        >>> ClassList(("cat", "two\\nwords"), (7, 9)).to_lines()
-        'cat\\ntwo words\\n'
+        Examples:
+            >>> ClassList(("cat", "two\\nwords"), (7, 9)).to_lines()
+            'cat\\ntwo words\\n'
         """
         return "".join(" ".join(name.splitlines()) + "\n" for name in self.names)
 
@@ -71,8 +73,10 @@ class ClassList:
         An exact match comes before another letter case, and names come before ids. Raises ArgumentError, which
         suggests the nearest name, if the label is not in the list.
 
-        >>> ClassList(("cat", "Dog"), (7, 9)).position_of("dog"), ClassList(("cat", "Dog"), (7, 9)).position_of("7")
-        (1, 0)
+        Examples:
+            >>> classes = ClassList(("cat", "Dog"), (7, 9))
+            >>> classes.position_of("dog"), classes.position_of("7")
+            (1, 0)
         """
         if isinstance(label, str):
             if label in self.names:
@@ -89,8 +93,9 @@ class ClassList:
     def mirrored_pairs(self) -> list[tuple[str, str]]:
         """Pairs of names that differ in left and right only.
 
-        >>> ClassList.from_names(["Left-turn", "u-turn", "right-turn"]).mirrored_pairs()
-        [('Left-turn', 'right-turn')]
+        Examples:
+            >>> ClassList.from_names(["Left-turn", "u-turn", "right-turn"]).mirrored_pairs()
+            [('Left-turn', 'right-turn')]
         """
         other = {"left": "right", "right": "left"}
         names = {name.casefold(): name for name in self.names}

@@ -35,17 +35,18 @@ class DetectKeywords(TypedDict, total=False):
 class DetectOptions:
     """How the pictures of a call are read and which objects are selected.
 
-    score_threshold  objects must score above this, 0 to 1
-    iou_threshold    boxes of a class overlap less than this, 0 to 1; boxes that do not overlap are always kept
-    max_detections   at most this many objects are kept, best first, after `labels`
-    labels           classes to look for: names in any letter case, or ids; None looks for all
-    color            channel order of arrays and tensors: "rgb", or "bgr" for OpenCV frames
-    decode           "exact", or "fast": large JPEGs are read at reduced scale, which moves boxes slightly
-    agnostic_nms     NMS across classes; the published rule applies it within each class
-    clip             clip boxes to the picture (published boxes may reach outside)
-    keep_pixels      keep the decoded pixels in the result, so that drawing and cropping do not read the source again
-    tiles            also detect in tiles of large pictures: "auto", N for N by N, or (width, height) in pixels
-    overlap          the fraction of a tile that adjacent tiles share, 0 to 0.8
+    Attributes:
+        score_threshold: objects must score above this, 0 to 1
+        iou_threshold: boxes of a class overlap less than this, 0 to 1; boxes that do not overlap are always kept
+        max_detections: at most this many objects are kept, best first, after `labels`
+        labels: classes to look for: names in any letter case, or ids; None looks for all
+        color: channel order of arrays and tensors: "rgb", or "bgr" for OpenCV frames
+        decode: "exact", or "fast": large JPEGs are read at reduced scale, which moves boxes slightly
+        agnostic_nms: NMS across classes; the published rule applies it within each class
+        clip: clip boxes to the picture (published boxes may reach outside)
+        keep_pixels: keep the decoded pixels in the result, so that drawing and cropping do not read the source again
+        tiles: also detect in tiles of large pictures: "auto", N for N by N, or (width, height) in pixels
+        overlap: the fraction of a tile that adjacent tiles share, 0 to 0.8
 
     Raises ArgumentError for a value that is unknown or out of range.
     """

@@ -54,13 +54,15 @@ def decode(
     iou_threshold: float = 0.5,
     max_detections: int = 200,
 ) -> tuple[Float32, Int64, Float32]:
-    """Raw outputs of one picture, locs (4, 8732) and logits (K, 8732), row 0 background -> what `select` returns.
+    """Raw outputs of one picture, locs (4, 8732) and logits (K, 8732), row 0 background -> its objects.
 
+    Returns boxes_xyxy float32 [N, 4] in the unit frame, labels int64 [N] in 1..K-1 and scores float32 [N], descending.
     The inputs are never changed. Raises ArgumentError for other shapes and ModelError for outputs that hold NaN.
 
-    >>> boxes_xyxy, labels, scores = decode(np.zeros((4, 8732)), np.zeros((81, 8732)))
-    >>> boxes_xyxy.shape, labels.shape, scores.shape
-    ((0, 4), (0,), (0,))
+    Examples:
+        >>> boxes_xyxy, labels, scores = decode(np.zeros((4, 8732)), np.zeros((81, 8732)))
+        >>> boxes_xyxy.shape, labels.shape, scores.shape
+        ((0, 4), (0,), (0,))
     """
     check_thresholds(score_threshold, iou_threshold, max_detections)
     locs, logits = np.asarray(locs, np.float32), np.asarray(logits, np.float32)

@@ -32,8 +32,9 @@ def anchor_sizes(map_index: int) -> list[tuple[float, float]]:
 def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
     """Cells per side of the feature maps of a square picture; small pictures have fewer maps.
 
-    >>> map_sizes(300), map_sizes(192)
-    ((38, 19, 10, 5, 3, 1), (24, 12, 6, 3, 1))
+    Examples:
+        >>> map_sizes(300), map_sizes(192)
+        ((38, 19, 10, 5, 3, 1), (24, 12, 6, 3, 1))
     """
     sizes = [-(-image_size // STEPS[0])]
     while len(sizes) < _HALVED_MAPS:
@@ -64,8 +65,9 @@ def default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
 
     For pictures of other sizes, which training may begin with, the boxes have the same sizes in pixels.
 
-    >>> default_boxes().shape
-    (8732, 4)
+    Examples:
+        >>> default_boxes().shape
+        (8732, 4)
     """
     return _default_boxes(image_size).copy()
 

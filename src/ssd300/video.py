@@ -28,13 +28,14 @@ _LOOK_SECONDS = 1.0  # between two polls of streams of which none has a frame
 class FrameDetections:
     """The objects of one frame.
 
-    stream      the index of the source
-    source      its name, without a password
-    frame       number of the frame in the source, from 0
-    time_s      files: its time in the video; cameras and streams: since the first frame came, in seconds
-    detections  the objects; its `picture` holds the frame's pixels
-    age_s       cameras and streams: how long before this answer the frame came; None for files
-    dropped     cameras and streams: number of frames skipped so far for newer ones
+    Attributes:
+        stream: the index of the source
+        source: its name, without a password
+        frame: number of the frame in the source, from 0
+        time_s: files: its time in the video; cameras and streams: since the first frame came, in seconds
+        detections: the objects; its `picture` holds the frame's pixels
+        age_s: cameras and streams: how long before this answer the frame came; None for files
+        dropped: cameras and streams: number of frames skipped so far for newer ones
     """
 
     stream: int

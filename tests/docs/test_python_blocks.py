@@ -46,4 +46,4 @@ def test_the_blocks_of_a_page_run_in_turn(page, folder) -> None:
 
 
 def test_blocks_are_found() -> None:
-    assert {"api.md", "evaluation.md", "large-pictures.md", "own-pictures.md", "scale.md", "video.md"} <= set(BLOCKS)
+    assert {"evaluation.md", "large-pictures.md", "own-pictures.md", "scale.md", "video.md"} <= set(BLOCKS)

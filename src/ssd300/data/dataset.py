@@ -134,7 +134,7 @@ class Picture:
     def read_pixels(
         self, *, decode: DecodeMode = "exact", scratch: UInt8 | None = None
     ) -> tuple[UInt8, tuple[int, int]]:
-        """See `images.source.Readable`: a picture is a source of `Detector.detect`. Errors as of `read`."""
+        """The pixels, and their (height, width): what makes it a source of `Detector.detect`. Errors as of `read`."""
         if self.payload is not None:
             rgb = self.payload.read()
             return rgb, rgb.shape[:2]

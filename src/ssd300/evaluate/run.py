@@ -39,15 +39,19 @@ class ClassMatch:
 class Evaluation:
     """The result of `evaluate`.
 
-    dataset, results    the evaluated pictures and the detections of each, in the data set's class ids
-    metrics, ap, ap50   the COCO metrics; AP and AP50 with 95 % bootstrap intervals over pictures
-    table               the matches, for curves and comparisons
-    failures            position of each picture that could not be read -> why; it counts as without detections
-    left_out            number of pictures without annotations that the published mode dropped
-    classes             the matching of the model's classes and the data set's
-    outside             number of detections of classes that the data set does not have; they do not count
-    settings            the thresholds and the mode, by name
-    seconds             wall time of detection
+    Attributes:
+        dataset: the evaluated pictures
+        results: the detections of each, in the data set's class ids
+        metrics: the COCO metrics
+        ap: AP with its 95 % bootstrap interval over pictures
+        ap50: AP50, likewise
+        table: the matches, for curves and comparisons
+        failures: position of each picture that could not be read -> why; it counts as without detections
+        left_out: number of pictures without annotations that the published mode dropped
+        classes: the matching of the model's classes and the data set's
+        outside: number of detections of classes that the data set does not have; they do not count
+        settings: the thresholds and the mode, by name
+        seconds: wall time of detection
     """
 
     dataset: Dataset

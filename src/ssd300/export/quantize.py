@@ -46,11 +46,14 @@ MOST_FLOAT = 0.5  # largest fraction of float convolutions: with more, INT8 is h
 class Quantization:
     """The result of `quantize`.
 
-    path            the file that was written
-    float32, int8   the evaluations of both models on the same pictures
-    difference      INT8 minus float with paired 95 % intervals
-    convolutions    number of convolutions; `kept_float` names those that stayed float
-    calibrated_on   number of calibration pictures
+    Attributes:
+        path: the file that was written
+        float32: the evaluation of the float model
+        int8: that of the INT8 model, on the same pictures
+        difference: INT8 minus float with paired 95 % intervals
+        convolutions: number of convolutions
+        kept_float: names of those that stayed float
+        calibrated_on: number of calibration pictures
     """
 
     path: Path
@@ -75,21 +78,19 @@ def quantize(
     say: Callable[[str], None] = lambda words: None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Prepare a model for INT8, if that loses at most `max_ap_drop` AP on `val`.
+    """Prepare a model for INT8, if that keeps its accuracy on `val`.
 
     Args:
         model: a name that `ssd300 models` lists, or a file: .safetensors, .pt, .pth.
         data: pictures for calibration: a `Dataset`, or paths for `load_dataset`; `subset` of them, drawn with `seed`.
-        val: other pictures, on which both models are measured. None: if `data` is a path, its own validation split
-            or a fifth drawn with the seed, as in `train`.
+        val: other pictures, to measure both models on. None: those that `train` would take, if `data` is a path.
         out: a .safetensors file with the float weights and the INT8 entry; None rewrites the model itself with
-            unchanged tensors, or for a .pt a file beside it that `Detector.load(model)` finds. An .xml file has only
-            the INT8 graph.
+            unchanged tensors, or for a .pt a file beside it that `Detector.load(model)` finds.
+        max_ap_drop: the largest loss of AP; layers stay float as needed to meet it.
         say: called with a message for each step.
         progress: called with the number of pictures measured, and the total.
 
-    The file is deterministic on the same kind of CPU. Raises ArgumentError, DatasetError, ImageError,
-    MissingExtraError; ModelError if the model cannot be used, or loses too much; then nothing is written.
+    Raises ArgumentError, DatasetError, ImageError, MissingExtraError, and ModelError, also if too much AP is lost.
     """
     import_nncf()  # before a model is downloaded
     model = resolve(model, detector=True)
@@ -195,8 +196,7 @@ def _list_places(dataset: Dataset) -> set[tuple[str, str]]:
 def _measure(
     graph: Any, metadata: ModelMetadata, val: Dataset, threads: int | None, progress: Progress | None
 ) -> Evaluation:
-    # f32 is right for quantized graphs, too. With "int8" the compiled form of every attempt would be kept in the
-    # user's cache.
+    # f32 is right for quantized graphs, too; "int8" would cache the compiled form of every attempt.
     runtime = OpenVINORuntime(graph, metadata, "f32", threads=threads)
     return evaluate(Detector(runtime), val, progress=progress)
 

@@ -30,9 +30,16 @@ _EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "images"  # in a 
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a comparison. boxes, probabilities: largest differences; equal: equal ones of all detections.
+    """The result of a comparison.
 
-    share: the fraction of the numbers that is compared; the largest differences are left out.
+    Attributes:
+        pictures: their number
+        against: what the exported model was compared with
+        boxes: the largest difference of boxes
+        probabilities: the largest difference of probabilities
+        equal: number of equal detections
+        detections: number of all detections
+        share: the fraction of the numbers that is compared; the largest differences are left out
     """
 
     pictures: int

@@ -45,7 +45,7 @@ def export(
         model: a name that `ssd300 models` lists, or a file with weights.
         out: the new file; its extension selects the format: .onnx, .xml (OpenVINO), .safetensors, .pt2 (torch.export)
             or .html (a page that detects in the browser). For "triton" and "ovms" the new folder.
-        format: one of FORMATS; only required for "triton" and "ovms".
+        format: "onnx", "openvino", "safetensors", "pt2", "html", "triton" or "ovms"; only the last two need it.
         pictures: more sources to compare on, as `Detector.detect_many` takes them.
         options: of that format, with the names of `ssd300 export`: `nms`, `dynamic_batch`, `half`, ...; None means
             not given.

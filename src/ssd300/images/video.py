@@ -26,7 +26,7 @@ def frames(
         end: stop before the first frame at or after this time, in seconds.
         tell: called at the end with a message about damaged frames, a truncated file, or one that ends before `start`.
 
-    Files give every frame once, in order. Cameras and streams give the newest frame (see `live`).
+    Files give every frame once, in order. Cameras and streams give the newest frame; older ones are dropped.
 
     Raises ImageError or DownloadError for a source that cannot be read, ArgumentError, MissingExtraError.
     """

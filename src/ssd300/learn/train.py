@@ -91,11 +91,13 @@ def train(
             validation split or a fifth drawn with the seed; if it is a `Dataset`, nothing: the last weights are kept.
         out: the folder of the run; made if it does not exist. None: runs/train/1, 2, ..., the first that is free.
         recipe: "published", "modern", "quick", or a `Recipe`; **settings change single values of it.
-        backbone: the trunk of the network, see `start.make_starting_network`.
-        start: the first weights, see `start.make_starting_network`.
+        backbone: the trunk of the network: resnet18, resnet34, resnet50, resnet101 or resnet152.
+        start: the first weights: None (the bundled `default`, ResNet-18 only), "imagenet" (downloads torchvision's
+            file), "none" (random), a name that `ssd300 models` lists, an SSD300 checkpoint, or a ResNet of torchvision.
         resume: continue the run in `out`; equal to an uninterrupted one to the bit (on a CPU, same threads).
-        device: see `device.choose_compute`.
-        precision: see `device.choose_compute`.
+        device: "cpu", "cuda", or "auto": CUDA if there is one.
+        precision: "f32", "bf16", "f16" (CUDA only), or "auto": bf16 if the hardware has it, else f16 on CUDA and f32
+            on a CPU.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
             as many as there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch.

@@ -58,12 +58,13 @@ class Tracker:
 
     Ids start at 1 in each class and have no gaps. The result is deterministic.
 
-    >>> from ssd300.labels import COCO
-    >>> tracker = Tracker()
-    >>> cat = Detections([[10, 20, 30, 60]], [0.9], [17], COCO, (480, 640))
-    >>> moved = Detections([[12, 20, 32, 60]], [0.9], [17], COCO, (480, 640))
-    >>> tracker.update(cat, 0.0).track_ids, tracker.update(moved, 0.04).track_ids
-    (array([1]), array([1]))
+    Examples:
+        >>> from ssd300.labels import COCO
+        >>> tracker = Tracker()
+        >>> cat = Detections([[10, 20, 30, 60]], [0.9], [17], COCO, (480, 640))
+        >>> moved = Detections([[12, 20, 32, 60]], [0.9], [17], COCO, (480, 640))
+        >>> tracker.update(cat, 0.0).track_ids, tracker.update(moved, 0.04).track_ids
+        (array([1]), array([1]))
     """
 
     def __init__(self, *, score_threshold: float = 0.4, lost_seconds: float = 1.0) -> None:

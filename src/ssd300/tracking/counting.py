@@ -41,8 +41,9 @@ class Line:
     only when it is `margin` pixels clear of the line, so that a box that jitters on the line is not counted
     repeatedly; None takes a twentieth of the box's height.
 
-    >>> Line((0, 50), (100, 50)).totals()
-    {'in': 0, 'out': 0, 'by_class': {}}
+    Examples:
+        >>> Line((0, 50), (100, 50)).totals()
+        {'in': 0, 'out': 0, 'by_class': {}}
     """
 
     start: Point
@@ -110,8 +111,9 @@ class Zone:
     A track is inside while its anchor point is, also on the edge. The dwell time of a track is the sum of the intervals
     between two frames that find it inside, with none between them that finds it outside: frames may miss it.
 
-    >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
-    {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
+    Examples:
+        >>> Zone([(0, 0), (100, 0), (100, 100)]).totals()
+        {'now': 0, 'ever': 0, 'by_class': {}, 'mean_dwell_s': 0.0, 'longest_dwell_s': 0.0}
     """
 
     polygon: Sequence[Point]
