@@ -37,6 +37,14 @@ def test_every_verb_has_a_help() -> None:
         assert stop.value.code == 0
 
 
+def test_the_help_says_where_several_arguments_are_taken() -> None:
+    import typer.main
+
+    for verb, command in typer.main.get_command(main.make_app()).commands.items():
+        for argument in (one for one in command.params if one.param_type_name == "argument"):
+            assert (argument.nargs == -1) == ("..." in argument.metavar), verb
+
+
 def test_version() -> None:
     from ssd300 import __version__
 

@@ -116,6 +116,18 @@ def test_the_example_asks_this_server(client, host, shown) -> None:
     assert f">curl --data-binary @picture.jpg 'http://{shown.format(port=client.port)}/v1/detect?" in page
 
 
+def test_the_api_says_the_defaults_of_the_options(client) -> None:
+    from ssd300.options import DetectOptions
+
+    ours = vars(DetectOptions(clip=True))  # as on the command line
+    options = client.ask("GET", "/openapi.json").json["paths"]["/v1/detect"]["post"]["parameters"]
+    defaults = {one["name"]: one["schema"]["default"] for one in options if "default" in one["schema"]}
+    assert len(defaults) == 6
+    assert defaults == {name: ours[name] for name in defaults}
+    page = client.ask("GET", "/docs").data.decode()
+    assert ">score_threshold</code></th><td>Only objects that score above it. Default: 0.4.<" in page
+
+
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_pages_ask_nobody_else(client, path) -> None:
     answer = client.ask("GET", path)

@@ -21,7 +21,7 @@ def batch(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE",
+            metavar="SOURCE...",
             help="Folders, globs, pictures, lists (.txt), .parquet with paths or pictures; s3://, gs://, az:// too.",
         ),
     ],

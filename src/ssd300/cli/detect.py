@@ -17,7 +17,7 @@ def detect(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE",
+            metavar="SOURCE...",
             help="Pictures (files, directories, globs, addresses, - for stdin), videos (files, cameras, streams), "
             ".txt lists of them.",
         ),

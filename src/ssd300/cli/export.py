@@ -21,30 +21,29 @@ def export(
         bool | None, typer.Option("--nms/--no-nms", help="onnx: select detections inside the file.  [default: nms]")
     ] = None,
     dynamic_batch: Annotated[
-        bool | None, typer.Option("--dynamic-batch", help="onnx, pt2: any batch size instead of 1.")
+        bool | None, typer.Option("--dynamic-batch", help="onnx, pt2, triton: any batch size instead of 1.")
     ] = None,
     opset: Annotated[int | None, typer.Option(help="onnx: opset version, 17 or newer.  [default: 17]")] = None,
     input: Annotated[
         Literal["uint8", "float"] | None,
         typer.Option(help="onnx: uint8 [B,300,300,3] 0..255, or float [B,3,300,300] 0..1.  [default: uint8]"),
     ] = None,
-    half: Annotated[
-        bool | None, typer.Option("--half", help="onnx, openvino, safetensors, html: store weights as float16.")
-    ] = None,
+    half: Annotated[bool | None, typer.Option("--half", help="All but pt2: store weights as float16.")] = None,
     int8: Annotated[
-        bool | None, typer.Option("--int8", help="onnx, openvino: INT8, for a model written by `ssd300 quantize`.")
+        bool | None,
+        typer.Option("--int8", help="onnx, openvino, triton, ovms: INT8, of a model that `ssd300 quantize` prepared."),
     ] = None,
     classes: Annotated[
         str | None, typer.Option(metavar="NAME,...|FILE", help="safetensors: class names, or a file with one per line.")
     ] = None,
     score_threshold: Annotated[
-        float | None, typer.Option(*SCORE_NAMES, help="onnx with NMS: constant in the file.  [default: 0.05]")
+        float | None, typer.Option(*SCORE_NAMES, help="In a file with NMS: constant.  [default: 0.05]")
     ] = None,
     iou_threshold: Annotated[
-        float | None, typer.Option(*IOU_NAMES, help="onnx with NMS: constant in the file.  [default: 0.5]")
+        float | None, typer.Option(*IOU_NAMES, help="In a file with NMS: constant.  [default: 0.5]")
     ] = None,
     max_detections: Annotated[
-        int | None, typer.Option(*MAX_NAMES, help="onnx with NMS: most detections.  [default: 200]")
+        int | None, typer.Option(*MAX_NAMES, help="In a file with NMS: most detections.  [default: 200]")
     ] = None,
     web_runtime: Annotated[
         str | None,

@@ -1,7 +1,7 @@
-"""The command line: one file per verb. At module level a verb's file imports only typer, the errors and the standard
+"""The command line: one file per verb. Results go to stdout, messages to stderr.
 
-library. Results go to stdout, messages to stderr. Exit codes: 0 all done, 1 some inputs failed, 2 nothing was done,
-130 interrupted, 143 terminated.
+At module level a verb's file imports only typer, the errors and the standard library. Exit codes: 0 all done, 1 some
+inputs failed, 2 nothing was done, 130 interrupted, 143 terminated.
 """
 
 import codecs

@@ -12,7 +12,7 @@ from ssd300.errors import ArgumentError
 def track(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Videos, camera numbers, stream addresses, or a .txt list of them."),
+        typer.Argument(metavar="SOURCE...", help="Videos, camera numbers, stream addresses, or a .txt list of them."),
     ],
     model: opt.Model = "default",
     precision: opt.Precision = "auto",

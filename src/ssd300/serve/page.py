@@ -1,5 +1,6 @@
 """The web page: files of the package, with a policy that forbids the browser other connections; the page of the API."""
 
+import json
 import re
 from hashlib import sha256
 from html import escape
@@ -96,11 +97,17 @@ def render_html(described: dict[str, Any], scheme: str, host: str) -> str:
             parts.append(f"<section><h2><code>{method.upper()} {escape(path)}</code></h2>")
             parts.append(f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>")
             options = [one for one in operation.get("parameters", []) if one["in"] == "query"]
-            parts.append(_table("Option", [(one["name"], one.get("description", "")) for one in options]))
+            parts.append(_table("Option", [(one["name"], _meaning(one)) for one in options]))
             answers = operation["responses"].items()
             parts.append(_table("Answer", [(status, answer["description"]) for status, answer in answers]))
             parts.append("</section>")
     return "".join([*parts, "</main></body></html>"])
+
+
+def _meaning(option: dict[str, Any]) -> str:
+    """The description of an option, with its default."""
+    default = f" Default: {json.dumps(option['schema']['default'])}." if "default" in option["schema"] else ""
+    return f"{option['description']}{default}"
 
 
 def _table(title: str, rows: list[tuple[str, str]]) -> str:
