@@ -9,7 +9,10 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 CLICKS = 2
 NOTEBOOKS = sorted((DOCS.parent / "notebooks").glob("*.ipynb"))
-WRITTEN_BY_MAKE = {"reference/cli.md", *(f"notebooks/{path.stem}.md" for path in NOTEBOOKS)}
+WRITTEN_BY_MAKE = {
+    *(f"reference/{name}.md" for name in ("cli", "architecture", "changelog", "contributing", "security")),
+    *(f"notebooks/{path.stem}.md" for path in NOTEBOOKS),
+}
 TASKS = (  # what a new user wants, the page that answers, and words of the answer
     ("install it", "install.md", "pip install ."),
     ("find objects in my pictures", "detect.md", "ssd300 detect"),
@@ -23,6 +26,7 @@ TASKS = (  # what a new user wants, the page that answers, and words of the answ
     ("put it behind an address", "serve.md", "ssd300 serve"),
     ("move from torch.hub or ultralytics", "migrate.md", "ultralytics"),
     ("look up what a result holds", "results.md", "box_xyxy"),
+    ("know how to cite it, whether it is free for commercial use", "questions.md", "Apache-2.0"),
 )
 
 
@@ -74,3 +78,14 @@ def test_pictures_are_there_used_and_small() -> None:
             assert (page.parent / target).is_file(), f"{page.name}: {target}"
     assert set((DOCS / "images").iterdir()) <= used
     assert all(path.stat().st_size < 130_000 for path in used)
+
+
+def test_every_environment_variable_is_on_the_page_of_the_command_line() -> None:
+    from ssd300.cli.doctor import SETTINGS
+
+    text = (DOCS / "reference.py").read_text(encoding="utf-8")
+    read = {
+        name for path in (DOCS.parent / "src").rglob("*.py") for name in re.findall(r'"(SSD300_\w+)"', path.read_text())
+    }
+    assert read <= set(SETTINGS)
+    assert set(SETTINGS) == set(re.findall(r"^\| `(\w+)=", text, re.M))
