@@ -1,6 +1,6 @@
 # ssd300 serve in a container: no torch, no packages of the system, an ordinary user, a root that may be read-only.
 #   docker build -t ssd300 .                      pictures
-#   docker build -t ssd300:video --target video . and the tools for films; for addresses, run it with -e SSD300_OFFLINE=0
+#   docker build -t ssd300:video --target video . and the tools for videos; for addresses, run it with -e SSD300_OFFLINE=0
 #   docker build -t ssd300:batch --target batch . and Ray: a node of a cluster, or a batch on this machine (docs/scale.md)
 #   docker run --rm -p 127.0.0.1:8000:8000 --read-only --tmpfs /tmp --cap-drop ALL ssd300
 FROM python:3.13-slim AS build

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Evaluation and error analysis
-# How good is a model, how sure is that number, and which errors cost most? Here the bundled model looks at made
-# pictures: parts of three photographs on a plain ground. It needs `pip install '.[eval]'`.
+# How good is a model, how sure is that number, and which errors cost most? Here the bundled model is measured on
+# generated pictures: parts of three photographs on a plain background. It needs `pip install '.[eval]'`.
 
 # %%
 from pathlib import Path
@@ -38,7 +38,7 @@ for name, ap, ap50, boxes in zip(
 # AP50 is far above AP: objects are found, but their boxes are loose.
 #
 # ## Kinds of error
-# How much AP50 would be gained if all errors of one kind were gone (TIDE).
+# How much higher AP50 would be without the errors of one kind (TIDE).
 
 # %%
 diagnosis = diagnose(result.dataset, result.results)
@@ -53,8 +53,8 @@ display(SVG(figures.score_thresholds(diagnosis.overall)))
 print(f"best threshold {diagnosis.overall.best_threshold:.2f}: F1 {diagnosis.overall.best_f1:.2f}")
 
 # %% [markdown]
-# Who is taken for whom at that threshold. Only classes of the data set are counted, so a cat that is also called a dog
-# does not show here: `Detector.detect` gives all names.
+# Confusions at that threshold: a row for each true class. Only classes of the data set are counted, so a cat that is
+# also called a dog does not show here: `Detector.detect` gives all names.
 
 # %%
 names = (*data.classes.names, "nothing")
@@ -64,7 +64,7 @@ for name, row in zip(names, diagnosis.confusion.tolist(), strict=True):
 
 # %% [markdown]
 # ## The worst picture
-# Look at pictures before you turn knobs.
+# Look at pictures before you change settings.
 
 # %%
 worst = diagnosis.worst[0]
@@ -74,7 +74,8 @@ found[found.scores >= diagnosis.overall.best_threshold].draw(data.pictures[worst
 
 # %% [markdown]
 # ## Is another model better?
-# Compare on the same pictures: what is hard for both cancels. Here the other model is the same one in INT8.
+# Compare on the same pictures: what is difficult for both models cancels out. Here the other model is the same one in
+# INT8.
 
 # %%
 gain = compare(result, ssd300.evaluate(ssd300.Detector.load(precision="int8"), data))

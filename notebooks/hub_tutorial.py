@@ -1,11 +1,11 @@
 # %% [markdown]
 # # SSD300 through torch.hub
 # The steps of the published tutorial, on a clone of this repository: load the network and its helpers, prepare
-# pictures, run, decode, pick what is surer than 0.35, draw. It needs `pip install '.[train]'`, and no GPU.
+# pictures, run, decode, keep scores above 0.35, draw. It needs `pip install '.[train]'`, and no GPU.
 #
 # The weights here are the bundled ones, so that nothing is downloaded. With `CHECKPOINT = None` they are the published
 # ones (ResNet-50), which are downloaded once. The helpers cut the center of a picture and scale it to [-1, 1], as
-# published; the bundled weights were trained on whole pictures with another normalization and are less sure this way,
+# published; the bundled weights were trained on whole pictures with another normalization and score lower this way,
 # so that 0.35 takes the place of the published 0.40. `ssd300.Detector` prepares pictures as each model expects.
 
 # %%

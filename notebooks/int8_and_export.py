@@ -21,8 +21,8 @@ held_out = ssd300.load_dataset(photographs(runs / "held-out", 24, seed=2))  # me
 
 # %% [markdown]
 # ## Quantize
-# The new file holds the float weights as they were, and what INT8 needs. On 24 pictures a box more or less moves AP by
-# some hundredths, so more than the usual 0.003 is allowed here; with your own data use a few hundred pictures.
+# The new file holds the float weights as they were, and what INT8 needs. On 24 pictures one box changes AP by
+# hundredths, so more than the usual 0.003 is allowed here; with your own data use a few hundred pictures.
 
 # %%
 answer = ssd300.quantize("default", calibration, held_out, runs / "mine.safetensors", max_ap_drop=0.03)

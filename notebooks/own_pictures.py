@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Train on your own pictures
-# A detector for three kinds of shapes, from made pictures, in about a minute on two CPU cores. Put your own data in
-# their place: COCO, YOLO, Pascal VOC, CVAT, labelme and more are read as they are. It needs `pip install '.[train]'`.
+# A detector for three kinds of shapes, from generated pictures, in about a minute on two CPU cores. Put your own data
+# in their place: COCO, YOLO, Pascal VOC, CVAT, labelme and more are read as they are. It needs
+# `pip install '.[train]'`.
 
 # %%
 from pathlib import Path
@@ -27,8 +28,8 @@ contact_sheet([make_view(data, picture) for picture in data.pictures[:8]], 4, 22
 
 # %% [markdown]
 # ## Train
-# `quick` is the recipe for a few hundred pictures. It starts from the bundled weights. Here are fewer, so the learning
-# rate rises within the first 10 steps, and more than half of the run sees small pictures, which is quicker.
+# `quick` is the recipe for a few hundred pictures. It starts from the bundled weights. There are fewer here, so the
+# learning rate rises within the first 10 steps, and more than half of the run sees small pictures, which is quicker.
 
 # %%
 run = ssd300.train(

@@ -70,6 +70,13 @@ def test_the_menu_holds_every_page_once() -> None:
     assert written | WRITTEN_BY_MAKE == set(pages)
 
 
+def test_a_page_has_its_name_in_the_menu() -> None:
+    names = dict(re.findall(r'"([^"]+)" = "([^"]+\.md)"', (DOCS.parent / "zensical.toml").read_text(encoding="utf-8")))
+    pages = {page: name for name, page in names.items() if page not in WRITTEN_BY_MAKE}
+    titles = {page: re.search("^# (.+)", (DOCS / page).read_text(encoding="utf-8"), re.M)[1] for page in pages}
+    assert titles == pages
+
+
 def test_pictures_are_there_used_and_small() -> None:
     used = set()
     for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md")):
