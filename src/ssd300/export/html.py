@@ -123,7 +123,7 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _notice(metadata: ModelMetadata) -> str:
-    about = f"Model: {metadata.name or metadata.backbone}. Licence of the weights: {metadata.licence or 'not said'}."
+    about = f"Model: {metadata.name or metadata.backbone}. License of the weights: {metadata.licence or 'not stated'}."
     about = escape(about).replace("--", "- -")
     return f"<!--\n{about}\nThe page and its scripts are ssd300's, Apache-2.0.\n{LICENCE}\n-->"
 

@@ -133,6 +133,6 @@ def _describe_model(metadata: ModelMetadata, options: OnnxOptions) -> str:
         else "no selection: the outputs are all default boxes"
     )
     return (
-        f"SSD300 with {metadata.backbone}, {len(metadata.classes)} classes; {rule}. Licence of the weights: "
+        f"SSD300 with {metadata.backbone}, {len(metadata.classes)} classes; {rule}. License of the weights: "
         f"{metadata.licence}. metadata_props[{ONNX_KEY!r}] is JSON: classes, preprocessing, metric, licence."
     )
