@@ -1,6 +1,6 @@
 """The network as data: every convolution of SSD300 on ResNet-18/34/50/101/152, with its published key.
 
-Both builders read it: `learn/network.py` (torch) and `runtime/openvino.py` (numpy weights -> graph).
+Three builders read it: `learn/network.py` (torch), `runtime/graph.py` (OpenVINO) and `export/onnx_network.py` (ONNX).
 
     picture [B, 3, 300, 300]
       -> stem (7x7, stride 2; max-pool) -> stages 0 1 2 of residual blocks -> map 0 [38x38]

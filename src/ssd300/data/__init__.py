@@ -1,1 +1,1 @@
-"""Data sets: COCO JSON, YOLO and Pascal VOC read into one `Dataset`; checks, conversion, packing."""
+"""Data sets: each format of docs/data.md read into one `Dataset`; checks, conversion, packing."""

@@ -42,7 +42,7 @@ def is_stream(source: Any) -> bool:
 
 
 def is_video(source: Any) -> bool:
-    """Whether a source is a video by its name: a camera, a stream, or a file with one of EXTENSIONS.
+    """Whether a source is a video by its name: a camera, a stream, or a file with one of `_EXTENSIONS`.
 
     An http(s) address is a video only by the extension of its path. A .gif is a picture, unless frames are requested
     explicitly.
