@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import yaml
 
 from ssd300.data.markup import parse_xml
-from ssd300.data.toolfiles import read_json
+from ssd300.data.reading import read_json
 from ssd300.data.yolo.describe import is_description, read_yaml
 from ssd300.errors import SSD300Error
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ssd300.data.autolabel import rank
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.rank import rank
 from ssd300.detector import Detector
 from ssd300.evaluate.run import Evaluation, compare, evaluate
 from ssd300.learn.train import train

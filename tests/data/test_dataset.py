@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.join import join
+from ssd300.data.dataset import Annotations, Dataset, Picture, join
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.labels import ClassList
 

@@ -73,7 +73,7 @@ KITTI = "Car 0 0 0 1 2 30 40 0 0 0 0 0 0 0"
 )
 def test_an_error_names_its_file_once(tmp_path: Path, monkeypatch, name: str, content: bytes) -> None:
     monkeypatch.setattr("ssd300.data.markup.XML_BYTES", 10)
-    monkeypatch.setattr("ssd300.data.toolfiles.JSON_BYTES", 10)
+    monkeypatch.setattr("ssd300.data.reading.JSON_BYTES", 10)
     yolo(tmp_path) if name == "labels/a.txt" else write(tmp_path / "label_2/a.txt", KITTI)
     if name.endswith((".xml", ".json")):
         (tmp_path / "label_2/a.txt").unlink()

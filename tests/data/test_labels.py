@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from command import ssd300
+from ssd300.data.autolabel import uncertainty
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset
-from ssd300.data.rank import uncertainty
 from ssd300.detections import Detections
 from ssd300.labels import COCO
 

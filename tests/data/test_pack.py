@@ -11,7 +11,7 @@ from ssd300.data.convert import convert_dataset
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset
-from ssd300.data.pack.layout import ENCODINGS, FOOTER
+from ssd300.data.pack.read import ENCODINGS, FOOTER
 from ssd300.errors import ArgumentError, DatasetError, OutputError
 from ssd300.labels import ClassList
 

@@ -12,7 +12,7 @@ from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.data.look import find_parts, write_split
 from ssd300.data.pack import pack_dataset
-from ssd300.data.pack.layout import Encoding
+from ssd300.data.pack.read import Encoding
 from ssd300.data.split import groups_of_equal_files, split_dataset
 from ssd300.data.usable import arrange, usable_sets
 from ssd300.errors import ArgumentError, DatasetError

@@ -116,7 +116,7 @@ def test_a_mask_of_another_size_is_a_fault(tmp_path: Path) -> None:
 def test_boxes_of_masks_are_those_of_pycocotools(seed: int) -> None:
     from pycocotools import mask as tools
 
-    from ssd300.data.coco.masks import box_of_segmentation
+    from ssd300.data.shapes import box_of_segmentation
 
     rng = np.random.default_rng(seed)
     mask = np.asfortranarray(

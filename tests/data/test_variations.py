@@ -12,8 +12,8 @@ import pytest
 
 from data.sets import TRUTH, coco, coco_content, darknet, found, line, pictures, voc, voc_text, write, yolo
 from ssd300.data.check import check_dataset
+from ssd300.data.fitting import BOX_FORMATS, describe_mismatch, to_corners
 from ssd300.data.load import load_dataset
-from ssd300.data.suspicion import BOX_FORMATS, describe_mismatch, to_corners
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 

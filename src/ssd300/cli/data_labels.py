@@ -44,8 +44,8 @@ def autolabel(
     from ssd300.data.autolabel import add_boxes
     from ssd300.data.autolabel import autolabel as label
     from ssd300.data.coco.write import write_coco
-    from ssd300.data.copying import new_files
     from ssd300.data.load import load_training
+    from ssd300.data.writing import new_files
     from ssd300.detector import Detector
     from ssd300.files import path_from
     from ssd300.options import DetectOptions
@@ -88,7 +88,7 @@ def rank(
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """
-    from ssd300.data.rank import rank as ranking
+    from ssd300.data.autolabel import rank as ranking
     from ssd300.detector import Detector
     from ssd300.formats import csv_text
 

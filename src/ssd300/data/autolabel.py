@@ -1,8 +1,13 @@
-"""Write a model's boxes as a data set for a person to correct, or beside boxes drawn by a person."""
+"""A model's help in labeling: its boxes to correct, or beside those of a person, and the pictures to label first.
+
+The first are those with the most uncertain detections. The measure is the sum over a picture's detections of
+(1 - |p - (1 - p)|) squared, with p the score: 1 for a score of 0.5, 0 for 0 and 1 (Brust, Kaeding and Denzler 2019,
+"Active Learning for Deep Object Detection", 1-vs-2 margin with sum). Pictures with many uncertain objects come first.
+"""
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,7 @@ from ssd300.labels import ClassList
 from ssd300.options import DetectOptions
 
 _SAME_OBJECT = 0.5  # IoU with a box that a person drew, from which on a model's box is of the same object
+SCORE_FLOOR = 0.05  # of uncertain detections; below it almost everything is background
 
 
 def autolabel(detector: Detector, sources: Iterable[Any], options: DetectOptions) -> tuple[Dataset, list[Failure]]:
@@ -98,3 +104,35 @@ def _beside(annotations: Annotations, found: Detections) -> Annotations:
             for name in Annotations.__dataclass_fields__
         )
     )
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A picture with its uncertainty (at least 0) and the number of detections in the sum."""
+
+    source: str
+    uncertainty: float
+    detections: int
+
+
+def uncertainty(found: Detections) -> float:
+    """The uncertainty of one picture's detections; 0 without any."""
+    return float(((1 - abs(2 * found.scores.astype(float) - 1)) ** 2).sum())
+
+
+def rank(
+    detector: Detector, sources: Iterable[Any], options: DetectOptions | None = None
+) -> tuple[list[Ranked], list[Failure]]:
+    """The pictures, most uncertain first (equal ones by name), and those that could not be read.
+
+    Detections above SCORE_FLOOR count; the score threshold of `options` is not used.
+    """
+    ranked: list[Ranked] = []
+    failures: list[Failure] = []
+    counted = replace(options or DetectOptions(), score_threshold=SCORE_FLOOR)
+    for found in detector.detect_many(sources, counted, on_error="yield"):
+        if isinstance(found, Failure):
+            failures.append(found)
+        else:
+            ranked.append(Ranked(found.source or "", uncertainty(found), len(found)))
+    return sorted(ranked, key=lambda one: (-one.uncertainty, one.source)), failures

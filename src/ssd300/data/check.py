@@ -8,8 +8,7 @@ from typing import Any
 
 from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, measure_shapes
 from ssd300.data.check_pictures import Seen, examine_pictures, find_duplicates, find_unlisted
-from ssd300.data.dataset import Dataset
-from ssd300.data.join import join
+from ssd300.data.dataset import Dataset, join
 from ssd300.data.kinds import KINDS, Level
 from ssd300.data.load import raise_faults
 from ssd300.data.look import find_parts, read_part

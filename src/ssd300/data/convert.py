@@ -13,15 +13,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ssd300.data.copying import FIRST_BYTES, Copier
-from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.dataset import Dataset, Picture, join
 from ssd300.data.finder import local_name
-from ssd300.data.join import join
 from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS, parse_part
 from ssd300.data.sidecar import NAME as SIDECAR
 from ssd300.data.values import is_writable_name
 from ssd300.data.voc.find import ANNOTATIONS
+from ssd300.data.writing import FIRST_BYTES, Copier
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.finder import find_files
 from ssd300.data.parts import Part
+from ssd300.data.reading import begins_with, first_line, read_json
 from ssd300.data.records import LabeledObject, Record, RecordReader
-from ssd300.data.toolfiles import START, begins_with, find_files, first_line, read_json
 from ssd300.errors import DatasetError
 
 
@@ -22,7 +23,7 @@ def find(path: Path) -> list[Part]:
 def _is_createml(file: Path) -> bool:
     """Whether a file is a list of pictures with annotations, and not the tasks of Label Studio."""
     return (
-        first_line(file, START).startswith("[")
+        first_line(file).startswith("[")
         and not begins_with(file, '"result"')
         and (begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"'))
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.finder import find_files
 from ssd300.data.markup import parse_xml
 from ssd300.data.parts import WHOLE, Part, part_names
+from ssd300.data.reading import begins_with
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.shapes import box_around, circle_box, turned_box
-from ssd300.data.toolfiles import begins_with, find_files
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 

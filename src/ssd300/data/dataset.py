@@ -11,7 +11,7 @@ import numpy as np
 from ssd300.arrays import Bool, Float32, Int64, UInt8
 from ssd300.boxes import area
 from ssd300.data.notes import Note
-from ssd300.digits import counted
+from ssd300.digits import counted, numbered
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import DecodeMode
 from ssd300.images.source import read_picture
@@ -177,12 +177,9 @@ class Dataset:
             return own | {(str(p.labels), p.file_name) for p in pictures}
 
         mine, known = places(pictures), places(self.pictures)
-        notes = []
-        for note in self.notes:
-            at = {(note.file, note.picture), (note.file, "")} & known
-            if not at or at & mine:
-                notes.append(note)
-        return Dataset(name or self.name, self.classes, pictures, tuple(notes), self.folders)
+        placed = ((note, {(note.file, note.picture), (note.file, "")} & known) for note in self.notes)
+        notes = tuple(note for note, at in placed if not at or at & mine)
+        return Dataset(name or self.name, self.classes, pictures, notes, self.folders)
 
     def boxes_per_class(self) -> dict[str, int]:
         """Class name -> number of boxes, in the order of the class list, zeros included."""
@@ -219,3 +216,35 @@ class Dataset:
 
         pictures = tuple(replace(picture, annotations=moved(picture.annotations)) for picture in self.pictures)
         return replace(self, classes=classes, pictures=pictures)
+
+
+def join(datasets: Sequence[Dataset], name: str | None = None) -> Dataset:
+    """Join data sets; a single one stays as it is. Classes are joined by name: the first set's, then new ones.
+
+    If ids of two lists collide, a new name takes the next free id. If image ids collide between the sets, those of
+    the later one become "NAME/ID", with -2 and so on if that is taken.
+    """
+    if not datasets:
+        raise ArgumentError("no data set given to join")
+    if len(datasets) == 1:
+        return datasets[0] if name is None else replace(datasets[0], name=name)
+    ids = dict(zip(datasets[0].classes.names, datasets[0].classes.ids, strict=True))
+    taken = set(ids.values())
+    for other in datasets[1:]:
+        for class_name, class_id in zip(other.classes.names, other.classes.ids, strict=True):
+            if class_name not in ids:
+                ids[class_name] = class_id if class_id not in taken else max(taken) + 1
+                taken.add(ids[class_name])
+    classes = ClassList(tuple(ids), tuple(ids.values()))
+    pictures: list[Picture] = []
+    seen: set[int | str] = set()
+    for dataset in (d.with_classes(classes) for d in datasets):
+        for picture in dataset.pictures:
+            if picture.image_id in seen:
+                others = numbered(f"{dataset.name}/{picture.image_id}")  # sets may have one name, too
+                picture = replace(picture, image_id=next(one for one in others if one not in seen))
+            seen.add(picture.image_id)
+            pictures.append(picture)
+    notes = tuple(note for dataset in datasets for note in dataset.notes)
+    folders = tuple(dict.fromkeys(folder for dataset in datasets for folder in dataset.folders))
+    return Dataset(name or "+".join(d.name for d in datasets), classes, tuple(pictures), notes, folders)

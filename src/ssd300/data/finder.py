@@ -1,19 +1,37 @@
-"""Find pictures by the names in labels."""
+"""Find the files of labels, and pictures by the names in them."""
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name
-from ssd300.data.parts import WHOLE, parse_part
+from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
+from ssd300.data.parts import WHOLE, Part, files_of_parts, parse_part
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 LABEL_FOLDERS = ("annotations", "labels")
 SHARED_FOLDERS = ("images", "data", "JPEGImages")  # of the pictures of all parts
 _SHARED_NAMES = {name.casefold() for name in SHARED_FOLDERS}
+
+
+def find_files(
+    format: str, path: Path, accept: Callable[[Path], bool], *suffixes: str, most: int | None = None
+) -> list[Part]:
+    """The accepted files at a path, each as a part: itself, those of the folder, or else those in its sub-folders.
+
+    Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
+    """
+    files = with_suffix(path, *suffixes) if path.is_dir() else [path] if path.suffix.lower() in suffixes else []
+    found = [file for file in files[:most] if accept(file)]
+    if not found and path.is_dir():
+        places = folders_in(path)
+        labels = [inner for place in (path, *places) for name in LABEL_FOLDERS if (inner := child(place, name))]
+        places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
+        files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
+        found = [file for file in files if accept(file)]
+    return [Part(format, name, file) for name, file in files_of_parts(found, path)]
 
 
 def local_name(name: str) -> str:

@@ -11,9 +11,8 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, parse_part, part_lists, part_names
-from ssd300.data.reading import lines_of, read_text
+from ssd300.data.reading import first_line, lines_of, read_text
 from ssd300.data.records import LabeledObject, Record, RecordReader
-from ssd300.data.toolfiles import first_line
 from ssd300.data.values import number
 
 LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images", "data")
@@ -79,17 +78,13 @@ def read(part: Part) -> Dataset:
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
     for file in files:
         objects = []
-        text = None
         with reader.notes.faults_at(file, file.stem, kind="unreadable label file"):
-            text = read_text(file, "label file")
-        if text is None:
-            continue
-        for line_number, line in lines_of(text):
-            name, columns = _columns(line) or (line.split()[0], [])
-            if name.casefold() == "dontcare":
-                reader.unused["DontCare regions"] += 1
-                continue
-            score = number(columns[14]) if len(columns) == 15 else None
-            score = score if score is not None and 0 <= score <= 1 else 1.0
-            objects.append(LabeledObject(name, columns[3:7], f"line {line_number}", line, score=score))
-        yield Record(file.stem, objects, file)
+            for line_number, line in lines_of(read_text(file, "label file")):
+                name, columns = _columns(line) or (line.split()[0], [])
+                if name.casefold() == "dontcare":
+                    reader.unused["DontCare regions"] += 1
+                    continue
+                score = number(columns[14]) if len(columns) == 15 else None
+                score = score if score is not None and 0 <= score <= 1 else 1.0
+                objects.append(LabeledObject(name, columns[3:7], f"line {line_number}", line, score=score))
+            yield Record(file.stem, objects, file)

@@ -17,9 +17,9 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, folders_named, walk, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
+from ssd300.data.reading import contains, read_json
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.shapes import box_around, circle_box
-from ssd300.data.toolfiles import contains, read_json
 from ssd300.data.values import number
 from ssd300.errors import DatasetError
 

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssd300.data.dataset import Dataset
-from ssd300.data.join import join
+from ssd300.data.dataset import Dataset, join
 from ssd300.data.look import find_parts, read_part
-from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
+from ssd300.digits import counted
 from ssd300.errors import DatasetError
 
 _SHOWN_FAULTS = 3
@@ -59,13 +58,17 @@ def load_validation(path: str | Path) -> Dataset:
 
 def raise_faults(dataset: Dataset, path: str | Path) -> None:
     """Raises DatasetError with the first faults of a set, if there are any."""
-    faults: list[Note] = [note for note in dataset.notes if note.action == "fault"]
+    faults = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
         return
-    number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
     lines = [f"  {fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
     raise DatasetError(
-        "\n".join([f"{dataset.name} has {number}; `ssd300 data check {path}` lists every case:", *lines])
+        "\n".join(
+            [
+                f"{dataset.name} has {counted(len(faults), 'fault')}; `ssd300 data check {path}` lists every case:",
+                *lines,
+            ]
+        )
     )

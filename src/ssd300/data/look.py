@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
-from ssd300.data.copying import Copier
 from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
 from ssd300.data.finder import is_another
 from ssd300.data.notes import Note
 from ssd300.data.parts import Part, parse_part
-from ssd300.data.toolfiles import START, first_line
+from ssd300.data.reading import first_line
 from ssd300.data.unread import describe_unread
+from ssd300.data.writing import Copier
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import looked_from
 
@@ -140,7 +140,7 @@ def _describe_table(path: Path) -> str:
     files = [file for place in places for file in with_suffix(place, ".csv")] or [path]
     if len(files) != 1 or files[0].suffix.lower() != ".csv":
         return ""
-    found = first_line(files[0], START)
+    found = first_line(files[0])
     return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."
 
 

@@ -1,15 +1,24 @@
-"""Read the files of a data set within limits, as bytes or as text."""
+"""Read the files of a data set within limits: bytes, text, JSON, tables; and recognize formats by their keywords."""
 
 import codecs
+import csv
+import io
+import json
+import os
 import re
 import stat
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from sys import maxsize
+from typing import Any
 
 from ssd300.errors import DatasetError
-from ssd300.limits import LABEL_BYTES
+from ssd300.limits import CSV_BYTES, JSON_BYTES, LABEL_BYTES
 
+START = 4096  # bytes that tell the format of a file
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_WORDS_IN = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}  # the first bytes of a file
 
 
 def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
@@ -57,3 +66,59 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if line.strip():
             yield number, line.strip()
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises DatasetError."""
+    data = read_file(path, "annotation file", JSON_BYTES)
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{path}: not valid JSON: {error}") from error
+
+
+def read_table(path: Path, what: str) -> list[list[str]]:
+    """The rows of a CSV file, also with semicolons or tabs. Raises DatasetError."""
+    text = read_text(path, what, CSV_BYTES)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:4096].split("\n")[0])))
+    except csv.Error as error:
+        raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
+
+
+def first_line(path: Path, most: int = START) -> str:
+    """The first line of a file, from its first `most` bytes. Raises DatasetError if it cannot be read."""
+    try:
+        with path.open("rb") as opened:
+            start = opened.read(most)
+        return start.decode(text_encoding(start), "replace").split("\n")[0].strip()
+    except OSError as error:
+        raise DatasetError(f"{path}: the file cannot be read: {error.strerror}") from error
+
+
+def delimiter_of(line: str) -> str:
+    """The delimiter of a table by its first line: a comma, unless semicolons or tabs are more.
+
+    >>> delimiter_of("a,b;c"), delimiter_of("a;b"), delimiter_of("a")
+    (',', ';', ',')
+    """
+    return max(",;\t", key=line.count)
+
+
+def begins_with(path: Path, *words: str) -> bool:
+    """Whether the first few thousand bytes of a file contain all the words; a cheap test for a format."""
+    return contains(path, *words, most=START)
+
+
+def contains(path: Path, *words: str, most: int = maxsize) -> bool:
+    """Whether a file contains all the words, within its first `most` bytes; it is not read into memory."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            encoding = _WORDS_IN.get(content[:2], "utf-8")
+            return all(content.find(word.encode(encoding), 0, most) >= 0 for word in words)
+    except (OSError, ValueError):  # ValueError: an empty file
+        return False

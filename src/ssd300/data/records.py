@@ -12,11 +12,10 @@ import numpy as np
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, stated_size
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
-from ssd300.data.fitting import fit_picture
+from ssd300.data.fitting import check_format, fit_picture, to_corners
 from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.shapes import visible_part
-from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import class_name, numbers
 from ssd300.errors import DatasetError
 from ssd300.images.extensions import has_picture_extension
@@ -155,10 +154,7 @@ class RecordReader:
             boxes = boxes * np.array([*size, *size], np.float64)
         ids = np.array([classes.ids[classes.position_of_name[one.name]] for one in objects], np.int64)
         places = [(str(record.file), record.file_name, one.labeled.place) for one in objects]
-        fields = {
-            "crowd": [one.labeled.crowd for one in objects],
-            "scores": [one.labeled.score for one in objects],
-        }
+        fields = {"crowd": [one.labeled.crowd for one in objects], "scores": [one.labeled.score for one in objects]}
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
         bare = not has_picture_extension(record.file_name)
         name = path.name if bare and os.path.isfile(path) else record.file_name

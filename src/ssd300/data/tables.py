@@ -11,9 +11,10 @@ from pathlib import Path
 
 from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, with_suffix
+from ssd300.data.finder import find_files
 from ssd300.data.parts import WHOLE, Part, parse_part, part_names
+from ssd300.data.reading import begins_with, delimiter_of, first_line, read_table
 from ssd300.data.records import LabeledObject, Record, RecordReader
-from ssd300.data.toolfiles import START, begins_with, delimiter_of, find_files, first_line, read_table
 from ssd300.data.values import flag, number
 
 _CLASSES = ("class-descriptions-boxable", "class-descriptions")  # also with oidv7- before it
@@ -53,7 +54,7 @@ def columns_of(file: Path) -> dict[str, int]:
     """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
     if not os.path.isfile(file) or begins_with(file, "region_shape_attributes"):
         return {}
-    first = first_line(file, START)
+    first = first_line(file)
     try:
         row = next(csv.reader([first], delimiter=delimiter_of(first)), [])
     except csv.Error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from sys import maxsize
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
-from ssd300.data.toolfiles import START, begins_with, contains, first_line
+from ssd300.data.reading import START, begins_with, contains, first_line
 from ssd300.images.extensions import has_picture_extension
 
 

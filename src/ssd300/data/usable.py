@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssd300.arrays import Bool
-from ssd300.data.dataset import Annotations, Dataset
-from ssd300.data.join import join
+from ssd300.data.dataset import Annotations, Dataset, join
 from ssd300.data.kinds import LEAST_SCORE
 from ssd300.data.load import each_path, load_parts
 from ssd300.data.look import find_parts
@@ -94,8 +93,8 @@ def arrange(
     sentences += [f"{a!r} and {b!r} are two classes; rename one if they mean the same" for a, b in similar_names(names)]
     if val:
         held_out = join(val)
-        unknown = unknown_classes(whole, held_out)
-        if unknown:
+        counts = held_out.boxes_per_class().items()
+        if unknown := [name for name, count in counts if count and name not in whole.classes.position_of_name]:
             raise DatasetError(
                 f"{held_out.name} has boxes of classes that {whole.name} does not have: {', '.join(unknown)}; move "
                 "some of their pictures to training, or remove them"
@@ -116,13 +115,6 @@ def arrange(
                 "validate on (--val), or label more pictures"
             )
     return UsableSets(*drawn, tuple(sentences))
-
-
-def unknown_classes(train: Dataset, val: Dataset) -> list[str]:
-    """Names of classes with boxes in `val` that are not in the class list of `train`."""
-    return [
-        name for name, count in val.boxes_per_class().items() if count and name not in train.classes.position_of_name
-    ]
 
 
 def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: float = 0.0) -> None:
@@ -148,19 +140,13 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
             f"{dataset.name}: {lost} of {lost + kept} boxes were left out, more than a third; fix them, or {ALLOW} "
             f"without them.{example}"
         )
-    _refuse_without_objects(dataset, min_score)
-
-
-def _refuse_without_objects(dataset: Dataset, min_score: float) -> None:
-    """Raises DatasetError if every box is a crowd region, ignored, or has a score below `min_score`."""
-    if _count_objects(dataset, min_score):
-        return
-    crowd, ignored = _count(dataset, lambda boxes: boxes.crowd), _count(dataset, lambda boxes: boxes.ignore)
-    raise DatasetError(
-        f"{dataset.name}: none of its {dataset.num_boxes} boxes is an object: {crowd} are crowd regions, {ignored} "
-        f"are marked ignore or difficult, {_count(dataset, lambda boxes: boxes.scores < min_score)} have a score below "
-        f"{min_score:g}; correct these marks"
-    )
+    if not _count_objects(dataset, min_score):
+        crowd, ignored = _count(dataset, lambda boxes: boxes.crowd), _count(dataset, lambda boxes: boxes.ignore)
+        low = _count(dataset, lambda boxes: boxes.scores < min_score)
+        raise DatasetError(
+            f"{dataset.name}: none of its {kept} boxes is an object: {crowd} are crowd regions, {ignored} are marked "
+            f"ignore or difficult, {low} have a score below {min_score:g}; correct these marks"
+        )
 
 
 def _count_objects(dataset: Dataset, min_score: float) -> int:

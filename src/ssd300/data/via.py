@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.dataset import Dataset
+from ssd300.data.finder import find_files
 from ssd300.data.parts import Part
+from ssd300.data.reading import begins_with, contains, read_json, read_table
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.shapes import box_around, circle_box
-from ssd300.data.toolfiles import begins_with, contains, find_files, read_json, read_table
 from ssd300.data.values import number, numbers
 from ssd300.errors import DatasetError
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssd300.data.coco.classes import read_classes
 from ssd300.data.coco.entries import (
     box_of,
     check_annotation,
@@ -25,20 +24,20 @@ from ssd300.data.coco.entries import (
     known_id,
     named_picture,
     picture_id,
+    read_classes,
     refuse_panoptic,
     refuse_several_parts,
     short,
     turned,
 )
-from ssd300.data.coco.places import default_name, picture_folders
+from ssd300.data.coco.find import default_name, picture_folders
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.files import stated_size
 from ssd300.data.finder import PictureFinder, data_folder
-from ssd300.data.fitting import fit_with_notes
+from ssd300.data.fitting import check_format, fit_with_notes, to_corners
 from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import read_file
-from ssd300.data.suspicion import check_format, to_corners
 from ssd300.data.values import flag, number, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList

@@ -10,10 +10,9 @@ import numpy as np
 from ssd300.arrays import Bool, Float64
 from ssd300.data.coco.entries import has_source_ids, known_id, picture_id
 from ssd300.data.coco.read import parse
-from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Annotations, Dataset
-from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
+from ssd300.data.writing import Copier, new_files, round_shortest
 from ssd300.files import path_from, write_whole
 from ssd300.formats import shortest
 

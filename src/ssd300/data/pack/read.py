@@ -1,23 +1,46 @@
-"""Read packed files. The header and the arrays are validated when a file is opened."""
+"""Packed files: a data set in one file, read without opening thousands of files.
+
+Layout, little-endian: 16 bytes of magic; the pictures, each at a multiple of 64 bytes; the arrays (sizes, boxes, ...);
+the header as JSON, with the offsets of everything; 32 bytes of footer (offset and length of the header, magic). The
+footer comes last, so a truncated file is never accepted. Pieces are files of the same kind with a range of the
+pictures each; "NAME-00000-of-00003.pack" and the others are read as one data set.
+
+Pictures are shrunk to `max_side` pixels, and their boxes and areas with them, so a packed set is for training.
+Evaluate on the original.
+The header and the arrays are validated when a file is opened.
+"""
 
 import json
 import os
+import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ssd300.arrays import UInt8
-from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.data.dataset import Annotations, Dataset, Picture, join
 from ssd300.data.files import with_suffix
-from ssd300.data.join import join
-from ssd300.data.pack.layout import ENCODINGS, FIELDS, FOOTER, MAGIC, PICTURE_ARRAYS, PIECE_NAME, SUFFIX, piece_paths
 from ssd300.data.parts import Part, parse_part, part_names
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES, JSON_BYTES
+
+MAGIC = b"ssd300 packed \x00\x01"  # the last byte is the version of the layout
+ALIGNMENT = 64
+FOOTER = struct.Struct("<QQ16s")
+SUFFIX = ".pack"
+PIECE_NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<total>\d{5})\.pack")
+Encoding = Literal["jpeg", "raw", "original"]
+ENCODINGS = ("jpeg", "raw", "original")
+FIELDS = {  # of Annotations, in its order: name -> type
+    "boxes_xyxy": "<f4", "class_ids": "<i8", "crowd": "|b1", "ignore": "|b1", "area": "<f4", "scores": "<f4",
+    "ids": "<i8",
+}  # fmt: skip
+PICTURE_ARRAYS = {"places": 2, "sizes_hw": 2, "counts": 1}  # int64, name -> numbers per picture
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -91,6 +114,12 @@ def read(part: Part) -> Dataset:
             f"{path}: {', '.join(foreign)} belong to another data set than {paths[0].name}; copy it again"
         )
     return join([dataset for dataset, _ in pieces], pieces[0][0].name)
+
+
+def piece_paths(first: Path, total: int) -> list[Path]:
+    """The paths of all pieces of the set whose single file would be `first`."""
+    stem = first.name.removesuffix(SUFFIX)
+    return [first.with_name(f"{stem}-{i:05}-of-{total:05}{SUFFIX}") for i in range(total)]
 
 
 def _read_piece(path: Path) -> tuple[Dataset, str]:

@@ -13,17 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.pack.layout import (
-    ALIGNMENT,
-    ENCODINGS,
-    FIELDS,
-    FOOTER,
-    MAGIC,
-    PIECE_NAME,
-    SUFFIX,
-    Encoding,
-    piece_paths,
-)
+from ssd300.data.pack.read import ALIGNMENT, ENCODINGS, FIELDS, FOOTER, MAGIC, PIECE_NAME, SUFFIX, Encoding, piece_paths
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import publish, refuse_special, temporary_beside, unwritable
 

@@ -31,12 +31,11 @@ from ssd300.data.files import (
     walk,
 )
 from ssd300.data.finder import PictureFinder
-from ssd300.data.fitting import fit_picture
+from ssd300.data.fitting import check_format, fit_picture
 from ssd300.data.markup import parse_xml
 from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import Part, parse_part
 from ssd300.data.sidecar import Sidecar
-from ssd300.data.suspicion import check_format
 from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists, xml_names
 from ssd300.data.voc.objects import BoxedObject, is_deleted, parse_object, unused_tags
 from ssd300.errors import DatasetError

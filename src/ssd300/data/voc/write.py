@@ -6,12 +6,12 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from ssd300.data.coco.write import split_files as coco_split_files
 from ssd300.data.coco.write import write_split as write_coco_split
-from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc.find import annotation_folder
 from ssd300.data.voc.objects import EDGES
+from ssd300.data.writing import Copier, new_files
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ssd300.data.parts import parse_part, part_names
-from ssd300.data.reading import lines_of, read_text
-from ssd300.data.toolfiles import contains
+from ssd300.data.reading import contains, lines_of, read_text
 from ssd300.data.values import class_name, whole
 from ssd300.errors import DatasetError, needs
 from ssd300.labels import ClassList
@@ -104,18 +103,11 @@ def read_darknet(path: Path) -> Description:
     keys = [key for key in settings if parse_part(key, alone=True)]
     meant = dict(zip(part_names(keys, alone=True), keys, strict=True))
     entries: dict[str, tuple[str, ...]] = {part: (settings[key],) for part, key in meant.items() if settings[key]}
-    return Description(path, _read_names(names_file), entries, os.path.relpath(above, path.parent))
+    return Description(path, read_names(names_file), entries, os.path.relpath(above, path.parent))
 
 
-def read_class_file(
-    path: Path, entries: dict[str, tuple[str, ...]], unused: tuple[str, ...] = (), root: Path | None = None
-) -> Description:
-    """Read a classes.txt with one name per line, as written by labelImg and Label Studio. `root`: the set's folder."""
-    return Description(path, _read_names(path), entries, unused=unused, root=root)
-
-
-def _read_names(path: Path) -> ClassList:
-    """The classes of a file. The index of a name is that of its line; an empty one is a class without a name."""
+def read_names(path: Path) -> ClassList:
+    """The classes of a classes.txt. The index of a name is that of its line; an empty one is a class without a name."""
     lines = lines_of(read_text(path, "list of class names", YAML_BYTES))
     return _class_list(path, [(number - 1, line) for number, line in lines])
 

@@ -1,13 +1,22 @@
-"""Find the description of a YOLO data set: data.yaml, obj.data, or a list of classes."""
+"""Find the description of a YOLO data set: data.yaml, obj.data, or a list of classes.
 
+Such a list comes from labelImg, Label Studio and Roboflow's darknet export. In the order of detection: images/ and
+labels/ beside the list, undivided, with one folder per part, or with lists of pictures (train.txt); one folder per
+part, with images/ and labels/ or all in one; pictures and labels in one folder.
+"""
+
+import os
 from pathlib import Path
 
-from ssd300.data.files import folders_named, with_suffix
-from ssd300.data.parts import Part
-from ssd300.data.yolo.class_files import find_class_file
-from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_yaml
+from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
+from ssd300.data.finder import PictureFinder
+from ssd300.data.parts import WHOLE, Part, meant_parts, part_lists
+from ssd300.data.reading import lines_of, read_text
+from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_names, read_yaml
+from ssd300.data.yolo.listing import NO_PICTURE
 from ssd300.errors import DatasetError
 
+CLASS_FILES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
 YAML = (".yaml", ".yml")
 
 
@@ -34,4 +43,86 @@ def _description(path: Path) -> Description | None:
     preferred = [file for file in darknet if file.name.casefold() == "obj.data"]
     if preferred or len(darknet) == 1:
         return read_darknet((preferred or darknet)[0])
-    return find_class_file(path)
+    return _find_class_file(path)
+
+
+def _find_class_file(path: Path) -> Description | None:
+    """The description of a folder with a list of classes; None if it has none, or no labels."""
+    if len(both := folders_named(path, "labels", "images")) == 2:
+        labels, images = both
+        file = _class_file(path, labels)
+        return _images_and_labels(path, images, file) if file and _holds_labels(labels) else None
+    return _folders_of_parts(path) or _one_folder(path)
+
+
+def _class_file(*places: Path | None) -> Path | None:
+    files = (child(place, name) for place in places if place for name in CLASS_FILES)
+    return next((file for file in files if file and os.path.isfile(file)), None)
+
+
+def _holds_labels(folder: Path) -> bool:
+    """Whether a folder of labels, or one in it, has a label file."""
+    places = [folder, *folders_in(folder)]
+    return any(file.name.lower() not in NO_PICTURE for place in places for file in with_suffix(place, ".txt"))
+
+
+def _images_and_labels(path: Path, images: Path, file: Path) -> Description:
+    folders, loose = folders_in(images), sum(map(is_picture, entries(images)))
+    parts: dict[str, tuple[str, ...]] = {}
+    unused: list[str] = []
+    for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
+        if split:
+            parts[split] = (*parts.get(split, ()), str(folder.absolute()))
+        else:
+            unused.append(f"{images.name}/{folder.name} is not used")
+    unused += [f"{loose} pictures in {images.name}/ outside of its folders are not used"] if loose else []
+    if parts:
+        return Description(file, read_names(file), parts, unused=tuple(unused), root=path)
+    return Description(file, read_names(file), _lists(path) or {WHOLE: (str(images.absolute()),)}, root=path)
+
+
+def _lists(path: Path) -> dict[str, tuple[str, ...]]:
+    """Part -> list of pictures beside images/, if they name pictures of the set."""
+    lists = part_lists(with_suffix(path, ".txt"))
+    finder = PictureFinder([path])
+    texts = [read_text(file, "list of pictures", errors="surrogateescape") for file in lists.values()]
+    first = [next((line for _, line in lines_of(text)), "") for text in texts]
+    named = any(line and finder.find(line) for line in first)
+    return {part: (str(file.absolute()),) for part, file in lists.items()} if named else {}
+
+
+def _folders_of_parts(path: Path) -> Description | None:
+    """From train/, valid/, ...; each may have its own list of classes, which must be equal."""
+    folders = folders_in(path)
+    parts: dict[str, tuple[str, ...]] = {}
+    files: list[Path] = []
+    for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
+        images, labels = child(folder, "images"), child(folder, "labels")
+        file = _class_file(folder, labels, path)
+        if split is None or file is None:
+            continue
+        if _holds_labels(labels) if labels else _holds_pairs(folder):
+            parts[split] = (*parts.get(split, ()), str((images or folder).absolute()))
+            files.append(file)
+    described = [Description(file, read_names(file), parts, root=path) for file in dict.fromkeys(files)]
+    for one in described[1:]:
+        if one.classes != described[0].classes:
+            raise DatasetError(
+                f"{one.file} and {described[0].file} list different classes; write the labels of both parts with one "
+                "list, and put it above them"
+            )
+    return described[0] if described else None
+
+
+def _one_folder(path: Path) -> Description | None:
+    """From pictures with their labels beside them, here or in data/ (FiftyOne), images/, obj/."""
+    file = _class_file(path)
+    places = (place for name in (".", "data", "images", "obj", "obj_train_data") if (place := child(path, name)))
+    filled = next(filter(_holds_pairs, places), None) if file else None
+    return Description(file, read_names(file), {WHOLE: (str(filled.absolute()),)}) if file and filled else None
+
+
+def _holds_pairs(folder: Path) -> bool:
+    """Whether a folder has a picture with a label file beside it."""
+    stems = {same_name(file.stem) for file in with_suffix(folder, ".txt") if file.name.lower() not in NO_PICTURE}
+    return any(same_name(entry.stem) in stems for entry in entries(folder) if is_picture(entry))

@@ -16,12 +16,11 @@ import numpy as np
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, picture_size
 from ssd300.data.finder import AnyCase
-from ssd300.data.fitting import fit_picture
+from ssd300.data.fitting import check_format, fit_picture
 from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import lines_of, read_text
 from ssd300.data.sidecar import Sidecar
-from ssd300.data.suspicion import check_format
 from ssd300.data.values import numbers
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import (

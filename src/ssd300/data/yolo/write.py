@@ -9,11 +9,10 @@ import numpy as np
 
 from ssd300.arrays import Bool, Float32, Float64
 from ssd300.boxes import xyxy_to_cxcywh
-from ssd300.data.copying import Copier, new_files
 from ssd300.data.dataset import Dataset, Picture
-from ssd300.data.numbers import round_shortest
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
+from ssd300.data.writing import Copier, new_files, round_shortest
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import label_path, relative_path, to_pixels
 from ssd300.files import path_from, write_whole

@@ -1,4 +1,7 @@
-"""Copy or link pictures into a new data set: only from inside the data folder, and only pictures."""
+"""What all writers of data sets use: copies or links of pictures, new files, numbers with few digits.
+
+Only pictures are copied, and only from inside the data folder.
+"""
 
 import errno
 import os
@@ -7,8 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from ssd300.arrays import Float64
 from ssd300.data.dataset import Picture
 from ssd300.errors import DatasetError
 from ssd300.images.signatures import describe_bytes, picture_format
@@ -70,3 +76,20 @@ def new_files(paths: Sequence[Path]) -> list[Path]:
     if there:
         raise DatasetError(f"{', '.join(there)} exist(s) already; remove it, or give another folder with --out")
     return list(paths)
+
+
+def round_shortest(
+    values: Float64, reads_back: Callable[[Float64], NDArray[np.bool_]], digits: tuple[int, ...]
+) -> Float64:
+    """Rows [M, D] rounded to the first number of `digits` after the point at which `reads_back` says True for a row.
+
+    `reads_back` takes candidates [M, D] and returns for each row whether a reader gets the original values from it. A
+    row that no number of digits satisfies is not rounded.
+    """
+    best, open_rows = values.copy(), np.ones(len(values), bool)
+    for count in digits:
+        candidate = np.round(values, count)
+        good = open_rows & reads_back(candidate)
+        best[good] = candidate[good]
+        open_rows &= ~good
+    return best
