@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ class Seen:
 
     digest: str = ""
     bits: NDArray[np.bool_] | None = None
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = ()
 
 
 def difference_hash(rgb: UInt8) -> NDArray[np.bool_]:
@@ -43,17 +43,17 @@ def difference_hash(rgb: UInt8) -> NDArray[np.bool_]:
     return np.asarray((points[:, 1:] > points[:, :-1]).ravel())
 
 
-def examine_pictures(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Seen]:
+def examine_pictures(dataset: Dataset, progress: Callable[[int], None]) -> list[Seen]:
     """Read every picture of a data set once, in order; decoding runs in threads."""
     seen = []
     with ThreadPoolExecutor() as pool:
-        for done, one in enumerate(pool.map(_examine_picture, [dataset] * len(dataset), dataset.pictures), 1):
+        for done, one in enumerate(pool.map(_examine_picture, dataset.pictures), 1):
             seen.append(one)
             progress(done)
     return seen
 
 
-def _examine_picture(dataset: Dataset, picture: Picture) -> Seen:
+def _examine_picture(picture: Picture) -> Seen:
     try:
         if picture.payload is not None:
             rgb = picture.payload.read()

@@ -30,12 +30,8 @@ class Note:
         object.__setattr__(self, "words", words)
 
     def __str__(self) -> str:
-        place = [
-            self.file,
-            self.picture and f"picture {self.picture}",
-            self.annotation and f"annotation {self.annotation}",
-        ]
-        return f"{', '.join(filter(None, place))}: {self.words}"
+        parts = (("", self.file), ("picture ", self.picture), ("annotation ", self.annotation))
+        return f"{', '.join(what + name for what, name in parts if name)}: {self.words}"
 
 
 class Fault(DatasetError):
@@ -68,8 +64,6 @@ class _FaultsAt:
     def __enter__(self) -> None: ...
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> bool:
-        if isinstance(error, Fault):
-            self.notes.add(error.kind, "fault", str(error), *self.place)
-        elif isinstance(error, DatasetError):
-            self.notes.add(self.kind, "fault", str(error), *self.place)
+        if isinstance(error, DatasetError):
+            self.notes.add(error.kind if isinstance(error, Fault) else self.kind, "fault", str(error), *self.place)
         return isinstance(error, DatasetError)

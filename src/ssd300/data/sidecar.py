@@ -24,6 +24,11 @@ from ssd300.labels import ClassList
 
 NAME = "ssd300.json"
 _VERSION = 1
+_INTEGERS = np.iinfo(np.int64)
+_LARGEST = float(np.finfo(np.float32).max)
+_RANGES: dict[str, tuple[float, float]] = {  # of the fields
+    "crowd": (0, 1), "ignore": (0, 1), "area": (0, _LARGEST), "scores": (-_LARGEST, _LARGEST), "ids": (-(2**62), 2**62),
+}  # fmt: skip
 
 
 @dataclass
@@ -61,11 +66,11 @@ class Sidecar:
         boxes = picture.annotations
         defaults = Annotations.of(boxes.boxes_xyxy, boxes.class_ids)
         entry: dict[str, Any] = {"image_id": picture.image_id, "file_name": picture.file_name, "boxes": len(boxes)}
-        for name in sorted(_FIELDS - held):
+        for name in sorted(_RANGES.keys() - held):
             values = getattr(boxes, name)
             if not np.array_equal(values, getattr(defaults, name)):
                 entry[name] = shortest(values) if values.dtype == np.float32 else values.tolist()
-        if entry.keys() & _FIELDS:
+        if entry.keys() & _RANGES.keys():
             entry["labels"] = _sum_of(labels)
         self.pictures[key] = entry
 
@@ -84,7 +89,7 @@ class Sidecar:
         Raises Fault if the label file is not as it was when the sidecar was written.
         """
         entry = self.pictures.get(key, {})
-        held = entry.keys() & _FIELDS
+        held = entry.keys() & _RANGES.keys()
         other = held and entry["boxes"] != count
         if other or (held and "labels" in entry and entry["labels"] != _sum_of(labels)):
             found = f"have {count} boxes, {self.path} was written for {entry['boxes']}"
@@ -108,10 +113,6 @@ class Sidecar:
         """(image id, file name) as the user's first format had them."""
         entry = self.pictures.get(key, {})
         return entry.get("image_id", image_id), entry.get("file_name", file_name)
-
-
-_FIELDS = {"crowd", "ignore", "area", "scores", "ids"}
-_INTEGERS = np.iinfo(np.int64)
 
 
 def _sum_of(labels: Path) -> int:
@@ -142,7 +143,7 @@ def _check_entry(entry: dict[str, Any]) -> None:
     image_id, name = entry.get("image_id", ""), entry.get("file_name", "")
     if not (isinstance(image_id, str) or _is_integer(image_id)) or not isinstance(name, str):
         raise TypeError(f"a picture's id and name are {image_id!r:.60} and {name!r:.60}")
-    for field_name in entry.keys() & _FIELDS:
+    for field_name in entry.keys() & _RANGES.keys():
         values = np.array(entry[field_name], np.float64)
         if values.shape != (entry["boxes"],):
             raise ValueError(f"{field_name} is not one number for each of {entry['boxes']} boxes")
@@ -151,13 +152,3 @@ def _check_entry(entry: dict[str, Any]) -> None:
             raise ValueError(f"{field_name} has numbers outside of {low:g} to {high:g}")
         if field_name not in ("area", "scores") and not (values == np.round(values)).all():
             raise ValueError(f"{field_name} has numbers that are not whole")
-
-
-_LARGEST = float(np.finfo(np.float32).max)
-_RANGES: dict[str, tuple[float, float]] = {
-    "crowd": (0, 1),
-    "ignore": (0, 1),
-    "area": (0, _LARGEST),
-    "scores": (-_LARGEST, _LARGEST),
-    "ids": (-(2**62), 2**62),
-}
