@@ -12,7 +12,7 @@ import torch
 from ssd300.benchmark.measure import Budget, Measured, Row, Timing, peak_memory_mib
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.errors import ArgumentError
-from ssd300.images.decode import size_hw
+from ssd300.images.decode import header
 from ssd300.images.source import read_bytes
 from ssd300.labels import COCO, ClassList
 from ssd300.learn.augment import Sample
@@ -126,7 +126,7 @@ def dataset_of(paths: Sequence[Path]) -> Dataset:
         raise ArgumentError("there are no pictures to load: give at least one")
     pictures = []
     for number, path in enumerate(paths):
-        height, width = size_hw(read_bytes(path, str(path)), name=str(path))
+        height, width = header(read_bytes(path, str(path)), name=str(path)).size_hw
         truth = Annotations.of(_BOXES_XYXY * np.array([width, height, width, height], np.float32), _LABELS)
         pictures.append(Picture(path, number, width, height, truth, path.name))
     classes = ClassList(COCO.names[:3], (1, 2, 3))

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ssd300.images import expand
-from ssd300.images.extensions import EXTENSIONS, skipped_text
-from ssd300.images.folders import pictures_of
+from ssd300.images.folders import EXTENSIONS, pictures_of, skipped_text
 
 
 def filled(folder: Path, *names: str) -> Path:

@@ -21,8 +21,7 @@ from ssd300.batch.stores import is_remote, list_remote, one_line, open_place, st
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
-from ssd300.images.extensions import is_picture_name
-from ssd300.images.folders import pictures_of
+from ssd300.images.folders import is_picture_name, pictures_of
 from ssd300.images.source import Tell, expand
 
 LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])

@@ -16,7 +16,7 @@ from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
-from ssd300.images.extensions import portable_name
+from ssd300.images.folders import portable_name
 from ssd300.images.profiles import with_profile
 from ssd300.label_tools import to_labelme
 

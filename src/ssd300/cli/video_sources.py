@@ -9,7 +9,7 @@ from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError
 from ssd300.files import looked_from
 from ssd300.images.addresses import is_url
-from ssd300.images.extensions import has_picture_extension
+from ssd300.images.folders import has_picture_extension
 from ssd300.images.http_stream import sends_video
 from ssd300.images.video_names import is_camera, is_video, shown_name
 

@@ -25,7 +25,7 @@ from ssd300.data.yolo.labels import PICTURE_FOLDERS
 from ssd300.digits import numbered
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import is_filled, new_folder
-from ssd300.images.extensions import has_picture_extension, portable_name
+from ssd300.images.folders import has_picture_extension, portable_name
 from ssd300.images.signatures import picture_format
 
 _FOLDERS = {name.casefold() for name in (*PICTURE_FOLDERS, *ANNOTATIONS)}

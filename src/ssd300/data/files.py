@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
-from ssd300.images.decode import size_hw
-from ssd300.images.extensions import has_picture_extension, is_clutter
+from ssd300.images.decode import header
+from ssd300.images.folders import has_picture_extension, is_clutter
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
@@ -111,7 +111,7 @@ def folder_name(folder: Path) -> str:
 def picture_size(path: Path) -> tuple[int, int]:
     """(width, height) after EXIF orientation, from the header alone. Raises Fault."""
     try:
-        height, width = size_hw(read_bytes(path, str(path)), name=str(path))
+        height, width = header(read_bytes(path, str(path)), name=str(path)).size_hw
     except ImageError as error:
         raise Fault("corrupt picture", str(error)) from error
     return width, height

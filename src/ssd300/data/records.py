@@ -18,7 +18,7 @@ from ssd300.data.parts import WHOLE, Part
 from ssd300.data.shapes import visible_part
 from ssd300.data.values import class_name, numbers
 from ssd300.errors import DatasetError
-from ssd300.images.extensions import has_picture_extension
+from ssd300.images.folders import has_picture_extension
 from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 

@@ -6,7 +6,7 @@ from sys import maxsize
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
 from ssd300.data.reading import START, begins_with, contains, first_line
-from ssd300.images.extensions import has_picture_extension
+from ssd300.images.folders import has_picture_extension
 
 
 def describe_unread(path: Path) -> str:

@@ -86,10 +86,7 @@ def _expand_runs(data: bytes) -> bytes:
 
 
 def _decode_runs(data: bytes, at: int, size_hw: tuple[int, int], *, nibbles: bool) -> bytes | None:
-    """Rows of pixels, a byte for each and of a multiple of four bytes; None if the runs end too early.
-
-    Raises ValueError if they would take seconds to read.
-    """
+    """Rows of bytes, padded to four; None if the runs end too early. Raises ValueError if they would take seconds."""
     height, width = size_hw
     pixels = np.zeros((height, -(-width // 4) * 4), np.uint8)
     coded = data[at:]

@@ -14,10 +14,7 @@ _LARGE = 2**24
 
 
 class PixelBudget:
-    """Grants pixels to threads, in order of request, up to `limit` in total.
-
-    A picture larger than the limit is granted when no other is.
-    """
+    """Grants pixels to threads, in order of request, up to `limit` in total; more only to a single picture."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

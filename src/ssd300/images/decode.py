@@ -14,7 +14,7 @@ go through Pillow. One rule per mode:
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import simplejpeg
 from PIL import ImagePalette
@@ -22,25 +22,14 @@ from PIL import ImagePalette
 from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
-from ssd300.images import jpeg, tiff
+from ssd300.images import jpeg, pillow_file, tiff
 from ssd300.images.budget import IN_FLIGHT
 from ssd300.images.modes import DECODER_ERRORS, is_unseen, picture_to_rgb
 from ssd300.images.orientation import jpeg_orientation, orient
-from ssd300.images.pillow_file import (
-    check_covered,
-    damaged_picture,
-    load_picture,
-    open_picture,
-    stored_orientation,
-    undecoded,
-)
 from ssd300.images.quiet import quiet_pillow
 from ssd300.images.signatures import EXPECTED, describe_bytes, picture_format
 from ssd300.images.tiff import BrokenTIFFError
 from ssd300.images.tiff_picture import TIFFPicture, tiff_picture
-
-if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = limits.PIXELS
 
@@ -76,14 +65,10 @@ def header(data: bytes, *, name: str) -> ImageHeader:
             if kind == "TIFF":
                 found = _tiff_header(tiff_picture(data, name), name)
             else:
-                found = _pillow_header(open_picture(content, kind, name), data, kind)
+                picture = pillow_file.open_picture(content, kind, name)
+                found = ImageHeader(kind, *picture.size, pillow_file.stored_orientation(picture, data, kind))
     _check_size(found.width, found.height, name)
     return found
-
-
-def size_hw(data: bytes, *, name: str) -> tuple[int, int]:
-    """(height, width) of the upright picture, without decoding it."""
-    return header(data, name=name).size_hw
 
 
 def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratch: UInt8 | None = None) -> UInt8:
@@ -105,18 +90,14 @@ def decode_image(data: bytes, *, name: str, decode: DecodeMode = "exact", scratc
     with quiet_pillow():
         if kind == "TIFF":
             return _decode_tiff(tiff_picture(data, name), name)
-        picture = open_picture(content, kind, name)
-        found = _pillow_header(picture, data, kind)
+        picture = pillow_file.open_picture(content, kind, name)
+        found = ImageHeader(kind, *picture.size, pillow_file.stored_orientation(picture, data, kind))
         _check_size(found.width, found.height, name)
         IN_FLIGHT.take(found.width * found.height)
-        load_picture(picture, data, kind, name)
+        pillow_file.load_picture(picture, data, kind, name)
         rgb = picture_to_rgb(picture, name)
     del picture  # as large as the result, and more
     return orient(rgb, found.orientation)
-
-
-def _pillow_header(picture: "ImageFile", data: bytes, kind: str) -> ImageHeader:
-    return ImageHeader(kind, *picture.size, stored_orientation(picture, data, kind))
 
 
 def _format(data: bytes, name: str) -> str:
@@ -153,7 +134,7 @@ def _decode_jpeg(data: bytes, name: str, *, fast: bool, scratch: UInt8 | None) -
     height, width = size
     _check_size(width, height, name)
     if jpeg.lacks_color(data):
-        raise damaged_picture("JPEG", name, EOFError("a color has no scan"))
+        raise pillow_file.damaged_picture("JPEG", name, EOFError("a color has no scan"))
     IN_FLIGHT.take(height * width)
     fast = fast and not jpeg.may_be_lossless(data)
     factor = next((f for f in (8, 4, 2) if fast and min(size) >= 300 * f), 1)
@@ -184,16 +165,16 @@ def _whole_jpeg(data: bytes, name: str) -> bytes:
         return tidy
     _check_size(width, height, name)
     if jpeg.is_cut(bare, closed):
-        raise damaged_picture("JPEG", name, EOFError("its scan ends early"))
+        raise pillow_file.damaged_picture("JPEG", name, EOFError("its scan ends early"))
     return tidy
 
 
 def _tiff_header(found: TIFFPicture, name: str) -> ImageHeader:
     if found.for_numpy:
         if not found.layout:
-            raise undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
+            raise pillow_file.undecoded(found.content, "TIFF", name, BrokenTIFFError("bands without colors"))
         return ImageHeader("TIFF", found.layout.width, found.layout.height, found.orientation)
-    width, height = open_picture(found.content, "TIFF", name).size
+    width, height = pillow_file.open_picture(found.content, "TIFF", name).size
     if found.directory:  # Pillow may report the size after rotation
         width, height = found.directory.number(tiff.WIDTH), found.directory.number(tiff.HEIGHT)
     return ImageHeader("TIFF", width, height, found.orientation)
@@ -206,17 +187,17 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
     try:
         if found.for_numpy:
             return orient(found.by_numpy(name), found.orientation)
-        picture = open_picture(found.content, "TIFF", name)
-        check_covered(picture, name)
+        picture = pillow_file.open_picture(found.content, "TIFF", name)
+        pillow_file.check_covered(picture, name)
         if picture.mode == "P" and max(found.color_map, default=256) < 256:  # 8 bits, where 16 belong
             picture.palette = ImagePalette.raw("RGB;L", bytes(found.color_map))
-        load_picture(picture, found.content, "TIFF", name)
+        pillow_file.load_picture(picture, found.content, "TIFF", name)
         if picture.size[::-1] != header.size_hw:
             raise ValueError("it has several sizes")  # of which Pillow before 13 takes the last
         if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
             return orient(found.by_numpy(name), found.orientation)
     except DECODER_ERRORS as error:
-        raise undecoded(found.content, "TIFF", name, error) from error
+        raise pillow_file.undecoded(found.content, "TIFF", name, error) from error
     return picture_to_rgb(picture, name)  # already rotated by Pillow
 
 

@@ -173,7 +173,6 @@ def _too_slow() -> Refused:
 
 
 def _next(url: str, location: str) -> str:
-    """The target of a redirect."""
     try:
         return urljoin(url, location)
     except ValueError as error:

@@ -35,11 +35,10 @@ def deep_transparent_color(data: bytes) -> tuple[int, int, int] | None:
     """The transparent color of a 16-bit RGB file, if it has one. Pillow compares one byte of each of its numbers."""
     if tuple(data[24:26]) != _DEEP_RGB:
         return None
-    bodies = (
-        data[a + 8 : b - 4] for kind, a, b in _chunks(data) if kind == b"tRNS" and _is_transparent_color(data, a, b, 2)
-    )
-    body = next(bodies, None)
-    return None if body is None else struct.unpack(">3H", body)
+    for kind, start, end in _chunks(data):
+        if kind == b"tRNS" and _is_transparent_color(data, start, end, 2):
+            return struct.unpack_from(">3H", data, start + 8)
+    return None
 
 
 def _is_transparent_color(data: bytes, start: int, end: int, colors: int) -> bool:
@@ -62,10 +61,7 @@ def _scaled_gray(body: bytes, depth: int) -> bytes:
 
 
 def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """The EXIF block (of eXIf, else as ImageMagick writes it into text) and the XMP packet, at any position.
-
-    Of several, the last one counts, as in Pillow.
-    """
+    """The last EXIF block (of eXIf, else as ImageMagick writes it into text) and the last XMP packet, as in Pillow."""
     exif = raw = xmp = None
     for kind, start, end in _chunks(data):
         if kind not in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
@@ -83,10 +79,7 @@ def exif_and_xmp(data: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def is_filled_up(data: bytes) -> bool:
-    """Whether a file without an end has pixels with a wrong checksum.
-
-    An interrupted download may be filled up with zeros, which a decoder takes for pixels.
-    """
+    """Whether a file without an end has pixels with a wrong checksum, such as the zeros of an interrupted download."""
     chunks = list(_chunks(data))
     if any(kind == b"IEND" for kind, _, _ in chunks):
         return False

@@ -23,9 +23,8 @@ from ssd300.errors import ImageError
 from ssd300.files import current_folder, looked_from
 from ssd300.images.addresses import foreign_fault, is_url, local_path, shown_address
 from ssd300.images.arrays import array_to_rgb, foreign_to_array, is_array_like, is_tensor, shape_text
-from ssd300.images.decode import DecodeMode, decode_image, size_hw
-from ssd300.images.extensions import EXTENSIONS
-from ssd300.images.folders import FoundPictures, pictures_of
+from ssd300.images.decode import DecodeMode, decode_image, header
+from ssd300.images.folders import EXTENSIONS, FoundPictures, pictures_of
 from ssd300.images.modes import current_frame, reason, upright_rgb
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
 from ssd300.images.video_names import is_video
@@ -138,10 +137,7 @@ def open_source(source: Any, *, color: str = "rgb", decode: DecodeMode = "exact"
 def read_picture(
     source: Any, *, color: str = "rgb", decode: DecodeMode = "exact", scratch: UInt8 | None = None
 ) -> tuple[UInt8, tuple[int, int]]:
-    """As `open_source`, and the (H, W) of the upright original, which decode="fast" may have shrunk.
-
-    `scratch` as in `decode_image`.
-    """
+    """As `open_source`, and the (H, W) of the original, which "fast" may shrink. `scratch`: see `decode_image`."""
     name = name_of(source)
     value = source.value if isinstance(source, Source) else source
     if hasattr(value, "read_pixels"):
@@ -160,7 +156,7 @@ def read_picture(
         data = read_bytes(value, name)
         rgb = decode_image(data, name=name, decode=decode, scratch=scratch)
         if decode == "fast":
-            return rgb, size_hw(data, name=name)
+            return rgb, header(data, name=name).size_hw
     return rgb, rgb.shape[:2]
 
 
@@ -216,11 +212,8 @@ def _directory_fault(path: Path) -> str:
         return "a directory where one picture is expected; pass its files, or use detect_many"
     names = os.listdir(path)
     others = sorted({os.path.splitext(n)[1].lower() or n for n in names})[:5]
-    found = (
-        f"{len(names)} {'entry' if len(names) == 1 else 'entries'} ({', '.join(others)})"
-        if names
-        else "an empty directory"
-    )
+    entries = "entry" if len(names) == 1 else "entries"
+    found = f"{len(names)} {entries} ({', '.join(others)})" if names else "an empty directory"
     ending = next((os.path.splitext(name)[1] for name in names if is_video(path / name)), "")
     videos = f"; for videos pass '{path}/*{ending}' there" if ending else ""
     return (

@@ -88,10 +88,8 @@ def unread_kind(data: bytes) -> str | None:
         directory = tiff.full_picture(data)
         starts = directory.numbers(tiff.STRIP_OFFSETS) or directory.numbers(tiff.TILE_OFFSETS)
         sizes = directory.numbers(tiff.STRIP_COUNTS) or directory.numbers(tiff.TILE_COUNTS)
-        intact = (
-            starts and len(starts) == len(sizes) and all(a + n <= len(data) for a, n in zip(starts, sizes, strict=True))
-        )
-        if not intact or tiff_samples.layout_of(directory):
+        within = len(starts) == len(sizes) > 0 and all(a + n <= len(data) for a, n in zip(starts, sizes, strict=True))
+        if not within or tiff_samples.layout_of(directory):
             return None
         compression = directory.number(tiff.COMPRESSION)
         ycbcr = directory.number(tiff.PHOTOMETRIC) == 6 and compression in tiff_samples.COMPRESSIONS
@@ -122,10 +120,8 @@ def _describe(directory: Directory) -> str:
     bits, channels = directory.number(tiff.BITS, 1), directory.number(tiff.SAMPLES_PER_PIXEL, 1)
     kind = {2: " signed", 3: " float", 5: " complex", 6: " complex"}.get(directory.number(tiff.SAMPLE_FORMAT, 1), "")
     compression = directory.number(tiff.COMPRESSION, 1)
-    if compression in tiff_samples.COMPRESSIONS:
-        packed = ""
-    else:
-        packed = f" in {names.get(compression, f'an unknown ({compression})')} compression"
+    name = names.get(compression, f"an unknown ({compression})")
+    packed = "" if compression in tiff_samples.COMPRESSIONS else f" in {name} compression"
     photometric = directory.number(tiff.PHOTOMETRIC)
     colors = "YCbCr" if photometric == 6 else f"photometric {photometric}"
     return f"a TIFF of {counted(channels, 'band')} of {bits}{kind} bits ({colors}){packed}"

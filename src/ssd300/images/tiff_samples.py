@@ -79,14 +79,12 @@ def layout_of(directory: Directory) -> Layout | None:
         directory.number(tiff.EXTRA_SAMPLES),
     )
     known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
-    colors = layout.colors
-    spare = 2 if colors == 1 else 33  # gray has at most alpha beside it: more are bands without a known color
+    spare = 2 if layout.colors == 1 else 33  # gray has at most alpha beside it: more are bands without a known color
     if (
         len(set(bits)) > 1
         or len(set(formats)) > 1
         or layout.bits not in known
-        or not colors <= channels < colors + spare
-        or not colors
+        or not 0 < layout.colors <= channels < layout.colors + spare
         or directory.number(tiff.COMPRESSION, 1) not in COMPRESSIONS
         or (layout.is_packed and (layout.predictor != 1 or layout.tiled))
         or layout.predictor not in ((1, 3) if layout.kind == "f" else (1, 2))

@@ -7,10 +7,7 @@ from ssd300.arrays import Int64
 
 
 def drop_foreign_color(picture: Image.Image) -> Image.Image:
-    """The picture, or a copy without a transparent color in the form of another mode.
-
-    Pillow keeps the color when it changes the mode, and then fails on it.
-    """
+    """The picture, or a copy without the transparent color of an earlier mode, which Pillow keeps and then fails on."""
     if "transparency" not in picture.info or _belongs_to(picture.mode, picture.info["transparency"]):
         return picture
     picture = picture.copy()
