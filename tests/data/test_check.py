@@ -17,8 +17,8 @@ from ssd300.boxes import iou
 from ssd300.data.check import check_dataset
 from ssd300.data.check_boxes import best_prior_iou
 from ssd300.data.check_pictures import HASH_SIDE, NEAR, difference_hash
-from ssd300.data.kinds import KINDS
 from ssd300.data.load import load_dataset
+from ssd300.data.notes import KINDS
 from ssd300.data.pack import pack_dataset
 from ssd300.priors import default_boxes_xyxy
 

@@ -10,8 +10,7 @@ from data.sets import coco as small_coco
 from data.sets import coco_content
 from ssd300.data import coco as coco_format
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts, read_part, write_split
+from ssd300.data.load import find_parts, load_dataset, read_part, write_split
 from ssd300.data.parts import WHOLE, Part
 from ssd300.errors import DatasetError
 

@@ -13,8 +13,7 @@ from hypothesis.extra import numpy as arrays
 from ssd300.data.check import check_dataset
 from ssd300.data.convert import convert_dataset, new_names
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts
+from ssd300.data.load import find_parts, load_dataset
 from ssd300.data.pack import pack_dataset
 from ssd300.data.sidecar import NAME
 from ssd300.data.yolo.write import to_fractions, to_pixels

@@ -12,8 +12,7 @@ from data.test_kitti_createml_via import createml, via
 from data.test_labelme import labelme
 from data.test_tables import table
 from ssd300.data.check import check_dataset
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts, write_split
+from ssd300.data.load import find_parts, load_dataset, write_split
 from ssd300.data.usable import usable_sets
 from ssd300.errors import DatasetError
 

@@ -11,8 +11,7 @@ import pytest
 from data.sets import TRUTH, coco, found, stems, voc, write, yolo
 from data.test_hostile_convert import convert
 from ssd300.data.check import check_dataset
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts
+from ssd300.data.load import find_parts, load_dataset
 from ssd300.errors import DatasetError, OutputError, SSD300Error
 
 
@@ -110,7 +109,7 @@ def test_labels_in_a_folder_that_may_not_be_read_are_not_counted_as_empty(tmp_pa
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 @pytest.mark.parametrize("what", ["cases", "split", "convert"])
 def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) -> None:
-    from ssd300.data.look import write_split
+    from ssd300.data.load import write_split
     from ssd300.data.split import split_dataset
 
     root = coco(tmp_path / "set")

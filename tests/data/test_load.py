@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset, load_training, load_validation
-from ssd300.data.look import find_parts
+from ssd300.data.load import find_parts, load_dataset, load_training, load_validation
 from ssd300.data.pack import pack_dataset
 from ssd300.data.usable import select_messages, usable_sets
 from ssd300.errors import ArgumentError, DatasetError

@@ -9,8 +9,7 @@ from data.sets import TRUTH, coco, coco_content, darknet, found, pictures, voc, 
 from data.test_kitti_createml_via import kitti
 from ssd300.data.check import check_dataset
 from ssd300.data.finder import PictureFinder
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts, read_part
+from ssd300.data.load import find_parts, load_dataset, read_part
 from ssd300.data.notes import Note
 from ssd300.errors import DatasetError
 

@@ -9,8 +9,7 @@ from data.sets import TRUTH, append, coco_content, found, write
 from data.sets import coco as small_coco
 from data.sets import yolo as small_yolo
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts, write_split
+from ssd300.data.load import find_parts, load_dataset, write_split
 from ssd300.data.pack import pack_dataset
 from ssd300.data.pack.read import Encoding
 from ssd300.data.split import groups_of_equal_files, split_dataset

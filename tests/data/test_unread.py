@@ -7,8 +7,7 @@ import pytest
 
 from data.sets import pictures, write
 from ssd300.cli.results import result_layout
-from ssd300.data.load import load_dataset
-from ssd300.data.look import FORMATS, find_parts
+from ssd300.data.load import FORMATS, find_parts, load_dataset
 from ssd300.detections import Detections
 from ssd300.errors import DatasetError
 from ssd300.labels import COCO

@@ -9,8 +9,7 @@ import pytest
 
 from data.sets import SIZE, TRUTH, append, coco, coco_content, found, voc, yolo
 from ssd300.data.check import check_dataset
-from ssd300.data.load import load_dataset
-from ssd300.data.look import find_parts
+from ssd300.data.load import find_parts, load_dataset
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from data.sets import SIZE, TRUTH, coco_content, found, line, pictures, voc_text, write
 from data.test_labelme import labelme
 from ssd300.data.dataset import Dataset
-from ssd300.data.load import load_dataset
-from ssd300.data.look import FORMATS, find_parts
+from ssd300.data.load import FORMATS, find_parts, load_dataset
 from ssd300.data.pack import pack_dataset
 from ssd300.data.parts import parse_part
 from ssd300.data.unread import _KNOWN

@@ -108,8 +108,7 @@ def split(
     YOLO: data.yaml, train.txt and val.txt; VOC with its own folder as --out: ImageSets/Main; else COCO: train.json and
     val.json.
     """
-    from ssd300.data.load import load_dataset
-    from ssd300.data.look import find_parts, split_files, write_split
+    from ssd300.data.load import find_parts, load_dataset, split_files, write_split
     from ssd300.data.parts import splits_of
     from ssd300.data.split import split_dataset
 
@@ -189,8 +188,7 @@ def _print_lines(what: str, lines: Sequence[str]) -> None:
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":
     """Every split of a data set by name, or only the requested one; trainval beside others is train."""
-    from ssd300.data.load import load_parts
-    from ssd300.data.look import find_parts
+    from ssd300.data.load import find_parts, load_parts
     from ssd300.data.parts import choose_parts, splits_of
 
     chosen = choose_parts(find_parts(path, format), path, split or "all")

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ssd300.data.check import FAULT_LEVELS, Report
-from ssd300.data.kinds import KINDS
+from ssd300.data.notes import KINDS
 from ssd300.terminal import printable
 
 PIPED_WIDTH = 160  # characters where stdout is no terminal

@@ -9,10 +9,8 @@ from typing import Any
 from ssd300.data.check_boxes import BoxShapes, box_notes, class_notes, measure_shapes
 from ssd300.data.check_pictures import Seen, examine_pictures, find_duplicates, find_unlisted
 from ssd300.data.dataset import Dataset, join
-from ssd300.data.kinds import KINDS, Level
-from ssd300.data.load import raise_faults
-from ssd300.data.look import find_parts, read_part
-from ssd300.data.notes import Fault, Note
+from ssd300.data.load import find_parts, raise_faults, read_part
+from ssd300.data.notes import KINDS, Fault, Level, Note
 from ssd300.data.parts import Part, drop_trainval, splits_of, training_parts, validation_parts
 from ssd300.data.usable import arrange, describe_unused
 from ssd300.errors import DatasetError
@@ -117,8 +115,7 @@ def check_dataset(
     if splits:
         training = next((name for name in ("train", "trainval") if name in splits), next(iter(splits)))
         notes += class_notes(splits, training)
-    reason = ""
-    messages: tuple[str, ...] = ()
+    reason, messages = "", tuple[str, ...]()
     try:
         messages = _try_training(_Checked(path, own, val, others, parts, splits, broken, seen))
     except DatasetError as error:
@@ -159,10 +156,7 @@ class _Checked:
 
 
 def _try_training(checked: _Checked) -> tuple[str, ...]:
-    """The messages of `train` about the parts and pictures that were read.
-
-    Raises DatasetError if it would stop; a Fault, if no other case says why.
-    """
+    """The messages of `train`. Raises DatasetError if it would stop; a Fault, if no other case says why."""
     try:
         train = training_parts(checked.own, checked.path)
         val = validation_parts(checked.own, checked.path, alone=False)

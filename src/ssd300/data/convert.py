@@ -15,7 +15,7 @@ import numpy as np
 
 from ssd300.data.dataset import Dataset, Picture, join
 from ssd300.data.finder import local_name
-from ssd300.data.look import FORMATS_BY_NAME, WRITABLE_FORMATS
+from ssd300.data.load import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS, parse_part
 from ssd300.data.sidecar import NAME as SIDECAR
 from ssd300.data.values import is_writable_name
@@ -162,7 +162,8 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
     names = []
     for picture in pictures:
         parts = [_clean_part(part) for part in PurePosixPath(local_name(picture.file_name)).parts]
-        folders = [part for part in parts[:-1] if part and not _is_of_layout(part)]
+        # Without folders whose names have a meaning in a set that is written: pictures, labels, or a part.
+        folders = [part for part in parts[:-1] if part and part.casefold() not in _FOLDERS and not parse_part(part)]
         name = PurePosixPath(*folders, parts[-1] if parts and parts[-1] else "picture")
         if picture.payload is not None:
             name = name.with_suffix(".png")
@@ -178,11 +179,6 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
 def _key(name: PurePosixPath) -> str:
     """What two names must not share: systems ignore case, and whether accents are composed; labels the extension."""
     return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
-
-
-def _is_of_layout(folder: str) -> bool:
-    """Whether a folder's name has a meaning in a set that is written: pictures, labels, or a part."""
-    return folder.casefold() in _FOLDERS or parse_part(folder) is not None
 
 
 def _clean_part(part: str) -> str:

@@ -1,17 +1,54 @@
-"""Load a data set of any format as one `Dataset`: all of it, the part to train on, or the part to evaluate on."""
+"""Find the data set at a path, of any format, and load it: all of it, the part to train on, or that to evaluate on."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from ssd300.data import coco, createml, cvat, kitti, labelme, pack, tables, via, voc, yolo
 from ssd300.data.dataset import Dataset, join
-from ssd300.data.look import find_parts, read_part
-from ssd300.data.parts import Part, choose_parts, training_parts, validation_parts
+from ssd300.data.files import child, entries, folders_in, is_picture, with_suffix
+from ssd300.data.finder import is_another
+from ssd300.data.notes import Note
+from ssd300.data.parts import Part, choose_parts, parse_part, training_parts, validation_parts
+from ssd300.data.reading import first_line
+from ssd300.data.unread import describe_unread
+from ssd300.data.writing import Copier
 from ssd300.digits import counted
-from ssd300.errors import DatasetError
+from ssd300.errors import ArgumentError, DatasetError, unknown_name
+from ssd300.files import looked_from
 
+
+class Format(Protocol):
+    """The functions of every format: find the parts at a path (none, if it has another format), and read one."""
+
+    def find(self, path: Path) -> list[Part]: ...
+
+    def read(self, part: Part) -> Dataset: ...
+
+
+class WritableFormat(Protocol):
+    """The functions of a format that can be written: a whole set (parts and names of their pictures), and lists."""
+
+    def write(self, splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None: ...
+
+    def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]: ...
+
+    def split_files(self, part: Part, splits: Iterable[str], out: Path) -> list[Path]: ...
+
+
+FORMATS_BY_NAME: dict[str, Format] = {
+    "pack": pack, "yolo": yolo, "coco": coco, "cvat": cvat, "voc": voc, "createml": createml, "via": via,
+    "labelme": labelme, "csv": tables, "kitti": kitti,
+}  # fmt: skip
+"""Name -> format, in the order of detection."""
+WRITABLE_FORMATS: dict[str, WritableFormat] = {"coco": coco, "yolo": yolo, "voc": voc}
+FORMATS = tuple(FORMATS_BY_NAME)
+_MAX_DEPTH = 5  # folders in one another that are looked into
 _SHOWN_FAULTS = 3
+_DOCUMENTS = (".txt", ".md", ".pdf", ".html", ".zip")
 
 
 def load_dataset(
@@ -61,14 +98,130 @@ def raise_faults(dataset: Dataset, path: str | Path) -> None:
     faults = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
         return
-    lines = [f"  {fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    lines = [f"{dataset.name} has {counted(len(faults), 'fault')}; `ssd300 data check {path}` lists every case:"]
+    lines += [f"  {fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
-    raise DatasetError(
-        "\n".join(
-            [
-                f"{dataset.name} has {counted(len(faults), 'fault')}; `ssd300 data check {path}` lists every case:",
-                *lines,
-            ]
+    raise DatasetError("\n".join(lines))
+
+
+def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[Part]:
+    """The parts found at a path, sorted by name within a format. Raises DatasetError if there are none.
+
+    The first format that finds any is used; docs/data.md shows the folders of each. Raises ArgumentError for what is no
+    path, and for an unknown format.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentError(f"a data set is named by its path, got {type(path).__name__}")
+    path = Path(path)
+    if format is not None and format not in FORMATS:
+        raise unknown_name("data format", format, FORMATS)
+    if not os.path.exists(path):  # unlike Path's, False for a name that the file system does not allow
+        raise DatasetError(
+            f"{path}: no such file or folder{looked_from(path)}. "
+            "A data set is a COCO .json, a data.yaml, a .pack or a folder"
         )
+    if not path.is_dir() and not path.is_file():
+        raise DatasetError(f"{path}: a device or pipe, not a data set; give a file or folder")
+    for place in _nested(path):
+        for name, format_ in FORMATS_BY_NAME.items():
+            if format in (None, name):
+                parts = format_.find(place)
+                if parts:
+                    return sorted(parts, key=lambda part: part.split)
+    raise DatasetError(_describe_nothing_found(path, format))
+
+
+def _nested(path: Path) -> Iterator[Path]:
+    """A path, and the only thing in it beside documents if that is a folder (as archives unpack), and so on; not one
+    that is named as a part."""
+    for _ in range(_MAX_DEPTH):
+        yield path
+        inside = [one for one in entries(path) if one.suffix.lower() not in _DOCUMENTS] if path.is_dir() else []
+        if len(inside) != 1 or parse_part(inside[0].name) or not inside[0].is_dir():
+            return
+        path = inside[0]
+
+
+def read_part(part: Part) -> Dataset:
+    """Read one part, with its faults in `notes` instead of raised."""
+    dataset = FORMATS_BY_NAME[part.format].read(part)
+    return replace(dataset, notes=(*dataset.notes, *_find_shared_files(dataset)))
+
+
+def _find_shared_files(dataset: Dataset) -> Iterator[Note]:
+    """A fault for every picture whose file is also that of another name: the file of one of them is missing."""
+    names: dict[Path, str] = {}
+    for picture in dataset.pictures if dataset.pictures and dataset.pictures[0].payload is None else ():
+        other = names.setdefault(picture.path, picture.file_name)
+        if other != picture.file_name and is_another(picture.file_name, other, picture.path):
+            words = f"it is missing; {picture.path} was found, but so it was for {other}"
+            yield Note("missing picture", "fault", str(picture.labels), picture.file_name, "", words)
+
+
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+    """Write parts (name -> pictures of `part`) as lists in the folder `out`; no picture is copied.
+
+    YOLO: out/data.yaml and out/PART.txt; VOC with its own folder as `out`: ImageSets/Main; else out/PART.json in COCO's
+    format, which for a COCO set keeps all fields. Raises DatasetError instead of replacing a file.
+    """
+    return _writer(part).write_split(part, splits, out)
+
+
+def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
+    """The files that `write_split` will write. Raises DatasetError if one exists: call it before any work."""
+    return _writer(part).split_files(part, splits, out)
+
+
+def _writer(part: Part) -> WritableFormat:
+    if part.format == "pack":
+        raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
+    return WRITABLE_FORMATS.get(part.format, coco)
+
+
+def _describe_json(path: Path) -> str:
+    """The syntax error of the only .json file at a path, if any; a truncated file matches no format."""
+    files = [path] if path.is_file() else with_suffix(path, ".json")
+    if len(files) == 1 and files[0].suffix.lower() == ".json":
+        try:
+            coco.parse(files[0])
+        except DatasetError as error:
+            return f"{error}."
+    return ""
+
+
+def _describe_table(path: Path) -> str:
+    """The columns of the only table at a path, if any, and those that it needs."""
+    places = [] if path.is_file() else [path, *folders_in(path)]
+    files = [file for place in places for file in with_suffix(place, ".csv")] or [path]
+    if len(files) != 1 or files[0].suffix.lower() != ".csv":
+        return ""
+    found = first_line(files[0])
+    return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."
+
+
+def _name_format(path: Path, format: str | None) -> str:
+    """The format of the data set at a path, if another one was asked for."""
+    with suppress(DatasetError):
+        return f"It is a {find_parts(path)[0].format} data set." if format else ""
+    return ""
+
+
+def _describe_nothing_found(path: Path, format: str | None) -> str:
+    wanted = f"a {format} data set" if format else "a data set"
+    hint = _name_format(path, format) or describe_unread(path) or _describe_json(path) or _describe_table(path)
+    if is_picture(path) and path.is_file():
+        return f"{path}: a picture, not a data set; give the folder of the set, or the file of its annotations"
+    if path.is_file():
+        known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
+        return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"
+    holds = ", ".join(entry.name + "/" * entry.is_dir() for entry in entries(path)[:12])
+    if not hint and child(path, "labels"):
+        hint = "There is a labels/ folder: YOLO needs a data.yaml with `names` or a classes.txt, and images/ beside it."
+    elif not hint and any(map(is_picture, entries(path))):
+        hint = "There are pictures, but no labels: give the folder above both."
+    return (
+        f"{path}: {wanted} was not found in this folder. {hint + ' ' if hint else ''}Looked for "
+        f"{format or ', '.join(FORMATS)} "
+        f"(docs/data.md shows the folders of each). The folder holds: {holds or 'nothing'}"
     )

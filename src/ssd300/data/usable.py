@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ssd300.arrays import Bool
 from ssd300.data.dataset import Annotations, Dataset, join
-from ssd300.data.kinds import LEAST_SCORE
-from ssd300.data.load import each_path, load_parts
-from ssd300.data.look import find_parts
+from ssd300.data.load import each_path, find_parts, load_parts
+from ssd300.data.notes import LEAST_SCORE
 from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
 from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
 from ssd300.data.values import similar_names
@@ -78,10 +77,7 @@ def arrange(
     allow_lost: bool = False,
     min_score: float = LEAST_SCORE,
 ) -> UsableSets:
-    """Join sets and check that they can be used; without `val` draw a share of `train`.
-
-    Raises DatasetError as `usable_sets` does.
-    """
+    """Join sets and check that they can be used, as `usable_sets`; without `val` draw a share of `train`."""
     whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
     names = [name for name, count in whole.boxes_per_class().items() if count]
@@ -132,8 +128,7 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
     if odd and not (allow_lost and kept):
         raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires, or {ALLOW}")
     if not kept:
-        unlabeled = sum(note.kind == "picture without label file" for note in dataset.notes)
-        found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset, unlabeled)
+        found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset)
         raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")
     if lost > MAX_LOST * (lost + kept) and not allow_lost:
         raise DatasetError(
@@ -159,9 +154,9 @@ def _count(dataset: Dataset, mask: Callable[[Annotations], Bool]) -> int:
     return sum(int(mask(picture.annotations).sum()) for picture in dataset.pictures)
 
 
-def _without_boxes(dataset: Dataset, unlabeled: int) -> str:
-    example = next((note.words for note in dataset.notes if note.kind == "picture without label file"), "")
-    return f"{unlabeled} have no label file. For example {example}" if unlabeled else "their label files are empty"
+def _without_boxes(dataset: Dataset) -> str:
+    found = [note.words for note in dataset.notes if note.kind == "picture without label file"]
+    return f"{len(found)} have no label file. For example {found[0]}" if found else "their label files are empty"
 
 
 def select_messages(dataset: Dataset) -> list[str]:
