@@ -135,7 +135,7 @@ def load_pixels(detections: Found, picture: Any = None) -> UInt8:
 
 
 def _rgb(picture: Any) -> UInt8:
-    from ssd300.images.modes import upright_rgb
+    from ssd300.images.arrays import upright_rgb
 
     if isinstance(picture, Image.Image):
         return with_profile(upright_rgb(picture, "the picture"), picture)

@@ -1,15 +1,21 @@
-"""Arrays and tensors -> RGB uint8 [H, W, 3], by the rules for files of the same depth."""
+"""Arrays, tensors and PIL pictures -> RGB uint8 [H, W, 3], by the rules for files of the same depth or mode."""
 
 import sys
+import threading
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError, unknown_name
-from ssd300.images.modes import rgba_to_rgb, to_uint8
+from ssd300.images.forks import after_fork
+from ssd300.images.modes import DECODER_ERRORS, picture_to_rgb, reason, rgba_to_rgb, to_uint8
+from ssd300.images.orientation import orient
+from ssd300.images.quiet import quiet_pillow
 
 _CHANNELS = (1, 3, 4)
+_loading = [threading.Lock() for _ in range(64)]  # of PIL pictures, by their addresses
 
 
 def array_to_rgb(array: np.ndarray[Any, Any], name: str, *, color: str = "rgb") -> UInt8:
@@ -86,3 +92,67 @@ def shape_text(array: Any) -> str:
     elif len(shape) == 3 and shape[2] in _CHANNELS:
         shape = shape[:2]
     return "x".join(str(n) for n in shape)
+
+
+def upright_rgb(picture: Image.Image, name: str) -> UInt8:
+    """The user's PIL picture by the rules for files, so that it gives what its file gives -> uint8 [H, W, 3]."""
+    with quiet_pillow():
+        try:
+            orientation = _load(picture)
+        except DECODER_ERRORS as error:
+            raise ImageError(
+                f"{name}: the PIL picture cannot be loaded ({reason(error)}); if its file is closed before the result "
+                "is there, call its load() first"
+            ) from error
+        if not picture.width or not picture.height:
+            raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
+        rgb = picture_to_rgb(picture, name)
+    return orient(rgb, orientation if orientation in range(1, 9) else 1)
+
+
+def current_frame(picture: Image.Image) -> Image.Image:
+    """A copy of the frame that a picture with several shows: going to the next one changes the object in place."""
+    try:
+        if not getattr(picture, "is_animated", False):
+            return picture
+        with quiet_pillow():
+            _load(picture)
+            return picture.copy()
+    except DECODER_ERRORS:  # reported when it is read
+        return picture
+
+
+def _load(picture: Image.Image) -> Any:
+    """Load the pixels in place, and return the EXIF orientation. Pillow can do both in one thread at a time only."""
+    with _loading[id(picture) // 64 % len(_loading)]:
+        _load_pixels(picture)
+        try:
+            return picture.getexif().get(0x0112, 1)
+        except DECODER_ERRORS:  # damaged EXIF is ignored, as in files
+            return 1
+
+
+def _forget_other_threads() -> None:
+    _loading[:] = [threading.Lock() for _ in _loading]
+
+
+after_fork(_forget_other_threads)
+
+
+def _load_pixels(picture: Image.Image) -> None:
+    """Load the pixels in place.
+
+    Pillow 13 garbles an uncompressed TIFF with a rotated orientation that was opened by path: it maps the file into
+    memory with the sides already swapped. Without a file name it reads the file instead.
+    """
+    tags = getattr(picture, "tag_v2", None)
+    if not tags:
+        picture.load()
+        return
+    named: Any = picture
+    file_name = named.filename
+    try:
+        named.filename = "" if tags.get(0x0112, 1) in range(5, 9) else file_name
+        picture.load()
+    finally:
+        named.filename = file_name

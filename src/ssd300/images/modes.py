@@ -1,7 +1,6 @@
 """Pillow pictures and arrays of any depth -> RGB uint8, by the rules per mode in decode.py."""
 
 import struct
-import threading
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -9,12 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ssd300.arrays import UInt8
+from ssd300.arrays import Int64, UInt8
 from ssd300.errors import ImageError
-from ssd300.images.forks import after_fork
-from ssd300.images.orientation import orient
-from ssd300.images.quiet import quiet_pillow
-from ssd300.images.transparency import drop_foreign_color, palette_alphas
 
 # Exceptions of Pillow's readers on damaged files, found by mutating files and by reading their code.
 DECODER_ERRORS = (
@@ -24,7 +19,6 @@ DECODER_ERRORS = (
 
 _BAND_PIXELS = 2**20
 _UNSEEN = 8  # an alpha, of 255, that is invisible on white
-_loading = [threading.Lock() for _ in range(64)]  # of pictures, by their addresses
 
 
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
@@ -40,7 +34,7 @@ def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
 def _convert_bands(picture: Image.Image, name: str) -> UInt8:
     width, height = picture.size
     is_small = height <= _band_height(width)
-    picture = drop_foreign_color(picture)
+    picture = _drop_foreign_color(picture)
     opaque = picture.has_transparency_data and is_unseen(picture)
     if is_small:
         return _to_rgb(picture, name, opaque)
@@ -67,7 +61,7 @@ def is_unseen(picture: Image.Image) -> bool:
     """Whether a picture with transparency is invisible everywhere: its alpha is padding and is ignored."""
     if picture.mode == "P":
         used = np.array(picture.histogram()) > 0
-        return bool((palette_alphas(picture)[used] <= _UNSEEN).all())
+        return bool((_palette_alphas(picture)[used] <= _UNSEEN).all())
     return all(_highest_alpha(band) <= _UNSEEN for _, band in bands(picture))
 
 
@@ -77,6 +71,35 @@ def _highest_alpha(picture: Image.Image) -> int:
     if picture.getbands()[-1] not in ("A", "a"):  # a transparent color
         picture = picture.convert("RGBA")
     return int(np.asarray(picture.getchannel(len(picture.getbands()) - 1)).max())
+
+
+def _drop_foreign_color(picture: Image.Image) -> Image.Image:
+    """The picture, or a copy without the transparent color of an earlier mode, which Pillow keeps and then fails on."""
+    if "transparency" not in picture.info or _belongs_to(picture.mode, picture.info["transparency"]):
+        return picture
+    picture = picture.copy()
+    del picture.info["transparency"]
+    return picture
+
+
+def _belongs_to(mode: str, color: object) -> bool:
+    if mode == "P":
+        return len(color) <= 256 if isinstance(color, bytes) else isinstance(color, int) and 0 <= color < 256
+    if mode == "RGB":
+        return isinstance(color, tuple) and len(color) == 3
+    return (mode in ("1", "L") or mode.startswith("I;16")) and isinstance(color, int)
+
+
+def _palette_alphas(picture: Image.Image) -> Int64:
+    """The alpha 0..255 [256] of every entry of a picture's palette."""
+    alphas, color = np.full(256, 255, np.int64), picture.info.get("transparency")
+    stored = (picture.getpalette("RGBA") or [])[3::4]
+    alphas[: len(stored)] = stored
+    if isinstance(color, bytes):
+        alphas[: len(color)] = list(color)
+    elif isinstance(color, int):
+        alphas[color] = 0
+    return alphas
 
 
 def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
@@ -104,70 +127,6 @@ def _to_rgb(picture: Image.Image, name: str, opaque: bool) -> UInt8:
             picture = picture.convert("LA")
         return composite_on_white(picture.convert("RGBA"))
     return np.array(picture.convert("RGB"))
-
-
-def upright_rgb(picture: Image.Image, name: str) -> UInt8:
-    """The user's PIL picture by the rules for files, so that it gives what its file gives -> uint8 [H, W, 3]."""
-    with quiet_pillow():
-        try:
-            orientation = _load(picture)
-        except DECODER_ERRORS as error:
-            raise ImageError(
-                f"{name}: the PIL picture cannot be loaded ({reason(error)}); if its file is closed before the result "
-                "is there, call its load() first"
-            ) from error
-        if not picture.width or not picture.height:
-            raise ImageError(f"{name}: the PIL picture has no pixels ({picture.width}x{picture.height})")
-        rgb = picture_to_rgb(picture, name)
-    return orient(rgb, orientation if orientation in range(1, 9) else 1)
-
-
-def current_frame(picture: Image.Image) -> Image.Image:
-    """A copy of the frame that a picture with several shows: going to the next one changes the object in place."""
-    try:
-        if not getattr(picture, "is_animated", False):
-            return picture
-        with quiet_pillow():
-            _load(picture)
-            return picture.copy()
-    except DECODER_ERRORS:  # reported when it is read
-        return picture
-
-
-def _load(picture: Image.Image) -> Any:
-    """Load the pixels in place, and return the EXIF orientation. Pillow can do both in one thread at a time only."""
-    with _loading[id(picture) // 64 % len(_loading)]:
-        _load_pixels(picture)
-        try:
-            return picture.getexif().get(0x0112, 1)
-        except DECODER_ERRORS:  # damaged EXIF is ignored, as in files
-            return 1
-
-
-def _forget_other_threads() -> None:
-    _loading[:] = [threading.Lock() for _ in _loading]
-
-
-after_fork(_forget_other_threads)
-
-
-def _load_pixels(picture: Image.Image) -> None:
-    """Load the pixels in place.
-
-    Pillow 13 garbles an uncompressed TIFF with a rotated orientation that was opened by path: it maps the file into
-    memory with the sides already swapped. Without a file name it reads the file instead.
-    """
-    tags = getattr(picture, "tag_v2", None)
-    if not tags:
-        picture.load()
-        return
-    named: Any = picture
-    file_name = named.filename
-    try:
-        named.filename = "" if tags.get(0x0112, 1) in range(5, 9) else file_name
-        picture.load()
-    finally:
-        named.filename = file_name
 
 
 def composite_on_white(rgba: Image.Image) -> UInt8:
@@ -206,9 +165,8 @@ def to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
         return (values >> 8).astype(np.uint8)
     if values.dtype.kind == "f":
         return _float_to_uint8(values, name)
-    remedy = "If they are 0 to 255, pass array.astype(np.uint8)"
-    if values.dtype == np.bool_:
-        remedy = "Pass array * np.uint8(255)"
+    is_bool = values.dtype == np.bool_
+    remedy = "Pass array * np.uint8(255)" if is_bool else "If they are 0 to 255, pass array.astype(np.uint8)"
     raise ImageError(f"{name}: values of type {values.dtype}; expected uint8, uint16, or float in 0..1. {remedy}")
 
 

@@ -2,18 +2,14 @@
 
 EXPECTED = "a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF picture"
 
-_SIGNATURES = (
+_SIGNATURES: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
+    ((b"GIF87a", b"GIF89a"), "GIF"),
     (b"BM", "BMP"),
-    (b"II*\x00", "TIFF"),
-    (b"MM\x00*", "TIFF"),
-    (b"II+\x00", "TIFF"),  # BigTIFF
-    (b"MM\x00+", "TIFF"),
+    ((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"), "TIFF"),  # the last two are BigTIFF
 )
-_OTHERS = (
+_OTHERS: tuple[tuple[bytes | tuple[bytes, ...], str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
     (b"8BPS", "a Photoshop file"),
@@ -33,15 +29,11 @@ _OTHERS = (
     (b"\x8aMNG", "an MNG animation"),
     (b"\x8bJNG", "a JNG picture"),
     (b"\x89PNG", "a PNG picture whose line breaks were converted, as by a transfer in text mode"),
-    (b"\xff\x0a", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 picture"),
-    (b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    ((b"\xff\x0a", b"\x00\x00\x00\x0cJXL "), "a JPEG XL picture"),
+    ((b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51"), "a JPEG 2000 picture"),
     (b"II\xbc\x01", "a JPEG XR picture"),
     (b"FUJIFILMCCD-RAW", "a Fujifilm camera raw file (RAF)"),
-    (b"IIRO", "an Olympus camera raw file (ORF)"),
-    (b"IIRS", "an Olympus camera raw file (ORF)"),
-    (b"MMOR", "an Olympus camera raw file (ORF)"),
+    ((b"IIRO", b"IIRS", b"MMOR"), "an Olympus camera raw file (ORF)"),
     (b"IIU\x00", "a Panasonic camera raw file (RW2)"),
     (b"FOVb", "a Sigma camera raw file (X3F)"),
     (b"\x00MRM", "a Minolta camera raw file (MRW)"),

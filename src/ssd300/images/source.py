@@ -21,11 +21,11 @@ from PIL import Image
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
 from ssd300.files import current_folder, looked_from
+from ssd300.images import arrays
 from ssd300.images.addresses import foreign_fault, is_url, local_path, shown_address
-from ssd300.images.arrays import array_to_rgb, foreign_to_array, is_array_like, is_tensor, shape_text
 from ssd300.images.decode import DecodeMode, decode_image, header
 from ssd300.images.folders import EXTENSIONS, FoundPictures, pictures_of
-from ssd300.images.modes import current_frame, reason, upright_rgb
+from ssd300.images.modes import reason
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
 from ssd300.images.video_names import is_video
 
@@ -72,12 +72,12 @@ def name_of(value: Any) -> str:
         return "<stdin>" if value == "-" else f"{text[:30]}..." if text.startswith("data:") else shown_address(text)
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value)} bytes>"
-    if isinstance(value, np.ndarray) or is_array_like(value):
-        return f"<array {shape_text(value)}>"
+    if isinstance(value, np.ndarray) or arrays.is_array_like(value):
+        return f"<array {arrays.shape_text(value)}>"
     if isinstance(value, Image.Image):
         return str(getattr(value, "filename", "") or f"<PIL picture {value.height}x{value.width}>")
-    if is_tensor(value):
-        return f"<tensor {shape_text(value)}>"
+    if arrays.is_tensor(value):
+        return f"<tensor {arrays.shape_text(value)}>"
     file_name = getattr(value, "name", None)
     return file_name if isinstance(file_name, str) else f"<{type(value).__name__}>"
 
@@ -97,7 +97,7 @@ def expand(sources: Any, *, tell: Tell = warnings.warn) -> Iterator[Source]:
 
 def _is_single(value: Any) -> bool:
     known = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, Image.Image, Source, dict)
-    return isinstance(value, known) or is_tensor(value) or is_array_like(value) or hasattr(value, "read")
+    return isinstance(value, known) or arrays.is_tensor(value) or arrays.is_array_like(value) or hasattr(value, "read")
 
 
 def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
@@ -112,10 +112,10 @@ def _expand_single(value: Any, tell: Tell) -> Iterator[Source]:
         # Paths, or pictures of different sizes.
         for one in value.ravel().tolist():
             yield from _expand_single(one, tell)
-    elif (isinstance(value, np.ndarray) or is_tensor(value)) and value.ndim == 4:
+    elif (isinstance(value, np.ndarray) or arrays.is_tensor(value)) and value.ndim == 4:
         yield from (Source(one, name_of(one)) for one in value)
     else:
-        yield Source(current_frame(value) if isinstance(value, Image.Image) else value, name_of(value))
+        yield Source(arrays.current_frame(value) if isinstance(value, Image.Image) else value, name_of(value))
 
 
 def _find_pictures(text: str) -> FoundPictures:
@@ -143,15 +143,15 @@ def read_picture(
     if hasattr(value, "read_pixels"):
         readable: Readable = value
         return readable.read_pixels(decode=decode, scratch=scratch)
-    value = foreign_to_array(value, name)
+    value = arrays.foreign_to_array(value, name)
     if isinstance(value, np.ndarray) and value.dtype.kind in "UO" and value.ndim < 2:
         if value.size != 1:
             raise ImageError(f"{name}: an array of {value.size} sources where one is expected; use detect_many")
         value = value.ravel().tolist()[0]
     if isinstance(value, np.ndarray):
-        rgb = array_to_rgb(value, name, color=color)
+        rgb = arrays.array_to_rgb(value, name, color=color)
     elif isinstance(value, Image.Image):
-        rgb = upright_rgb(value, name)
+        rgb = arrays.upright_rgb(value, name)
     else:
         data = read_bytes(value, name)
         rgb = decode_image(data, name=name, decode=decode, scratch=scratch)
