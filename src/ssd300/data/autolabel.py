@@ -98,12 +98,8 @@ def _beside(annotations: Annotations, found: Detections) -> Annotations:
     overlap = iou(found.boxes_xyxy, annotations.boxes_xyxy)  # [N, M]
     found = found[np.asarray((sides > 0).all(1) & (overlap < _SAME_OBJECT).all(1))]
     other = Annotations.of(found.boxes_xyxy, found.class_ids, scores=found.scores)
-    return Annotations(
-        *(
-            np.concatenate([getattr(annotations, name), getattr(other, name)])
-            for name in Annotations.__dataclass_fields__
-        )
-    )
+    pairs = ((getattr(annotations, name), getattr(other, name)) for name in Annotations.__dataclass_fields__)
+    return Annotations(*map(np.concatenate, pairs))
 
 
 @dataclass(frozen=True)
@@ -120,17 +116,11 @@ def uncertainty(found: Detections) -> float:
     return float(((1 - abs(2 * found.scores.astype(float) - 1)) ** 2).sum())
 
 
-def rank(
-    detector: Detector, sources: Iterable[Any], options: DetectOptions | None = None
-) -> tuple[list[Ranked], list[Failure]]:
-    """The pictures, most uncertain first (equal ones by name), and those that could not be read.
-
-    Detections above SCORE_FLOOR count; the score threshold of `options` is not used.
-    """
+def rank(detector: Detector, sources: Iterable[Any]) -> tuple[list[Ranked], list[Failure]]:
+    """The pictures, most uncertain first (equal ones by name), and those that could not be read."""
     ranked: list[Ranked] = []
     failures: list[Failure] = []
-    counted = replace(options or DetectOptions(), score_threshold=SCORE_FLOOR)
-    for found in detector.detect_many(sources, counted, on_error="yield"):
+    for found in detector.detect_many(sources, DetectOptions(score_threshold=SCORE_FLOOR), on_error="yield"):
         if isinstance(found, Failure):
             failures.append(found)
         else:

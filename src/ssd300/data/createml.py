@@ -22,11 +22,9 @@ def find(path: Path) -> list[Part]:
 
 def _is_createml(file: Path) -> bool:
     """Whether a file is a list of pictures with annotations, and not the tasks of Label Studio."""
-    return (
-        first_line(file).startswith("[")
-        and not begins_with(file, '"result"')
-        and (begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"'))
-    )
+    if not first_line(file).startswith("[") or begins_with(file, '"result"'):
+        return False
+    return begins_with(file, '"image"', '"annotations"') or begins_with(file, '"imagefilename"', '"annotation"')
 
 
 def read(part: Part) -> Dataset:

@@ -54,11 +54,8 @@ def read(part: Part) -> Dataset:
 
 def _records(images: list[Element], file: Path) -> Iterator[Record]:
     for image in images:
-        objects = [
-            _object(shape, f"{shape.tag} {n}")
-            for n, shape in enumerate(image, 1)
-            if shape.tag in ("box", "ellipse", "mask", *_OUTLINES)
-        ]
+        shapes = ((n, shape) for n, shape in enumerate(image, 1) if shape.tag in ("box", "ellipse", "mask", *_OUTLINES))
+        objects = [_object(shape, f"{shape.tag} {n}") for n, shape in shapes]
         yield Record(image.get("name") or "", objects, file, image.get("width"), image.get("height"))
 
 

@@ -200,10 +200,7 @@ class Dataset:
         return f"Dataset({self.summary()})"
 
     def with_classes(self, classes: ClassList) -> "Dataset":
-        """The same boxes with another class list; ids are mapped by name.
-
-        Raises ArgumentError for a class that has boxes here but is not in the other list.
-        """
+        """The same boxes with another class list, by name. Raises ArgumentError where it lacks a class with boxes."""
         if classes == self.classes:
             return self
         classes.positions_of_names([name for name, count in self.boxes_per_class().items() if count])

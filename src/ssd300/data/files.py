@@ -118,10 +118,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 
 def stated_size(width: Any, height: Any, picture: Path | None, *, what: str = "") -> tuple[int, int] | None:
-    """(width, height) as given in a file; if they are missing or 0, those of the picture, if there is one.
-
-    Raises Fault. `what` begins its message.
-    """
+    """(width, height) as in a file; if missing or 0, the picture's, if any. Raises Fault, which `what` begins."""
     if any(value in (None, "") or number(value) == 0 for value in (width, height)):
         return picture_size(picture) if picture else None
     w, h = whole(width), whole(height)

@@ -19,12 +19,7 @@ TOLERANCE_SHARE = 0.01  # ... or this share of the picture's side, whichever is 
 ROUNDING = 0.0101  # an overshoot from rounding to two decimals, as in COCO, is clipped without a note
 
 KEPT, CLIPPED, OUTSIDE, DEGENERATE, NOT_FINITE = range(5)
-_KINDS = {
-    CLIPPED: "box over the edge",
-    OUTSIDE: "box outside",
-    DEGENERATE: "degenerate box",
-    NOT_FINITE: "non-finite number",
-}
+_KINDS = ("", "box over the edge", "box outside", "degenerate box", "non-finite number")  # of these verdicts
 
 MISFITS = 0.1  # fraction of the boxes that must not fit as written ...
 FITS = 0.99  # ... and fraction that must fit in the other format

@@ -76,10 +76,8 @@ def meant_parts(names: Sequence[str]) -> list[str | None]:
     """
     plain = [parse_part(name, alone=True) for name in names]
     taken = set(plain)
-    return [
-        part or (wide if (wide := parse_part(name)) not in taken else None)
-        for name, part in zip(names, plain, strict=True)
-    ]
+    pairs = zip(names, plain, strict=True)
+    return [part or (wide if (wide := parse_part(name)) not in taken else None) for name, part in pairs]
 
 
 def part_of_file(file: Path, given: Path) -> str:

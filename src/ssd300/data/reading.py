@@ -41,10 +41,7 @@ def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
 
 
 def read_text(path: Path, what: str, limit: int = LABEL_BYTES, errors: str = "strict") -> str:
-    """The text of a UTF-8 file, or a UTF-16 one with a byte order mark; `errors` as in `bytes.decode`.
-
-    Raises DatasetError.
-    """
+    """The text of a file in UTF-8, or UTF-16 with its mark; `errors`: see `bytes.decode`. Raises DatasetError."""
     data = read_file(path, what, limit)
     try:
         return data.decode(text_encoding(data), errors)

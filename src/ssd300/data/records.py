@@ -31,8 +31,8 @@ class LabeledObject:
     turned or round shape, of which only the part inside the picture counts.
     """
 
-    name: object
-    box: Sequence[object] | None
+    name: Any  # a text, once it is checked
+    box: Sequence[Any] | None  # four numbers, once it is checked
     place: str
     given: object = None
     crowd: bool = False
@@ -56,21 +56,13 @@ class Record:
     remedy: str = ""
 
 
-class _Parsed(NamedTuple):
-    """An object with the name of its class and its box."""
-
-    name: str
-    box: list[float]
-    labeled: LabeledObject
-
-
 class _Usable(NamedTuple):
     """A record with its picture, the size of that, and the objects that can be used."""
 
     record: Record
     path: Path
     size_wh: tuple[int, int]
-    objects: list[_Parsed]
+    objects: list[LabeledObject]
 
 
 @dataclass
@@ -102,7 +94,7 @@ class RecordReader:
         for record in records:
             with self.notes.faults_at(record.file, record.file_name):
                 usable += filter(None, [self._locate(record)])
-        found = {parsed.name for one in usable for parsed in one.objects}
+        found = {labeled.name for one in usable for labeled in one.objects}
         names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
         if len(names) > CLASSES:
             raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
@@ -135,14 +127,14 @@ class RecordReader:
         if len(record.objects) > BOXES_PER_PICTURE:
             words = f"{len(record.objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
             raise Fault("too many boxes", words)
-        objects: list[_Parsed] = []
+        objects: list[LabeledObject] = []
         for labeled in record.objects:
             with self.notes.faults_at(record.file, record.file_name, labeled.place):
-                objects.append(_parse(labeled, size))
+                objects.append(_check(labeled, size))
         return _Usable(record, found or tried[0], size, objects)
 
     def _check_format(self, usable: Sequence[_Usable]) -> None:
-        boxes = np.array([parsed.box for one in usable for parsed in one.objects], np.float64).reshape(-1, 4)
+        boxes = np.array([labeled.box for one in usable for labeled in one.objects], np.float64).reshape(-1, 4)
         each = [one.size_wh for one in usable for _ in one.objects]
         sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
         self.notes += check_format(boxes, self.box_format, sizes, str(self.part.source))
@@ -153,16 +145,16 @@ class RecordReader:
         if self.fractions:
             boxes = boxes * np.array([*size, *size], np.float64)
         ids = np.array([classes.ids[classes.position_of_name[one.name]] for one in objects], np.int64)
-        places = [(str(record.file), record.file_name, one.labeled.place) for one in objects]
-        fields = {"crowd": [one.labeled.crowd for one in objects], "scores": [one.labeled.score for one in objects]}
+        places = [(str(record.file), record.file_name, one.place) for one in objects]
+        fields = {"crowd": [one.crowd for one in objects], "scores": [one.score for one in objects]}
         fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
         bare = not has_picture_extension(record.file_name)
         name = path.name if bare and os.path.isfile(path) else record.file_name
         return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
 
 
-def _parse(labeled: LabeledObject, size: tuple[int, int]) -> _Parsed:
-    """Raises Fault if an object cannot be used."""
+def _check(labeled: LabeledObject, size: tuple[int, int]) -> LabeledObject:
+    """The object with its class name as a text and its box as numbers. Raises Fault."""
     name = class_name(labeled.name)
     if name is None:
         raise Fault("unknown class id", f"the class name is {labeled.name!r:.60}; expected a text")
@@ -170,7 +162,7 @@ def _parse(labeled: LabeledObject, size: tuple[int, int]) -> _Parsed:
     if box is None or len(box) != 4:
         given = labeled.box if labeled.given is None else labeled.given
         raise Fault("malformed box", f"the box is {given!r:.80}; expected four numbers")
-    return _Parsed(name, visible_part(box, size) if labeled.around else box, labeled)
+    return replace(labeled, name=name, box=visible_part(box, size) if labeled.around else box)
 
 
 def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:

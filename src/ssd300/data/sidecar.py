@@ -47,10 +47,8 @@ class Sidecar:
             return cls(path)
         try:
             content = json.loads(read_text(path, "sidecar of the labels"))
-            if content["version"] != _VERSION:
-                raise DatasetError(
-                    f"{path}: version {content['version']!r:.40}, this ssd300 reads {_VERSION}; upgrade ssd300"
-                )
+            if (version := content["version"]) != _VERSION:
+                raise DatasetError(f"{path}: version {version!r:.40}, this ssd300 reads {_VERSION}; upgrade ssd300")
             classes = _class_list(content["class_names"], content["class_ids"])
             pictures = dict(content["pictures"])
             for entry in pictures.values():

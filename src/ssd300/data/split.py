@@ -58,10 +58,7 @@ def groups_of_equal_files(dataset: Dataset) -> list[list[int]]:
 
 
 def count_shared(train: Dataset, val: Dataset) -> int:
-    """The number of pictures of `val` whose file, or an identical copy, is in `train`.
-
-    Only files of one size are read: of a large training set few.
-    """
+    """The number of pictures of `val` whose file, or a copy, is in `train`. Only files of equal sizes are read."""
     ours, theirs = _positions_by_size(train), _positions_by_size(val)
     shared = 0
     for size in ours.keys() & theirs.keys():

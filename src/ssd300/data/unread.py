@@ -64,7 +64,7 @@ def _keras(words: list[str]) -> bool:
 
 
 def _automl(words: list[str]) -> bool:
-    return words[:1] != [] and words[0] in AUTOML
+    return bool(words) and words[0] in ("TRAIN", "TRAINING", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
 
 
 def _tfrecord(path: Path) -> bool:
@@ -96,7 +96,9 @@ _STUDIO = "export it as COCO or YOLO there, or with label-studio-converter"
 _FIFTYONE = "export it there as COCODetectionDataset"
 _DARWIN = "export it as COCO there, or with darwin-py"
 _DATUM = "write it as COCO: `datum convert -if datumaro -f coco`"
-AUTOML = ("TRAIN", "TRAINING", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
+_COLUMNS = "write it with the columns filename, class, xmin, ymin, xmax, ymax"
+_DATASETS = "save its pictures and a COCO file with the datasets library"
+_ARRAYS = _has_extension(".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl")
 _SCALABEL = "convert them with `python -m scalabel.label.to_coco`"
 _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("a TFRecord data set", "convert it to COCO with Datumaro or FiftyOne", _tfrecord),
@@ -125,24 +127,12 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("CrowdHuman labels", "convert them to COCO", _has_extension(".odgt")),
     ("a SageMaker manifest", "convert it to COCO", _has_extension(".manifest")),
     ("Ultralytics' NDJSON", "export the data set as YOLO", _has_extension(".ndjson")),
-    (
-        "a Vertex AI (AutoML) table",
-        "write it with the columns filename, class, xmin, ymin, xmax, ymax",
-        _first_words(".csv", _automl),
-    ),
+    ("a Vertex AI (AutoML) table", _COLUMNS, _first_words(".csv", _automl)),
     ("a VoTT project", "export it from VoTT as Pascal VOC or CSV", _json_with('"asset"', '"regions"', '"boundingBox"')),
     ("the WIDER FACE lists", "convert them to COCO with Datumaro (`-if wider_face`)", _wider),
-    (
-        "a Parquet table",
-        "save its pictures and a COCO file with the datasets library",
-        _has_extension(".parquet", ".arrow"),
-    ),
+    ("a Parquet table", _DATASETS, _has_extension(".parquet", ".arrow")),
     ("BDD100K or Scalabel labels", _SCALABEL, _json_with('"box2d"', '"category"')),
     ("JSON lines, as of Hugging Face", "write a COCO file from its `objects`", _has_extension(".jsonl")),
-    (
-        "a file of arrays (MATLAB, NumPy, HDF5 or a pickle)",
-        "write its boxes as COCO or as a table",
-        _has_extension(".mat", ".npz", ".npy", ".h5", ".hdf5", ".pkl"),
-    ),
+    ("a file of arrays (MATLAB, NumPy, HDF5 or a pickle)", "write its boxes as COCO or as a table", _ARRAYS),
     ("an archive", "unpack it and give the folder", _has_extension(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")),
 )

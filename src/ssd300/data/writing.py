@@ -1,7 +1,4 @@
-"""What all writers of data sets use: copies or links of pictures, new files, numbers with few digits.
-
-Only pictures are copied, and only from inside the data folder.
-"""
+"""What all writers of data sets use: copies or links of pictures, new files, numbers with few digits."""
 
 import errno
 import os
@@ -24,7 +21,7 @@ FIRST_BYTES = 4096
 
 @dataclass
 class Copier:
-    """Call it with a picture and its new path, whose folder it creates.
+    """Call it with a picture and its new path, whose folder it creates. Other files are refused.
 
     Pictures must be in one of the folders `inside`, after following links; empty means anywhere.
     """

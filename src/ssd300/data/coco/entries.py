@@ -1,7 +1,4 @@
-"""The entries of a COCO file: ids, boxes and classes, and the reasons why one cannot be used.
-
-Duplicate categories are merged; an unused root is left out.
-"""
+"""The entries of a COCO file: their ids, boxes and classes, and the reasons why one cannot be used."""
 
 import json
 from collections.abc import Sequence
@@ -149,7 +146,7 @@ def short(value: Any) -> str:
 
 
 def read_classes(path: Path, categories: Sequence[Any], annotations: Sequence[Any], notes: Notes) -> ClassList:
-    """The class list, with a note for every unused entry. Raises DatasetError if no entry can be used."""
+    """The class list: duplicates are merged, with a note for each. Raises DatasetError if no entry can be used."""
     if len(categories) > CLASSES:
         raise DatasetError(f"{path}: {len(categories):,} categories; at most {CLASSES:,} are read")
     used = {whole(one.get("category_id")) for one in annotations if isinstance(one, dict)}
@@ -206,7 +203,5 @@ def _unused_root(categories: Sequence[Any], entries: list[tuple[int, str]], used
     above = {whole(one.get("id")): one.get("supercategory") for one in given}
     names = {name for class_id, name in entries if class_id == 0 and class_id not in used}
     others = [class_id for class_id, _ in entries if class_id != 0]
-    is_root = (
-        names and others and above.get(0) in (None, "none", "") and {above.get(other) for other in others} == names
-    )
-    return 0 if is_root else None
+    is_above = names and others and {above.get(other) for other in others} == names
+    return 0 if is_above and above.get(0) in (None, "none", "") else None

@@ -15,21 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssd300.data.coco.entries import (
-    box_of,
-    check_annotation,
-    check_mask,
-    has_source_ids,
-    is_outlined,
-    known_id,
-    named_picture,
-    picture_id,
-    read_classes,
-    refuse_panoptic,
-    refuse_several_parts,
-    short,
-    turned,
-)
+from ssd300.data.coco import entries
 from ssd300.data.coco.find import default_name, picture_folders
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.files import stated_size
@@ -70,29 +56,22 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def read(part: Part) -> Dataset:
-    """One annotation file -> Dataset. Faults of single entries are in its `notes`.
-
-    Raises DatasetError if the file as a whole cannot be used.
-    """
+    """One annotation file -> Dataset, with the faults of entries in `notes`. Raises DatasetError for the file's."""
     path = part.source
     content = parse(path)
-    refuse_several_parts(path, content["images"])
-    refuse_panoptic(path, content["annotations"])
+    entries.refuse_several_parts(path, content["images"])
+    entries.refuse_panoptic(path, content["annotations"])
     reader = _Reader(part)
-    classes = read_classes(path, content["categories"], content["annotations"], reader.notes)
+    classes = entries.read_classes(path, content["categories"], content["annotations"], reader.notes)
     reader.read_images(content["images"])
     reader.read_annotations(content["annotations"], classes)
     for key in content:
         if key not in KEYS:
             reader.notes.add("field not used", "noted", f"{key!r} of the file is not used", path)
     for what, used in _USED.items():
-        others = Counter(
-            key
-            for record in content[what]
-            if isinstance(record, dict)
-            for key in record
-            if key not in used and not (key == "segmentation" and is_outlined(record))
-        )
+        records = (record for record in content[what] if isinstance(record, dict))
+        unused = ((record, key) for record in records for key in record if key not in used)
+        others = Counter(key for record, key in unused if key != "segmentation" or not entries.is_outlined(record))
         for key, count in sorted(others.items()):
             reader.notes.add("field not used", "noted", f"{key!r} of {count} {what} is not used", path)
     boxes = reader.fit_rows()
@@ -126,14 +105,14 @@ class _Reader:
         self.boxes_of = Counter[int]()  # position of a picture -> number of its boxes
 
     def read_images(self, images: list[Any]) -> None:
-        finder, renumbered = PictureFinder(*picture_folders(self.path, self.split)), has_source_ids(images)
+        finder, renumbered = PictureFinder(*picture_folders(self.path, self.split)), entries.has_source_ids(images)
         first: dict[int | str, Any] = {}
         none = Annotations.empty()
         for position, image in enumerate(images):
-            image_id = picture_id(image.get("id")) if isinstance(image, dict) else None
-            file_name = named_picture(image)
+            image_id = entries.picture_id(image.get("id")) if isinstance(image, dict) else None
+            file_name = entries.named_picture(image)
             if image_id is None or not file_name.strip() or "\0" in file_name:
-                words = f"image {position} is {short(image)}; expected an `id` and a `file_name`"
+                words = f"image {position} is {entries.short(image)}; expected an `id` and a `file_name`"
                 self.notes.add("malformed entry", "fault", words, self.path)
                 continue
             if image != first.setdefault(image_id, image):
@@ -151,7 +130,7 @@ class _Reader:
             if size:
                 self.position_of[image_id] = len(self.pictures)
                 path = found or finder.list_candidates(file_name)[0]
-                source_id = picture_id(image["source_id"]) if renumbered else None
+                source_id = entries.picture_id(image["source_id"]) if renumbered else None
                 own_id = image_id if source_id is None else source_id
                 self.pictures.append(Picture(path, own_id, *size, none, file_name, labels=self.path))
 
@@ -165,16 +144,16 @@ class _Reader:
     def _add(self, annotation: Any, position: int, classes: ClassList) -> None:
         """Add an annotation to the rows. Raises Fault if it cannot be used."""
         if not isinstance(annotation, dict):
-            raise Fault("malformed entry", f"the annotation is {short(annotation)}; expected an object")
-        box = box_of(annotation)
-        check_annotation(annotation, box, self.position_of, classes)
-        at = self.position_of[known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
+            raise Fault("malformed entry", f"the annotation is {entries.short(annotation)}; expected an object")
+        box = entries.box_of(annotation)
+        entries.check_annotation(annotation, box, self.position_of, classes)
+        at = self.position_of[entries.known_id(annotation["image_id"], self.position_of)]  # type: ignore[index]
         if at is None:
-            words = f"left out: its picture, image_id {short(annotation['image_id'])}, cannot be used"
+            words = f"left out: its picture, image_id {entries.short(annotation['image_id'])}, cannot be used"
             self.notes.add("box without picture", "refused", words, *self._place(annotation, position))
             return
         picture = self.pictures[at]
-        check_mask(annotation, (picture.width, picture.height))
+        entries.check_mask(annotation, (picture.width, picture.height))
         self.boxes_of[at] += 1
         if self.boxes_of[at] > BOXES_PER_PICTURE:
             if self.boxes_of[at] == BOXES_PER_PICTURE + 1:
@@ -186,23 +165,16 @@ class _Reader:
             self.notes.add("duplicate annotation id", "noted", words, *self._place(annotation, position))
         if annotation_id:
             self.seen.add(annotation_id)
-        box_xywh = turned(annotation, box or [], (picture.width, picture.height))
+        box_xywh = entries.turned(annotation, box or [], (picture.width, picture.height))
         area, score = number(annotation.get("area")), number(annotation.get("score"))
-        row = _Row(
-            at,
-            annotation_id,
-            box_xywh,
-            whole(annotation["category_id"]) or 0,
-            crowd=bool(flag(annotation.get("iscrowd"))),
-            ignore=bool(flag(annotation.get("ignore"))),
-            area=box_xywh[2] * box_xywh[3] if area is None else area,
-            score=1.0 if score is None else score,
-        )
-        self.rows.append(row)
+        crowd, ignore = bool(flag(annotation.get("iscrowd"))), bool(flag(annotation.get("ignore")))
+        area = box_xywh[2] * box_xywh[3] if area is None else area
+        class_id, score = whole(annotation["category_id"]) or 0, 1.0 if score is None else score
+        self.rows.append(_Row(at, annotation_id, box_xywh, class_id, crowd, ignore, area, score))
 
     def _place(self, annotation: Any, position: int) -> Place:
         given = annotation if isinstance(annotation, dict) else {}
-        known = known_id(given.get("image_id"), self.position_of)
+        known = entries.known_id(given.get("image_id"), self.position_of)
         at = None if known is None else self.position_of[known]
         picture = self.pictures[at].file_name if at is not None else f"with id {given.get('image_id')}"
         return str(self.path), picture, str(given.get("id", f"#{position}"))

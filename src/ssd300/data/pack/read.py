@@ -11,7 +11,6 @@ The header and the arrays are validated when a file is opened.
 """
 
 import json
-import os
 import re
 import struct
 from dataclasses import dataclass
@@ -85,11 +84,8 @@ def find(path: Path) -> list[Part]:
     for file in (file for file in files if file.name.endswith(SUFFIX)):
         match = PIECE_NAME.fullmatch(file.name)
         first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
-    names = part_names(list(first), alone=True)
-    return [
-        Part("pack", parse_part(name, alone=True) or name, file)
-        for name, file in zip(names, first.values(), strict=True)
-    ]
+    pairs = zip(part_names(list(first), alone=True), first.values(), strict=True)
+    return [Part("pack", parse_part(name, alone=True) or name, file) for name, file in pairs]
 
 
 def read(part: Part) -> Dataset:
@@ -139,8 +135,6 @@ def _read_at(path: Path, offset: int, size: int) -> bytes:
 def _read_header(path: Path) -> tuple[dict[str, Any], int, int]:
     """The header, its offset, and the file's modification time."""
     try:
-        if path.exists() and not os.path.isfile(path):
-            raise DatasetError(f"{path}: the packed file cannot be read: it is a device, pipe or folder")
         state = path.stat()
         first = _read_at(path, 0, len(MAGIC))
         last = _read_at(path, max(0, state.st_size - FOOTER.size), FOOTER.size)
@@ -209,9 +203,8 @@ def _check_values(arrays: Arrays, classes: ClassList, end: int, raw: bool) -> No
     height, width = arrays["sizes_hw"].reshape(-1, 2).T
     _require(bool(((counts >= 0) & (counts <= BOXES_PER_PICTURE)).all()), "numbers of boxes")
     _require(int(counts.sum()) == len(arrays["class_ids"]), "number of all boxes")
-    _require(
-        bool(((offset >= len(MAGIC)) & (size > 0) & (size <= end) & (offset <= end - size)).all()), "places of pictures"
-    )
+    within = (offset >= len(MAGIC)) & (size > 0) & (size <= end) & (offset <= end - size)
+    _require(bool(within.all()), "places of pictures")
     _require(bool(((height > 0) & (width > 0) & (height < 2**24) & (width < 2**24)).all()), "sizes of pictures")
     _require(not raw or bool((size == height * width * 3).all()), "sizes of pixels")
     _require(bool(np.isin(arrays["class_ids"], np.array(classes.ids, np.int64)).all()), "class ids of boxes")

@@ -16,6 +16,7 @@ from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.pack.read import ALIGNMENT, ENCODINGS, FIELDS, FOOTER, MAGIC, PIECE_NAME, SUFFIX, Encoding, piece_paths
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import publish, refuse_special, temporary_beside, unwritable
+from ssd300.images.source import read_bytes
 
 
 def pack_dataset(
@@ -172,7 +173,7 @@ def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: i
         if picture.payload is not None:
             raise ArgumentError("a packed set has no original files; pack the original, or choose 'jpeg' or 'raw'")
         picture.read()  # raises for a picture that cannot be decoded, or of another size, before training does
-        return picture, _read_bytes(picture)
+        return picture, read_bytes(picture.path, picture.name)
     rgb = picture.read()  # [H, W, 3]
     longer = max(picture.width, picture.height)
     if longer > max_side:
@@ -184,13 +185,6 @@ def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: i
         return picture, np.ascontiguousarray(rgb).tobytes()
     data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(rgb), jpeg_quality, "RGB", "420", fastdct=False)
     return picture, data
-
-
-def _read_bytes(picture: Picture) -> bytes:
-    try:
-        return picture.path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{picture.path}: cannot be read: {error.strerror}") from error
 
 
 def _scale_boxes(picture: Picture, width: int, height: int) -> Annotations:

@@ -22,7 +22,6 @@ class BoxedObject:
 
 
 def unused_tags(element: Element) -> list[str]:
-    """The tags of an <object> that are not used."""
     box = "bndbox" if element.find("polygon/pt") is None or element.find("bndbox") is not None else "polygon"
     return [child.tag for child in element if child.tag not in (*_USED, box)]
 

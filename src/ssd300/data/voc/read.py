@@ -18,18 +18,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from ssd300.data import files
 from ssd300.data.dataset import Annotations, Dataset, Picture
-from ssd300.data.files import (
-    child,
-    folder_name,
-    folders_in,
-    folders_named,
-    is_picture,
-    picture_size,
-    same_name,
-    stated_size,
-    walk,
-)
 from ssd300.data.finder import PictureFinder
 from ssd300.data.fitting import check_format, fit_picture
 from ssd300.data.markup import parse_xml
@@ -55,15 +45,12 @@ class _File:
 
 
 def read(part: Part) -> Dataset:
-    """A VOC folder, or one part of it -> Dataset. Faults of single files and objects are in its `notes`.
-
-    Raises DatasetError if the folder as a whole cannot be used.
-    """
+    """A VOC folder or a part of it -> Dataset, with the faults of files and objects in `notes`. Raises DatasetError."""
     folder: Path = part.source
     listed: Path | None = part.detail  # a list, or a folder of XML files
     reader = _Reader(folder)
-    files, missing = reader.find_files(listed)
-    read_files = [file for xml in files if (file := reader.read_file(xml))]
+    xmls, missing = reader.find_files(listed)
+    read_files = [file for xml in xmls if (file := reader.read_file(xml))]
     sidecar = Sidecar.beside(folder)
     names = sorted({labeled.name for file in read_files for labeled in file.objects})
     if len(names) > CLASSES:
@@ -75,8 +62,6 @@ def read(part: Part) -> Dataset:
     else:
         pictures += [one for xml in missing if (one := reader.find_unlabeled(xml))]
     reader.notes += sidecar.find_repeated_ids(pictures)
-    if not pictures and not reader.notes and listed is None:
-        raise DatasetError(f"{folder}: no VOC XML files found in {reader.annotations}")
     for key, count in sorted(reader.unused.items()):
         reader.notes.add("field not used", "noted", f"<{key}> of {count} objects is not used", folder)
     for name in unused_lists(folder):
@@ -85,7 +70,7 @@ def read(part: Part) -> Dataset:
     raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
     sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
     reader.notes += check_format(raw, "xyxy", sizes, str(folder))
-    default = f"{folder_name(folder)}/{part.split}" if listed else folder_name(folder)
+    default = f"{files.folder_name(folder)}/{part.split}" if listed else files.folder_name(folder)
     return Dataset(default, classes, tuple(pictures), tuple(reader.notes), (folder,))
 
 
@@ -97,17 +82,19 @@ class _Reader:
         self.notes = Notes()
         self.unused: Counter[str] = Counter()
         self.known: set[Path] = set()
-        inner = folders_named(folder, *_PICTURE_FOLDERS)
+        inner = files.folders_named(folder, *_PICTURE_FOLDERS)
         if not inner and self.annotations != folder:
-            others = {*folders_in(folder)} - {self.annotations, *self.annotations.parents, child(folder, "ImageSets")}
+            known = {self.annotations, *self.annotations.parents, files.child(folder, "ImageSets")}
+            others = {*files.folders_in(folder)} - known
             inner = [*others] if len(others) == 1 else []
         self.picture_folders = list(dict.fromkeys([*inner, *(folder / name for name in _PICTURE_FOLDERS[:2])]))
-        self._others = [one for place in self.picture_folders for one in folders_in(place) if not parse_part(one.name)]
+        inside = (one for place in self.picture_folders for one in files.folders_in(place))
+        self._others = [one for one in inside if not parse_part(one.name)]
         self._finders: dict[Path, PictureFinder] = {}
 
     def find_files(self, listed: Path | None) -> tuple[list[Path], list[Path]]:
         """The XML files of the folder, or of a list; and those listed that do not exist."""
-        every = walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
+        every = files.walk(self.annotations, lambda path: path.suffix.lower() == ".xml")
         self.known = {path.with_suffix(".xml") for path in every}
         if listed is None or listed.is_dir():
             parts = [place for _, place in part_folders(self.folder)] if listed else []
@@ -117,10 +104,10 @@ class _Reader:
                 self.notes.add("field not used", "noted", words, self.annotations)
             return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
         exact = {self._stem(path): path for path in reversed(every)}  # before other spellings: "A" may be beside "a"
-        by_stem = {same_name(stem): path for stem, path in exact.items()} | exact
+        by_stem = {files.same_name(stem): path for stem, path in exact.items()} | exact
         found, missing = list[Path](), list[Path]()
         for names in listed_names(listed):
-            keys = [key for name in names for one in (name, Path(name).name) for key in (one, same_name(one))]
+            keys = [key for name in names for one in (name, Path(name).name) for key in (one, files.same_name(one))]
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
                 found.append(xml)
             else:
@@ -148,7 +135,7 @@ class _Reader:
         size = None
         with self.notes.faults_at(xml, file_name):
             width, height = root.findtext("size/width"), root.findtext("size/height")
-            size = stated_size(width, height, picture, what="<size> has ")
+            size = files.stated_size(width, height, picture, what="<size> has ")
         if size is None:
             return None
         objects = []
@@ -174,7 +161,7 @@ class _Reader:
         finder = self._finders[xml.parent]
         tried = finder.list_candidates(file_name)
         found = finder.find(file_name)
-        if found is None or same_name(found.stem) != same_name(xml.stem):
+        if found is None or files.same_name(found.stem) != files.same_name(xml.stem):
             own, other = finder.find_stem(xml.stem), found
             found = own or other or finder.find_stem(file_name)
             if own and other and xml.with_stem(other.stem) in self.known:  # a copied file
@@ -207,7 +194,7 @@ class _Reader:
         own = self.annotations == self.folder
         pictures: list[Picture] = []
         for place in [self.folder] if own else self.picture_folders:
-            for path in walk(place, is_picture):
+            for path in files.walk(place, files.is_picture):
                 xml = self.annotations / path.relative_to(place).with_suffix(".xml")
                 if path not in found and xml not in self.known and xml.is_relative_to(inside):
                     pictures += filter(None, [self._make_negative(path, xml)])
@@ -226,7 +213,7 @@ class _Reader:
     def _make_negative(self, path: Path, xml: Path) -> Picture | None:
         """A picture without boxes, with a note; None if it cannot be read."""
         with self.notes.faults_at(path, path.name):
-            size = picture_size(path)
+            size = files.picture_size(path)
             words = f"no XML file, so it has no boxes; tried {xml}"
             self.notes.add("picture without label file", "noted", words, xml, path.name)
             return Picture(path, self._stem(xml), *size, Annotations.empty(), path.name, labels=xml)

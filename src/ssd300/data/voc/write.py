@@ -70,7 +70,6 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
 
 
 def write_xml(path: Path, name: str, picture: Picture, classes: ClassList) -> None:
-    """Write the file of one picture with the given file name."""
     root = Element("annotation")
     SubElement(root, "filename").text = name
     size = SubElement(root, "size")

@@ -174,11 +174,8 @@ def _classes(path: Path, content: dict[str, Any]) -> ClassList:
     if pairs and not isinstance(pairs[0], tuple):
         pairs = list(enumerate(pairs))
     indices = [key if isinstance(key, int) else whole(getattr(key, "value", None)) for key, _ in pairs]
-    texts = [
-        (index, value.value)
-        for index, (_, value) in zip(indices, pairs, strict=True)
-        if index is not None and isinstance(value.value, str)
-    ]
+    given = zip(indices, (value.value for _, value in pairs), strict=True)
+    texts = [(index, text) for index, text in given if index is not None and isinstance(text, str)]
     if not texts or len(texts) < len(pairs):
         found = node.id  # not its text: with aliases a few lines of YAML can expand to gigabytes
         raise DatasetError(f"{path}: `names` must list the class names, one text each, got a {found} of other things")

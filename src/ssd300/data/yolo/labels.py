@@ -61,16 +61,12 @@ def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:
     by_length: dict[int, list[list[float]]] = {}
     for line in lines:
         by_length.setdefault(len(line.values), []).append(line.values)
-    kinds = {}
-    for length, values in by_length.items():
-        if length > 4:
-            kind = _kind(np.array(values, np.float64), keypoints)
-            if kind:
-                kinds[length] = kind
-    longer = {length: len(values) for length, values in by_length.items() if length > 5}
-    outlines = sum(count for length, count in longer.items() if kinds.get(length) == OUTLINES)
-    if outlines > sum(longer.values()) / 2:
-        kinds |= {length: OUTLINES for length in longer if length % 2 == 0}  # also a lone triangle at the lower edge
+    longer = {length: np.array(values, np.float64) for length, values in by_length.items() if length > 4}
+    kinds = {length: kind for length, values in longer.items() if (kind := _kind(values, keypoints))}
+    counts = {length: len(values) for length, values in by_length.items() if length > 5}
+    outlines = sum(count for length, count in counts.items() if kinds.get(length) == OUTLINES)
+    if outlines > sum(counts.values()) / 2:
+        kinds |= {length: OUTLINES for length in counts if length % 2 == 0}  # also a lone triangle at the lower edge
     return kinds
 
 

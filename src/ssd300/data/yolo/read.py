@@ -45,10 +45,7 @@ _SIX_NUMBERS = " (if these are x y w h and two more numbers, remove those)"
 
 
 def read(part: Part) -> Dataset:
-    """One part -> Dataset. Faults of single files and lines are in its `notes`.
-
-    Raises DatasetError if the part as a whole cannot be found.
-    """
+    """One part -> Dataset, with the faults of files and lines in `notes`. Raises DatasetError if it is not found."""
     described: Description = part.detail
     if described.fault:
         raise DatasetError(described.fault)

@@ -83,7 +83,6 @@ def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
 
 
 def write_labels(path: Path, picture: Picture, classes: ClassList) -> None:
-    """Write the label file of one picture."""
     boxes = picture.annotations
     lines = []
     rows = to_fractions(boxes.boxes_xyxy, picture.width, picture.height)
