@@ -78,15 +78,13 @@ def open_video(source: Any) -> Opened:
 
 def _open_file(path: Path, name: str) -> Opened:
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            with path.open("rb"):
-                pass
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ImageError(f"{name}: not a file; expected a video file, a camera or a stream's address")
+        with path.open("rb"):
+            pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a name"
         raise ImageError(f"{name}: cannot be read as a video ({reason}); check the path") from error
-    if not stat.S_ISREG(mode):
-        raise ImageError(f"{name}: not a file; expected a video file, a camera or a stream's address")
     # Only local files: a disguised playlist must not make this machine open addresses.
     options = {"protocol_whitelist": "file,crypto,data"}
     container = open_media(f"file:{path.absolute()}", container_options=options)
