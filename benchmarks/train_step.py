@@ -1,6 +1,6 @@
 """Training speed: the step of ssd300 against the same step in plain eager torch, and the rate of the loader.
 
-    python benchmarks/train_step.py [--backbone resnet50] [--batch-size 16] [--steps 7]
+    python benchmarks/train_step.py [--backbone resnet50] [--batch-size 16] [--classes 80] [--steps 7]
     python benchmarks/train_step.py --device cuda [--data PACK] [--batch-size 64] [--compile] [--augment-on device]
 
 Both steps: bf16 autocast where the CPU has it, channels-last, published loss, SGD. "plain" is the network and its
@@ -25,7 +25,7 @@ from ssd300.benchmark.pictures import write_jpegs
 from ssd300.learn.recipe import Recipe, resolve_recipe
 
 
-def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | None:
+def step_ms(kind: str, backbone: str, classes: int, recipe: Recipe, steps: int) -> float | None:
     """The median step in milliseconds, after three warm-up steps."""
     from ssd300.learn import winograd
     from training import train_step
@@ -34,7 +34,7 @@ def step_ms(kind: str, backbone: str, recipe: Recipe, steps: int) -> float | Non
         winograd.is_faster = lambda x, out_channels: False
     if kind == "plain":
         write_plainly()
-    measured = train_step(backbone, recipe, Budget(0, steps, warmup=3), keep_memory=kind != "plain")
+    measured = train_step(backbone, recipe, Budget(0, steps, warmup=3), classes=classes, keep_memory=kind != "plain")
     return measured.rows[-1].timing.median_ms
 
 
@@ -74,6 +74,7 @@ def measured_ms(kind: str, options: argparse.Namespace, backbone: str) -> float:
     """`step_ms` in its own process."""
     command = [sys.executable, __file__, "--run", kind, "--backbone", backbone, "--recipe", options.recipe]
     command += ["--batch-size", str(options.batch_size), "--steps", str(options.steps)]
+    command += ["--classes", str(options.classes)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", help="resnet50; with --device resnet18 and resnet50")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--classes", type=int, default=80, help="at least 3, without --device")
     parser.add_argument("--device", help="cpu, cuda: the rates of this device")
     parser.add_argument("--data", help="a packed data set; else synthetic JPEGs")
     parser.add_argument("--workers", type=int)
@@ -99,7 +101,7 @@ def main() -> None:
         return
     options.backbone = options.backbone or "resnet50"
     if options.run:
-        print(json.dumps(step_ms(options.run, options.backbone, recipe, options.steps)))
+        print(json.dumps(step_ms(options.run, options.backbone, options.classes, recipe, options.steps)))
         return
     plain, direct, ours = (measured_ms(kind, options, options.backbone) for kind in ("plain", "direct", "ours"))
     a_picture = ours / options.batch_size

@@ -38,9 +38,10 @@ def train_step(
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
+    classes: int = 80,
     keep_memory: bool = True,
 ) -> Measured:
-    """Steps of `ssd300 train` on one batch of noise with three boxes per picture, 80 classes and random weights.
+    """Steps of `ssd300 train` on one batch of noise with three boxes per picture and random weights.
 
     `keep_memory=False` keeps the C library's defaults, unlike `ssd300 train`; use one process for each to compare. A
     step includes moving the batch to the device, not reading it. Raises ArgumentError.
@@ -51,7 +52,7 @@ def train_step(
         torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     compute = choose_compute(device, precision)
-    learner = make_learner(SSD300(backbone), recipe, compute)
+    learner = make_learner(SSD300(backbone, 1 + classes), recipe, compute)
     learner.start_learning()
     batch = _noise(recipe.batch_size)
 
