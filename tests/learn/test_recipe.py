@@ -3,7 +3,7 @@
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.learn.recipe import RECIPES, Recipe, option_of, resolve_recipe
+from ssd300.learn.recipe import RECIPES, Recipe, advise_warmup, option_of, resolve_recipe
 
 
 def test_without_overrides_a_recipe_is_itself():
@@ -69,3 +69,16 @@ def test_a_warm_up_of_one_step_would_never_leave_its_start():
 def test_not_a_number_is_refused(setting):
     with pytest.raises(ArgumentError, match=rf"{setting} is nan: expected a number"):
         resolve_recipe("quick", **{setting: float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("pictures", "epochs", "advised"), [(0, 40, True), (24, 2, True), (200, 2, True), (201, 2, False)]
+)
+def test_a_run_that_ends_within_its_warmup_is_pointed_out(pictures: int, epochs: int, advised: bool) -> None:
+    messages = advise_warmup(pictures, resolve_recipe("quick", epochs=epochs))
+    assert bool(messages) == advised
+    assert all("--warmup" in message for message in messages)
+
+
+def test_without_warmup_there_is_no_message() -> None:
+    assert advise_warmup(8, resolve_recipe("published", epochs=1)) == ()

@@ -182,6 +182,15 @@ def learning_rate(
     return base * (recipe.lr_floor + (1 - recipe.lr_floor) * (1 + cos(pi * share)) / 2)
 
 
+def advise_warmup(pictures: int, recipe: Recipe) -> tuple[str, ...]:
+    """A message if the run ends before its warm-up does."""
+    steps = recipe.epochs * -(-pictures // (recipe.batch_size * recipe.accumulate))
+    if steps > recipe.warmup:
+        return ()
+    words = f"the run has {steps} steps, and its warm-up {recipe.warmup}: the learning rate stays low to the end"
+    return (f"{words}; train longer (--epochs), or give a shorter --warmup",)
+
+
 def run_share(recipe: Recipe, step: int, steps_per_epoch: int, time_share: float = 0.0) -> float:
     """The completed fraction of the run, 0 to 1, by steps or by the clock, whichever is further."""
     return min(1.0, max(time_share, step / (recipe.epochs * steps_per_epoch)))

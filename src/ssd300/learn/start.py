@@ -16,7 +16,7 @@ from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.learn.device import Compute
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import Recipe, option_of
+from ssd300.learn.recipe import Recipe, advise_warmup, option_of
 from ssd300.priors import ANCHORS_PER_CELL
 from ssd300.weights import catalog
 from ssd300.weights.published import is_backbone_file, read_backbone
@@ -175,7 +175,7 @@ def load_training_sets(
     seed, min_score = recipe.seed, recipe.min_score
     if not isinstance(data, Dataset) and not isinstance(val, Dataset):
         sets = usable_sets(data, val, seed=seed, allow_lost=allow_lost, min_score=min_score)
-        return sets.train, sets.val, (*sets.messages, *advise_flip(sets.train.classes, recipe))
+        return sets.train, sets.val, (*sets.messages, *_advise(sets.train, recipe))
     train_set = data if isinstance(data, Dataset) else load_training(data)
     held_out = val if val is None or isinstance(val, Dataset) else load_validation(val)
     check_usable(train_set, held_out)
@@ -183,7 +183,11 @@ def load_training_sets(
     if held_out is not None:
         refuse_unusable(held_out, allow_lost=allow_lost)
         held_out = held_out.with_classes(train_set.classes)
-    return train_set, held_out, advise_flip(train_set.classes, recipe)
+    return train_set, held_out, _advise(train_set, recipe)
+
+
+def _advise(data: Dataset, recipe: Recipe) -> tuple[str, ...]:
+    return *advise_flip(data.classes, recipe), *advise_warmup(len(data), recipe)
 
 
 def advise_flip(classes: ClassList, recipe: Recipe) -> tuple[str, ...]:
