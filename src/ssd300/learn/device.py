@@ -80,6 +80,8 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     chosen = check_device(kind)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    # A process's first exp by several threads at once may round some values differently; this one is of one thread.
+    torch.ones(1).exp()
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if world > 1 and not dist.is_initialized():
         # The others wait for the first one during validation; torch's default of 10 or 30 minutes ends a run on a
