@@ -6,19 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 from ssd300.data.check import check_dataset
 from ssd300.data.convert import convert_dataset, new_names
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.load import find_parts, load_dataset
 from ssd300.data.pack import pack_dataset
-from ssd300.data.sidecar import NAME
-from ssd300.data.yolo.write import to_fractions, to_pixels
 from ssd300.errors import ArgumentError, DatasetError, ImageError, OutputError
-from ssd300.formats import shortest
 from ssd300.labels import ClassList
 
 FORMATS = ("coco", "yolo", "voc")
@@ -95,26 +89,6 @@ def test_an_empty_part_stays_an_empty_part(coco: Path, tmp_path: Path, format: s
         splits = {split: load_dataset(tmp_path / step, split=split) for split in splits}
         assert [len(dataset) for dataset in splits.values()] == [0, 4]
     assert check_dataset(tmp_path / "1").usable
-
-
-@pytest.mark.parametrize(
-    ("format", "marks"), [("coco", []), ("voc", ["crowd", "score"]), ("yolo", ["crowd", "ignore", "score"])]
-)
-def test_marks_that_only_the_sidecar_has_are_said(
-    edit_coco: Callable[..., Path], tmp_path: Path, format: str, marks: list[str]
-) -> None:
-    """Another program would train on such boxes as on any other."""
-
-    def mark(content: dict[str, Any]) -> None:
-        for annotation, key in zip(content["annotations"], ("iscrowd", "ignore", "ignore"), strict=False):
-            annotation[key] = 1
-        content["annotations"][3]["score"] = 0.25
-
-    plain = convert_dataset({"all": load_dataset(edit_coco(lambda content: None))}, tmp_path / "plain", format).lost
-    marked = convert_dataset({"all": load_dataset(edit_coco(mark))}, tmp_path / "marked", format).lost
-    said = [line for line in marked if line not in plain]
-    assert [word in line for word, line in zip(marks, said, strict=True)] == [True] * len(marks)
-    assert all("other programs" in line for line in said)
 
 
 def test_what_is_not_taken_along_is_said(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
@@ -222,79 +196,6 @@ def test_a_size_that_is_not_the_picture_s_is_said(
         convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "yolo")
 
 
-def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: Path) -> None:
-    convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", "yolo")
-    (tmp_path / "out/labels/train/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
-    with pytest.raises(DatasetError, match=rf"sidecar out of date.* 1 boxes, .*{NAME} was written for 2"):
-        load_dataset(tmp_path / "out")
-    (tmp_path / "out" / NAME).unlink()
-    assert load_dataset(tmp_path / "out").num_boxes == 3
-
-
-@pytest.mark.parametrize(
-    ("format", "labels", "old", "new"),
-    [("yolo", "labels/train/a.txt", "0", "1"), ("voc", "Annotations/a.xml", "<xmin>", "<xmin>1")],
-)
-def test_labels_edited_with_as_many_boxes_are_a_fault(coco: Path, tmp_path: Path, format, labels, old, new) -> None:
-    """The score and area of a box would be those of another one."""
-    whole = load_dataset(coco)
-    convert_dataset({"all": whole}, tmp_path / "out", format)
-    path = tmp_path / "out" / labels
-    text = path.read_text()
-    path.write_text(text, newline="\r\n")  # as Git may write it
-    assert load_dataset(tmp_path / "out").num_boxes == whole.num_boxes
-    path.write_text(text.replace(old, new, 1))
-    with pytest.raises(DatasetError, match=rf"sidecar out of date.* were edited after .*{NAME} was written"):
-        load_dataset(tmp_path / "out")
-
-
-ENTRY = '{"version": 1, "class_names": ["cat", "dog"], "class_ids": [7, 90], "pictures": {"a.txt": %s}}'
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[", "not a sidecar"),
-        ("{}", "not a sidecar"),
-        ('{"version": 9}', "version 9, this ssd300 reads 1"),
-        (ENTRY % '{"boxes": 1, "scores": []}', "scores is not one number for each of 1 boxes"),
-        (ENTRY % '{"boxes": 1, "ids": ["a"]}', "not a sidecar"),
-        (ENTRY % "3", "a picture's entry is 3"),
-        (ENTRY % '{"boxes": 0, "image_id": [1]}', "a picture's id and name are"),
-        (ENTRY % '{"boxes": 0, "image_id": 1.5}', "a picture's id and name are"),
-        (ENTRY % f'{{"boxes": 0, "image_id": {10**30}}}', "a picture's id and name are"),
-        (ENTRY % '{"boxes": 0, "file_name": ["x"]}', "a picture's id and name are"),
-        (ENTRY % '{"boxes": 1, "ids": [1e300]}', "ids has numbers outside of"),
-        (ENTRY % '{"boxes": 1, "ids": [1.5]}', "ids has numbers that are not whole"),
-        (ENTRY % '{"boxes": 1, "ids": [NaN]}', "ids has numbers outside of"),
-        (ENTRY % '{"boxes": 1, "scores": [NaN]}', "scores has numbers outside of"),
-        (ENTRY % '{"boxes": 1, "area": [-5]}', "area has numbers outside of 0 to"),
-        (ENTRY % '{"boxes": 1, "crowd": [7]}', "crowd has numbers outside of 0 to 1"),
-        (ENTRY.replace("[7, 90]", '["a", "b"]') % "{}", "class_ids is not a list of integers"),
-        (ENTRY.replace("[7, 90]", f"[7, {10**30}]") % "{}", "class_ids is not a list of integers"),
-        (ENTRY.replace("[7, 90]", "[7, 7]") % "{}", "class ids must be unique"),
-        (ENTRY.replace("[7, 90]", "[7]") % "{}", "one id per name"),
-        (ENTRY.replace('["cat", "dog"]', "[1, 2]") % "{}", "class_names is not a list of texts"),
-        (ENTRY.replace("1,", f"1{'0' * 500},", 1) % "{}", "version 1000"),
-    ],
-)
-def test_a_faulty_sidecar(yolo: Path, text: str, words: str) -> None:
-    (yolo / NAME).write_text(text)
-    with pytest.raises(DatasetError, match=words):
-        load_dataset(yolo)
-
-
-@pytest.mark.parametrize("format", ["yolo", "voc"])
-def test_a_sidecar_that_gives_an_id_twice_is_a_fault(coco: Path, tmp_path: Path, format: str) -> None:
-    convert_dataset({"all": load_dataset(coco)}, tmp_path / "out", format)
-    content = json.loads((tmp_path / "out" / NAME).read_text())
-    for entry in content["pictures"].values():
-        entry["image_id"] = 7
-    (tmp_path / "out" / NAME).write_text(json.dumps(content))
-    with pytest.raises(DatasetError, match=r"the image id 7 is that of a\.jpg, too"):
-        load_dataset(tmp_path / "out")
-
-
 def test_coco_files_hold_the_numbers_as_the_user_wrote_them(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
     convert_dataset({"all": load_dataset(edit_coco(rich))}, tmp_path / "out", "coco")
     written = json.loads((tmp_path / "out/annotations.json").read_text())["annotations"]
@@ -308,24 +209,6 @@ def test_coco_files_hold_the_numbers_as_the_user_wrote_them(edit_coco: Callable[
     }
     assert written[1]["bbox"] == [30.57, 10.33, 25.01, 25.99]
     assert written[1]["score"] == 0.123
-
-
-corners = arrays.arrays(np.float32, (5, 4), elements=st.floats(0, 1, width=32))
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(corners, st.integers(1, 9000), st.integers(1, 9000))
-def test_fractions_read_back_to_the_same_float32(units: Any, width: int, height: int) -> None:
-    boxes = np.sort(units.reshape(5, 2, 2), axis=1).reshape(5, 4) * np.array([width, height] * 2, np.float32)
-    boxes = boxes.astype(np.float32)
-    back = np.clip(to_pixels(to_fractions(boxes, width, height), width, height), 0, [width, height] * 2)
-    # Next to an edge a float32 can be finer than double precision is for the center: there 1e-12 px is the limit.
-    assert np.all((back.astype(np.float32) == boxes) | (np.abs(back - boxes) < 1e-12))
-
-
-@given(arrays.arrays(np.float32, 8, elements=st.floats(-1e6, 1e6, width=32)))
-def test_shortest_numbers_read_back_to_the_same_float32(values: Any) -> None:
-    assert np.array_equal(np.array(shortest(values), np.float64).astype(np.float32), values)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")

@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from ssd300.images.video_reader import Frame
+
 CODECS = {"libx264": "mp4", "libx265": "mp4", "libvpx-vp9": "webm", "libsvtav1": "mp4", "mpeg4": "avi", "mjpeg": "mov"}
 
 
@@ -25,6 +27,11 @@ def number_of(rgb: np.ndarray) -> int:
     height, width = rgb.shape[:2]
     row = rgb[height // 4].mean(1)
     return sum(int(row[(2 * bit + 1) * width // 16] > 160) << bit for bit in range(8))
+
+
+def numbers(found: Iterable[Frame]) -> list[int]:
+    """The numbers that `picture` wrote into the frames."""
+    return [number_of(frame.rgb) for frame in found]
 
 
 def write_clip(

@@ -1,9 +1,14 @@
-"""Streams to watch."""
+"""Clips to read, and streams to watch."""
 
 import av
 import pytest
 
 from video.clips import write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> str:
+    return str(write_clip(tmp_path_factory.mktemp("clips") / "clip.mp4", 30))
 
 
 @pytest.fixture(scope="module")
