@@ -122,6 +122,15 @@ def test_a_line_of_a_list_may_be_a_pattern(tmp_path, monkeypatch) -> None:
     assert expand_lists(["sources.txt", "b.mp4"]) == [*expected, "b.mp4"]
 
 
+def test_two_stars_go_through_all_folders_as_for_pictures(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a/b").mkdir(parents=True)
+    expected = sorted(["a/b/z.mp4", "a/y.mp4", "x.mp4"])
+    for name in (*expected, "a/c.jpg"):
+        Path(name).touch()
+    assert expand_lists(["**/*.mp4"]) == expected
+
+
 def test_frames_of_another_size_are_reported(run, tmp_path) -> None:
     parts = [write_clip(tmp_path / f"{side}.ts", 3, size=(side, 240)).read_bytes() for side in (320, 160)]
     (tmp_path / "both.ts").write_bytes(b"".join(parts))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ssd300.cli.video_sources import select_videos
-from ssd300.errors import DownloadError, ImageError
+from ssd300.errors import ArgumentError, DownloadError, ImageError
 from ssd300.images import live, open_source
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
@@ -67,6 +67,15 @@ def test_addresses_are_videos_by_their_names_or_the_type_that_the_server_names(n
         source = f"{address}/{name}"
         assert select_videos([source, source]) == ([source, source] if video else [])
     assert len(connections) == ("." not in name)
+
+
+def test_an_address_of_a_video_goes_with_other_videos_and_not_with_pictures() -> None:
+    with http_live(b"x" * 100, content_type="video/mp2t") as (address, _):
+        camera = f"{address}/stream"
+        assert select_videos([camera, "clip.mp4"]) == [camera, "clip.mp4"]
+        assert select_videos(["clip.mp4", camera]) == ["clip.mp4", camera]
+        with pytest.raises(ArgumentError, match=r"/stream and a\.jpg; give them to two calls"):
+            select_videos([camera, "a.jpg"])
 
 
 def test_an_address_that_does_not_answer_counts_as_a_picture() -> None:

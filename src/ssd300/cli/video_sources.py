@@ -5,11 +5,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ssd300.cli.messages import print_message
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError
 from ssd300.files import looked_from
 from ssd300.images.addresses import is_url
-from ssd300.images.folders import has_picture_extension
+from ssd300.images.folders import has_picture_extension, pictures_of
 from ssd300.images.http_stream import sends_video
 from ssd300.images.video_names import is_camera, is_video, shown_name
 
@@ -20,10 +21,10 @@ def select_videos(sources: Sequence[str]) -> list[str]:
     """The sources if they are videos; empty if they are pictures. Raises ArgumentError where both are given."""
     moving = [source for source in sources if is_video(source)]
     untold = [source for source in sources if may_be_video_address(source)]
-    if not moving and untold and sends_video(untold[0]):  # one request: pictures may be many
-        moving = untold
+    if untold and sends_video(untold[0]):  # one request: pictures may be many
+        moving = [source for source in sources if source in moving or source in untold]
     if moving and len(moving) < len(sources):
-        still = next(source for source in sources if not is_video(source))
+        still = next(source for source in sources if source not in moving)
         labels = " (several labels are joined: --labels 16,17)" if is_camera(moving[0]) else ""
         raise ArgumentError(
             f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; "
@@ -47,9 +48,13 @@ def expand_lists(sources: Sequence[str]) -> list[str]:
 
 
 def _match(source: str) -> list[str]:
-    """The matches of a glob of videos; any other source unchanged."""
-    matched = is_video(source) and "://" not in source and not os.path.exists(source)
-    return sorted(glob.glob(source)) or [source] if matched else [source]
+    """The matches of a glob of videos, as of pictures; any other source unchanged."""
+    if not is_video(source) or "://" in source or os.path.exists(source):
+        return [source]
+    found = pictures_of(source)
+    if found.skipped:  # folders that may not be read
+        print_message(f"{source}: {found.skipped}")
+    return list(found.paths) or [source]
 
 
 def _read_list(source: str) -> list[str]:
