@@ -80,11 +80,8 @@ def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int, mode: int
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize("there", [False, True])
-def test_a_folder_appears_whole_with_the_permissions_of_the_umask(tmp_path: Path, there: bool) -> None:
+def test_a_folder_appears_whole_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
     out = tmp_path / "above" / "out"
-    if there:
-        out.mkdir(parents=True)
     old = os.umask(0o027)
     try:
         with new_folder(out) as work:
@@ -94,6 +91,24 @@ def test_a_folder_appears_whole_with_the_permissions_of_the_umask(tmp_path: Path
         os.umask(old)
     assert out.stat().st_mode & 0o777 == 0o750
     assert [path.name for path in (tmp_path / "above").rglob("*")] == ["out", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["out", "link", "."])
+def test_an_empty_folder_stays_and_is_filled_when_all_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It may be a volume or the current folder, which cannot be replaced, or a link to one on another disk."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "link").symlink_to(out)
+    monkeypatch.chdir(out if name == "." else tmp_path)
+    same = out.stat()
+    with new_folder(Path(name)) as work:
+        (work / "inner").mkdir()
+        (work / "inner" / "notes.txt").write_bytes(b"x")
+        assert not (out / "inner").exists()
+    assert out.stat().st_ino == same.st_ino
+    assert [path.relative_to(out).as_posix() for path in sorted(out.rglob("*"))] == ["inner", "inner/notes.txt"]
 
 
 @pytest.mark.parametrize("writer", [replacing, new_folder, scratch_beside, temporary_beside])

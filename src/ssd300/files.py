@@ -51,18 +51,23 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on exit it is renamed to `path`, which must be new or an empty folder.
+    """Yield a temporary folder; on exit it is renamed to `path`. After an error it is removed.
 
-    After an error it is removed. Raises OutputError if it cannot be created or filled. The umask decides its
-    permissions.
+    An empty folder stays and gets its entries: it may be the current one, a link or a volume. Raises OutputError if it
+    cannot be created or filled. The umask decides its permissions.
     """
     with _name_in_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_beside(path) as temporary:
-        yield temporary
-        if path.exists():  # Windows renames onto no folder, not even an empty one
-            path.rmdir()
-        temporary.replace(path)
+        there = path.is_dir()
+        with scratch_beside(path / "new" if there else path) as temporary:
+            yield temporary
+            if not there:
+                temporary.replace(path)
+            elif list(path.iterdir()) != [temporary]:
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+            else:
+                for entry in temporary.iterdir():
+                    entry.replace(path / entry.name)
 
 
 @contextmanager
