@@ -56,6 +56,14 @@ def test_a_folder_s_name_is_no_pattern(detect) -> None:
     assert "runs/detect/n/b.png" in files()
 
 
+def test_a_picture_s_name_may_look_like_an_option(detect) -> None:
+    names = ["batch=8.png", "conf=0.5.png"]
+    for name in names:
+        Image.new("RGB", (90, 60)).save(name)
+    assert detect(*names, "--name", "n", "--conf", "0.99").exit_code == 0
+    assert [name for name in files() if name.startswith("runs")] == [f"runs/detect/n/{name}" for name in names]
+
+
 def test_a_name_that_is_used_gets_a_number(detect) -> None:
     for _ in range(2):
         assert detect("in", "--name", "n", "--conf", "0.99").exit_code == 0

@@ -161,12 +161,15 @@ def refuse_former(arguments: Sequence[str], former: Mapping[str, str]) -> None:
 
 
 def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
-    """Raise ArgumentError for `--weights x`, `weights=x` and the like, unless the verb has that option itself."""
+    """Raise ArgumentError for `--weights x`, `weights=x` and the like, unless the verb has that option itself.
+
+    What exists as a file is one: batch=8.jpg.
+    """
     for argument in arguments:
         if argument == "--":
             return
         found = re.fullmatch(r"(--)?([A-Za-z][\w-]*?)(=.*)?", argument, re.DOTALL)
-        if not found or not (found[1] or found[3]):
+        if not found or not (found[1] or found[3]) or os.path.lexists(argument):
             continue
         name = found[2].replace("_", "-").lower()
         option = f"--{name}"
