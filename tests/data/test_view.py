@@ -37,6 +37,19 @@ def test_large_pictures_are_not_kept_whole(coco: Path, tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
+def test_the_memory_does_not_grow_with_the_number_of_sheets(coco: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("ssd300.data.view._COLUMNS", 1)
+    monkeypatch.setattr("ssd300.data.view._ROWS", 1)
+    dataset = load_dataset(coco)
+    peaks = []
+    for count in (1, 12):
+        tracemalloc.start()
+        draw_sheets(dataset, tmp_path / "out", [0] * count, tile=600)  # 0.7 MB each
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2e6
+
+
 def test_sheets_replace_no_other_files(coco: Path, tmp_path: Path) -> None:
     dataset = load_dataset(coco)
     draw_sheets(dataset, tmp_path / "out", [0])

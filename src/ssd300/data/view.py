@@ -3,9 +3,10 @@
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -56,19 +57,24 @@ def draw_sheets(
     other files.
     """
     _refuse_other_files(out)
-    views: list[View] = []
-    for position in positions:
-        picture = dataset.pictures[position]
-        before = make_view(dataset, picture)
-        views.append(shrink_view(before, tile))  # not whole: many large pictures would fill the memory
-        if augment is not None:
-            views.append(_augment_view(before, augment, np.random.default_rng([seed, position])))
-    sheets = range(0, len(views), _COLUMNS * _ROWS)
-    paths = [out / f"sheet-{number:03}.png" for number, _ in enumerate(sheets, 1)]
+    count, each = len(positions) * (1 if augment is None else 2), _COLUMNS * _ROWS
+    paths = [out / f"sheet-{number:03}.png" for number in range(1, -(-count // each) + 1)]
+    views = _make_views(dataset, positions, augment, tile, seed)
+    for path in paths:
+        write_whole(path, _encode(contact_sheet(list(islice(views, each)), _COLUMNS, tile)))
     _remove_others(out, paths)
-    for path, start in zip(paths, sheets, strict=True):
-        write_whole(path, _encode(contact_sheet(views[start : start + _COLUMNS * _ROWS], _COLUMNS, tile)))
     return paths
+
+
+def _make_views(
+    dataset: Dataset, positions: Sequence[int], augment: Augment | None, tile: int, seed: int
+) -> Iterator[View]:
+    """The views of the pictures, each followed by its augmented one if wanted."""
+    for position in positions:
+        before = make_view(dataset, dataset.pictures[position])
+        yield shrink_view(before, tile)  # not whole: many large pictures would fill the memory
+        if augment is not None:
+            yield _augment_view(before, augment, np.random.default_rng([seed, position]))
 
 
 def _encode(sheet: Image.Image) -> bytes:
