@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +122,31 @@ def test_a_replaced_file_is_mapped_anew(pets: Dataset, tmp_path: Path) -> None:
     assert np.array_equal(load_dataset(path).pictures[0].read(), pets.pictures[2].read())
 
 
-def test_pieces_stay_within_their_limit(pets: Dataset, tmp_path: Path) -> None:
-    many = pets.subset([0, 1, 2, 3] * 10)
+@pytest.mark.parametrize(("more_classes", "letter"), [(0, "a"), (1500, "a"), (0, "😀")])
+def test_pieces_stay_within_their_limit(pets: Dataset, tmp_path: Path, more_classes: int, letter: str) -> None:
+    more = [f"class {number}" for number in range(more_classes)]
+    many = pets.with_classes(ClassList.from_names([*pets.classes.names, *more])).subset([0, 1, 2, 3] * 10)
+    long = [replace(one, file_name=f"{letter * 200}{n}.jpg") for n, one in enumerate(many.pictures)]
+    many = replace(many, pictures=tuple(long))
     paths = pack_dataset(many, tmp_path / "pets.pack", encoding="raw", piece_mb=0.05)
     assert [path.name for path in paths][:2] == [f"pets-{i:05}-of-{len(paths):05}.pack" for i in (0, 1)]
     assert len(paths) > 5
     assert max(path.stat().st_size for path in paths) <= 50_000
     assert load_dataset(tmp_path, split="pets").num_boxes == 40
+
+
+def test_there_may_be_more_pieces_than_files_may_be_open(pets: Dataset, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = os.dup(0)  # the next free number
+    os.close(most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most + 16, hard))
+    try:
+        paths = pack_dataset(pets.subset([0, 1, 2, 3] * 10), tmp_path / "pets.pack", encoding="raw", piece_mb=0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(paths) > 20
+    assert len(load_dataset(paths[0])) == 40
 
 
 def test_a_missing_piece_is_named(pets: Dataset, tmp_path: Path) -> None:

@@ -63,16 +63,20 @@ def _write(
     """Write the pieces under temporary names, rename all of them, then delete earlier pieces."""
     limit = piece_mb * 1e6 if piece_mb else float("inf")
     pieces: list[_Piece] = []
+    common = _common_header(dataset, encoding)
     with ExitStack() as stack:
         for done, picture in enumerate(dataset.pictures, 1):
             packed, data = _encode(picture, encoding, *shrinking)
             if not pieces or not pieces[-1].has_room(packed, data, limit):
+                if pieces:
+                    pieces[-1].file.close()  # a system allows some hundred open files
                 temporary = stack.enter_context(temporary_beside(out))
-                pieces.append(_Piece(temporary, stack.enter_context(temporary.open("wb"))))
+                pieces.append(_Piece(temporary, stack.enter_context(temporary.open("wb")), len(json.dumps(common))))
             pieces[-1].add(packed, data)
             progress(done)
+        pieces[-1].file.close()
         for index, piece in enumerate(pieces):
-            piece.finish({**_common_header(dataset, encoding), "piece": index, "pieces": len(pieces)})
+            piece.finish({**common, "piece": index, "pieces": len(pieces)})
         paths = piece_paths(out, len(pieces)) if piece_mb else [out]
         for piece, path in zip(pieces, paths, strict=True):
             publish(piece.path, path)
@@ -114,12 +118,13 @@ def _find_existing(out: Path) -> list[Path]:
 class _Piece:
     """A packed file while it is written, under a temporary name beside its path."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BinaryIO, common: int) -> None:
+        """`common`: bytes of the header that all pieces have."""
         self.path = path
         self.file = file
         self.file.write(MAGIC)
         self.end = len(MAGIC)
-        self.described = 4096 + FOOTER.size  # upper bound of the bytes of arrays and header
+        self.described = common + 4096 + FOOTER.size  # upper bound of the bytes of arrays and header
         self.pictures: list[Picture] = []
         self.places: list[tuple[int, int]] = []  # offset, size
 
@@ -139,6 +144,7 @@ class _Piece:
         return start
 
     def finish(self, header: dict[str, Any]) -> None:
+        """Append the arrays, the header and the footer."""
         boxes = [picture.annotations for picture in self.pictures]
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "places": np.array(self.places, np.int64),
@@ -147,24 +153,24 @@ class _Piece:
         }
         for name in FIELDS:
             arrays[name] = np.concatenate([getattr(annotations, name) for annotations in boxes])
-        listed = {}
-        for name, array in arrays.items():
-            little = array.astype(array.dtype.newbyteorder("<"))
-            listed[name] = [little.dtype.str, list(little.shape), self._append(little.tobytes())]
-        header |= {
-            "arrays": listed,
-            "file_names": [picture.file_name for picture in self.pictures],
-            "image_ids": [picture.image_id for picture in self.pictures],
-        }
-        text = json.dumps(header).encode()
-        start = self._append(text)
-        self.file.write(FOOTER.pack(start, len(text), MAGIC))
-        self.file.close()
+        with self.path.open("ab") as self.file:
+            listed = {}
+            for name, array in arrays.items():
+                little = array.astype(array.dtype.newbyteorder("<"))
+                listed[name] = [little.dtype.str, list(little.shape), self._append(little.tobytes())]
+            header |= {
+                "arrays": listed,
+                "file_names": [picture.file_name for picture in self.pictures],
+                "image_ids": [picture.image_id for picture in self.pictures],
+            }
+            text = json.dumps(header).encode()
+            start = self._append(text)
+            self.file.write(FOOTER.pack(start, len(text), MAGIC))
 
 
 def _bound_overhead(picture: Picture) -> int:
     """Upper bound of a picture's bytes beside its pixels: offsets, sizes, names, alignment; 42 per box."""
-    return 128 + 8 * len(picture.file_name) + 8 * len(str(picture.image_id)) + 42 * len(picture.annotations)
+    return 128 + len(json.dumps([picture.file_name, picture.image_id])) + 42 * len(picture.annotations)
 
 
 def _encode(picture: Picture, encoding: Encoding, max_side: int, jpeg_quality: int) -> tuple[Picture, bytes]:
