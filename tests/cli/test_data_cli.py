@@ -200,4 +200,18 @@ def test_pack_and_its_pieces(data, pets) -> None:
     assert pieces[0] == f"packed/pets-00000-of-{len(pieces):05}.pack"
     assert len(pieces) > 1
     assert data("check", "packed", "--strict").returncode == 0
-    assert data("pack", "pets", "two.pack", "--raw", "--original").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--raw", "--original"), "--raw and --original exclude each other"),
+        (("--original", "--max-side", "100"), "--original keeps the files unchanged, and --max-side shrinks pictures"),
+        (("--original", "--jpeg-quality", "50"), "--jpeg-quality is for pictures written as JPEG, and --original"),
+        (("--raw", "--jpeg-quality", "50"), "--jpeg-quality is for pictures written as JPEG, and --raw writes none"),
+    ],
+)
+def test_options_of_a_pack_that_would_have_no_effect_are_refused(data, pets, tmp_path, options, words) -> None:
+    result = data("pack", "pets", "two.pack", *options)
+    assert (result.returncode, (tmp_path / "two.pack").exists()) == (2, False)
+    assert words in result.stderr

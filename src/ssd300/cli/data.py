@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, convert, split, view and pack a data set.")
 
 _SHOWN = 10  # lines per kind
+_SIDE, _QUALITY = 368, 92  # of packed pictures
 
 
 @data.command()
@@ -135,8 +136,8 @@ data.command()(view)  # here, as its place in the help
 def pack(
     path: DataPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The packed file, NAME.pack.")],
-    max_side: Annotated[int, typer.Option(min=1, help="Shrink larger pictures to this many pixels.")] = 368,
-    jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of the JPEG pictures inside.")] = 92,
+    max_side: Annotated[int, typer.Option(min=1, help="Shrink larger pictures to this many pixels.")] = _SIDE,
+    jpeg_quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of the JPEG pictures inside.")] = _QUALITY,
     raw: Annotated[bool, typer.Option("--raw", help="Pixels instead of JPEG: larger, but no decoding.")] = False,
     original: Annotated[bool, typer.Option("--original", help="Keep the picture files unchanged.")] = False,
     piece_mb: Annotated[
@@ -156,6 +157,13 @@ def pack(
     refuse_special(out)
     if raw and original:
         raise ArgumentError("--raw and --original exclude each other: give one")
+    if original and max_side != _SIDE:
+        raise ArgumentError("--original keeps the files unchanged, and --max-side shrinks pictures: give one")
+    if (raw or original) and jpeg_quality != _QUALITY:
+        raise ArgumentError(
+            f"--jpeg-quality is for pictures written as JPEG, and {'--raw' if raw else '--original'} "
+            "writes none: give one"
+        )
     dataset = load_dataset(path, format=input_format, split=split)
     line = ProgressLine(len(dataset))
     paths = pack_dataset(
