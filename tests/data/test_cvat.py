@@ -50,6 +50,7 @@ def cvat_skeleton(label: str, x1: float, y1: float, x2: float, y2: float) -> str
 
 
 LABELS = "<meta><task><labels><label><name>cat</name></label><label><name>dog</name></label></labels></task></meta>"
+POINT = "<label><name>0</name><type>points</type><attributes></attributes><parent>cat</parent></label>"
 CVAT: dict[str, tuple[str, str]] = {  # what it is -> (annotations.xml, where the pictures lie)
     "boxes": (cvat(cvat_box), "images"),
     "pictures beside": (cvat(cvat_box), "."),
@@ -62,6 +63,7 @@ CVAT: dict[str, tuple[str, str]] = {  # what it is -> (annotations.xml, where th
     "masks": (cvat(cvat_mask), "images"),
     "cuboids": (cvat(cvat_cuboid), "images"),
     "skeletons": (cvat(cvat_skeleton), "images"),
+    "skeletons in meta": (cvat(cvat_skeleton, extra=LABELS.replace("</labels>", f"{POINT}</labels>")), "images"),
     "rotation of 0": (cvat(lambda *box: cvat_box(*box, more=' rotation="0.0"')), "images"),
     "rotation of 180": (cvat(lambda *box: cvat_box(*box, more=' rotation="180"')), "images"),
     "attributes": (cvat(lambda *b: cvat_box(*b).replace("></", "><attribute name='x'>1</attribute></")), "images"),

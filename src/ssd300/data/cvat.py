@@ -46,7 +46,8 @@ def read(part: Part) -> Dataset:
             f"{part.source}: CVAT's format for videos; export it as 'CVAT for images 1.1' or as COCO, which have frames"
         )
     reader = RecordReader.of_file(part, folders_of=part.split if part.detail is None else part.detail or WHOLE)
-    reader.names = [name for label in root.iter("label") if (name := (label.findtext("name") or "").strip())]
+    labels = [label for label in root.iter("label") if label.find("parent") is None]  # not the points of skeletons
+    reader.names = [name for label in labels if (name := (label.findtext("name") or "").strip())]
     reader.unused.update("tags" for image in images for _ in image.iter("tag"))
     reader.unused.update({"tracks": tracks} if tracks else {})
     return reader.read(_records(images, part.source))
