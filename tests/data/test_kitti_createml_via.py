@@ -220,6 +220,14 @@ def test_a_region_without_one_class_is_a_fault(tmp_path: Path, attributes: dict[
         load_dataset(tmp_path)
 
 
+def test_an_outline_of_via_with_more_xs_than_ys_is_a_fault(tmp_path: Path) -> None:
+    via(tmp_path, "polygon")
+    text = (tmp_path / "via.json").read_text().replace('"all_points_x": [', '"all_points_x": [1, ', 1)
+    write(tmp_path / "via.json", text)
+    with pytest.raises(DatasetError, match="malformed box"):
+        load_dataset(tmp_path)
+
+
 def test_points_of_via_are_counted(tmp_path: Path) -> None:
     via(tmp_path)
     text = (tmp_path / "via.json").read_text().replace('"name": "rect"', '"name": "point"', 1)

@@ -119,4 +119,6 @@ def _box(shape: dict[str, Any]) -> list[float] | None:
         radii = [shape.get("r")] * 2 if kind == "circle" else [shape.get("rx"), shape.get("ry")]
         return circle_box(shape.get("cx"), shape.get("cy"), *radii, turn=number(shape.get("theta")) or 0)
     xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
-    return box_around(list(zip(xs, ys, strict=False))) if isinstance(xs, list) and isinstance(ys, list) else None
+    if not (isinstance(xs, list) and isinstance(ys, list) and len(xs) == len(ys)):
+        return None
+    return box_around(list(zip(xs, ys, strict=True)))
