@@ -102,6 +102,15 @@ def test_any_name_stays_inside_the_folder(name) -> None:
     assert path.parent == Path("out")
 
 
+def test_a_crop_that_no_jpeg_holds_is_a_png() -> None:
+    wide = np.zeros((2, 65_600, 3), np.uint8)
+    boxes = np.array([[0, 0, 65_600, 2], [0, 0, 9, 2]], np.float32)
+    save(
+        OutputFolder(Path("out")), Detections(boxes, [0.9, 0.8], [18, 18], COCO, (2, 65_600), "a.jpg"), wide, crops=True
+    )
+    assert files(Path("out")) == ["a.png", "crops/dog/a_1.png", "crops/dog/a_2.jpg"]
+
+
 def test_crops_lie_in_a_folder_per_class() -> None:
     boxes = ((10, 10, 50, 60), (-50, -50, -1, -1), (100, 70, 500, 500))
     folder = OutputFolder(Path("out"))

@@ -15,7 +15,7 @@ from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
-from ssd300.images.encode import LONGEST_WEBP_SIDE, encode_picture
+from ssd300.images.encode import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
 from ssd300.images.folders import portable_name
 from ssd300.images.profiles import with_profile
 from ssd300.label_tools import to_labelme
@@ -32,7 +32,7 @@ class Rendered:
     found: Detections
     extension: str = ""
     drawn: bytes = b""
-    crops: list[tuple[str, int, bytes]] = field(default_factory=list)  # class name, number of the object, JPEG
+    crops: list[tuple[str, str, bytes]] = field(default_factory=list)  # class name, number.extension, file
     fault: SSD300Error | None = None
 
 
@@ -47,11 +47,11 @@ def render(found: Detections, *, crops: bool, style: draw.DrawStyle | None = Non
         extension = _extension(found)
         drawn = encode_picture(draw.draw_detections(rgb, found, style=style), extension)
         pieces = draw.crop(rgb, found.boxes_xyxy) if crops else []
-        cut = [
-            (one.name, number, encode_picture(draw.as_image(with_profile(piece, rgb)), ".jpg"))
-            for number, (one, piece) in enumerate(zip(found, pieces, strict=bool(pieces)), 1)
-            if piece.size
-        ]
+        cut = []
+        for number, (one, piece) in enumerate(zip(found, pieces, strict=bool(pieces)), 1):
+            if piece.size:
+                kind = ".png" if max(piece.shape) > LONGEST_JPEG_SIDE else ".jpg"
+                cut.append((one.name, f"{number}{kind}", encode_picture(draw.as_image(with_profile(piece, rgb)), kind)))
     except SSD300Error as error:
         return Rendered(kept, fault=error)
     return Rendered(kept, extension, drawn, cut)
@@ -99,10 +99,10 @@ class OutputFolder:
         found = rendered.found
         try:
             name, drawn = self._write_drawn(rendered)
-            for label, number, jpeg in rendered.crops:
+            for label, ending, data in rendered.crops:
                 folder = self.path / "crops" / _sanitize(label)
                 folder.mkdir(parents=True, exist_ok=True)
-                _write_new(folder / f"{name}_{number}.jpg", jpeg)
+                _write_new(folder / f"{name}_{ending}", data)
             if "yolo" in labels:
                 self._write_labels(name, drawn, found)
             if "labelme" in labels:
