@@ -4,16 +4,18 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from command import ssd300
-from ssd300.data.autolabel import uncertainty
+from ssd300.data.autolabel import autolabel, uncertainty
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset
 from ssd300.detections import Detections
 from ssd300.labels import COCO
+from ssd300.options import DetectOptions
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
 PICTURES = Path(__file__).parents[2] / "examples/images"
@@ -64,6 +66,13 @@ def test_autolabel_writes_a_set_that_reads_back_with_scores(folder: Path, tmp_pa
     assert dataset.num_boxes == len(scores) > 0
     assert scores.min() > 0.4
     assert {box["category_id"] for box in json.loads(out.read_text())["annotations"]} <= set(COCO.ids)
+
+
+def test_a_file_address_names_a_picture_file(folder: Path) -> None:
+    found = Detections.empty(COCO, (400, 600), (folder / "coffee.jpg").as_uri())
+    found_by = SimpleNamespace(classes=COCO, detect_many=lambda *sources, **options: iter([found]))
+    dataset, _ = autolabel(found_by, [], DetectOptions())  # type: ignore[arg-type]
+    assert [picture.path for picture in dataset.pictures] == [folder / "coffee.jpg"]
 
 
 def test_a_picture_that_is_named_twice_comes_once(folder: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.detections import Detections
 from ssd300.detector import Detector, Failure
 from ssd300.errors import ArgumentError
+from ssd300.images.addresses import local_path
 from ssd300.labels import ClassList
 from ssd300.options import DetectOptions
 
@@ -42,7 +43,7 @@ def autolabel(detector: Detector, sources: Iterable[Any], options: DetectOptions
 
 
 def _to_picture(found: Detections, image_id: int) -> Picture:
-    path = Path(found.source or "")
+    path = Path(local_path(found.source or ""))
     if not os.path.isfile(path):
         raise ArgumentError(
             f"{found.source or 'a picture in memory'}: only picture files can be labeled; save it first"
