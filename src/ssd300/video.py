@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ssd300.detections import Detections
@@ -66,6 +66,7 @@ def detect_video(
 ) -> Answers:
     """`Detector.detect_video`, for checked sources and options."""
     given = list(sources)
+    options = replace(options, color="rgb")  # of the frames, which are no arrays of the caller
     if any(is_camera(source) or is_stream(source) for source in given):
         yield from _detect_live(runtime_of(0), given, options, video)
         return

@@ -30,8 +30,9 @@ def test_no_sources(detector) -> None:
     assert list(detector.detect_video([])) == []
 
 
-def test_the_answers_are_those_of_detect(detector, folder) -> None:
-    answers = list(detector.detect_video(folder / "clip.mp4", score_threshold=0.3))
+@pytest.mark.parametrize("color", ["rgb", "bgr"])  # of arrays, which a program may pass beside videos
+def test_the_answers_are_those_of_detect(detector, folder, color) -> None:
+    answers = list(detector.detect_video(folder / "clip.mp4", score_threshold=0.3, color=color))
     pictures = list(frames(folder / "clip.mp4"))
     assert [answer.frame for answer in answers] == list(range(24))
     assert [answer.time_s for answer in answers] == [frame.time_s for frame in pictures]
