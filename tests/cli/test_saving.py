@@ -111,6 +111,14 @@ def test_a_crop_that_no_jpeg_holds_is_a_png() -> None:
     assert files(Path("out")) == ["a.png", "crops/dog/a_1.png", "crops/dog/a_2.jpg"]
 
 
+def test_classes_never_share_a_folder_of_crops() -> None:
+    classes = ClassList.from_names(["a/b", "cat", "a:b", "A_B"])
+    boxes = np.array([[10, 10, 50, 60]] * 3, np.float32)
+    result = Detections(boxes, [0.9, 0.8, 0.7], [4, 3, 1], classes, (80, 120), "a.png")
+    save(OutputFolder(Path("out")), result, crops=True)
+    assert files(Path("out/crops")) == ["A_B-3/a_1.jpg", "a_b-2/a_2.jpg", "a_b/a_3.jpg"]
+
+
 def test_crops_lie_in_a_folder_per_class() -> None:
     boxes = ((10, 10, 50, 60), (-50, -50, -1, -1), (100, 70, 500, 500))
     folder = OutputFolder(Path("out"))

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -86,6 +86,7 @@ class OutputFolder:
                 f"choose another one with --save-dir, or write no files with --no-save"
             ) from error
         self._taken: set[str] = set()
+        self._class_folders: dict[str, str] = {}
         self.saved = 0
         self.last = self.path  # the last drawn picture
 
@@ -100,7 +101,7 @@ class OutputFolder:
         try:
             name, drawn = self._write_drawn(rendered)
             for label, ending, data in rendered.crops:
-                folder = self.path / "crops" / _sanitize(label)
+                folder = self.path / "crops" / self._class_folder(label, found.classes.names)
                 folder.mkdir(parents=True, exist_ok=True)
                 _write_new(folder / f"{name}_{ending}", data)
             if "yolo" in labels:
@@ -151,14 +152,25 @@ class OutputFolder:
         text = json.dumps(to_labelme(found, picture), ensure_ascii=False, indent=1)
         _write_new(folder / f"{name}.json", text.encode("utf-8", "backslashreplace"))
 
+    def _class_folder(self, label: str, names: Sequence[str]) -> str:
+        """The folder of a class's crops, one for each of all the names: "a/b" and "a:b" must not be mixed."""
+        if not self._class_folders:
+            taken: set[str] = set()
+            self._class_folders = {name: _unused(_sanitize(name), taken) for name in names}
+        return self._class_folders[label]
+
     def _free_name(self, source: str) -> str:
-        """The stem of the source's file name, unique without regard to case, as some file systems ignore it."""
+        """The stem of the source's file name, unique."""
         source = local_path(source)
         path = urlsplit(source).path if "://" in source else source
-        wanted = _sanitize(Path(path).stem.strip("<>"))  # <stdin>
-        name = next(one for one in numbered(wanted) if one.casefold() not in self._taken)
-        self._taken.add(name.casefold())
-        return name
+        return _unused(_sanitize(Path(path).stem.strip("<>")), self._taken)  # <stdin>
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """The name, or NAME-2, ..., without regard to case, as some file systems ignore it; it is added to `taken`."""
+    found = next(one for one in numbered(name) if one.casefold() not in taken)
+    taken.add(found.casefold())
+    return found
 
 
 def _write_new(path: Path, data: bytes) -> None:
