@@ -90,6 +90,12 @@ def test_quiet_prints_failures_alone(detect) -> None:
     assert len(json.loads(detect("in/a.png", "-q", "--format", "json").stdout)) == 1
 
 
+@pytest.mark.parametrize(("option", "told"), [("--hide-conf", True), ("--hide-labels", False), ("-q", False)])
+def test_letters_without_a_font_are_told_where_they_are_drawn(detect, monkeypatch, option, told) -> None:
+    monkeypatch.setattr("ssd300.lettering.missing_letters", lambda names, font: "".join(names))
+    assert ("no font was found for" in detect("in", "--conf", "0.99", option).stderr) == told
+
+
 def test_hidden_names_and_wide_lines_are_drawn(detect) -> None:
     Image.new("RGB", (500, 400), (200, 30, 30)).save("in/a.png")
     pictures = set()

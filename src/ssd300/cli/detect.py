@@ -98,7 +98,7 @@ def detect(
     options.rows(detector.classes)  # report an unknown label before the first picture
     style = DrawStyle(font, not hide_labels, not hide_labels and not hide_conf, line_width)
     if save or show:
-        _check_letters(detector.classes.names, font)
+        _check_letters(() if hide_labels else detector.classes.names, font, quiet=quiet)
     if any(may_be_video(source) for source in sources):
         from ssd300.cli.video_sources import expand_lists, select_videos
 
@@ -147,7 +147,7 @@ def may_be_video(source: str) -> bool:
     return is_video(source) or source.lower().endswith(".txt") or source.lower().startswith(("http://", "https://"))
 
 
-def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
+def _check_letters(names: tuple[str, ...], font: Path | None, *, quiet: bool) -> None:
     """Report which characters of the names cannot be drawn. Raises ArgumentError if --font is not a font."""
     import warnings
 
@@ -156,5 +156,6 @@ def _check_letters(names: tuple[str, ...], font: Path | None) -> None:
 
     font_for("", 16, font)
     if missing := missing_letters(names, font):
-        print_message(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
+        if not quiet:
+            print_message(f"no font was found for {missing[:40]!r}, drawn as empty squares: give one with --font FILE")
         warnings.simplefilter("ignore", MissingLetters)
