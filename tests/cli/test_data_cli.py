@@ -72,6 +72,14 @@ def test_check_names_a_fault_and_writes_every_case(data, pets, tmp_path) -> None
         assert [row["annotation"] for row in csv.DictReader(file)] == ["1"]
 
 
+def test_the_report_comes_also_where_the_cases_cannot_be_written(data, pets, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    result = data("check", "pets", "--cases", "file/cases.csv")
+    assert result.returncode == 2
+    assert "No problems found." in result.stdout
+    assert "cases.csv: cannot be written" in result.stderr
+
+
 def test_check_as_json_and_strict(data, pets) -> None:
     spoil(pets, bbox=[-1, 6, 20, 30])
     result = data("check", "pets", "--json", "--cases", "cases.csv")

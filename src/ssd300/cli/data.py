@@ -52,12 +52,14 @@ def check(
     )
     for line in lines.values():
         line.clear()
-    if cases is not None:
-        report.write_cases(cases)
-    if as_json:
-        typer.echo(as_shown(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), sys.stdout))
-    else:
-        print_report(report)
+    try:
+        if cases is not None:
+            report.write_cases(cases)
+    finally:  # also where the cases cannot be written
+        if as_json:
+            typer.echo(as_shown(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), sys.stdout))
+        else:
+            print_report(report)
     if cases is not None:
         typer.echo(f"Every case: {cases}", err=True)
     if report.number("error", "warning") if strict else report.number("error"):
