@@ -19,12 +19,13 @@ _LIST_EXTENSION = ".txt"
 
 def select_videos(sources: Sequence[str]) -> list[str]:
     """The sources if they are videos; empty if they are pictures. Raises ArgumentError where both are given."""
-    moving = [source for source in sources if is_video(source)]
+    named = {source for source in sources if is_video(source)}
     untold = [source for source in sources if may_be_video_address(source)]
     if untold and sends_video(untold[0]):  # one request: pictures may be many
-        moving = [source for source in sources if source in moving or source in untold]
+        named.update(untold)
+    moving = [source for source in sources if source in named]
     if moving and len(moving) < len(sources):
-        still = next(source for source in sources if source not in moving)
+        still = next(source for source in sources if source not in named)
         labels = " (several labels are joined: --labels 16,17)" if is_camera(moving[0]) else ""
         raise ArgumentError(
             f"videos and pictures in one call: {shown_name(moving[0])} and {shown_name(still)}; "
