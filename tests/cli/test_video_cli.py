@@ -122,6 +122,13 @@ def test_a_line_of_a_list_may_be_a_pattern(tmp_path, monkeypatch) -> None:
     assert expand_lists(["sources.txt", "b.mp4"]) == [*expected, "b.mp4"]
 
 
+def test_a_file_s_name_may_begin_as_a_comment_does(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("#1.jpg").touch()
+    Path("sources.txt").write_text("# the first\n#1.jpg\n#2.jpg\n")
+    assert expand_lists(["sources.txt"]) == ["#1.jpg"]
+
+
 def test_two_stars_go_through_all_folders_as_for_pictures(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a/b").mkdir(parents=True)

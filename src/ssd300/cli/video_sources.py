@@ -69,7 +69,8 @@ def _read_list(source: str) -> list[str]:
         raise ArgumentError(f"{source}: cannot be read as a list of sources ({error}); check the path") from error
     except UnicodeDecodeError as error:
         raise ArgumentError(f"{source}: a list of sources that is not UTF-8 text; save it as UTF-8") from error
-    found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    named = (line.strip() for line in lines)
+    found = [name for name in named if name and (name[0] != "#" or os.path.lexists(name))]  # else it is a comment
     if not found:
         raise ArgumentError(f"{source}: the list names no source; write one per line")
     if not any(map(_may_exist, found)):
