@@ -72,6 +72,33 @@ def test_no_detection_of_a_crowd_or_ignored_box_is_a_background_error(make, mark
         assert told.confusion.tolist() == [[1, 0, 0], [0, 0, 0], [*nothing, 0]]
 
 
+@pytest.mark.parametrize("mark", ["crowd", "ignore"])
+def test_a_detection_near_a_crowd_or_ignored_box_is_a_background_error(make, mark):
+    """These boxes have no effect. It is no localization error: no box that counts is near."""
+    data = make.dataset([make.picture(1, make.annotations([A, B], [7, 7], **{mark: [False, True]}))], TWO)
+    told = diagnose(data, [make.result([A, [100, 135, 150, 195]], [0.5, 0.9], [7, 7])])
+    assert {kind: count for kind, (_, count) in told.tide.items() if count} == {"Bkg": 1}
+    assert told.tide["Bkg"][0] == pytest.approx(0.5)
+
+
+def test_crowded_pictures_are_counted_whole(make):
+    """COCO counts 100 detections of each class, so 140 of two classes are all counted."""
+    boxes = [[20 * x, 20 * y, 20 * x + 15, 20 * y + 15] for y in range(10) for x in range(14)]
+    ids = [7] * 70 + [3] * 70
+    data = make.dataset([make.picture(1, make.annotations(boxes, ids))], TWO)
+    told = diagnose(data, [make.result(boxes, np.linspace(0.9, 0.3, 140), ids)])
+    assert told.confusion.tolist() == [[70, 0, 0], [0, 70, 0], [0, 0, 0]]
+    assert told.worst == ()
+
+
+def test_classes_that_are_always_confused_are_all_counted(make):
+    data = make.dataset([make.picture(1, make.annotations([A, B, C], [7, 3, 3]))], TWO)
+    told = diagnose(data, [make.result([A, B, C], [0.9, 0.8, 0.2], [3, 7, 7])])
+    assert (told.overall.best_f1, told.threshold) == (0, 0)
+    assert told.confusion.tolist() == [[0, 1, 0], [2, 0, 0], [0, 0, 0]]
+    assert [(len(e.wrong), len(e.missed)) for e in told.worst] == [(3, 3)]
+
+
 def test_confusion_follows_the_order_of_the_classes(make):
     data = make.dataset([make.picture(1, make.annotations([A, B], [7, 3]))], TWO)
     told = diagnose(data, [make.result([A, B, FAR], [0.9, 0.8, 0.85], [7, 7, 3])])

@@ -110,18 +110,13 @@ def require_hotcoco() -> Any:
 
 
 def score(dataset: Dataset, results: Sequence[Detections]) -> Any:
-    """The evaluated and accumulated `hotcoco.COCOeval`."""
-    scorer = make_scorer(dataset, results)
+    """The evaluated and accumulated `hotcoco.COCOeval`. Its ids are `image_numbers` and `class_numbers`."""
+    hotcoco = require_hotcoco()
+    truth = _ground_truth(hotcoco, dataset)
+    scorer = hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
     scorer.evaluate()
     scorer.accumulate()
     return scorer
-
-
-def make_scorer(dataset: Dataset, results: Sequence[Detections]) -> Any:
-    """A `hotcoco.COCOeval`, not yet evaluated. Its ids are `image_numbers` and `class_numbers`."""
-    hotcoco = require_hotcoco()
-    truth = _ground_truth(hotcoco, dataset)
-    return hotcoco.COCOeval(truth, truth.load_res(_result_rows(dataset, results)), "bbox")
 
 
 def image_numbers(dataset: Dataset) -> Int64:

@@ -1,17 +1,19 @@
 """Error analysis: curves and best thresholds per class, confusion matrix, kinds of error, the worst pictures."""
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssd300.arrays import Float64, Int64
-from ssd300.data.dataset import Annotations, Dataset
+from ssd300.data.dataset import Dataset
 from ssd300.detections import Detections
-from ssd300.evaluate.coco import class_numbers, counts_as_crowd, make_scorer, score
+from ssd300.evaluate.coco import class_numbers, counts_as_crowd, score
 from ssd300.evaluate.matches import MatchTable, match_picture, match_table
+from ssd300.labels import ClassList
 
 WORST_PICTURES = 12
 
@@ -52,15 +54,17 @@ class Diagnosis:
     """The contents of the report beside the 12 metrics.
 
     curves              one per class, in the order of the data set's classes; `overall` counts all classes together
-    confusion           [K + 1, K + 1] rows true, columns found, at `overall.best_threshold` and IoU 0.5; the last is
-                        "nothing": the last column counts missed boxes, the last row background errors
+    threshold           `overall.best_threshold`; 0 if no detection is right
+    confusion           [K + 1, K + 1] rows true, columns found, above `threshold` at IoU 0.5; the last is "nothing":
+                        the last column counts boxes without a detection, the last row detections without a box
     tide                error kind -> (gain of AP50 without these errors, their number; None for FP and FN, which
                         sum up others)
-    worst               pictures with most errors at `overall.best_threshold`, worst first
+    worst               pictures with most errors above `threshold`, worst first
     """
 
     curves: tuple[Curve, ...]
     overall: Curve
+    threshold: float
     confusion: NDArray[np.int64]
     tide: dict[str, tuple[float, int | None]]
     worst: tuple[PictureErrors, ...]
@@ -71,17 +75,20 @@ def diagnose(dataset: Dataset, results: Sequence[Detections], *, unread: Contain
 
     `unread` are positions of pictures that could not be read: they are not among the worst ones.
     """
-    scorer = score(dataset, results)
     table = match_table(dataset, results)
     overall = _curve(table, np.lexsort((-table.scores,)), int(table.boxes.sum()))
-    threshold = overall.best_threshold if np.isfinite(overall.best_threshold) else 0.0
+    threshold = overall.best_threshold if overall.best_f1 > 0 else 0.0
+    scorer = score(*_judged(dataset, results))
+    least = float(np.nextafter(np.float32(threshold), np.float32(1)))  # of the scores above the threshold
+    confusion = scorer.confusion_matrix(iou_thr=0.5, min_score=least, max_det=max(1, len(table.scores)))
     tide = scorer.tide_errors()
     errors = [picture_errors(dataset, results, i, threshold) for i in range(len(dataset)) if i not in unread]
     errors.sort(key=lambda found: -found.errors)  # stable: equal ones stay in the data set's order
     return Diagnosis(
         curves=class_curves(table),
         overall=overall,
-        confusion=_confusion(dataset, results, threshold),
+        threshold=threshold,
+        confusion=_in_order(confusion, dataset.classes),
         tide={kind: (gain, tide["counts"].get(kind)) for kind, gain in tide["delta_ap"].items()},
         worst=tuple(e for e in errors[:WORST_PICTURES] if e.errors),
     )
@@ -143,25 +150,24 @@ def _threshold_between(low: float, high: float) -> float:
     return float(str(np.nextafter(np.float32(high), np.float32(0))))
 
 
-def _confusion(dataset: Dataset, results: Sequence[Detections], threshold: float) -> NDArray[np.int64]:
-    """hotcoco's matrix in the order of the data set's classes, "nothing" last.
+def _judged(dataset: Dataset, results: Sequence[Detections]) -> tuple[Dataset, list[Detections]]:
+    """The boxes and detections that count, without those of crowd and ignored boxes at IoU 0.5.
 
-    hotcoco would count detections of crowd and ignored boxes as background errors.
+    hotcoco would count detections of such boxes as background errors in its matrix, and detections near them as
+    localization errors.
     """
-    judged = [_drop_unjudged(p.annotations, found) for p, found in zip(dataset.pictures, results, strict=True)]
-    counted = make_scorer(dataset, judged).confusion_matrix(iou_thr=0.5, min_score=threshold)
-    cat_ids = list(counted["cat_ids"])
-    numbers = class_numbers(dataset.classes, dataset.classes.ids).tolist()
-    order = [cat_ids.index(number) for number in numbers] + [len(cat_ids)]
-    return np.asarray(counted["matrix"]).astype(np.int64)[np.ix_(order, order)]
+    pictures, judged = [], []
+    for picture, found in zip(dataset.pictures, results, strict=True):
+        truth = picture.annotations
+        crowd, matches = counts_as_crowd(truth), match_picture(truth, found)
+        unjudged = np.append(crowd, False)[matches.box_of[0]]  # -1 selects the appended one
+        pictures.append(replace(picture, annotations=truth.select(~crowd)))
+        judged.append(found[matches.rows[~unjudged]])
+    return replace(dataset, pictures=tuple(pictures)), judged
 
 
-def _drop_unjudged(truth: Annotations, found: Detections) -> Detections:
-    """The detections without those that match a crowd or ignored box at IoU 0.5."""
-    crowd = counts_as_crowd(truth)
-    if not crowd.any():
-        return found
-    matches = match_picture(truth, found)
-    keep = np.ones(len(found.scores), bool)
-    keep[matches.rows] = ~np.append(crowd, False)[matches.box_of[0]]  # -1 selects the appended one
-    return found[keep]
+def _in_order(confusion: dict[str, Any], classes: ClassList) -> NDArray[np.int64]:
+    """hotcoco's matrix in the order of the classes, "nothing" last."""
+    cat_ids = list(confusion["cat_ids"])
+    order = [cat_ids.index(number) for number in class_numbers(classes, classes.ids).tolist()] + [len(cat_ids)]
+    return np.asarray(confusion["matrix"]).astype(np.int64)[np.ix_(order, order)]

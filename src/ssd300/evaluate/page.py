@@ -149,13 +149,13 @@ def _error_kinds(numbers: dict[str, Any]) -> str:
 def _operating_point(diagnosis: Diagnosis) -> str:
     if not len(diagnosis.overall.thresholds):
         return "at IoU 0.5"
-    return f"at IoU 0.5, above score {diagnosis.overall.best_threshold:.8g}"
+    return f"at IoU 0.5, above score {diagnosis.threshold:.8g}"
 
 
 def _confusion(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     names = evaluation.dataset.classes.names
     cut = f" The {figures.MATRIX_CLASSES} classes with most boxes." if len(names) > figures.MATRIX_CLASSES else ""
-    words = f"Last column: missed boxes. Last row: background errors.{cut}"
+    words = f"Last column: boxes without a detection. Last row: detections without a box.{cut}"
     figure = _figure(figures.confusion(diagnosis.confusion, names), words)
     return f'<div class="matrix">{figure}</div>' if len(names) > 9 else figure
 
