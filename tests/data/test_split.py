@@ -75,6 +75,14 @@ def test_every_class_and_the_empty_pictures_have_their_share() -> None:
     assert sum(len(p.annotations) == 0 for p in val.pictures) == 10
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_identical_files_are_drawn_as_one(seed: int) -> None:
+    """The copy that is drawn takes its group along: it must not follow the group's first to the other side."""
+    groups = [[10, 13], [11, 14], [12, 15]]
+    train, val = split_dataset(dataset(*[[1]] * 10, *[[2]] * 6), 0.2, seed, groups)
+    assert [one.boxes_per_class()["dog"] for one in (train, val)] == [4, 2]
+
+
 def test_a_class_in_three_pictures_is_in_both() -> None:
     train, val = split_dataset(dataset(*[[1]] * 50, *[[2]] * 3), 0.1)
     assert train.boxes_per_class()["dog"] == 2

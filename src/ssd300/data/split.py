@@ -32,7 +32,7 @@ def split_dataset(
             f"{dataset.name}: {number} cannot be split into training and validation; add some, or name a validation set"
         )
     groups = groups_of_equal_files(dataset) if groups is None else groups
-    held_out = draw(dataset, share, seed)
+    held_out = draw(dataset, share, seed, groups)
     for group in groups:
         held_out[group] = held_out[group[0]]
     if held_out.all() or not held_out.any():  # very few pictures: move one, so that neither side is empty
@@ -87,13 +87,16 @@ def _digest(picture: Picture) -> bytes:
     return b""
 
 
-def draw(dataset: Dataset, share: float, seed: int) -> Bool:
-    """The mask [pictures] of those that go to the validation set."""
+def draw(dataset: Dataset, share: float, seed: int, groups: list[list[int]]) -> Bool:
+    """The mask [pictures] of those that go to the validation set; of a group only the first, which stands for it."""
     count = len(dataset)
     holds = np.zeros((count, len(dataset.classes) + 1), bool)  # the last column: no boxes at all
     for row, picture in enumerate(dataset.pictures):
-        positions = [dataset.classes.position_of_id[i] for i in set(picture.annotations.class_ids.tolist())]
-        holds[row, positions if positions else [-1]] = True
+        holds[row, [dataset.classes.position_of_id[i] for i in set(picture.annotations.class_ids.tolist())]] = True
+    for group in groups:
+        holds[group[0]] = holds[group].any(axis=0)
+    holds[:, -1] = ~holds.any(axis=1)
+    holds[[position for group in groups for position in group[1:]]] = False
     shuffled = np.random.default_rng(seed).permutation(count)
     held_out, dealt = np.zeros(count, bool), np.zeros(count, bool)
     totals = holds.sum(axis=0)
