@@ -139,3 +139,18 @@ def test_two_models_on_the_same_pictures(make, data, perfect):
     assert gain.ap.value == pytest.approx(good.metrics.ap - poor.metrics.ap)
     assert gain.ap.value > 0
     assert compare(good, good).ap.value == 0
+
+
+def test_other_pictures_with_as_many_boxes_are_not_compared(make, data, perfect):
+    moved = make.picture(2, make.annotations([B], [7]))
+    other = replace(data, pictures=(data.pictures[0], moved, data.pictures[2]), name="others")
+    first, second = (evaluate(make.detector(MODEL, perfect), one) for one in (data, other))
+    with pytest.raises(ArgumentError, match=r"2\.jpg of pets and 2\.jpg of others have different boxes"):
+        compare(first, second)
+
+
+def test_a_copy_whose_boxes_are_rounded_is_compared(make, data, perfect):
+    shrunk = replace(data.pictures[1], width=320, height=240, annotations=make.annotations([[5, 5, 30, 30.4]], [7]))
+    other = replace(data, pictures=(data.pictures[0], shrunk, data.pictures[2]))
+    first, second = (evaluate(make.detector(MODEL, perfect), one) for one in (data, other))
+    assert compare(first, second).ap.value < 0

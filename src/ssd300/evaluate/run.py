@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssd300.data.dataset import Dataset
+from ssd300.data.check_boxes import unit_boxes
+from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.detections import Detections
 from ssd300.detector import Detector
@@ -132,8 +133,21 @@ def evaluate(
 
 
 def compare(first: Evaluation, second: Evaluation) -> Difference:
-    """Second minus first, paired by picture. Raises ArgumentError if they are not of the same pictures."""
+    """Second minus first, paired by picture. Raises ArgumentError if they are not of the same pictures and boxes."""
+    one, other = first.dataset, second.dataset
+    for a, b in zip(one.pictures, other.pictures, strict=False):  # `difference` refuses unequal counts
+        if not _same_boxes(a, b):
+            raise ArgumentError(
+                f"a paired comparison needs results of the same pictures: {a.file_name} of {one.name} and "
+                f"{b.file_name} of {other.name} have different boxes; evaluate both models on one data set"
+            )
     return difference(first.table, second.table)
+
+
+def _same_boxes(one: Picture, other: Picture) -> bool:
+    """Whether two pictures have the same boxes, up to the rounding of formats and of packed pictures."""
+    a, b = (np.sort(unit_boxes(picture), axis=0) for picture in (one, other))
+    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=0.01)
 
 
 def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
