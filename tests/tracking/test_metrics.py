@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from trackers.eval import compute_clear_metrics, compute_hota_metrics, compute_identity_metrics
@@ -57,3 +59,13 @@ def test_the_scores_are_those_of_the_oracle(seed) -> None:
     assert scores.motp == pytest.approx(clear["MOTP"], abs=1e-9)
     assert (scores.matches, scores.id_switches) == (clear["CLR_TP"], clear["IDSW"])
     assert (scores.misses, scores.false_positives) == (clear["CLR_FN"], clear["CLR_FP"])
+
+
+def test_a_tracker_that_never_keeps_an_id_takes_little_memory() -> None:
+    objects = np.arange(1000).reshape(100, 10)
+    tracemalloc.start()
+    scores = track_scores([TrackFrame(ids, ids, np.eye(10)) for ids in objects])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert scores.hota == pytest.approx(1)
+    assert peak < 64 * 2**20  # a table of all pairs of ids for each of the 19 overlaps would be 150 MB

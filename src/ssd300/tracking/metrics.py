@@ -75,20 +75,21 @@ def _hota(frames: Sequence[TrackFrame], truth: Float64, tracked: Float64) -> tup
     if not len(truth) or not len(tracked):
         return 0.0, 0.0, 0.0, 1.0
     alignment = _alignment(frames, truth, tracked)
-    matches = np.zeros((len(ALPHAS), len(truth), len(tracked)))
-    overlap_sum = np.zeros(len(ALPHAS))
+    pairs, overlaps = [], []  # of all frames: pairs of ids as one number each, and their IoU
     for frame in frames:
         rows, columns = assign(alignment[np.ix_(frame.truth, frame.tracked)] * frame.overlap)
-        overlap = frame.overlap[rows, columns]
-        for level, alpha in enumerate(ALPHAS):
-            good = overlap >= alpha - _ROUNDING
-            matches[level, frame.truth[rows[good]], frame.tracked[columns[good]]] += 1
-            overlap_sum[level] += overlap[good].sum()
-    hits = matches.sum((1, 2))
-    detection = hits / (truth.sum() + tracked.sum() - hits)
-    either = truth[:, None] + tracked[None, :] - matches
-    association = (matches**2 / np.maximum(either, 1)).sum((1, 2)) / np.maximum(hits, 1)
-    localization = np.where(hits > 0, overlap_sum / np.maximum(hits, 1), 1.0)
+        pairs.append(frame.truth[rows] * len(tracked) + frame.tracked[columns])
+        overlaps.append(frame.overlap[rows, columns])
+    pair, overlap = np.concatenate(pairs), np.concatenate(overlaps)
+    detection, association, localization = np.zeros((3, len(ALPHAS)))
+    for level, alpha in enumerate(ALPHAS):
+        good = overlap >= alpha - _ROUNDING
+        hits = np.count_nonzero(good)
+        of_both, matches = np.unique(pair[good], return_counts=True)
+        either = truth[of_both // len(tracked)] + tracked[of_both % len(tracked)] - matches
+        detection[level] = hits / (truth.sum() + tracked.sum() - hits)
+        association[level] = (matches**2 / either).sum() / max(hits, 1)
+        localization[level] = overlap[good].sum() / hits if hits else 1
     hota = np.sqrt(detection * association)
     return float(hota.mean()), float(detection.mean()), float(association.mean()), float(localization.mean())
 
