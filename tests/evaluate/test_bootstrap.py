@@ -133,3 +133,13 @@ def test_a_thousand_resamples_are_quick(make):
     start = time.process_time()
     intervals(table, resamples=1000)
     assert time.process_time() - start < 8
+
+
+def test_one_picture_has_no_interval(make):
+    """Every resample of it is the same: bounds equal to the value would be a certainty that one picture cannot give."""
+    data = make.dataset([make.picture(1, make.annotations([BOX], [1]))], CAT)
+    table = match_table(data, [make.result([BOX], [0.5], [1])])
+    ap = intervals(table, resamples=5)[0]
+    assert str(ap) == "1.000 (no interval)"
+    assert np.isnan([ap.low, ap.high]).all()
+    assert np.isnan(difference(table, table, resamples=5).share_ahead)

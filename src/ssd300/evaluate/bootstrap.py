@@ -27,7 +27,7 @@ _CELLS = 4_000_000  # weights in memory at a time: 16 MB
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its 95 % bounds; NaN if it is not defined."""
+    """A value and its 95 % bounds; NaN where they are not defined. One picture has no bounds: it cannot vary."""
 
     value: float
     low: float
@@ -36,12 +36,17 @@ class Interval:
     def __str__(self) -> str:
         if np.isnan(self.value):
             return "undefined"
+        if np.isnan(self.low):
+            return f"{self.value:z.3f} (no interval)"
         return f"{self.value:z.3f} [{self.low:z.3f}, {self.high:z.3f}]"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Second minus first on the same pictures: AP and AP50, and the fraction of resamples where the second is ahead."""
+    """Second minus first on the same pictures: AP and AP50, and the fraction of resamples where the second is ahead.
+
+    The fraction is NaN without resamples.
+    """
 
     ap: Interval
     ap50: Interval
@@ -111,12 +116,12 @@ def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[n
 
 
 def _draw_weights(table: MatchTable, resamples: int, seed: int) -> Weights:
-    """Weights [1 + resamples, pictures]: first all ones, then the draws."""
+    """Weights [1 + resamples, pictures]: first all ones, then the draws; none of a single picture."""
     pictures = len(table.boxes)
     rng = np.random.default_rng(seed)
-    weights = np.ones((1 + resamples, pictures), np.int32)
+    weights = np.ones((1 + resamples if pictures > 1 else 1, pictures), np.int32)
     for row in weights[1:]:
-        row[:] = np.bincount(rng.integers(0, max(pictures, 1), pictures), minlength=pictures)
+        row[:] = np.bincount(rng.integers(0, pictures, pictures), minlength=pictures)
     return weights
 
 
