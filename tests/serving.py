@@ -37,8 +37,8 @@ class Answer:
 class Client:
     """A server and how to ask it."""
 
-    def __init__(self, app: Any, server: Any, port: int) -> None:
-        self.app, self.server, self.port = app, server, port
+    def __init__(self, app: Any, server: Any, listener: socket.socket) -> None:
+        self.app, self.server, self.listener, self.port = app, server, listener, listener.getsockname()[1]
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -69,7 +69,7 @@ def serving(models: Models, settings: Settings) -> Iterator[Client]:
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
         try:
-            yield Client(app, server, line.getsockname()[1])
+            yield Client(app, server, line)
         finally:
             server.should_exit = True
             thread.join(20)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -167,6 +167,17 @@ def test_a_reader_that_stops_or_is_slow_is_cut_off(impatient, taken) -> None:
         until(is_cut_off)
 
 
+@pytest.mark.parametrize("more", [b"Connection: close\r\n\r\n", b"\r\nPOST / HTTP/1.1\r\nA: b\r\n\r\nno HTTP\r\n\r\n"])
+def test_a_connection_that_closes_does_not_wait_for_its_reader(impatient, more) -> None:
+    impatient.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # the rest waits in the server
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        line.connect(("127.0.0.1", impatient.port))
+        line.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n" + more)
+        until(lambda: impatient.server.server_state.connections)
+        until(lambda: not impatient.server.server_state.connections)
+
+
 def test_a_client_that_goes_is_logged_once_and_its_place_is_free(client, png, log_lines, gate, caplog) -> None:
     body, kind = form(*((f"{number}.png", png) for number in range(4)))
     head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -252,6 +263,20 @@ def test_beyond_the_limit_of_connections_the_longest_idle_one_is_closed(models, 
             assert read_all(second) == b""
             for line in (first, third):
                 assert ask_health(line) == b'{"status":"ok"}'
+
+
+def test_connections_that_come_at_one_moment_are_limited_too(models, monkeypatch) -> None:
+    monkeypatch.setattr(connections, "most_connections", lambda: 4)
+    with serving(models, Settings()) as client, ExitStack() as lines:
+        for _ in range(4):
+            lines.enter_context(client.line())
+        until(lambda: len(client.server.server_state.connections) == 4)
+        loop = next(iter(client.server.server_state.connections)).loop
+        loop.call_soon_threadsafe(time.sleep, 0.3)  # the next ones are accepted together
+        latest = [lines.enter_context(client.line()) for _ in range(3)]
+        for line in latest:
+            assert ask_health(line) == b'{"status":"ok"}'
+        until(lambda: len(client.server.server_state.connections) == 4)
 
 
 def test_bodies_of_all_requests_together_are_limited(models) -> None:

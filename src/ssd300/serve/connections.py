@@ -5,6 +5,7 @@ parser needs as much time for a chunk of one byte as for one of 64 KiB.
 """
 
 import asyncio
+import math
 import sys
 from typing import Any
 
@@ -48,7 +49,9 @@ class GuardedConnection(H11Protocol):
         self._since = self.loop.time()
         self._expect_head()
         if len(self.connections) > most_connections():
-            self._oldest_idle().transport.abort()
+            oldest = self._oldest_idle()
+            oldest._since = math.inf  # it stays in the set for a moment: the next one that is made closes another
+            oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in self._timers.values():
@@ -58,7 +61,7 @@ class GuardedConnection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._free:
+        if not self._free and not self.transport.is_closing():
             self._cancel_timer("head")
 
     def send_400_response(self, msg: str) -> None:
@@ -68,13 +71,14 @@ class GuardedConnection(H11Protocol):
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
+            self._expect_head()
         else:
             self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._since = self.loop.time()
-        if self._free and not self.transport.is_closing():
+        if self._free:
             self._expect_head()
 
     def pause_writing(self) -> None:
@@ -91,7 +95,10 @@ class GuardedConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _expect_head(self) -> None:
-        """Set the deadline of the next head; it includes reading and dropping the rest of a refused body."""
+        """Set the deadline of the next head; it includes reading and dropping the rest of a refused body.
+
+        Of a connection that closes it is that of taking the rest of the answer.
+        """
         self._cancel_timer("head")
         self._timers["head"] = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
