@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -108,6 +108,16 @@ class ClassList:
             if name not in self.position_of_name:
                 raise unknown_name("class name", name, self.names)
         return [self.position_of_name[name] for name in names]
+
+
+def parse_labels(texts: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The labels in texts with commas; a text that is a known name, which may have a comma, is one label.
+
+    >>> parse_labels(["cat, dog", "bag, small"], ("cat", "dog", "bag, small"))
+    ['cat', 'dog', 'bag, small']
+    """
+    parts = (part.strip() for text in texts for part in ([text] if text in known else text.split(",")))
+    return [part for part in parts if part]
 
 
 # fmt: off

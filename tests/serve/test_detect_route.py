@@ -1,7 +1,9 @@
 """What `POST /v1/detect` answers, and that it is what the command line and the package answer."""
 
+import base64
 import http.client
 import io
+import json
 import socket
 from contextlib import closing
 from dataclasses import replace
@@ -11,10 +13,15 @@ import pytest
 from PIL import Image
 
 from command import ssd300
+from fake_runtime import FakeRuntime
 from narrow import load_narrow
-from serving import form, picture_file
+from serving import form, picture_file, serving
 from ssd300.cli.results import ResultStream, result_layout
 from ssd300.formats import CSV_COLUMNS
+from ssd300.labels import ClassList
+from ssd300.serve.models import Models, Served
+from ssd300.serve.settings import Settings
+from ssd300.weights.metadata import ModelMetadata
 
 LOW = "?score_threshold=0.3"
 
@@ -141,6 +148,8 @@ REFUSED = [
     ("", b"x", {"Content-Encoding": "gzip"}, 415, "Content-Encoding is 'gzip'"),
     ("", b'{"url": "http://127.0.0.1/a.png"}', {"Content-Type": "application/json"}, 403, "does not accept URLs"),
     ("", b"x", {"Content-Type": "multipart/form-data"}, 422, "multipart"),
+    ("", b"x", {"Content-Type": "multipart/form-data; boundary*=a; boundary*0=b"}, 422, "write each parameter whole"),
+    ("", b"x", {"Content-Type": f"multipart/form-data; a*{'9' * 5000}=b"}, 422, "write each parameter whole"),
     ("", b"--a\r\n", {"Content-Type": "multipart/form-data; boundary=a"}, 422, "multipart"),
     ("", b"x" * (2**20 + 1), {}, 413, "larger than 1,048,576 bytes"),
     ("", picture_file("PNG", (1001, 1000)), {}, 413, "more than the limit of 1,000,000 (--max-pixels)"),
@@ -174,6 +183,33 @@ def test_too_many_pictures_and_forms_without_one(client, png) -> None:
         body = body.replace(b"\r\n\r\n", head + b"\r\n\r\n", 1)
         answer = client.detect(body, Content_Type=kind)
         assert (answer.status, b"more than 4096 bytes" in answer.data) == (status, status == 422)
+
+
+def test_a_form_whose_file_name_contradicts_itself(client, png) -> None:
+    body, kind = form(("a.png", png))
+    body = body.replace(b'filename="a.png"', b"filename*=utf-8''a.png; filename*0=b.png")
+    answer = client.detect(body, Content_Type=kind)
+    assert (answer.status, "write each parameter whole" in answer.detail) == (422, True)
+
+
+def test_lines_of_accept_are_one_list(client, png) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)
+    with closing(connection):
+        connection.putrequest("POST", "/v1/detect")
+        for name, value in (("Accept", "audio/ogg"), ("Accept", "text/csv"), ("Content-Length", str(len(png)))):
+            connection.putheader(name, value)
+        connection.endheaders(png)
+        assert connection.getresponse().headers["Content-Type"].startswith("text/csv")
+
+
+def test_a_class_name_with_a_comma_is_one_label(png) -> None:
+    runtime = FakeRuntime(1)
+    runtime.metadata = ModelMetadata("resnet18", ClassList.from_names(["bag, small", "cat"]))
+    picture = {"name": "image", "datatype": "BYTES", "shape": [1], "data": [base64.b64encode(png).decode()]}
+    asked = json.dumps({"inputs": [picture], "parameters": {"labels": "bag, small"}})
+    with serving(Models([Served("fake", runtime, runtime)]), Settings()) as client:
+        assert client.detect(png, "?labels=bag%2C%20small&labels=cat").status == 200
+        assert client.ask("POST", "/v2/models/fake/infer", asked).status == 200
 
 
 def test_one_bad_picture_refuses_the_request_by_its_name(client, png) -> None:

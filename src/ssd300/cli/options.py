@@ -84,8 +84,9 @@ def split_labels(labels: list[str] | None, known: tuple[str, ...]) -> list[str] 
     """The labels of all --labels, or None without any; a known name with a comma may be given alone."""
     if labels is None:
         return None
-    parts = [part.strip() for text in labels for part in ([text] if text in known else text.split(","))]
-    found = [part for part in parts if part]
+    from ssd300.labels import parse_labels
+
+    found = parse_labels(labels, known)
     if not found:
         raise ArgumentError("--labels names no class: give names or ids, such as --labels person,dog")
     return found

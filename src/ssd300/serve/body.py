@@ -96,14 +96,17 @@ class FormPart:
 
 
 def content_type(value: str) -> tuple[str, dict[str, str]]:
-    """The type in lower case and the parameters of a Content-Type or Content-Disposition header.
+    """The type in lower case and the parameters of a Content-Type or Content-Disposition header. Raises Problem 422.
 
     >>> content_type('multipart/form-data; boundary="a b"')
     ('multipart/form-data', {'boundary': 'a b'})
     """
     message = Message()
     message["Content-Type"] = value.replace("\r", " ").replace("\n", " ")
-    found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
+    try:
+        found = message.get_params(failobj=[("", "")], header="Content-Type") or [("", "")]
+    except (TypeError, ValueError) as error:  # pieces of a parameter with and without a number, or a huge one
+        raise Problem(422, f"{value[:80]!r} cannot be read: write each parameter whole, as name=value") from error
     parameters: dict[str, str] = {}
     for key, parameter in found[1:]:
         parameters[key.lower()] = parameter if isinstance(parameter, str) else _decode_parameter(*parameter)

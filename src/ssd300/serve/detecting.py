@@ -38,9 +38,10 @@ class Detecting:
 
     async def detect(self, request: Request) -> Response:
         """Answer a request. Everything that depends only on the head is checked before the body is read."""
-        media = choose_media(request.headers.get("accept", ""))
+        media = choose_media(",".join(request.headers.getlist("accept")))
         served = self.models.get(request.query_params.get("model"))
-        options = served.options(read_options(request.query_params) | {"keep_pixels": media in PICTURE_MEDIA})
+        given = read_options(request.query_params, served.alone.metadata.classes.names)
+        options = served.options(given | {"keep_pixels": media in PICTURE_MEDIA})
         refuse_type(request)
         body = Body(self.held)
         try:

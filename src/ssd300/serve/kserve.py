@@ -8,6 +8,7 @@ import base64
 import binascii
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from reprlib import repr as short_repr
@@ -23,6 +24,7 @@ from ssd300.detections import Detections
 from ssd300.digits import whole_number
 from ssd300.errors import unknown_name
 from ssd300.images.source import Source
+from ssd300.labels import parse_labels
 from ssd300.options import DetectOptions
 from ssd300.serve.answers import HeldResponse
 from ssd300.serve.body import Body
@@ -118,7 +120,7 @@ def _read(data: bytes, length: str | None, served: Served) -> _Asked:
     identity = given.get("id")
     return _Asked(
         _picture(given.get("inputs"), binary),
-        served.options(_options(given.get("parameters", {}))),
+        served.options(_options(given.get("parameters", {}), served.alone.metadata.classes.names)),
         _select_outputs(given.get("outputs")),
         identity if isinstance(identity, str) and identity.isprintable() else None,
     )
@@ -134,7 +136,7 @@ def _split(data: bytes, length: str | None) -> tuple[bytes, memoryview]:
     return data[:size], memoryview(data)[size:]
 
 
-def _options(parameters: Any) -> dict[str, Any]:
+def _options(parameters: Any, known: Sequence[str]) -> dict[str, Any]:
     """Parameters that are options of the detector. Others are the protocol's: ignored, unless misspelled."""
     if not isinstance(parameters, dict):
         raise Problem(400, "parameters must be a JSON object")
@@ -143,7 +145,7 @@ def _options(parameters: Any) -> dict[str, Any]:
             raise Problem(400, str(unknown_name("parameter", name[:80], OPTIONS)))
     options = {name: value for name, value in parameters.items() if name in OPTIONS}
     if isinstance(options.get("labels"), str):
-        options["labels"] = [name.strip() for name in options["labels"].split(",") if name.strip()]
+        options["labels"] = parse_labels([options["labels"]], known)
     for name, value in options.items():
         if name != "labels" and not isinstance(value, int | float) and not _is_short(value):
             raise Problem(400, f"{name} is {short_repr(value)}: expected {OPTIONS[name][1]}")

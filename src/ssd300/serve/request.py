@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -16,6 +16,7 @@ from ssd300.errors import DownloadError, unknown_name
 from ssd300.images.addresses import is_url, shown_address
 from ssd300.images.fetch import fetch
 from ssd300.images.source import Source
+from ssd300.labels import parse_labels
 from ssd300.serve.body import Body, content_type, parse_form
 from ssd300.serve.problem import Problem, answering_within, busy
 from ssd300.serve.settings import Settings
@@ -37,12 +38,11 @@ def _switch(text: str) -> bool:
     return {"1": True, "true": True, "0": False, "false": False}[text.lower()]
 
 
-def _names(text: str) -> list[str]:
-    """Comma-separated names. Raises ValueError without any: no class at all cannot be meant."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
+def _names(text: str) -> str:
+    """Comma-separated names, not yet split. Raises ValueError without any: no class at all cannot be meant."""
+    if not text.replace(",", " ").strip():
         raise ValueError
-    return names
+    return text
 
 
 def parse_json(data: bytes, status: int) -> Any:
@@ -69,8 +69,11 @@ OPTIONS: Mapping[str, tuple[Callable[[str], Any], str]] = {
 OTHERS = ("model", "source")  # besides the detector's options
 
 
-def read_options(query: QueryParams) -> dict[str, Any]:
-    """The detector's options of a query. `labels` may be repeated, no other name. Raises Problem 422."""
+def read_options(query: QueryParams, known: Sequence[str]) -> dict[str, Any]:
+    """The detector's options of a query. `labels` may be repeated, no other name. Raises Problem 422.
+
+    known: the names of the model's classes, which may have commas.
+    """
     options: dict[str, Any] = {}
     for name, text in query.multi_items():
         if name not in (*OPTIONS, *OTHERS):
@@ -81,10 +84,11 @@ def read_options(query: QueryParams) -> dict[str, Any]:
             continue
         read, expected = OPTIONS[name]
         try:
-            value = read(text)
+            options[name] = read(text)
         except (ValueError, KeyError, OverflowError) as error:
             raise Problem(422, f"{name} is {text[:80]!r}: expected {expected}") from error
-        options[name] = options.get(name, []) + value if name == "labels" else value
+    if "labels" in options:
+        options["labels"] = parse_labels(query.getlist("labels"), known)
     return options
 
 
