@@ -234,6 +234,8 @@ def test_kserve_refuses_in_its_own_words(client, tensor) -> None:
     [
         ("?score_threshold=0.9", {}, {}, "this address takes no options"),
         ("", {"score_threshold": 0.9}, {}, "score_threshold is not where options belong"),
+        ("", {"id": 7}, {}, "id is 7: expected a string"),
+        ("", {"outputs": {}}, {}, "outputs must be objects"),
         ("", {}, {"Inference-Header-Content-Length": "{}"}, "binary_data_size is None, but 3 bytes follow the JSON"),
     ],
 )

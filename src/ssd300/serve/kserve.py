@@ -118,11 +118,13 @@ def _read(data: bytes, length: str | None, served: Served) -> _Asked:
     if misplaced := given.keys() & OPTIONS.keys():
         raise Problem(400, f'{min(misplaced)} is not where options belong: expected {{"parameters": {{...}}}}')
     identity = given.get("id")
+    if identity is not None and not (isinstance(identity, str) and identity.isprintable()):
+        raise Problem(400, f"id is {short_repr(identity)}: expected a string that can be printed")
     return _Asked(
         _picture(given.get("inputs"), binary),
         served.options(_options(given.get("parameters", {}), served.alone.metadata.classes.names)),
         _select_outputs(given.get("outputs")),
-        identity if isinstance(identity, str) and identity.isprintable() else None,
+        identity,
     )
 
 
@@ -224,7 +226,7 @@ def _numbers(data: Any) -> bytes | None:
 
 def _select_outputs(asked: Any) -> list[str]:
     """All outputs, or the requested ones in their order."""
-    if not asked:
+    if asked in (None, []):
         return list(RESULT_TENSORS)
     given = [one.get("name") if isinstance(one, dict) else None for one in asked] if isinstance(asked, list) else []
     names = [name for name in given if isinstance(name, str) and name in RESULT_TENSORS]
