@@ -17,6 +17,8 @@ def test_health_and_readiness(client) -> None:
     try:
         answer = client.ask("GET", "/readyz")
         assert (answer.status, "Retry-After" in answer.headers) == (503, True)
+        described = client.ask("GET", "/openapi.json").json["paths"]["/readyz"]["get"]["responses"]["503"]
+        assert list(described["content"]) == [answer.headers["Content-Type"]]
         assert client.ask("GET", "/v2/health/ready").status == 503
         assert client.ask("GET", "/healthz").status == 200
     finally:

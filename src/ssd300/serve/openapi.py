@@ -59,6 +59,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "/": {"get": _operation("The web page", _TEXT, media="text/html")},
         **_kserve_paths(),
     }
+    paths["/readyz"]["get"]["responses"] |= _problems("503")
     components: dict[str, Any] = {"schemas": _schemas() | _kserve_schemas()}
     result: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -102,8 +103,6 @@ def _detect() -> dict[str, Any]:
         media: {"schema": _FILE if media in PICTURE_MEDIA else _TEXT} for media in MEDIA if media != "application/json"
     }
     answers["application/json"] = {"schema": {"oneOf": [_schema("Found"), _list(_schema("Found"))]}}
-    problem = {"application/problem+json": {"schema": _schema("Problem")}}
-    refusals = {status: {"description": words, "content": problem} for status, words in REFUSALS.items()}
     form = {"type": "object", "properties": {"picture": _list(_FILE)}}
     urls = {"type": "object", "properties": {"url": _TEXT, "urls": _list(_TEXT)}}
     return {
@@ -122,8 +121,14 @@ def _detect() -> dict[str, Any]:
                 "application/json": {"schema": urls},
             },
         },
-        "responses": {"200": {"description": "The detections", "content": answers}} | refusals,
+        "responses": {"200": {"description": "The detections", "content": answers}} | _problems(*REFUSALS),
     }
+
+
+def _problems(*statuses: str) -> dict[str, Any]:
+    """The responses that refuse, with problem details."""
+    content = {"application/problem+json": {"schema": _schema("Problem")}}
+    return {status: {"description": REFUSALS[status], "content": content} for status in statuses}
 
 
 def _schemas() -> dict[str, Any]:
