@@ -42,6 +42,11 @@ def test_metrics_count_requests_pictures_and_stages(client, png) -> None:
     assert numbers["ssd300_queue_pictures"] == "0.0"
 
 
+def test_a_head_request_sends_no_bytes_of_a_body(client, log_lines) -> None:
+    assert client.ask("HEAD", "/page.css").data == b""
+    assert [line["bytes_out"] for line in log_lines] == [0]
+
+
 def test_the_description_names_every_route(client) -> None:
     described = client.ask("GET", "/openapi.json").json["paths"]
     static = {"/page.css", "/page.js", "/icon.svg", "/browser.js"}

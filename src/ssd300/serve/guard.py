@@ -114,7 +114,7 @@ class _Exchange:
             headers["X-Request-ID"] = self.request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Cache-Control", "no-store")
-        else:
+        elif self.scope["method"] != "HEAD":  # whose body the connection drops
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
 
