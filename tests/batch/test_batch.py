@@ -162,6 +162,25 @@ def test_a_list_of_pictures_that_is_gone_or_damaged_is_named(batch, content) -> 
     assert (result.returncode, "out: its _sources.parquet is damaged" in result.stderr) == (2, True)
 
 
+def test_the_list_of_another_run_is_not_taken(batch) -> None:
+    batch("pictures/0*.png", "--out", "out", "--part-rows", "4")
+    batch("pictures/0[0-8].png", "--out", "other", "--part-rows", "4")  # as many parts
+    Path("out/part-000002.parquet").unlink()
+    Path("other/_sources.parquet").replace("out/_sources.parquet")
+    result = batch("pictures/0*.png", "--out", "out", "--part-rows", "4", "--resume")
+    assert (result.returncode, "damaged (9 pictures in 3 parts, _run.json has 10 in 3)" in result.stderr) == (2, True)
+
+
+def test_rows_that_are_gone_from_a_source_say_so(batch) -> None:
+    data = [Path(f"pictures/0{number}.png").read_bytes() for number in range(3)]
+    pq.write_table(pa.table({"image": data}), "three.parquet")
+    batch("three.parquet", "--out", "out", "--part-rows", "1")
+    pq.write_table(pa.table({"image": data[:2]}), "three.parquet")
+    Path("out/part-000002.parquet").unlink()
+    assert batch("three.parquet", "--out", "out", "--part-rows", "1", "--resume").returncode == 2
+    assert "has no row 2 any more" in rows("out")[2]["error"]
+
+
 def test_of_two_runs_that_begin_at_once_one_goes_on(batch, monkeypatch) -> None:
     listing = ssd300.batch.start.list_pictures
 

@@ -74,9 +74,14 @@ class Run:
     @cached_property
     def _listing(self) -> Any:
         try:
-            return pq.ParquetFile(self.folder.open(SOURCES))
+            listing = pq.ParquetFile(self.folder.open(SOURCES))
         except (OSError, pa.ArrowException) as error:
-            raise _damaged(self.folder, SOURCES, error) from error
+            raise _damaged(self.folder, SOURCES, one_line(error)) from error
+        rows = listing.metadata.num_rows
+        if (rows, listing.num_row_groups) != (self.pictures, self.parts):  # that of another run
+            found = f"{rows} pictures in {listing.num_row_groups} parts"
+            raise _damaged(self.folder, SOURCES, f"{found}, {RUN} has {self.pictures} in {self.parts}")
+        return listing
 
     def close(self) -> None:
         """Close the list of pictures, and let other processes into the folder."""
@@ -147,7 +152,7 @@ def resume(folder: "Folder", request: Request) -> Run:
         with folder.open(RUN) as file:
             values = dict(json.loads(file.read()))
     except (ValueError, TypeError) as error:
-        raise _damaged(folder, RUN, error) from error
+        raise _damaged(folder, RUN, one_line(error)) from error
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
     before, now = _settings(values["request"]), _settings(json.loads(json.dumps(asdict(request))))
@@ -162,8 +167,8 @@ def resume(folder: "Folder", request: Request) -> Run:
     return Run(folder, BatchJob(request, values["base"], values["ahead"]), values["pictures"])
 
 
-def _damaged(folder: "Folder", name: str, error: Exception) -> ArgumentError:
-    return ArgumentError(f"{folder}: its {name} is damaged ({one_line(error)}); choose a new --out")
+def _damaged(folder: "Folder", name: str, found: str) -> ArgumentError:
+    return ArgumentError(f"{folder}: its {name} is damaged ({found}); choose a new --out")
 
 
 def _settings(request: dict[str, Any]) -> dict[str, Any]:

@@ -92,7 +92,9 @@ def _read_rows(rows: Iterator[int], file: str, base: str, column: str | None) ->
         name, value = f"{file}#{row}", None
         if fault is None:
             try:
-                value = next(values, None)
+                value = next(values)
+            except StopIteration:
+                fault = ImageError(f"{file}: has no row {row} any more; it changed after the run began")
             except (OSError, pa.ArrowException, DatasetError, DownloadError) as error:
                 fault = ImageError(f"{file}: cannot be read from row {row} on: {one_line(error)}")
         missing = fault or ImageError(f"{name}: the cell is empty; expected a path or the bytes of a picture")
