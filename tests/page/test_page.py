@@ -239,6 +239,28 @@ def test_a_server_that_stopped_is_told(opened, server) -> None:
     page.wait_for_selector("#fault:has-text('the server does not answer')")
 
 
+def test_an_answer_that_is_cut_off_is_told(opened, server) -> None:
+    page = opened(own(server)).page
+    page.route("**/v1/detect?*", lambda route: route.fulfill(body='{"source": "co', content_type="application/json"))
+    page.set_input_files("#file", COFFEE)
+    page.wait_for_selector("#fault:has-text('the server does not answer')")
+
+
+def test_a_picture_that_another_replaced_is_not_sent(watched) -> None:
+    page = watched.page
+    page.evaluate("""() => {
+        const decode = createImageBitmap, gate = new Promise((open) => (globalThis.openGate = open));
+        globalThis.waiting = 0;
+        globalThis.createImageBitmap = async (...given) => { waiting++; await gate; return decode(...given); };
+    }""")
+    for number in (1, 2):
+        page.set_input_files("#file", COFFEE)
+        page.wait_for_function(f"waiting === {number}")
+    page.evaluate("openGate()")
+    page.wait_for_selector(SHOWN)
+    assert sum("/v1/detect" in url for url in watched.asked) == 1
+
+
 def test_by_keyboard_alone(page) -> None:
     order = []
     for _ in range(8):

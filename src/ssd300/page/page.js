@@ -25,10 +25,11 @@
   }
 
   async function ask(path, options = {}) {
-    const response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } }).catch(() => {
+    const lost = () => {
       throw new Error("the server does not answer: see whether it runs and your network works, then try again");
-    });
-    if (response.ok) return response.json();
+    };
+    const response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } }).catch(lost);
+    if (response.ok) return response.json().catch(lost); // it may be lost in the middle of its answer
     const problem = await response.json().catch(() => ({}));
     if (response.status === 401) $("key-row").hidden = false;
     throw new Error(problem.detail || `the server answers ${response.status}`);
@@ -67,6 +68,7 @@
       if (number !== asking) return;
       [blob, name] = [new Blob([bytes], { type: picture.type }), called]; // a copy: the file may change
       shown = await ssd300Browser.read(blob).catch(() => null);
+      if (number !== asking) return;
       const answer = await (inBrowser() ? askBrowser : askServer)(blob);
       if (number !== asking) return;
       [bitmap, shown] = [shown, bitmap];
