@@ -21,7 +21,11 @@ QUERY: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("score_threshold", _PART | {"default": 0.4}, "Only objects that score above it."),
     ("iou_threshold", _PART | {"default": 0.5}, "NMS threshold within a class."),
     ("max_detections", _WHOLE | {"minimum": 1, "default": 200}, "At most this many detections, best first."),
-    ("labels", _TEXT | {"minLength": 1}, "Only these classes: comma-separated names or ids; may be repeated."),
+    (
+        "labels",
+        _TEXT | {"minLength": 1},
+        "Only these classes: comma-separated names or ids; may be repeated, as for a name with a comma.",
+    ),
     ("decode", _TEXT | {"enum": ["exact", "fast"], "default": "exact"}, "fast reads large JPEGs at reduced scale."),
     ("agnostic_nms", {"type": "boolean", "default": False}, "NMS across classes."),
     ("clip", {"type": "boolean", "default": True}, "Clip boxes to the picture."),
