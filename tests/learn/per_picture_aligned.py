@@ -12,7 +12,7 @@ from ssd300.priors import WH_VARIANCE, XY_VARIANCE, default_boxes, default_boxes
 CANDIDATES = 13  # priors a true box may have at most
 CLASS_POWER, IOU_POWER = 1.0, 6.0  # alignment = probability ** 1 * IoU ** 6
 FOCUS = 1.5  # how strongly easy priors are discounted
-BOX_WEIGHT = 2.0
+BOX_WEIGHT = 1.0
 EASY = 0.05  # background less doubtful than this can never be reported: it teaches nothing, and `network.py` skips it
 
 

@@ -27,7 +27,7 @@ CANDIDATES = 13  # most priors per true box
 IOU_POWER = 6.0  # alignment = probability * IoU ** 6
 LEAST_PRIOR_IOU = 0.2  # of a prior and its true box
 FOCUS = 1.5  # exponent that down-weights easy priors
-BOX_WEIGHT = 2.0
+BOX_WEIGHT = 1.0
 EASY = 0.05  # background with a higher certainty than 1 - EASY has no gradient, so `network.py` skips it
 
 
