@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 
-from ssd300.arrays import Int64
+from ssd300.arrays import Int64, as_plain
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.labels import ClassList
 from ssd300.postprocess import check_thresholds
@@ -72,7 +72,7 @@ class DetectOptions:
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
         for name in ("tiles", "overlap"):
-            object.__setattr__(self, name, _plain(getattr(self, name)))
+            object.__setattr__(self, name, as_plain(getattr(self, name)))
         if self.tiles is not None:
             check_tiles(self.tiles, self.overlap)
             if self.decode == "fast":
@@ -103,18 +103,11 @@ def make_options(options: DetectOptions | None, changes: DetectKeywords) -> Dete
     return replace(options or DetectOptions(), **changes) if changes or options is None else options
 
 
-def _plain(value: object) -> Any:
-    """NumPy's numbers and arrays as Python's."""
-    if isinstance(value, tuple | list):
-        return tuple(map(_plain, value))
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
-
-
 def _as_labels(labels: object) -> tuple[Label, ...]:
-    given = _plain(labels)
+    given = as_plain(labels)
     if isinstance(given, str | int):
         given = (given,)
-    found = tuple(map(_plain, given)) if isinstance(given, Iterable) and not isinstance(given, bytes) else (None,)
+    found = tuple(map(as_plain, given)) if isinstance(given, Iterable) and not isinstance(given, bytes) else (None,)
     if not all(isinstance(label, str | int) and not isinstance(label, bool) for label in found):
         raise ArgumentError(f"labels must be class names or ids, got {labels!r}")
     if not found:

@@ -1,6 +1,7 @@
 """Whole ONNX files: accepted by the checker, self-contained, equal to our own runtime, with what a user must know."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -125,3 +126,10 @@ def test_half_stores_half(seeded_model, tmp_path):
     assert 1e-5 < verification.probabilities < 2e-2
     whole = len(build_onnx(state, metadata, OnnxOptions()).SerializeToString())
     assert (tmp_path / "half.onnx").stat().st_size < 0.52 * whole
+
+
+def test_numbers_of_numpy_become_pythons():
+    """The file has its options as JSON."""
+    options = OnnxOptions(score_threshold=np.float32(0.5), max_detections=np.int64(3), opset=np.int64(17))
+    assert options == OnnxOptions(score_threshold=0.5, max_detections=3)
+    assert json.loads(json.dumps(asdict(options)))["max_detections"] == 3

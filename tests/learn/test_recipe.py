@@ -1,5 +1,6 @@
 """One table of settings: published defaults, ranges, and errors that suggest the nearest name."""
 
+import numpy as np
 import pytest
 
 from ssd300.errors import ArgumentError
@@ -38,12 +39,26 @@ def test_published_values():
         ("quick", {"image_sizes": 300}, "--image-sizes is 300: expected several numbers, as a list"),
         ("quick", {"image_sizes": [200]}, "--image-sizes is (200,): the last must be 300"),
         ("quick", {"epochs": [1]}, "--epochs is (1,): expected one value"),
+        ("quick", {"milestones": (None,)}, "--milestones is (None,): expected a number, 0 to 1"),
+        (
+            "quick",
+            {"seed": 2**64},
+            "--seed is 18446744073709551616: expected a whole number, 0 to 18446744073709551615",
+        ),
     ],
 )
 def test_wrong_settings(name, settings, message):
     with pytest.raises(ArgumentError) as error:
         resolve_recipe(name, **settings)
     assert message in str(error.value)
+
+
+def test_numbers_of_numpy_become_pythons():
+    """JSON and the state of a run hold no others."""
+    given = {"lr": np.float32(0.5), "seed": np.int64(3), "flip": np.bool_(False), "milestones": np.array([0.5, 0.75])}
+    recipe = resolve_recipe("quick", **given)
+    assert recipe == resolve_recipe("quick", lr=0.5, seed=3, flip=False, milestones=(0.5, 0.75))
+    assert {type(value) for value in recipe.to_dict().values()} == {bool, float, int, str, tuple}
 
 
 def test_adamw_cannot_have_a_momentum_of_one():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ssd300.architecture import architecture
+from ssd300.arrays import as_plain
 from ssd300.errors import ArgumentError
 from ssd300.export.onnx_graph import FIRST_OPSET, Dimension, Graph, Value
 from ssd300.export.onnx_network import Network
@@ -51,6 +52,8 @@ class OnnxOptions:
     max_detections: int = 200
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, as_plain(value))
         check_thresholds(**self.thresholds)
         if self.input not in ("uint8", "float"):
             raise ArgumentError(f"input is {self.input!r}: expected 'uint8' or 'float'")

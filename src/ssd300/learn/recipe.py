@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
 
+from ssd300.arrays import as_plain
 from ssd300.data.notes import LEAST_SCORE
 from ssd300.errors import ArgumentError, unknown_name
 
@@ -53,7 +54,7 @@ def _check(name: str, value: Any, kind: Any, low: float | None, high: float | No
         raise ArgumentError(f"{option_of(name)} is {value!r}: expected {expected}")
     kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
     for number in numbers:
-        of_kind = isinstance(number, bool) if kind is bool else not isinstance(number, str | bool)
+        of_kind = isinstance(number, int | float) and isinstance(number, bool) == (kind is bool)
         whole = kind is not int or isinstance(number, int)
         if (
             not (of_kind and whole)
@@ -96,11 +97,12 @@ class Recipe:
     freeze_norm: bool = setting(False, "the trunk's batch norms keep their statistics")
     freeze_kernels: bool = setting(False, "train only biases and batch norms, with fixed statistics")
     sync_norm: bool = setting(False, "batch-norm statistics over all processes (CUDA only)")
-    seed: int = setting(0, "seed of all random draws", 0)
+    seed: int = setting(0, "seed of all random draws", 0, 2**64 - 1)
     # fmt: on
 
     def __post_init__(self) -> None:
         for f in fields(self):
+            object.__setattr__(self, f.name, as_plain(getattr(self, f.name)))
             _check(f.name, getattr(self, f.name), f.type, f.metadata["low"], f.metadata["high"])
         if self.warmup == 1:
             raise ArgumentError("--warmup is 1: the learning rate would stay at 0; use 0, or at least 2")
@@ -158,8 +160,7 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     for key in overrides:
         if key not in known:
             raise unknown_name("training setting", key, known)
-    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items() if v is not None}
-    return replace(recipe, **given)
+    return replace(recipe, **{key: value for key, value in overrides.items() if value is not None})
 
 
 def learning_rate(
