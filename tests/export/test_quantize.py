@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 
 from ssd300.detector import Detector
-from ssd300.errors import ArgumentError, DatasetError, ModelError
+from ssd300.errors import ArgumentError, DatasetError, ModelError, OutputError
 from ssd300.export import quantize as module
 from ssd300.export.files import export_onnx, export_openvino, load_int8
 from ssd300.export.nncf_graph import quantize_graph
@@ -167,7 +167,7 @@ def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(
     [
         ({"val": "train"}, ArgumentError, "share 8 pictures"),
         ({"out": "m.bin"}, ArgumentError, r"extension \.safetensors"),
-        ({"out": "no/m.xml"}, ModelError, "there is no folder"),
+        ({"out": "no/m.xml"}, OutputError, "there is no folder"),
         ({"subset": 0}, ArgumentError, "--subset is 0"),
         ({"seed": -1}, ArgumentError, "--seed is -1: expected a whole number, 0 or more"),
         ({"max_ap_drop": 2}, ArgumentError, "--max-ap-drop is 2"),

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssd300.architecture import architecture
-from ssd300.arrays import UInt8
+from ssd300.arrays import UInt8, as_plain
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_training, load_validation
 from ssd300.data.usable import usable_sets
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
-from ssd300.export.files import publish_graph, refuse_other_numbers, save_graph
+from ssd300.export.files import check_folder, publish_graph, refuse_other_numbers, save_graph
 from ssd300.export.nncf_graph import calibrate, import_nncf, measure_convolution_errors
 from ssd300.files import refuse_special, scratch_beside, sha256_of
 from ssd300.flow import prepare
@@ -93,6 +93,7 @@ def quantize(
     Raises ArgumentError, DatasetError, ImageError, MissingExtraError, and ModelError, also if too much AP is lost.
     """
     import_nncf()  # before a model is downloaded
+    subset, seed, max_ap_drop = as_plain((subset, seed, max_ap_drop))
     model = resolve(model, detector=True)
     if out is None:  # the model itself if its format can hold INT8
         if model.is_relative_to(BUNDLED_FOLDER):
@@ -101,6 +102,7 @@ def quantize(
     out = Path(out)
     data, val = _load_sets(data, val, seed)
     _check(data, val, out, subset, max_ap_drop)
+    source = sha256_of(model)
     state, metadata = load_weights(model)
     say(f"Measuring in float on {len(val)} pictures of {val.name}.")
     exact = _measure(build_graph(state, metadata), metadata, val, threads, progress)
@@ -123,7 +125,11 @@ def quantize(
             "more pictures of the kind that the model will see, or allow more with --max-ap-drop"
         )
     calibration = {"dataset": data.name, "pictures": len(pictures), "seed": seed}
-    described = _describe(metadata, exact, rounded, int8.kept_float, calibration, max_ap_drop)
+    described = _describe(metadata, exact, rounded, int8.kept_float, max_ap_drop=max_ap_drop, calibration=calibration)
+    if sha256_of(model) != source:  # by a training, for instance: the ranges are those of the old weights
+        raise ModelError(f"{model}: it changed while it was measured; nothing was written: quantize it again")
+    if not (out.exists() and out.samefile(model)):
+        described = replace(described, parent_sha256=source)
     _write(model, state, described, int8, rounded, out)
     difference = compare(exact, rounded)
     return Quantization(out, exact, rounded, difference, layers, int8.kept_float, len(pictures))
@@ -173,8 +179,7 @@ def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: flo
     refuse_special(out)
     if out.suffix.lower() == ".xml":
         refuse_other_numbers(out)
-    if not out.parent.is_dir():
-        raise ModelError(f"{out}: cannot be written: there is no folder {out.parent}; make it first")
+    check_folder(out)
     if subset < 1:
         raise ArgumentError(f"--subset is {subset}: expected at least 1 picture to calibrate on")
     if not 0 <= max_ap_drop <= 1:
@@ -202,30 +207,22 @@ def _measure(
 
 
 def _describe(
-    metadata: ModelMetadata,
-    exact: Evaluation,
-    rounded: Evaluation,
-    kept: Sequence[str],
-    calibration: dict[str, Any],
-    max_ap_drop: float,
+    metadata: ModelMetadata, exact: Evaluation, rounded: Evaluation, kept: Sequence[str], **facts: Any
 ) -> ModelMetadata:
     """The metadata of the file: the metric is that of float, and `training` has the loss of INT8."""
     measured = {
         "passed": True,
         "AP_float": round(exact.metrics.ap, 4),
         "AP_int8": round(rounded.metrics.ap, 4),
-        "max_ap_drop": max_ap_drop,
         "dataset": rounded.dataset.name,
         "kept_float": list(kept),
-        "calibration": calibration,
+        **facts,
         "nncf": version("nncf"),
     }
     return replace(metadata, training={**(metadata.training or {}), "quantization": measured})
 
 
 def _write(model: Path, state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
-    if not (out.exists() and out.samefile(model)):
-        metadata = replace(metadata, parent_sha256=sha256_of(model))
     if out.suffix.lower() == ".xml":
         _write_graph(state, metadata, int8, rounded, out)
     elif model.suffix.lower() == ".safetensors":
