@@ -14,7 +14,7 @@ from learn.short_runs import TINY, results
 from ssd300.errors import ArgumentError, ModelError, OutputError, TrainingError
 from ssd300.learn.device import resident_bytes
 from ssd300.learn.recipe import RECIPES
-from ssd300.learn.run import LOCK, load_state, lock_folder, numbered_folder, save_state
+from ssd300.learn.run import LOCK, Position, load_state, lock_folder, numbered_folder, save_state
 from ssd300.learn.train import train
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_metadata
@@ -133,6 +133,15 @@ def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path, monkeypatch,
     assert f"Ended in epoch {len(rows)} of 10000: the time limit is reached." in capsys.readouterr().err
     train(squares, squares, out=out, epochs=10_000, time_limit=0.6, resume=True, **TINY)
     assert results(out) == rows
+
+
+def test_what_was_learned_last_is_measured_before_the_time_ends_a_run(squares, tmp_path, monkeypatch):
+    """Also where the limit is reached while an epoch without a validation is written."""
+    monkeypatch.setattr(Position, "time_share", lambda self, limit: float(self.epoch > 0))
+    out = train(squares, squares, out=tmp_path / "run", epochs=9, time_limit=1, validate_every=5, **TINY)
+    assert [bool(row["AP"]) for row in results(out)] == [False, True]
+    train(squares, squares, out=out, epochs=9, time_limit=1, validate_every=5, resume=True, **TINY)
+    assert len(results(out)) == 2
 
 
 @pytest.mark.parametrize("option", [{"workers": "2"}, {"patience": 1.5}, {"log_every": None}])

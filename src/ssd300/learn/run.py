@@ -42,7 +42,7 @@ class Position:
 
     seconds: of steps; wall: of everything, resumed parts included; measuring: of the longest validation.
     epoch_losses: sums of box and class loss, and the number of batches.
-    since_best: validations since the best one.
+    since_best: validations since the best one. measured: whether the last epoch ended with one.
     conditions: start, data and the like as text, so that the run is not resumed with others.
     """
 
@@ -56,6 +56,7 @@ class Position:
     epoch_losses: tuple[float, float, int] = (0.0, 0.0, 0)
     best_ap: float = -1.0
     since_best: int = 0
+    measured: bool = False
     conditions: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -64,9 +65,15 @@ class Position:
         self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
         self.pictures_seen, self.seconds = self.pictures_seen + pictures, self.seconds + seconds
 
-    def next_epoch(self) -> None:
-        """Count an epoch."""
+    def next_epoch(self, *, measured: bool) -> None:
+        """Count an epoch, after which the run was validated or not."""
         self.epoch, self.step_in_epoch, self.epoch_losses = self.epoch + 1, 0, (0.0, 0.0, 0)
+        self.measured = measured
+
+    def is_over(self, time_share: float, patience: int) -> bool:
+        """Whether the run ends here: its patience is used up, or its time, and what it learned last was measured."""
+        measured = self.measured and not self.step_in_epoch  # else the current epoch ends it, with a validation
+        return (time_share >= 1 and measured) or 0 < patience <= self.since_best
 
     def time_share(self, limit: float | None) -> float:
         """The used fraction of the time for training: `limit` seconds minus one validation at the end."""

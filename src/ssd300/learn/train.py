@@ -167,8 +167,7 @@ def train(
             write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": messages})
         for message in (*messages, describe_inputs(data, val, origin, compute, out)):
             show.note(message)
-        # A run that was killed while it measured its last epoch is measured first.
-        ended = (time_share >= 1 and not position.step_in_epoch) or (patience and position.since_best >= patience)
+        ended = position.is_over(time_share, patience)
         while position.epoch < recipe.epochs and not ended:
             learner.start_learning()
             batches.epoch, batches.first_step = position.epoch, position.step_in_epoch * recipe.accumulate
@@ -221,7 +220,7 @@ def train(
             position.epoch_losses = losses.read()
             if compute.is_first and measured:
                 save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
-            position.next_epoch()
+            position.next_epoch(measured=measured)
             if compute.is_first:
                 lr = learning_rate(recipe, position.step - 1, steps_per_epoch, pictures_per_step, time_share)
                 row = {"epoch": position.epoch, "lr": lr, **losses.mean(), "seconds": round(position.seconds, 1)}
@@ -229,7 +228,7 @@ def train(
                 position.wall = earlier + time.monotonic() - began
                 save_state(out, learner.state(position))
             time_share = compute.of_first(position.time_share(limit))
-            ended = time_share >= 1 or compute.any(bool(patience) and position.since_best >= patience)
+            ended = compute.any(position.is_over(time_share, patience))
         show.end_run(position, first, limited=time_share >= 1)
     if compute.is_first:
         draw_curves(position.history, out / CURVES)
