@@ -140,3 +140,10 @@ def test_a_forked_child_is_refused_or_loads_its_own(own, narrow_checkpoint):
         message = answer.read()
     os.waitpid(child, 0)
     assert message == str(len(expected)) if own else "loaded before the process was forked" in message
+
+
+def test_a_rank_without_a_world_is_another_programs(monkeypatch):
+    """Such a process is alone, and writes its run."""
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("RANK", "1")
+    assert choose_compute("cpu", "f32").is_first

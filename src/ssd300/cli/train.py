@@ -1,7 +1,6 @@
 """`ssd300 train`: train a detector. The settings come from the one table in `learn/recipe.py`."""
 
 import inspect
-import os
 import sys
 from dataclasses import Field, fields
 from pathlib import Path
@@ -63,6 +62,7 @@ def train(
     """
     with needs("`ssd300 train`", "train"):
         import torch  # noqa: F401
+    from ssd300.learn.device import rank_and_world
     from ssd300.learn.train import train as run
 
     for name, value in settings.items():
@@ -79,7 +79,7 @@ def train(
         words = str(stopped) or "at once, nothing was saved since the last checkpoint"
         print(f"Interrupted: {words}.", file=sys.stderr)
         raise typer.Exit(130) from None
-    if int(os.environ.get("RANK", 0)) == 0:
+    if rank_and_world()[0] == 0:
         typer.echo(folder / "best.safetensors")
 
 

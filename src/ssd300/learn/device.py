@@ -82,12 +82,21 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
         torch.cuda.set_device(chosen)
     # A process's first exp by several threads at once may round some values differently; this one is of one thread.
     torch.ones(1).exp()
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    rank, world = rank_and_world()
     if world > 1 and not dist.is_initialized():
         # The others wait for the first one during validation; torch's default of 10 or 30 minutes ends a run on a
         # large set.
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
+
+
+def rank_and_world() -> tuple[int, int]:
+    """The rank of this process and the number of processes, as torchrun sets them: (0, 1) without it.
+
+    Without WORLD_SIZE, RANK is another program's: a process of rank 1 alone would train and write nothing.
+    """
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    return (int(os.environ.get("RANK", 0)) if world > 1 else 0), world
 
 
 def check_device(name: str) -> torch.device:
