@@ -2,14 +2,17 @@
 
 from collections import Counter
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 
+from ssd300.architecture import architecture
 from ssd300.export.files import export_onnx
 from ssd300.export.onnx import OnnxOptions
 from ssd300.weights import catalog
 from ssd300.weights.checkpoint import read_checkpoint, read_int8
+from ssd300.weights.int8 import Int8, activation_names
 
 
 @pytest.mark.parametrize("options", [OnnxOptions(), OnnxOptions(nms=False, input="float", dynamic_batch=True)])
@@ -27,3 +30,16 @@ def test_onnx_in_int8(options, tmp_path):
     onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
     kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert (kinds["QLinearConv"], kinds["Conv"], kinds["QLinearAdd"]) == (37, 0, 6)
+
+
+def test_a_layer_of_zeros_keeps_its_bias(narrow, narrow_checkpoint, tmp_path):
+    """In steps of a tiny scale its bias would not fit into int32."""
+    state, metadata = read_checkpoint(narrow_checkpoint)
+    network = architecture(metadata.backbone, metadata.num_classes)
+    anchors = network.class_heads[1].out_channels // metadata.num_classes
+    zeros = np.zeros_like(state["conf.1.weight"])
+    bias = np.repeat(np.arange(metadata.num_classes, dtype=np.float32), anchors)
+    int8 = Int8(dict.fromkeys(activation_names(network), (-8.0, 8.0)))
+    state |= {"conf.1.weight": zeros, "conf.1.bias": bias}
+    result = export_onnx(state, metadata, tmp_path / "m.onnx", OnnxOptions(nms=False), int8=int8)
+    assert result.probabilities < 0.1

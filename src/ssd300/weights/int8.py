@@ -114,7 +114,8 @@ def quantize_kernel(kernel: Float64, *, stem: bool) -> tuple[NDArray[np.int8], F
     than saturation, on AVX2 too (docs/quantize.md), so they are used only for the first convolution.
     """
     largest = np.abs(kernel).max((1, 2, 3), keepdims=True)
-    smallest = max(SMALLEST_SHARE * float(largest.max()), float(np.finfo(np.float32).tiny))
+    # A kernel of zeros can have any scale that keeps its bias within int32.
+    smallest = SMALLEST_SHARE * (float(largest.max()) or 1.0)
     largest = np.maximum(largest, smallest)
     scale = largest / (STEM_WEIGHT_MAX if stem else WEIGHT_MAX)
     # Halves round up: each channel's largest weight is at 63.5 in the stem, and corrected biases depend on it.
