@@ -1,5 +1,7 @@
 """`ssd300.export` and `ssd300.quantize` from Python take what the commands take."""
 
+from pathlib import Path
+
 import pytest
 
 import ssd300
@@ -52,10 +54,11 @@ def test_classes_as_a_list(narrow_checkpoint, tmp_path):
     assert classes.ids != (1, 2, 3, 4)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])  # Notepad's and PowerShell's, too
-def test_classes_in_a_file(encoding, narrow_checkpoint, tmp_path):
+# Notepad's and PowerShell's encodings, too
+@pytest.mark.parametrize(("encoding", "kind"), [("utf-8", str), ("utf-8-sig", Path), ("utf-16", str)])
+def test_classes_in_a_file(encoding, kind, narrow_checkpoint, tmp_path):
     (tmp_path / "names.txt").write_text("köter\r\nb\r\n\r\nc c\r\nd\r\n", encoding)
-    ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=str(tmp_path / "names.txt"))
+    ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=kind(tmp_path / "names.txt"))
     assert ssd300.Detector.load(tmp_path / "m.safetensors").classes.names == ("köter", "b", "c c", "d")
 
 

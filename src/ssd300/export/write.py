@@ -133,8 +133,9 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
     return export_server(state, metadata, out, format, OnnxOptions(**given), int8=int8, pictures=pictures)
 
 
-def _rename_classes(source: Path, classes: ClassList, given: str | Sequence[str]) -> ClassList:
+def _rename_classes(source: Path, classes: ClassList, given: str | os.PathLike[str] | Sequence[str]) -> ClassList:
     """Other names for the same classes and ids: a list, or text: comma-separated names or a file with one per line."""
+    given = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(given, str):
         names = list(given)
     elif os.path.isfile(given):
