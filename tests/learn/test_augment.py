@@ -155,3 +155,10 @@ def test_crowds_follow_the_window_though_their_center_is_outside():
     out = augment.move_boxes(sample, augment.Plan(np.array([0.5, 0.5, 1, 1], np.float32)), 300)
     np.testing.assert_allclose(out.boxes_xyxy, [[0, 0, 0.8, 0.8], [0.2, 0.2, 0.6, 0.6]], atol=1e-6)
     assert out.crowd.tolist() == [True, False]
+
+
+def test_a_box_that_rounds_to_a_line_is_left_out():
+    """As one of 1e-13 pixels at the left border, mirrored: the offsets of a prior to it would be infinite."""
+    sample = sample_of([[0, 0.2, 1e-13, 0.6], [0.1, 0.2, 0.3, 0.6]])
+    assert augment.move_boxes(sample, augment.Plan(), 300).labels.tolist() == [1, 2]
+    assert augment.move_boxes(sample, augment.Plan(flipped=True), 300).labels.tolist() == [2]

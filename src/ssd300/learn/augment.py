@@ -117,7 +117,7 @@ def augmented(name: str, sample: Sample, rng: np.random.Generator, size: int = I
 
 
 def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:
-    """The sample with its boxes moved by the plan, without those whose center is outside the window.
+    """The sample with its boxes moved by the plan, without those whose center is outside the window, or without area.
 
     The picture is not changed.
     """
@@ -135,7 +135,8 @@ def move_boxes(sample: Sample, plan: Plan, size: int) -> Sample:
     if plan.flipped:
         boxes_xyxy = boxes_xyxy[:, [2, 1, 0, 3]].copy()
         boxes_xyxy[:, [0, 2]] = 1 - boxes_xyxy[:, [0, 2]]
-    return sample.with_boxes(seen, boxes_xyxy)
+    solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # not rounded to a line: its loss is infinite
+    return sample.with_boxes(seen & solid, boxes_xyxy)
 
 
 def apply_plan(rgb: UInt8, plan: Plan, size: int) -> UInt8:
