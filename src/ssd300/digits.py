@@ -1,9 +1,9 @@
-"""Whole numbers in text, from outside and at the end of names, and switches in the environment."""
+"""Numbers from outside: in text, of NumPy, at the end of names, and switches in the environment."""
 
 import os
 from collections.abc import Iterator
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Name = TypeVar("Name", bound=int | str)
 
@@ -44,3 +44,15 @@ def numbered(name: Name) -> Iterator[Name | str]:
     """
     yield name
     yield from (f"{name}-{number}" for number in count(2))
+
+
+def as_plain(value: object) -> Any:
+    """The numbers and arrays of NumPy as Python's, which JSON and torch's files hold; a list as a tuple.
+
+    >>> import numpy
+    >>> as_plain(numpy.float64(0.5)), as_plain([numpy.int64(3), 4])
+    (0.5, (3, 4))
+    """
+    to_list = getattr(value, "tolist", None)  # asked for by its name: the command line's help loads no NumPy
+    value = value if to_list is None else to_list()
+    return tuple(map(as_plain, value)) if isinstance(value, tuple | list) else value

@@ -6,7 +6,8 @@ from typing import Literal, TypedDict
 
 import numpy as np
 
-from ssd300.arrays import Int64, as_plain
+from ssd300.arrays import Int64
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError, unknown_name
 from ssd300.labels import ClassList
 from ssd300.postprocess import check_thresholds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ssd300.architecture import architecture
-from ssd300.arrays import as_plain
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError
 from ssd300.export.onnx_graph import FIRST_OPSET, Dimension, Graph, Value
 from ssd300.export.onnx_network import Network

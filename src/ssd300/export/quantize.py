@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssd300.architecture import architecture
-from ssd300.arrays import UInt8, as_plain
+from ssd300.arrays import UInt8
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_training, load_validation
 from ssd300.data.usable import usable_sets
 from ssd300.detector import Detector
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
 from ssd300.export.files import check_folder, publish_graph, refuse_other_numbers, save_graph

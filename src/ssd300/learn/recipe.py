@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
 
-from ssd300.arrays import as_plain
 from ssd300.data.notes import LEAST_SCORE
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError, unknown_name
 
 FREEZABLE = ("none", "stem", "layer1", "layer2", "layer3")
