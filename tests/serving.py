@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -92,3 +92,11 @@ def form(*files: tuple[str, bytes], field: str = "picture") -> tuple[bytes, str]
         head = f'--cut\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'
         body += head.encode() + data + b"\r\n"
     return body + b"--cut--\r\n", "multipart/form-data; boundary=cut"
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for what must come, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

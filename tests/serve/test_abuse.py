@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from serving import form, picture_file, serving
+from serving import form, picture_file, serving, until
 from ssd300 import limits
 from ssd300.serve import connections
 from ssd300.serve import request as fetching
@@ -58,14 +58,6 @@ def gate(monkeypatch):
     monkeypatch.setattr(Work, "__call__", when_opened)
     yield opened
     opened.set()
-
-
-def until(condition) -> None:
-    """Wait for what must come, for a minute at most."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_connection_that_says_nothing_is_closed(impatient) -> None:

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from serving import until
 from ssd300 import limits
 
 
@@ -44,6 +45,7 @@ def test_metrics_count_requests_pictures_and_stages(client, png) -> None:
 
 def test_a_head_request_sends_no_bytes_of_a_body(client, log_lines) -> None:
     assert client.ask("HEAD", "/page.css").data == b""
+    until(lambda: log_lines)  # written after the answer
     assert [line["bytes_out"] for line in log_lines] == [0]
 
 
