@@ -10,7 +10,7 @@ zero, 3x3 convolutions in float32 take Winograd's method, shortcuts are added in
 warm-up steps.
 
 With --device it measures that device instead (`train_rates.py`): pictures per second of step, loader and both for
-ResNet-18 and 50, the share of the device's bfloat16 peak, and the share of a step that the loss takes.
+ResNet-18 and 50, the share of the device's peak in matrix products, and the share of a step that the loss takes.
 """
 
 import argparse
