@@ -86,11 +86,15 @@ def _leaves(package: str, extras: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 _IMPORTS = """
 import importlib, os, sys
-answers = os.fdopen(os.dup(1), "w")
+answers = os.fdopen(os.dup(1), "w", errors="backslashreplace")
 os.dup2(2, 1)  # what packages print is none
 for module in sys.argv[1:]:
-    importlib.import_module(module)
-    print(module, file=answers, flush=True)
+    fault = ""
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        fault = " ".join(str(error).split()) or type(error).__name__
+    print(fault, file=answers, flush=True)
 """
 
 
@@ -112,26 +116,13 @@ def import_faults(packages: Sequence[str]) -> dict[str, str]:
 
 
 def _failing_imports(modules: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(module, fault) of each that cannot be imported: it ends the process, and another one goes on after it."""
+    """(module, fault) of each that cannot be imported. After one that ends the process another process goes on."""
     while modules:
         command = [sys.executable, "-c", _IMPORTS, *modules]
         ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        modules = modules[len(ended.stdout.splitlines()) :]
-        if modules:
-            yield modules[0], _last_error(ended.stderr)
-            modules = modules[1:]
-
-
-def _last_error(stderr: str) -> str:
-    """The message of the traceback that an interpreter ended with.
-
-    >>> _last_error("Traceback (most recent call last):\\n  File \'a.py\'\\nImportError: libx.so:\\nno such file\\n")
-    'libx.so: no such file'
-    """
-    if "Traceback (most recent call last):" not in stderr:
-        return "its import ends the process"
-    words = " ".join(re.split(r"(?m)^ .*\n", stderr)[-1].split())
-    return re.sub(r"^[\w.]+: ", "", words)
+        faults = [*ended.stdout.splitlines(), "its import ends the process"]
+        yield from ((module, fault) for module, fault in zip(modules, faults, strict=False) if fault)
+        modules = modules[len(faults) :]
 
 
 def _normal(name: str) -> str:
