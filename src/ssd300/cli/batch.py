@@ -126,15 +126,15 @@ def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int],
     total = sum(run.rows_of(part) for part in before)
     if total < run.pictures:
         print(f"Resumed: {run.pictures - total} of {run.pictures} pictures were done.", file=sys.stderr)
-    tally, line, interrupted = BatchTally(), ProgressLine(total), False
+    tally, interrupted = BatchTally(), False
     began = time.perf_counter()
     try:
-        line.show(0)
-        work(tally, line.show)
+        with ProgressLine(total) as line:
+            line.show(0)
+            work(tally, line.show)
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        line.clear()
         run.close()
     left = sum(run.rows_of(part) for part in run.missing())
     _report(tally, total, left, time.perf_counter() - began, interrupted=interrupted)

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,12 +45,10 @@ def check(
 
     if cases is not None:
         refuse_special(cases)
-    lines: defaultdict[str, ProgressLine] = defaultdict(ProgressLine)  # of each split
-    report = check_dataset(
-        path, val, format=input_format, progress=lambda split, done, total: lines[split].show(done, total)
-    )
-    for line in lines.values():
-        line.clear()
+    with ProgressLine() as line:
+        report = check_dataset(
+            path, val, format=input_format, progress=lambda split, done, total: line.show(done, total)
+        )
     try:
         if cases is not None:
             report.write_cases(cases)
@@ -85,9 +82,8 @@ def convert(
     from ssd300.data.convert import convert_dataset
 
     splits = _load_splits(source, input_format, split)
-    line = ProgressLine(sum(len(dataset) for dataset in splits.values()))
-    done = convert_dataset(splits, out, to, link=link, allow_outside=allow_outside, progress=line.show)
-    line.clear()
+    with ProgressLine(sum(len(dataset) for dataset in splits.values())) as line:
+        done = convert_dataset(splits, out, to, link=link, allow_outside=allow_outside, progress=line.show)
     for dataset in splits.values():
         typer.echo(printable(dataset.summary()), err=True)
     _print_lines("not converted", done.lost)
@@ -167,17 +163,16 @@ def pack(
             "writes none: give one"
         )
     dataset = load_dataset(path, format=input_format, split=split)
-    line = ProgressLine(len(dataset))
-    paths = pack_dataset(
-        dataset,
-        out,
-        encoding="raw" if raw else "original" if original else "jpeg",
-        max_side=max_side,
-        jpeg_quality=jpeg_quality,
-        piece_mb=piece_mb,
-        progress=line.show,
-    )
-    line.clear()
+    with ProgressLine(len(dataset)) as line:
+        paths = pack_dataset(
+            dataset,
+            out,
+            encoding="raw" if raw else "original" if original else "jpeg",
+            max_side=max_side,
+            jpeg_quality=jpeg_quality,
+            piece_mb=piece_mb,
+            progress=line.show,
+        )
     size = sum(written.stat().st_size for written in paths) / 1e6
     typer.echo(f"{printable(dataset.summary())}; {size:.1f} MB", err=True)
     for written in paths:

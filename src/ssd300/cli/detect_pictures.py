@@ -68,7 +68,7 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
     labels = {"yolo"} if output.save_txt else set()
     started = time.perf_counter()
     try:
-        with closing(_detect_all(detector, inputs, options, render_result)) as results:
+        with closing(_detect_all(detector, inputs, options, render_result)) as results, line:
             line.show(0)
             for result in results:
                 line.clear()
@@ -80,7 +80,6 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
         stream.end()
         raise
     finally:
-        line.clear()
         if folder:
             folder.remove_if_empty()
     stream.end()

@@ -90,25 +90,23 @@ def evaluate(
         figures.require_matplotlib()  # an error before an hour of detection, not after
     dataset = load_dataset(data[0] if len(data) == 1 else data, format=input_format, split=split)
     detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
-    line = ProgressLine(len(dataset))
     try:
-        evaluation = run.evaluate(
-            detector,
-            dataset,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            published=published,
-            decode=decode,
-            tiles=opt.read_tiles(tiles, overlap),
-            overlap=overlap,
-            progress=lambda done, _: line.show(done),
-        )
+        with ProgressLine() as line:
+            evaluation = run.evaluate(
+                detector,
+                dataset,
+                score_threshold=score_threshold,
+                iou_threshold=iou_threshold,
+                max_detections=max_detections,
+                published=published,
+                decode=decode,
+                tiles=opt.read_tiles(tiles, overlap),
+                overlap=overlap,
+                progress=line.show,
+            )
     except KeyboardInterrupt:
-        line.clear()
         print("Interrupted: AP needs all pictures, so nothing is written.", file=sys.stderr)
         raise typer.Exit(130) from None
-    line.clear()
     about = {"file": model, **_about(detector)}
     if as_json:
         diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)

@@ -4,7 +4,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ssd300.digits import is_set
 from ssd300.terminal import printable
@@ -47,15 +47,22 @@ def exit_code(done: int, failed: int, *, interrupted: bool) -> int:
 class ProgressLine:
     """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and if stderr is not a terminal.
 
-    It is erased before results go to stdout, which may be the same terminal. Not from a library, because those print
-    other output through their own formatting, or to stderr.
+    `with` erases it at the end, `clear` before results go to stdout, which may be the same terminal. Not from a
+    library, because those print other output through their own formatting, or to stderr.
     """
 
     def __init__(self, total: int = 0) -> None:
         self._total = total
+        self._done = self._first = 0  # pictures; when the clock started
         self._started = time.perf_counter()
         self._drawn = 0.0
         self._visible = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """Erase the line: call it before anything else is written."""
@@ -65,15 +72,21 @@ class ProgressLine:
             self._visible = False
 
     def show(self, done: int, total: int | None = None) -> None:
-        """Draw the line with `done` pictures, and another `total` if given, unless it was drawn very recently."""
+        """Draw the line with `done` pictures, and another `total` if given, unless it was drawn very recently.
+
+        Where the count begins again, as for another split, the clock does, too.
+        """
         now = time.perf_counter()
+        if done < self._done:
+            self._first, self._started = done, now
+        self._done = done
         self._total = self._total if total is None else total
         shown = self._total >= MANY and sys.stderr.isatty()
         if not shown or (self._visible and now - self._drawn < _SECONDS_BETWEEN):
             return
         line = f"{done}/{self._total} pictures"
-        if done:
-            rate = done / (now - self._started)
+        if done > self._first:
+            rate = (done - self._first) / (now - self._started)
             left = round((self._total - done) / rate)
             line += f", {rate:.1f} pictures/s, {left // 60}:{left % 60:02d} left"
         sys.stderr.write(ERASE + line)

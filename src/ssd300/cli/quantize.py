@@ -47,19 +47,16 @@ def quantize(
         typer.echo(
             "Note: an .xml holds only INT8; in the next version only `ssd300 export --int8` writes it.", err=True
         )
-    line = ProgressLine()
 
     def print_message(words: str) -> None:
         line.clear()
         typer.echo(printable(words), err=True)
 
-    try:
+    with ProgressLine() as line:
         done = run(
             model, data, val, out, subset=subset, seed=seed, max_ap_drop=max_ap_drop, threads=threads,
             say=print_message, progress=line.show,
         )  # fmt: skip
-    finally:
-        line.clear()
     _print(done)
     print_failures(done.int8.failures.values())
     raise typer.Exit(1 if done.int8.failures else 0)
