@@ -1,16 +1,15 @@
 """`ssd300 batch`: detect in very many pictures and write Parquet, on this machine or on a Ray cluster."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ssd300.cli.messages import ProgressLine, exit_code, say
 from ssd300.cli.options import Iou, JpegDecode, Model, Precision, labels_option, max_option, score_option, split_labels
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, needs
-from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.batch.folder import Run
@@ -85,7 +84,7 @@ def batch(
             column=column,
             part_rows=part_rows,
             again=resume,
-            tell=lambda line: print(printable(line), file=sys.stderr),
+            tell=say,
             options=options,
         )
 
@@ -109,7 +108,7 @@ def _on_ray(
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         pool = plan_pool(nodes, workers, threads)
         workers_of = f"{counted(pool.workers, 'worker')} with {counted(pool.threads, 'CPU')} each"
-        print(f"Ray: {workers_of} on {counted(len(nodes), 'machine')}.", file=sys.stderr)
+        say(f"Ray: {workers_of} on {counted(len(nodes), 'machine')}.")
         run = begin()
         return _run_with_progress(run, lambda tally, progress: run_on_ray(run, model, ray, pool, tally, progress))
     finally:
@@ -120,12 +119,11 @@ def _on_ray(
 def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int], None]], Any]) -> int:
     """Run the work with a progress line, print a summary, and return the exit code."""
     from ssd300.batch.local import BatchTally
-    from ssd300.cli.messages import ProgressLine, exit_code
 
     before = run.missing()
     total = sum(run.rows_of(part) for part in before)
     if total < run.pictures:
-        print(f"Resumed: {run.pictures - total} of {run.pictures} pictures were done.", file=sys.stderr)
+        say(f"Resumed: {run.pictures - total} of {run.pictures} pictures were done.")
     tally, interrupted = BatchTally(), False
     began = time.perf_counter()
     try:
@@ -152,7 +150,7 @@ def _report(tally: "BatchTally", total: int, left: int, seconds: float, *, inter
         words.append(f"{reason}: {left} of {total} pictures are not written yet; continue with --resume.")
     if tally.failures:
         words.append(f"Failed: {tally.failures} of them; their rows have an `error`:")
-        words += [f"  {printable(message)}" for message in tally.messages]
+        words += [f"  {message}" for message in tally.messages]
         words += [f"  and {more} more"] if (more := tally.failures - len(tally.messages)) else []
     for line in words:
-        print(line, file=sys.stderr)
+        say(line)

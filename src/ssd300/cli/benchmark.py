@@ -1,6 +1,5 @@
 """`ssd300 benchmark`: measure speed on this machine."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.messages import print_json, say
 from ssd300.cli.options import Json, Model, RuntimeName, Threads, score_option
 from ssd300.digits import counted
 from ssd300.errors import unknown_name
@@ -71,17 +71,17 @@ def benchmark(
     }[what]
     budget = Budget(seconds, repeats, _WARMUP[what] if warmup is None else warmup)
     amount = counted(repeats, "call") if repeats else f"{seconds:g} s"
-    print(f"Measuring {what} for {amount}; keep the machine idle meanwhile.", file=sys.stderr)
+    say(f"Measuring {what} for {amount}; keep the machine idle meanwhile.")
     try:
         detector = Detector.load(model, runtime=runtime, precision=precision, device=device, threads=threads)
         with _pictures(images) as (paths, words):
             settings = _settings(detector, model) | {"score threshold": score_threshold, "pictures": words}
             measured = measure(detector, paths, budget, score_threshold)
     except KeyboardInterrupt:
-        print("Interrupted: the measurement is incomplete, so no result is printed.", file=sys.stderr)
+        say("Interrupted: the measurement is incomplete, so no result is printed.")
         raise typer.Exit(130) from None
     numbers = _report(what, settings | {"warm-up calls": budget.warmup}, measured)
-    print(json.dumps(numbers, indent=2, ensure_ascii=False)) if as_json else _print_table(numbers)
+    print_json(numbers, indent=2) if as_json else _print_table(numbers)
 
 
 def _settings(detector: "Detector", model: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """`ssd300 data`: check, convert, split, view and pack a data set."""
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +8,9 @@ import typer
 
 from ssd300.cli.data_labels import autolabel, rank
 from ssd300.cli.data_view import view
-from ssd300.cli.messages import ProgressLine
+from ssd300.cli.messages import ProgressLine, print_json, say
 from ssd300.cli.options import DataPath, InputFormat, Split
 from ssd300.errors import ArgumentError, DatasetError
-from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.data.dataset import Dataset
@@ -54,11 +51,11 @@ def check(
             report.write_cases(cases)
     finally:  # also where the cases cannot be written
         if as_json:
-            typer.echo(as_shown(json.dumps(report.to_dict(), indent=1, ensure_ascii=False), sys.stdout))
+            print_json(report.to_dict(), indent=1)
         else:
             print_report(report)
     if cases is not None:
-        typer.echo(f"Every case: {cases}", err=True)
+        say(f"Every case: {cases}")
     if report.number("error", "warning") if strict else report.number("error"):
         raise typer.Exit(1)
 
@@ -85,10 +82,10 @@ def convert(
     with ProgressLine(sum(len(dataset) for dataset in splits.values())) as line:
         done = convert_dataset(splits, out, to, link=link, allow_outside=allow_outside, progress=line.show)
     for dataset in splits.values():
-        typer.echo(printable(dataset.summary()), err=True)
+        say(dataset.summary())
     _print_lines("not converted", done.lost)
     _print_lines("renamed", [f"{old} -> {new}" for old, new in done.renamed])
-    typer.echo(f"{done.pictures} pictures and {done.boxes} boxes written", err=True)
+    say(f"{done.pictures} pictures and {done.boxes} boxes written")
     typer.echo(out)
 
 
@@ -122,7 +119,7 @@ def split(
     train, held_out = split_dataset(load_dataset(path, format=input_format), val, seed)
     paths = write_split(part, {"train": train, "val": held_out}, out)
     for dataset in (train, held_out):
-        typer.echo(printable(dataset.summary()), err=True)
+        say(dataset.summary())
     for written in paths:
         typer.echo(written)
 
@@ -174,7 +171,7 @@ def pack(
             progress=line.show,
         )
     size = sum(written.stat().st_size for written in paths) / 1e6
-    typer.echo(f"{printable(dataset.summary())}; {size:.1f} MB", err=True)
+    say(f"{dataset.summary()}; {size:.1f} MB")
     for written in paths:
         typer.echo(written)
 
@@ -186,9 +183,9 @@ data.command()(rank)
 def _print_lines(what: str, lines: Sequence[str]) -> None:
     """Print the first few lines to stderr, and the number of further ones."""
     for line in lines[:_SHOWN]:
-        typer.echo(f"{what}: {printable(line)}", err=True)
+        say(f"{what}: {line}")
     if len(lines) > _SHOWN:
-        typer.echo(f"{what}: {len(lines) - _SHOWN} more", err=True)
+        say(f"{what}: {len(lines) - _SHOWN} more")
 
 
 def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str, Dataset]":

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ssd300.cli.messages import print_failures
+from ssd300.cli.messages import print_failures, say
 from ssd300.cli.options import Model, labels_option, score_option, split_labels
 from ssd300.errors import ArgumentError, ImageError
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import as_shown
 
 if TYPE_CHECKING:
     from ssd300.detector import Failure
@@ -59,7 +59,7 @@ def autolabel(
             raise ArgumentError(
                 f"{add_to}: COCO JSON cannot name pictures of a packed set: add to the original, then pack"
             )
-        _say(labeled.summary())  # the part that is used, and the boxes that are left out
+        say(labeled.summary())  # the part that is used, and the boxes that are left out
     detector = Detector(model)
     options = DetectOptions(score_threshold=score_threshold, labels=split_labels(labels, detector.classes.names))
     options.rows(detector.classes)
@@ -72,7 +72,7 @@ def autolabel(
     places = [path_from(out.parent, picture.path) for picture in dataset.pictures]
     write_coco(out, dataset, places)
     added = "" if labeled is None else f", {dataset.num_boxes - labeled.num_boxes} of them by the model"
-    typer.echo(f"{len(dataset)} pictures, {dataset.num_boxes} boxes{added}", err=True)
+    say(f"{len(dataset)} pictures, {dataset.num_boxes} boxes{added}")
     typer.echo(out)
     _finish(failures)
 
@@ -105,15 +105,11 @@ def _each_file_once(sources: Sequence[str] | None) -> "Iterator[Source]":
     from ssd300.images.source import expand
 
     seen: set[str] = set()
-    for source in expand(sources, tell=_say):
+    for source in expand(sources, tell=say):
         place = os.path.realpath(source.name)
         if place not in seen:
             seen.add(place)
             yield source
-
-
-def _say(text: str) -> None:
-    typer.echo(printable(text), err=True)
 
 
 def _refuse_nothing(verb: str, failures: "list[Failure]") -> NoReturn:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd300.cli.messages import ProgressLine, exit_code, print_message, show_trace
+from ssd300.cli.messages import ProgressLine, exit_code, print_message, say, show_trace
 from ssd300.cli.results import SILENT, ResultStream, result_layout
 from ssd300.cli.saving import OutputFolder, Rendered, render
 from ssd300.digits import counted
@@ -17,7 +17,6 @@ from ssd300.draw import DrawStyle
 from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.source import expand
-from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.detections import Detections
@@ -135,11 +134,11 @@ def _report(tally: Tally, folder: OutputFolder | None, seconds: float, *, quiet:
         rate = f"{tally.pictures / seconds:.1f} pictures/s"
         words.append(f"{tally.pictures} pictures, {counted(tally.objects, 'object')} in {seconds:.1f} s ({rate}).")
     if folder and folder.saved and not quiet:
-        words.append(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}")
+        words.append(f"Drawn: {folder.last if folder.saved == 1 else folder.path}")
     if tally.failures and tally.total == 1:
-        words.append(f"ssd300: {printable(tally.failures[0])}")
+        words.append(f"ssd300: {tally.failures[0]}")
     elif tally.failures:
         words.append(f"{len(tally.failures)} of {tally.total} inputs failed:")
-        words += [f"  {printable(failure)}" for failure in tally.failures]
+        words += [f"  {failure}" for failure in tally.failures]
     for line in words:
-        print(line, file=sys.stderr)
+        say(line)

@@ -1,6 +1,5 @@
 """`ssd300 doctor`: describe this machine and this installation, as text or JSON."""
 
-import json
 import os
 import platform
 import sys
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ssd300.cli.doctor_extras import extras_of, import_faults, installed, requirements, state_of_extra
+from ssd300.cli.messages import print_json
 
 SETTINGS = (
     "SSD300_OFFLINE",
@@ -39,7 +39,7 @@ def doctor(
     """
     report = examine_installation()
     if as_json:
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        print_json(report, indent=2)
         return
     for title, facts in report.items():
         if not facts:

@@ -1,7 +1,6 @@
 """`ssd300 evaluate`: the COCO metrics of a model on a data set, with an interval, and a report on lost AP."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ssd300.cli import options as opt
-from ssd300.cli.messages import ProgressLine, print_failures
+from ssd300.cli.messages import ProgressLine, print_failures, print_json, say
 from ssd300.errors import ArgumentError
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.detector import Detector
@@ -67,7 +66,7 @@ def evaluate(
     Exit code: 0 all done, 1 some pictures could not be read (they count as empty), 2 nothing could be done.
     """
     if format is not None:
-        print("Note: --format is now --input-format; the next version drops the old name.", file=sys.stderr)
+        say("Note: --format is now --input-format; the next version drops the old name.")
         input_format = input_format or format
     if tracks is not None:
         for given in context.command.params:
@@ -105,13 +104,13 @@ def evaluate(
                 progress=line.show,
             )
     except KeyboardInterrupt:
-        print("Interrupted: AP needs all pictures, so nothing is written.", file=sys.stderr)
+        say("Interrupted: AP needs all pictures, so nothing is written.")
         raise typer.Exit(130) from None
     about = {"file": model, **_about(detector)}
     if as_json:
         diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)
         numbers = report_numbers(evaluation, diagnosis, model=about)
-        print(as_shown(json.dumps(numbers, indent=1, ensure_ascii=False), sys.stdout))
+        print_json(numbers, indent=1)
     else:
         _print_table(evaluation)
     _explain(evaluation, about, write_report(evaluation, report, model=about) if report else None)
@@ -140,12 +139,12 @@ def _explain(evaluation: "Evaluation", model: dict[str, Any], page: Path | None)
     from ssd300.evaluate.report import report_numbers
 
     for words in list_warnings(report_numbers(evaluation, model=model)):
-        print(f"Note: {printable(words)}", file=sys.stderr)
+        say(f"Note: {words}")
     print_failures(evaluation.failures.values())
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
-    print(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).", file=sys.stderr)
+    say(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).")
     if page:
-        print(f"Report: {page}", file=sys.stderr)
+        say(f"Report: {page}")
 
 
 def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
@@ -161,9 +160,9 @@ def print_track_scores(data: list[str], tracks: Path, *, as_json: bool) -> None:
     scores = asdict(score_mot(true_tracks, own_tracks))
     if (0 in own_tracks.frames) != (0 in true_tracks.frames):
         words = f"Frame 0 is only in one of {truth} and {tracks}: are the frames of both counted from 1?"
-        print(printable(words), file=sys.stderr)
+        say(words)
     if as_json:
-        print(json.dumps(scores, indent=1))
+        print_json(scores, indent=1)
         return
     for name, words in _TRACK_SCORES.items():
         print(f"  {scores[name]:.3f}   {words}")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ssd300.cli.messages import say
 from ssd300.cli.options import IOU_NAMES, MAX_NAMES, SCORE_NAMES
 
 
@@ -66,5 +67,5 @@ def export(
         opset=opset, input=input, half=half, int8=int8, classes=classes, web_runtime=web_runtime,
         score_threshold=score_threshold, iou_threshold=iou_threshold, max_detections=max_detections,
     )  # fmt: skip
-    typer.echo(f"Verified on {verification}.", err=True)
+    say(f"Verified on {verification}.")
     typer.echo(out)

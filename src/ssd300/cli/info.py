@@ -2,14 +2,14 @@
 
 import json
 import shutil
-import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssd300.cli.messages import print_json
 from ssd300.cli.options import Json
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.weights.facts import FileFacts
@@ -30,7 +30,7 @@ def info(
 
     facts = examine(resolve(model))
     if as_json:
-        typer.echo(as_shown(json.dumps(_report(facts), indent=2, ensure_ascii=False), sys.stdout))
+        print_json(_report(facts), indent=2)
     else:
         typer.echo(_format_text(facts))
 

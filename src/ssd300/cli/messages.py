@@ -1,13 +1,14 @@
-"""What goes to stderr: messages, where errors came from, a progress line; and the exit code of many inputs."""
+"""JSON on stdout; on stderr messages, where errors came from, a progress line; and the exit code of many inputs."""
 
+import json
 import sys
 import time
 import traceback
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ssd300.digits import is_set
-from ssd300.terminal import printable
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.flow import Failure
@@ -27,14 +28,23 @@ def show_trace(error: BaseException) -> None:
         traceback.print_exception(error)
 
 
+def say(text: str) -> None:
+    """Write a line to stderr, safe for a terminal."""
+    print(printable(text), file=sys.stderr)
+
+
 def print_message(text: str) -> None:
-    print(f"ssd300: {printable(text)}", file=sys.stderr)
+    say(f"ssd300: {text}")
+
+
+def print_json(value: Any, indent: int) -> None:
+    print(as_shown(json.dumps(value, indent=indent, ensure_ascii=False), sys.stdout))
 
 
 def print_failures(failures: "Iterable[Failure]", before: str = "  ") -> None:
     for failure in failures:
         show_trace(failure.error)
-        print(f"{before}{printable(str(failure.error))}", file=sys.stderr)
+        say(f"{before}{failure.error}")
 
 
 def exit_code(done: int, failed: int, *, interrupted: bool) -> int:

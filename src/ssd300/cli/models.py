@@ -1,11 +1,11 @@
 """`ssd300 models`: list the models that have a name, and where they are."""
 
-import json
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ssd300.cli.messages import print_json, say
 from ssd300.cli.options import Json
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ def models(as_json: Json = False) -> None:
 
     rows = [_row(entry) for entry in CATALOG]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows, indent=2)
         return
     for row in rows:
         size = "unknown" if row["size_bytes"] is None else f"{row['size_bytes'] / 2**20:.1f} MiB"
         typer.echo(f"{row['name']:<22}{row['state']:<14}{size}")
         for words in (row["metric"], row["licence"]):
             typer.echo(textwrap.fill(words, 78, initial_indent="  ", subsequent_indent="    "))
-    typer.echo(f"Downloads go to {cache_folder()}.", err=True)
+    say(f"Downloads go to {cache_folder()}.")
 
 
 def _row(entry: "CatalogEntry") -> dict[str, Any]:

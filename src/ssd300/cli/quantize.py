@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssd300.cli.messages import ProgressLine, print_failures
+from ssd300.cli.messages import ProgressLine, print_failures, say
 from ssd300.cli.options import Threads
-from ssd300.terminal import printable
 
 if TYPE_CHECKING:
     from ssd300.export.quantize import Quantization
@@ -44,13 +43,11 @@ def quantize(
     from ssd300.export.quantize import quantize as run
 
     if out is not None and out.suffix.lower() == ".xml":
-        typer.echo(
-            "Note: an .xml holds only INT8; in the next version only `ssd300 export --int8` writes it.", err=True
-        )
+        say("Note: an .xml holds only INT8; in the next version only `ssd300 export --int8` writes it.")
 
     def print_message(words: str) -> None:
         line.clear()
-        typer.echo(printable(words), err=True)
+        say(words)
 
     with ProgressLine() as line:
         done = run(
@@ -76,7 +73,7 @@ def _print(done: "Quantization") -> None:
     typer.echo(f"AP, INT8 minus float, with its 95 % interval: {done.difference.ap}")
     if done.kept_float:
         number = f"{len(done.kept_float)} of {done.convolutions}"
-        typer.echo(f"{number} layers stay float: {', '.join(done.kept_float)}", err=True)
+        say(f"{number} layers stay float: {', '.join(done.kept_float)}")
     if done.float32.metrics.ap == 0:
-        typer.echo("Note: the float model finds nothing on --val, so the comparison means nothing.", err=True)
+        say("Note: the float model finds nothing on --val, so the comparison means nothing.")
     typer.echo(done.path)

@@ -1,12 +1,12 @@
 """`ssd300 serve`: detection over HTTP, with a web page."""
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ssd300.cli.messages import print_message
 from ssd300.cli.options import Precision, Threads
 from ssd300.errors import ArgumentError, MissingExtraError
 
@@ -76,10 +76,9 @@ def serve(
     with bind(host, port) as listener:
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
         if not is_loopback(host) and not settings.keys:
-            print(
-                f"ssd300: everyone who can reach {host} may use this server: "
-                "set --api-key-file, or put an authenticating proxy in front of it",
-                file=sys.stderr,
+            print_message(
+                f"everyone who can reach {host} may use this server: "
+                "set --api-key-file, or put an authenticating proxy in front of it"
             )
         run_server(app, listener, lambda: print(f"Listening on {address_of(listener)}", flush=True))
 

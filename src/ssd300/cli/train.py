@@ -1,13 +1,13 @@
 """`ssd300 train`: train a detector. The settings come from the one table in `learn/recipe.py`."""
 
 import inspect
-import sys
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from ssd300.cli.messages import say
 from ssd300.errors import needs
 from ssd300.learn.recipe import Recipe, describe_limits
 
@@ -77,7 +77,7 @@ def train(
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         words = str(stopped) or "at once, nothing was saved since the last checkpoint"
-        print(f"Interrupted: {words}.", file=sys.stderr)
+        say(f"Interrupted: {words}.")
         raise typer.Exit(130) from None
     if rank_and_world()[0] == 0:
         typer.echo(folder / "best.safetensors")

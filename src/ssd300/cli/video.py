@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ssd300.cli.messages import ERASE, exit_code, show_trace
+from ssd300.cli.messages import ERASE, exit_code, say, show_trace
 from ssd300.cli.results import SILENT, ResultStream, video_layout
 from ssd300.cli.saving import OutputFolder
 from ssd300.cli.video_stream import VideoStream, VideoTask, describe_outside, stream_of
@@ -160,9 +160,9 @@ class _Run:
         seconds, folder = time.perf_counter() - self._started, self.folder
         rate = f"{self.frames / seconds:.1f} frames/s"
         words = f"{counted(self.frames, 'frame')}, {counted(self.objects, 'object')} in {seconds:.1f} s ({rate})."
-        print(f"Interrupted: {words}" if self.interrupted else words, file=sys.stderr)
+        say(f"Interrupted: {words}" if self.interrupted else words)
         if folder is not None and folder.saved:
-            print(f"Drawn: {printable(str(folder.last if folder.saved == 1 else folder.path))}", file=sys.stderr)
+            say(f"Drawn: {folder.last if folder.saved == 1 else folder.path}")
 
     def _close_file(self, stream: VideoStream) -> None:
         """Finish the drawn video of a source; nothing if there is none, or no longer."""

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ssd300.cli.messages import say
 from ssd300.errors import ArgumentError
 
 weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, hidden=True, help="Now `ssd300 export`.")
@@ -31,7 +32,7 @@ def convert(
     from ssd300.weights.checkpoint import read_metadata
 
     note = "Note: this is now `ssd300 export --model {} --out {}`; the next version drops the old name."
-    typer.echo(note.format(source, out), err=True)
+    say(note.format(source, out))
     if out.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{out}: its extension is {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:
