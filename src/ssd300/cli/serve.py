@@ -8,12 +8,11 @@ import typer
 
 from ssd300.cli.messages import print_message
 from ssd300.cli.options import Precision, Threads
-from ssd300.errors import ArgumentError, MissingExtraError
+from ssd300.errors import ArgumentError
 
 if TYPE_CHECKING:
     from ssd300.serve.settings import Private
 
-_EXTRA = ("starlette", "uvicorn", "python_multipart", "prometheus_client", "anyio", "h11")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -50,15 +49,10 @@ def serve(
 
     SIGTERM and Ctrl-C finish running requests and stop, within 5 seconds.
     """
-    try:
-        from ssd300.serve.app import create_app
-        from ssd300.serve.run import address_of, bind, is_loopback, run_server
-    except ImportError as error:
-        if isinstance(error, MissingExtraError) or (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        raise MissingExtraError("`ssd300 serve`", "serve") from error
     from ssd300.images.fetch import is_offline
+    from ssd300.serve.app import create_app
     from ssd300.serve.models import Models
+    from ssd300.serve.run import address_of, bind, is_loopback, run_server
     from ssd300.serve.settings import Settings, read_keys, size_in_bytes
 
     if allow_urls and is_offline():
