@@ -6,6 +6,7 @@ when it is matched for the first time.
 """
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -24,33 +25,18 @@ _FRAME_SECONDS = 1 / 30
 
 
 @dataclass
-class _Tracks:
-    """The T current tracks."""
+class _Tracks(Motion):
+    """The T current tracks: their boxes in motion, and these arrays."""
 
-    motion: Motion
     class_ids: Int64  # [T]
     ids: Int64  # [T], 0 before the second detection
     seen: Float64  # [T], time of the last detection in seconds
     missed: Bool  # [T], whether the track was not matched in the newest frame
 
     @classmethod
-    def start(cls, boxes_cxcywh: Float64, class_ids: Int64, ids: Int64, time_s: float) -> "_Tracks":
-        count = len(class_ids)
-        return cls(Motion.start(boxes_cxcywh), class_ids, ids, np.full(count, time_s), np.zeros(count, bool))
-
-    def select(self, which: Bool) -> "_Tracks":
-        return _Tracks(
-            self.motion.select(which), self.class_ids[which], self.ids[which], self.seen[which], self.missed[which]
-        )
-
-    def append(self, other: "_Tracks") -> "_Tracks":
-        return _Tracks(
-            self.motion.append(other.motion),
-            np.concatenate([self.class_ids, other.class_ids]),
-            np.concatenate([self.ids, other.ids]),
-            np.concatenate([self.seen, other.seen]),
-            np.concatenate([self.missed, other.missed]),
-        )
+    def begin(cls, boxes_cxcywh: Float64, class_ids: Int64, ids: Int64, time_s: float) -> Self:
+        motion, seen = vars(Motion.start(boxes_cxcywh)), np.full(len(ids), time_s)
+        return cls(**motion, class_ids=class_ids, ids=ids, seen=seen, missed=np.zeros(len(ids), bool))
 
 
 class Tracker:
@@ -77,7 +63,7 @@ class Tracker:
             raise ArgumentError(f"lost_seconds must be at least 0, got {lost_seconds}")
         self.score_threshold = score_threshold
         self.lost_seconds = lost_seconds
-        self._tracks = _Tracks.start(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64), 0.0)
+        self._tracks = _Tracks.begin(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0, np.int64), 0.0)
         self._newest: dict[int, int] = {}  # id of each class
         self._time: float | None = None  # of the newest frame
 
@@ -92,7 +78,7 @@ class Tracker:
         """
         first, before = self._time is None, self._time
         now = self._time = self._next_time(time_s)
-        self._tracks.motion.predict(0.0 if before is None else now - before, self._tracks.missed)
+        self._tracks.predict(0.0 if before is None else now - before, self._tracks.missed)
         boxes_cxcywh = xyxy_to_cxcywh(detections.boxes_xyxy.astype(np.float64))
         owner = self._match(detections, boxes_cxcywh)
         matched = owner >= 0
@@ -101,7 +87,7 @@ class Tracker:
         fresh = np.flatnonzero(~matched & (detections.scores > self.score_threshold))
         if first:
             ids[fresh] = [self._next_id(class_id) for class_id in detections.class_ids[fresh].tolist()]
-        started = _Tracks.start(boxes_cxcywh[fresh], detections.class_ids[fresh], ids[fresh], now)
+        started = _Tracks.begin(boxes_cxcywh[fresh], detections.class_ids[fresh], ids[fresh], now)
         self._tracks = self._tracks.select(self._find_alive(now)).append(started)
         rows = np.flatnonzero(ids)
         return replace(detections[rows], track_ids=ids[rows])
@@ -118,7 +104,7 @@ class Tracker:
     def _match(self, detections: Detections, boxes_cxcywh: Float64) -> Int64:
         """The track of each detection [N], or -1."""
         tracks = self._tracks
-        overlap = iou(cxcywh_to_xyxy(tracks.motion.position), cxcywh_to_xyxy(boxes_cxcywh))  # [T, N]
+        overlap = iou(cxcywh_to_xyxy(tracks.position), cxcywh_to_xyxy(boxes_cxcywh))  # [T, N]
         overlap[tracks.class_ids[:, None] != detections.class_ids[None, :]] = 0
         sure = detections.scores > self.score_threshold
         named = tracks.ids > 0
@@ -138,7 +124,7 @@ class Tracker:
     def _update_tracks(self, rows: Int64, boxes_cxcywh: Float64, now: float) -> Int64:
         """Update the tracks `rows` with their matched boxes; return their ids, new ones if necessary."""
         tracks = self._tracks
-        tracks.motion.correct(rows, boxes_cxcywh)
+        tracks.correct(rows, boxes_cxcywh)
         tracks.seen[rows] = now
         for row in rows[tracks.ids[rows] == 0].tolist():
             tracks.ids[row] = self._next_id(int(tracks.class_ids[row]))

@@ -7,6 +7,7 @@ x and w (Aharon et al. 2022), restated per second, so it does not depend on the 
 """
 
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 
@@ -66,14 +67,14 @@ class Motion:
         self.covariance[rows] *= 1 - position_gain
         self.position_variance[rows] *= 1 - position_gain
 
-    def select(self, which: Bool) -> "Motion":
+    def select(self, which: Bool) -> Self:
         """The boxes where `which` [N] is true."""
-        return Motion(*(getattr(self, field.name)[which] for field in fields(self)))
+        return type(self)(*(getattr(self, field.name)[which] for field in fields(self)))
 
-    def append(self, other: "Motion") -> "Motion":
+    def append(self, other: Self) -> Self:
         """These boxes, then the other ones."""
         both = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
-        return Motion(*(np.concatenate(pair) for pair in both))
+        return type(self)(*(np.concatenate(pair) for pair in both))
 
 
 def _size(boxes_cxcywh: Float64) -> Float64:
