@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.messages import print_json, say
+from ssd300.cli.messages import print_facts, print_json, say
 from ssd300.cli.options import Json, Model, RuntimeName, Threads, score_option
 from ssd300.digits import counted
 from ssd300.errors import unknown_name
@@ -154,10 +154,4 @@ def _print_table(numbers: dict[str, Any]) -> None:
     console.print(table)
     peak = numbers["peak_memory_mib"]
     facts = numbers["settings"] | ({} if peak is None else {"peak memory of this process": f"{peak:.0f} MiB"})
-    for title in ("settings", "versions", "cpu", "threads"):
-        lines = facts if title == "settings" else numbers[title]
-        wide = max(map(len, lines))
-        console.print(title)
-        for name, value in lines.items():
-            shown_value = f"{value:.2f}" if isinstance(value, float) else value
-            console.print(escape(f"  {name:<{wide}}  {shown_value}"), soft_wrap=True)
+    print_facts({"settings": facts} | {title: numbers[title] for title in ("versions", "cpu", "threads")})

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ssd300.cli.doctor_extras import extras_of, import_faults, installed, requirements, state_of_extra
-from ssd300.cli.messages import print_json
+from ssd300.cli.messages import print_facts, print_json
 
 SETTINGS = (
     "SSD300_OFFLINE",
@@ -40,14 +40,8 @@ def doctor(
     report = examine_installation()
     if as_json:
         print_json(report, indent=2)
-        return
-    for title, facts in report.items():
-        if not facts:
-            continue
-        typer.echo(title)
-        wide = max(map(len, facts))
-        for name, value in facts.items():
-            typer.echo(f"  {name:<{wide}}  {value}".rstrip())
+    else:
+        print_facts(report)
 
 
 def examine_installation() -> dict[str, dict[str, Any]]:

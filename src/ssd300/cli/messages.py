@@ -1,4 +1,7 @@
-"""JSON on stdout; on stderr messages, where errors came from, a progress line; and the exit code of many inputs."""
+"""What verbs print: on stderr messages, where errors came from, a progress line; on stdout JSON and facts.
+
+Also the exit code of many inputs.
+"""
 
 import json
 import sys
@@ -39,6 +42,17 @@ def print_message(text: str) -> None:
 
 def print_json(value: Any, indent: int) -> None:
     print(as_shown(json.dumps(value, indent=indent, ensure_ascii=False), sys.stdout))
+
+
+def print_facts(report: dict[str, dict[str, Any]]) -> None:
+    """Print the titles that have facts, and each fact on a line."""
+    for title, facts in report.items():
+        if facts:
+            print(title)
+            wide = max(map(len, facts))
+            for name, value in facts.items():
+                shown = f"{value:.2f}" if isinstance(value, float) else printable(str(value))
+                print(f"  {name:<{wide}}  {shown}".rstrip())
 
 
 def print_failures(failures: "Iterable[Failure]", before: str = "  ") -> None:
