@@ -54,13 +54,13 @@ def track(
     from ssd300.cli.saving import refuse_filled
     from ssd300.cli.video import run_video
     from ssd300.cli.video_sources import expand_lists
-    from ssd300.cli.video_stream import VideoTask, check_counting
+    from ssd300.cli.video_stream import VideoTask, parse_line, parse_zone
     from ssd300.detector import Detector
     from ssd300.options import DetectOptions
 
     refuse_filled(save_dir)
     given = expand_lists(sources)
-    check_counting(line or (), zone or ())
+    lines, zones = [parse_line(text) for text in line or ()], [parse_zone(text) for text in zone or ()]
     detector = Detector.load(model, precision=precision, device=device, threads=threads)
     options = DetectOptions(
         score_threshold=score_threshold,
@@ -77,7 +77,7 @@ def track(
     if format == "mot":
         _check_mot(given, len(detector.classes) + 1 if rows is None else len(rows))
     task = VideoTask(
-        format, save, save_dir, every, show, tracked=True, lost_seconds=lost_seconds, lines=line or (), zones=zone or ()
+        format, save, save_dir, every, show, tracked=True, lost_seconds=lost_seconds, lines=lines, zones=zones
     )
     raise typer.Exit(run_video(detector, given, options, task))
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class VideoTask:
     quiet: bool = False
     tracked: bool = False
     lost_seconds: float = 1.0
-    lines: Sequence[str] = ()
-    zones: Sequence[str] = ()
+    lines: Sequence[Line] = ()  # each stream counts with copies of its own
+    zones: Sequence[Zone] = ()
 
 
 @dataclass
@@ -73,21 +74,12 @@ class VideoStream:
 def stream_of(source: str, task: VideoTask, folder: OutputFolder | None, threshold: float) -> VideoStream:
     """The stream of a source; its drawn video goes to the folder."""
     tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
-    lines, zones = [parse_line(text) for text in task.lines], [parse_zone(text) for text in task.zones]
-    stream = VideoStream(shown_name(source), tracker, lines, zones)
+    stream = VideoStream(shown_name(source), tracker, deepcopy(list(task.lines)), deepcopy(list(task.zones)))
     if folder is not None:
         path = folder.new_path(stream.name.rstrip("/"), ".mp4")
         file = None if is_camera(source) or is_stream(source) else Path(local_path(source))
         stream.writer = VideoWriter(path, source=file, sound=task.every == 1)
     return stream
-
-
-def check_counting(lines: Sequence[str], zones: Sequence[str]) -> None:
-    """Raise ArgumentError unless these are lines and zones. Call it before a model is loaded."""
-    for text in lines:
-        parse_line(text)
-    for text in zones:
-        parse_zone(text)
 
 
 def describe_outside(lines: Sequence[Line], zones: Sequence[Zone], size_hw: tuple[int, int]) -> Iterator[str]:
