@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -113,22 +113,24 @@ def evaluate(
         "decode": decode,
         **({} if tiles is None else {"tiles": tiles, "overlap": overlap}),
     }
-    found = _detect(detector, counted, classes, settings, progress)
-    table = match_table(counted, found.results)
+    start = time.perf_counter()
+    results, failures, outside = _detect(detector, counted, classes, settings, progress)
+    seconds = time.perf_counter() - start
+    table = match_table(counted, results)
     ap, ap50 = intervals(table)
     return Evaluation(
         dataset=counted,
-        results=tuple(found.results),
-        metrics=coco_metrics(counted, found.results),
+        results=tuple(results),
+        metrics=coco_metrics(counted, results),
         ap=ap,
         ap50=ap50,
         table=table,
-        failures=found.failures,
+        failures=failures,
         left_out=len(dataset) - len(counted),
         classes=classes,
-        outside=found.outside,
+        outside=outside,
         settings={**settings, "published": published},
-        seconds=found.seconds,
+        seconds=seconds,
     )
 
 
@@ -167,14 +169,6 @@ def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
     )
 
 
-@dataclass
-class _Found:
-    results: list[Detections] = field(default_factory=list)
-    failures: dict[int, Failure] = field(default_factory=dict)
-    outside: int = 0
-    seconds: float = 0.0
-
-
 def _drop_unlabeled(dataset: Dataset) -> Dataset:
     kept = dataset.subset([i for i, picture in enumerate(dataset.pictures) if len(picture.annotations)])
     return replace(kept, notes=dataset.notes)
@@ -182,26 +176,29 @@ def _drop_unlabeled(dataset: Dataset) -> Dataset:
 
 def _detect(
     detector: Detector, dataset: Dataset, classes: ClassMatch, settings: dict[str, Any], progress: Progress | None
-) -> _Found:
-    """The detections of every picture in the data set's ids. Raises DatasetError if no picture can be read."""
-    answer, start = _Found(), time.perf_counter()
+) -> tuple[list[Detections], dict[int, Failure], int]:
+    """The detections of every picture in the data set's ids, the failures, and the number of those of other classes.
+
+    Raises DatasetError if no picture can be read.
+    """
+    results: list[Detections] = []
+    failures: dict[int, Failure] = {}
+    outside = 0
     answers = detector.detect_many(dataset.pictures, on_error="yield", **settings)
     for position, (picture, found) in enumerate(zip(dataset.pictures, answers, strict=True)):
         if isinstance(found, Detections):
-            answer.results.append(_translate_ids(found, classes, dataset.classes))
-            answer.outside += len(found) - len(answer.results[-1])
+            results.append(_translate_ids(found, classes, dataset.classes))
+            outside += len(found) - len(results[-1])
         else:
-            answer.failures[position] = found
-            size_hw = (picture.height, picture.width)
-            answer.results.append(Detections.empty(dataset.classes, size_hw, picture.name))
+            failures[position] = found
+            results.append(Detections.empty(dataset.classes, (picture.height, picture.width), picture.name))
         if progress:
             progress(position + 1, len(dataset))
-    answer.seconds = time.perf_counter() - start
-    if len(answer.failures) == len(dataset):
+    if len(failures) == len(dataset):
         raise DatasetError(
-            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {answer.failures[0].error}"
+            f"none of the {len(dataset)} pictures of {dataset.name} can be read. First: {failures[0].error}"
         )
-    return answer
+    return results, failures, outside
 
 
 def _translate_ids(found: Detections, match: ClassMatch, classes: ClassList) -> Detections:
