@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ssd300.detector import Failure
     from ssd300.images.source import Source
 
-Sources = Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture files, directories or globs.")]
-
 
 def autolabel(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The new COCO JSON file.")],
@@ -78,7 +76,7 @@ def autolabel(
 
 
 def rank(
-    sources: Sources,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Picture files, directories or globs.")],
     model: Model = "default",
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Only the first.  [default: all]")] = None,
 ) -> None:
