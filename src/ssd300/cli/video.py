@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ssd300.cli.messages import ERASE, exit_code, say, show_trace
@@ -36,12 +36,12 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
         options = replace(options, score_threshold=min(LOW_SCORE, threshold))
     silent = task.quiet and task.format == "table"
     layout = SILENT if silent else video_layout(task.format, tracked=task.tracked)
-    window = _Window("ssd300") if task.show else None
+    window = _Window() if task.show else None
     require_av()  # before a folder is made
     folder = OutputFolder(task.save_dir) if task.save else None
     streams = [stream_of(source, task, folder, threshold) for source in sources]
-    run = _Run(task, ResultStream(layout, sys.stdout), folder, streams, window)
-    run.in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
+    in_turn = not any(is_camera(source) or is_stream(source) for source in sources)
+    run = _Run(task, ResultStream(layout, sys.stdout), folder, streams, window, in_turn)
     try:
         answers = detector.detect_video(sources, options, every=task.every, on_error="yield", tell=run.print_message)
         with closing(answers):
@@ -55,21 +55,22 @@ def run_video(detector: "Detector", sources: list[str], options: "DetectOptions"
     return run.finish()
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        task: VideoTask,
-        rows: ResultStream,
-        folder: OutputFolder | None,
-        streams: list[VideoStream],
-        window: "_Window | None",
-    ) -> None:
-        self.task, self.rows, self.folder, self.streams, self.window = task, rows, folder, streams, window
-        self.frames, self.objects = 0, 0
-        self.failures: list[str] = []
-        self.interrupted = self.in_turn = False  # in turn: the frames of a source come after all of the one before
+    task: VideoTask
+    rows: ResultStream
+    folder: OutputFolder | None
+    streams: list[VideoStream]
+    window: "_Window | None"
+    in_turn: bool  # the frames of a source come after all of the one before
+    frames: int = 0
+    objects: int = 0
+    failures: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    def __post_init__(self) -> None:
         self._started, self._counted = time.perf_counter(), 0.0
-        self._counters = sys.stderr.isatty() and not task.quiet
+        self._counters = sys.stderr.isatty() and not self.task.quiet
 
     def take(self, answer: FrameDetections | Failure) -> None:
         if isinstance(answer, Failure):
@@ -184,7 +185,7 @@ class _Run:
 class _Window:
     """Shows drawn frames, with tkinter of the standard library. Raises ArgumentError without it or a display."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self) -> None:
         try:
             import tkinter
         except ImportError as error:
@@ -198,7 +199,6 @@ class _Window:
             raise ArgumentError(
                 f"--show: there is no display ({error}); write a drawn video with --save-dir"
             ) from error
-        self._root.title(title)
         self._label = tkinter.Label(self._root)
         self._label.pack()
         self._open = True
