@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from ssd300.colors import BLACK, WHITE
@@ -45,15 +46,13 @@ def draw_counts(image: Image.Image, lines: Sequence[Line], zones: Sequence[Zone]
 
 def _draw_arrow(pen: ImageDraw.ImageDraw, line: Line, width: int) -> None:
     """A short arrow from the middle of the line to the side that counts as in."""
-    (x1, y1), (x2, y2) = line.start, line.end
-    length = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
-    across, along = (-(y2 - y1) / length, (x2 - x1) / length), ((x2 - x1) / length, (y2 - y1) / length)
-    middle, size = ((x1 + x2) / 2, (y1 + y2) / 2), 10 * width
-    tip = (middle[0] + size * across[0], middle[1] + size * across[1])
-    base = (middle[0] + size / 2 * across[0], middle[1] + size / 2 * across[1])
-    pen.line([middle, base], fill=_LINE_COLOR, width=width)
-    wings = [(base[0] + side * size / 3 * along[0], base[1] + side * size / 3 * along[1]) for side in (-1, 1)]
-    pen.polygon([tip, *wings], fill=_LINE_COLOR, outline=BLACK)
+    start, end = np.array([line.start, line.end])
+    along = (end - start) / np.hypot(*(end - start))
+    inward = np.array([-along[1], along[0]])
+    middle, size = (start + end) / 2, 10 * width
+    base, tip, wing = middle + size / 2 * inward, middle + size * inward, size / 3 * along
+    pen.line([*middle, *base], fill=_LINE_COLOR, width=width)
+    pen.polygon([*tip, *(base - wing), *(base + wing)], fill=_LINE_COLOR, outline=BLACK)
 
 
 def _write(
