@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import pyarrow as pa
@@ -87,8 +87,7 @@ def _read_rows(rows: Iterator[int], file: str, base: str, column: str | None) ->
     first = next(rows)
     values = _read_cells(file if is_remote(file) else os.path.join(base, file), first, column)
     fault: SSD300Error | None = None
-    row: int | None = first
-    while row is not None:
+    for row in chain([first], rows):
         name, value = f"{file}#{row}", None
         if fault is None:
             try:
@@ -99,7 +98,6 @@ def _read_rows(rows: Iterator[int], file: str, base: str, column: str | None) ->
                 fault = ImageError(f"{file}: cannot be read from row {row} on: {one_line(error)}")
         missing = fault or ImageError(f"{name}: the cell is empty; expected a path or the bytes of a picture")
         yield Source(_Broken(missing) if value is None else value, name)
-        row = next(rows, None)
 
 
 def _read_cells(place: str, first: int, column: str | None) -> Iterator[Any]:
