@@ -19,16 +19,13 @@ SHOWN = 10  # failures with their message in the report
 
 @dataclass
 class BatchTally:
-    """The counts of this session. Seconds are None until they are known.
-
-    start_seconds: until the workers of a cluster were ready.
-    """
+    """The counts of this session."""
 
     pictures: int = 0
     objects: int = 0
     failures: int = 0
     messages: list[str] = field(default_factory=list)
-    start_seconds: float | None = None
+    start_seconds: float = 0.0  # until the first worker of a cluster began; 0 on this machine
 
     def add(self, result: Detections | Failure) -> None:
         if isinstance(result, Failure):

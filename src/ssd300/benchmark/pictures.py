@@ -11,11 +11,11 @@ SYNTHETIC = "synthetic 640x480 JPEGs, seed 0"
 _WIDTH, _HEIGHT = 640, 480
 
 
-def write_jpegs(folder: Path, count: int = 16, seed: int = 0) -> list[Path]:
+def write_jpegs(folder: Path, count: int = 16) -> list[Path]:
     """Write `count` different JPEGs of 640x480 to `folder`: textured shapes, with file sizes as of photographs."""
     paths = []
     for number in range(count):
-        draw = np.random.default_rng([seed, number])
+        draw = np.random.default_rng([0, number])
         total = np.full((_HEIGHT, _WIDTH, 3), 127.5, np.float32)
         for cell, strength in ((160, 1.0), (40, 0.5), (8, 0.3)):
             coarse = draw.integers(0, 256, (_HEIGHT // cell, _WIDTH // cell, 3), dtype=np.uint8)

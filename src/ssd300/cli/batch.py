@@ -141,7 +141,7 @@ def _run_with_progress(run: "Run", work: Callable[["BatchTally", Callable[[int],
 
 def _report(tally: "BatchTally", total: int, left: int, seconds: float, *, interrupted: bool) -> None:
     done = tally.pictures + tally.failures
-    start = tally.start_seconds or 0.0
+    start = tally.start_seconds
     after = f" after a start of {start:.1f} s" if start else ""
     rate = f"{done / max(seconds - start, 1e-9):.1f} pictures/s{after}"
     words = [f"{counted(done, 'picture')}, {counted(tally.objects, 'object')} in {seconds:.1f} s ({rate})."]

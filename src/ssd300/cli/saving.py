@@ -113,9 +113,9 @@ class OutputFolder:
         self.saved += 1
         self.last = drawn
 
-    def new_path(self, source: str, extension: str) -> Path:
-        """A new path for a file that another function writes, such as a drawn video."""
-        return self.path / (self._free_name(source) + extension)
+    def video_path(self, source: str) -> Path:
+        """A new path for a drawn video, which another function writes."""
+        return self.path / f"{self._free_name(source)}.mp4"
 
     def remove_if_empty(self) -> None:
         if not self.saved and not any(self.path.iterdir()):

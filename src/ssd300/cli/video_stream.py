@@ -76,7 +76,7 @@ def stream_of(source: str, task: VideoTask, folder: OutputFolder | None, thresho
     tracker = Tracker(score_threshold=threshold, lost_seconds=task.lost_seconds) if task.tracked else None
     stream = VideoStream(shown_name(source), tracker, deepcopy(list(task.lines)), deepcopy(list(task.zones)))
     if folder is not None:
-        path = folder.new_path(stream.name.rstrip("/"), ".mp4")
+        path = folder.video_path(stream.name.rstrip("/"))
         file = None if is_camera(source) or is_stream(source) else Path(local_path(source))
         stream.writer = VideoWriter(path, source=file, sound=task.every == 1)
     return stream
