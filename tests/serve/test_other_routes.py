@@ -49,6 +49,13 @@ def test_a_head_request_sends_no_bytes_of_a_body(client, log_lines) -> None:
     assert [line["bytes_out"] for line in log_lines] == [0]
 
 
+def test_the_bytes_of_a_body_are_counted_also_if_it_is_refused(client, log_lines, png) -> None:
+    for body in (png, b"rubbish"):
+        client.detect(body)
+    until(lambda: len(log_lines) == 2)
+    assert [line["bytes_in"] for line in log_lines] == [len(png), 7]
+
+
 def test_the_description_names_every_route(client) -> None:
     described = client.ask("GET", "/openapi.json").json["paths"]
     static = {"/page.css", "/page.js", "/icon.svg", "/browser.js"}

@@ -45,7 +45,7 @@ class Detecting:
         refuse_type(request)
         body = Body(self.held)
         try:
-            await self.read(request, body)
+            await read_body(request, body, self.settings)
             pictures, many = await read_pictures(request, body, self.settings, self._readers)
             if media in PICTURE_MEDIA and len(pictures) > 1:
                 raise Problem(406, f"{media} is for one picture, got {len(pictures)}: send one, or accept JSON")
@@ -61,13 +61,6 @@ class Detecting:
         """Start no more work. What runs is not stopped."""
         self.admission.close()
         self._readers.shutdown(wait=False, cancel_futures=True)
-
-    async def read(self, request: Request, body: Body) -> None:
-        """Read the body; its bytes are counted even if it is refused."""
-        try:
-            await read_body(request, body, self.settings)
-        finally:
-            request.state.exchange.bytes_in = len(body.data)
 
     async def answer_all(
         self, request: Request, served: Served, pictures: list[Source], options: DetectOptions, media: str = ""

@@ -43,20 +43,20 @@ class Guard:
             return
         headers = Headers(raw=scope["headers"])
         given = headers.get("x-request-id", "")
-        exchange = _Exchange(scope, given if _ID.fullmatch(given) else uuid.uuid4().hex, send)
+        exchange = _Exchange(scope, given if _ID.fullmatch(given) else uuid.uuid4().hex, receive, send)
         scope["state"] = {**scope.get("state", {}), "request_id": exchange.request_id, "exchange": exchange}
         try:
             if self.settings.keys and scope["path"].startswith(GUARDED):
                 self._check_key(headers)
-            await self.app(scope, receive, exchange.send)
+            await self.app(scope, exchange.receive, exchange.send)
         except Problem as problem:
-            await exchange.refuse(problem, receive)
+            await exchange.refuse(problem)
         except ClientDisconnect:
             exchange.status = GONE
         except asyncio.CancelledError:  # by the server, which stops and waits no longer
             if exchange.begun or not scope["app"].state.draining:
                 raise
-            await exchange.refuse(busy(503, "this server is stopping; send it again, to another one"), receive)
+            await exchange.refuse(busy(503, "this server is stopping; send it again, to another one"))
         finally:
             self._finish(exchange)
 
@@ -97,15 +97,20 @@ def _path_of_route(scope: Message) -> str:
 class _Exchange:
     """One request and its answer, for the log."""
 
-    def __init__(self, scope: Message, request_id: str, send: Send) -> None:
-        self.scope, self.request_id, self._send = scope, request_id, send
+    def __init__(self, scope: Message, request_id: str, receive: Receive, send: Send) -> None:
+        self.scope, self.request_id, self._receive, self._send = scope, request_id, receive, send
         self.started = time.perf_counter()
         self.status, self.bytes_in, self.bytes_out, self.pictures = 500, 0, 0, 0
         self.begun = False  # whether the answer's head is sent
 
-    async def refuse(self, problem: Problem, receive: Receive) -> None:
+    async def refuse(self, problem: Problem) -> None:
         response = answer(problem, self.request_id, kserve=self.scope["path"].startswith("/v2"))
-        await response(self.scope, receive, self.send)
+        await response(self.scope, self.receive, self.send)
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.bytes_in += len(message.get("body", b""))
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -27,7 +27,7 @@ from ssd300.images.source import Source
 from ssd300.labels import parse_labels
 from ssd300.options import DetectOptions
 from ssd300.serve.answers import HeldResponse
-from ssd300.serve.body import Body
+from ssd300.serve.body import Body, read_body
 from ssd300.serve.detecting import Detecting
 from ssd300.serve.models import Served
 from ssd300.serve.problem import Problem, busy
@@ -70,7 +70,7 @@ def kserve_routes(detecting: Detecting) -> list[Route]:
             raise Problem(400, 'this address takes no options: send them in the JSON, as {"parameters": {...}}')
         body = Body(detecting.held)
         try:
-            await detecting.read(request, body)
+            await read_body(request, body, detecting.settings)
             asked = _read(body.take(), request.headers.get(HEADER), served)
             [(found, _)] = await detecting.answer_all(request, served, [asked.source], asked.options)
             answer = {"model_name": served.name, "model_version": VERSION, "outputs": _outputs(found, asked.outputs)}
