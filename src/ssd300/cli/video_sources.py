@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssd300.cli.messages import print_message
-from ssd300.data.reading import text_encoding
+from ssd300.data.reading import read_text
 from ssd300.errors import ArgumentError
 from ssd300.files import looked_from
 from ssd300.images.addresses import is_url
@@ -44,7 +44,10 @@ def may_be_video_address(source: str) -> bool:
 
 
 def expand_lists(sources: Sequence[str]) -> list[str]:
-    """The sources, with list files and globs of videos expanded. Raises ArgumentError for a list without sources."""
+    """The sources, with list files and globs of videos expanded.
+
+    Raises ArgumentError for a list without sources, DatasetError for one that cannot be read.
+    """
     return [one for source in sources for line in _read_list(source) for one in _match(line)]
 
 
@@ -62,13 +65,7 @@ def _read_list(source: str) -> list[str]:
     """The lines of a text file that lists sources; any other source unchanged."""
     if not source.lower().endswith(_LIST_EXTENSION) or not os.path.isfile(source):
         return [source]
-    try:
-        data = Path(source).read_bytes()
-        lines = data.decode(text_encoding(data)).split("\n")  # names may hold other line breaks
-    except OSError as error:
-        raise ArgumentError(f"{source}: cannot be read as a list of sources ({error}); check the path") from error
-    except UnicodeDecodeError as error:
-        raise ArgumentError(f"{source}: a list of sources that is not UTF-8 text; save it as UTF-8") from error
+    lines = read_text(Path(source), "list of sources").split("\n")  # names may hold other line breaks
     named = (line.strip() for line in lines)
     found = [name for name in named if name and (name[0] != "#" or os.path.lexists(name))]  # else it is a comment
     if not found:
