@@ -30,6 +30,7 @@ from ssd300.images.quiet import quiet_pillow
 from ssd300.images.signatures import EXPECTED, describe_bytes, picture_format
 from ssd300.images.tiff import BrokenTIFFError
 from ssd300.images.tiff_picture import TIFFPicture, tiff_picture
+from ssd300.images.tiff_samples import read_samples
 
 MAX_PIXELS = limits.PIXELS
 
@@ -185,8 +186,9 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
     _check_size(header.width, header.height, name)
     IN_FLIGHT.take(header.width * header.height)
     try:
-        if found.for_numpy:
-            return orient(found.by_numpy(name), found.orientation)
+        layout = found.layout
+        if layout and found.for_numpy:
+            return orient(read_samples(layout, name), found.orientation)
         picture = pillow_file.open_picture(found.content, "TIFF", name)
         pillow_file.check_covered(picture, name)
         if picture.mode == "P" and max(found.color_map, default=256) < 256:  # 8 bits, where 16 belong
@@ -194,8 +196,10 @@ def _decode_tiff(found: TIFFPicture, name: str) -> UInt8:
         pillow_file.load_picture(picture, found.content, "TIFF", name)
         if picture.size[::-1] != header.size_hw:
             raise ValueError("it has several sizes")  # of which Pillow before 13 takes the last
-        if found.has_multiplied_alpha and found.layout and picture.mode == "RGBA" and is_unseen(picture):
-            return orient(found.by_numpy(name), found.orientation)
+        if layout and layout.extra == 1 and picture.mode == "RGBA" and is_unseen(picture):
+            return orient(
+                read_samples(layout, name), found.orientation
+            )  # Pillow divides by alpha: by 0 if it is padding
     except DECODER_ERRORS as error:
         raise pillow_file.undecoded(found.content, "TIFF", name, error) from error
     return picture_to_rgb(picture, name)  # already rotated by Pillow

@@ -3,7 +3,6 @@
 import io
 from dataclasses import dataclass
 
-from ssd300.arrays import UInt8
 from ssd300.digits import counted
 from ssd300.errors import ImageError
 from ssd300.images import tiff, tiff_samples
@@ -28,17 +27,6 @@ class TIFFPicture:
     for_numpy: bool = False  # read with NumPy instead of Pillow
     orientation: int = 1
     color_map: tuple[int, ...] = ()
-
-    @property
-    def has_multiplied_alpha(self) -> bool:
-        """Whether its alpha is premultiplied; Pillow divides by it, by 0 if alpha is padding."""
-        return self.directory is not None and self.directory.number(tiff.EXTRA_SAMPLES) == 1
-
-    def by_numpy(self, name: str) -> UInt8:
-        """RGB uint8 [H, W, 3] as stored. Raises ImageError, and what Pillow's readers raise."""
-        if self.directory is None or self.layout is None:
-            raise BrokenTIFFError("its numbers are not read")
-        return tiff_samples.read_samples(self.directory, self.layout, name)
 
 
 def tiff_picture(data: bytes, name: str) -> TIFFPicture:

@@ -30,6 +30,7 @@ Values = np.ndarray[Any, Any]
 class Layout:
     """The layout of a directory's samples in the file."""
 
+    directory: Directory
     width: int
     height: int
     bits: int
@@ -40,7 +41,6 @@ class Layout:
     tiled: bool  # in tiles, else in strips
     piece_width: int  # of a tile or strip
     predictor: int
-    big_endian: bool
     extra: int  # the first channel after the colors: 1 premultiplied alpha, 2 alpha
 
     @property
@@ -65,6 +65,7 @@ def layout_of(directory: Directory) -> Layout | None:
     width, tile_width = directory.number(tiff.WIDTH), directory.number(tiff.TILE_WIDTH)
     tiled = min(tile_width, directory.number(tiff.TILE_HEIGHT)) > 0
     layout = Layout(
+        directory,
         width,
         directory.number(tiff.HEIGHT),
         bits[0],
@@ -75,7 +76,6 @@ def layout_of(directory: Directory) -> Layout | None:
         tiled,
         tile_width if tiled else width,
         directory.number(tiff.PREDICTOR, 1),
-        directory.order == ">",
         directory.number(tiff.EXTRA_SAMPLES),
     )
     known = {"u": (8, 10, 12, 14, 16, 32), "i": (16, 32), "f": (16, 32, 64)}.get(layout.kind, ())
@@ -98,11 +98,11 @@ def is_needed(layout: Layout) -> bool:
     twice."""
     if layout.bits == 8:
         return layout.planar and (layout.photometric in (0, 1) or layout.extra == 1 or layout.channels > 4)
-    turned = layout.big_endian and layout.kind != "u"
+    turned = layout.directory.order == ">" and layout.kind != "u"
     return layout.planar or layout.photometric == 0 or layout.is_packed or turned
 
 
-def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
+def read_samples(layout: Layout, name: str) -> UInt8:
     """RGB uint8 [H, W, 3], as stored. Raises ImageError, BrokenTIFFError, and what Pillow's readers raise."""
     colors = layout.colors
     wanted = min(layout.channels, colors + 1)
@@ -112,10 +112,10 @@ def read_samples(directory: Directory, layout: Layout, name: str) -> UInt8:
             f"{name}: more than {limits.TIFF_NUMBERS:,} bytes of numbers; convert it to 8 bits or make it smaller"
         )
     if layout.planar:
-        planes = [_numbers(directory, layout, plane, 1) for plane in range(wanted)]
+        planes = [_numbers(layout, plane, 1) for plane in range(wanted)]
         values = np.concatenate(planes, axis=2)
     else:
-        values = _numbers(directory, layout, 0, layout.channels)[..., :wanted]
+        values = _numbers(layout, 0, layout.channels)[..., :wanted]
     values = values[:, : layout.width]
     shown = _to_uint8(values[..., :colors], layout, name)
     if layout.photometric == 5:
@@ -139,16 +139,16 @@ def _to_uint8(values: Values, layout: Layout, name: str, inverted: bool = True) 
     return ~shown if inverted and layout.photometric == 0 else shown
 
 
-def _numbers(directory: Directory, layout: Layout, plane: int, channels: int) -> Values:
+def _numbers(layout: Layout, plane: int, channels: int) -> Values:
     """The samples [H, padded W, channels] of one plane."""
-    rows = _bytes(directory, layout, plane, channels)  # [H, bytes of a row]
+    rows = _bytes(layout, plane, channels)  # [H, bytes of a row]
     if layout.is_packed:
         return _unpack_bits(rows, layout.bits, layout.width * channels).reshape(layout.height, layout.width, channels)
     size = layout.bits // 8
     if layout.predictor == 3:
         rows = _undo_float_predictor(rows.reshape(-1, layout.piece_width * channels * size), channels, size)
         return rows.reshape(layout.height, layout.padded_width, channels)
-    values = rows.reshape(-1).view(f"{directory.order}{layout.kind}{size}")
+    values = rows.reshape(-1).view(f"{layout.directory.order}{layout.kind}{size}")
     if layout.predictor == 2:
         differences = values.reshape(-1, layout.piece_width, channels)
         values = np.cumsum(differences, axis=1, dtype=differences.dtype.newbyteorder("="))
@@ -171,8 +171,9 @@ def _undo_float_predictor(rows: UInt8, channels: int, size: int) -> Values:
     return np.ascontiguousarray(by_weight.swapaxes(1, 2)).view(f">f{size}")[..., 0]
 
 
-def _bytes(directory: Directory, layout: Layout, plane: int, channels: int) -> UInt8:
+def _bytes(layout: Layout, plane: int, channels: int) -> UInt8:
     """The bytes of every row, decompressed by libtiff: uint8 [H, bytes per row]."""
+    directory = layout.directory
 
     def to_bytes(pixels: int) -> int:
         return -(-pixels * channels * layout.bits // 8)
