@@ -98,7 +98,7 @@ def check_dataset(
     is found; a split that cannot be used is a case.
     """
     own = drop_trainval(find_parts(path, format))
-    parts = {split: [part for part in own if part.split == split] for split in splits_of(own)}
+    parts = splits_of(own)
     others = find_parts(val, format) if val is not None else []
     parts |= _validation_parts(parts, others)
     notes: list[Note] = []
@@ -183,10 +183,8 @@ def _try_training(checked: _Checked) -> tuple[str, ...]:
 
 def _validation_parts(parts: dict[str, list[Part]], others: Sequence[Part]) -> dict[str, list[Part]]:
     """The parts of a second path, renamed where the first one uses the name."""
-    chosen = [part for part in others if part.split == "val"] or list(others)
-    names = splits_of(chosen)
-    given = {name: [part for part in chosen if part.split == name] for name in names}
-    shown = {name: "val" if len(names) == 1 else name for name in names}
+    given = splits_of([part for part in others if part.split == "val"] or others)
+    shown = {name: "val" if len(given) == 1 else name for name in given}
     return {f"{shown[n]} (--val)" if shown[n] in parts else shown[n]: several for n, several in given.items()}
 
 

@@ -116,9 +116,12 @@ def part_lists(files: Sequence[Path]) -> dict[str, Path]:
     return {part: file for part, file in zip(meant, named, strict=True) if part in MEANINGS.values()}
 
 
-def splits_of(parts: Sequence[Part]) -> list[str]:
-    """The names of the parts, each once."""
-    return list(dict.fromkeys(part.split for part in parts))
+def splits_of(parts: Sequence[Part]) -> dict[str, list[Part]]:
+    """Name -> the parts of this name."""
+    named: dict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        named[part.split].append(part)
+    return dict(named)
 
 
 def drop_trainval(parts: Sequence[Part]) -> list[Part]:
@@ -151,13 +154,13 @@ def training_parts(parts: Sequence[Part], path: str | Path) -> list[Part]:
 
     Raises DatasetError, which lists the parts, if none of them is for training.
     """
-    names = splits_of(parts)
+    named = splits_of(parts)
     for name in ("train", "trainval"):
-        if name in names:
-            return [part for part in parts if part.split == name]
+        if name in named:
+            return named[name]
     only = parts[0]
     given_itself = only.source == Path(path) and only.format != "yolo" and only.source.is_file()
-    if len(names) == 1 and (given_itself or names[0] not in ("val", "test")):
+    if len(named) == 1 and (given_itself or only.split not in ("val", "test")):
         return list(parts)
     raise DatasetError(
         f"{path} has the {_describe_parts(parts)}, and none is named train; rename one, or give the path of the one to "
@@ -170,12 +173,10 @@ def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) ->
 
     Raises DatasetError with `alone` for several parts without val.
     """
-    names = splits_of(parts)
-    if "val" in names:
-        return [part for part in parts if part.split == "val"]
-    if not alone:
-        return []
-    if len(names) == 1:
+    named = splits_of(parts)
+    if "val" in named or not alone:
+        return named.get("val", [])
+    if len(named) == 1:
         return list(parts)
     raise DatasetError(
         f"{path} has the {_describe_parts(parts)}, and none is named val; give the path of the one to use"
