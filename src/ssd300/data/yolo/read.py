@@ -99,11 +99,11 @@ class _Reader:
 
     def read_labels(self, path: Path, name: str) -> _Labeled | None:
         """One picture with its lines; None, with a note, if it cannot be used."""
+        size = None
         with self.notes.faults_at(path, path.name):
-            return self._read_labels(path, name, picture_size(path))
-        return None
-
-    def _read_labels(self, path: Path, name: str, size: tuple[int, int]) -> _Labeled | None:
+            size = picture_size(path)
+        if size is None:
+            return None
         labels = find_labels(path, self.any_case)
         if labels is None:
             labels = label_path(path)
