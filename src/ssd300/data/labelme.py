@@ -66,7 +66,7 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
             content = read_json(file)
             objects = _objects(content["shapes"], reader.unused)
         except (DatasetError, TypeError, KeyError, AttributeError) as error:
-            words = f"not a labelme file: {str(error).removeprefix(f'{file}: ')}"
+            words = f"not a labelme file: {str(error).removeprefix(str(file)).lstrip(':, ')}"
             reader.notes.add("malformed entry", "fault", words, file, file.stem)
             continue
         name = content.get("imagePath")
@@ -74,9 +74,9 @@ def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:
         given = str(name).replace("\\", "/") if isinstance(name, str) and name.strip() else f"{file.stem}.jpg"
         beside = file.parent / given
         named = given if own == "." or not os.path.isfile(beside) else f"{own}/{given}"
-        record = Record(named, objects, file, content.get("imageWidth"), content.get("imageHeight"))
+        stem = file.stem if own == "." else f"{own}/{file.stem}"
         remedy = "; its imageData is not read: save that picture beside the file" if content.get("imageData") else ""
-        yield replace(record, beside=file.stem if own == "." else f"{own}/{file.stem}", remedy=remedy)
+        yield Record(named, objects, file, content.get("imageWidth"), content.get("imageHeight"), stem, remedy)
 
 
 def _objects(shapes: Any, unused: Counter[str]) -> list[LabeledObject]:

@@ -71,9 +71,11 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not valid JSON: {error}") from error
+        raise DatasetError(f"{path}: not a text file; an annotation file is JSON in UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from error
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number with thousands of digits
+        raise DatasetError(f"{path}: not an annotation file: {error}") from error
 
 
 def read_table(path: Path, what: str) -> list[list[str]]:

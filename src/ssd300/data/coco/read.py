@@ -6,7 +6,6 @@ annotation without `bbox`, or with zeros, gets the box around its `segmentation`
 corners. Pictures without annotations are kept. Key points and other fields are not used; a note counts them.
 """
 
-import json
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -23,11 +22,11 @@ from ssd300.data.finder import PictureFinder, data_folder
 from ssd300.data.fitting import check_format, fit_with_notes, to_corners
 from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
-from ssd300.data.reading import read_file
+from ssd300.data.reading import read_json
 from ssd300.data.values import flag, number, whole
 from ssd300.errors import DatasetError
 from ssd300.labels import ClassList
-from ssd300.limits import BOXES_PER_PICTURE, JSON_BYTES
+from ssd300.limits import BOXES_PER_PICTURE
 
 KEYS = ("images", "annotations", "categories")
 _USED = {
@@ -39,14 +38,7 @@ _USED = {
 
 def parse(path: Path) -> dict[str, Any]:
     """The JSON object of an annotation file. Raises DatasetError if it is not a COCO file."""
-    try:
-        content = json.loads(read_file(path, "annotation file", JSON_BYTES))
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not a text file; a COCO annotation file is JSON in UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from error
-    except (RecursionError, ValueError) as error:  # nested too deeply, or a number with thousands of digits
-        raise DatasetError(f"{path}: not an annotation file: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in KEYS):
         found = ", ".join(content) if isinstance(content, dict) else f"a {type(content).__name__}"
         raise DatasetError(
