@@ -15,7 +15,7 @@ from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, parse_part, training_parts, validation_parts
 from ssd300.data.reading import first_line
 from ssd300.data.unread import describe_unread
-from ssd300.data.writing import Copier
+from ssd300.data.writing import Copier, new_files
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import looked_from
@@ -34,7 +34,7 @@ class WritableFormat(Protocol):
 
     def write(self, splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: Copier) -> None: ...
 
-    def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]: ...
+    def write_split(self, part: Part, splits: dict[str, Dataset], out: Path) -> None: ...
 
     def split_files(self, part: Part, splits: Iterable[str], out: Path) -> list[Path]: ...
 
@@ -165,17 +165,21 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
     YOLO: out/data.yaml and out/PART.txt; VOC with its own folder as `out`: ImageSets/Main; else out/PART.json in COCO's
     format, which for a COCO set keeps all fields. Raises DatasetError instead of replacing a file.
     """
-    return _writer(part).write_split(part, splits, out)
+    paths = split_files(part, splits, out)
+    _writer(part, out).write_split(part, splits, out)
+    return paths
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
     """The files that `write_split` will write. Raises DatasetError if one exists: call it before any work."""
-    return _writer(part).split_files(part, splits, out)
+    return new_files(_writer(part, out).split_files(part, splits, out))
 
 
-def _writer(part: Part) -> WritableFormat:
+def _writer(part: Part, out: Path) -> WritableFormat:
     if part.format == "pack":
         raise ArgumentError(f"{part.source}: a packed set is not split; split the original, then pack its two parts")
+    if part.format == "voc" and not (out.exists() and out.samefile(part.source)):
+        return coco  # VOC's lists cannot name pictures of another folder
     return WRITABLE_FORMATS.get(part.format, coco)
 
 

@@ -12,7 +12,7 @@ from ssd300.data.coco.entries import has_source_ids, known_id, picture_id
 from ssd300.data.coco.read import parse
 from ssd300.data.dataset import Annotations, Dataset
 from ssd300.data.parts import PARTS, Part
-from ssd300.data.writing import Copier, new_files, round_shortest
+from ssd300.data.writing import Copier, round_shortest
 from ssd300.files import path_from, write_whole
 from ssd300.formats import shortest
 
@@ -29,22 +29,20 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
-    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
-    return new_files([out / f"{split}.json" for split in splits])
+    """The files that `write_split` writes, one for each part."""
+    return [out / f"{split}.json" for split in splits]
 
 
-def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> None:
     """Write one PART.json each to `out`, with relative picture paths; of a COCO set all other fields are kept."""
-    paths = split_files(part, splits, out)
     content = parse(part.source) if part.format == "coco" else None
-    for path, dataset in zip(paths, splits.values(), strict=True):
+    for path, dataset in zip(split_files(part, splits, out), splits.values(), strict=True):
         places = [path_from(out, picture.path) for picture in dataset.pictures]
         if content is None:
             write_coco(path, dataset, places)
         else:
             ids = [picture.image_id for picture in dataset.pictures]
             _write_json(path, _select_pictures(content, dict(zip(ids, places, strict=True))))
-    return paths
 
 
 def _select_pictures(content: dict[str, Any], place: dict[int | str, str]) -> dict[str, Any]:

@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from ssd300.data.coco.write import split_files as coco_split_files
-from ssd300.data.coco.write import write_split as write_coco_split
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
 from ssd300.data.voc.find import annotation_folder
 from ssd300.data.voc.objects import EDGES
-from ssd300.data.writing import Copier, new_files
+from ssd300.data.writing import Copier
 from ssd300.errors import DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest
@@ -42,31 +40,21 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
-    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
-    if not _is_own(part, out):
-        return coco_split_files(part, splits, out)
-    return new_files([part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits])
+    """The files that `write_split` writes, one for each part."""
+    return [part.source / "ImageSets" / "Main" / f"{split}.txt" for split in splits]
 
 
-def _is_own(part: Part, out: Path) -> bool:
-    return out.exists() and out.samefile(part.source)
-
-
-def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
-    """Write lists to ImageSets/Main if `out` is the VOC folder itself; elsewhere COCO files, which have full paths."""
-    if not _is_own(part, out):
-        return write_coco_split(part, splits, out)
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> None:
+    """Write lists to ImageSets/Main of the VOC folder, which is `out`, too."""
     annotations = annotation_folder(part.source)
     labels = {name: [picture.labels for picture in one.pictures if picture.labels] for name, one in splits.items()}
     others = [file for files in labels.values() for file in files if not file.is_relative_to(annotations)]
     if others:  # another year's
         raise DatasetError(f"{out}: its lists cannot name {others[0]}, of another folder; give a new folder with --out")
-    paths = split_files(part, splits, out)
-    for path, files in zip(paths, labels.values(), strict=True):
+    for path, files in zip(split_files(part, splits, out), labels.values(), strict=True):
         names = [file.relative_to(annotations).with_suffix("").as_posix() for file in files]
         text = "".join(f"{name}\n" for name in names)
         write_whole(path, text.encode(errors="surrogateescape"))
-    return paths
 
 
 def write_xml(path: Path, name: str, picture: Picture, classes: ClassList) -> None:

@@ -12,7 +12,7 @@ from ssd300.boxes import xyxy_to_cxcywh
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.parts import PARTS, Part
 from ssd300.data.sidecar import NAME, Sidecar
-from ssd300.data.writing import Copier, new_files, round_shortest
+from ssd300.data.writing import Copier, round_shortest
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import label_path, relative_path, to_pixels
 from ssd300.files import path_from, write_whole
@@ -40,19 +40,18 @@ def write(splits: dict[str, Dataset], names: list[list[str]], out: Path, copy: C
 
 
 def split_files(part: Part, splits: Iterable[str], out: Path) -> list[Path]:
-    """The files that `write_split` writes, one for each part and then others. Raises DatasetError if one exists."""
-    return new_files([*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME])
+    """The files that `write_split` writes, one for each part and then others."""
+    return [*(out / f"{split}.txt" for split in splits), out / "data.yaml", out / NAME]
 
 
-def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]:
+def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> None:
     """Write PART.txt for each part and a data.yaml to `out`, with relative paths of the pictures.
 
     The label files stay as they are, and so do the indices of the classes, and what the set's own sidecar says.
     """
-    paths = split_files(part, splits, out)
     described: Description = part.detail
     known, sidecar = Sidecar.beside(described.folder), Sidecar(out / NAME)
-    for path, dataset in zip(paths, splits.values(), strict=False):
+    for split, dataset in splits.items():
         lines = []
         for picture in dataset.pictures:
             place = path_from(out, picture.path)
@@ -62,12 +61,11 @@ def write_split(part: Part, splits: dict[str, Dataset], out: Path) -> list[Path]
             entry = known.pictures.get(relative_path(labels, described.folder), {})
             own = {"image_id": picture.image_id, "file_name": picture.file_name}
             sidecar.pictures[path_from(out, labels)] = entry | own
-        write_whole(path, "".join(lines).encode(errors="surrogateescape"))
+        write_whole(out / f"{split}.txt", "".join(lines).encode(errors="surrogateescape"))
         classes = dataset.classes
     names = dict(zip(described.classes.ids, classes.names, strict=True))
     write_yaml(out / "data.yaml", names, {split: f"{split}.txt" for split in splits}, described.kpt_shape)
     sidecar.write(classes)
-    return paths
 
 
 def to_fractions(boxes_xyxy: Float32, width: int, height: int) -> Float64:
