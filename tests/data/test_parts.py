@@ -7,7 +7,8 @@ import pytest
 from data.sets import TRUTH, coco, pictures, stems, voc, voc_text, write, yolo
 from data.test_labelme import labelme
 from ssd300.data.check import check_dataset
-from ssd300.data.load import load_dataset
+from ssd300.data.load import find_parts, load_dataset, load_parts
+from ssd300.data.pack import pack_dataset
 from ssd300.data.parts import parse_part, part_names
 from ssd300.data.split import count_shared
 from ssd300.data.usable import usable_sets
@@ -115,6 +116,19 @@ def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format
     report = check_dataset(tmp_path)
     assert not report.usable
     assert "none is named train" in report.reason
+
+
+@pytest.mark.parametrize("format", ["voc folders", "pack"])
+def test_of_two_names_of_one_part_the_exact_one_is_used(tmp_path: Path, format: str) -> None:
+    parts_in("voc folders", tmp_path, "train", "training")
+    if format == "pack":
+        for part in find_parts(tmp_path):
+            pack_dataset(load_parts([part], tmp_path), tmp_path / "packed" / f"{part.source.name}.pack")
+        tmp_path /= "packed"
+    sets = usable_sets(tmp_path)
+    names = {Path(picture.file_name).stem for dataset in (sets.train, sets.val) for picture in dataset.pictures}
+    assert names == {"a", "b"}
+    assert sets.messages == (f"{tmp_path}: not used for training: training",)
 
 
 @pytest.mark.parametrize("format", ["coco", "voc folders"])

@@ -22,7 +22,7 @@ import numpy as np
 from ssd300.arrays import UInt8
 from ssd300.data.dataset import Annotations, Dataset, Picture, join
 from ssd300.data.files import with_suffix
-from ssd300.data.parts import Part, parse_part
+from ssd300.data.parts import Part, part_names
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import decode_image
 from ssd300.labels import ClassList
@@ -84,7 +84,8 @@ def find(path: Path) -> list[Part]:
     for file in (file for file in files if file.name.endswith(SUFFIX)):
         match = PIECE_NAME.fullmatch(file.name)
         first.setdefault(match["stem"] if match else file.name.removesuffix(SUFFIX), file)
-    return [Part("pack", parse_part(stem, alone=True) or stem, file) for stem, file in first.items()]
+    names = part_names(list(first), alone=True)
+    return [Part("pack", name, file) for name, file in zip(names, first.values(), strict=True)]
 
 
 def read(part: Part) -> Dataset:

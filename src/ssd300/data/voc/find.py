@@ -104,8 +104,8 @@ def find(path: Path) -> list[Part]:
         return find(inner[0])
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
-    pairs = zip(part_names([folder.name for folder in inner]), inner, strict=True)
-    return [Part("voc", parse_part(name, alone=True) or name.lower(), folder) for name, folder in pairs]
+    names = part_names([folder.name.lower() for folder in inner])
+    return [Part("voc", name, folder) for name, folder in zip(names, inner, strict=True)]
 
 
 def _text_files(folder: Path) -> list[Path]:
