@@ -71,7 +71,7 @@ def of_classes(root: Path, format: str, count: int) -> Path:
 
 @pytest.mark.parametrize("format", WRITTEN)
 def test_too_many_classes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str) -> None:
-    for module in ("voc.read", "yolo.describe", "coco.entries"):
+    for module in ("records", "yolo.describe", "coco.entries"):
         monkeypatch.setattr(import_module(f"ssd300.data.{module}"), "CLASSES", 200)
     assert len(load_dataset(of_classes(tmp_path / "most", format, 200)).classes) == 200
     with pytest.raises(DatasetError, match=r"201 .*; at most 200 are read"):

@@ -1,4 +1,4 @@
-"""From records of an annotation tool, picture by picture, to a data set, for formats that are only read."""
+"""From the labeled objects of each picture, as annotation tools write them, to a data set."""
 
 import os
 from collections import Counter
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssd300.data.dataset import Dataset, Picture
+from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.files import folder_name, stated_size
 from ssd300.data.finder import PictureFinder, data_folder, places_of_label_file
 from ssd300.data.fitting import check_format, fit_picture, to_corners
-from ssd300.data.notes import Fault, Notes
+from ssd300.data.notes import Fault, Note, Notes
 from ssd300.data.parts import WHOLE, Part
 from ssd300.data.shapes import visible_part
 from ssd300.data.values import class_name, numbers
@@ -36,6 +36,7 @@ class LabeledObject:
     place: str
     given: object = None
     crowd: bool = False
+    ignore: bool = False
     score: float = 1.0
     around: bool = False
 
@@ -56,13 +57,45 @@ class Record:
     remedy: str = ""
 
 
-class _Usable(NamedTuple):
-    """A record with its picture, the size of that, and the objects that can be used."""
+class LabeledPicture(NamedTuple):
+    """A picture with its size, and the objects that can be used; `labels` is the file with these."""
 
-    record: Record
     path: Path
     size_wh: tuple[int, int]
     objects: list[LabeledObject]
+    file_name: str
+    labels: Path
+
+    def fit(
+        self, classes: ClassList, notes: Notes, box_format: str, *, fractions: bool = False, **known: Any
+    ) -> Annotations:
+        """The objects with their boxes fitted to the picture; `known` are fields that differ from the objects'."""
+        boxes = to_corners(np.array([one.box for one in self.objects], np.float64).reshape(-1, 4), box_format)
+        if fractions:
+            boxes = boxes * np.array([*self.size_wh, *self.size_wh], np.float64)
+        ids = np.array([classes.ids[classes.position_of_name[one.name]] for one in self.objects], np.int64)
+        places = [(str(self.labels), self.file_name, one.place) for one in self.objects]
+        flags = {name: [getattr(one, name) for one in self.objects] for name in ("crowd", "ignore")}
+        fields = {**flags, "scores": [one.score for one in self.objects], **known}
+        return fit_picture(boxes, ids, self.size_wh, places, notes, fields)
+
+
+def classes_of(pictures: Sequence[LabeledPicture], source: Path, listed: Sequence[str] = ()) -> ClassList:
+    """The listed classes, then the others of the objects. Raises DatasetError for more than the limit."""
+    found = {labeled.name for one in pictures for labeled in one.objects}
+    names = [*dict.fromkeys(listed), *sorted(found - set(listed))]
+    if len(names) > CLASSES:
+        raise DatasetError(f"{source}: {len(names):,} class names; at most {CLASSES:,} are read")
+    return ClassList.from_names(names)
+
+
+def format_notes(
+    pictures: Sequence[LabeledPicture], source: Path, box_format: str, *, fractions: bool = False
+) -> list[Note]:
+    """`check_format` of the boxes of all pictures."""
+    boxes = np.array([labeled.box for one in pictures for labeled in one.objects], np.float64).reshape(-1, 4)
+    each = [(1, 1) if fractions else one.size_wh for one in pictures for _ in one.objects]
+    return check_format(boxes, box_format, np.array(each, np.float64).reshape(-1, 2), str(source))
 
 
 @dataclass
@@ -90,16 +123,12 @@ class RecordReader:
 
     def read(self, records: Iterable[Record]) -> Dataset:
         """Read all records. Raises DatasetError for more classes than the limit."""
-        usable: list[_Usable] = []
+        usable: list[LabeledPicture] = []
         for record in records:
             with self.notes.faults_at(record.file, record.file_name):
                 usable += filter(None, [self._locate(record)])
-        found = {labeled.name for one in usable for labeled in one.objects}
-        names = [*dict.fromkeys(self.names), *sorted(found - set(self.names))]
-        if len(names) > CLASSES:
-            raise DatasetError(f"{self.part.source}: {len(names):,} class names; at most {CLASSES:,} are read")
-        classes = ClassList.from_names(names)
-        self._check_format(usable)
+        classes = classes_of(usable, self.part.source, self.names)
+        self.notes += format_notes(usable, self.part.source, self.box_format, fractions=self.fractions)
         for what, count in (+self.unused).items():
             self.notes.add("field not used", "noted", f"{count} {what} are not used", self.part.source)
         pictures = [self._make_picture(one, classes) for one in usable]
@@ -107,8 +136,8 @@ class RecordReader:
         name = name if self.part.split == WHOLE else f"{name}/{self.part.split}"
         return Dataset(name, classes, tuple(_make_ids_unique(pictures)), tuple(self.notes), (self.folder,))
 
-    def _locate(self, record: Record) -> _Usable | None:
-        """A record with its picture and its usable boxes; None without a size. Raises Fault."""
+    def _locate(self, record: Record) -> LabeledPicture | None:
+        """The picture of a record with its usable objects; None without a size. Raises Fault."""
         name = record.file_name
         clean = bool(name.strip()) and "\0" not in name
         bare = not has_picture_extension(name)
@@ -131,26 +160,13 @@ class RecordReader:
         for labeled in record.objects:
             with self.notes.faults_at(record.file, record.file_name, labeled.place):
                 objects.append(_check(labeled, size))
-        return _Usable(record, found or tried[0], size, objects)
+        return LabeledPicture(found or tried[0], size, objects, record.file_name, record.file)
 
-    def _check_format(self, usable: Sequence[_Usable]) -> None:
-        boxes = np.array([labeled.box for one in usable for labeled in one.objects], np.float64).reshape(-1, 4)
-        each = [one.size_wh for one in usable for _ in one.objects]
-        sizes = np.ones((len(boxes), 2)) if self.fractions else np.array(each, np.float64).reshape(-1, 2)
-        self.notes += check_format(boxes, self.box_format, sizes, str(self.part.source))
-
-    def _make_picture(self, usable: _Usable, classes: ClassList) -> Picture:
-        record, path, size, objects = usable
-        boxes = to_corners(np.array([one.box for one in objects], np.float64).reshape(-1, 4), self.box_format)
-        if self.fractions:
-            boxes = boxes * np.array([*size, *size], np.float64)
-        ids = np.array([classes.ids[classes.position_of_name[one.name]] for one in objects], np.int64)
-        places = [(str(record.file), record.file_name, one.place) for one in objects]
-        fields = {"crowd": [one.crowd for one in objects], "scores": [one.score for one in objects]}
-        fitted = fit_picture(boxes, ids, size, places, self.notes, fields)
-        bare = not has_picture_extension(record.file_name)
-        name = path.name if bare and os.path.isfile(path) else record.file_name
-        return Picture(path, record.file_name, *size, fitted, name, labels=record.file)
+    def _make_picture(self, one: LabeledPicture, classes: ClassList) -> Picture:
+        fitted = one.fit(classes, self.notes, self.box_format, fractions=self.fractions)
+        bare = not has_picture_extension(one.file_name)
+        name = one.path.name if bare and os.path.isfile(one.path) else one.file_name
+        return Picture(one.path, one.file_name, *one.size_wh, fitted, name, labels=one.labels)
 
 
 def _check(labeled: LabeledObject, size: tuple[int, int]) -> LabeledObject:

@@ -1,24 +1,14 @@
 """The objects of a VOC file, or of one of LabelMe's older XML files, which has outlines instead of boxes."""
 
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from ssd300.data.notes import Fault
+from ssd300.data.records import LabeledObject
 from ssd300.data.shapes import box_around, turned_box, visible_part
 from ssd300.data.values import class_name, flag, number, numbers
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 _USED = {"name", "difficult", "deleted"}  # the tags of an object that are used, beside its box or outline
-
-
-@dataclass(frozen=True)
-class BoxedObject:
-    """One <object>, with its place in the file for messages."""
-
-    name: str
-    box: list[float]  # left, top, right, bottom
-    difficult: bool
-    place: str
 
 
 def unused_tags(element: Element) -> list[str]:
@@ -31,7 +21,7 @@ def is_deleted(element: Element) -> bool:
     return (element.findtext("deleted") or "").strip() == "1"
 
 
-def parse_object(element: Element, place: str, size_wh: tuple[int, int]) -> BoxedObject:
+def parse_object(element: Element, place: str, size_wh: tuple[int, int]) -> LabeledObject:
     """An <object>. Raises Fault if it cannot be used."""
     name = class_name(element.findtext("name"))
     if name is None:
@@ -48,4 +38,4 @@ def parse_object(element: Element, place: str, size_wh: tuple[int, int]) -> Boxe
     turn = next((a.findtext("value") for a in element.iter("attribute") if a.findtext("name") == "rotation"), None)
     edges = visible_part(turned_box(edges, turn), size_wh) if number(turn) else edges  # as CVAT writes it
     difficult = (element.findtext("difficult") or "").strip()
-    return BoxedObject(name, edges, difficult.lower() == "true" or bool(flag(difficult)), place)
+    return LabeledObject(name, edges, place, ignore=difficult.lower() == "true" or bool(flag(difficult)))

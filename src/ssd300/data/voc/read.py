@@ -11,37 +11,24 @@ is the one named like the XML file, else the one in its `filename`; also in a fo
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
 from ssd300.data import files
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.data.finder import PictureFinder
-from ssd300.data.fitting import check_format, fit_picture
 from ssd300.data.markup import parse_xml
 from ssd300.data.notes import Fault, Notes
 from ssd300.data.parts import Part, parse_part
+from ssd300.data.records import LabeledPicture, classes_of, format_notes
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.voc.find import annotation_folder, listed_names, part_folders, unused_lists, xml_names
-from ssd300.data.voc.objects import BoxedObject, is_deleted, parse_object, unused_tags
-from ssd300.errors import DatasetError
+from ssd300.data.voc.objects import is_deleted, parse_object, unused_tags
 from ssd300.labels import ClassList
-from ssd300.limits import BOXES_PER_PICTURE, CLASSES
+from ssd300.limits import BOXES_PER_PICTURE
 
 _PICTURE_FOLDERS = ("JPEGImages", "images", "image", "imgs", "data")
-
-
-@dataclass(frozen=True)
-class _File:
-    xml: Path
-    file_name: str
-    picture: Path
-    size_wh: tuple[int, int]
-    objects: list[BoxedObject]
 
 
 def read(part: Part) -> Dataset:
@@ -52,13 +39,11 @@ def read(part: Part) -> Dataset:
     xmls, missing = reader.find_files(listed)
     read_files = [file for xml in xmls if (file := reader.read_file(xml))]
     sidecar = Sidecar.beside(folder)
-    names = sorted({labeled.name for file in read_files for labeled in file.objects})
-    if len(names) > CLASSES:
-        raise DatasetError(f"{folder}: {len(names):,} class names; at most {CLASSES:,} are read")
-    classes = sidecar.classes or ClassList.from_names(names)
+    found = classes_of(read_files, folder)
+    classes = sidecar.classes or found
     pictures = [reader.make_picture(file, classes, sidecar) for file in read_files]
     if listed is None or listed.is_dir():
-        pictures += reader.list_unlabeled({file.picture for file in read_files}, listed or reader.annotations)
+        pictures += reader.list_unlabeled({file.path for file in read_files}, listed or reader.annotations)
     else:
         pictures += [one for xml in missing if (one := reader.find_unlabeled(xml))]
     reader.notes += sidecar.find_repeated_ids(pictures)
@@ -66,10 +51,7 @@ def read(part: Part) -> Dataset:
         reader.notes.add("field not used", "noted", f"<{key}> of {count} objects is not used", folder)
     for name in unused_lists(folder):
         reader.notes.add("field not used", "noted", f"the list {name} is not used", folder)
-    boxes = [(labeled.box, file.size_wh) for file in read_files for labeled in file.objects]
-    raw = np.array([box for box, _ in boxes], np.float64).reshape(-1, 4)
-    sizes = np.array([size for _, size in boxes], np.float64).reshape(-1, 2)
-    reader.notes += check_format(raw, "xyxy", sizes, str(folder))
+    reader.notes += format_notes(read_files, folder, "xyxy")
     default = f"{files.folder_name(folder)}/{part.split}" if listed else files.folder_name(folder)
     return Dataset(default, classes, tuple(pictures), tuple(reader.notes), (folder,))
 
@@ -118,13 +100,13 @@ class _Reader:
     def _stem(self, xml: Path) -> str:
         return xml.relative_to(self.annotations).with_suffix("").as_posix()
 
-    def read_file(self, xml: Path) -> _File | None:
+    def read_file(self, xml: Path) -> LabeledPicture | None:
         """Parse one XML file; None, with a note, if it cannot be used."""
         with self.notes.faults_at(xml, xml.stem, kind="malformed XML"):
             return self._read(xml, parse_xml(xml))
         return None
 
-    def _read(self, xml: Path, root: Element) -> _File | None:
+    def _read(self, xml: Path, root: Element) -> LabeledPicture | None:
         if root.tag != "annotation":
             raise Fault("malformed XML", f"the outer element is <{root.tag[:60]}>; a VOC file has <annotation>")
         file_name = (root.findtext("filename") or "").strip() or xml.with_suffix(".jpg").name
@@ -149,7 +131,7 @@ class _Reader:
             words = f"{len(objects):,} boxes; at most {BOXES_PER_PICTURE:,} are read of one picture"
             self.notes.add("too many boxes", "fault", words, xml, file_name)
             objects = []
-        return _File(xml, file_name, picture or tried[0], size, objects)
+        return LabeledPicture(picture or tried[0], size, objects, file_name, xml)
 
     def _find(self, xml: Path, file_name: str) -> tuple[Path | None, list[Path]]:
         """The picture of an XML file: by the XML's own name with a picture's extension, else by its <filename>."""
@@ -169,25 +151,21 @@ class _Reader:
                 self.notes.add("picture listed twice", "noted", words, xml, file_name)
         return found, tried if found else [*tried, *finder.list_candidates(f"{xml.stem}.*")]
 
-    def make_picture(self, file: _File, classes: ClassList, sidecar: Sidecar) -> Picture:
+    def make_picture(self, file: LabeledPicture, classes: ClassList, sidecar: Sidecar) -> Picture:
         objects = []
         for labeled in file.objects:
             if labeled.name in classes.position_of_name:
                 objects.append(labeled)
             else:
                 words = f"the class {labeled.name!r} is not in {sidecar.path} (it has {', '.join(classes.names)})"
-                self.notes.add("unknown class id", "fault", words, file.xml, file.file_name, labeled.place)
-        key = f"{self._stem(file.xml)}.xml"
+                self.notes.add("unknown class id", "fault", words, file.labels, file.file_name, labeled.place)
+        key = f"{self._stem(file.labels)}.xml"
         image_id, file_name = sidecar.identity(key, key.removesuffix(".xml"), file.file_name)
-        fields: dict[str, Any] = {"ignore": [labeled.difficult for labeled in objects]}
-        with self.notes.faults_at(file.xml, file.file_name):
-            fields |= sidecar.fields(key, len(objects), file.xml)
-        ids = dict(zip(classes.names, classes.ids, strict=True))
-        class_ids = np.array([ids[labeled.name] for labeled in objects], np.int64)
-        boxes = np.array([labeled.box for labeled in objects], np.float64).reshape(-1, 4)
-        places = [(str(file.xml), file.file_name, labeled.place) for labeled in objects]
-        fitted = fit_picture(boxes, class_ids, file.size_wh, places, self.notes, fields)
-        return Picture(file.picture, image_id, *file.size_wh, fitted, file_name, labels=file.xml)
+        known: dict[str, Any] = {}
+        with self.notes.faults_at(file.labels, file.file_name):
+            known = sidecar.fields(key, len(objects), file.labels)
+        fitted = file._replace(objects=objects).fit(classes, self.notes, "xyxy", **known)
+        return Picture(file.path, image_id, *file.size_wh, fitted, file_name, labels=file.labels)
 
     def list_unlabeled(self, found: set[Path], inside: Path) -> list[Picture]:
         """Pictures beside the XML files, or in the picture folder, whose XML file would be `inside` and is missing."""
