@@ -34,8 +34,9 @@ def find(path: Path) -> list[Part]:
     loose = [file for folder in places for file in with_suffix(folder, ".json")]
     named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name)]
     folders = [folder for folder in named if any(map(_is_labelme, walk(folder, _is_json)[:5]))]
-    meant = zip(meant_parts([folder.name for folder in folders]), folders, strict=True)
-    parts = [Part("labelme", split, folder, len(loose)) for split, folder in meant if split]
+    meant = list(zip(meant_parts([folder.name for folder in folders]), folders, strict=True))
+    others = loose + [file for split, folder in meant if not split for file in walk(folder, _is_json)]
+    parts = [Part("labelme", split, folder, len(others)) for split, folder in meant if split]
     inside = [file for folder in folders_in(path) for file in with_suffix(folder, ".json")[:5]]
     return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20] + inside)) else [])
 

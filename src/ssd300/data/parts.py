@@ -69,15 +69,21 @@ def part_names(names: Sequence[str], *, alone: bool = False) -> list[str]:
 
 
 def meant_parts(names: Sequence[str]) -> list[str | None]:
-    """The part that each name means; one with other words, too, only where no plain name means the same.
+    """The part that each name means, as `part_names`; one with other words, too, only where no plain name means it.
 
-    >>> meant_parts(["train", "train_v1", "test_v1", "summer"])
-    ['train', None, 'test', None]
+    >>> meant_parts(["train", "training", "train_v1", "test_v1", "summer"])
+    ['train', None, None, 'test', None]
     """
-    plain = [parse_part(name, alone=True) for name in names]
+    plain = [part if part in MEANINGS.values() else None for part in part_names(names, alone=True)]
     taken = set(plain)
     pairs = zip(names, plain, strict=True)
     return [part or (wide if (wide := parse_part(name)) not in taken else None) for name, part in pairs]
+
+
+def _names_of(file: Path, given: Path) -> list[str]:
+    """The names that may say the part of a file: its own, then those of its folders inside the `given` path."""
+    inside = file.parent.relative_to(given).parts if file.parent.is_relative_to(given) else ()
+    return [file.stem, *reversed(inside)]
 
 
 def part_of_file(file: Path, given: Path) -> str:
@@ -89,23 +95,30 @@ def part_of_file(file: Path, given: Path) -> str:
     'val'
     """
     words = [word for word in re.findall("[a-z]+", file.stem.casefold()) if word not in ("coco", "createml")]
-    inside = file.parent.relative_to(given).parts if file.parent.is_relative_to(given) else ()
-    meant = next((part for name in (file.stem, *reversed(inside)) if (part := parse_part(name))), None)
+    names = _names_of(file, given)
+    meant = next((part for name in names if (part := parse_part(name))), None)
     if meant or not set(words) <= _GENERIC_WORDS:
         return meant or file.stem.lower()
-    return file.parent.name.lower() if inside and file.stem.startswith("_annotations") else WHOLE
+    return file.parent.name.lower() if len(names) > 1 and file.stem.startswith("_annotations") else WHOLE
 
 
 def files_of_parts(files: Sequence[Path], given: Path) -> list[tuple[str, Path]]:
-    """(part, file) of annotation files at the `given` path; files of one meaning are told apart by their own names.
+    """(part, file) of annotation files at the `given` path; of several files of a part, that of the exact name.
 
-    >>> files_of_parts([Path("pets/train.json"), Path("pets/b/1.json"), Path("pets/c/1.json")], Path("pets"))[0][0]
-    'train'
+    The others, or all if none is named exactly, have their own names.
+
+    >>> [part for part, _ in files_of_parts([Path("a/train.json"), Path("a/train_1.json")], Path("a"))]
+    ['train', 'a/train_1']
     """
-    names = part_names([part_of_file(file, given) for file in files])
-    for own in (lambda file: f"{file.parent.name}/{file.stem}", str):
-        names = [name if names.count(name) == 1 else own(file) for name, file in zip(names, files, strict=True)]
-    return list(zip(names, files, strict=True))
+    alike: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        alike[part_of_file(file, given)].append(file)
+    named: dict[Path, str] = {}
+    for part, same in alike.items():
+        exact = [file for file in same if part in map(str.casefold, _names_of(file, given))] or same
+        named |= {file: part if exact == [file] else f"{file.parent.name}/{file.stem}" for file in same}
+    names = list(named.values())
+    return [(named[file] if names.count(named[file]) == 1 else str(file), file) for file in files]
 
 
 def part_lists(files: Sequence[Path]) -> dict[str, Path]:
