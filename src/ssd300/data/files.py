@@ -13,7 +13,7 @@ from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import header
-from ssd300.images.folders import has_picture_extension, is_clutter
+from ssd300.images.folders import is_clutter, is_picture_name
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
@@ -22,7 +22,7 @@ _SYSTEM = re.compile(r"/(proc|sys|dev(?!/shm(/|$)))(/|$)")  # devices and proces
 
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a picture, and not of a file that a system adds ("._cat.jpg")."""
-    return has_picture_extension(path.name) and not is_clutter(path.name)
+    return is_picture_name(path.name)
 
 
 def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:

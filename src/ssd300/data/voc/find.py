@@ -34,9 +34,9 @@ def list_files(folder: Path) -> dict[str, Path]:
         lists = next(filter(None, (part_lists(with_suffix(one, ".txt")) for one in beside)), {})
         first = [name for file in lists.values() for names in listed_names(file)[:1] for name in names]
         return lists if any(os.path.isfile(place / f"{Path(name).name}.xml") for name in first) else {}
-    files = [file for file, part in zip(files, meant_parts([file.stem for file in files]), strict=True) if part]
-    named = dict(zip(part_names([file.stem for file in files]), files, strict=True))
-    return {part: file for part, file in named.items() if parse_part(part, alone=True) == part} or _class_lists(files)
+    meant = meant_parts([file.stem for file in files])
+    lists = {part: file for part, file in zip(meant, files, strict=True) if part and meant.count(part) == 1}
+    return lists or _class_lists(files)
 
 
 def _class_lists(files: list[Path]) -> dict[str, Path]:
