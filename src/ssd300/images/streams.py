@@ -58,7 +58,7 @@ def _join(pieces: Iterator[bytes], name: str) -> bytes:
         kept.append(piece)
         size += len(piece)
         check_bytes(size, name)
-    return kept[0] if len(kept) == 1 else b"".join(kept)
+    return b"".join(kept)  # which does not copy a single one
 
 
 def _pieces(stream: Any, name: str) -> Iterator[bytes]:
