@@ -16,7 +16,7 @@ _ABOVE = ("VOCdevkit", "images")  # folders that may hold the parts or years ins
 def annotation_folder(folder: Path) -> Path:
     """The folder of the XML files: Annotations/, in any letter case, annotations/xmls/, or the folder itself."""
     places = folders_named(folder, *ANNOTATIONS)
-    filled = next((place for place in places if any(map(_is_voc, _xml_below(place, True)))), None)
+    filled = next((place for place in places if any(map(_is_voc, _xml_below(place)))), None)
     if filled and not with_suffix(filled, ".xml"):
         return annotation_folder(filled)
     return filled or (places[0] if places and not with_suffix(folder, ".xml") else folder)
@@ -55,7 +55,7 @@ def _class_lists(files: list[Path]) -> dict[str, Path]:
 def part_folders(folder: Path) -> list[tuple[str, Path]]:
     """(part, folder) of the folders of XML files that are named as parts: Annotations/train."""
     named = [place for place in folders_in(annotation_folder(folder)) if parse_part(place.name)]
-    below = [place for place in named if any(map(_is_voc, _xml_below(place, True)))]
+    below = [place for place in named if any(map(_is_voc, _xml_below(place)))]
     meant = zip(meant_parts([place.name for place in below]), below, strict=True)
     return [(part, place) for part, place in meant if part]
 
@@ -100,8 +100,6 @@ def find(path: Path) -> list[Part]:
     if not inner:
         above = filter(None, (child(path, name) for name in _ABOVE))
         return next((found for folder in above if (found := find(folder))), [])
-    if len(inner) == 1 and list_files(inner[0]):
-        return find(inner[0])
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
     names = part_names([folder.name.lower() for folder in inner])
@@ -117,16 +115,16 @@ def _text_files(folder: Path) -> list[Path]:
 
 def _holds_xml(folder: Path) -> bool:
     """Whether a folder or its Annotations/ has VOC's XML files."""
-    places = [folder, *folders_named(folder, *ANNOTATIONS)]
-    return any(_is_voc(file) for place in places for file in _xml_below(place, place != folder))
+    inner = (file for place in folders_named(folder, *ANNOTATIONS) for file in _xml_below(place))
+    return any(map(_is_voc, _xml_below(folder, 0))) or any(map(_is_voc, inner))
 
 
-def _xml_below(place: Path, deep: bool | int) -> list[Path]:
-    """The first XML files of a folder, or else, with `deep`, of the first folder in it that has any."""
-    files = with_suffix(place, ".xml")
-    if files or not deep or deep > _MAX_DEPTH:
-        return files[:3]
-    return next((found for folder in folders_in(place) if (found := _xml_below(folder, deep + 1))), [])
+def _xml_below(place: Path, levels: int = _MAX_DEPTH) -> list[Path]:
+    """The first XML files of a folder, or else of the first folder in it that has any, so many levels down."""
+    files = with_suffix(place, ".xml")[:3]
+    if files or not levels:
+        return files
+    return next((found for folder in folders_in(place) if (found := _xml_below(folder, levels - 1))), [])
 
 
 def _is_voc(file: Path) -> bool:
