@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,17 @@ def test_stems_in_lists_of_kitti_may_have_a_dot(tmp_path: Path, line: str) -> No
     write(tmp_path / "ImageSets/train.txt", "".join(f"{line.format(f'2011.{stem}')}\n" for stem in TRUTH))
     dataset = load_dataset(tmp_path)
     assert found(dataset) == {f"2011.{stem}": things for stem, things in TRUTH.items()}
+    assert dataset.notes == ()
+
+
+def test_lists_of_kitti_hold_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    kitti(tmp_path / "training")
+    for path in [*tmp_path.rglob("a.png"), *tmp_path.rglob("a.txt")]:
+        path.rename(path.with_stem(os.fsdecode(b"b\xe9b\xe9")))
+    write(tmp_path / "ImageSets/train.txt", "")
+    (tmp_path / "ImageSets/train.txt").write_bytes(b"b\xe9b\xe9\n")
+    dataset = load_dataset(tmp_path)
+    assert list(found(dataset).values()) == [TRUTH["a"]]
     assert dataset.notes == ()
 
 

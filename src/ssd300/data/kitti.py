@@ -11,7 +11,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, parse_part, part_lists, part_names
-from ssd300.data.reading import first_line, lines_of, read_text
+from ssd300.data.reading import first_line, lines_of, read_list, read_text
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.values import number
 
@@ -67,7 +67,7 @@ def read(part: Part) -> Dataset:
     files = _label_files(part.source)
     if part.detail is not None:
         known = {file.stem for file in files}
-        lines = [line for _, line in lines_of(read_text(part.detail, "list of pictures"))]
+        lines = [line for _, line in read_list(part.detail)]
         stems = {line if line in known else Path(line).stem for line in lines}  # a stem may have a dot: "2011.07"
         files = [file for file in files if file.stem in stems]
         missing = len(stems) - len(files)

@@ -65,6 +65,11 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
+def read_list(path: Path) -> list[tuple[int, str]]:
+    """`lines_of` a list of pictures; names that are not UTF-8 are as in the file system. Raises DatasetError."""
+    return list(lines_of(read_text(path, "list of pictures", errors="surrogateescape")))
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises DatasetError."""
     data = read_file(path, "annotation file", JSON_BYTES)

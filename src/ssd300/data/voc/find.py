@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssd300.data.files import child, folders_in, folders_named, is_picture, with_suffix
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part, part_lists, part_names
-from ssd300.data.reading import lines_of, read_text
+from ssd300.data.reading import read_list
 
 ANNOTATIONS = ("Annotations", "Annotation", "xmls", "xml", "annots", "labels")
 _MAX_DEPTH = 5  # folders of Annotations/ in one another that are looked into
@@ -62,7 +62,7 @@ def part_folders(folder: Path) -> list[tuple[str, Path]]:
 
 def listed_names(file: Path) -> list[list[str]]:
     """What each line of a list may name: names may have spaces; a flag or the path of the XML file may follow."""
-    lines = dict.fromkeys(line for _, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")))
+    lines = dict.fromkeys(line for _, line in read_list(file))
     found = []
     for line in lines:
         paths = [Path(text.replace("\\", "/")) for text in (line, re.sub(r"\s+-?[01]$", "", line), line.split()[0])]

@@ -11,7 +11,7 @@ from pathlib import Path
 from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, part_lists
-from ssd300.data.reading import lines_of, read_text
+from ssd300.data.reading import read_list
 from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_names, read_yaml
 from ssd300.data.yolo.listing import NO_PICTURE
 from ssd300.errors import DatasetError
@@ -85,9 +85,8 @@ def _lists(path: Path) -> dict[str, tuple[str, ...]]:
     """Part -> list of pictures beside images/, if they name pictures of the set."""
     lists = part_lists(with_suffix(path, ".txt"))
     finder = PictureFinder([path])
-    texts = [read_text(file, "list of pictures", errors="surrogateescape") for file in lists.values()]
-    first = [next((line for _, line in lines_of(text)), "") for text in texts]
-    named = any(line and finder.find(line) for line in first)
+    first = [line for file in lists.values() for _, line in read_list(file)[:1]]
+    named = any(map(finder.find, first))
     return {part: (str(file.absolute()),) for part, file in lists.items()} if named else {}
 
 

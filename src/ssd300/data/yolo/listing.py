@@ -10,7 +10,7 @@ from pathlib import Path
 from ssd300.data.files import is_picture, same_name, walk
 from ssd300.data.finder import AnyCase, PictureFinder, is_another
 from ssd300.data.notes import Note, Notes
-from ssd300.data.reading import lines_of, read_text
+from ssd300.data.reading import read_list
 from ssd300.data.yolo.describe import Description
 from ssd300.data.yolo.labels import label_path
 from ssd300.errors import DatasetError
@@ -21,9 +21,9 @@ NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt
 
 def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterator[tuple[Path, Path]]:
     """(picture, the folder or .txt that lists it) of every picture of a part."""
-    path, any_case = described.file, AnyCase()
+    path = described.file
     for entry in described.entries[split]:
-        found = _place_of(described, entry, any_case)
+        found = _place_of(described, entry)
         if found is None:
             places = ", ".join(map(str, _candidates(described, entry)))
             raise DatasetError(
@@ -49,11 +49,11 @@ class _Place:
 
 def _places_of_others(described: Description, split: str, folder: Path) -> list[_Place]:
     """What other parts have of a part's folder: `train: images` with `val: images/val`, or with `test: test.txt`."""
-    around, any_case = os.path.abspath(folder), AnyCase()
+    around = os.path.abspath(folder)
     places: list[_Place] = []
     for part, entries in described.entries.items():
         for entry in entries if part != split and (split, part) not in _SHARING else ():
-            found = _place_of(described, entry, any_case)
+            found = _place_of(described, entry)
             if found and os.path.isfile(found):
                 listed = _pictures_of_list(found, described.file.parent, Notes())
                 places.append(_Place(found, frozenset(os.path.abspath(picture) for picture, _ in listed)))
@@ -80,7 +80,7 @@ def _pictures_of_folder(described: Description, split: str, folder: Path, notes:
 
 def _pictures_of_list(file: Path, folder: Path, notes: Notes) -> Iterator[tuple[Path, Path]]:
     finder, line_of = PictureFinder([file.parent, folder]), dict[Path, str]()
-    for number, line in lines_of(read_text(file, "list of pictures", errors="surrogateescape")):
+    for number, line in read_list(file):
         picture = finder.find(line)
         if picture is None:
             words = f"the picture is missing; {finder.describe_missing(line)}"
@@ -92,9 +92,9 @@ def _pictures_of_list(file: Path, folder: Path, notes: Notes) -> Iterator[tuple[
         notes.add("missing picture", "fault", words, f"{file}, line {number}", line)
 
 
-def _place_of(described: Description, entry: str, any_case: AnyCase) -> Path | None:
+def _place_of(described: Description, entry: str) -> Path | None:
     """The folder or list that an entry of a description names."""
-    return next(filter(None, map(any_case.path, _candidates(described, entry))), None)
+    return next(filter(None, map(AnyCase().path, _candidates(described, entry))), None)
 
 
 def _candidates(described: Description, entry: str) -> list[Path]:
@@ -127,8 +127,7 @@ def _is_one_up(parts: tuple[str, ...]) -> bool:
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
     labels = {same_name(os.path.abspath(label_path(picture))) for picture in pictures}
-    any_case = AnyCase()
-    found = (_place_of(described, entry, any_case) for entry in described.entries[split])
+    found = (_place_of(described, entry) for entry in described.entries[split])
     for folder in dict.fromkeys(place for place in found if place and place.is_dir()):
         label_folder = label_path(folder / "any.jpg").parent
         if label_folder == folder:
