@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
+from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name, with_suffix
 from ssd300.data.parts import WHOLE, Part, files_of_parts, parse_part
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
@@ -27,7 +27,7 @@ def find_files(
     found = [file for file in files[:most] if accept(file)]
     if not found and path.is_dir():
         places = folders_in(path)
-        labels = [inner for place in (path, *places) for name in LABEL_FOLDERS if (inner := child(place, name))]
+        labels = [inner for place in (path, *places) for inner in folders_named(place, *LABEL_FOLDERS)]
         places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
         files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
         found = [file for file in files if accept(file)]

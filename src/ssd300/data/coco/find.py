@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folder_name, folders_in, with_suffix
+from ssd300.data.files import child, entries, folder_name, folders_in, folders_named, with_suffix
 from ssd300.data.finder import LABEL_FOLDERS, data_folder, places_of_label_file
 from ssd300.data.parts import Part, files_of_parts, parse_part
 from ssd300.data.reading import contains
@@ -30,7 +30,7 @@ def _layouts(folder: Path) -> list[list[Path]]:
     a_part_each = [
         file
         for place in (*folders_in(folder), *(folders_in(inner) if inner else ()))
-        for within in (place, *filter(None, (child(place, name) for name in LABEL_FOLDERS)))
+        for within in (place, *folders_named(place, *LABEL_FOLDERS))
         for file in entries(within)
         if file.suffix.lower() == ".json" and (file.stem.lower() == "_annotations.coco" or parse_part(place.name))
     ]
@@ -60,7 +60,7 @@ def picture_folders(annotation_file: Path, split: str) -> tuple[list[Path], list
         stems += [stem[len(prefix) :]] if stem.lower().startswith(prefix) else []
     folders = []
     for base in dict.fromkeys([folder, data_folder(annotation_file)]):
-        images = [found for name in ("images", "data") if (found := child(base, name))] or [base / "images"]
+        images = folders_named(base, "images", "data") or [base / "images"]
         folders += [place / name for place in (base, *images) for name in stems]
     of_part, others = places_of_label_file(annotation_file, split)
     return [*folders, *of_part], others

@@ -98,8 +98,7 @@ def find(path: Path) -> list[Part]:
         return [Part("voc", split, path, place) for split, place in parts] or [Part("voc", WHOLE, path)]
     inner = [folder for folder in folders_in(path) if _holds_xml(folder)]
     if not inner:
-        above = filter(None, (child(path, name) for name in _ABOVE))
-        return next((found for folder in above if (found := find(folder))), [])
+        return next(filter(None, map(find, folders_named(path, *_ABOVE))), [])
     if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
     names = part_names([folder.name.lower() for folder in inner])

@@ -116,8 +116,8 @@ def _folders_of_parts(path: Path) -> Description | None:
 def _one_folder(path: Path) -> Description | None:
     """From pictures with their labels beside them, here or in data/ (FiftyOne), images/, obj/."""
     file = _class_file(path)
-    places = (place for name in (".", "data", "images", "obj", "obj_train_data") if (place := child(path, name)))
-    filled = next(filter(_holds_pairs, places), None) if file else None
+    places = folders_named(path, ".", "data", "images", "obj", "obj_train_data") if file else []
+    filled = next(filter(_holds_pairs, places), None)
     return Description(file, read_names(file), {WHOLE: (str(filled.absolute()),)}) if file and filled else None
 
 
