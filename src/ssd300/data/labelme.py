@@ -8,7 +8,6 @@ label and `group_id` are parts of one object. Where folders are named as parts, 
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -91,7 +90,7 @@ def _objects(shapes: Any, unused: Counter[str]) -> list[LabeledObject]:
         key = n if group is None or labeled.box is None else (str(labeled.name), str(group))
         if key in objects:
             corners = [*(objects[key].box or ()), *(labeled.box or ())]
-            labeled = replace(objects[key], box=box_around([corners[i : i + 2] for i in range(0, len(corners), 2)]))
+            labeled = objects[key]._replace(box=box_around([corners[i : i + 2] for i in range(0, len(corners), 2)]))
         objects[key] = labeled
     return list(objects.values())
 

@@ -23,8 +23,7 @@ from ssd300.labels import ClassList
 from ssd300.limits import BOXES_PER_PICTURE, CLASSES
 
 
-@dataclass(frozen=True)
-class LabeledObject:
+class LabeledObject(NamedTuple):
     """One labeled object. `box` is in the box format of its set ("xyxy", ...); None if missing or malformed.
 
     `place` is its place ("box 3"); `given` the original value if the box is malformed. `around`: the box is around a
@@ -178,7 +177,7 @@ def _check(labeled: LabeledObject, size: tuple[int, int]) -> LabeledObject:
     if box is None or len(box) != 4:
         given = labeled.box if labeled.given is None else labeled.given
         raise Fault("malformed box", f"the box is {given!r:.80}; expected four numbers")
-    return replace(labeled, name=name, box=visible_part(box, size) if labeled.around else box)
+    return labeled._replace(name=name, box=visible_part(box, size) if labeled.around else box)
 
 
 def _make_ids_unique(pictures: Sequence[Picture]) -> Iterable[Picture]:

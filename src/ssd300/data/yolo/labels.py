@@ -7,8 +7,8 @@ of which only the box is used.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,12 +24,11 @@ OFF_CENTER, SPANNED = 0.4, 0.3  # of key points: how far from the middle of thei
 SCORE, OUTLINES, KEYPOINTS, TRACKS = "score", "outline", "key points", "track ids"
 
 
-@dataclass(frozen=True)
-class LabelLine:
+class LabelLine(NamedTuple):
     """One line of a label file: its place, the class's index and the numbers after it."""
 
     place: Place
-    index: int
+    class_index: int
     values: list[float]
 
 

@@ -16,10 +16,11 @@ import numpy as np
 from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, picture_size
 from ssd300.data.finder import AnyCase
-from ssd300.data.fitting import check_format, fit_picture
+from ssd300.data.fitting import check_format
 from ssd300.data.notes import Fault, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import lines_of, read_text
+from ssd300.data.records import LabeledObject, LabeledPicture
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.values import numbers
 from ssd300.data.yolo.describe import Description
@@ -33,7 +34,6 @@ from ssd300.data.yolo.labels import (
     kind_of_lines,
     label_path,
     relative_path,
-    to_pixels,
 )
 from ssd300.data.yolo.listing import labels_without_pictures, pictures_of_part
 from ssd300.errors import DatasetError
@@ -162,21 +162,18 @@ class _Reader:
         self.notes += check_format(boxes, "cxcywh", np.ones((len(boxes), 2)), str(self.described.file))
 
     def _make_picture(self, one: _Labeled, kinds: dict[int, str], plain: list[list[float]]) -> Picture:
-        rows, scores, ids, places = [], [], [], []
+        objects = []
         for line in one.lines:
             with self.notes.faults_at(*line.place):
                 box, score = box_of_line(line.values, kinds.get(len(line.values)))
                 plain += [box] if len(line.values) <= 5 else []
-                rows.append(box)
-                scores.append(score)
-                ids.append(self.classes.ids[self.described.classes.position_of_id[line.index]])
-                places.append(line.place)
+                name = self.described.classes.name_of_id(line.class_index)
+                objects.append(LabeledObject(name, box, line.place[2], score=score))
         key = relative_path(label_path(one.path), self.folder)
         image_id, file_name = self.sidecar.identity(key, Path(one.name).with_suffix("").as_posix(), one.name)
-        fields: dict[str, Any] = {"scores": scores}
+        known: dict[str, Any] = {}
         with self.notes.faults_at(one.labels, one.name):
-            fields |= self.sidecar.fields(key, len(rows), one.labels)
-        fractions = np.array(rows, np.float64).reshape(-1, 4)
-        boxes = to_pixels(fractions, *one.size_wh)
-        fitted = fit_picture(boxes, np.array(ids, np.int64), one.size_wh, places, self.notes, fields)
+            known = self.sidecar.fields(key, len(objects), one.labels)
+        labeled = LabeledPicture(one.path, one.size_wh, objects, one.name, one.labels)
+        fitted = labeled.fit(self.classes, self.notes, "cxcywh", fractions=True, **known)
         return Picture(one.path, image_id, *one.size_wh, fitted, file_name, labels=one.labels)
