@@ -56,14 +56,14 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
     return sorted(found)
 
 
-def entries(folder: Path) -> list[Path]:
-    """The entries of a folder, sorted, without clutter; empty if it cannot be read."""
+def entries(folder: Path | None) -> list[Path]:
+    """The entries of a folder, sorted, without clutter; empty if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):  # a zero byte in its name
-        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name))
+        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name)) if folder else []
     return []
 
 
-def folders_in(folder: Path) -> list[Path]:
+def folders_in(folder: Path | None) -> list[Path]:
     """The sub-folders of a folder, sorted, without clutter."""
     return [entry for entry in entries(folder) if entry.is_dir()]
 
@@ -94,7 +94,7 @@ def folders_named(folder: Path, *names: str) -> list[Path]:
     return [entry for entry in found if entry and entry.is_dir()]
 
 
-def with_suffix(folder: Path, *suffixes: str) -> list[Path]:
+def with_suffix(folder: Path | None, *suffixes: str) -> list[Path]:
     """The files of a folder with one of these extensions (in any letter case), sorted, without clutter."""
     return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and os.path.isfile(entry)]
 

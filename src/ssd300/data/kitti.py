@@ -25,8 +25,7 @@ def find(path: Path) -> list[Part]:
     if _label_files(path):
         return [Part("kitti", WHOLE, path)]
     parts = [folder for folder in folders_in(path) if _label_files(folder)]
-    sets = child(path, "ImageSets")
-    lists = part_lists(with_suffix(sets, ".txt")) if sets else {}
+    lists = part_lists(with_suffix(child(path, "ImageSets"), ".txt"))
     if len(parts) == 1 and parse_part(parts[0].name) == "train" and ("train" in lists or "trainval" in lists):
         listed = {name: file for name, file in lists.items() if name != "test"}  # that of testing/, which has no labels
         return [Part("kitti", name, parts[0], file) for name, file in listed.items()]
@@ -36,8 +35,7 @@ def find(path: Path) -> list[Part]:
 
 def _label_files(folder: Path) -> list[Path]:
     """The label files of a folder, if they are in KITTI's format."""
-    labels = child(folder, *LABELS)
-    files = with_suffix(labels, ".txt") if labels else []
+    files = with_suffix(child(folder, *LABELS), ".txt")
     for file in files:
         if line := first_line(file, 1000):
             return files if _columns(line) else []

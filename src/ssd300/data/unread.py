@@ -72,8 +72,7 @@ def _tfrecord(path: Path) -> bool:
 
 
 def _supervisely(path: Path) -> bool:
-    meta, annotated = child(path, "meta.json"), child(path, "ann")
-    files = with_suffix(annotated, ".json")[:5] if annotated else []
+    meta, files = child(path, "meta.json"), with_suffix(child(path, "ann"), ".json")[:5]
     return bool(meta and contains(meta, '"classes"')) or any(contains(file, '"classTitle"') for file in files)
 
 

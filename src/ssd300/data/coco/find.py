@@ -25,11 +25,11 @@ def find(path: Path) -> list[Part]:
 def _layouts(folder: Path) -> list[list[Path]]:
     """The JSON files of each usual layout; the first layout with annotation files is used."""
     inner = child(folder, *LABEL_FOLDERS)
-    inside = with_suffix(inner, ".json") if inner else []
+    inside = with_suffix(inner, ".json")
     boxes = [file for file in inside if file.name.lower().startswith("instances_")]
     a_part_each = [
         file
-        for place in (*folders_in(folder), *(folders_in(inner) if inner else ()))
+        for place in (*folders_in(folder), *folders_in(inner))
         for within in (place, *folders_named(place, *LABEL_FOLDERS))
         for file in entries(within)
         if file.suffix.lower() == ".json" and (file.stem.lower() == "_annotations.coco" or parse_part(place.name))

@@ -108,8 +108,7 @@ def find(path: Path) -> list[Part]:
 def _text_files(folder: Path) -> list[Path]:
     """The files in ImageSets/Main, or in ImageSets/."""
     sets = child(folder, "ImageSets")
-    main = (child(sets, "Main") or sets) if sets else None
-    return with_suffix(main, ".txt") if main else []
+    return with_suffix(sets and (child(sets, "Main") or sets), ".txt")
 
 
 def _holds_xml(folder: Path) -> bool:
