@@ -94,9 +94,10 @@ def folders_named(folder: Path, *names: str) -> list[Path]:
     return [entry for entry in found if entry and entry.is_dir()]
 
 
-def with_suffix(folder: Path | None, *suffixes: str) -> list[Path]:
-    """The files of a folder with one of these extensions (in any letter case), sorted, without clutter."""
-    return [entry for entry in entries(folder) if entry.suffix.lower() in suffixes and os.path.isfile(entry)]
+def with_suffix(path: Path | None, *suffixes: str) -> list[Path]:
+    """The file itself, or those of a folder, if they have one of these extensions in any letter case; as `entries`."""
+    listed = [path] if path and os.path.isfile(path) else entries(path)
+    return [entry for entry in listed if entry.suffix.lower() in suffixes and os.path.isfile(entry)]
 
 
 def folder_name(folder: Path) -> str:

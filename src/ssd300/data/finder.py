@@ -23,8 +23,7 @@ def find_files(
 
     Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
     """
-    files = with_suffix(path, *suffixes) if path.is_dir() else [path] if path.suffix.lower() in suffixes else []
-    found = [file for file in files[:most] if accept(file)]
+    found = [file for file in with_suffix(path, *suffixes)[:most] if accept(file)]
     if not found and path.is_dir():
         places = folders_in(path)
         labels = [inner for place in (path, *places) for inner in folders_named(place, *LABEL_FOLDERS)]

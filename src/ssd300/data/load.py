@@ -185,8 +185,8 @@ def _writer(part: Part, out: Path) -> WritableFormat:
 
 def _describe_json(path: Path) -> str:
     """The syntax error of the only .json file at a path, if any; a truncated file matches no format."""
-    files = [path] if path.is_file() else with_suffix(path, ".json")
-    if len(files) == 1 and files[0].suffix.lower() == ".json":
+    files = with_suffix(path, ".json")
+    if len(files) == 1:
         try:
             coco.parse(files[0])
         except DatasetError as error:
@@ -196,9 +196,8 @@ def _describe_json(path: Path) -> str:
 
 def _describe_table(path: Path) -> str:
     """The columns of the only table at a path, if any, and those that it needs."""
-    places = [] if path.is_file() else [path, *folders_in(path)]
-    files = [file for place in places for file in with_suffix(place, ".csv")] or [path]
-    if len(files) != 1 or files[0].suffix.lower() != ".csv":
+    files = [file for place in (path, *folders_in(path)) for file in with_suffix(place, ".csv")]
+    if len(files) != 1:
         return ""
     found = first_line(files[0])
     return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."

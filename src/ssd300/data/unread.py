@@ -18,8 +18,6 @@ def describe_unread(path: Path) -> str:
 
 
 def _files(path: Path, *suffixes: str) -> list[Path]:
-    if not path.is_dir():
-        return [path] if path.suffix.lower() in suffixes else []
     inside = folders_in(path)
     levels = [[path], inside, [folder for place in inside for folder in folders_in(place)]]
     found = ([file for place in places for file in with_suffix(place, *suffixes)] for places in levels)

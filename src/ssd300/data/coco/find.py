@@ -14,27 +14,26 @@ _MAX_FILES = 200  # of a folder that are examined; more are usually one file per
 
 def find(path: Path) -> list[Part]:
     """The parts at a path: a .json file itself, or the annotation files of a folder."""
-    layouts = _layouts(path) if path.is_dir() else [[path] if path.suffix.lower() == ".json" else []]
-    for files in layouts:
+    for files in _layouts(path):
         found = [file for file in files[:_MAX_FILES] if is_coco(file)]
         if found:
             return [Part("coco", name, file) for name, file in files_of_parts(found, path)]
     return []
 
 
-def _layouts(folder: Path) -> list[list[Path]]:
-    """The JSON files of each usual layout; the first layout with annotation files is used."""
-    inner = child(folder, *LABEL_FOLDERS)
+def _layouts(path: Path) -> list[list[Path]]:
+    """The JSON file itself, or those of each usual layout; the first layout with annotation files is used."""
+    inner = child(path, *LABEL_FOLDERS)
     inside = with_suffix(inner, ".json")
     boxes = [file for file in inside if file.name.lower().startswith("instances_")]
     a_part_each = [
         file
-        for place in (*folders_in(folder), *folders_in(inner))
+        for place in (*folders_in(path), *folders_in(inner))
         for within in (place, *folders_named(place, *LABEL_FOLDERS))
         for file in entries(within)
         if file.suffix.lower() == ".json" and (file.stem.lower() == "_annotations.coco" or parse_part(place.name))
     ]
-    return [with_suffix(folder, ".json"), boxes, inside, a_part_each]
+    return [with_suffix(path, ".json"), boxes, inside, a_part_each]
 
 
 def is_coco(file: Path) -> bool:
