@@ -118,7 +118,7 @@ def _holds_xml(folder: Path) -> bool:
 
 
 def _xml_below(place: Path, levels: int = _MAX_DEPTH) -> list[Path]:
-    """The first XML files of a folder, or else of the first folder in it that has any, so many levels down."""
+    """The first XML files of a folder, or else of the first folder in it that has any, up to `levels` down."""
     files = with_suffix(place, ".xml")[:3]
     if files or not levels:
         return files
