@@ -20,8 +20,6 @@ LABELS, _PICTURES = ("label_2", "label", "labels"), ("image_2", "image", "images
 
 def find(path: Path) -> list[Part]:
     """The folder with label_2/ and image_2/, or one such folder per part (training/)."""
-    if not path.is_dir():
-        return []
     if _label_files(path):
         return [Part("kitti", WHOLE, path)]
     parts = [folder for folder in folders_in(path) if _label_files(folder)]

@@ -137,7 +137,7 @@ def _nested(path: Path) -> Iterator[Path]:
     that is named as a part."""
     for _ in range(_MAX_DEPTH):
         yield path
-        inside = [one for one in entries(path) if one.suffix.lower() not in _DOCUMENTS] if path.is_dir() else []
+        inside = [one for one in entries(path) if one.suffix.lower() not in _DOCUMENTS]
         if len(inside) != 1 or parse_part(inside[0].name) or not inside[0].is_dir():
             return
         path = inside[0]
