@@ -15,7 +15,6 @@ from ssd300.export.files import export_onnx, export_openvino, load_int8
 from ssd300.export.nncf_graph import quantize_graph
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.quantize import quantize, read_calibration_pictures
-from ssd300.files import sha256_of
 from ssd300.images.resize import load_for_network
 from ssd300.runtime.choice import choose_model_file
 from ssd300.runtime.graph import build_graph
@@ -121,16 +120,6 @@ def test_a_checkpoint_that_cannot_hold_it_gets_a_file_beside_it(calibrated, narr
         load_int8(path)
 
 
-def test_an_openvino_file_as_before(calibrated, model, train, val, tmp_path):
-    out = quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0.2, threads=1).path
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
-    metadata, precision = read_metadata(out), examine(out).precision
-    assert metadata.parent_sha256 == sha256_of(model)
-    assert metadata.metric["pictures"] == len(val) == 8
-    assert precision["i8"] > 0.95 * sum(precision.values())
-    assert Detector.load(out).runtime.precision == "int8"
-
-
 def test_openvino_in_int8(done, model, tmp_path):
     (state, metadata), int8 = read_checkpoint(model), read_int8(model)
     result = export_openvino(state, metadata, tmp_path / "m.xml", int8=int8)
@@ -158,7 +147,7 @@ def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(
     with pytest.raises(
         ModelError, match=r"INT8 loses 0\.\d+ AP on .*, more than the allowed 0, even with 0 of 31 layers"
     ):
-        quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0, threads=1)
+        quantize(model, train, val, tmp_path / "m.safetensors", max_ap_drop=0, threads=1)
     assert not any(tmp_path.iterdir())
 
 
@@ -166,8 +155,8 @@ def test_a_model_that_loses_too_much_is_refused_and_nothing_is_written(
     ("settings", "error", "words"),
     [
         ({"val": "train"}, ArgumentError, "share 8 pictures"),
-        ({"out": "m.bin"}, ArgumentError, r"extension \.safetensors"),
-        ({"out": "no/m.xml"}, OutputError, "there is no folder"),
+        ({"out": "m.xml"}, ArgumentError, r"extension \.safetensors; `ssd300 export --int8` writes others"),
+        ({"out": "no/m.safetensors"}, OutputError, "there is no folder"),
         ({"subset": 0}, ArgumentError, "--subset is 0"),
         ({"seed": -1}, ArgumentError, "--seed is -1: expected a whole number, 0 or more"),
         ({"max_ap_drop": 2}, ArgumentError, "--max-ap-drop is 2"),
@@ -180,7 +169,7 @@ def test_what_does_not_go_together_is_said(settings, error, words, model, train,
     sets = {"train": train, "val": val, "none": val.subset([])}
     data, measured = sets[settings.pop("data", "train")], sets[settings.pop("val", "val")]
     with pytest.raises(error, match=words):
-        quantize(model, data, measured, tmp_path / settings.pop("out", "m.xml"), **settings)
+        quantize(model, data, measured, tmp_path / settings.pop("out", "m.safetensors"), **settings)
     assert not any(tmp_path.iterdir())
 
 
@@ -206,7 +195,7 @@ def test_the_bundled_model_stays_as_it_is(train, val):
 def test_pictures_without_boxes_cannot_measure(model, train, val, tmp_path):
     empty = [replace(picture, annotations=picture.annotations.select(np.zeros(0, int))) for picture in val.pictures]
     with pytest.raises(DatasetError, match="has no boxes to measure"):
-        quantize(model, train, replace(val, pictures=tuple(empty[:1])), tmp_path / "m.xml", threads=1)
+        quantize(model, train, replace(val, pictures=tuple(empty[:1])), tmp_path / "m.safetensors", threads=1)
 
 
 def test_the_calibration_pictures_are_drawn_with_the_seed(train):

@@ -40,7 +40,7 @@ def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
 
     told = []
     with pytest.raises(ModelError, match="even with 8 of 31 layers in float; nothing was written"):
-        quantize(model, train, val, tmp_path / "m.xml", max_ap_drop=0, threads=1, say=told.append)
+        quantize(model, train, val, tmp_path / "m.safetensors", max_ap_drop=0, threads=1, say=told.append)
     assert [words.split()[3] for words in told if "layers in float" in words] == ["0", "1", "2", "4", "8"]
     assert not any(tmp_path.iterdir())
 

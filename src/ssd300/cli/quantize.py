@@ -42,9 +42,6 @@ def quantize(
     """
     from ssd300.export.quantize import quantize as run
 
-    if out is not None and out.suffix.lower() == ".xml":
-        say("Note: an .xml holds only INT8; in the next version only `ssd300 export --int8` writes it.")
-
     def print_message(words: str) -> None:
         line.clear()
         say(words)

@@ -130,14 +130,16 @@ def export_openvino(
     Raises ModelError, ArgumentError, OutputError.
     """
     check_half(half, int8)
-    refuse_other_numbers(path)
+    _refuse_other_numbers(path)
     check_folder(path)
     with scratch_beside(path) as folder:
         temporary = folder / path.name
         save_graph(build_graph(state, metadata, int8), temporary, half=half)
         exported = OpenVINORuntime(*read_graph(temporary), "f32")
         result = verify_export(state, metadata, int8, exported.infer, pictures, "float16" if half else "float32")
-        publish_graph(temporary, path)
+        path.unlink(missing_ok=True)  # stopped half-way, this leaves no .xml rather than one of another .bin
+        publish(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
+        publish(temporary, path)
     return result
 
 
@@ -152,23 +154,13 @@ def save_graph(model: Any, path: Path, *, half: bool = False) -> None:
         raise ModelError(f"{path}: OpenVINO cannot write it: {str(error).splitlines()[0]}") from error
 
 
-def refuse_other_numbers(path: Path) -> None:
+def _refuse_other_numbers(path: Path) -> None:
     """Raise OutputError if an .xml or its .bin cannot be replaced: a .bin without an .xml is another program's."""
     numbers = path.with_suffix(".bin")
     for name in (path, numbers):
         refuse_special(name)
     if numbers.exists() and not path.exists():
         raise OutputError(f"{numbers}: exists without {path.name}, so it may be another program's; choose another name")
-
-
-def publish_graph(temporary: Path, path: Path) -> None:
-    """Move a pair .xml and .bin into place. Stopped half-way, it leaves no .xml rather than one of another .bin.
-
-    Raises OSError.
-    """
-    path.unlink(missing_ok=True)
-    publish(temporary.with_suffix(".bin"), path.with_suffix(".bin"))
-    publish(temporary, path)
 
 
 def export_safetensors(

@@ -22,14 +22,14 @@ from ssd300.detector import Detector
 from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.evaluate.run import Evaluation, Progress, compare, evaluate
-from ssd300.export.files import check_folder, publish_graph, refuse_other_numbers, save_graph
+from ssd300.export.files import check_folder
 from ssd300.export.nncf_graph import calibrate, import_nncf, measure_convolution_errors
-from ssd300.files import refuse_special, scratch_beside, sha256_of
+from ssd300.files import refuse_special, sha256_of
 from ssd300.flow import prepare
 from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
-from ssd300.runtime.openvino import OpenVINORuntime, read_graph
+from ssd300.runtime.openvino import OpenVINORuntime
 from ssd300.weights.catalog import BUNDLED_FOLDER, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint, write_int8
 from ssd300.weights.int8 import Int8, convolution_sizes
@@ -131,7 +131,10 @@ def quantize(
         raise ModelError(f"{model}: it changed while it was measured; nothing was written: quantize it again")
     if not (out.exists() and out.samefile(model)):
         described = replace(described, parent_sha256=source)
-    _write(model, state, described, int8, rounded, out)
+    if model.suffix.lower() == ".safetensors":
+        write_int8(model, out, described, int8)
+    else:
+        write_checkpoint(out, state, described, int8=int8)
     difference = compare(exact, rounded)
     return Quantization(out, exact, rounded, difference, layers, int8.kept_float, len(pictures))
 
@@ -175,11 +178,11 @@ def read_calibration_pictures(data: Dataset, subset: int, seed: int) -> UInt8:
 
 
 def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: float) -> None:
-    if out.suffix.lower() not in (".safetensors", ".xml"):
-        raise ArgumentError(f"--out is {out}: expected a name with the extension .safetensors")
+    if out.suffix.lower() != ".safetensors":
+        raise ArgumentError(
+            f"--out is {out}: expected a name with the extension .safetensors; `ssd300 export --int8` writes others"
+        )
     refuse_special(out)
-    if out.suffix.lower() == ".xml":
-        refuse_other_numbers(out)
     check_folder(out)
     if subset < 1:
         raise ArgumentError(f"--subset is {subset}: expected at least 1 picture to calibrate on")
@@ -221,28 +224,3 @@ def _describe(
         "nncf": version("nncf"),
     }
     return replace(metadata, training={**(metadata.training or {}), "quantization": measured})
-
-
-def _write(model: Path, state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
-    if out.suffix.lower() == ".xml":
-        _write_graph(state, metadata, int8, rounded, out)
-    elif model.suffix.lower() == ".safetensors":
-        write_int8(model, out, metadata, int8)
-    else:
-        write_checkpoint(out, state, metadata, int8=int8)
-
-
-def _write_graph(state: State, metadata: ModelMetadata, int8: Int8, rounded: Evaluation, out: Path) -> None:
-    """Write only the INT8 graph as .xml and .bin, with the metric of INT8; it is read back before it is moved."""
-    metric = {
-        "AP": round(rounded.metrics.ap, 4),
-        "AP50": round(rounded.metrics.ap50, 4),
-        "interval": [round(rounded.ap.low, 4), round(rounded.ap.high, 4)],
-        "dataset": rounded.dataset.name,
-        "pictures": len(rounded.dataset),
-    }
-    with scratch_beside(out) as folder:
-        temporary = folder / out.name
-        save_graph(build_graph(state, replace(metadata, metric=metric), int8), temporary)
-        read_graph(temporary)
-        publish_graph(temporary, out)
