@@ -68,6 +68,12 @@ def test_no_cuda_here():
         choose_compute("cuda")
 
 
+def test_a_device_that_this_torch_cannot_use():
+    absent = next(name for name in ("mps", "xpu") if not getattr(torch, name).is_available())
+    with pytest.raises(ArgumentError, match=f"device is '{absent}', but this torch .* cannot use it .*: use 'cpu'"):
+        choose_compute(absent)
+
+
 @pytest.mark.parametrize("threshold", [0.1, 0.25])
 def test_bf16_loses_nothing_above_the_threshold(threshold):
     """The network stands aside: logits that bf16 holds, whose difference it does not."""

@@ -100,7 +100,7 @@ def rank_and_world() -> tuple[int, int]:
 
 
 def check_device(name: str) -> torch.device:
-    """The device of this name, in the form of `device_name`. Raises ArgumentError if it is not available."""
+    """The device of this name. Raises ArgumentError if this torch cannot compute on it."""
     device = torch.device(device_name(name))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ArgumentError(f"device is {name!r}, but this torch ({torch.__version__}) sees no CUDA device: use 'cpu'")
@@ -108,6 +108,12 @@ def check_device(name: str) -> torch.device:
         raise ArgumentError(
             f"device is {name!r}, but there are {torch.cuda.device_count()} CUDA devices, from cuda:0 on"
         )
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch's error depends on the device
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(". ")[0]
+        found = f"this torch ({torch.__version__}) cannot use it ({said})"
+        raise ArgumentError(f"device is {name!r}, but {found}: use 'cpu'") from error
     return device
 
 

@@ -12,7 +12,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd300.architecture import MEAN, STD
 from ssd300.arrays import UInt8
-from ssd300.errors import ArgumentError
 from ssd300.learn.device import autocast, check_device, choose_precision
 from ssd300.learn.network import SSD300, Residual
 from ssd300.postprocess import candidates
@@ -86,19 +85,6 @@ def _set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _check_usable(name: str) -> torch.device:
-    """Check that this torch can compute on a device, and return it. Raises ArgumentError."""
-    device = check_device(name)
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch's error depends on the device
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ArgumentError(
-            f"device is {name!r}, but this torch ({torch.__version__}) cannot use it ({said}): use 'cpu'"
-        ) from error
-    return device
-
-
 class TorchRuntime:
     """A network as `runtime.base.Runtime`: uint8 pictures in, candidates out.
 
@@ -123,7 +109,7 @@ class TorchRuntime:
         self._pid = os.getpid()
         _set_threads(threads)
         self.metadata, self.threads = metadata, torch.get_num_threads()
-        self.device = _check_usable(device)
+        self.device = check_device(device)
         self.precision = choose_precision(self.device, precision)
         self.reason = f"the fastest of this {self.device.type}" if precision == "auto" else "as requested"
         self.batch_size = GPU_BATCH if self.device.type != "cpu" else 1
