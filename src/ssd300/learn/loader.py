@@ -173,20 +173,16 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
         # Torch's own handler would raise in the middle of a step. Waiting for a batch also detects the loss.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if str(error).startswith("DataLoader worker"):
-                raise ReaderLostError(
-                    f"a process that reads pictures was killed, often because memory ran out ({error})"
-                ) from error
+    try:
+        for batch in batches:
+            if isinstance(batch, SSD300Error):
+                raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
+            yield batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
             raise
-        if isinstance(batch, SSD300Error):
-            raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
-        yield batch
+        words = f"a process that reads pictures was killed, often because memory ran out ({error})"
+        raise ReaderLostError(words) from error
 
 
 @contextmanager
