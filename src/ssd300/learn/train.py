@@ -17,33 +17,13 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ssd300.data.dataset import Dataset
+from ssd300.learn import report, run
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
 from ssd300.learn.learner import Learner, describe_conditions, lacks_maps, make_learner, prepare_for_steps
 from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
-from ssd300.learn.report import (
-    collect_settings,
-    describe_model,
-    draw_curves,
-    finish_epoch,
-    require_measuring,
-    write_best,
-)
-from ssd300.learn.run import (
-    BEST,
-    CURVES,
-    Position,
-    load_state,
-    lock_folder,
-    numbered_folder,
-    refuse_used,
-    remove_unfinished,
-    save_state,
-    stop_signals,
-    write_recipe,
-)
 from ssd300.learn.start import (
     check_counts,
     check_names,
@@ -121,11 +101,11 @@ def train(
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
-    require_measuring(tensorboard=tensorboard)
+    report.require_measuring(tensorboard=tensorboard)
     compute = choose_compute(device, precision)
     data, val, messages = load_training_sets(data, val, recipe, allow_lost=allow_lost)
     if not resume and out is not None:
-        refuse_used(Path(out))
+        run.refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
 
     network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
@@ -138,12 +118,12 @@ def train(
     )
     pictures_per_step = recipe.batch_size * recipe.accumulate * compute.world
     conditions = describe_conditions(network, origin, data, val, pictures_per_step)
-    position = Position(conditions=conditions)
+    position = run.Position(conditions=conditions)
     if resume:
-        position = learner.load(load_state(folder_to_resume(out)), conditions)
-    metadata = describe_model(network, data, recipe, origin)
+        position = learner.load(run.load_state(folder_to_resume(out)), conditions)
+    metadata = report.describe_model(network, data, recipe, origin)
     if out is None:
-        out = compute.of_first(numbered_folder(_RUNS) if compute.is_first else _RUNS)
+        out = compute.of_first(run.numbered_folder(_RUNS) if compute.is_first else _RUNS)
     out, earlier, first = Path(out), position.wall, position.step
 
     pictures = TrainingPictures(data, recipe)
@@ -156,15 +136,17 @@ def train(
 
     memory, time_share = FreedMemory(), position.time_share(limit)
     with (
-        lock_folder(out) if compute.is_first else nullcontext(),
-        stop_signals() as stopped,
+        run.lock_folder(out) if compute.is_first else nullcontext(),
+        run.stop_signals() as stopped,
         Display(recipe.epochs, steps_per_epoch, out, shown=compute.is_first, tensorboard=tensorboard) as show,
     ):
         if compute.is_first and resume:
-            remove_unfinished(out)
+            run.remove_unfinished(out)
         elif compute.is_first:
-            refuse_used(out)
-            write_recipe(out, collect_settings(recipe, data, val, backbone, origin, compute) | {"said": messages})
+            run.refuse_used(out)
+            run.write_recipe(
+                out, report.collect_settings(recipe, data, val, backbone, origin, compute) | {"said": messages}
+            )
         for message in (*messages, describe_inputs(data, val, origin, compute, out)):
             show.note(message)
         ended = position.is_over(time_share, patience)
@@ -201,8 +183,8 @@ def train(
                         save_now(out, learner, position, losses)
                         saved = now
                     if stops:
-                        if compute.is_first and not (out / BEST).exists():
-                            write_best(out, learner, position, metadata)  # unmeasured, but it detects
+                        if compute.is_first and not (out / run.BEST).exists():
+                            report.write_best(out, learner, position, metadata)  # unmeasured, but it detects
                         raise KeyboardInterrupt(
                             f"stopped at step {position.step}; continue with the same command and --out {out} --resume"
                         )
@@ -219,19 +201,21 @@ def train(
             measured = last or (position.epoch + 1) % validate_every == 0
             position.epoch_losses = losses.read()
             if compute.is_first and measured:
-                save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
+                run.save_state(out, learner.state(position))  # measuring takes time, and may fail on a damaged picture
             position.next_epoch(measured=measured)
             if compute.is_first:
                 lr = learning_rate(recipe, position.step - 1, steps_per_epoch, pictures_per_step, time_share)
                 row = {"epoch": position.epoch, "lr": lr, **losses.mean(), "seconds": round(position.seconds, 1)}
-                show.end_epoch(finish_epoch(out, learner, position, row, metadata, val if measured else None, compute))
+                show.end_epoch(
+                    report.finish_epoch(out, learner, position, row, metadata, val if measured else None, compute)
+                )
                 position.wall = earlier + time.monotonic() - began
-                save_state(out, learner.state(position))
+                run.save_state(out, learner.state(position))
             time_share = compute.of_first(position.time_share(limit))
             ended = compute.any(position.is_over(time_share, patience))
         show.end_run(position, first, limited=time_share >= 1)
     if compute.is_first:
-        draw_curves(position.history, out / CURVES)
+        report.draw_curves(position.history, out / run.CURVES)
     return out
 
 
@@ -243,7 +227,7 @@ def forward_loss(model: nn.Module, loss: str, batch: Batch, compute: Compute) ->
     return LOSSES[loss](locs, logits, batch.truths, batch.image_size)
 
 
-def save_now(out: Path, learner: Learner, position: Position, losses: LossMeter) -> None:
+def save_now(out: Path, learner: Learner, position: run.Position, losses: LossMeter) -> None:
     """Save the current state, after checking that the losses are finite."""
     position.epoch_losses = losses.read()
-    save_state(out, learner.state(position))
+    run.save_state(out, learner.state(position))
