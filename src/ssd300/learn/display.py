@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -90,9 +89,7 @@ class Display:
         self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.bar.stop()
         if self.board:
             self.board.close()

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 
 from ssd300.errors import TrainingError
-from ssd300.files import replacing, try_lock, unwritable
+from ssd300.files import replacing, try_lock, unwritable, write_whole
 from ssd300.learn.loader import ReaderLostError
 from ssd300.weights.torch_file import SEAL
 
@@ -158,8 +158,7 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, settings: dict[str, Any]) -> None:
-    with replacing(folder / RECIPE) as part:
-        part.write_bytes(json.dumps(settings, indent=2).encode() + b"\n")
+    write_whole(folder / RECIPE, json.dumps(settings, indent=2).encode() + b"\n")
 
 
 def write_results(folder: Path, history: list[dict[str, float]]) -> None:
