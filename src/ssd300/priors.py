@@ -1,6 +1,5 @@
 """The 8732 default boxes ("priors") of SSD300 (SSD paper, section 2.2; numbers as published by NVIDIA)."""
 
-from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -44,8 +43,15 @@ def map_sizes(image_size: int = IMAGE_SIZE) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-@cache
-def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
+def default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
+    """The default boxes [8732, 4] as cxcywh in the unit frame; order: map, anchor, row, column (column fastest).
+
+    For pictures of other sizes, which training may begin with, the boxes have the same sizes in pixels.
+
+    Examples:
+        >>> default_boxes().shape
+        (8732, 4)
+    """
     blocks = []
     for k, cells in enumerate(map_sizes(image_size)):
         # Centers follow the step, not the map size: on the 38 map the last center is 37.5 * 8 / 300 = 1.0.
@@ -60,18 +66,6 @@ def _default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
     return np.clip(boxes_cxcywh, 0, 1)
 
 
-def default_boxes(image_size: int = IMAGE_SIZE) -> Float32:
-    """The default boxes [8732, 4] as cxcywh in the unit frame; order: map, anchor, row, column (column fastest).
-
-    For pictures of other sizes, which training may begin with, the boxes have the same sizes in pixels.
-
-    Examples:
-        >>> default_boxes().shape
-        (8732, 4)
-    """
-    return _default_boxes(image_size).copy()
-
-
 def default_boxes_xyxy(image_size: int = IMAGE_SIZE) -> Float32:
     """The same boxes as xyxy. They may reach outside the picture: only cxcywh is clamped, as published."""
-    return cxcywh_to_xyxy(_default_boxes(image_size))
+    return cxcywh_to_xyxy(default_boxes(image_size))
