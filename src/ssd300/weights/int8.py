@@ -5,7 +5,6 @@ of the nodes that `runtime/graph.py` builds: a range belongs to the output of a 
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -150,9 +149,5 @@ def _fault(values: Any, network: Architecture) -> str | None:
 def _finite(numbers: Any, count: int) -> bool:
     if not isinstance(numbers, list) or len(numbers) != count:
         return False
-    # Beyond float32 a number would become infinite; bool is an int to Python.
-    return all(isinstance(n, int | float) and not isinstance(n, bool) and _fits(n) for n in numbers)
-
-
-def _fits(number: float) -> bool:
-    return math.isfinite(number) and abs(number) < 1e30 if isinstance(number, float) else abs(number) < 10**30
+    # Beyond float32 a number would become infinite; NaN compares as false; bool is an int to Python.
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e30 for n in numbers)
