@@ -39,9 +39,7 @@ def choose_model_file(path: Path, precision: str) -> Choice:
             if _has_passed(read_metadata(path)):
                 return Choice(path, "int8", f"{path.name} holds INT8 ranges that passed their accuracy check")
             fault = f"the INT8 ranges in {path.name} did not pass their accuracy check"
-        for sibling in int8_siblings(path):
-            if not sibling.is_file():
-                continue
+        for sibling in filter(Path.is_file, int8_siblings(path)):
             found = sibling_fault(path, sibling)
             if found is None:
                 return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
@@ -93,12 +91,10 @@ def _choose_for_graph(path: Path, precision: str) -> Choice:
 
 def _choose_float(path: Path, precision: str, before: str) -> Choice:
     fault = _bf16_fault()
-    if precision == "f32":
-        return Choice(path, "f32", "as requested")
     if precision == "bf16" and fault:
         raise ArgumentError(f"precision bf16: {fault}; use auto or f32")
-    if precision == "bf16":
-        return Choice(path, "bf16", "as requested")
+    if precision != "auto":
+        return Choice(path, precision, "as requested")
     if fault:
         return Choice(path, "f32", f"{before}no bf16 ({fault})")
     return Choice(path, "bf16", f"{before}this CPU computes bf16 natively")
