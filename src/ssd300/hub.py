@@ -59,8 +59,8 @@ def nvidia_ssd(
         raise unknown_name("model_math", model_math, MODEL_MATHS)
     if backbone not in (None, *BACKBONES):
         raise unknown_name("backbone", backbone, BACKBONES)
+    asked = backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes
     if pretrained and checkpoint is None:
-        asked = backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes
         if asked != ("resnet50", len(COCO) + 1):
             raise ArgumentError(
                 f"published weights exist for resnet50 with 81 classes only, not for {asked[0]} with {asked[1]}; "
@@ -71,7 +71,7 @@ def nvidia_ssd(
     if checkpoint is None:
         from ssd300.learn.network import SSD300
 
-        network = SSD300(backbone or "resnet50", len(COCO) + 1 if num_classes is None else num_classes)
+        network = SSD300(*asked)
     else:
         network = _load_network(checkpoint, backbone, num_classes, force_reload)
     if model_math == "fp16":
