@@ -8,7 +8,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -20,36 +20,36 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x1
 TORCHSCRIPT = "a TorchScript program, not weights; save the model's state_dict with torch.save"
-ELEMENTS = {  # storage class in torch -> numpy type; bfloat16 is read as its upper 16 bits
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
+ELEMENTS = {  # storage class in torch -> data type
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
     "BFloat16Storage": "bfloat16",
-    "DoubleStorage": "<f8",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "<i1",
-    "ByteStorage": "<u1",
-    "BoolStorage": "?",
+    "DoubleStorage": "float64",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
 }
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage in the file: `numel` elements of a numpy type, under a key."""
+    """A storage in the file: `numel` elements of a data type, under a key."""
 
     key: str
     dtype: str  # one of ELEMENTS.values()
     numel: int
 
     @property
-    def dtype_name(self) -> str:
-        """For example "float32"."""
-        return self.dtype if self.dtype == "bfloat16" else np.dtype(self.dtype).name
+    def numbers(self) -> np.dtype[Any]:
+        """The type of the stored numbers; numpy reads a bfloat16 as 16 bits."""
+        return np.dtype("uint16" if self.dtype == "bfloat16" else self.dtype).newbyteorder("<")
 
     @property
     def nbytes(self) -> int:
-        return self.numel * (2 if self.dtype == "bfloat16" else np.dtype(self.dtype).itemsize)
+        return self.numel * self.numbers.itemsize
 
 
 @dataclass(frozen=True)

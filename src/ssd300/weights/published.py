@@ -106,7 +106,7 @@ def read_named_specs(path: str | Path) -> dict[str, TensorSpec]:
     if Path(path).suffix.lower() not in TORCH_SUFFIXES:
         return read_specs(path)
     with _open_state(path) as (_, tensors):
-        return {key: TensorSpec(tensor.storage.dtype_name, tensor.shape) for key, tensor in tensors.items()}
+        return {key: TensorSpec(tensor.storage.dtype, tensor.shape) for key, tensor in tensors.items()}
 
 
 def _read_arrays(path: str | Path, keys: Iterable[str]) -> State:

@@ -43,12 +43,11 @@ class TorchFile:
         storage = tensor.storage
         if self._last is None or self._last[0] != storage:
             self._last = storage, self._read(storage)
-        half = storage.dtype == "bfloat16"
-        numbers = np.frombuffer(self._last[1], "<u2" if half else storage.dtype)[tensor.offset :]
+        numbers = np.frombuffer(self._last[1], storage.numbers)[tensor.offset :]
         steps = [stride * numbers.itemsize for stride in tensor.strides]
         # pickled.py has checked that every element is inside the storage.
         view = np.lib.stride_tricks.as_strided(numbers, tensor.shape, steps, writeable=False)
-        if half:
+        if storage.dtype == "bfloat16":  # the upper half of a float32
             return np.asarray((view.astype(np.uint32, order="C") << 16).view(np.float32))
         return np.array(view, view.dtype.newbyteorder("="), order="C")
 
