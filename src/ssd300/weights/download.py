@@ -15,7 +15,7 @@ from ssd300 import limits
 from ssd300.digits import whole_number
 from ssd300.errors import DownloadError, ModelError, OutputError
 from ssd300.files import lock_file, publish, refuse_special, sha256_of
-from ssd300.weights.lines import LineHandler, Lines, SafeRedirects
+from ssd300.weights.lines import LineHandler, SafeRedirects
 
 TIMEOUT_SECONDS = limits.DOWNLOAD_SILENCE
 ANSWER_SECONDS = limits.DOWNLOAD_ANSWER
@@ -119,9 +119,9 @@ class _Part:
         headers = {"User-Agent": "ssd300", "Accept-Encoding": "identity"}
         if have:
             headers |= {"Range": f"bytes={have}-", "If-Range": self._tag()}
-        lines = Lines(time.monotonic() + ANSWER_SECONDS)
-        opener = urllib.request.build_opener(SafeRedirects, LineHandler(lines))
-        with lines.watch():
+        line = LineHandler(time.monotonic() + ANSWER_SECONDS)
+        opener = urllib.request.build_opener(SafeRedirects, line)
+        with line.watch():
             return opener.open(urllib.request.Request(self.url, headers=headers), timeout=TIMEOUT_SECONDS)
 
     def _extent(self, response: Any, have: int) -> tuple[int, int | None]:

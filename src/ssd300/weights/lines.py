@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -13,17 +14,21 @@ from ssd300.errors import DownloadError
 from ssd300.images.connect import connect_first, cut_at
 
 
-class Lines:
-    """The connections of one request and its redirects, and the deadline for the beginning of the response."""
+class LineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """urllib's handlers of both schemes, for one request and its redirects; certificates are checked as usual.
+
+    deadline: for the beginning of the response, redirects included.
+    """
 
     def __init__(self, deadline: float) -> None:
+        super().__init__()
         self.deadline = deadline
-        self.connections: list[http.client.HTTPConnection] = []
+        self.newest: http.client.HTTPConnection | None = None
 
     @property
     def connected(self) -> socket.socket | None:
         """The socket of the newest connection, which `cut_at` closes."""
-        return self.connections[-1].sock if self.connections else None
+        return self.newest.sock if self.newest else None
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -39,24 +44,21 @@ class Lines:
                 raise TimeoutError("no answer in time") from error
             raise
 
-    def connect(self, address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(partial(self._make, http.client.HTTPConnection), req)
+
+    def https_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(partial(self._make, _TLSConnection), req)
+
+    def _make(self, kind: Any, host: str, **options: Any) -> Any:
+        self.newest = connection = kind(host, **options)
+        connection._create_connection = self._connect  # used by http.client to connect
+        return connection
+
+    def _connect(self, address: tuple[str, int], timeout: float, source_address: Any = None) -> socket.socket:
         """As socket.create_connection, but all addresses of a name share the remaining time."""
         found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
         return connect_first([(family, where) for family, _, _, _, where in found], self.deadline, timeout)
-
-
-class LineHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """urllib's handlers of both schemes, with connections of `Lines`; certificates are checked as usual."""
-
-    def __init__(self, lines: Lines) -> None:
-        super().__init__()
-        self.lines = lines
-
-    def http_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(_make_connections(self.lines, http.client.HTTPConnection), req)
-
-    def https_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(_make_connections(self.lines, _TLSConnection), req)
 
 
 class _TLSConnection(http.client.HTTPSConnection):
@@ -69,16 +71,6 @@ class _TLSConnection(http.client.HTTPSConnection):
             self.sock, server_hostname=host, do_handshake_on_connect=False
         )
         self.sock.do_handshake()
-
-
-def _make_connections(lines: Lines, kind: Any) -> Any:
-    def make(host: str, **options: Any) -> Any:
-        connection = kind(host, **options)
-        connection._create_connection = lines.connect  # used by http.client to connect
-        lines.connections.append(connection)
-        return connection
-
-    return make
 
 
 class SafeRedirects(urllib.request.HTTPRedirectHandler):
