@@ -1,12 +1,13 @@
 """Load a model file with a runtime. Only this module knows which runtime reads which kind of file."""
 
 import re
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ssd300.digits import whole_number
-from ssd300.errors import ArgumentError, MissingExtraError, ModelError, unknown_name
+from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.runtime.base import Runtime
 
 # Kind of file -> runtimes that read it, the first one by default.
@@ -65,12 +66,8 @@ def load_runtime(
     if runtime not in able:
         raise ArgumentError(f"runtime {runtime} does not read {path.suffix} files; use {' or '.join(able)}")
     module, function = LOADERS[runtime]
-    try:
+    with needs("the torch runtime", "train") if runtime == "torch" else nullcontext():
         load = getattr(import_module(module), function)
-    except ImportError as error:
-        if runtime != "torch":
-            raise
-        raise MissingExtraError("the torch runtime", "train") from error
     if runtime == "torch":
         return load(path, precision=precision, device=device, threads=threads)  # type: ignore[no-any-return]
     if device != "cpu":
