@@ -83,6 +83,7 @@ def export_onnx(
     model = build_onnx(state, metadata, options, int8)
     with replacing(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+        more = options.thresholds | {"least_score": options.score_threshold if int8 else 0.0}
         if options.nms:
             tail = OnnxDetections(build_tail(metadata.num_classes, options).SerializeToString())
             verify_tail(
@@ -90,9 +91,7 @@ def export_onnx(
                 metadata.num_classes,
                 **options.thresholds,
             )
-        inside = OnnxDetections(temporary.read_bytes()) if options.nms else None
-        least_score = options.score_threshold if int8 else 0.0
-        more = {"least_score": least_score, "detect": inside.detect if inside else None, **options.thresholds}
+            more["detect"] = OnnxDetections(temporary.read_bytes()).detect
         return verify_export(state, metadata, int8, load_onnx(temporary).infer, pictures, kind, **more)
 
 
