@@ -26,10 +26,8 @@ from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.foreign import check_regular
-from ssd300.weights.graphs import read_ir
+from ssd300.weights.graphs import IR_REMEDY, read_ir
 from ssd300.weights.metadata import ModelMetadata
-
-_GRAPH_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
 
 
 class CompileError(ModelError):
@@ -76,7 +74,7 @@ def _load(choice: Choice) -> tuple[ov.Model, ModelMetadata]:
 def read_graph(path: Path) -> tuple[ov.Model, ModelMetadata]:
     """Read the graph and metadata of an .xml file with its .bin, written from a graph of `build_graph`."""
     metadata, _ = read_ir(path)
-    check_regular(path.with_suffix(".bin"), _GRAPH_REMEDY, limits.MODEL_BYTES)
+    check_regular(path.with_suffix(".bin"), IR_REMEDY, limits.MODEL_BYTES)
     try:
         model = _core().read_model(path)
         check_graph(path, model, metadata.num_classes)
@@ -91,12 +89,10 @@ def check_graph(path: Path, model: ov.Model, num_classes: int) -> None:
     """Raise ModelError unless the graph's ports are those of an SSD300 with `num_classes`, and its values bounded."""
     outputs = {name for output in model.outputs for name in output.get_names()}
     if not {OUTPUTS, MARGIN} <= outputs:
-        raise ModelError(
-            f"{path}: its outputs are {sorted(outputs)}, expected {OUTPUTS!r} and {MARGIN!r}; {_GRAPH_REMEDY}"
-        )
+        raise ModelError(f"{path}: its outputs are {sorted(outputs)}, expected {OUTPUTS!r} and {MARGIN!r}; {IR_REMEDY}")
     one = model.clone()
     if [port.get_any_name() for port in one.inputs if port.get_names()] != [INPUT] or len(one.inputs) != 1:
-        raise ModelError(f"{path}: its inputs are {one.inputs}, expected {INPUT!r} alone; {_GRAPH_REMEDY}")
+        raise ModelError(f"{path}: its inputs are {one.inputs}, expected {INPUT!r} alone; {IR_REMEDY}")
     one.reshape([1, *PICTURE_SHAPE])
     expected = {
         INPUT: ("u8", [1, *PICTURE_SHAPE]),
@@ -109,11 +105,11 @@ def check_graph(path: Path, model: ov.Model, num_classes: int) -> None:
         if found != kind:
             raise ModelError(
                 f"{path}: its {name!r} is {found[0]} {found[1]}, expected {kind[0]} {kind[1]} for {num_classes} "
-                f"classes with the background; {_GRAPH_REMEDY}"
+                f"classes with the background; {IR_REMEDY}"
             )
     sizes = [_lengths(port) for node in one.get_ops() for port in node.outputs()]
     if None in sizes or sum(math.prod(lengths) for lengths in sizes if lengths) > limits.ACTIVATIONS:
-        raise ModelError(f"{path}: its values are larger than any SSD300 needs; {_GRAPH_REMEDY}")
+        raise ModelError(f"{path}: its values are larger than any SSD300 needs; {IR_REMEDY}")
 
 
 def _lengths(port: Any) -> list[int] | None:

@@ -27,7 +27,7 @@ LAYERS = {  # those of `build_graph`, NNCF and storage as float16
     *("MaxPool", "FakeQuantize", "Reshape", "Concat", "VariadicSplit", "ReduceMax", "Squeeze"),
 }
 _XML_PATH = ["net", "rt_info", *RT_INFO_PATH]
-_IR_REMEDY = "give a file written by `ssd300 export` or `ssd300 quantize`"
+IR_REMEDY = "give a file written by `ssd300 export`"
 ONNX_KEY = "ssd300"  # of the JSON text in an ONNX model's metadata_props
 HEADS = ("locs", "logits")
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear"}
@@ -53,13 +53,13 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
         if open_tags == _XML_PATH:
             texts.append(attributes.get("value", ""))
         if tag == "layer" and attributes.get("type", "ReLU") not in LAYERS:
-            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is not one of SSD300's; {_IR_REMEDY}")
+            raise ModelError(f"{path}: its layer {attributes['type'][:50]!r} is not one of SSD300's; {IR_REMEDY}")
         size = attributes.get("size", "")
         if tag == "data" and size.isdecimal() and len(size) < 16 and "element_type" in attributes:
             constants[attributes["element_type"]] += int(size)
 
     def refuse_doctype(*_: object) -> None:  # nested entities need a document type, which IR does not have
-        raise ModelError(f"{path}: an XML document with a DOCTYPE is not an OpenVINO model; {_IR_REMEDY}")
+        raise ModelError(f"{path}: an XML document with a DOCTYPE is not an OpenVINO model; {IR_REMEDY}")
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = start
@@ -67,13 +67,13 @@ def read_ir(path: str | Path) -> tuple[ModelMetadata, dict[str, int]]:
     parser.StartDoctypeDeclHandler = refuse_doctype
     try:
         # In one call: in pieces, expat takes quadratic time for a long attribute.
-        parser.Parse(_read(Path(path), limits.IR_BYTES, _IR_REMEDY), True)
+        parser.Parse(_read(Path(path), limits.IR_BYTES, IR_REMEDY), True)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}; check the path") from error
     except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: encodings
-        raise ModelError(f"{path}: not an OpenVINO model: {error}; {_IR_REMEDY}") from error
+        raise ModelError(f"{path}: not an OpenVINO model: {error}; {IR_REMEDY}") from error
     if not texts:
-        raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {_IR_REMEDY}")
+        raise ModelError(f"{path}: no ssd300 metadata in it, so its classes are unknown; {IR_REMEDY}")
     return ModelMetadata.from_json(texts[0], source=str(path)), dict(constants)
 
 
