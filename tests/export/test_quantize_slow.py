@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_layers_go_back_to_float_one_by_one(model, train, val, tmp_path):
     assert len(errors) == 31
     assert all(0 < error < 0.1 for error in errors.values())
     worst = sorted(errors, key=errors.get)[-2:]
-    graph = build_graph(state, metadata, int8.keeping_float(worst))
+    graph = build_graph(state, metadata, replace(int8, kept_float=tuple(worst)))
     floats = {
         node.get_friendly_name()
         for node in graph.get_ops()

@@ -167,7 +167,7 @@ def _try_with_fewer_layers(state: State, metadata: ModelMetadata, pictures: UInt
     worst = sorted(errors, key=lambda name: (-errors[name], name))
     number = 1
     while number <= MOST_FLOAT * layers:
-        yield int8.keeping_float(worst[:number])
+        yield replace(int8, kept_float=tuple(worst[:number]))
         number *= 2
 
 

@@ -5,8 +5,8 @@ of the nodes that `runtime/graph.py` builds: a range belongs to the output of a 
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,6 @@ class Int8:
     ranges: dict[str, tuple[float, float]]
     biases: dict[str, Float32] = field(default_factory=dict)
     kept_float: tuple[str, ...] = ()
-
-    def keeping_float(self, names: Iterable[str]) -> "Int8":
-        """A copy with exactly these convolutions in float."""
-        return replace(self, kept_float=tuple(names))
 
     def rounds(self, convolution: str) -> bool:
         return convolution not in self.kept_float
