@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from ssd300.architecture import MEAN, STD
 from ssd300.arrays import UInt8
 from ssd300.learn.device import autocast, check_device, choose_precision
-from ssd300.learn.network import SSD300, Residual
+from ssd300.learn.network import SSD300
 from ssd300.postprocess import candidates
 from ssd300.runtime.base import Candidates, check_batch, check_process
 from ssd300.weights.catalog import load_weights
@@ -42,23 +42,13 @@ def fold_batch_norms(network: SSD300) -> SSD300:
     """A copy for inference: every batch norm folded into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for module in network.modules():
-        if isinstance(module, Residual):
-            for i in range(1, module.depth + 1):
-                _fold(module, f"conv{i}", f"bn{i}")
-        if isinstance(module, nn.Sequential):
-            names = list(module._modules)
-            for first, second in pairwise(names):
-                if isinstance(module._modules[second], nn.BatchNorm2d):
-                    _fold(module, first, second)
+        for (conv, layer), (norm, batch_norm) in pairwise(list(module.named_children())):
+            if isinstance(layer, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d):
+                setattr(module, conv, fuse_conv_bn_eval(layer, batch_norm))
+                setattr(module, norm, nn.Identity())
     network.requires_grad_(False)
     nn.Module.to(network, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
-
-
-def _fold(parent: nn.Module, conv: str, norm: str) -> None:
-    layer, batch_norm = getattr(parent, conv), getattr(parent, norm)
-    setattr(parent, conv, fuse_conv_bn_eval(layer, batch_norm))
-    setattr(parent, norm, nn.Identity())
 
 
 def load_torch(
