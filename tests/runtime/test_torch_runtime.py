@@ -107,7 +107,9 @@ def test_what_names_no_device(device, runtime, narrow_checkpoint):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for GPUs where there are none")
-@pytest.mark.parametrize("device", ["cuda", "CUDA:0", 0, "0", torch.device("cuda"), "mps", torch.device("mps"), "xpu"])
+@pytest.mark.parametrize(
+    "device", ["cuda", "CUDA:0", "cuda:01", 0, "0", torch.device("cuda"), "mps", torch.device("mps"), "xpu"]
+)
 def test_a_gpu_that_is_not_there(device, narrow_checkpoint):
     with pytest.raises(ArgumentError, match=r"but this torch .*: use 'cpu'"):
         Detector.load(narrow_checkpoint, device=device)

@@ -34,7 +34,7 @@ def device_name(device: Any) -> str:
 
     Raises ArgumentError if it is not the name of a device.
 
-    >>> device_name(None), device_name(" CUDA:1 "), device_name(0), device_name("cpu:0")
+    >>> device_name(None), device_name(" CUDA:01 "), device_name(0), device_name("cpu:0")
     ('cpu', 'cuda:1', 'cuda:0', 'cpu')
     """
     text = "cpu" if device is None else str(device).strip().lower()
@@ -42,7 +42,7 @@ def device_name(device: Any) -> str:
     match = None if isinstance(device, bool) else _DEVICE.fullmatch(text)
     if match is None or (match[1] == "cpu" and int(match[2] or 0)):
         raise ArgumentError(f"device is {device!r}: expected cpu, cuda, cuda:1 or mps")
-    return "cpu" if match[1] == "cpu" else text
+    return match[1] if match[1] == "cpu" or match[2] is None else f"{match[1]}:{int(match[2])}"
 
 
 def load_runtime(
