@@ -82,7 +82,11 @@ class Display:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
         self.task = self.bar.add_task("training", total=1.0, text="")
-        self.board: Any = _open_board(out) if shown and tensorboard else None
+        self.board: Any = None
+        if shown and tensorboard:
+            from tensorboardX import SummaryWriter  # needs neither TensorFlow nor TensorBoard
+
+            self.board = SummaryWriter(str(out / "tensorboard"))
         self.last_reading = -LINE_SECONDS
 
     def __enter__(self) -> Self:
@@ -156,10 +160,3 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def _open_board(out: Path) -> Any:
-    """A writer of TensorBoard files, without TensorFlow or TensorBoard."""
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(str(out / "tensorboard"))

@@ -215,14 +215,14 @@ def check_counts(least: int, **counts: int) -> None:
 
 
 def limit_in_seconds(minutes: float | None) -> float | None:
-    """The time limit in seconds."""
-    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):
+    if minutes is None:
+        return None
+    if not isinstance(minutes, int | float) or not minutes > 0:  # NaN compares as false
         raise ArgumentError(f"--time-limit is {minutes!r}: expected minutes, more than 0")
-    return None if minutes is None else 60 * minutes
+    return 60 * minutes
 
 
 def folder_to_resume(out: str | Path | None) -> Path:
-    """The folder of the run to resume."""
     if out is None:
         raise ArgumentError("--resume needs --out: the folder of the run to continue")
     return Path(out)
