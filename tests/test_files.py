@@ -1,5 +1,6 @@
 """A file appears whole or not at all; what is not a regular file is never replaced."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -186,3 +187,12 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     os.close(second)
     with pytest.raises(OutputError, match=r"a\.lock"):
         try_lock(path / "below")
+
+
+def test_a_file_system_without_locks_is_no_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(handle: int, *, wait: bool) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("ssd300.files.lock_file", lacks)
+    with pytest.raises(OutputError, match=r"a\.lock: cannot be written: No locks available; choose another folder"):
+        try_lock(tmp_path / "a.lock")

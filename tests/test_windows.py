@@ -23,7 +23,7 @@ from ssd300.data.load import load_dataset
 from ssd300.data.yolo import listing
 from ssd300.data.yolo.describe import Description
 from ssd300.errors import ImageError, OutputError
-from ssd300.files import write_whole
+from ssd300.files import path_from, write_whole
 from ssd300.images import folders
 from ssd300.images.addresses import local_path
 from ssd300.labels import COCO
@@ -88,6 +88,43 @@ def test_a_half_written_file_is_removed_when_it_is_closed(tmp_path: Path, monkey
     with pytest.raises(OSError, match="No space left"):
         saving._write_new(tmp_path / "a.jpg", b"half")
     assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("seconds", [1, 9])
+def test_a_file_is_renamed_once_no_other_program_reads_it(
+    seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virus scanner opens every new file for a moment."""
+    slept, rename = [0.0], Path.replace
+
+    def replace(path: Path, target: Path) -> Path:
+        if sum(slept) < seconds:
+            raise PermissionError(errno.EACCES, "used by another process")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr(os, "name", "nt")
+    if seconds == 1:
+        write_whole(tmp_path / "notes.txt", b"whole")
+    else:
+        with pytest.raises(OutputError, match="used by another process"):
+            write_whole(tmp_path / "notes.txt", b"whole")
+    monkeypatch.undo()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"] * (seconds == 1)
+
+
+def test_a_network_folder_with_a_drive_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, relative = os.path.realpath, os.path.relpath
+
+    def relpath(path: str, start: str) -> str:
+        if str(start).startswith("/nas"):
+            raise ValueError("path is on mount 'Z:', start on mount '//nas/pets'")
+        return relative(path, start)
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    monkeypatch.setattr(os.path, "realpath", lambda path: real(path).replace(str(tmp_path / "lists"), "/nas/lists"))
+    assert path_from(tmp_path / "lists", tmp_path / "a.jpg") == str(tmp_path / "a.jpg")
 
 
 def test_patterns_of_arguments_are_left_to_the_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

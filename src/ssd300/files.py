@@ -7,8 +7,9 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ssd300.errors import ModelError, OutputError
@@ -62,20 +63,17 @@ def new_folder(path: Path) -> Iterator[Path]:
         with scratch_beside(path / "new" if there else path) as temporary:
             yield temporary
             if not there:
-                temporary.replace(path)
+                _rename(temporary, path)
             elif list(path.iterdir()) != [temporary]:
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
             else:
                 for entry in temporary.iterdir():
-                    entry.replace(path / entry.name)
+                    _rename(entry, path / entry.name)
 
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path` for files that are moved when complete; it is removed on exit.
-
-    Raises OutputError if it cannot be created or filled.
-    """
+    """Yield a new folder beside `path` for files that are moved when complete; removed on exit. Raises OutputError."""
     folder = path.with_name(_temporary_name(path))
     try:
         with _name_in_errors(path):
@@ -99,8 +97,7 @@ def _name_in_errors(path: Path) -> Iterator[None]:
 
 
 def _temporary_name(path: Path) -> str:
-    stem = os.fsencode(path.name)[:_LONGEST_STEM].decode(errors="ignore")
-    return f".{stem}.{secrets.token_hex(4)}.tmp"
+    return f".{os.fsencode(path.name)[:_LONGEST_STEM].decode(errors='ignore')}.{secrets.token_hex(4)}.tmp"
 
 
 def publish(temporary: Path, path: Path) -> None:
@@ -108,13 +105,23 @@ def publish(temporary: Path, path: Path) -> None:
     refuse_special(path)
     with temporary.open("r+b") as file:  # Windows flushes only what is open for writing
         os.fsync(file.fileno())
-    temporary.replace(path)
+    _rename(temporary, path)
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _rename(old: Path, new: Path) -> None:
+    """Rename, replacing `new`. Windows refuses it while a program, such as a virus scanner, has one of them open."""
+    for pause in (0.05, 0.2, 1.0) if os.name == "nt" else ():
+        with suppress(PermissionError):
+            old.replace(new)
+            return
+        time.sleep(pause)
+    old.replace(new)
 
 
 def lock_file(handle: int, *, wait: bool) -> None:
@@ -129,8 +136,8 @@ def lock_file(handle: int, *, wait: bool) -> None:
             try:
                 msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
                 return
-            except OSError:  # Windows stops waiting after ten seconds
-                if not wait:
+            except OSError as error:
+                if not wait or error.errno != errno.EDEADLOCK:  # Windows ends a wait after ten seconds
                     raise
     else:
         import fcntl
@@ -141,15 +148,17 @@ def lock_file(handle: int, *, wait: bool) -> None:
 def try_lock(path: Path) -> int | None:
     """Create a lock file, and the folders above it, and lock it: its handle, or None if another process has the lock.
 
-    The lock ends when the handle is closed, also by the end of the process. Raises OutputError.
+    The lock ends when the handle is closed, also by the end of the process. Raises OutputError, also without locks.
     """
     with _name_in_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     try:
         lock_file(handle, wait=False)
-    except OSError:
+    except OSError as error:
         os.close(handle)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):  # of Windows; others are not about another process
+            raise unwritable(path, error) from error
         return None
     return handle
 
@@ -181,11 +190,11 @@ def path_from(folder: Path, path: Path) -> str:
     """The path of a file relative to a folder, with slashes; right also where a link leads to the folder."""
     try:
         relative, real = os.path.relpath(path, folder), os.path.realpath(folder)
-    except ValueError:  # another drive of Windows: the whole path
+        if real != os.path.abspath(folder):  # from there .. leads elsewhere, unless the file lies behind the same link
+            found = os.path.realpath(os.path.normpath(os.path.join(real, relative)))
+            relative = relative if found == os.path.realpath(path) else os.path.relpath(path, real)
+    except ValueError:  # another drive of Windows, or a network folder that has a drive's letter: the whole path
         return Path(os.path.abspath(path)).as_posix()
-    if real != os.path.abspath(folder):  # from there .. leads elsewhere, unless the file lies behind the same link
-        found = os.path.realpath(os.path.normpath(os.path.join(real, relative)))
-        relative = relative if found == os.path.realpath(path) else os.path.relpath(path, real)
     return Path(relative).as_posix()
 
 
@@ -218,9 +227,9 @@ def refuse_special(path: Path) -> None:
 def unwritable(path: Path, error: OSError) -> OutputError:
     """The error for a file that cannot be written, with the remedy."""
     reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError(f"{path}: cannot be written: {reason}; free some space and run it again")
-    return OutputError(f"{path}: cannot be written: {reason}; choose another folder")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space and run it again" if full else "choose another folder"
+    return OutputError(f"{path}: cannot be written: {reason}; {remedy}")
 
 
 def sha256_of(path: str | Path) -> str:
@@ -233,12 +242,7 @@ def sha256_of(path: str | Path) -> str:
 
 
 def _kind(mode: int) -> str:
-    kinds = {
-        stat.S_IFDIR: "a folder",
-        stat.S_IFLNK: "a symbolic link",
-        stat.S_IFIFO: "a FIFO",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-    }
-    return kinds.get(stat.S_IFMT(mode), "not a regular file")
+    return {
+        stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    }.get(stat.S_IFMT(mode), "not a regular file")  # fmt: skip
