@@ -15,7 +15,7 @@ import typer
 
 from data.sets import coco
 from ssd300.batch.listing import list_pictures
-from ssd300.cli import saving
+from ssd300.cli import main, saving
 from ssd300.cli.hints import Verbs
 from ssd300.cli.video_sources import expand_lists
 from ssd300.data.convert import convert_dataset
@@ -145,6 +145,14 @@ def test_patterns_of_arguments_are_left_to_the_verb(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "name", "nt")
     app(standalone_mode=False)
     assert given == ["a[1].jpg", "*.jpg", "/home/me/b.jpg", "http://a.example/$HOME"]
+
+
+def test_results_in_a_pipe_are_those_of_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, "cp1252", newline="\r\n"))
+    main._set_encodings()
+    print('größe→,"two\nlines"', flush=True)
+    assert pipe.getvalue() == 'größe→,"two\nlines"\n'.encode()
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 has one url2pathname for all systems")

@@ -124,13 +124,18 @@ def _run_verb(stops: list[int]) -> None:
 
 
 def _set_encodings() -> None:
-    """Set UTF-8 for files and pipes; characters that a terminal cannot show become JSON escapes."""
+    """Set UTF-8 for files and pipes; characters that a terminal cannot show become JSON escapes.
+
+    Rows in files and pipes end with a newline alone on Windows, too: a quoted cell of a table may hold one.
+    """
     codecs.register_error(escape_for_json.__name__, escape_for_json)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             utf8 = codecs.lookup(stream.encoding).name == "utf-8"
             encoding = None if utf8 or stream is sys.stderr else "ascii" if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors=escape_for_json.__name__)
+            if stream is sys.stdout and not stream.isatty():
+                stream.reconfigure(newline="\n")
 
 
 def _note_stops() -> list[int]:
