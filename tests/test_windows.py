@@ -1,5 +1,6 @@
 """The rules of Windows, as far as another system can imitate them."""
 
+import ctypes
 import errno
 import importlib
 import io
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -153,6 +155,26 @@ def test_results_in_a_pipe_are_those_of_other_systems(monkeypatch: pytest.Monkey
     main._set_encodings()
     print('größe→,"two\nlines"', flush=True)
     assert pipe.getvalue() == 'größe→,"two\nlines"\n'.encode()
+
+
+def test_the_console_obeys_escape_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = {-11: 3}  # stderr, -12, is a pipe
+
+    class Kernel:
+        def GetStdHandle(self, number: int) -> int:
+            return number
+
+        def GetConsoleMode(self, handle: int, mode: Any) -> int:
+            mode._obj.value = modes.get(handle, 0)
+            return int(handle in modes)
+
+        def SetConsoleMode(self, handle: int, mode: int) -> None:
+            modes[handle] = mode
+
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=Kernel()), raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    main._set_console()
+    assert modes == {-11: 7}
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 has one url2pathname for all systems")

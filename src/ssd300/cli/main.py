@@ -26,6 +26,7 @@ ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in othe
 GROUPS = ("data", "weights")  # verbs with verbs of their own
 # Verbs that recognize their options by the names of other packages.
 HINTED = ("batch", "benchmark", "detect", "evaluate", "export", "quantize", "serve", "track", "train", *ALIASES)
+_CONSOLE_STREAMS, _CONSOLE_ESCAPES = (-11, -12), 4  # of Windows: stdout and stderr; to process escape sequences
 VERBS = (*HINTED, *GROUPS, "doctor", "info", "models")
 
 
@@ -93,6 +94,7 @@ def run() -> None:
     Raises KeyboardInterrupt(exit code) if a signal arrived outside of a verb's own work.
     """
     _set_encodings()
+    _set_console()
     stops = _note_stops()
     try:
         _run_verb(stops)
@@ -136,6 +138,18 @@ def _set_encodings() -> None:
             stream.reconfigure(encoding=encoding, errors=escape_for_json.__name__)
             if stream is sys.stdout and not stream.isatty():
                 stream.reconfigure(newline="\n")
+
+
+def _set_console() -> None:
+    """Let the console of Windows obey escape sequences (bold, erase), which it shows as characters otherwise."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel, mode = ctypes.windll.kernel32, ctypes.c_uint32()
+        for stream in _CONSOLE_STREAMS:
+            handle = kernel.GetStdHandle(stream)
+            if kernel.GetConsoleMode(handle, ctypes.byref(mode)):  # else it is a file or pipe
+                kernel.SetConsoleMode(handle, mode.value | _CONSOLE_ESCAPES)
 
 
 def _note_stops() -> list[int]:
