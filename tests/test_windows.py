@@ -4,6 +4,7 @@ import ctypes
 import errno
 import importlib
 import io
+import ntpath
 import os
 import subprocess
 import sys
@@ -142,11 +143,14 @@ def test_patterns_of_arguments_are_left_to_the_verb(tmp_path: Path, monkeypatch:
         given.extend(sources)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setattr(sys, "argv", ["ssd300", "detect", "a[1].jpg", "*.jpg", "~/b.jpg", "http://a.example/$HOME"])
+    monkeypatch.setenv("USERPROFILE", r"C:\Users\me")
+    monkeypatch.setenv("USERNAME", "me")
+    monkeypatch.setattr(os.path, "expanduser", ntpath.expanduser)
+    others = ["a[1].jpg", "*.jpg", "http://a.example/$HOME", "~c.jpg"]
+    monkeypatch.setattr(sys, "argv", ["ssd300", "detect", *others, "~/b.jpg", "~\\b.jpg"])
     monkeypatch.setattr(os, "name", "nt")
     app(standalone_mode=False)
-    assert given == ["a[1].jpg", "*.jpg", "/home/me/b.jpg", "http://a.example/$HOME"]
+    assert given == [*others, r"C:\Users\me/b.jpg", r"C:\Users\me\b.jpg"]
 
 
 def test_results_in_a_pipe_are_those_of_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,10 +95,12 @@ class Verbs(typer.core.TyperGroup):
     def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
         """Run a verb. Patterns are left to it: on Windows typer would take `a[1].jpg` for a1.jpg, a `$` for a variable.
 
-        `~` is the home folder there, too.
+        `~` and `~/` are the home folder there, too; Windows would take `~a.jpg` for a file of a user of that name.
         """
         given = sys.argv[1:] if args is None else args
-        return super().main([os.path.expanduser(one) for one in given] if os.name == "nt" else given, *more, **options)
+        if os.name == "nt":
+            given = [os.path.expanduser(one) if re.match(r"~([/\\]|$)", one) else one for one in given]
+        return super().main(given, *more, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, put_global_first(args))
