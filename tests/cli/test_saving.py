@@ -1,6 +1,7 @@
 import csv
 import io
 import threading
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,11 +137,21 @@ def test_names_of_classes_cannot_leave_the_folder() -> None:
     assert len(files(Path("out/crops"))) == 3
 
 
-@pytest.mark.parametrize(("name", "folder"), [("CON", "_CON"), ("nul.5", "_nul.5"), ("x" * 199 + " y", "x" * 199)])
+@pytest.mark.parametrize(
+    ("name", "folder"), [("CON", "_CON"), ("nul.5", "_nul.5"), ("conout$", "_conout$"), ("x" * 199 + " y", "x" * 199)]
+)
 def test_names_of_classes_are_no_devices_of_windows(name, folder) -> None:
     named = Detections([[1, 1, 60, 60]], [0.9], [1], ClassList((name,), (1,)), (80, 120), "aux.png")
     save(OutputFolder(Path("out")), named, crops=True)
     assert files(Path("out")) == ["_aux.png", f"crops/{folder}/_aux_1.jpg"]
+
+
+def test_classes_that_differ_in_how_accents_are_written_are_not_mixed() -> None:
+    """A Mac has one folder for both."""
+    classes = ClassList(("gr\u00fcn", "gru\u0308n"), (1, 2))
+    both = Detections([[1, 1, 60, 60]] * 2, [0.9, 0.8], [1, 2], classes, (80, 120), "a.png")
+    save(OutputFolder(Path("out")), both, crops=True)
+    assert {unicodedata.normalize("NFC", path.name) for path in Path("out/crops").iterdir()} == {"grün", "grün-2"}
 
 
 def test_a_side_too_long_for_jpeg_becomes_png() -> None:

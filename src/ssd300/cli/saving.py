@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,9 +168,13 @@ class OutputFolder:
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """The name, or NAME-2, ..., without regard to case, as some file systems ignore it; it is added to `taken`."""
-    found = next(one for one in numbered(name) if one.casefold() not in taken)
-    taken.add(found.casefold())
+    """The name, or NAME-2, ..., and add it to `taken`: file systems ignore case, or whether accents are composed."""
+
+    def key(one: str) -> str:
+        return unicodedata.normalize("NFC", one.casefold())
+
+    found = next(one for one in numbered(name) if key(one) not in taken)
+    taken.add(key(found))
     return found
 
 

@@ -26,7 +26,7 @@ _COMPANIONS = (
     ".txt", ".json", ".jsonl", ".xml", ".csv", ".yaml", ".yml", ".md", ".html", ".ini", ".db", ".log", ".xmp", ".aae",
 )  # fmt: skip
 # With any extension, Windows takes these names for devices.
-_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
+_DEVICE = re.compile(r"(con|conin\$|conout\$|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
 
 def portable_name(name: str) -> str:
