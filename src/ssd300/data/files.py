@@ -53,13 +53,14 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
         folders[:] = [name for name in folders if not is_clutter(name)]
         paths = (Path(place, name) for name in names if not is_clutter(name))
         found += [path for path in paths if accept(path) and os.path.isfile(path)]
-    return sorted(found)
+    return sorted(found, key=lambda path: path.parts)  # as Linux does: the order of paths on Windows ignores case
 
 
 def entries(folder: Path | None) -> list[Path]:
     """The entries of a folder, sorted, without clutter; empty if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):  # a zero byte in its name
-        return sorted(entry for entry in folder.iterdir() if not is_clutter(entry.name)) if folder else []
+        found = [entry for entry in folder.iterdir() if not is_clutter(entry.name)] if folder else []
+        return sorted(found, key=lambda entry: entry.name)
     return []
 
 
