@@ -80,12 +80,13 @@ def same_name(name: str) -> str:
 
 def child(folder: Path, *names: str) -> Path | None:
     """The first of the named entries that a folder has, in any letter case."""
-    listed = {entry.name.casefold(): entry for entry in reversed(entries(folder))}
+    found = list(reversed(entries(folder)))
+    exact, listed = {entry.name for entry in found}, {entry.name.casefold(): entry for entry in found}
     for name in names:
+        if name not in exact and name.casefold() in listed:  # also where the system would find it under this name
+            return listed[name.casefold()]
         if (folder / name).exists():
             return folder / name
-        if name.casefold() in listed:
-            return listed[name.casefold()]
     return None
 
 

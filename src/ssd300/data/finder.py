@@ -52,11 +52,12 @@ class AnyCase:
 
     def __init__(self) -> None:
         self._listed: dict[Path, dict[str, Path]] = {}
+        self._ignoring: dict[Path, bool] = {}
 
     def file(self, path: Path) -> Path | None:
         """The file itself, or one whose name is spelled in another way; None if there is none."""
         if os.path.isfile(path):
-            return path
+            return self.as_spelled(path, path.parent)
         found = self.path(path)
         return found if found and os.path.isfile(found) else None
 
@@ -72,9 +73,34 @@ class AnyCase:
         folder = path.parent if os.path.isdir(path.parent) else self._entry(path.parent)
         if folder is None:
             return None
+        return self._named(folder, path.name)
+
+    def _named(self, folder: Path, name: str) -> Path | None:
         if folder not in self._listed:
             self._listed[folder] = {same_name(entry.name): entry for entry in reversed(entries(folder))}
-        return self._listed[folder].get(same_name(path.name))
+        return self._listed[folder].get(same_name(name))
+
+    def as_spelled(self, path: Path, folder: Path) -> Path:
+        """A path that exists, below a folder, under its names on the disk.
+
+        They may be others where the system ignores case; one file would be taken for two.
+        """
+        if not self._ignores_case(folder, path) or not path.is_relative_to(folder):
+            return path
+        for part in path.relative_to(folder).parts:
+            path, other = folder / part, self._named(folder, part)
+            folder = other if other and os.path.samefile(path, other) else path
+        return folder
+
+    def _ignores_case(self, folder: Path, path: Path) -> bool:
+        """Whether what exists below a folder is found in the other letter case, too."""
+        if folder not in self._ignoring and path.is_relative_to(folder):
+            name = str(path.relative_to(folder))
+            other = "".join(letter.swapcase() if letter.isascii() else letter for letter in name)
+            if other != name:
+                same = os.path.exists(folder / other) and os.path.samefile(path, folder / other)
+                self._ignoring[folder] = same
+        return self._ignoring.get(folder, False)
 
 
 class PictureFinder:
@@ -110,14 +136,14 @@ class PictureFinder:
         for spelled in dict.fromkeys((name, local_name(name), local_name(name.strip()))):
             for folder in self._existing:
                 if os.path.isfile(folder / spelled):
-                    return folder / spelled
+                    return self._any_case.as_spelled(folder / spelled, folder)
         path = PurePosixPath(local_name(name.strip()))
         for start in range(len(path.parts) if len(path.parts) < DEEPEST else 0):
             end = PurePosixPath(*path.parts[start:])
             for folder in [] if end.is_absolute() or end.parts[0] == ".." else self._folders:
                 found = self._any_case.file(folder / end)
                 if found:
-                    return found
+                    return self._any_case.as_spelled(found, folder)
         others = [] if _names_folder(path) else self._others
         return self._only(self._any_case.file(folder / path.name) for folder in others)
 

@@ -94,7 +94,9 @@ def _pictures_of_list(file: Path, folder: Path, notes: Notes) -> Iterator[tuple[
 
 def _place_of(described: Description, entry: str) -> Path | None:
     """The folder or list that an entry of a description names."""
-    return next(filter(None, map(AnyCase().path, _candidates(described, entry))), None)
+    any_case = AnyCase()
+    found = next(filter(None, map(any_case.path, _candidates(described, entry))), None)
+    return found and any_case.as_spelled(found, described.file.parent)
 
 
 def _candidates(described: Description, entry: str) -> list[Path]:
