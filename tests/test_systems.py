@@ -13,6 +13,7 @@ from data.sets import TRUTH, coco, coco_content, found, pictures, voc, voc_text,
 from ssd300.data import files
 from ssd300.data.load import find_parts, load_dataset, read_part
 from ssd300.errors import DatasetError
+from ssd300.serve.connections import allow_many_files
 
 
 @pytest.fixture
@@ -105,3 +106,19 @@ def test_pictures_have_one_order_on_all_systems(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(files, "Path", PureWindowsPath)
     monkeypatch.setattr(os.path, "isfile", lambda path: True)
     assert [path.name for path in files.walk(tmp_path, lambda path: True)] == ["C.jpg", "a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(("accepted", "limit"), [(10240, 10240), (100_000, 65536), (0, 256)])
+def test_a_system_that_refuses_so_many_open_files(accepted: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Mac names no limit, and has one."""
+    resource, limits = pytest.importorskip("resource"), [256]
+
+    def set_limit(_: int, wanted: tuple[int, int]) -> None:
+        if wanted[0] > accepted:
+            raise ValueError("current limit exceeds maximum limit")
+        limits[0] = wanted[0]
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limits[0], resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    allow_many_files()
+    assert limits == [limit]

@@ -7,6 +7,7 @@ parser needs as much time for a chunk of one byte as for one of 64 KiB.
 import asyncio
 import math
 import sys
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -129,9 +130,13 @@ def allow_many_files() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    for most in (65536, 10240):  # a Mac without a limit may refuse more
+        wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def most_connections() -> int:
