@@ -1,4 +1,6 @@
 import os
+import platform
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,3 +51,21 @@ def test_default_threads(quota, expected, monkeypatch):
 def test_isa_cap(value, expected, monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", value)
     assert cpu.isa_cap() == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "machine", "capabilities", "native"),
+    [
+        ({"avx512_bf16"}, "x86_64", [], True), ({"avx2"}, "x86_64", ["BF16"], False), (set(), "AMD64", ["BF16"], True),
+        (set(), "AMD64", ["FP32"], False), (set(), "arm64", ["BF16"], False),
+    ],
+)  # fmt: skip
+def test_native_bf16(flags, machine, capabilities, native, monkeypatch):
+    """Without /proc/cpuinfo, as on Windows, OpenVINO says it."""
+    import openvino
+
+    core = SimpleNamespace(get_property=lambda device, name: capabilities)
+    monkeypatch.setattr(openvino, "Core", lambda: core)
+    monkeypatch.setattr(cpu, "cpu_flags", lambda: frozenset(flags))
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    assert cpu.native_bf16.__wrapped__() is native

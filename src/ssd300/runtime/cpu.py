@@ -1,6 +1,7 @@
 """The features of this machine's CPU, and the number of CPUs that this process may use."""
 
 import os
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def isa_cap() -> str | None:
     return None if cap.upper() in ("", "ALL", "DEFAULT") else cap
 
 
+@cache
 def native_bf16() -> bool:
     """Whether this CPU has bfloat16 instructions. Without them OpenVINO emulates it, slower than float32."""
-    return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    if cpu_flags() or platform.machine().lower() not in ("amd64", "x86_64"):
+        return not cpu_flags().isdisjoint({"avx512_bf16", "amx_bf16"})
+    import openvino  # Windows and Intel Macs have no /proc/cpuinfo
+
+    try:
+        return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:
+        return False
