@@ -16,6 +16,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if os.name != "posix" and item.get_closest_marker("posix"):
+        pytest.skip("FIFOs, devices, signals or a shell of POSIX")
+
+
 def _check_loopback(host: Any) -> None:
     if host in ("localhost", "", None):
         return

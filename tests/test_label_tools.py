@@ -69,7 +69,7 @@ def test_label_studio_and_fiftyone_have_shares_of_the_picture(tmp_path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize("name", ["fiftyone", "labelstudio"])
 def test_streams_are_whole_json(tmp_path, name, count) -> None:
-    content = json.loads(written(name, [found(tmp_path, BOXES[1])] * count, tmp_path / "out.json").read_text())
+    content = json.loads(written(name, [found(tmp_path, BOXES[1])] * count, tmp_path / "out.json").read_bytes())
     if name == "fiftyone":
         assert list(content["labels"]) == ["ü", "ü-2"][:count]
     else:

@@ -165,6 +165,7 @@ def test_a_folder_named_txt_is_a_folder(here) -> None:
     assert listed("txt") == ["txt/a.png"]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["list.txt", "table.parquet"])
 @pytest.mark.parametrize("kind", ["FIFO", "device"])
 def test_lists_and_tables_that_are_no_files(tmp_path, name, kind) -> None:

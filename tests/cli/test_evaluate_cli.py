@@ -82,7 +82,9 @@ def test_a_damaged_picture_is_listed_and_with_debug_where_it_failed(evaluate, da
         assert ("Traceback" in result.stderr) == bool(debug)
 
 
-@pytest.mark.parametrize("kind", ["file", "FIFO", "FIFO within"])
+@pytest.mark.parametrize(
+    "kind", ["file", *(pytest.param(kind, marks=pytest.mark.posix) for kind in ("FIFO", "FIFO within"))]
+)
 def test_a_report_that_could_not_be_written_is_refused_before_any_work(evaluate, tmp_path, kind) -> None:
     out = tmp_path / "out"
     if kind == "file":

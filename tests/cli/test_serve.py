@@ -40,6 +40,7 @@ def post(port: int, body: bytes) -> int:
     return response.status
 
 
+@pytest.mark.posix
 def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint) -> None:
     with started("--model", f"small={seeded_checkpoint}") as (process, port):
         assert post(port, picture_file("PNG")) == 200
@@ -66,6 +67,7 @@ def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint)
     assert lines[0]["id"] == "mine"
 
 
+@pytest.mark.posix
 def test_ctrl_c_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoint) -> None:
     with started("--model", f"small={seeded_checkpoint}") as (process, port):
         with socket.create_connection(("127.0.0.1", port)):

@@ -14,7 +14,8 @@ from command import ssd300
 from ssd300.__main__ import main
 from ssd300.learn.run import stop_signals
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+if sys.platform == "win32":
+    pytest.skip("signals of POSIX", allow_module_level=True)
 
 
 @pytest.fixture(autouse=True)

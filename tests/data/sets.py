@@ -28,11 +28,11 @@ def pictures(folder: Path, suffix: str = ".jpg", names: str = "abc") -> None:
 
 def write(path: Path, content: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8", newline="\n")
 
 
 def append(path: Path, text: str) -> None:
-    path.write_text(path.read_text() + text)
+    write(path, path.read_text(encoding="utf-8") + text)
 
 
 def found(dataset: Dataset) -> dict[str, Boxes]:

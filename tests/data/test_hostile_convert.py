@@ -28,6 +28,7 @@ def names_in(root: Path, *files: str) -> Path:
 # Files from elsewhere
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
 @pytest.mark.parametrize("format", WRITTEN)
 @pytest.mark.parametrize(
     "file",

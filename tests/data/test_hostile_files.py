@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from ssd300.data.load import find_parts, load_dataset
 from ssd300.errors import DatasetError, OutputError, SSD300Error
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["FIFO", "device", "link to a device", "folder", "socket"])
 @pytest.mark.parametrize(
     "name",
@@ -106,6 +108,7 @@ def test_labels_in_a_folder_that_may_not_be_read_are_not_counted_as_empty(tmp_pa
         load_dataset(tmp_path)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 @pytest.mark.parametrize("what", ["cases", "split", "convert"])
 def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) -> None:
@@ -131,6 +134,7 @@ def test_nothing_is_written_over_a_device(tmp_path: Path, kind: str, what: str) 
 # links that lead in circles
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("make", [yolo, voc])
 def test_folders_linked_in_circles_end(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     make(tmp_path)
@@ -141,6 +145,7 @@ def test_folders_linked_in_circles_end(tmp_path: Path, make: Callable[[Path], Pa
     assert {"a", "b", "c"} <= stems(load_dataset(tmp_path))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
 @pytest.mark.parametrize("place", ["/", "/proc", "/proc/self", "/sys", "/dev", "link/proc/self"])
 def test_the_system_s_folders_are_no_part(tmp_path: Path, place: str) -> None:
     (tmp_path / "link").symlink_to("/")
@@ -151,6 +156,7 @@ def test_the_system_s_folders_are_no_part(tmp_path: Path, place: str) -> None:
         load_dataset(tmp_path)
 
 
+@pytest.mark.posix
 def test_links_to_the_system_are_not_followed(tmp_path: Path) -> None:
     yolo(tmp_path)
     for name, target in (("proc", "/proc/self"), ("dev", "/dev/fd")):

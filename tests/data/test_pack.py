@@ -273,6 +273,7 @@ def test_a_file_that_shrinks_or_changes_while_it_is_open_is_an_error(pets: Datas
         picture.read()
 
 
+@pytest.mark.posix
 def test_a_pipe_is_no_packed_set(pets: Dataset, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pets.pack")
     with pytest.raises(DatasetError, match="device"):

@@ -1,17 +1,12 @@
 """A disk that takes no more: each kind of export says so, of the name that was asked for, and what was there stays."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
 import ssd300
-from ssd300.errors import OutputError
-
-if sys.platform == "win32":
-    pytest.skip("limits of POSIX", allow_module_level=True)
-
 from full_disk import files_of_at_most
+from ssd300.errors import OutputError
 
 
 def contents(folder: Path) -> dict[str, bytes]:

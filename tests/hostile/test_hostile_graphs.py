@@ -148,6 +148,7 @@ def test_what_detection_does_not_need_is_not_run(plain, tmp_path):
     assert boxes.shape == (8732, 4)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("suffix", [".onnx", ".xml", ".safetensors", ".pt"])
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 def test_files_that_are_no_files_are_refused_at_once(suffix, kind, tmp_path):
@@ -159,6 +160,7 @@ def test_files_that_are_no_files_are_refused_at_once(suffix, kind, tmp_path):
         resolve(path)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("kind", ["FIFO", "link to a device"])
 def test_numbers_beside_a_graph_that_are_no_file(kind, graph_text, tmp_path):
     (tmp_path / "m.xml").write_text(graph_text[0], "utf-8")

@@ -138,6 +138,7 @@ SOURCES = [
 ]
 
 
+@pytest.mark.posix  # separators, and the words of errors
 @pytest.mark.parametrize(("make", "message"), [s[1:] for s in SOURCES], ids=[s[0] for s in SOURCES])
 def test_bad_sources(make, message, tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "WAIT_SECONDS", 0.1)

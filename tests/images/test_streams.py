@@ -85,6 +85,7 @@ def test_sockets(what, data):
     thread.join()
 
 
+@pytest.mark.posix
 def test_a_fifo_by_its_path(data, tmp_path):
     path = tmp_path / "fifo"
     os.mkfifo(path)
@@ -94,6 +95,7 @@ def test_a_fifo_by_its_path(data, tmp_path):
     thread.join()
 
 
+@pytest.mark.posix
 def test_a_shells_substitution(data, tmp_path):
     (tmp_path / "a.png").write_bytes(data)
     code = "import sys; from ssd300.images import open_source; print(open_source(sys.argv[1]).shape)"

@@ -1,7 +1,6 @@
 """A run of a few steps, and what is asked of the folder that it leaves."""
 
 import csv
-import os
 import signal
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def stopped_after(steps: int, monkeypatch, data: Dataset, out: Path, **settings)
         step(self, lr)
         taken.append(lr)
         if len(taken) == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patched:
         patched.setattr(Learner, "step", interrupted)

@@ -1,7 +1,6 @@
 """A disk that fills up, or an output folder that goes away, while a training runs: said in words, nothing lost."""
 
 import shutil
-import sys
 
 import pytest
 
@@ -13,7 +12,7 @@ from ssd300.learn.run import load_state
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")]
+pytestmark = pytest.mark.slow
 
 
 def after_steps(monkeypatch, number, action) -> None:

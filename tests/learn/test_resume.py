@@ -136,7 +136,7 @@ def test_a_run_replaces_no_file(same_squares, tmp_path, name):
 
 def test_an_error_after_a_signal_stays_an_error(squares, tmp_path, monkeypatch):
     def fails(self, lr):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr("ssd300.learn.learner.Learner.step", fails)

@@ -90,6 +90,7 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         read_mot(tmp_path / "none.txt")
 
 
+@pytest.mark.posix
 def test_a_pipe_or_folder_is_no_file_of_tracks(tmp_path) -> None:
     os.mkfifo(tmp_path / "gt.txt")
     for path in (tmp_path, tmp_path / "gt.txt"):

@@ -139,6 +139,7 @@ def _written(folder, data: bytes, ending: str = ".mp4"):
     return path
 
 
+@pytest.mark.posix
 def test_a_fifo_does_not_hang(tmp_path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(ImageError, match="not a file"):

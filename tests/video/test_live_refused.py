@@ -1,5 +1,6 @@
 """Streams that are refused, silent or secret, and cameras."""
 
+import sys
 import time
 from types import SimpleNamespace
 
@@ -224,12 +225,14 @@ def test_closing_while_a_stream_does_not_answer_takes_no_time(folder) -> None:
         assert time.monotonic() - began < 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="cameras have other names")
 @pytest.mark.parametrize("source", [97, "98", "/dev/video99"])
 def test_a_missing_camera_is_named(source) -> None:
     with pytest.raises(ImageError, match="no such camera"):
         list(frames(source))
 
 
+@pytest.mark.posix
 def test_a_camera_that_is_taken_is_named(monkeypatch) -> None:
     def busy(*_: object, **__: object) -> None:
         raise av.error.OSError(16, "Device or resource busy", "/dev/null")

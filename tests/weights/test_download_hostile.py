@@ -175,7 +175,7 @@ def test_a_folder_that_can_be_written_is_used(tmp_path) -> None:
     assert list((tmp_path / "new").iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["a file", "/dev/null/ssd300"])
+@pytest.mark.parametrize("place", ["a file", pytest.param("/dev/null/ssd300", marks=pytest.mark.posix)])
 def test_a_cache_that_cannot_be_written_does_not_stop_a_download(place, tmp_path, server) -> None:
     (tmp_path / "a file").write_text("in the way")
     with pytest.warns(
@@ -186,6 +186,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_download(place, tmp_path
     assert path.read_bytes() == server.content
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("home", [None, "", "relative/home"])
 def test_without_a_home_nothing_is_kept(home, tmp_path) -> None:
     code = (
