@@ -40,6 +40,12 @@ def test_cgroup_quota(own, files, expected, tmp_path):
     assert cpu.cgroup_quota(tmp_path / "cgroup", tmp_path / "missing") is None
 
 
+def test_a_control_group_whose_name_is_no_text(tmp_path):
+    (tmp_path / "own").write_bytes(b"0::/job\xff\n")
+    write(tmp_path / "cgroup", {"cpu.max": "150000 100000"})
+    assert cpu.cgroup_quota(tmp_path / "cgroup", tmp_path / "own") == 1.5
+
+
 @pytest.mark.parametrize(("quota", "expected"), [(None, 4), (1.6, 2), (0.2, 1), (64.0, 4)])
 def test_default_threads(quota, expected, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)

@@ -102,7 +102,7 @@ class Measured:
 def peak_memory_mib(status: Path = Path("/proc/self/status")) -> float | None:
     """The peak memory of this process in MiB; None where the system does not report it (Windows)."""
     # ru_maxrss would include the process image before exec. Not every kernel gives the peak (gVisor's).
-    if status.exists() and (peak := re.search(r"VmHWM:\s*(\d+)", status.read_text())):
+    if status.exists() and (peak := re.search(r"VmHWM:\s*(\d+)", status.read_text("ascii", "replace"))):
         return int(peak[1]) / 2**10
     if sys.platform == "win32":
         return None

@@ -177,5 +177,5 @@ def resident_bytes() -> int | None:
     """The memory in use by this process; None unless it runs glibc on Linux."""
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return None
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")

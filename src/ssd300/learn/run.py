@@ -164,7 +164,7 @@ def write_recipe(folder: Path, settings: dict[str, Any]) -> None:
 def write_results(folder: Path, history: list[dict[str, float]]) -> None:
     """Write all epochs so far; the file is replaced, so a resumed run never repeats a line."""
     columns = list(dict.fromkeys(key for row in history for key in row))
-    with replacing(folder / RESULTS) as part, part.open("w", newline="") as file:
+    with replacing(folder / RESULTS) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(history)

@@ -49,7 +49,7 @@ def _quota_v1(folder: Path) -> float | None:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())  # names of control groups need not be text
     except OSError:
         return ""
 
