@@ -114,7 +114,7 @@ def test_tracks_are_scored(tmp_path) -> None:
 def test_json_and_report(evaluate, data, tmp_path) -> None:
     result = evaluate("--data", data, "--json", "--report", tmp_path / "out", "--published")
     assert result.returncode == 0
-    told, kept = json.loads(result.stdout), json.loads((tmp_path / "out/report.json").read_text())
+    told, kept = json.loads(result.stdout), json.loads((tmp_path / "out/report.json").read_bytes())
     assert {k: v for k, v in told.items() if k != "seconds"} == {k: v for k, v in kept.items() if k != "seconds"}
     assert told["dataset"]["pictures"] == 2
     assert told["dataset"]["pictures_left_out"] == 1

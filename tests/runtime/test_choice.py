@@ -32,7 +32,8 @@ def write_graph(path, metadata, element_type="i8"):
     """What the choice reads of an OpenVINO file: the kind of its constants and the metadata."""
     path.write_text(
         f'<net><layers><layer><data element_type="{element_type}" size="9"/></layer></layers>'
-        f"<rt_info><ssd300><meta value={quoteattr(metadata.to_json())}/></ssd300></rt_info></net>"
+        f"<rt_info><ssd300><meta value={quoteattr(metadata.to_json())}/></ssd300></rt_info></net>",
+        encoding="utf-8",
     )
 
 
