@@ -5,7 +5,7 @@
     PYTHONPATH=src python benchmarks/same_answers.py compare before.json after.json
 
 Recorded are a SHA-256 of the boxes, scores and ids of every picture, from `detect` under several options and from
-`detect_many`; the numbers of `evaluate`; with --quantize the INT8 weights; with --train the weights and the measured
+`detect_many`; the numbers of `evaluate`; with --quantize the numbers of INT8; with --train the weights and the measured
 AP of one seeded epoch on 32 pictures. The 200 pictures and the model are made by this script unless --data and
 --model are given. `compare` lists the differences and exits with 1 if there are any. Both records must come from the
 same machine and environment.
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--data", help="a data set with COCO's classes; without it pictures are made")
     parser.add_argument("--model", help="a model with COCO's classes; without it one is made")
     parser.add_argument("--train", action="store_true", help="one seeded epoch of training, too")
-    parser.add_argument("--quantize", action="store_true", help="INT8 weights, too")
+    parser.add_argument("--quantize", action="store_true", help="the numbers of INT8, too")
     args = parser.parse_args()
     if args.action == "compare":
         return compare(*(json.loads(path.read_text()) for path in args.files))
@@ -96,12 +96,13 @@ def evaluate_model(detector: Detector, dataset: Any) -> dict[str, Any]:
 
 
 def quantize_model(model: Path, dataset: Any, folder: Path) -> str:
-    """SHA-256 of the INT8 weights: calibrated on 16 pictures, measured on 8 others."""
+    """SHA-256 of the ranges and biases of INT8: calibrated on 16 pictures, measured on 8 others."""
     from ssd300.export.quantize import quantize
+    from ssd300.weights.checkpoint import read_int8
 
-    out = folder / "seeded.int8.xml"
+    out = folder / "int8.safetensors"
     quantize(model, dataset.subset(range(16)), dataset.subset(range(16, 24)), out, subset=16, max_ap_drop=1, threads=1)
-    return hashlib.sha256(out.with_suffix(".bin").read_bytes()).hexdigest()
+    return hashlib.sha256(read_int8(out).to_json().encode()).hexdigest()
 
 
 def trained(dataset: Any, folder: Path) -> dict[str, str]:
