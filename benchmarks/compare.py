@@ -6,8 +6,8 @@
 
 Weights are random. Speed does not depend on them, apart from the number of candidates, which is set to that of a
 trained model for ssd300 (`seeded_model.py`). Each row runs in its own process (`compare_row.py`) and is saved when it
-is done. A run stops after --seconds and the next run continues it; --again starts over. Published AP is quoted with
-its source.
+is done. A run stops after --seconds and the next run continues it; --again starts over. A machine of another kind adds
+its rows to those of the others. Published AP is quoted with its source.
 Needs `pip install '.[dev]'`.
 """
 
@@ -150,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--others", type=Path, help="folder that compare_export.py filled")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no row after these")
-    parser.add_argument("--again", action="store_true", help="forget what was measured")
+    parser.add_argument("--again", action="store_true", help="forget what was measured on this machine")
     parser.add_argument("--models-only", action="store_true", help="make the model files and stop")
     parser.add_argument("--page", action="store_true", help="write the page from the JSON")
     options = parser.parse_args()
@@ -159,11 +159,15 @@ def main() -> None:
         make_models(MODELS, options.others)
         if options.models_only:
             return
-        result = json.loads(RESULT.read_text()) if RESULT.exists() and not options.again else {"rows": {}}
-        result |= {"machine": machine(), "install": install_sizes(MODELS)}
+        result = json.loads(RESULT.read_text()) if RESULT.exists() else {"machines": []}
+        here = machine()
+        same = [one for one in result["machines"] if (one["cpu"], one["flags"]) == (here["cpu"], here["flags"])]
+        here["rows"] = same[0]["rows"] if same and not options.again else {}
+        result["machines"] = [one for one in result["machines"] if one not in same] + [here]
+        result["install"] = install_sizes(MODELS)
         for model, runtime, path in rows(MODELS):
-            if f"{model}, {runtime}" not in result["rows"] and time.monotonic() - began < options.seconds:
-                result["rows"][f"{model}, {runtime}"] = found = measure(runtime, path, MODELS)
+            if f"{model}, {runtime}" not in here["rows"] and time.monotonic() - began < options.seconds:
+                here["rows"][f"{model}, {runtime}"] = found = measure(runtime, path, MODELS)
                 RESULT.write_text(json.dumps(result, indent=1) + os.linesep)
                 print(f"{model:24}{runtime:18}{found}", flush=True)
     PAGE.write_text(page(json.loads(RESULT.read_text())))

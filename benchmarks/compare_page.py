@@ -32,44 +32,68 @@ FACTS = {
     "yolo26n-640": ("YOLO26n 640", "AGPL-3.0 or paid", "40.9", "https://docs.ultralytics.com/models/yolo26/"),
     "rfdetr-nano-384": ("RF-DETR nano 384", "Apache-2.0", "48.4", "https://github.com/roboflow/rf-detr"),
 }
-WAYS = {"ssd300": "ssd300", "onnxruntime": "onnxruntime", "openvino": "openvino"}
+Rows = dict[tuple[str, str], Any]  # (model, runtime) -> what was measured
 
 
 def page(result: dict[str, Any]) -> str:
-    rows = {tuple(key.split(", ")): value for key, value in result["rows"].items()}
-    parts = [intro(result["machine"]), summary(rows), advice(rows), details(rows), sizes(result), method(result)]
-    return "\n\n".join(parts) + "\n"
+    machines = {kind(machine): machine for machine in result["machines"]}
+    rows = {name: rows_of(machine) for name, machine in machines.items()}
+    parts = [intro(machines)]
+    parts += [summary(name, rows[name]) for name in machines]
+    parts.append(advice(rows))
+    parts += [details(name, rows[name]) for name in machines]
+    return "\n\n".join([*parts, sizes(result), method(machines)]) + "\n"
 
 
-def intro(machine: dict[str, Any]) -> str:
-    flags = ", ".join(machine["flags"]) or "no vector extensions that matter here"
+def rows_of(machine: dict[str, Any]) -> Rows:
+    return {
+        (model, runtime): row for key, row in machine["rows"].items() for model, _, runtime in [key.partition(", ")]
+    }
+
+
+def kind(machine: dict[str, Any]) -> str:
+    """What decides the speed of INT8 on a CPU."""
+    flags = machine["flags"]
+    if "amx_int8" in flags:
+        return "AMX"
+    if "avx512_vnni" in flags:
+        return "AVX-512 with VNNI, no AMX"
+    return "AVX2 only" if "avx2" in flags and "avx512f" not in flags else " ".join(flags) or "no vector extensions"
+
+
+def intro(machines: dict[str, Any]) -> str:
+    lines = "\n".join(
+        f"- **{name}:** {machine['cpu']}, {machine['threads']} threads ({', '.join(machine['flags'])})"
+        for name, machine in machines.items()
+    )
     return f"""# Against other detectors
 
 {MARK}
 
-The speed of ssd300 and other small detectors on one CPU, their published accuracy, and which to choose. The machine:
-{machine["cpu"]}, {machine["threads"]} threads ({flags}).
+The speed of ssd300 and other small detectors on a CPU, their published accuracy, and which to choose. The machines:
+
+{lines}
+
+The times are from a 640x480 JPEG file to boxes; the summaries have the fastest runtime of each detector. AP is the
+published value on COCO val2017, in percent.
 The order can differ on another machine; you can [run it there](#how-it-was-measured)."""
 
 
-def fastest(rows: dict[tuple[str, str], Any], model: str, *, int8: bool) -> tuple[str, Any]:
+def fastest(rows: Rows, model: str, *, int8: bool) -> tuple[str, Any]:
     """The runtime with the lowest median, with or without INT8."""
     found = {runtime: value for (name, runtime), value in rows.items() if name == model and ("int8" in runtime) == int8}
     runtime = min(found, key=lambda one: found[one]["p50_ms"])
     return runtime, found[runtime]
 
 
-def measured_models(rows: dict[tuple[str, str], Any]) -> list[str]:
+def measured_models(rows: Rows) -> list[str]:
     there = {model for model, _ in rows}
     return [model for model in FACTS if model in there]
 
 
-def summary(rows: dict[tuple[str, str], Any]) -> str:
+def summary(machine: str, rows: Rows) -> str:
     lines = [
-        "## Summary",
-        "",
-        "From a 640x480 JPEG file to boxes, with the fastest runtime of each detector.",
-        "AP is the published value on COCO val2017, in percent.",
+        f"## Summary: {machine}",
         "",
         "| detector | license | published AP | float: ms (p50), pictures/s | INT8: ms (p50), pictures/s |",
         "|---|---|---|---|---|",
@@ -89,31 +113,28 @@ def summary(rows: dict[tuple[str, str], Any]) -> str:
     return "\n".join(lines)
 
 
-def advice(rows: dict[tuple[str, str], Any]) -> str:
+def advice(machines: dict[str, Rows]) -> str:
     """Conclusions from the measured rows."""
-
-    def best(model: str) -> float:
-        return min(value["p50_ms"] for (name, _), value in rows.items() if name == model)
-
-    mine = best("ssd300-resnet50")
-    others = [model for model in measured_models(rows) if not model.startswith("ssd300-resnet")]
-    faster = [FACTS[model][0] for model in others if best(model) < mine]
-    slower = [FACTS[model][0] for model in others if best(model) >= mine]
-    better = [
-        FACTS[model][0]
-        for model in others
-        if best(model) < mine and FACTS[model][2] and float(FACTS[model][2] or 0) >= 27
-    ]
     lines = ["## Which to choose", ""]
-    lines.append(
-        f"At its fastest, ssd300 takes {mine:.0f} ms with ResNet-50, {best('ssd300-resnet18'):.0f} ms with ResNet-18.\n"
-        f"Faster than ResNet-50: {', '.join(faster) or 'none'}.\nSlower: {', '.join(slower) or 'none'}."
-    )
+    better = set(FACTS)
+    for machine, rows in machines.items():
+        best = {
+            model: min(row["p50_ms"] for (name, _), row in rows.items() if name == model)
+            for model in measured_models(rows)
+        }
+        mine = best["ssd300-resnet50"]
+        others = [model for model in best if not model.startswith("ssd300-resnet")]
+        faster = [FACTS[model][0] for model in others if best[model] < mine]
+        slower = [FACTS[model][0] for model in others if best[model] >= mine]
+        better &= {model for model in others if best[model] < mine and float(FACTS[model][2] or 0) >= 27}
+        lines.append(
+            f"- **{machine}:** at its fastest, ssd300 takes {mine:.0f} ms with ResNet-50, "
+            f"{best['ssd300-resnet18']:.0f} ms with ResNet-18.\n"
+            f"  Faster than ResNet-50: {', '.join(faster) or 'none'}.\n  Slower: {', '.join(slower) or 'none'}."
+        )
     if better:
-        lines += [
-            "",
-            f"**Better than ssd300:** {', '.join(better)} are faster, with a higher published AP. SSD is from 2016.",
-        ]
+        names = ", ".join(FACTS[model][0] for model in FACTS if model in better)
+        lines += ["", f"**Better than ssd300:** {names} are faster, with a higher published AP. SSD is from 2016."]
     lines += [
         "",
         "- **YOLO26n or YOLO11n:** the highest AP for the time, if the license does not matter or you pay for one.",
@@ -127,13 +148,9 @@ def advice(rows: dict[tuple[str, str], Any]) -> str:
     return "\n".join(lines)
 
 
-def details(rows: dict[tuple[str, str], Any]) -> str:
+def details(machine: str, rows: Rows) -> str:
     lines = [
-        "## All rows",
-        "",
-        "Memory is the peak of the process, before the measurement of pictures/s. Cold start is the time from the",
-        "command to the boxes of the first picture, with cached files (for INT8 of ssd300 also its compiled graph),",
-        "median of three.",
+        f"## All rows: {machine}",
         "",
         "| detector | runtime | p50 ms | p95 ms | pictures/s | memory MiB | cold start s | model MB |",
         "|---|---|---|---|---|---|---|---|",
@@ -167,9 +184,8 @@ def sizes(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def method(result: dict[str, Any]) -> str:
-    machine = result["machine"]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+def method(machines: dict[str, Any]) -> str:
+    versions = "\n".join(f"    - {name}: {versions_of(machine)}" for name, machine in machines.items())
     return f"""## How it was measured
 
 ```sh
@@ -179,7 +195,8 @@ python benchmarks/compare.py --others runs/others
 
 - Every row ran in its own process, one after the other, on an otherwise idle machine. All numbers on this page come
   from [comparison.json](comparison.json); `python benchmarks/compare.py --page` writes the page from it.
-  Versions: {versions}, Python {machine["python"]}.
+  Versions:
+{versions}
 - All weights are random: speed does not depend on them. ssd300 selects from about 50 candidates in every picture, the
   others from their 50 best. Accuracy is therefore quoted, not measured.
 - SSDLite320, SSD300 VGG16 and NanoDet-Plus were rebuilt from their published structure.
@@ -188,7 +205,15 @@ python benchmarks/compare.py --others runs/others
   the head that needs suppression.
 - The steps around the network are the same for all other detectors: the JPEG decoder that ssd300 uses, Pillow's resize
   without keeping the aspect ratio, float32 from 0 to 1, and suppression among the 50 best boxes in NumPy.
+- *memory* is the peak of the process, before the measurement of pictures/s; *cold start* the time from the command to
+  the boxes of the first picture, with cached files (for INT8 of ssd300 also its compiled graph), median of three.
 - *pictures/s*: one thread per core, each with whole pictures; OpenVINO with its throughput hint, onnxruntime with one
   thread per session; ssd300 with `detect_many`, which takes two pictures per core, so that one is decoded meanwhile.
 - INT8 of the other detectors is NNCF's default, calibrated on eight pictures, without a check of accuracy: an upper
   bound of what they can gain. INT8 of ssd300 is that of `ssd300 quantize`, without its check of AP."""
+
+
+def versions_of(machine: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {number}" for name, number in (machine["versions"] | {"Python": machine["python"]}).items()
+    )
