@@ -103,6 +103,7 @@ def test_counts_are_exact_where_many_walk() -> None:
     assert line.outward.total() == (through & upward).sum()
 
 
+DIAMOND = [(100, 150), (150, 100), (200, 150), (150, 200)]
 SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]
 HOLLOW = [(0, 0), (100, 0), (100, 100), (60, 100), (60, 40), (40, 40), (40, 100), (0, 100)]
 
@@ -119,6 +120,10 @@ HOLLOW = [(0, 0), (100, 0), (100, 100), (60, 100), (60, 40), (40, 40), (40, 100)
         ([(0, 240), (640, 240), (640, 480), (0, 480)], (300, 500), True),  # cut by the lower edge of the picture
         ([(0, 240), (639, 240), (639, 479), (0, 479)], (300, 500), True),
         ([(0, 240), (640, 240), (640, 470), (0, 470)], (300, 500), False),
+        ([(637, 0), (700, 0), (700, 480), (637, 480)], (640, 100), True),  # cut by the right edge of the picture
+        (DIAMOND, (150, 150), True),  # level with two corners
+        (DIAMOND, (90, 150), False),
+        (DIAMOND, (210, 150), False),
         ([(100, 0), (200, 100), (0, 100)], (150, 50), True),  # on a slanting edge
         ([(100, 0), (200, 100), (0, 100)], (250, 150), False),  # beyond its end
         (HOLLOW, (50, 80), False),

@@ -85,6 +85,50 @@ def test_a_low_score_keeps_a_track_alive_and_starts_none() -> None:
     assert len(tracker.update(found(at(106), scores=[LOW_SCORE / 2]))) == 0
 
 
+def test_a_low_score_revives_no_lost_track() -> None:
+    tracker = Tracker()
+    tracker.update(found(at(100)))
+    tracker.update(found())
+    assert len(tracker.update(found(at(100), scores=[0.3]))) == 0
+    assert tracker.update(found(at(100))).track_ids.tolist() == [1]
+
+
+def test_only_consecutive_detections_begin_a_track() -> None:
+    tracker = Tracker()
+    for boxes in ([], [at(100)], [], [at(100)]):
+        assert len(tracker.update(found(*boxes))) == 0
+    assert tracker.update(found(at(100))).track_ids.tolist() == [1]
+
+
+def test_an_older_track_comes_before_one_that_has_no_id_yet() -> None:
+    tracker = Tracker()
+    tracker.update(found(at(100)))
+    tracker.update(found(at(100), at(110)))
+    assert tracker.update(found(at(107))).track_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize(("score", "starts", "continues"), [(0.41, 1, 1), (0.4, 0, 1), (LOW_SCORE, 0, 1), (0.09, 0, 0)])
+def test_scores_at_the_thresholds(score, starts, continues) -> None:
+    assert len(Tracker().update(found(at(100), scores=[score]))) == starts
+    tracker = Tracker()
+    tracker.update(found(at(100)))
+    assert len(tracker.update(found(at(100), scores=[score]))) == continues
+
+
+@pytest.mark.parametrize(("lost_seconds", "ids"), [(0.05, [1]), (0.03, [])])
+def test_frames_without_times_are_a_thirtieth_of_a_second_apart(lost_seconds, ids) -> None:
+    tracker = Tracker(lost_seconds=lost_seconds)
+    for boxes in ([at(100)], [at(100)], []):
+        tracker.update(found(*boxes))
+    assert tracker.update(found(at(100))).track_ids.tolist() == ids
+
+
+def test_times_may_follow_frames_without_them() -> None:
+    tracker = Tracker()
+    tracker.update(found(at(100)))
+    assert tracker.update(found(at(100)), 0.5).track_ids.tolist() == [1]
+
+
 def test_classes_do_not_take_each_other_s_ids() -> None:
     tracker = Tracker()
     tracker.update(found(at(100)))
