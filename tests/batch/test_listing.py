@@ -152,10 +152,39 @@ def test_columns_that_cannot_be_meant(names, column, words) -> None:
         ("s3://b/**/*.png", ["s3://b/a.png", "s3://b/c/d/a.png"], ["s3://a.png"]),
         ("s3://b/[ab]?[!0].png", ["s3://b/axx.png"], ["s3://b/ax0.png", "s3://b/cxx.png"]),
         ("s3://b/a+(b).png*", ["s3://b/a+(b).png"], ["s3://b/aab.png"]),
+        ("s3://b/[z-a][[a--]x[].png", [], ["s3://b/z[x[].png"]),
+        ("s3://b/[[]x[].png", ["s3://b/[x[].png"], ["s3://b/x.png"]),
+        ("s3://b/a[!b]c.png", ["s3://b/adc.png"], ["s3://b/abc.png", "s3://b/a/c.png"]),
     ],
 )
 def test_globs_of_addresses(pattern, yes, no) -> None:
     assert [bool(glob_pattern(pattern).fullmatch(name)) for name in yes + no] == [True] * len(yes) + [False] * len(no)
+
+
+@pytest.mark.parametrize(
+    ("source", "deep", "expected"),
+    [
+        ("s3://b", False, ["a.png"]),
+        ("s3://b/*", False, ["a.png"]),
+        ("s3://b/*.dat", False, ["a.dat"]),
+        ("s3://b/**", True, ["a.png", "c/a.png"]),
+        ("s3://b/*/a*", True, ["c/a.png"]),
+        ("s3://b/.h*.png", False, [".h.png"]),
+    ],
+)
+def test_a_store_gives_what_a_folder_would_and_is_asked_for_no_more(monkeypatch, source, deep, expected) -> None:
+    names = [".h.png", "@eaDir/a.png", "a.dat", "a.png", "c/.t/a.png", "c/a.png", "notes.md"]
+    asked, told = [], []
+
+    def list_remote(address: str, *, recursive: bool) -> list[str]:
+        asked.append((address, recursive))
+        return [f"s3://b/{name}" for name in names if recursive or "/" not in name]
+
+    monkeypatch.setattr("ssd300.batch.listing.list_remote", list_remote)
+    found = [place.decode() for place, _ in list_pictures([source], tell=told.append)]
+    assert found == [f"s3://b/{name}" for name in expected]
+    assert asked == [("s3://b/", deep)]
+    assert told == ([f"{source}: 1 file skipped: 1 .DAT"] if source in ("s3://b", "s3://b/*", "s3://b/**") else [])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")

@@ -32,6 +32,7 @@ def without_source(folder: str) -> list[dict[str, object]]:
         ("s3://bucket/nosuch/", None),
         ("s3://bucket/photos", ["pictures"]),
         ("gs://bucket/photos/0*.png", ["pictures/0*.png"]),
+        ("s3://bucket/photos/*", ["pictures/*"]),
         ("az://bucket/**/1*.png", ["pictures/1*.png", "pictures/sub/deep/11.png"]),
         ("s3://bucket/photos/bad.jpg", ["pictures/bad.jpg"]),
     ],

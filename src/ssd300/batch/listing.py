@@ -6,6 +6,7 @@ picture is in a Parquet file, its row there.
 
 import codecs
 import errno
+import fnmatch
 import glob
 import os
 import re
@@ -21,7 +22,7 @@ from ssd300.batch.stores import is_remote, list_remote, one_line, open_place, st
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
-from ssd300.images.folders import is_picture_name, pictures_of
+from ssd300.images.folders import is_clutter, is_picture_name, pictures_of, sort_out
 from ssd300.images.source import Tell, expand
 
 LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])
@@ -63,7 +64,7 @@ def list_pictures(
 def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
     """The files of one argument: itself, or those of the folder or glob."""
     if is_remote(source):
-        yield from _remote(source, recursive) or [source]
+        yield from _remote(source, recursive, tell) or [source]
     elif os.path.isdir(source):
         yield from _folder(source, recursive, tell) or [source]
     else:
@@ -73,7 +74,7 @@ def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
 def _folder(source: str, recursive: bool, tell: Tell) -> Sequence[str]:
     """The pictures of a folder of this machine, or its Parquet files. Raises ArgumentError where it has both."""
     below = os.path.join(glob.escape(source), "**" if recursive else "")
-    tables = [name for name in pictures_of(os.path.join(below, "*.parquet")).paths if _is_wanted(Path(name).name)]
+    tables = [name for name in pictures_of(os.path.join(below, "*.parquet")).paths if _is_table(Path(name).name)]
     pictures = pictures_of(below if recursive else source)
     if pictures.paths and pictures.skipped and not tables:
         tell(f"{source}: {pictures.skipped}")
@@ -91,21 +92,33 @@ def _refuse_both(source: str, found: list[str]) -> list[str]:
     return found
 
 
-def _remote(address: str, recursive: bool) -> list[str]:
-    """The pictures and Parquet files of an address; in a glob `**` crosses folders, `*` does not."""
-    fixed = re.split(r"[*?\[]", address, maxsplit=1)[0]
-    if fixed != address:
-        pattern = glob_pattern(address)
-        found = list_remote(fixed.rpartition("/")[0] + "/", recursive=True)
-        return [name for name in found if pattern.fullmatch(name)]
-    if _is_wanted(address.rpartition("/")[2]):
+def _remote(address: str, recursive: bool, tell: Tell) -> list[str]:
+    """The pictures and Parquet files of an address, chosen as on this machine; in a glob `**` crosses folders."""
+    top, slash, below = re.split(r"[*?\[]", address, maxsplit=1)[0].rpartition("/")
+    is_glob = glob.has_magic(address)
+    if not is_glob and _is_wanted(below):
         return [address]
-    found = list_remote(address, recursive=recursive)
-    return _refuse_both(address, [name for name in found if _is_wanted(name.rpartition("/")[2])])
+    top = top + slash if is_glob else address.rstrip("/") + "/"
+    below = address[len(top) :]
+    found = list_remote(top, recursive="/" in below or "**" in below if is_glob else recursive)
+    if "/." not in address:
+        found = [name for name in found if not any(map(is_clutter, name[len(top) :].split("/")))]
+    if is_glob:
+        pattern = glob_pattern(address)
+        found = [name for name in found if pattern.fullmatch(name)]
+    tables = [] if is_glob else [name for name in found if _is_table(name.rpartition("/")[2])]
+    pictures = sort_out(found, address if is_glob else "")
+    if pictures.paths and pictures.skipped and not tables:
+        tell(f"{address}: {pictures.skipped}")
+    return _refuse_both(address, [*pictures.paths, *tables])
 
 
 def _is_wanted(name: str) -> bool:
-    return is_picture_name(name) or (name.lower().endswith(".parquet") and not name.startswith((".", "_")))
+    return is_picture_name(name) or _is_table(name)
+
+
+def _is_table(name: str) -> bool:
+    return name.lower().endswith(".parquet") and not name.startswith((".", "_"))
 
 
 def glob_pattern(address: str) -> re.Pattern[str]:
@@ -122,8 +135,7 @@ def glob_pattern(address: str) -> re.Pattern[str]:
         if piece in words:
             texts.append(words[piece])
         elif piece.startswith("[") and piece.endswith("]"):
-            inside = piece[1:-1].replace("\\", r"\\")
-            texts.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+            texts.append("(?!/)" + fnmatch.translate(piece)[len("(?s:") : -len(r")\Z")])
         else:
             texts.append(re.escape(piece))
     return re.compile("".join(texts), re.DOTALL)

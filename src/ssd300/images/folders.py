@@ -93,12 +93,11 @@ def pictures_of(path: str) -> FoundPictures:
     matches, any other glob only the pictures among them.
     """
     if os.path.isdir(path):
-        return _sort_out([os.path.join(path, name) for name in _files_in(path)])
+        return sort_out([os.path.join(path, name) for name in _files_in(path)])
     if glob.has_magic(path) and not os.path.lexists(path):
         closed: list[str] = []
         matches = [found for found in _matches(path, closed) if not os.path.isdir(found)]
-        ending = os.path.splitext(os.path.basename(path))[1]
-        found = FoundPictures(tuple(matches)) if ending and not glob.has_magic(ending) else _sort_out(matches)
+        found = sort_out(matches, path)
         if closed:
             words = f"{counted(len(closed), 'folder')} skipped, which may not be read: {', '.join(closed[:3])}"
             return FoundPictures(found.paths, "; ".join(filter(None, (found.skipped, words))))
@@ -106,7 +105,11 @@ def pictures_of(path: str) -> FoundPictures:
     return FoundPictures()
 
 
-def _sort_out(paths: list[str]) -> FoundPictures:
+def sort_out(paths: list[str], pattern: str = "") -> FoundPictures:
+    """The pictures among the files of a directory, or among the matches of the glob `pattern`: see `pictures_of`."""
+    ending = os.path.splitext(os.path.basename(pattern))[1]
+    if ending and not glob.has_magic(ending):
+        return FoundPictures(tuple(paths))
     names = [os.path.basename(path) for path in paths]
     pictures = sorted(path for path, name in zip(paths, names, strict=True) if is_picture_name(name))
     return FoundPictures(tuple(pictures), skipped_text(names))
