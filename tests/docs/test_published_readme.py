@@ -1,12 +1,13 @@
 """The README as PyPI shows it, where no file of the repository lies beside it: no link in it is relative."""
 
 import re
-import tomllib
 from email import message_from_string
 from pathlib import Path
 
 import pytest
 from hatchling.build import prepare_metadata_for_build_wheel
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.metadata.spec import get_core_metadata_constructors
 
 ROOT = Path(__file__).parents[2]
 HOME = "https://github.com/owner/ssd300"
@@ -37,9 +38,13 @@ def test_links_lead_somewhere(home, tmp_path, monkeypatch) -> None:
         assert "](docs/" in page
         assert "Against other detectors ·" in text  # links become their text
     assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["Metadata-Version"] == "2.4"  # the newest that the release workflow's upload understands
 
 
-def test_what_the_build_reads_is_in_the_source_distribution() -> None:
-    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
-    sdist = hatch["build"]["targets"]["sdist"]["include"]
-    assert {hatch["metadata"]["hooks"]["custom"]["path"], "README.md", "src"} <= set(sdist)
+def test_the_source_distribution_is_what_the_build_reads() -> None:
+    builder = SdistBuilder(str(ROOT))
+    files = {Path(one.distribution_path) for one in builder.recurse_included_files()}
+    names = {path.as_posix() for path in files if path.parts[0] != "src"}
+    hook = builder.metadata.hatch.config["metadata"]["hooks"]["custom"]["path"]
+    assert names == {"CHANGELOG.md", "LICENSE", "NOTICE", "README.md", "hubconf.py", hook}
+    assert builder.config.core_metadata_constructor is get_core_metadata_constructors()["2.4"]
