@@ -1,17 +1,18 @@
 """How answers are sent and counted, what a stopping server and a fault of ours answer, and where a server listens."""
 
 import asyncio
+import http.client
 import json
 import logging
 import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
-from serving import picture_file, serving
+from serving import Answer, picture_file, serving, until
 from ssd300.limits import READING_BYTES
 from ssd300.serve import run
 from ssd300.serve.answers import HeldResponse
@@ -79,6 +80,23 @@ def test_a_request_that_outlives_the_stop_is_503(models, monkeypatch, path) -> N
         thread.join(10)
     assert [(one.status, "Retry-After" in one.headers) for one in answers] == [(503, True)]
     assert b"this server is stopping" in answers[0].data
+
+
+def test_a_connection_that_is_kept_takes_one_more_request_when_the_stop_begins(models) -> None:
+    with serving(models, Settings()) as client:
+        kept, idle = (http.client.HTTPConnection("127.0.0.1", client.port, timeout=30) for _ in range(2))
+        idle.connect()
+        kept.request("GET", "/healthz")
+        assert "Connection" not in Answer(kept.getresponse()).headers
+        client.app.state.draining = client.server.should_exit = True
+        until(lambda: not client.server.servers[0].is_serving())
+        kept.request("GET", "/healthz")
+        answer = Answer(kept.getresponse())
+        assert (answer.status, answer.headers["Connection"]) == (200, "close")
+        with closing(kept), closing(idle):
+            began = time.monotonic()
+            assert idle.sock.recv(1) == b""
+            assert time.monotonic() - began < 3
 
 
 def test_a_fault_of_ours_is_500_and_is_logged_once_with_the_id(models, png, monkeypatch, capsys) -> None:

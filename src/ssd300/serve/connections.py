@@ -17,6 +17,7 @@ from ssd300 import limits
 
 HEAD_SECONDS = limits.HEAD_SECONDS
 READING_SECONDS = limits.READING_SECONDS
+PARTING_SECONDS = 1.0  # of a stop, in which an idle connection still takes the request that its client may be sending
 SMALL_CHUNK = 256  # bytes; a body may have 1,000 chunks below this, and then one in 16
 FREE_CHUNKS = 1000
 
@@ -42,7 +43,7 @@ class GuardedConnection(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.conn = _Parser(h11.SERVER, self.config.h11_max_incomplete_event_size or 16 * 2**10)
-        self._timers: dict[str, asyncio.TimerHandle] = {}  # of the next "head", of "reading" the answer
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # of the next "head", of "reading" the answer, of "parting"
         self._since = self.loop.time()
 
     def connection_made(self, transport: Any) -> None:
@@ -75,6 +76,12 @@ class GuardedConnection(H11Protocol):
             self._expect_head()
         else:
             self.transport.abort()
+
+    def shutdown(self) -> None:
+        if self._free:
+            self._timers["parting"] = self.loop.call_later(PARTING_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -119,6 +119,8 @@ class _Exchange:
             headers["X-Request-ID"] = self.request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Cache-Control", "no-store")
+            if self.scope["app"].state.draining:
+                headers["Connection"] = "close"  # the client's next request goes to another server
         elif self.scope["method"] != "HEAD":  # whose body the connection drops
             self.bytes_out += len(message.get("body", b""))
         await self._send(message)
