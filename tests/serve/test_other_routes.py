@@ -26,6 +26,11 @@ def test_health_and_readiness(client) -> None:
         client.app.state.draining = False
 
 
+@pytest.mark.parametrize("path", ["/docs/", "/metrics/", "/v1/models/", "/v2/"])
+def test_a_path_with_a_slash_too_many_is_none(client, path) -> None:
+    assert client.ask("GET", path).status == 404
+
+
 def test_models(client) -> None:
     models = client.ask("GET", "/v1/models").json["models"]
     assert [one["name"] for one in models] == ["seeded", "again"]

@@ -76,5 +76,6 @@ def create_app(models: Models, settings: Settings) -> Starlette:
         exception_handlers={HTTPException: plain_answer, Exception: plain_answer},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it would redirect to what this server is called behind a proxy
     app.state.draining, app.state.detecting = False, detecting
     return app
