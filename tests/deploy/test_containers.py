@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.main import get_command
 
@@ -13,6 +15,7 @@ from ssd300.cli.main import make_app
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers of a process are read from /proc")
 def test_the_board_asks_only_for_numbers_that_there_are(client, png) -> None:
     client.detect(png)
     client.detect(b"")
