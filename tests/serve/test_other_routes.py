@@ -267,11 +267,13 @@ def test_kserve_refuses_what_it_would_ignore(client, query, more, headers, words
     assert (answer.status, words in answer.json["error"]) == (400, True), answer.data
 
 
-def test_kserve_refuses_more_numbers_than_it_reads_at_once(client, monkeypatch) -> None:
-    monkeypatch.setattr(limits, "JSON_VALUES", 9)
-    for numbers, status in ((3, 200), (12, 413)):
-        tensor = {"name": "image", "shape": [1, numbers // 3, 3], "datatype": "UINT8", "data": [0] * numbers}
-        assert infer(client, tensor).status == status
+@pytest.mark.parametrize(("limit", "most"), [("JSON_VALUES", 9), ("JSON_LISTS", 10), ("JSON_NAMES", 5)])
+def test_kserve_refuses_more_json_than_it_reads_at_once(client, monkeypatch, limit, most) -> None:
+    monkeypatch.setattr(limits, limit, most)
+    much = {"JSON_VALUES": [0] * 7, "JSON_LISTS": [[[[[[[[[0]]]]]]]]], "JSON_NAMES": {"a": 0}}[limit]
+    for more, status in (([], 200), ([much], 413)):
+        tensor = {"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", "data": [0, 0, 0]}
+        assert infer(client, tensor | ({"more": more} if more else {})).status == status
 
 
 @pytest.mark.parametrize("length", ["", "-1", "3", "9" * 5000])

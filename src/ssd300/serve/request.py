@@ -47,9 +47,15 @@ def _names(text: str) -> str:
 
 def parse_json(data: bytes, status: int) -> Any:
     """The values of a body. Raises Problem 413 for so many that reading them would hold up other requests."""
-    if data.count(b",") > limits.JSON_VALUES:
-        words = f"more than {limits.JSON_VALUES:,} JSON values"
-        raise Problem(413, f"{words}; send a picture file, or pixels as binary data after the JSON")
+    counted = (
+        (b",", limits.JSON_VALUES, "values"),
+        (b"[", limits.JSON_LISTS, "lists"),
+        (b":", limits.JSON_NAMES, "names"),
+    )
+    for sign, most, kind in counted:
+        if data.count(sign) > most:
+            words = f"more than {most:,} JSON {kind}"
+            raise Problem(413, f"{words}; send a picture file, or pixels as binary data after the JSON")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
