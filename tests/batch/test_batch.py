@@ -50,17 +50,19 @@ def test_rows_are_the_answers_of_the_detector(batch, narrow_checkpoint) -> None:
         (["pictures/01.png"], 0, "1 picture, "),
         (["pictures/01.png", "nosuch.jpg"], 1, "no such file"),
         (["addresses.txt"], 1, "s3://bucket/a//b.png: pyarrow opens no name with two slashes"),
+        (["addresses.txt"], 1, "s3://bucket/\\udcfc.png: names in a store are text in UTF-8"),
     ],
 )
 def test_exit_codes(batch, sources, code, words) -> None:
     Path("empty.txt").touch()
-    Path("addresses.txt").write_text(f"s3://\ns3://bucket/a//b.png\n{Path('pictures/01.png').absolute().as_uri()}\n")
+    lines = f"s3://\ns3://bucket/a//b.png\ns3://bucket/ü.png\n{Path('pictures/01.png').absolute().as_uri()}\n"
+    Path("addresses.txt").write_text(lines, encoding="latin-1")
     result = batch(*sources, "--out", "out")
     assert result.returncode == code, result.stderr
     assert words in result.stderr
     assert Path("out").exists() == (code != 2)  # the corrected command may use the same folder
     assert len(rows("out")) == (code != 2) * sum(
-        {"empty.txt": 0, "addresses.txt": 3}.get(source, 1) for source in sources
+        {"empty.txt": 0, "addresses.txt": 4}.get(source, 1) for source in sources
     )
 
 

@@ -90,6 +90,7 @@ def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
         ("s3:///x", ArgumentError, "expected s3://BUCKET/NAME"),
         ("s3://buck*/x", ArgumentError, "^s3://: expected s3://BUCKET/NAME"),
         ("s3://bucket/a//b", ArgumentError, "no name with two slashes"),
+        ("s3://bucket/\udcff/", ArgumentError, "names in a store are text in UTF-8"),
         ("both", ArgumentError, "both: 1 pictures and 1 .parquet files in one folder"),
     ],
 )

@@ -112,6 +112,10 @@ def _split(address: str) -> tuple[str, str, str]:
         raise ArgumentError(
             f"{address}: pyarrow opens no name with two slashes in a row; expected {scheme}://BUCKET/NAME"
         )
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(f"{address}: names in a store are text in UTF-8; save the list of them in UTF-8") from error
     return scheme, bucket, path
 
 
