@@ -94,6 +94,20 @@ def test_what_cannot_be_read_says_so(monkeypatch, failures, error, words) -> Non
     assert flaky.reads == (3 if failures else 1)
 
 
+def test_a_store_that_does_not_open_at_first_is_tried_again(monkeypatch, tmp_path) -> None:
+    (tmp_path / "x").write_bytes(b"content")
+    tries = iter([DownloadError("resolving region: SLOW_DOWN"), Flaky(0)])
+
+    def open_store(*_: object) -> object:
+        if isinstance(one := next(tries), DownloadError):
+            raise one
+        return one
+
+    monkeypatch.setattr(places, "open_store", open_store)
+    monkeypatch.setattr(places, "PAUSES", (0, 0))
+    assert places.read_remote(f"s3://bucket{tmp_path}/x") == b"content"
+
+
 class Refusing:
     """A store that refuses everything, as pyarrow's file system of Azure does without a key: not by an OSError."""
 

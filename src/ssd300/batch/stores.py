@@ -125,9 +125,9 @@ def read_remote(address: str) -> bytes:
         _split(address)
     except ArgumentError as error:  # of one picture: others may continue after it
         raise ImageError(str(error)) from error
-    system, path = open_place(address)
     for pause in (*PAUSES, None):
         try:
+            system, path = open_place(address)
             with store_errors(address, "read"), system.open_input_file(path) as file:
                 size = file.size()
                 if size > MAX_FILE_BYTES:
@@ -137,7 +137,7 @@ def read_remote(address: str) -> bytes:
         except FileNotFoundError as error:
             raise ImageError(f"{address}: no such file; check the address") from error
         except DownloadError:
-            if pause is None:
+            if pause is None or is_offline():
                 raise
             time.sleep(pause)
     raise AssertionError  # the last pause is None
