@@ -129,10 +129,37 @@ def test_a_runtime_takes_no_options_of_loading(option, detector):
         Detector(detector.runtime, **option)
 
 
-@pytest.mark.parametrize("names", ["cat", [1, 2], [None]])
+@pytest.mark.parametrize("names", ["cat", [1, 2], [None], None, 7])
 def test_class_names_are_a_list_of_texts(names):
     with pytest.raises(ArgumentError, match="class names must be a list of texts"):
         ClassList.from_names(names)
+    with pytest.raises(ArgumentError, match="class names must be a list of texts"):
+        ClassList(names, (1, 2, 3))
+
+
+@pytest.mark.parametrize("ids", [(1.7,), ("1",), (True,), (None,), (2**63,), 1, None])
+def test_class_ids_are_whole_numbers(ids):
+    with pytest.raises(ArgumentError, match="class ids must be a list of whole numbers"):
+        ClassList(("cat",), ids)
+
+
+@pytest.mark.parametrize("ids", [[], [1, 2], np.array([1, 2]), (np.int64(1), np.int32(2))])
+def test_a_class_list_of_lists_and_arrays_is_that_of_tuples(ids):
+    names = ["cat", "dog"][: len(ids)]
+    plain = ClassList(tuple(names), (1, 2)[: len(ids)])
+    assert ClassList(names, ids) == ClassList(np.array(names, str), ids) == plain == ClassList.from_names(iter(names))
+    assert hash(ClassList(names, ids)) == hash(plain)
+
+
+@pytest.mark.parametrize(("label", "position"), [(np.int64(9), 1), (np.str_("CAT"), 0), ("9", 1)])
+def test_classes_are_found_by_numbers_of_numpy_too(label, position):
+    assert ClassList(("cat", "dog"), (7, 9)).position_of(label) == position
+
+
+@pytest.mark.parametrize("label", [None, 9.5, np.int64(8), [7]])
+def test_what_is_no_class_is_refused(label):
+    with pytest.raises(ArgumentError, match="unknown class "):
+        ClassList(("cat", "dog"), (7, 9)).position_of(label)
 
 
 def test_other_files_are_refused(tmp_path):

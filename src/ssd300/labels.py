@@ -9,13 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from ssd300.arrays import Int64
-from ssd300.digits import whole_number
+from ssd300.digits import as_plain, whole_number
 from ssd300.errors import ArgumentError, unknown_name
 
 
 @dataclass(frozen=True)
 class ClassList:
     """Names and ids of the K-1 object classes of a model. Position i belongs to the network's label i + 1.
+
+    Lists and arrays become tuples. Raises ArgumentError for names that are no texts, ids that are no whole numbers, and
+    what is given twice.
 
     Examples:
         >>> ClassList(("cat", "dog"), (7, 9)).ids_of_labels(np.array([2, 1])).tolist()
@@ -26,6 +29,11 @@ class ClassList:
     ids: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", _as_names(self.names))
+        ids = as_plain(self.ids)
+        if not isinstance(ids, tuple) or not all(type(i) is int and abs(i) < 2**63 for i in ids):
+            raise ArgumentError(f"class ids must be a list of whole numbers of 64 bits, got {self.ids!r:.80}")
+        object.__setattr__(self, "ids", ids)
         if len(self.names) != len(self.ids):
             raise ArgumentError(f"a class list needs one id per name: {len(self.names)} names, {len(self.ids)} ids")
         for what, values in (("name", self.names), ("id", self.ids)):
@@ -36,9 +44,8 @@ class ClassList:
     @classmethod
     def from_names(cls, names: Sequence[str]) -> "ClassList":
         """Names with ids 1, 2, 3, ... Raises ArgumentError for what is not a list of texts."""
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise ArgumentError(f"class names must be a list of texts, got {names!r}")
-        return cls(tuple(names), tuple(range(1, len(names) + 1)))
+        names = _as_names(names)
+        return cls(names, tuple(range(1, len(names) + 1)))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -84,7 +91,7 @@ class ClassList:
             folded = [name.casefold() for name in self.names]
             if folded.count(label.casefold()) == 1:
                 return folded.index(label.casefold())
-        number = label if isinstance(label, int) else whole_number(label)
+        number = whole_number(label) if isinstance(label, str) else as_plain(label)
         if number is not None and number in self.position_of_id:
             return self.position_of_id[number]
         kind, known = ("class name", self.names) if number is None else ("class id", tuple(map(str, self.ids)))
@@ -108,6 +115,13 @@ class ClassList:
             if name not in self.position_of_name:
                 raise unknown_name("class name", name, self.names)
         return [self.position_of_name[name] for name in names]
+
+
+def _as_names(given: object) -> tuple[str, ...]:
+    names = tuple(map(as_plain, given)) if isinstance(given, Iterable) and not isinstance(given, str) else (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentError(f"class names must be a list of texts, got {given!r}")
+    return names
 
 
 def parse_labels(texts: Iterable[str], known: Sequence[str]) -> list[str]:
