@@ -83,6 +83,7 @@ NAN_BOX = [[0, 0, 1, np.nan]]
         ([[1, 2, 3, 4]], [0.5], [1, 2], (1, 1), r"class_ids must have shape \[1\].*got \[2\]"),
         ([[1, 2, 3, 4]], [0.5], [1.0], (1, 1), "class_ids must be int64, got float64"),
         ([["a", "b", "c", "d"]], [0.5], [1], (1, 1), "boxes_xyxy must be float32, got <U1"),
+        ([[1, 2, 3, 4], [1, 2]], [0.5] * 2, [1] * 2, (1, 1), "boxes_xyxy must be an array, got rows of different"),
         (NAN_BOX, [0.5], [1], (1, 1), "boxes_xyxy must be finite"),
         ([[3, 2, 1, 4]], [0.5], [1], (1, 1), r"left, top, right, bottom, got \[3.0, 2.0, 1.0, 4.0\] in row 0"),
         ([[1, 2, 3, 4]], [np.inf], [1], (1, 1), "scores must be finite"),
@@ -258,7 +259,8 @@ def test_numbers_beyond_float32_are_refused_without_a_warning() -> None:
         Detections([[0, 0, 1e300, 5]], [0.5], [17], COCO, (9, 9))
 
 
-def test_a_path_and_a_numpy_id_become_json() -> None:
-    found = Detections([[0, 0, 5, 5]], [0.5], [17], COCO, (9, 9), Path("a.jpg"))
+@pytest.mark.parametrize("source", [Path("a.jpg"), b"a.jpg", np.str_("a.jpg")])
+def test_a_path_and_a_numpy_id_become_json(source) -> None:
+    found = Detections([[0, 0, 5, 5]], [0.5], [17], COCO, (9, 9), source)
     assert json.loads(found.to_json())["source"] == found.source == "a.jpg"
     assert json.loads(json.dumps(found.to_coco(np.int64(7))))[0]["image_id"] == 7

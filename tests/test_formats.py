@@ -65,6 +65,10 @@ def test_dict_and_json_round_trip(found) -> None:
             {"detections": [{**TWO.to_dict()["detections"][0], "class_id": 12}]},
             "class_ids must be ids of the class list",
         ),
+        ({"detections": [{**TWO.to_dict()["detections"][0], "class_id": 90.7}]}, "class_ids must be int64, got float"),
+        ({"detections": [{**TWO.to_dict()["detections"][0], "class_id": 2**70}]}, "class_ids must be int64, got obj"),
+        ({"detections": [{**TWO.to_dict()["detections"][0], "score": "0.9"}]}, "scores must be float32, got <U3"),
+        ({"detections": [{**TWO.to_dict()["detections"][0], "box_xyxy": [[1, 2], [3, 4]]}]}, "shape [N, 4], got [1, 2"),
     ],
 )
 def test_rows_of_another_kind_or_model_are_refused(change, words) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from os import PathLike, fspath
+from os import PathLike, fsdecode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -83,7 +83,7 @@ class Detections:
         for name, value in ({"boxes_xyxy": boxes} | others).items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "image_size_hw", (height, width))
-        object.__setattr__(self, "source", None if self.source is None else fspath(self.source))  # a Path is no JSON
+        object.__setattr__(self, "source", None if self.source is None else fsdecode(self.source))  # a Path is no JSON
 
     @classmethod
     def empty(cls, classes: ClassList, image_size_hw: tuple[int, int], source: str | None = None) -> "Detections":
@@ -102,13 +102,13 @@ class Detections:
             rows = data["detections"]
             tracks = [row["track_id"] for row in rows if "track_id" in row]
             found = cls(
-                np.array([row["box_xyxy"] for row in rows], np.float32).reshape(len(rows), 4),
-                np.array([row["score"] for row in rows], np.float32),
-                np.array([row["class_id"] for row in rows], np.int64),
+                np.array([row["box_xyxy"] for row in rows] or np.zeros((0, 4))),
+                np.array([row["score"] for row in rows]),
+                np.array([row["class_id"] for row in rows]),
                 classes,
                 (data["height"], data["width"]),
                 data["source"],
-                np.array(tracks, np.int64) if tracks else None,
+                np.array(tracks) if tracks else None,
             )
             names = tuple(row["name"] for row in rows)
         except (KeyError, TypeError, ValueError) as error:

@@ -38,7 +38,10 @@ class Found(Protocol):
 
 def freeze_array(name: str, values: Any, dtype: type) -> NDArray[Any]:
     """A read-only copy of the array; ids with fractions are an error rather than truncated."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from error
     kinds = "iu" if dtype is np.int64 else "iuf"
     if array.size and array.dtype.kind not in kinds:
         raise ArgumentError(f"{name} must be {dtype.__name__}, got {array.dtype}")
