@@ -66,7 +66,7 @@ def test_bad_texts_are_refused(text) -> None:
 @pytest.mark.parametrize(
     "options",
     [{"tiles": 0}, {"tiles": True}, {"tiles": 101}, {"tiles": (10, 10)}, {"tiles": "no"}, {"tiles": 2, "overlap": 0.9},
-     {"tiles": 2, "overlap": -0.1}, {"tiles": 2, "decode": "fast"}],
+     {"tiles": 2, "overlap": -0.1}, {"tiles": 2, "decode": "fast"}, {"overlap": 0.9}, {"overlap": None}],
 )  # fmt: skip
 def test_bad_options_are_refused(options) -> None:
     with pytest.raises(ArgumentError):

@@ -1,6 +1,6 @@
 """The options of a detection: one frozen dataclass, checked when it is created."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypedDict
 
@@ -30,6 +30,15 @@ class DetectKeywords(TypedDict, total=False):
     keep_pixels: bool
     tiles: Tiles | None
     overlap: float
+
+
+class VideoKeywords(DetectKeywords, total=False):
+    """Those of `Detector.detect_video`, but for `on_error`."""
+
+    every: int
+    start: float | None
+    end: float | None
+    tell: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -65,19 +74,18 @@ class DetectOptions:
     overlap: float = 0.2
 
     def __post_init__(self) -> None:
+        for name in {field.name for field in fields(self)} - {"labels"}:
+            object.__setattr__(self, name, as_plain(getattr(self, name)))
         check_thresholds(self.score_threshold, self.iou_threshold, self.max_detections)
         for name, value, known in (("color", self.color, ("rgb", "bgr")), ("decode", self.decode, ("exact", "fast"))):
             if value not in known:
                 raise unknown_name(name, value, known)
         for name in ("agnostic_nms", "clip", "keep_pixels"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
+            if not isinstance(getattr(self, name), bool):
                 raise ArgumentError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        for name in ("tiles", "overlap"):
-            object.__setattr__(self, name, as_plain(getattr(self, name)))
-        if self.tiles is not None:
-            check_tiles(self.tiles, self.overlap)
-            if self.decode == "fast":
-                raise ArgumentError("tiles show more of a picture, decode fast reads less of it: choose one")
+        check_tiles(self.tiles, self.overlap)
+        if self.tiles is not None and self.decode == "fast":
+            raise ArgumentError("tiles show more of a picture, decode fast reads less of it: choose one")
         if self.labels is not None:
             object.__setattr__(self, "labels", _as_labels(self.labels))
 

@@ -61,11 +61,11 @@ def parse_tiles(text: str) -> Tiles:
 
 
 def check_tiles(tiles: object, overlap: object) -> None:
-    """Raise ArgumentError unless `tile_windows` takes these."""
+    """Raise ArgumentError unless `tile_windows` takes these, or `tiles` is None."""
     if isinstance(tiles, tuple | list):
         good = len(tiles) == 2 and all(isinstance(side, int) and side >= 64 for side in tiles)
     else:
-        good = tiles == "auto" or (isinstance(tiles, int) and not isinstance(tiles, bool) and 1 <= tiles <= 100)
+        good = tiles in (None, "auto") or (isinstance(tiles, int) and not isinstance(tiles, bool) and 1 <= tiles <= 100)
     if not good:
         raise ArgumentError(
             f"tiles must be 'auto', a number of 1 to 100, or (width, height) of at least 64 pixels, got {tiles!r}"
