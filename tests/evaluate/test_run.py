@@ -1,7 +1,9 @@
 """Running a detector over a data set: every picture counted, classes matched by name, nothing swallowed."""
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ssd300.data.notes import Note
@@ -91,6 +93,28 @@ def test_thresholds_of_the_published_evaluation_by_default(make, data, perfect):
     assert detector.settings == wanted
     evaluate(detector, data, score_threshold=0.3, iou_threshold=0.45, max_detections=20, decode="fast")
     assert list(detector.settings.values()) == [0.3, 0.45, 20, "fast"]
+
+
+def test_settings_in_numbers_of_numpy_are_written_as_json(make, data, perfect):
+    numbers = {"score_threshold": np.float32(0.25), "max_detections": np.int64(20), "tiles": np.array([64, 70])}
+    settings = evaluate(make.detector(MODEL, perfect), data, **numbers, overlap=np.float32(0.5)).settings
+    assert json.loads(json.dumps(settings)) == {
+        "score_threshold": 0.25,
+        "iou_threshold": 0.5,
+        "max_detections": 20,
+        "decode": "exact",
+        "tiles": [64, 70],
+        "overlap": 0.5,
+        "published": False,
+    }
+
+
+def test_evaluations_are_compared_by_identity_and_not_by_their_arrays(make, data, perfect):
+    one, other = (evaluate(make.detector(MODEL, perfect), data) for _ in range(2))
+    assert one == one != other
+    assert [one, other].index(other) == 1
+    assert one.table != other.table
+    assert one.metrics != other.metrics
 
 
 def test_the_published_mode_leaves_pictures_without_boxes_out(make, data, perfect):

@@ -33,7 +33,7 @@ RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 MAX_DETECTIONS = (1, 10, 100)  # per picture and class, as COCO counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CocoMetrics:
     """The 12 metrics and the values behind them. -1 (as in COCO) means that a metric is not defined.
 

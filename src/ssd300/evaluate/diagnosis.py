@@ -18,7 +18,7 @@ from ssd300.labels import ClassList
 WORST_PICTURES = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """Precision and recall at IoU 0.5 from each of the decreasing scores `thresholds` [S] on, and the highest F1.
 
@@ -35,7 +35,7 @@ class Curve:
     best_recall: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureErrors:
     """One picture at a score threshold and IoU 0.5. Rows of its result, and positions of its true boxes."""
 
@@ -49,7 +49,7 @@ class PictureErrors:
         return len(self.wrong) + len(self.missed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Diagnosis:
     """The contents of the report beside the 12 metrics.
 

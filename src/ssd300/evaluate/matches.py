@@ -18,7 +18,7 @@ from ssd300.evaluate.coco import IOU_THRESHOLDS, MAX_DETECTIONS, counts_as_crowd
 from ssd300.labels import ClassList
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureMatches:
     """One picture. `rows` [D] are its detections that count (at most 100 per class), best score first.
 
@@ -30,7 +30,7 @@ class PictureMatches:
     box_of: Int64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MatchTable:
     """All D detections that count, ordered by class, then score descending, as COCOeval accumulates them.
 

@@ -26,8 +26,8 @@ _PACKAGES = ("numpy", "pillow", "simplejpeg", "openvino", "hotcoco")
 def write_report(evaluation: Evaluation, directory: str | Path, *, model: dict[str, Any] | None = None) -> Path:
     """Write report.html and report.json to the directory, created if necessary; return the path of the HTML file.
 
-    `model` describes the model: its metadata as a dict, and the runtime. Raises MissingExtraError without the extra
-    `eval`.
+    `model` describes the model: its metadata as a dict, and the runtime. Raises OutputError, and
+    MissingExtraError without the extra `eval`.
     """
     folder = Path(directory)
     diagnosis = diagnose(evaluation.dataset, evaluation.results, unread=evaluation.failures)

@@ -13,7 +13,7 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.load import load_dataset
 from ssd300.detections import Detections
 from ssd300.detector import Detector
-from ssd300.digits import counted
+from ssd300.digits import as_plain, counted
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.evaluate.bootstrap import Difference, Interval, difference, intervals
 from ssd300.evaluate.coco import CocoMetrics, coco_metrics, require_hotcoco
@@ -36,7 +36,7 @@ class ClassMatch:
     only_in_data: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """The result of `evaluate`.
 
@@ -77,7 +77,7 @@ class Evaluation:
 
 def evaluate(
     detector: Detector | str | os.PathLike[str],
-    dataset: Dataset | str | os.PathLike[str],
+    data: Dataset | str | os.PathLike[str],
     *,
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
@@ -97,21 +97,21 @@ def evaluate(
     `tiles` and `overlap` as in `DetectOptions`.
 
     Raises DatasetError if there is no picture, or none that can be read, ArgumentError if the model and the data
-    set have no class in common, MissingExtraError without the extra `eval`.
+    set have no class in common, MissingExtraError without the extra `eval`, and the errors of `Detector.load`.
     """
     require_hotcoco()  # before a model is downloaded, and an hour of detection
     detector = Detector(detector) if isinstance(detector, str | os.PathLike) else detector
-    dataset = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
     classes = match_classes(detector.classes, dataset)
     counted = _drop_unlabeled(dataset) if published else dataset
     if not len(counted):
         raise DatasetError(f"{dataset.name} has no picture to evaluate on{' with annotations' if published else ''}")
     settings = {
-        "score_threshold": score_threshold,
-        "iou_threshold": iou_threshold,
-        "max_detections": max_detections,
+        "score_threshold": as_plain(score_threshold),
+        "iou_threshold": as_plain(iou_threshold),
+        "max_detections": as_plain(max_detections),
         "decode": decode,
-        **({} if tiles is None else {"tiles": tiles, "overlap": overlap}),
+        **({} if tiles is None else {"tiles": as_plain(tiles), "overlap": as_plain(overlap)}),
     }
     start = time.perf_counter()
     results, failures, outside = _detect(detector, counted, classes, settings, progress)
