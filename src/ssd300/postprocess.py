@@ -57,7 +57,7 @@ def decode(
     """Raw outputs of one picture, locs (4, 8732) and logits (K, 8732), row 0 background -> its objects.
 
     Returns boxes_xyxy float32 [N, 4] in the unit frame, labels int64 [N] in 1..K-1 and scores float32 [N], descending.
-    The inputs are never changed. Raises ArgumentError for other shapes and ModelError for outputs that hold NaN.
+    The inputs are never changed. Raises ArgumentError for other shapes and ModelError for logits that hold NaN.
 
     Examples:
         >>> boxes_xyxy, labels, scores = decode(np.zeros((4, 8732)), np.zeros((81, 8732)))

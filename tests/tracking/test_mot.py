@@ -1,11 +1,14 @@
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from trackers.eval import evaluate_mot_sequence
 
+from ssd300.detections import Detections
 from ssd300.errors import DatasetError
-from ssd300.tracking.mot import read_mot, score_mot
+from ssd300.labels import COCO
+from ssd300.tracking.mot import mot_lines, read_mot, score_mot
 from tracking.scenes import crossing
 
 
@@ -83,6 +86,27 @@ def test_a_pair_that_cannot_be_scored_is_refused(tmp_path, truth, tracked, words
     (tmp_path / "found.txt").write_text(tracked)
     with pytest.raises(DatasetError, match=words):
         score_mot(read_mot(tmp_path / "gt.txt"), read_mot(tmp_path / "found.txt"))
+
+
+def test_lines_read_back_are_the_tracks(tmp_path) -> None:
+    path = tmp_path / "found.txt"
+    found = Detections([[1, 2, 3, 5], [10, 20, 30, 60]], [0.9, 0.5], [1, 1], COCO, (99, 99), None, [4, 2])
+    frames = [found, found[:0], found[1:]]
+    read_back = [Detections.from_dict(frame.to_dict(), COCO) for frame in frames]  # without objects, without ids
+    texts = ["".join(mot_lines(one, n) for n, one in enumerate(rows, 1)) for rows in (frames, read_back)]
+    path.write_text(texts[0])
+    tracks = read_mot(path)
+    assert texts[0] == texts[1]
+    assert (tracks.frames.tolist(), tracks.ids.tolist()) == ([1, 1, 3], [4, 2, 2])
+    assert tracks.boxes_xyxy.tolist() == [[1, 2, 3, 5], [10, 20, 30, 60], [10, 20, 30, 60]]
+    assert tracks != read_mot(path)  # results are compared by identity, not by their arrays
+    with pytest.raises(DatasetError, match="needs track_ids"):
+        mot_lines(replace(found, track_ids=None), 1)
+
+
+def test_a_name_with_a_nul_is_no_file_of_tracks() -> None:
+    with pytest.raises(DatasetError, match="cannot be read as a file of tracks"):
+        read_mot("a\0b")
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:

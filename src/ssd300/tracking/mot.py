@@ -18,7 +18,7 @@ _PEDESTRIAN = 1  # the only class of MOT ground truth that is scored
 _DISTRACTORS = (2, 7, 8, 12)  # people on vehicles, static people, distractors, reflections: tracking them is no error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MotTracks:
     """All R rows of a file, by frame: frames and ids int64 [R], boxes float64 [R, 4], scores [R], classes int64 [R]."""
 
@@ -47,7 +47,7 @@ def read_mot(path: str | Path) -> MotTracks:
         # Windows PowerShell writes the output of a command as UTF-16.
         utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         lines = data.decode("utf-16" if utf_16 else "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: bytes of another encoding, or a NUL in the name
         raise DatasetError(f"{path}: cannot be read as a file of tracks ({error}); check the path") from error
     rows = [_parse_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     table = np.array(rows, np.float64).reshape(-1, 8)
@@ -66,11 +66,12 @@ def read_mot(path: str | Path) -> MotTracks:
 def mot_lines(found: Detections, frame: int) -> str:
     """The tracked detections of frame number `frame`, counted from 1, as lines of a MOT file.
 
-    Ids are unique only within a class, so pass detections of one class.
+    Ids are unique only within a class, so pass detections of one class. Raises DatasetError without track_ids.
     """
-    if found.track_ids is None:
+    track_ids = [] if found.track_ids is None else found.track_ids.tolist()
+    if len(track_ids) < len(found):  # rows without objects, read back, have none
         raise DatasetError("a file of tracks needs track_ids: pass the detections through Tracker.update first")
-    rows = zip(found.track_ids.tolist(), xyxy_to_xywh(found.boxes_xyxy).tolist(), found.scores.tolist(), strict=True)
+    rows = zip(track_ids, xyxy_to_xywh(found.boxes_xyxy).tolist(), found.scores.tolist(), strict=True)
     return "".join(
         f"{frame},{track_id},{x:.2f},{y:.2f},{width:.2f},{height:.2f},{score:.4f},-1,-1,-1\n"
         for track_id, (x, y, width, height), score in rows
