@@ -104,7 +104,7 @@ def check_size(found: Found, size_hw: tuple[int, ...]) -> None:
         raise ArgumentError(f"the detections belong to a picture of {width}x{height} pixels, got one of {w}x{h}")
 
 
-def rows_of(index: Any, count: int) -> Int64:
+def rows_of(index: Any, count: int, what: str = "detections") -> Int64:
     """Mask [N] or indices -> rows. Raises ArgumentError or IndexError for a wrong shape, dtype or range."""
     array = np.asarray(index)
     if array.size == 0 and array.dtype != bool:
@@ -118,5 +118,5 @@ def rows_of(index: Any, count: int) -> Int64:
         found = repr(index)[:60] if array.dtype.kind in "OSU" else f"{array.dtype} {array.shape}"
         raise ArgumentError(f"an index must be an int, slice, mask [N] or indices [M], got {found}")
     if ((array < -count) | (array >= count)).any():
-        raise IndexError(f"indices {array.tolist()} of {count} detections")
+        raise IndexError(f"indices {array.tolist()} of {count} {what}")
     return array.astype(np.int64)

@@ -121,6 +121,32 @@ def test_subset_keeps_the_order_given() -> None:
     assert part.name == "part"
 
 
+@pytest.mark.parametrize(
+    ("indices", "kept"),
+    [
+        ([], []),
+        ([False] * 3, []),
+        ([True, False, True], [0, 2]),
+        (np.array([False, True, True]), [1, 2]),
+        (np.array([2, 0]), [2, 0]),
+        (range(2), [0, 1]),
+        (iter([-1]), [2]),
+    ],
+)
+def test_a_subset_is_that_of_positions_or_of_a_mask(indices, kept) -> None:
+    part = dataset("pets", CATS, boxes(7), boxes(), boxes(90)).subset(indices)
+    assert [picture.image_id for picture in part.pictures] == kept
+
+
+@pytest.mark.parametrize(
+    ("indices", "error", "words"),
+    [([3], IndexError, "of 3 pictures"), ([True], ArgumentError, "a mask must"), ([0.5], ArgumentError, "an index")],
+)
+def test_what_is_no_subset_is_refused(indices, error, words) -> None:
+    with pytest.raises(error, match=words):
+        dataset("pets", CATS, boxes(7), boxes(), boxes(90)).subset(indices)
+
+
 def test_a_picture_pickles_small_and_reads(tmp_path: Path, make_picture: Callable[..., Path]) -> None:
     path = make_picture(tmp_path / "a.png", 1)
     picture = Picture(path, 1, 64, 48, boxes(7), "a.png")

@@ -16,6 +16,7 @@ from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.decode import DecodeMode
 from ssd300.images.source import read_picture
 from ssd300.labels import ClassList
+from ssd300.result import rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +169,11 @@ class Dataset:
         return sum(len(picture.annotations) for picture in self.pictures)
 
     def subset(self, indices: Iterable[int], name: str | None = None) -> "Dataset":
-        """The pictures at these positions, in this order, with the notes on them and on the whole set."""
-        pictures = tuple(self.pictures[i] for i in indices)
+        """The pictures at these positions, in this order, or of a mask [N], with the notes on them and on all.
+
+        Raises ArgumentError or IndexError for what is neither.
+        """
+        pictures = tuple(self.pictures[i] for i in rows_of(list(indices), len(self), "pictures").tolist())
         shared = Counter(str(picture.labels) for picture in self.pictures)
 
         def places(pictures: Sequence[Picture]) -> set[tuple[str, str]]:
