@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,16 @@ def test_the_verbs_can_be_called_though_two_of_them_are_packages(tmp_path) -> No
         ssd300.evaluate("defalt", tmp_path)
     for verb in (ssd300.train, ssd300.quantize, ssd300.evaluate, ssd300.export):
         assert callable(verb)
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument"), [("evaluate", ", data: ssd300.data.dataset.Dataset | str"), ("export", "out: str")]
+)
+def test_help_has_the_arguments_of_the_verbs_that_are_packages(verb, argument) -> None:
+    package = getattr(ssd300, verb)
+    assert argument in str(signature(package))
+    assert f"    {verb}(" in (text := pydoc.plain(pydoc.render_doc(package)))
+    assert argument in text
+    assert {verb, "__path__"} <= {*dir(package)}
+    with pytest.raises(AttributeError, match=rf"module 'ssd300\.{verb}' has no attribute 'evalute'; it has .*{verb}"):
+        _ = package.evalute

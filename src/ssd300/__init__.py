@@ -73,16 +73,35 @@ _HOMES = {
     "quantize": "ssd300.export.quantize",
     "train": "ssd300.learn.train",
 }
-_CALLABLE = {"evaluate": "ssd300.evaluate.run", "export": "ssd300.export.write"}  # packages, and their function's home
+_CALLABLE = ("evaluate", "export")  # packages that can be called
 
 
 class CallablePackage(ModuleType):
     """The class of `ssd300.evaluate` and `ssd300.export`, each of which is both a package and the function in it."""
 
+    _HOMES: dict[str, str]  # public name -> the module of the package that it is loaded from
+
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Call the function of the same name, such as `ssd300.evaluate.run.evaluate`."""
-        name = self.__name__.removeprefix("ssd300.")
-        return getattr(import_module(_CALLABLE[name]), name)(*arguments, **options)
+        """Call the function of the same name, such as `ssd300.evaluate.evaluate`."""
+        return self._verb(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._HOMES:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}; it has {', '.join(self._HOMES)}")
+        return getattr(import_module(f"{self.__name__}.{self._HOMES[name]}"), name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._HOMES})  # help() shows those of __all__
+
+    @property
+    def _verb(self) -> Any:
+        return getattr(self, self.__name__.removeprefix("ssd300."))
+
+    @property
+    def __signature__(self) -> Any:
+        from inspect import signature
+
+        return signature(self._verb)
 
 
 def __getattr__(name: str) -> Any:

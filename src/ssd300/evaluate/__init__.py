@@ -6,8 +6,7 @@ Names are loaded when first used.
 """
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ssd300 import CallablePackage
 
@@ -16,12 +15,6 @@ if TYPE_CHECKING:
     from ssd300.evaluate.run import compare, evaluate
 
 __all__ = ["compare", "evaluate", "write_report"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'ssd300.evaluate' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{'report' if name == 'write_report' else 'run'}"), name)
-
+_HOMES = {"compare": "run", "evaluate": "run", "write_report": "report"}
 
 sys.modules[__name__].__class__ = CallablePackage
