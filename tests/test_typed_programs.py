@@ -22,6 +22,10 @@ def run(detector: Detector, sources: list[str], path: os.PathLike[str], options:
     plain: Iterator[Detections] = detector.detect_many(sources)
     for one in detector.detect_many(sources, on_error="yield"):
         print(one.error if isinstance(one, Failure) else one.names)
+    for answer in detector.detect_video("clip.mp4", every=2, score_threshold=0.5):
+        print(answer.frame, answer.time_s, answer.detections.names)
+    for frame in detector.detect_video(sources, options, start=1, on_error="yield"):
+        print(frame.error if isinstance(frame, Failure) else frame.detections)
     return sum(detector.map(len, sources))
 """
 

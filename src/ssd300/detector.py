@@ -13,7 +13,7 @@ from ssd300.flow import Failure, detect_one, detect_tiled
 from ssd300.images.source import expand
 from ssd300.labels import ClassList
 from ssd300.many import Answer, detect_each
-from ssd300.options import DetectKeywords, DetectOptions, make_options
+from ssd300.options import DetectKeywords, DetectOptions, VideoKeywords, make_options
 from ssd300.runtime.base import Runtime
 from ssd300.runtime.load import load_runtime
 from ssd300.weights.catalog import CATALOG, resolve
@@ -122,12 +122,7 @@ class Detector:
     ) -> Generator[Detections, None, None]: ...
     @overload
     def detect_many(
-        self,
-        sources: Any,
-        options: DetectOptions | None = None,
-        *,
-        on_error: OnError,
-        **changes: Unpack[DetectKeywords],
+        self, sources: Any, options: DetectOptions | None = ..., *, on_error: OnError, **changes: Unpack[DetectKeywords]
     ) -> Generator[Detections | Failure, None, None]: ...
     def detect_many(
         self,
@@ -145,6 +140,14 @@ class Detector:
         """
         return self.map(lambda found: found, sources, options, on_error=on_error, **changes)
 
+    @overload
+    def detect_video(
+        self, sources: Any, options: DetectOptions | None = ..., **changes: Unpack[VideoKeywords]
+    ) -> Generator["FrameDetections", None, None]: ...
+    @overload
+    def detect_video(
+        self, sources: Any, options: DetectOptions | None = ..., *, on_error: OnError, **changes: Unpack[VideoKeywords]
+    ) -> Generator["FrameDetections | Failure", None, None]: ...
     def detect_video(
         self,
         sources: Any,
@@ -164,8 +167,7 @@ class Detector:
 
         Args:
             every: use only frames whose number is a multiple of it.
-            start: use only frames from this time on, in seconds.
-            end: use only frames before this time, in seconds.
+            start, end: use only frames from the time `start` on and before the time `end`, in seconds.
             on_error: a source that cannot be read raises, or yields a `Failure` and the others continue.
             tell: called with a message about damaged frames.
 
@@ -176,7 +178,7 @@ class Detector:
         from ssd300.video import VideoOptions, detect_video
 
         checked = self._check_options(options, changes, on_error)
-        check_range(every, start, end)
+        every, start, end = check_range(every, start, end)
         require_av()
         given = sources if isinstance(sources, list | tuple) else [sources]
         return detect_video(self._runtime_of, given, checked, VideoOptions(every, start, end, on_error, tell))

@@ -47,7 +47,7 @@ def test_the_answers_are_those_of_detect(detector, folder, color) -> None:
 
 def test_several_files_in_turn(detector, folder) -> None:
     sources = [folder / "other.webm", folder / "clip.mp4"]
-    found = [(a.stream, a.frame) for a in detector.detect_video(sources, every=4)]
+    found = [(a.stream, a.frame) for a in detector.detect_video(sources, every=np.int64(4))]
     assert found == [(0, 0), (0, 4), *((1, i) for i in range(0, 24, 4))]
 
 

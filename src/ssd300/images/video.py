@@ -4,8 +4,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
-import numpy as np
-
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError
 from ssd300.images.live import stream_frames
 from ssd300.images.source import Tell
@@ -30,21 +29,23 @@ def frames(
 
     Raises ImageError or DownloadError for a source that cannot be read, ArgumentError, MissingExtraError.
     """
-    check_range(every, start, end)
+    every, start, end = check_range(every, start, end)
     if is_camera(source) or is_stream(source):
         return _select_range(stream_frames(source, every=every, tell=tell), start or 0.0, end, shown_name(source), tell)
     return _file_frames(source, every, start or 0.0, end, tell)
 
 
-def check_range(every: int, start: float | None, end: float | None) -> None:
-    """Raise ArgumentError unless these are valid."""
+def check_range(every: int, start: float | None, end: float | None) -> tuple[int, float | None, float | None]:
+    """These three, as Python's numbers. Raises ArgumentError unless they are valid."""
+    every, start, end = as_plain((every, start, end))
     if not isinstance(every, int) or every < 1:
         raise ArgumentError(f"every must be a whole number of at least 1, got {every!r}")
     for name, value in (("start", start), ("end", end)):
-        if value is not None and not (isinstance(value, int | float | np.number) and value >= 0):
+        if value is not None and not (isinstance(value, int | float) and value >= 0):
             raise ArgumentError(f"{name} must be a number of seconds, at least 0, got {value!r}")
     if start is not None and end is not None and end <= start:
         raise ArgumentError(f"end must be after start, got start {start} and end {end}: no frame is between them")
+    return every, start, end
 
 
 def ends_early(name: str, last_s: float | None, start: float) -> list[str]:
