@@ -1,4 +1,5 @@
 import io
+import json
 import multiprocessing
 import os
 import pickle
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from narrow import load_narrow
-from ssd300 import ArgumentError, ClassList, Detections, Detector, ModelError
+from ssd300 import ArgumentError, ClassList, Detections, DetectOptions, Detector, ModelError
 
 PICTURES = Path(__file__).parent / "parity" / "data" / "pictures"
 PHOTO = PICTURES / "chelsea_wide.png"
@@ -106,6 +107,12 @@ def test_wrong_settings(options, message, detector, photo):
         detector.detect(photo, **options)
 
 
+def test_options_in_numbers_of_numpy_are_plain():
+    given = DetectOptions(np.float32(0.25), np.float16(0.5), np.int64(9), clip=np.bool_(True), color=np.str_("bgr"))
+    plain = DetectOptions(0.25, 0.5, 9, clip=True, color="bgr")
+    assert json.dumps(vars(given)) == json.dumps(vars(plain))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -114,6 +121,7 @@ def test_wrong_settings(options, message, detector, photo):
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"precision": None}, "unknown precision None: Known: auto, f32, bf16, int8"),
         ({"precision": "int8"}, "holds no INT8 ranges; make it with `ssd300 quantize"),
+        ({"threads": np.int64(0)}, "threads must be a whole number of at least 1, or None for all allowed, got 0"),
         ({"threads": 0}, "threads must be a whole number of at least 1"),
         ({"device": "cuda", "runtime": "openvino"}, "device cuda: openvino runs on the CPU"),
     ],
@@ -188,7 +196,7 @@ def test_eight_threads_give_what_one_gives(count, detector):
 
 def test_it_pickles_as_what_it_was_loaded_with(seeded_checkpoint, photo, monkeypatch):
     monkeypatch.chdir(seeded_checkpoint.parent)
-    detector = Detector.load(seeded_checkpoint.name, precision="f32", threads=1)
+    detector = Detector.load(seeded_checkpoint.name, precision="f32", threads=np.int64(1))
     data = pickle.dumps(detector)
     assert len(data) < 1000
     monkeypatch.chdir("/")

@@ -28,6 +28,7 @@ def test_published_values():
     ("name", "settings", "message"),
     [
         ("publised", {}, "unknown recipe 'publised': did you mean 'published'?"),
+        (None, {}, "unknown recipe None: Known: published, modern, quick"),
         ("quick", {"epoch": 3}, "unknown training setting 'epoch': did you mean 'epochs'?"),
         ("quick", {"epochs": 0}, "--epochs is 0: expected a whole number, 1 or more"),
         ("quick", {"epochs": 1.5}, "epochs is 1.5: expected a whole number"),

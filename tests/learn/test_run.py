@@ -7,6 +7,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,9 +109,10 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["last.pt"]
 
 
-def test_resume_needs_a_folder(squares):
+@pytest.mark.parametrize("numbers", [{}, {"workers": np.int64(0), "patience": np.int8(1), "time_limit": np.float32(5)}])
+def test_resume_needs_a_folder(squares, numbers):
     with pytest.raises(ArgumentError, match="--resume needs --out"):
-        train(squares, resume=True, **TINY)
+        train(squares, resume=True, **TINY | numbers)
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), "5"])

@@ -29,6 +29,7 @@ from ssd300.flow import prepare
 from ssd300.options import DetectOptions
 from ssd300.runtime.choice import int8_siblings
 from ssd300.runtime.graph import build_graph
+from ssd300.runtime.load import checked_threads
 from ssd300.runtime.openvino import OpenVINORuntime
 from ssd300.weights.catalog import BUNDLED_FOLDER, load_weights, resolve
 from ssd300.weights.checkpoint import write_checkpoint, write_int8
@@ -87,6 +88,7 @@ def quantize(
         val: other pictures, to measure both models on. None: those that `train` would take, if `data` is a path.
         out: a .safetensors file with the float weights and the INT8 entry; None rewrites the model itself with
             unchanged tensors, or for a .pt a file beside it that `Detector.load(model)` finds.
+        threads: CPU threads, as for `Detector`.
         max_ap_drop: the largest loss of AP; layers stay float as needed to meet it.
         say: called with a message for each step.
         progress: called with the number of pictures measured, and the total.
@@ -95,6 +97,7 @@ def quantize(
     """
     import_nncf()  # before a model is downloaded
     subset, seed, max_ap_drop = as_plain((subset, seed, max_ap_drop))
+    threads = checked_threads(threads)
     model = resolve(model, detector=True)
     if out is None:  # the model itself if its format can hold INT8
         if model.is_relative_to(BUNDLED_FOLDER):
@@ -143,8 +146,8 @@ def _load_sets(
     data: Dataset | str | Path | Sequence[str | Path], val: Dataset | str | Path | None, seed: int
 ) -> tuple[Dataset, Dataset]:
     """The pictures for calibration, whose boxes are not used, and those for validation."""
-    if seed < 0:
-        raise ArgumentError(f"--seed is {seed}: expected a whole number, 0 or more")
+    if not isinstance(seed, int) or seed < 0:
+        raise ArgumentError(f"--seed is {seed!r}: expected a whole number, 0 or more")
     if val is None:
         if isinstance(data, Dataset):
             raise ArgumentError("data is a Dataset: give val too, the pictures on which both models are measured")
@@ -184,10 +187,10 @@ def _check(data: Dataset, val: Dataset, out: Path, subset: int, max_ap_drop: flo
         )
     refuse_special(out)
     check_folder(out)
-    if subset < 1:
-        raise ArgumentError(f"--subset is {subset}: expected at least 1 picture to calibrate on")
-    if not 0 <= max_ap_drop <= 1:
-        raise ArgumentError(f"--max-ap-drop is {max_ap_drop}: expected a loss of AP from 0 to 1")
+    if not isinstance(subset, int) or subset < 1:
+        raise ArgumentError(f"--subset is {subset!r}: expected at least 1 picture to calibrate on")
+    if not isinstance(max_ap_drop, int | float) or not 0 <= max_ap_drop <= 1:
+        raise ArgumentError(f"--max-ap-drop is {max_ap_drop!r}: expected a loss of AP from 0 to 1")
     if not len(data):
         raise DatasetError(f"{data.name} has no picture to calibrate on")
     if common := _list_places(data) & _list_places(val):

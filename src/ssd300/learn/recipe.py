@@ -152,7 +152,7 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     >>> resolve_recipe("published", batch_size=16).batch_size
     16
     """
-    if isinstance(recipe, str):
+    if not isinstance(recipe, Recipe):
         if recipe not in RECIPES:
             raise unknown_name("recipe", recipe, RECIPES)
         recipe = RECIPES[recipe]

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ssd300.data.dataset import Dataset
+from ssd300.digits import as_plain
 from ssd300.learn import report, run
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
@@ -95,9 +96,10 @@ def train(
         KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
     """
     began = time.monotonic()
+    workers, patience, validate_every, log_every = as_plain((workers, patience, validate_every, log_every))
     check_counts(0, workers=workers or 0, patience=patience)
     check_counts(1, validate_every=validate_every, log_every=log_every)
-    limit = limit_in_seconds(time_limit)
+    limit = limit_in_seconds(as_plain(time_limit))
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)

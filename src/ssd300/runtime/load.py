@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ssd300.digits import whole_number
+from ssd300.digits import as_plain, whole_number
 from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.runtime.base import Runtime
 
@@ -45,6 +45,14 @@ def device_name(device: Any) -> str:
     return match[1] if match[1] == "cpu" or match[2] is None else f"{match[1]}:{int(match[2])}"
 
 
+def checked_threads(threads: int | None) -> int | None:
+    """The number of threads, None for those allowed. Raises ArgumentError unless it is at least 1."""
+    threads = as_plain(threads)
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise ArgumentError(f"threads must be a whole number of at least 1, or None for all allowed, got {threads!r}")
+    return threads
+
+
 def load_runtime(
     path: Path, *, runtime: str = "auto", precision: str = "auto", device: Any = "cpu", threads: int | None = None
 ) -> Runtime:
@@ -55,8 +63,7 @@ def load_runtime(
     """
     if runtime not in ("auto", *LOADERS):
         raise unknown_name("runtime", runtime, ("auto", *LOADERS))
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ArgumentError(f"threads must be a whole number of at least 1, or None for all allowed, got {threads!r}")
+    threads = checked_threads(threads)
     device = device_name(device)
     able = READERS.get(path.suffix.lower())
     if able is None:
