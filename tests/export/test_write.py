@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ssd300
@@ -38,6 +39,9 @@ def test_the_extension_names_the_format(name, given, format, tmp_path):
         ("m.xml", {"opset": 18}, "--opset is for onnx, not for openvino"),
         ("m.xml", {"int8": False, "nms": True}, "--nms is for onnx, not for openvino"),
         ("m.onnx", {"nms": False, "iou_threshold": 0.3}, "--iou-threshold is fixed in a file that selects"),
+        ("m.onnx", {"nms": np.bool_(False), "iou_threshold": 0.3}, "--iou-threshold is fixed in a file that selects"),
+        ("m.onnx", {"dynamic_batch": "no"}, "dynamic_batch must be True or False, got 'no'"),
+        ("m.xml", {"half": 1}, "half must be True or False, got 1"),
         ("m.onnx", {"half": None, "classes": ["a"]}, "--classes is for safetensors"),
     ],
 )

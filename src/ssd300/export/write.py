@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssd300.data.reading import lines_of, read_text
+from ssd300.digits import as_plain
 from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, load_int8, load_source
 from ssd300.export.onnx import OnnxOptions
@@ -29,6 +30,7 @@ _OPTIONS = {  # format -> the options that have a meaning for it
     "ovms": ("half", "int8", *_FIXED),
 }
 _FORMATS = tuple(_OPTIONS)
+_SWITCHES = ("nms", "dynamic_batch", "half", "int8")
 
 
 def export(
@@ -55,7 +57,7 @@ def export(
     """
     out = Path(out)
     format = choose_format(out, format)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: as_plain(value) for name, value in options.items() if value is not None}
     _check(format, given)
     if format in _EXTENSIONS:
         refuse_special(out)
@@ -89,6 +91,8 @@ def _check(format: str, given: dict[str, Any]) -> None:
         if format not in able:
             words = " and ".join(filter(None, (", ".join(able[:-1]), able[-1])))
             raise ArgumentError(f"--{name.replace('_', '-')} is for {words}, not for {format}: leave it out")
+        if name in _SWITCHES and not isinstance(given[name], bool):
+            raise ArgumentError(f"{name} must be True or False, got {given[name]!r}")
     fixed = [name for name in _FIXED if name in given]
     if given.get("nms") is False and fixed:
         raise ArgumentError(
