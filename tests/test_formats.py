@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ssd300 import formats
 from ssd300.detections import Detections
-from ssd300.errors import ArgumentError, MissingExtraError, SSD300Error
+from ssd300.errors import ArgumentError, MissingExtraError, OutputError
 from ssd300.labels import COCO, ClassList
 
 EMPTY = Detections.empty(COCO, (480, 640), "x.png")
@@ -262,11 +262,11 @@ def test_save_leaves_the_file_before_whole(tmp_path, ending) -> None:
     path = tmp_path / f"x{ending}"
     path.write_bytes(b"before")
     found = Detections(np.zeros((9, 4)), [0.5] * 9, [1] * 9, COCO, (2, 2))
-    with files_of_at_most(20), pytest.raises(ArgumentError, match=rf"cannot write .*x{ending}: File too large"):
+    with files_of_at_most(20), pytest.raises(OutputError, match=rf"x{ending}: cannot be written: File too large"):
         found.save(path, np.zeros((2, 2, 3), np.uint8))
     assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {path.name: b"before"}
 
 
 def test_save_where_nothing_can_be_written(tmp_path) -> None:
-    with pytest.raises(SSD300Error, match=r"cannot write .*gone/x\.json: No such file or directory"):
+    with pytest.raises(OutputError, match=r"gone/x\.json: cannot be written: No such file or directory"):
         TWO.save(tmp_path / "gone" / "x.json")

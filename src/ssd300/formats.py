@@ -16,7 +16,7 @@ import numpy as np
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
 from ssd300.digits import numbered, whole_number
-from ssd300.errors import ArgumentError, OutputError, needs
+from ssd300.errors import ArgumentError, needs
 from ssd300.files import refuse_special, replacing
 from ssd300.images.addresses import stem_of
 from ssd300.result import Found
@@ -197,7 +197,10 @@ def to_supervision(detections: Found) -> "supervision.Detections":
 
 
 def save(detections: Found, path: Path, picture: Any = None) -> None:
-    """Write in the format of the file's extension: a drawn picture, .json, .csv or .txt. Raises ArgumentError."""
+    """Write in the format of the file's extension: a drawn picture, .json, .csv or .txt.
+
+    Raises ArgumentError for another extension or no picture to draw on, OutputError for a file that cannot be written.
+    """
     ending = path.suffix.lower()
     writers: dict[str, Callable[[Found], str]] = {".json": to_json, ".csv": to_csv, ".txt": to_yolo}
     if ending not in writers and ending not in PICTURE_EXTENSIONS:
@@ -212,12 +215,8 @@ def save(detections: Found, path: Path, picture: Any = None) -> None:
 
         drawn = draw.draw_detections(draw.load_pixels(detections, picture), detections)
         content = encode_picture(drawn, path.suffix, path)
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OutputError as error:
-        reason = getattr(error.__cause__, "strerror", None) or error
-        raise ArgumentError(f"cannot write {path}: {reason}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _tracks(detections: Found) -> list[dict[str, int]]:
