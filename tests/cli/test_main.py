@@ -69,6 +69,10 @@ def test_version() -> None:
         (["info", "x", "--json", "--json"], "x: neither a file nor a known model"),
         (["data", "convert", "x", "y", "--to", "coco", "--to", "yolo"], "--to is given 2 times"),
         (["weights", "convert", "x", "y", "--classes", "coco", "--classes", "voc"], "is given 2 times"),
+        (["data", "check", ""], "PATH is an empty path: check the variable that it comes from"),
+        (["train", "--data", "a", "--data", ""], "--data is an empty path"),
+        (["detect", "x", "--save-dir="], "--save-dir is an empty path"),
+        (["evaluate", "--data", ""], "'': no such file or folder, the path is empty"),
     ],
 )
 def test_usage_errors_exit_with_2_and_words_on_stderr(arguments, words, capsys) -> None:

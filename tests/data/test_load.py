@@ -55,6 +55,20 @@ def test_what_is_no_data_set(coco: Path, name: str, words: str) -> None:
         load_dataset(coco / name)
 
 
+@pytest.mark.parametrize("path", ["", [""]])
+def test_an_empty_path_is_not_the_current_folder(coco: Path, path: Any, monkeypatch) -> None:
+    monkeypatch.chdir(coco)
+    assert load_dataset(".").num_boxes == 4
+    with pytest.raises(DatasetError, match="the path is empty; check the variable"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("split", [["train"], 3, ()])
+def test_a_split_is_named_in_one_text(two_splits: Path, split: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"split is .*: expected the name of a part, or several as train\+val"):
+        load_dataset(two_splits, split=split)
+
+
 def test_labels_without_a_yaml_get_a_hint(yolo: Path) -> None:
     (yolo / "data.yaml").unlink()
     with pytest.raises(DatasetError, match=r"needs a data\.yaml"):

@@ -115,16 +115,24 @@ class Verbs(typer.core.TyperGroup):
 
 
 class Command(typer.core.TyperCommand):
-    """A verb that refuses an option of one value that is given twice, of which click would take the last silently."""
+    """A verb that refuses an option of one value that is given twice, of which click would take the last silently, and
+    an empty path, which is the current folder to Python."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given = list(args)  # the parser empties its list
         rest: list[str] = super().parse_args(ctx, args)
-        _, _, order = self.make_parser(ctx).parse_args(given)
+        if ctx.resilient_parsing:  # of a completion
+            return rest
+        values, _, order = self.make_parser(ctx).parse_args(given)
+        for one in self.params:
+            texts = values.get(one.name or "")
+            if one.type.name == "path" and "" in (texts if isinstance(texts, list | tuple) else (texts,)):
+                name = one.opts[0] if isinstance(one, typer.core.TyperOption) else one.human_readable_name
+                raise ArgumentError(f"{name} is an empty path: check the variable that it comes from")
         for option in (one for one in self.params if isinstance(one, typer.core.TyperOption)):
             names, count = (*option.opts, *option.secondary_opts), order.count(option)
             harmless = option.multiple or (option.is_flag and not option.secondary_opts)
-            if count > 1 and not harmless and not ctx.resilient_parsing:
+            if count > 1 and not harmless:
                 raise ArgumentError(f"{'/'.join(names)} is given {count} times: give it once")
         return rest
 

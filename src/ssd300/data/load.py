@@ -113,6 +113,8 @@ def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[
     """
     if not isinstance(path, str | os.PathLike):
         raise ArgumentError(f"a data set is named by its path, got {type(path).__name__}")
+    if not os.fspath(path):  # which is the current folder for Path
+        raise DatasetError("'': no such file or folder, the path is empty; check the variable that it comes from")
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise unknown_name("data format", format, FORMATS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ssd300.errors import DatasetError
+from ssd300.errors import ArgumentError, DatasetError
 
 WHOLE = "all"  # the name of a data set that has no parts
 PARTS = ("train", "val", "test")  # the names of written parts
@@ -143,7 +143,10 @@ def drop_trainval(parts: Sequence[Part]) -> list[Part]:
 
 
 def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> list[Part]:
-    """The parts of a requested name: "train", "train+val", "all". Raises DatasetError, which lists the parts."""
+    """The parts of a requested name: "train", "train+val", "all".
+
+    Raises DatasetError, which lists the parts, and ArgumentError for what is no name.
+    """
     names = splits_of(parts)
     if split is None:
         if len(names) == 1:
@@ -153,6 +156,8 @@ def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> 
             f"{path} has the splits {', '.join(names)}; name one with --split, join them with --split all, or give the "
             f"path of one ({sources})"
         )
+    if not isinstance(split, str):
+        raise ArgumentError(f"split is {split!r}: expected the name of a part, or several as train+val")
     if split == "all":
         return drop_trainval(parts)
     wanted = [name if name in names else parse_part(name, alone=True) or name for name in split.split("+")]
