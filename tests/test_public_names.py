@@ -27,10 +27,16 @@ def test_the_public_names_are_the_documented_ones() -> None:
     assert dir(ssd300) == sorted(ssd300.__all__)
 
 
-def test_help_of_the_package_works_without_torch(monkeypatch) -> None:
+def test_every_name_can_be_imported_and_listed_without_torch(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert sorted({*ssd300.__all__} - {*dir(ssd300)}) == ["train"]
+    monkeypatch.delitem(sys.modules, "ssd300.learn.train", raising=False)
+    monkeypatch.delitem(vars(ssd300), "train", raising=False)
+    names: dict = {}
+    exec("from ssd300 import *", names)
+    assert {*ssd300.__all__} <= {*names}
     assert "load_dataset" in pydoc.render_doc(ssd300)
+    with pytest.raises(ssd300.MissingExtraError, match=r"ssd300\.train needs packages that are not installed"):
+        names["train"]("cells")
 
 
 @pytest.mark.parametrize("name", tables()[0])

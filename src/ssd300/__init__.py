@@ -114,15 +114,17 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        from ssd300.errors import MissingExtraError
-
-        raise MissingExtraError(f"ssd300.{name}", "train") from error
+        return _train_without_torch
     globals()[name] = value  # so that Python calls this function only once per name
     return value
 
 
-def __dir__() -> list[str]:
-    from importlib.util import find_spec
+def _train_without_torch(*_arguments: Any, **_settings: Any) -> Any:
+    """Raises MissingExtraError, as torch is not installed. It can be imported, as `from ssd300 import *` does."""
+    from ssd300.errors import MissingExtraError
 
-    # help() and completion get every name that is listed, and would end with the error of one that cannot be loaded.
-    return sorted(name for name in __all__ if name != "train" or find_spec("torch"))
+    raise MissingExtraError("ssd300.train", "train")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
