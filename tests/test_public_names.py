@@ -90,5 +90,5 @@ def test_help_has_the_arguments_of_the_verbs_that_are_packages(verb, argument) -
     assert f"    {verb}(" in (text := pydoc.plain(pydoc.render_doc(package)))
     assert argument in text
     assert {verb, "__path__"} <= {*dir(package)}
-    with pytest.raises(AttributeError, match=rf"module 'ssd300\.{verb}' has no attribute 'evalute'; it has .*{verb}"):
-        _ = package.evalute
+    with pytest.raises(AttributeError, match=rf"module 'ssd300\.{verb}' has no attribute 'absent'; it has .*{verb}"):
+        _ = package.absent
