@@ -169,10 +169,8 @@ class Dataset:
         return sum(len(picture.annotations) for picture in self.pictures)
 
     def subset(self, indices: Iterable[int], name: str | None = None) -> "Dataset":
-        """The pictures at these positions, in this order, or of a mask [N], with the notes on them and on all.
-
-        Raises ArgumentError or IndexError for what is neither.
-        """
+        """The pictures at these positions, in this order, or of a mask [N], with the notes on them and on the set.
+        Raises ArgumentError or IndexError for what is neither."""
         pictures = tuple(self.pictures[i] for i in rows_of(list(indices), len(self), "pictures").tolist())
         shared = Counter(str(picture.labels) for picture in self.pictures)
 
