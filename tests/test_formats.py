@@ -110,7 +110,7 @@ def test_supervision_tells_the_tracks_of_two_classes_apart() -> None:
     for found in frames:  # both stay on their sides
         line.trigger(found.to_supervision())
     assert (line.in_count, line.out_count) == (0, 0)
-    assert len(set(frames[0].to_supervision().tracker_id.tolist())) == 2
+    assert frames[0].to_supervision().tracker_id.tolist() == [2, 3]
     alone = Detections([[0, 0, 1, 1]], [0.9], [7], ClassList(("cell",), (7,)), (9, 9), track_ids=[4])
     assert alone.to_supervision().tracker_id.tolist() == [4]
 
@@ -182,7 +182,9 @@ def test_yolo_lines_are_dense_normalized_and_cut_to_the_picture() -> None:
 
 def test_yolo_leaves_out_boxes_outside_and_writes_no_exponents() -> None:
     wide = ClassList(("a",), (5,))
-    found = Detections([[1, 1, 1.01, 1.01], [-9, 0, -1, 5], [0, 0, 0, 5]], [0.5] * 3, [5] * 3, wide, (10000, 10000))
+    found = Detections(
+        [[1, 1, 1.01, 1.01], [-9, 0, -1, 5], [0, 0, 0, 5], [0, 5, 5, 5]], [0.5] * 4, [5] * 4, wide, (10000, 10000)
+    )
     (line,) = found.to_yolo().splitlines()
     assert "e" not in line
     assert [float(word) for word in line.split()] == pytest.approx([0, 1.005e-4, 1.005e-4, 1e-6, 1e-6, 0.5], rel=1e-3)

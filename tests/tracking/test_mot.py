@@ -49,6 +49,7 @@ def test_reading(tmp_path, text, rows) -> None:
         ("1,1,nan,20,30,40\n", "line 1: expected frame"),
         ("1.5,1,10,20,30,40\n", "line 1: expected frame"),
         ("1,1e300,10,20,30,40\n", "line 1: expected frame"),
+        ("1,1,10,20,30,40,1,1,1,1,1\n", "line 1: expected frame"),
         ("1,1,10,20,-30,40\n", "negative size"),
         ("1,1,10,20,30,40\n1,1,50,20,30,40\n", "id 1 twice in frame 1"),
     ],
@@ -64,6 +65,16 @@ def test_a_file_as_powershell_writes_it(tmp_path) -> None:
     path = tmp_path / "found.txt"
     path.write_text("1,1,10,20,30,40\r\n2,1,11,20,30,40\r\n", encoding="utf-16")
     assert read_mot(path).frames.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "score", "kind"),
+    [("", 1, 1), (",0.5", 0.5, 1), (",0.5,3", 0.5, 3), (",0.5,3,0.2", 0.5, 3), (",0.5,3,4,5", 0.5, 1), (",0,-1", 0, 1)],
+)
+def test_columns_that_may_be_missing(tmp_path, columns, score, kind) -> None:
+    (tmp_path / "gt.txt").write_text(f"1,1,10.5,20,30,40{columns}\n")
+    tracks = read_mot(tmp_path / "gt.txt")
+    assert (tracks.scores.tolist(), tracks.classes.tolist()) == ([score], [kind])
 
 
 def test_the_last_three_of_ten_columns_are_no_class(tmp_path) -> None:
