@@ -10,6 +10,7 @@ import pytest
 from ssd300.architecture import architecture
 from ssd300.export.files import export_onnx
 from ssd300.export.onnx import OnnxOptions
+from ssd300.runtime.onnx import load_onnx
 from ssd300.weights import catalog
 from ssd300.weights.checkpoint import read_checkpoint, read_int8
 from ssd300.weights.int8 import Int8, activation_names
@@ -43,3 +44,26 @@ def test_a_layer_of_zeros_keeps_its_bias(narrow, narrow_checkpoint, tmp_path):
     state |= {"conf.1.weight": zeros, "conf.1.bias": bias}
     result = export_onnx(state, metadata, tmp_path / "m.onnx", OnnxOptions(nms=False), int8=int8)
     assert result.probabilities < 0.1
+
+
+@pytest.mark.parametrize(
+    ("kept_float", "background", "objects"),
+    [((), -30.0, -40.0), (tuple(f"head.{k}" for k in range(6)), 30.0, 20.0)],
+    ids=["rounded", "float"],
+)
+def test_logits_outside_of_their_range_give_no_object(
+    narrow, narrow_checkpoint, tmp_path, kept_float, background, objects
+):
+    """Cut to the lowest level, background and objects are equal; heads that stay float are not cut at all."""
+    state, metadata = read_checkpoint(narrow_checkpoint)
+    network = architecture(metadata.backbone, metadata.num_classes)
+    for head in network.class_heads:
+        anchors = head.out_channels // metadata.num_classes
+        state[f"{head.key}.weight"] = np.zeros_like(state[f"{head.key}.weight"])
+        state[f"{head.key}.bias"] = np.full(head.out_channels, objects, np.float32)
+        state[f"{head.key}.bias"][:anchors] = background
+    int8 = Int8(dict.fromkeys(activation_names(network), (-8.0, 8.0)), kept_float=kept_float)
+    path = tmp_path / "m.onnx"
+    export_onnx(state, metadata, path, OnnxOptions(nms=False), int8=int8)
+    [(_, probabilities)] = load_onnx(path).infer(np.zeros((1, 300, 300, 3), np.uint8))
+    assert probabilities[1:].max() < 1e-3

@@ -20,13 +20,12 @@ from ssd300.arrays import Float32, UInt8
 from ssd300.errors import ModelError, needs
 from ssd300.priors import ANCHORS_PER_CELL, MAP_SIZES
 from ssd300.runtime.graph import MARGIN, OUTPUTS, Node, build_graph
-from ssd300.weights.int8 import Int8, activation_names, align_zero, convolution_sizes, head_names
+from ssd300.weights.int8 import LOGITS_THAT_COUNT, Int8, activation_names, align_zero, convolution_sizes, head_names
 from ssd300.weights.metadata import ModelMetadata
 from ssd300.weights.state import State
 
 _PICTURES_FOR_ERRORS = 4
 _ROOM = 1.25
-_LOGITS_THAT_COUNT = 20.0  # below the highest logit of the map: exp(-20) of its probability
 _CORRECTED = 1e-6  # a smaller change of a bias is only rounding
 
 
@@ -116,7 +115,8 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
     """The range of each head's output: its mean minimum and maximum over the pictures, with a margin.
 
     For logits the maximum over all pictures is used, because logits above the range become equal, also object and
-    background. Logits far below it never give an object, so the range is cut there and its levels are finer.
+    background. Logits far below it never give an object (`onnx_network.py` sees to that), so the range is cut there and
+    its levels are finer.
     """
     lows, highs = [], []
     starts = np.cumsum([0, *(size**2 * anchors for size, anchors in zip(MAP_SIZES, ANCHORS_PER_CELL, strict=True))])
@@ -128,7 +128,7 @@ def _head_ranges(graph: ov.Model, pictures: UInt8, network: Architecture) -> dic
     for name, low, high in zip(head_names(network), np.array(lows).T, np.array(highs).T, strict=True):
         if name.startswith("conf"):
             top = _ROOM * float(high.max())
-            found[name] = align_zero(max(_ROOM * float(low.min()), top - _LOGITS_THAT_COUNT), top)
+            found[name] = align_zero(max(_ROOM * float(low.min()), top - LOGITS_THAT_COUNT), top)
         else:
             found[name] = align_zero(_ROOM * float(low.mean()), _ROOM * float(high.mean()))
     return found

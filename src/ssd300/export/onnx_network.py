@@ -9,7 +9,7 @@ import numpy as np
 from ssd300.architecture import MEAN, STD, Architecture, Conv, ResidualBlock
 from ssd300.arrays import Float32, Float64
 from ssd300.export.onnx_graph import Graph
-from ssd300.weights.int8 import LEVELS, PICTURES, Int8, quantize_kernel
+from ssd300.weights.int8 import LEVELS, LOGITS_THAT_COUNT, PICTURES, Int8, quantize_kernel
 from ssd300.weights.state import State, fold_batch_norm
 
 
@@ -86,8 +86,25 @@ class Network:
             # In the OpenVINO graph both heads of a map are one convolution: location before classes.
             first = 0 if name == "locs" else self.architecture.location_heads[k].out_channels
             y = self._convolution(x, kernel, bias, head, f"head.{k}", first)
-            parts.append(self.graph.node("Reshape", self._round(y), shape, name=f"{head.key}.rows"))
+            rounded = self.int8 if self.int8 and self.int8.rounds(f"head.{k}") else None
+            part = self.graph.node("Reshape", self._round(y) if rounded else y, shape, name=f"{head.key}.rows")
+            if rounded and name == "logits":
+                part = self._keep_background(part, rows, *rounded.ranges[y])
+            parts.append(part)
         return self.graph.node("Concat", *parts, name=name, axis=2)
+
+    def _keep_background(self, part: str, rows: int, low: float, high: float) -> str:
+        """Logits [B, K, P] in the range low..high, with objects at its lowest level moved far below it.
+
+        Where the background is cut to that level, too, softmax would make all classes equally likely.
+        """
+        floor = np.full((1, rows, 1), low - LOGITS_THAT_COUNT)
+        floor[0, 0] = low
+        above = self.graph.constant(f"{part}.lowest", low + (high - low) / (LEVELS - 1) / 2, np.float32)
+        above = self.graph.node("Greater", part, above, name=f"{part}.above")
+        return self.graph.node(
+            "Where", above, part, self.graph.constant(f"{part}.floor", floor, np.float32), name=f"{part}.kept"
+        )
 
     def _conv_relu(self, x: str, conv: Conv) -> str:
         y = self._convolution(x, *fold_batch_norm(conv, self.state), conv)

@@ -33,7 +33,7 @@ HEADS = ("locs", "logits")
 INT8_OPERATORS = {"QuantizeLinear", "DequantizeLinear"}
 OPERATORS = {
     *("Add", "Cast", "Clip", "Concat", "Constant", "Conv", "Div", "Identity", "MaxPool", "Mul", "Pad", "Relu"),
-    *("Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *("Greater", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where"),
     *INT8_OPERATORS,
 }
 _REMEDY = "give a file written by `ssd300 export --format onnx`"

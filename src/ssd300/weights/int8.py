@@ -20,6 +20,7 @@ INT8_KEY = "ssd300.int8"  # in the header of the safetensors file
 PICTURES = "pictures.centered"  # the normalized pictures, input of the first convolution
 LEVELS = 256  # of an activation: 8 bits from low to high
 WEIGHT_MAX, STEM_WEIGHT_MAX = 127, 63.5
+LOGITS_THAT_COUNT = 20.0  # below the highest logit of a map: exp(-20) of its probability
 SMALLEST_SHARE = 0.01  # of the largest channel's scale: a dead channel's tiny scale would overflow biases
 
 
