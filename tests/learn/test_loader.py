@@ -55,9 +55,10 @@ def test_epochs_and_seeds_have_their_own_order():
     assert epoch_order(50, 0, 0).tolist() == orders[0]
 
 
-def test_two_processes_share_what_one_takes_in_two_batches():
-    alone = list(EpochBatches(8, 2, seed=3))
-    ranks = [list(EpochBatches(8, 2, seed=3, rank=rank, world=2)) for rank in range(2)]
+@pytest.mark.parametrize("pictures", [0, 5, 8])
+def test_two_processes_share_what_one_takes_in_two_batches(pictures):
+    alone = list(EpochBatches(pictures, 2, seed=3, accumulate=2))
+    ranks = [list(EpochBatches(pictures, 2, seed=3, rank=rank, world=2)) for rank in range(2)]
     together = [batch for step in zip(*ranks, strict=True) for batch in step]
     assert together == alone
 

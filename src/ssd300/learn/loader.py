@@ -121,19 +121,23 @@ def epoch_order(pictures: int, seed: int, epoch: int) -> np.ndarray[Any, np.dtyp
 
 
 class EpochBatches:
-    """The batches of keys (epoch, index, size) of one epoch, for one of several processes, from a given step on.
+    """The batches of keys (epoch, index, size) of one epoch, for one of several processes, from a given one on.
 
-    Each step takes the next `batch_size * world` pictures of the epoch's order, and process `rank` the rank-th part
-    of them; the last, incomplete step wraps around to the first pictures. `image_size(epoch, step)`: pixels per side.
+    Each takes the next `batch_size * world` pictures of the epoch's order, and process `rank` the rank-th part of them.
+    Optimizer steps of `accumulate` batches are all complete: the last one wraps around to the first pictures.
+    `image_size(epoch, step)`: pixels per side.
     """
 
-    def __init__(self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, accumulate: int = 1
+    ) -> None:
         self.pictures, self.batch_size, self.seed, self.rank, self.world = pictures, batch_size, seed, rank, world
+        self.accumulate = accumulate
         self.image_size: Callable[[int, int], int] = lambda epoch, step: IMAGE_SIZE
         self.epoch = self.first_step = 0
 
     def __len__(self) -> int:
-        return -(-self.pictures // (self.batch_size * self.world))
+        return -(-self.pictures // (self.batch_size * self.world * self.accumulate)) * self.accumulate
 
     def __iter__(self) -> Iterator[list[Key]]:
         order = epoch_order(self.pictures, self.seed, self.epoch)

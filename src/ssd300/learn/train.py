@@ -113,8 +113,9 @@ def train(
     network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
     refuse_untrained(recipe, origin, data.classes)
     learner = make_learner(network, recipe, compute)
-    batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, compute.rank, compute.world)
-    steps_per_epoch = -(-len(batches) // recipe.accumulate)
+    parts = compute.rank, compute.world, recipe.accumulate
+    batches = EpochBatches(len(data), recipe.batch_size, recipe.seed, *parts)
+    steps_per_epoch = len(batches) // recipe.accumulate
     batches.image_size = lambda epoch, step: image_size(
         recipe, run_share(recipe, epoch * steps_per_epoch + step // recipe.accumulate, steps_per_epoch, time_share)
     )
