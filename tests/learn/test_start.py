@@ -8,7 +8,13 @@ from ssd300.errors import ModelError
 from ssd300.labels import ClassList
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import resolve_recipe
-from ssd300.learn.start import advise_flip, copy_head_rows, make_starting_network, set_background_prior
+from ssd300.learn.start import (
+    advise_flip,
+    copy_head_rows,
+    load_training_sets,
+    make_starting_network,
+    set_background_prior,
+)
 from ssd300.priors import ANCHORS_PER_CELL
 
 OLD = ClassList.from_names(("cat", "dog", "cup"))
@@ -87,3 +93,11 @@ def test_classes_that_mirroring_would_swap_are_reported(names, settings, advised
     messages = advise_flip(ClassList.from_names(names), resolve_recipe("quick", **settings))
     assert bool(messages) == advised
     assert all("--no-flip" in message for message in messages)
+
+
+@pytest.mark.parametrize(("processes", "advised"), [(1, False), (2, True)])
+def test_a_warmup_longer_than_the_run_of_several_processes_is_reported(same_squares, monkeypatch, processes, advised):
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    recipe = resolve_recipe("quick", epochs=30, batch_size=4)  # 60 steps of one process; a warm-up of 50
+    messages = load_training_sets(same_squares, None, recipe)[2]
+    assert any("--warmup" in message for message in messages) == advised

@@ -183,9 +183,9 @@ def learning_rate(
     return base * (recipe.lr_floor + (1 - recipe.lr_floor) * (1 + cos(pi * share)) / 2)
 
 
-def advise_warmup(pictures: int, recipe: Recipe) -> tuple[str, ...]:
+def advise_warmup(pictures: int, recipe: Recipe, processes: int = 1) -> tuple[str, ...]:
     """A message if the run ends before its warm-up does."""
-    steps = recipe.epochs * -(-pictures // (recipe.batch_size * recipe.accumulate))
+    steps = recipe.epochs * -(-pictures // (recipe.batch_size * recipe.accumulate * processes))
     if steps > recipe.warmup:
         return ()
     words = f"the run has {steps} steps, and its warm-up {recipe.warmup}: the learning rate stays low to the end"

@@ -14,7 +14,7 @@ from ssd300.data.usable import refuse_unusable, usable_sets
 from ssd300.errors import ArgumentError, ModelError, TrainingError, unknown_name
 from ssd300.files import sha256_of
 from ssd300.labels import ClassList
-from ssd300.learn.device import Compute
+from ssd300.learn.device import Compute, rank_and_world
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import Recipe, advise_warmup, option_of
 from ssd300.priors import ANCHORS_PER_CELL
@@ -187,7 +187,7 @@ def load_training_sets(
 
 
 def _advise(data: Dataset, recipe: Recipe) -> tuple[str, ...]:
-    return *advise_flip(data.classes, recipe), *advise_warmup(len(data), recipe)
+    return *advise_flip(data.classes, recipe), *advise_warmup(len(data), recipe, rank_and_world()[1])
 
 
 def advise_flip(classes: ClassList, recipe: Recipe) -> tuple[str, ...]:
