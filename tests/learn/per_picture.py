@@ -52,12 +52,13 @@ def ignored_priors(ignored_xyxy: np.ndarray, crowd_xyxy: np.ndarray, threshold: 
     """Priors [8732] that must not be taught to be background.
 
     Args:
-        ignored_xyxy: [I, 4] single objects of doubt: a prior with IoU above the threshold is left out.
+        ignored_xyxy: [I, 4] single objects of doubt: a prior with IoU above the threshold, or the best, is left out.
         crowd_xyxy: [C, 4] regions with many objects: a prior with more than this share of its area inside is left out.
     """
     left_out = np.zeros(len(_PRIORS_XYXY), bool)
     if len(ignored_xyxy):
-        left_out |= (iou(ignored_xyxy, _PRIORS_XYXY) > threshold).any(0)
+        overlaps = iou(ignored_xyxy, _PRIORS_XYXY)  # [I, P]
+        left_out |= ((overlaps > threshold) | (overlaps == overlaps.max(1, keepdims=True))).any(0)
     for crowd in crowd_xyxy:
         low = np.maximum(_PRIORS_XYXY[:, :2], crowd[:2])
         high = np.minimum(_PRIORS_XYXY[:, 2:], crowd[2:])

@@ -83,8 +83,9 @@ def test_published_loss_of_nothing_is_zero():
     assert not locs.grad.any()
 
 
-def test_doubtful_objects_are_no_negatives():
-    truths = truths_of([[0.1, 0.1, 0.5, 0.5], [0.4, 0.4, 0.9, 0.9]], [1, 2], doubtful=[False, True])
+@pytest.mark.parametrize("doubtful", [[0.4, 0.4, 0.9, 0.9], [0.7, 0.7, 0.72, 0.71]], ids=["large", "tiny"])
+def test_doubtful_objects_are_no_negatives(doubtful):
+    truths = truths_of([[0.1, 0.1, 0.5, 0.5], doubtful], [1, 2], doubtful=[False, True])
     _, labels = match(truths.objects, 1, PRIORS)
     left_out = truths.left_out(PRIORS) & (labels == 0)
     assert left_out.any()

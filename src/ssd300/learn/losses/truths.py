@@ -76,12 +76,13 @@ class Truths:
         return self._boxes(0)
 
     def left_out(self, priors: "Priors") -> Tensor:
-        """Mask [B, P] of the priors that must not be negatives."""
+        """Mask [B, P] of the priors that must not be negatives, among them the best one of each doubtful box."""
         doubtful, crowds = self._boxes(1), self._boxes(2)
         hits = torch.zeros(self.pictures, len(priors), device=self.rows.device)
         for part in doubtful.split(ROWS):
-            over = pair_iou(part.xyxy[:, None], priors.xyxy[None]) > LEFT_OUT  # [D, P]
-            hits.index_add_(0, part.pictures, over.float())
+            overlap = pair_iou(part.xyxy[:, None], priors.xyxy[None])  # [D, P]
+            best = overlap.amax(1, keepdim=True).clamp(min=1e-9)  # padding has no IoU
+            hits.index_add_(0, part.pictures, ((overlap > LEFT_OUT) | (overlap >= best)).float())
         limit = LEFT_OUT * box_areas(priors.xyxy)  # [P]
         for part in crowds.split(ROWS):
             inside = intersection(part.xyxy[:, None], priors.xyxy[None]) > limit  # [C, P]
