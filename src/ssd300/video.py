@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -124,8 +123,10 @@ class _FileFeed:
     def faults(self) -> list[str]:
         return []  # its frames tell them
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self._frames.close()
+
+    close = stop
 
 
 _Feed = LiveStream | _FileFeed
@@ -163,8 +164,10 @@ def _detect_live(runtime: Runtime, sources: list[Any], options: DetectOptions, v
                 else:
                     yield from _report_end(feed, last_s.get(number), video)
     finally:
-        with ThreadPoolExecutor(max(len(feeds), 1)) as pool:  # at once: each stream may take a second and a half
-            list(pool.map(lambda feed: feed.close(), feeds))
+        for feed in feeds:  # all before any is waited for: each stream may take a second and a half
+            feed.stop()
+        for feed in feeds:
+            feed.close()
 
 
 def _make_result(

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,7 +12,7 @@ from ssd300.errors import ArgumentError, ImageError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.video import frames
 from video.clips import damage, write_clip
-from video.servers import RtspServer, http_folder
+from video.servers import RtspServer, http_folder, http_live
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,23 @@ def test_closing_early_leaves_no_thread(detector, folder) -> None:
     next(answers)
     answers.close()
     assert threading.active_count() == before
+
+
+LEFT_OPEN = """
+import sys
+sys.path[:] = {path}
+from fake_runtime import FakeRuntime
+from ssd300 import Detector
+
+answers = Detector(FakeRuntime(1)).detect_video(["{address}/a", "{address}/b"])
+next(answers)
+"""
+
+
+def test_a_program_that_ends_with_streams_left_open_ends_silently(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+    data = write_clip(tmp_path / "clip.ts", 50).read_bytes()
+    with http_live(data, rate=len(data) / 4) as (address, _):
+        code = LEFT_OPEN.format(path=sys.path, address=address)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

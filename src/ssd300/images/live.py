@@ -6,6 +6,7 @@ falls far behind. A broken connection is opened again, after increasing pauses. 
 known length is not a live stream: all its frames are given, and it waits for the consumer.
 """
 
+import math
 import threading
 import time
 from collections.abc import Generator
@@ -68,6 +69,7 @@ class LiveStream:
         self._ready = ready or threading.Condition()
         self._waiting: _Waiting | None = None
         self._stop = threading.Event()
+        self._close_by = math.inf  # by `time.monotonic`
         self._opened: Opened | None = None
         self._began: float | None = None  # when the first frame came
         self._thread = threading.Thread(target=self._run, name=f"ssd300 {self.name}", daemon=True)
@@ -100,8 +102,9 @@ class LiveStream:
             return self._faults
         return [f"{self.name}: {self.counts.damaged} damaged frames left out"] if self.counts.damaged else []
 
-    def close(self) -> None:
-        """Stop reading, from any state and within two seconds."""
+    def stop(self) -> None:
+        """Tell the thread to end, without waiting for it."""
+        self._close_by = min(self._close_by, time.monotonic() + _CLOSE_SECONDS)
         with self._ready:
             self._stop.set()
             if self._waiting is not None:
@@ -111,8 +114,12 @@ class LiveStream:
         opened = self._opened
         if opened is not None and opened.file is not None:
             opened.file.hang_up()  # ends a running read
+
+    def close(self) -> None:
+        """Stop reading, from any state and within two seconds, which begin with `stop` if that was called before."""
+        self.stop()
         if self._thread.ident is not None:
-            self._thread.join(_CLOSE_SECONDS)
+            self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
     def _run(self) -> None:
         try:
