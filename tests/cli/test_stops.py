@@ -68,6 +68,15 @@ def test_ctrl_break_of_windows(monkeypatch, capsys) -> None:
     signal.signal(signal.SIGUSR1, before)
 
 
+@pytest.mark.parametrize(("before", "notes"), [(signal.SIG_DFL, [signal.SIGHUP]), (signal.SIG_IGN, [])])
+def test_a_terminal_that_closes_lets_the_step_of_a_training_end(before, notes) -> None:
+    signal.signal(signal.SIGHUP, before)  # ignored as by nohup
+    with stop_signals() as received:
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert received == notes
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
 def test_a_code_of_another_reason_stays(monkeypatch) -> None:
     assert ended(monkeypatch, signal.SIGTERM, SystemExit(1)) == 1
 

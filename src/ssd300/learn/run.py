@@ -172,7 +172,9 @@ def write_results(folder: Path, history: list[dict[str, float]]) -> None:
 
 @contextmanager
 def stop_signals() -> Iterator[list[int]]:
-    """Inside, Ctrl-C, SIGTERM and Windows' Ctrl-Break only append to the list, so that the step can end and be saved.
+    """Inside, Ctrl-C, SIGTERM, a closed terminal and Ctrl-Break only append to the list: the step can end and be saved.
+
+    A SIGHUP that is ignored, as by nohup, stays ignored.
 
     Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
     """
@@ -187,6 +189,9 @@ def stop_signals() -> Iterator[list[int]]:
         yield received
         return
     stops = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGBREAK", signal.SIGTERM)}
+    closed = getattr(signal, "SIGHUP", signal.SIGTERM)
+    if signal.getsignal(closed) is not signal.SIG_IGN:
+        stops.add(closed)
     old = {number: signal.signal(number, note) for number in stops}
     try:
         yield received

@@ -93,7 +93,7 @@ def train(
     Raises:
         ArgumentError: a setting that is unknown or outside its range.
         TrainingError: nothing to learn from, the loss is not a number, nothing to resume, ...
-        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the state has been written.
+        KeyboardInterrupt: on Ctrl-C, SIGTERM or a closed terminal, after the state has been written.
     """
     began = time.monotonic()
     workers, patience, validate_every, log_every = as_plain((workers, patience, validate_every, log_every))
