@@ -140,3 +140,11 @@ def test_a_script_without_a_guard_is_not_run_by_the_processes(monkeypatch, spec)
     with hidden_main():
         assert not again & spawn.get_preparation_data("reader").keys()
     assert (main.__file__, main.__spec__) == ("train.py", spec)
+
+
+def test_a_notebook_has_no_file_afterwards_either(monkeypatch):
+    main = SimpleNamespace(__spec__=None)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    with hidden_main():
+        assert spawn.get_preparation_data("reader")
+    assert vars(main) == {"__spec__": None}

@@ -196,12 +196,13 @@ def hidden_main() -> Iterator[None]:
     Python does that in every process, so that a script without `if __name__ == "__main__":` would train in them, too.
     """
     main = sys.modules["__main__"]
-    names = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
+    before = {name: value for name, value in vars(main).items() if name in ("__file__", "__spec__")}
     try:
-        vars(main).update(dict.fromkeys(names))
+        vars(main).update(__file__=None, __spec__=None)
         yield
     finally:
-        vars(main).update(names)
+        vars(main).pop("__file__")  # by its absence packages recognize a notebook
+        vars(main).update(before)
 
 
 def make_loader(
