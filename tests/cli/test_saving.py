@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 import threading
 import unicodedata
@@ -209,6 +210,25 @@ def test_labels_classes_and_crops_that_appear_meanwhile_are_kept() -> None:
         with pytest.raises(SSD300Error, match=r"a.jpg: detected, but not saved in .*: File exists"):
             save(folder, found("a.jpg"), crops=True, yolo=True)
         assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("full", ["classes.txt", "sources.csv"])
+def test_a_picture_that_is_not_saved_does_not_stop_those_after_it(monkeypatch, full) -> None:
+    write = saving._write_new
+
+    def write_once_refused(path: Path, data: bytes) -> None:
+        if path.name == full:
+            monkeypatch.setattr(saving, "_write_new", write)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    monkeypatch.setattr(saving, "_write_new", write_once_refused)
+    folder = OutputFolder(Path("out"))
+    with pytest.raises(SSD300Error, match=r"a.jpg: detected, but not saved in out: No space left"):
+        save(folder, found("a.jpg"), yolo=True)
+    save(folder, found("b.jpg"), yolo=True)
+    assert Path("out/sources.csv").read_text() == "label,picture,source\nlabels/b.txt,b.jpg,b.jpg\n"
+    assert Path("out/classes.txt").read_text() == COCO.to_lines()
 
 
 def test_labels_say_which_picture_they_belong_to() -> None:

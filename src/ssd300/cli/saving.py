@@ -87,6 +87,7 @@ class OutputFolder:
                 f"choose another one with --save-dir, or write no files with --no-save"
             ) from error
         self._taken: set[str] = set()
+        self._begun: set[str] = set()  # files about all pictures; the first one may not be saved
         self._class_folders: dict[str, str] = {}
         self.saved = 0
         self.last = self.path  # the last drawn picture
@@ -138,9 +139,10 @@ class OutputFolder:
         labels = self.path / "labels"
         labels.mkdir(exist_ok=True)
         _write_new(labels / f"{name}.txt", found.to_yolo().encode())
-        if not self.saved:
-            _write_new(self.path / "classes.txt", found.classes.to_lines().encode())
-            _write_new(self.path / "sources.csv", b"label,picture,source\n")
+        for file, text in (("classes.txt", found.classes.to_lines()), ("sources.csv", "label,picture,source\n")):
+            if file not in self._begun:
+                _write_new(self.path / file, text.encode())
+                self._begun.add(file)
         with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
             table.write(csv_text([(f"labels/{name}.txt", drawn.name, found.source or "")]))
 

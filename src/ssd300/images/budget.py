@@ -45,6 +45,11 @@ class PixelBudget:
                     self.taken -= pixels
                     self._changed.notify_all()
 
+    @property
+    def held_here(self) -> bool:
+        """Whether this thread holds pixels: others might wait for them for ever if it waited for their work."""
+        return getattr(self._own, "inside", False) and self._own.pixels > 0
+
     def take(self, pixels: int) -> None:
         """Wait until these pixels fit; nothing outside of `share`. A thread that holds some never waits for more."""
         if not getattr(self._own, "inside", False):
