@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fake_runtime import FakeRuntime, plain
-from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError, many
+from ssd300 import ArgumentError, DatasetError, Detections, Detector, Failure, ImageError, many, pipeline
 from ssd300.boxes import clip, iou
 from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.evaluate.run import evaluate
@@ -247,4 +247,23 @@ def test_pixels_that_are_kept_count_as_in_flight_until_they_are_drawn(batch_size
     answers = list(Detector(FakeRuntime(batch_size)).map(seen, sources, keep_pixels=True))
     one_by_one = [(60 * 80, True), (61 * 80, True), (61 * 80, True)]
     assert answers == (one_by_one if batch_size == 1 else [(0, True), (0, False), (0, False)]) * 3
+    assert budget.taken == 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_call_may_detect_in_other_files(batch_size, tmp_path, monkeypatch) -> None:
+    """Its threads would wait for the pixels of the picture that is kept until they have answered."""
+    budget = PixelBudget(1)
+    for module in (decode_module, resize, many, pipeline):
+        monkeypatch.setattr(module, "IN_FLIGHT", budget)
+    for name, objects in (("a", 2), ("b", 3)):
+        Image.fromarray(plain(objects)).save(tmp_path / f"{name}.png")
+    other = Detector(FakeRuntime(batch_size))
+
+    def count(found):
+        return len(found), [len(one) for one in other.detect_many(tmp_path)]
+
+    answers = list(Detector(FakeRuntime(1)).map(count, [tmp_path / "b.png"] * 6, keep_pixels=True))
+    assert answers == [(3, [2, 3])] * 6
     assert budget.taken == 0

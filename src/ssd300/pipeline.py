@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
+from ssd300.images.budget import IN_FLIGHT
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -24,7 +26,12 @@ def in_order(
     the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
     turn comes. When the generator is closed no new call begins and the running ones are waited for; on Ctrl-C for one
     second at most.
+
+    In a thread that holds pixels, as during a `call` of another, all happens in that thread.
     """
+    if IN_FLIGHT.held_here:  # other threads might wait for these pixels, and this one for them
+        yield from map(call, items)
+        return
     source = iter(items)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")
     begun: deque[Future[Result]] = deque()

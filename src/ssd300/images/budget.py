@@ -47,7 +47,7 @@ class PixelBudget:
 
     @property
     def held_here(self) -> bool:
-        """Whether this thread holds pixels: others might wait for them for ever if it waited for their work."""
+        """Whether this thread holds pixels."""
         return getattr(self._own, "inside", False) and self._own.pixels > 0
 
     def take(self, pixels: int) -> None:
