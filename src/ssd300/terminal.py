@@ -1,6 +1,9 @@
-"""Make untrusted text (file names, class names, network responses) safe for a terminal."""
+"""Make untrusted text (file names, class names, network responses) safe for a terminal, and leave one that closed."""
 
 import json
+import os
+import stat
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -40,3 +43,15 @@ def escape_for_json(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def leave_closed_terminal() -> None:
+    """Send stdout and stderr to the null device where they are a terminal that has closed: a write would be an error.
+
+    So what is to be done at the end, such as completing files, is done.
+    """
+    for number in (1, 2):
+        with suppress(OSError):  # not open
+            if stat.S_ISCHR(os.fstat(number).st_mode) and not os.isatty(number):
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), number)

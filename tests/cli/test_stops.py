@@ -1,5 +1,6 @@
 """Ctrl-C, SIGTERM and a terminal that closes: the exit code tells which, and nothing half-written stays."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -16,6 +17,10 @@ from ssd300.learn.run import stop_signals
 
 if sys.platform == "win32":
     pytest.skip("signals of POSIX", allow_module_level=True)
+
+import fcntl
+import pty
+import termios
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +93,38 @@ def test_nohup_is_respected(monkeypatch) -> None:
         main()
     assert end.value.code == 2
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+IN_A_TERMINAL = """
+import sys, time
+import ssd300.cli.main as cli
+from ssd300.__main__ import main
+
+def app():
+    try:
+        print("begun", file=sys.stderr, flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        print("Interrupted: 3 of 7 pictures done.", file=sys.stderr, flush=True)
+        print("complete")
+        sys.exit(130)
+
+cli.make_app = lambda verbs: app
+main()
+"""
+
+
+def test_a_verb_whose_terminal_closes_completes_its_results() -> None:
+    """Writing to a terminal that has closed is an error, which would end the verb before."""
+    ours, terminal = pty.openpty()
+    command, control = [sys.executable, "-c", IN_A_TERMINAL], functools.partial(fcntl.ioctl, 2, termios.TIOCSCTTY, 0)
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": terminal}
+    with subprocess.Popen(command, text=True, start_new_session=True, preexec_fn=control, **streams) as process:
+        os.close(terminal)
+        assert os.read(ours, 100).startswith(b"begun")
+        os.close(ours)
+        assert process.communicate(timeout=60)[0] == "complete\n"
+    assert process.returncode == 129
 
 
 TERMINATED_WRITER = """

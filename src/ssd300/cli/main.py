@@ -20,7 +20,7 @@ import typer
 from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
 from ssd300.cli.messages import debugging, print_message, show_trace
 from ssd300.errors import SSD300Error
-from ssd300.terminal import escape_for_json
+from ssd300.terminal import escape_for_json, leave_closed_terminal
 
 ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in other packages; not listed in the help
 GROUPS = ("data", "weights")  # verbs with verbs of their own
@@ -161,6 +161,8 @@ def _note_stops() -> list[int]:
 
     def note(number: int, frame: FrameType | None) -> None:
         came.append(number)
+        if number == getattr(signal, "SIGHUP", None):
+            leave_closed_terminal()
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():

@@ -29,6 +29,7 @@ import torch
 from ssd300.errors import TrainingError
 from ssd300.files import replacing, try_lock, unwritable, write_whole
 from ssd300.learn.loader import ReaderLostError
+from ssd300.terminal import leave_closed_terminal
 from ssd300.weights.torch_file import SEAL
 
 STATE, RECIPE, RESULTS, BEST, LOCK = "last.pt", "recipe.json", "results.csv", "best.safetensors", "run.lock"
@@ -184,6 +185,8 @@ def stop_signals() -> Iterator[list[int]]:
         if received:  # the second one stops immediately
             raise KeyboardInterrupt
         received.append(number)
+        if number == getattr(signal, "SIGHUP", None):
+            leave_closed_terminal()
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
