@@ -1,3 +1,5 @@
+import os
+import signal
 import threading
 import time
 
@@ -5,7 +7,7 @@ import numpy as np
 import pytest
 
 from narrow import load_narrow
-from ssd300 import Failure, ImageError, pipeline
+from ssd300 import Failure, ImageError, ModelError, pipeline
 from ssd300.pipeline import in_order
 
 
@@ -90,6 +92,29 @@ def test_ctrl_c_does_not_wait_for_what_hangs(monkeypatch):
     for thread in workers():
         thread.join(5)
     assert not workers()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.timeout(60)
+def test_a_forked_child_gets_an_error_for_the_next_result():
+    """The threads that would give it stay behind."""
+    results = in_order(slow_square, range(10), 2)
+    first, (read, write) = next(results), os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # if it should hang after all
+        try:
+            next(results)
+        except ModelError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as answer:
+        assert b"was loaded before the process was forked" in answer.read()
+    os.waitpid(child, 0)
+    assert [first, *results] == [n * n for n in range(10)]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The flow for many pictures in parallel: several threads, results in order, bounded memory."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -7,6 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from ssd300.images.budget import IN_FLIGHT
+from ssd300.runtime.base import check_process
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,20 +27,21 @@ def in_order(
     At most `ahead` items (2 * threads if not given) are taken ahead of the next result, so memory stays bounded even if
     the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
     turn comes. When the generator is closed no new call begins and the running ones are waited for; on Ctrl-C for one
-    second at most.
+    second at most. A process that was forked meanwhile raises ModelError for its next result.
 
     In a thread that holds pixels, as during a `call` of another, all happens in that thread.
     """
     if IN_FLIGHT.held_here:  # other threads might wait for these pixels, and this one for them
         yield from map(call, items)
         return
-    source = iter(items)
+    source, pid = iter(items), os.getpid()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")
     begun: deque[Future[Result]] = deque()
     waits = True
     try:
         begun.extend(pool.submit(call, item) for item in islice(source, ahead or 2 * threads))
         while begun:
+            check_process(pid, "Python")
             result = begun[0].result()
             begun.popleft()
             begun.extend(pool.submit(call, item) for item in islice(source, 1))
