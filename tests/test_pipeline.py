@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -79,14 +80,19 @@ def test_stopping_early_leaves_no_thread(how, monkeypatch):
     assert len(begun) < 20
 
 
-def test_ctrl_c_does_not_wait_for_what_hangs(monkeypatch):
+@pytest.mark.parametrize("where", ["a result is waited for", "the consumer works"])
+def test_ctrl_c_does_not_wait_for_what_hangs(monkeypatch, where):
     monkeypatch.setattr(pipeline, "_STOP_SECONDS", 0.1)
     answer = threading.Event()
     results = in_order(lambda n: n == 0 or answer.wait(60), range(10), 2)
     next(results)
+
+    def interrupt(error):
+        raise error
+
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        results.throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt), closing(results):
+        (interrupt if where == "the consumer works" else results.throw)(KeyboardInterrupt)
     assert time.monotonic() - started < 5
     answer.set()
     for thread in workers():
