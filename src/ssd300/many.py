@@ -56,11 +56,7 @@ def detect_each(
                 return Failure(name_of(source), error)
             return call(found)
 
-    numbered = zip(count(), sources)
-    if IN_FLIGHT.held_here:  # in the `call` of another
-        yield from map(detect_item, numbered)
-    else:
-        yield from in_order(detect_item, numbered, 2 * runtime.threads)
+    yield from in_order(detect_item, zip(count(), sources), 2 * runtime.threads)
 
 
 def _in_batches(

@@ -46,9 +46,8 @@ def in_order(
             begun.popleft()
             begun.extend(pool.submit(call, item) for item in islice(source, 1))
             yield result
-    except (
-        BaseException
-    ) as error:  # after Ctrl-C in the consumer, or in a lock of Python, which makes another error of it
+    except BaseException as error:
+        # Ctrl-C came in the consumer, or in a lock of Python, which makes another error of it.
         waits = not any(isinstance(one, KeyboardInterrupt) for one in (error, error.__context__))
         raise
     finally:
