@@ -69,6 +69,7 @@ def test_the_margin_is_the_box_s_or_a_given_one() -> None:
     assert count(Line((0, 50), (100, 50)), *path) == (1, 0)
     assert count(Line((0, 50), (100, 50), margin=5), *path) == (0, 0)
     assert count(Line((0, 50), (100, 50), margin=4.9), *path) == (1, 0)
+    assert count(Line((0, 50), (100, 50), margin=0), *path) == (1, 0)
 
 
 @pytest.mark.parametrize(("anchor", "expected"), [("bottom", 1), ("center", 1), ("top", 0)])

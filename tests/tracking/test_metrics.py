@@ -31,8 +31,13 @@ def test_one_side_without_boxes(empty) -> None:
     ids, none = np.array([0, 1]), np.zeros(0, np.int64)
     sides = (none, ids) if empty == "truth" else (ids, none)
     scores = track_scores([TrackFrame(*sides, np.zeros((len(sides[0]), len(sides[1]))))])
-    assert (scores.hota, scores.idf1, scores.mota) == (0, 0, 0)
+    assert (scores.hota, scores.idf1, scores.mota, scores.localization_accuracy) == (0, 0, 0, 1)
     assert (scores.misses, scores.false_positives) == ((0, 2) if empty == "truth" else (2, 0))
+
+
+def test_where_nothing_matches_no_place_is_wrong() -> None:
+    scores = track_scores([TrackFrame(np.arange(2), np.arange(3), np.zeros((2, 3)))])
+    assert (scores.hota, scores.localization_accuracy, scores.misses, scores.false_positives) == (0, 1, 2, 3)
 
 
 def test_perfect_tracks_score_one() -> None:
