@@ -52,7 +52,9 @@ def in_order(
         raise
     finally:
         pool.shutdown(wait=waits, cancel_futures=True)
-        wait([one for one in begun if not one.cancelled()], _STOP_SECONDS)  # canceled ones never count as done
+        running = wait([one for one in begun if not one.cancelled()], _STOP_SECONDS)  # canceled ones are never done
+        if not running.not_done:
+            pool.shutdown()  # its threads end, which have nothing left to do
 
 
 def chunked(items: Iterator[Item], size: int) -> Iterator[list[Item]]:
