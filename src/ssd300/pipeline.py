@@ -1,6 +1,7 @@
 """The flow for many pictures in parallel: several threads, results in order, bounded memory."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -37,7 +38,6 @@ def in_order(
     source, pid = iter(items), os.getpid()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")
     begun: deque[Future[Result]] = deque()
-    waits = True
     try:
         begun.extend(pool.submit(call, item) for item in islice(source, ahead or 2 * threads))
         while begun:
@@ -46,12 +46,11 @@ def in_order(
             begun.popleft()
             begun.extend(pool.submit(call, item) for item in islice(source, 1))
             yield result
-    except BaseException as error:
-        # Ctrl-C came in the consumer, or in a lock of Python, which makes another error of it.
-        waits = not any(isinstance(one, KeyboardInterrupt) for one in (error, error.__context__))
-        raise
     finally:
-        pool.shutdown(wait=waits, cancel_futures=True)
+        error = sys.exception()
+        # Ctrl-C came here, in the consumer, or in a lock of Python, which makes another error of it.
+        stopped = any(isinstance(one, KeyboardInterrupt) for one in (error, error and error.__context__))
+        pool.shutdown(wait=not stopped, cancel_futures=True)
         running = wait([one for one in begun if not one.cancelled()], _STOP_SECONDS)  # canceled ones are never done
         if not running.not_done:
             pool.shutdown()  # its threads end, which have nothing left to do
