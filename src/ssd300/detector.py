@@ -167,7 +167,8 @@ class Detector:
 
         Args:
             every: use only frames whose number is a multiple of it.
-            start, end: use only frames from the time `start` on and before the time `end`, in seconds.
+            start: use only frames from this time on, in seconds.
+            end: use only frames before this time, in seconds.
             on_error: a source that cannot be read raises, or yields a `Failure` and the others continue.
             tell: called with a message about damaged frames.
 
