@@ -6,8 +6,8 @@
 
 Weights are random. Speed does not depend on them, apart from the number of candidates, which is set to that of a
 trained model for ssd300 (`seeded_model.py`). Each row runs in its own process (`compare_row.py`) and is saved when it
-is done. A run stops after --seconds and the next run continues it; --again starts over. A machine of another kind adds
-its rows to those of the others. Published AP is quoted with its source.
+is done. A run stops after --seconds and the next run continues it; --again starts over. The page has one
+machine of each kind (`kind` in `compare_page.py`), the newest. Published AP is quoted with its source.
 Needs `pip install '.[dev]'`.
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from compare_export import installed_mib
-from compare_page import page
+from compare_page import kind, page
 
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "docs" / "research" / "comparison.json"
@@ -163,7 +163,7 @@ def main() -> None:
         here = machine()
         same = [one for one in result["machines"] if (one["cpu"], one["flags"]) == (here["cpu"], here["flags"])]
         here["rows"] = same[0]["rows"] if same and not options.again else {}
-        result["machines"] = [one for one in result["machines"] if one not in same] + [here]
+        result["machines"] = [one for one in result["machines"] if kind(one) != kind(here)] + [here]
         result["install"] = install_sizes(MODELS)
         for model, runtime, path in rows(MODELS):
             if f"{model}, {runtime}" not in here["rows"] and time.monotonic() - began < options.seconds:
