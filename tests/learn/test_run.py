@@ -121,6 +121,12 @@ def test_a_time_limit_is_more_than_nothing(squares, tmp_path, limit):
         train(squares, out=tmp_path / "run", time_limit=limit, **TINY)
 
 
+@pytest.mark.parametrize("minutes", [-1, float("nan"), "5", None])
+def test_the_minutes_between_two_checkpoints_are_checked(squares, tmp_path, minutes):
+    with pytest.raises(ArgumentError, match=r"checkpoint_minutes is .*: expected minutes, 0 or more"):
+        train(squares, out=tmp_path / "run", checkpoint_minutes=minutes, **TINY)
+
+
 def test_a_run_ends_in_time_and_its_rate_at_zero(squares, tmp_path, monkeypatch, capsys):
     """Also where not a single epoch fits: what was learned is measured, and the run can go on with more time."""
     ticks = SimpleNamespace(monotonic=itertools.count().__next__)  # a second each time the clock is read

@@ -215,11 +215,15 @@ def check_counts(least: int, **counts: int) -> None:
 
 
 def limit_in_seconds(minutes: float | None) -> float | None:
-    if minutes is None:
-        return None
-    if not isinstance(minutes, int | float) or not minutes > 0:  # NaN compares as false
+    if minutes is not None and not (isinstance(minutes, int | float) and minutes > 0):  # NaN compares as false
         raise ArgumentError(f"--time-limit is {minutes!r}: expected minutes, more than 0")
-    return 60 * minutes
+    return minutes and 60 * minutes
+
+
+def interval_in_seconds(checkpoint_minutes: float) -> float:
+    if not isinstance(checkpoint_minutes, int | float) or not checkpoint_minutes >= 0:
+        raise ArgumentError(f"checkpoint_minutes is {checkpoint_minutes!r}: expected minutes, 0 or more")
+    return 60 * checkpoint_minutes
 
 
 def folder_to_resume(out: str | Path | None) -> Path:

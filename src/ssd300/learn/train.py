@@ -30,6 +30,7 @@ from ssd300.learn.start import (
     check_names,
     describe_inputs,
     folder_to_resume,
+    interval_in_seconds,
     limit_in_seconds,
     load_training_sets,
     make_starting_network,
@@ -81,7 +82,7 @@ def train(
             on a CPU.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
             as many as there are cores (up to 16) beside a GPU.
-        checkpoint_minutes: how often the resumable state is written within an epoch.
+        checkpoint_minutes: how often the resumable state is written within an epoch; 0: after every step.
         log_every: steps between two reads of the loss; each waits for the device.
         time_limit: minutes of wall time for the run, resumed parts included; the learning rate reaches its end in time.
             The run ends with whichever comes first, this or `epochs`.
@@ -99,7 +100,7 @@ def train(
     workers, patience, validate_every, log_every = as_plain((workers, patience, validate_every, log_every))
     check_counts(0, workers=workers or 0, patience=patience)
     check_counts(1, validate_every=validate_every, log_every=log_every)
-    limit = limit_in_seconds(as_plain(time_limit))
+    limit, interval = limit_in_seconds(as_plain(time_limit)), interval_in_seconds(as_plain(checkpoint_minutes))
     keep_freed_memory()
     check_names(settings, signature(train).parameters)
     recipe = resolve_recipe(recipe, **settings)
@@ -181,7 +182,7 @@ def train(
                     if was_read or compute.device.type == "cpu" or compute.world == 1:  # to agree, processes wait
                         time_share = compute.of_first(position.time_share(limit))
                         stops = compute.any(bool(stopped))
-                    due = now - saved > 60 * checkpoint_minutes
+                    due = now - saved > interval
                     if compute.is_first and (due or stops):
                         save_now(out, learner, position, losses)
                         saved = now
