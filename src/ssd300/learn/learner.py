@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from ssd300.data.dataset import Dataset
 from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
+from ssd300.learn.muon import Muon
 from ssd300.learn.network import SSD300
 from ssd300.learn.recipe import FREEZABLE, Recipe
 from ssd300.learn.run import Position
@@ -65,6 +66,8 @@ def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         # The fused one fails where some parameters have their first gradient later than others.
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=not lacks_maps(recipe))
+    if recipe.optimizer == "muon":
+        return Muon(groups, lr=recipe.lr, momentum=recipe.momentum)
     return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
 
 
