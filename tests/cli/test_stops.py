@@ -82,6 +82,20 @@ def test_a_terminal_that_closes_lets_the_step_of_a_training_end(before, notes) -
     assert signal.getsignal(signal.SIGHUP) is before
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_exit_code_of_a_training_whose_step_ended_tells_the_signal(monkeypatch, number, code) -> None:
+    def app() -> None:
+        with stop_signals() as received:
+            os.kill(os.getpid(), number)
+        assert received == [number]
+        sys.exit(130)  # as the verb does
+
+    monkeypatch.setattr(cli, "make_app", lambda verbs: app)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == code
+
+
 def test_a_code_of_another_reason_stays(monkeypatch) -> None:
     assert ended(monkeypatch, signal.SIGTERM, SystemExit(1)) == 1
 

@@ -160,7 +160,7 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
         _, words = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130, words
+    assert process.returncode == 128 + number, words
     assert f"continue with the same command and --out {out} --resume" in words
     assert load_state(out)["progress"]["step"] > 0
 

@@ -17,7 +17,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -175,7 +175,8 @@ def write_results(folder: Path, history: list[dict[str, float]]) -> None:
 def stop_signals() -> Iterator[list[int]]:
     """Inside, Ctrl-C, SIGTERM, a closed terminal and Ctrl-Break only append to the list: the step can end and be saved.
 
-    A SIGHUP that is ignored, as by nohup, stays ignored.
+    A SIGHUP that is ignored, as by nohup, stays ignored. The handler from before gets the first signal at the end: the
+    command line notes it for the exit code.
 
     Raises KeyboardInterrupt for the loader's RuntimeError when the same signal killed a process it was just starting.
     """
@@ -205,3 +206,6 @@ def stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+        if received and callable(handler := old[received[0]]):
+            with suppress(KeyboardInterrupt):
+                handler(received[0], None)
