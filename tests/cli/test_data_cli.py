@@ -123,7 +123,8 @@ def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
     assert len({a["image_id"] for a in val["annotations"]}) == 3
     picture = (pets / "images/1.png").rename(tmp_path / "1.png")  # a fault of the set, which is not read before
     again = data("split", "pets", "--val", "0.25")
-    assert (again.returncode, "exist(s) already" in again.stderr) == (2, True)  # nothing is overwritten
+    words = "ssd300: split/train.json, split/val.json exist already: remove them, or give another --out\n"
+    assert (again.returncode, again.stderr) == (2, words)  # nothing is overwritten
     picture.rename(pets / "images/1.png")
     data("split", "pets", "--val", "0.25", "--seed", "3", "--out", "again")
     again = json.loads((tmp_path / "again/val.json").read_text())

@@ -1,5 +1,6 @@
 """Which part is trained and which is measured on: the same names in every format."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,20 @@ def test_of_two_names_of_one_part_the_exact_one_is_used(tmp_path: Path, format: 
     names = {Path(picture.file_name).stem for dataset in (sets.train, sets.val) for picture in dataset.pictures}
     assert names == {"a", "b"}
     assert any("not used" in words for words in (*sets.messages, *map(str, sets.train.notes)))
+
+
+@pytest.mark.parametrize(
+    ("format", "places"),
+    [("yolo", []), ("voc lists", []), ("coco", ["train.json", "val.json"]), ("voc folders", ["train", "val"])],
+)
+def test_only_a_path_that_stands_for_one_part_is_offered(tmp_path: Path, format: str, places: list[str]) -> None:
+    parts_in(format, tmp_path, "train", "val")
+    with pytest.raises(DatasetError) as found:
+        load_dataset(tmp_path)
+    paths = [tmp_path / place for place in places]
+    listed = re.search(r"path [^(]*\((.*?)\)", str(found.value))
+    assert (listed[1] if listed else "") == ", ".join(map(str, paths))
+    assert [len(load_dataset(path)) for path in paths] == [2, 1][: len(paths)]
 
 
 @pytest.mark.parametrize("format", ["coco", "voc folders"])

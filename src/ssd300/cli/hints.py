@@ -19,7 +19,7 @@ _RUNS = "the files of a run are not mixed with others: give a new"
 # Former names -> what to do; of several answers, the first whose options the verb has.
 _ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "source images input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
-    "weights checkpoint": ("use --model NAME or FILE", "use --start NAME or FILE"),
+    "weights checkpoint model": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "conf-thres conf-threshold confidence threshold thresh min-score": "use --conf",
     "iou-thres nms-thres nms": "use --iou",
     "imgsz img-size image-size": (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCHED}: drop it"),
@@ -193,8 +193,8 @@ def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
 def answer_for(name: str, own: set[str]) -> str | None:
     """What to do instead of an option of other packages, for a verb with the options `own`; None if that is not known.
 
-    >>> answer_for("output-dir", {"--save-dir"}), answer_for("output-dir", {"--json"})
-    ('use --save-dir DIR', None)
+    >>> answer_for("output-dir", {"--save-dir"}), answer_for("model", {"--start"}), answer_for("model", {"--json"})
+    ('use --save-dir DIR', 'use --start NAME or FILE', None)
     """
     answers = ANSWERS.get(name, ())
     able = own | {"--debug"}  # of every verb

@@ -151,11 +151,9 @@ def choose_parts(parts: Sequence[Part], path: str | Path, split: str | None) -> 
     if split is None:
         if len(names) == 1:
             return list(parts)
-        sources = ", ".join(sorted({str(part.source) for part in parts}))
-        raise DatasetError(
-            f"{path} has the splits {', '.join(names)}; name one with --split, join them with --split all, or give the "
-            f"path of one ({sources})"
-        )
+        places = _places_of_one(parts)
+        one = f"name one with --split, or give its path ({places})" if places else "name one with --split"
+        raise DatasetError(f"{path} has the splits {', '.join(names)}; {one}; --split all joins them")
     if not isinstance(split, str):
         raise ArgumentError(f"split is {split!r}: expected the name of a part, or several as train+val")
     if split == "all":
@@ -180,10 +178,7 @@ def training_parts(parts: Sequence[Part], path: str | Path) -> list[Part]:
     given_itself = only.source == Path(path) and only.format != "yolo" and only.source.is_file()
     if len(named) == 1 and (given_itself or only.split not in ("val", "test")):
         return list(parts)
-    raise DatasetError(
-        f"{path} has the {_describe_parts(parts)}, and none is named train; rename one, or give the path of the one to "
-        "train on"
-    )
+    raise DatasetError(f"{path} has the {_describe_splits(parts)}, and none is named train; {_choose_remedy(parts)}")
 
 
 def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) -> list[Part]:
@@ -196,13 +191,23 @@ def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) ->
         return named.get("val", [])
     if len(named) == 1:
         return list(parts)
-    raise DatasetError(
-        f"{path} has the {_describe_parts(parts)}, and none is named val; give the path of the one to use"
-    )
+    raise DatasetError(f"{path} has the {_describe_splits(parts)}, and none is named val; {_choose_remedy(parts)}")
 
 
-def _describe_parts(parts: Sequence[Part]) -> str:
+def _describe_splits(parts: Sequence[Part]) -> str:
     names = splits_of(parts)
-    sources = sorted({str(part.source) for part in parts})
-    where = f" ({', '.join(sources)})" if len(sources) <= 6 else ""
-    return f"{'splits' if len(names) > 1 else 'split'} {', '.join(names)}{where}"
+    return f"{'splits' if len(names) > 1 else 'split'} {', '.join(names)}"
+
+
+def _choose_remedy(parts: Sequence[Part]) -> str:
+    places = _places_of_one(parts)
+    return f"rename one, or give the path of the one to use ({places})" if places else "rename one"
+
+
+def _places_of_one(parts: Sequence[Part]) -> str:
+    """The paths that stand for a single split, at most six; a data.yaml has several and is none."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        splits[str(part.source)].add(part.split)
+    places = sorted(place for place, held in splits.items() if len(held) == 1)
+    return ", ".join([*places[:6], *["..."] * (len(places) > 6)])

@@ -71,7 +71,8 @@ def new_files(paths: Sequence[Path]) -> list[Path]:
     """The paths, none of which exist. Raises DatasetError if one does."""
     there = [str(path) for path in paths if os.path.lexists(path)]
     if there:
-        raise DatasetError(f"{', '.join(there)} exist(s) already; remove it, or give another folder with --out")
+        exist, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
+        raise DatasetError(f"{', '.join(there)} {exist} already: remove {them}, or give another --out")
     return list(paths)
 
 
