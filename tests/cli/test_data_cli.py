@@ -90,8 +90,15 @@ def test_check_as_json_and_strict(data, pets) -> None:
 
 
 def test_headings_stay_whole_on_a_narrow_terminal(data, pets, monkeypatch) -> None:
-    monkeypatch.setattr("ssd300.cli.data_report.PIPED_WIDTH", 60)
+    monkeypatch.setattr("ssd300.cli.messages.PIPED_WIDTH", 60)
     assert "…" not in data("check", "pets").stdout.partition("boxes per class")[0]
+
+
+@pytest.mark.parametrize(("no_color", "bold"), [("", True), ("1", False)])
+def test_tables_are_plain_without_color(data, pets, monkeypatch, no_color, bold) -> None:
+    for name, value in {"NO_COLOR": no_color, "FORCE_COLOR": "1", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    assert ("\033[" in data("check", "pets").stdout) is bold
 
 
 def test_convert_there_and_back(data, pets) -> None:

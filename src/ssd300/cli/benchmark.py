@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssd300.cli.messages import print_facts, print_json, say
+from ssd300.cli.messages import print_facts, print_json, say, table_console
 from ssd300.cli.options import Json, Model, RuntimeName, Threads, score_option
 from ssd300.digits import counted
 from ssd300.errors import unknown_name
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ssd300.detector import Detector
 
 _WARMUP = {"latency": 5, "throughput": 8, "stages": 5}
-_PIPED_WIDTH = 160  # characters where stdout is no terminal
 _COLUMNS = {  # key of a row -> heading, format
     "calls": ("calls", "{:d}"),
     "median_ms": ("median ms", "{:.2f}"),
@@ -138,12 +137,10 @@ def _report(what: str, settings: dict[str, Any], measured: "Measured") -> dict[s
 
 def _print_table(numbers: dict[str, Any]) -> None:
     """Print the rows as a table, without empty columns, then everything else line by line."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
-    rows = numbers["rows"]
+    console, rows = table_console(), numbers["rows"]
     shown = [key for key in _COLUMNS if any(row[key] is not None for row in rows)]
     table = Table(escape(numbers["what"]))
     for key in shown:

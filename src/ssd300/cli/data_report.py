@@ -1,23 +1,20 @@
 """The report of `ssd300 data check` as tables on stdout."""
 
-import sys
-
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ssd300.cli.messages import table_console
 from ssd300.data.check import FAULT_LEVELS, Report
 from ssd300.data.notes import KINDS
 from ssd300.terminal import printable
 
-PIPED_WIDTH = 160  # characters where stdout is no terminal
 COLORS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 SHOWN_CLASSES = 12
 
 
 def print_report(report: Report) -> None:
     """Print totals per split, classes, and one line per kind of case: count, an example and the fix."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    console = table_console()
     console.print(_totals(report))
     for split, totals in report.totals.items():
         console.print(f"{_escape(split)}: {_escape(totals.shapes.sentence())}", soft_wrap=True)

@@ -4,6 +4,7 @@ Also the exit code of many inputs.
 """
 
 import json
+import os
 import sys
 import time
 import traceback
@@ -14,8 +15,11 @@ from ssd300.digits import is_set
 from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ssd300.flow import Failure
 
+PIPED_WIDTH = 160  # characters of a table where stdout is no terminal
 MANY = 10  # the line is shown for at least this many pictures
 _SECONDS_BETWEEN = 0.1
 ERASE = "\r\033[K"
@@ -42,6 +46,14 @@ def print_message(text: str) -> None:
 
 def print_json(value: Any, indent: int) -> None:
     print(as_shown(json.dumps(value, indent=indent, ensure_ascii=False), sys.stdout))
+
+
+def table_console() -> "Console":
+    """For tables on stdout. With NO_COLOR they are plain: rich alone would keep bold and italics."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    return Console(width=width, highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
 
 
 def print_facts(report: dict[str, dict[str, Any]]) -> None:
