@@ -64,8 +64,35 @@ def test_what_does_not_exist_is_found(command: str, fault: str) -> None:
 def test_commands_name_what_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert [fault for command in commands_of(text) if (fault := fault_of(command))] == []
-    scripts = re.findall(r"\bpython ((?:benchmarks|docs|notebooks|\.ci)/[\w/]+\.py)", text)
-    assert [script for script in scripts if not (ROOT / script).is_file()] == []
+    text = re.sub(r"(?<!`)`([^`\n]+)\n([^`\n]+)`(?!`)", r"`\1 \2`", text)  # code that goes on in the next line
+    scripts = re.findall(r"\bpython ((?:benchmarks|docs|notebooks|\.ci)/[\w/]+\.py)([^`\n]*)", text)
+    assert [fault for script, rest in scripts if (fault := fault_of_script(script, rest))] == []
+
+
+def fault_of_script(script: str, rest: str) -> str:
+    """What a script named with arguments lacks, or what they lack; empty if nothing."""
+    if not (ROOT / script).is_file():
+        return f"no script {script}"
+    code, given = (ROOT / script).read_text(encoding="utf-8"), re.findall(r"\s(--[a-z][\w-]*)", rest.split(" #")[0])
+    gone = [option for option in given if f'"{option}"' not in code]
+    needed = [
+        option for option in re.findall(r'"(--[\w-]+)",[^\n]*required=True', code) if given and option not in given
+    ]
+    return f"{script}: no option {gone}, needs {needed}" if gone or needed else ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ("", ""),
+        (" --data x --batch-size 4  # --gone", ""),
+        (" --batch-size 4", "no option [], needs ['--data']"),
+        (" --data x --gone", "no option ['--gone'], needs []"),
+    ],
+)
+def test_what_a_script_lacks_is_found(arguments: str, fault: str) -> None:
+    script = "benchmarks/train_memory.py"
+    assert fault_of_script(script, arguments) == (f"{script}: {fault}" if fault else "")
 
 
 def test_commands_are_found_in_all_forms() -> None:

@@ -34,7 +34,7 @@ def train(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Processes that read and augment pictures.  [default: 1; on CUDA one per core, at most 16]"
+            min=0, help="Processes that read and augment pictures.  [default: 1; on CUDA cores - 1, at most 16]"
         ),
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between validations.")] = 1,

@@ -81,7 +81,7 @@ def train(
         precision: "f32", "bf16", "f16" (CUDA only), or "auto": bf16 if the hardware has it, else f16 on CUDA and f32
             on a CPU.
         workers: processes that read and augment pictures; 0 does it in this one. None: one beside a CPU that trains,
-            as many as there are cores (up to 16) beside a GPU.
+            one fewer than there are cores (up to 16) beside a GPU.
         checkpoint_minutes: how often the resumable state is written within an epoch; 0: after every step.
         log_every: steps between two reads of the loss; each waits for the device.
         time_limit: minutes of wall time for the run, resumed parts included; the learning rate reaches its end in time.
