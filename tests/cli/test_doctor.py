@@ -170,8 +170,8 @@ def test_caches_are_measured(own_cache) -> None:
     (own_cache / "openvino").mkdir()
     (own_cache / "openvino" / "b.blob").write_bytes(bytes(2**19))
     caches = doctor.examine_installation()["caches"]
-    assert caches["downloads"] == f"{own_cache} (1 files, 1.0 MiB)"
-    assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 files, 0.5 MiB)"
+    assert caches["downloads"] == f"{own_cache} (1 file, 1.0 MiB)"
+    assert caches["compiled models"] == f"{own_cache / 'openvino'} (1 file, 0.5 MiB)"
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def autolabel(
     score_threshold: Annotated[float, score_option("Keep detections above this score.")] = 0.3,
     labels: Annotated[list[str] | None, labels_option("Only these classes, by name or id: person,dog")] = None,
 ) -> None:
-    """Write a model's detections as a data set to correct, or beside your own boxes.
+    """Write a model's detections as a data set to correct.
 
-    The file is COCO JSON with the score of each box; pictures are not copied.
+    With --add-to beside your own boxes. The file is COCO JSON with the score of each box; pictures are not copied.
 
     Exit code: 0 all done, 1 some pictures could not be read, 2 nothing could be done.
     """

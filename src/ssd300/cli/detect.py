@@ -62,9 +62,9 @@ def detect(
     every: Annotated[int, typer.Option(min=1, help="Videos: use every Nth frame.")] = 1,
     show: Annotated[bool, typer.Option("--show", help="Videos: show the drawn frames in a window.")] = False,
 ) -> None:
-    """Find the objects in pictures.
+    """Find the objects in pictures and videos.
 
-    Results go to stdout, drawn pictures to runs/detect/<n>/.
+    Results go to stdout, drawn pictures and videos to runs/detect/<n>/.
 
     Exit code: 0 all done, 1 some pictures failed (listed at the end), 2 nothing could be done, 130 interrupted.
     """

@@ -10,6 +10,7 @@ import typer
 
 from ssd300.cli.doctor_extras import extras_of, import_faults, installed, requirements, state_of_extra
 from ssd300.cli.messages import print_facts, print_json
+from ssd300.digits import counted
 
 SETTINGS = (
     "SSD300_OFFLINE",
@@ -174,4 +175,4 @@ def _size(folder: Path, but: Path | None = None) -> str:
         return "does not exist yet"
     paths = [path for path in folder.rglob("*") if not (but and path.is_relative_to(but))]
     files = [path.stat().st_size for path in paths if path.is_file()]
-    return f"{len(files)} files, {sum(files) / 2**20:.1f} MiB"
+    return f"{counted(len(files), 'file')}, {sum(files) / 2**20:.1f} MiB"

@@ -35,7 +35,7 @@ def evaluate(
     ],
     model: opt.Model = "default",
     split: Annotated[
-        str | None, typer.Option(help="Its part: train, val, test or all.  [default: the only one]")
+        str | None, typer.Option(help="Its part: train, val, test, train+val or all.  [default: the only one]")
     ] = None,
     input_format: opt.InputFormat = None,
     format: Annotated[str | None, typer.Option(hidden=True)] = None,  # its former name

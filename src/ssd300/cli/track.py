@@ -24,11 +24,12 @@ def track(
     ] = None,
     lost_seconds: Annotated[float, typer.Option(min=0, help="A lost object keeps its id for this long.")] = 1.0,
     line: Annotated[
-        list[str] | None, typer.Option(metavar="X1,Y1,X2,Y2", help="Count objects that cross this line, in and out.")
+        list[str] | None,
+        typer.Option(metavar="X1,Y1,X2,Y2[:anchor]", help="Count objects that cross this line, in and out."),
     ] = None,
     zone: Annotated[
         list[str] | None,
-        typer.Option(metavar="X1,Y1,X2,Y2,...", help="Count objects in this polygon, and their time in it."),
+        typer.Option(metavar="X1,Y1,X2,Y2,...[:anchor]", help="Count objects in this polygon, and their time in it."),
     ] = None,
     tiles: opt.TileGrid = None,
     overlap: opt.Overlap = opt.OVERLAP,

@@ -39,7 +39,8 @@ class Line:
     Looking from start to end, crossing from the left to the right counts as in, the other way as out: for a line from
     left to right, moving down counts as in. Passing beyond the line's ends does not count. An anchor changes sides
     only when it is `margin` pixels clear of the line, so that a box that jitters on the line is not counted
-    repeatedly; None takes a twentieth of the box's height.
+    repeatedly; None takes a twentieth of the box's height. `inward` and `outward` count by class name: clear both to
+    begin again from 0.
 
     Examples:
         >>> Line((0, 50), (100, 50)).totals()
