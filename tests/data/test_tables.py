@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import TRUTH, found, fractions, pictures, write
+from data.sets import TRUTH, append, found, fractions, pictures, write
 from ssd300.data.load import load_dataset
+from ssd300.errors import DatasetError
 
 OPEN_IMAGES = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
@@ -110,6 +111,11 @@ TABLES: dict[str, Callable[[Path], object]] = {
         write(root / "train/metadata/classes.csv", "/m/cat,cat\n/m/dog,dog\n"),
     ],
     "retinanet": bare,
+    "retinanet, names with numbers": lambda root: [bare(root), write(root / "classes.csv", "cat,0\ndog,1\n")],
+    "a wide table with a short row": lambda root: [
+        table(root, f"filename,class,xmin,ymin,{'index,' * 40}xmax,ymax"),
+        append(root / "annotations.csv", "a.jpg\n"),
+    ],
     "retinanet, folders": lambda root: bare(root, "images/"),
 }
 
@@ -118,6 +124,12 @@ TABLES: dict[str, Callable[[Path], object]] = {
 def test_tables(tmp_path: Path, way: str) -> None:
     TABLES[way](tmp_path)
     assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_corners_of_outlines_are_no_boxes(tmp_path: Path) -> None:
+    table(tmp_path, "filename,class,x1,y1,x2,y2,x3,y3,x4,y4")
+    with pytest.raises(DatasetError, match=r"a table of boxes has the columns .*; found filename,class,x1,y1,x2,y2"):
+        load_dataset(tmp_path)
 
 
 def test_rows_without_a_box_are_pictures_without_objects(tmp_path: Path) -> None:

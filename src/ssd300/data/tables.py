@@ -51,7 +51,10 @@ def _cell(row: list[str], column: int) -> str:
 
 
 def columns_of(file: Path) -> dict[str, int]:
-    """Column -> position; empty if the header does not name the columns of a box, and is not a row with one."""
+    """Column -> position; empty if the header does not name the columns of a box, and is not a row with one.
+
+    x1, y1, x2, y2 with x3 are corners of an outline, not a box.
+    """
     if not os.path.isfile(file) or begins_with(file, "region_shape_attributes"):
         return {}
     first = first_line(file)
@@ -62,7 +65,7 @@ def columns_of(file: Path) -> dict[str, int]:
     head = [cell.strip().casefold() for cell in row]
     columns = {what: head.index(name) for what, names in _HEADS.items() for name in reversed(names) if name in head}
     if all(what in columns for what in NEEDED):
-        return columns
+        return {} if "x3" in head else columns
     bare = len(row) == 6 and "." in row[0] and all(cell == "" or number(cell) is not None for cell in row[1:5])
     return {"name": 0, "left": 1, "top": 2, "right": 3, "bottom": 4, "label": 5, "bare": 0} if bare else {}
 
@@ -74,7 +77,7 @@ def read(part: Part) -> Dataset:
     head = [cell.strip() for cell in rows[0]] if rows else []
     fractions = "ImageID" in head and "LabelName" in head
     reader = RecordReader.of_file(part, fractions=fractions, stems=fractions)
-    described = _descriptions([part.source.parent, reader.folder])
+    described = _descriptions([part.source.parent, reader.folder]) if fractions else {}
     reader.names = list(described.values())
     return reader.read(_records(rows, columns, reader, described))
 
@@ -86,7 +89,7 @@ def _records(
     by_picture: dict[str, list[tuple[int, list[str]]]] = {}
     for line, row in enumerate(rows, 1):
         if any(cell.strip() for cell in row) and (line > 1 or "bare" in columns):
-            padded = [*(cell.strip() for cell in row), *[""] * 30]
+            padded = [*(cell.strip() for cell in row), *[""] * (max(columns.values()) + 1)]
             if part.detail is not None and padded[columns["part"]] != part.detail:
                 continue
             by_picture.setdefault(padded[columns["name"]], []).append((line, padded))
