@@ -9,6 +9,7 @@ import pytest
 from data.sets import TRUTH, coco_content, found, pictures, voc, write
 from data.test_cvat import cvat, cvat_box
 from data.test_kitti_createml_via import createml, kitti, via
+from data.test_labelme import labelme
 from data.test_tables import table
 from ssd300.data.check import check_dataset
 from ssd300.data.usable import usable_sets
@@ -153,3 +154,38 @@ def test_a_coco_file_of_several_parts_is_refused(tmp_path: Path, key: str) -> No
     with pytest.raises(DatasetError, match=words):
         usable_sets(tmp_path)
     assert not check_dataset(tmp_path).usable
+
+
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+
+
+@pytest.mark.parametrize("format", ["coco", "createml", "csv", "labelme"])
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [(0, "is empty; copy or download it again"), (9, "is cut off, it ends within its JSON"), (None, "of Git LFS")],
+)
+def test_a_part_whose_file_did_not_arrive_whole_is_not_left_out(
+    tmp_path: Path, format: str, kept: int | None, words: str
+) -> None:
+    for part, stem in (("train", "a"), ("valid", "b")):
+        folder = tmp_path / "set" / part
+        pictures(folder, names=stem)
+        if format in WHOLE:
+            write_whole, file = WHOLE[format]
+            write_whole(tmp_path / part)
+            write(folder / file, only((tmp_path / part / file).read_text(), stem))
+        else:
+            write(folder / f"{stem}.json", coco_content(stem) if format == "coco" else labelme(stem))
+    root = tmp_path / "set"
+    file = next(one for one in (root / "valid").iterdir() if one.suffix in (".json", ".csv"))
+    write(root / "valid" / "other.json", "{}")
+    assert set(found(usable_sets(root).val)) == {"b"}
+    if format == "csv" and kept:
+        return  # a table may end anywhere
+    write(file, LFS_POINTER if kept is None else file.read_text()[:kept])
+    with pytest.raises(DatasetError, match=f"{file.name}: the annotation file .*{words}"):
+        usable_sets(root)
+    (root / "train" / file.name.replace("b.json", "a.json")).unlink()  # no part has a whole one
+    (root / "valid" / "other.json").unlink()
+    with pytest.raises(DatasetError, match=f"was not found in this folder.*{words}"):
+        usable_sets(root)

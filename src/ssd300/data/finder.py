@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name, with_suffix
-from ssd300.data.parts import WHOLE, Part, files_of_parts, parse_part
+from ssd300.data.parts import MEANINGS, WHOLE, Part, files_of_parts, parse_part, part_of_file
+from ssd300.data.reading import refuse_damaged
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 LABEL_FOLDERS = ("annotations", "labels")
@@ -23,14 +24,27 @@ def find_files(
 
     Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
     """
-    found = [file for file in with_suffix(path, *suffixes)[:most] if accept(file)]
+    found = accepted(with_suffix(path, *suffixes)[:most], accept, path)
     if not found and path.is_dir():
         places = folders_in(path)
         labels = [inner for place in (path, *places) for inner in folders_named(place, *LABEL_FOLDERS)]
         places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
         files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
-        found = [file for file in files if accept(file)]
+        found = accepted(files, accept, path)
     return [Part(format, name, file) for name, file in files_of_parts(found, path)]
+
+
+def accepted(files: Sequence[Path], accept: Callable[[Path], bool], given: Path) -> list[Path]:
+    """The accepted ones of the annotation files at the `given` path.
+
+    Raises DatasetError if there are any, and the file of another part did not arrive whole: the part would be missing.
+    """
+    found = [file for file in files if accept(file)]
+    parts = {part_of_file(file, given) for file in found}
+    for file in files if found else ():
+        if (part := part_of_file(file, given)) in MEANINGS.values() and part not in parts:
+            refuse_damaged(file)
+    return found
 
 
 def local_name(name: str) -> str:

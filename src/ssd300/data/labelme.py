@@ -16,7 +16,7 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.files import child, folders_in, folders_named, walk, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, parse_part
-from ssd300.data.reading import contains, read_json
+from ssd300.data.reading import contains, read_json, refuse_damaged
 from ssd300.data.records import LabeledObject, Record, RecordReader
 from ssd300.data.shapes import box_around, circle_box
 from ssd300.data.values import number
@@ -32,12 +32,15 @@ def find(path: Path) -> list[Part]:
     places = [path, *folders_named(path, *FOLDERS)]
     loose = [file for folder in places for file in with_suffix(folder, ".json")]
     named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name)]
-    folders = [folder for folder in named if any(map(_is_labelme, walk(folder, _is_json)[:5]))]
+    inside = {folder: walk(folder, _is_json)[:5] for folder in named}
+    folders = [folder for folder in named if any(map(_is_labelme, inside[folder]))]
+    for file in [file for folder in named if folders and folder not in folders for file in inside[folder]]:
+        refuse_damaged(file)
     meant = list(zip(meant_parts([folder.name for folder in folders]), folders, strict=True))
     others = loose + [file for split, folder in meant if not split for file in walk(folder, _is_json)]
     parts = [Part("labelme", split, folder, len(others)) for split, folder in meant if split]
-    inside = [file for folder in folders_in(path) for file in with_suffix(folder, ".json")[:5]]
-    return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20] + inside)) else [])
+    deeper = [file for folder in folders_in(path) for file in with_suffix(folder, ".json")[:5]]
+    return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20] + deeper)) else [])
 
 
 def _is_json(path: Path) -> bool:
@@ -57,7 +60,14 @@ def read(part: Part) -> Dataset:
     whole = folder.parent.parent if len(places) > 2 else folder
     reader = RecordReader(part, whole, PictureFinder([folder, *places]))
     reader.unused.update({"files outside of the folders of parts": part.detail} if part.detail else {})
-    return reader.read(_records([file for file in walk(folder, _is_json) if _is_labelme(file)], reader))
+    files: list[Path] = []
+    for file in walk(folder, _is_json):
+        with reader.notes.faults_at(file, file.stem):
+            if _is_labelme(file):
+                files.append(file)
+            else:
+                refuse_damaged(file)
+    return reader.read(_records(files, reader))
 
 
 def _records(files: list[Path], reader: RecordReader) -> Iterator[Record]:

@@ -18,6 +18,8 @@ from ssd300.limits import CSV_BYTES, JSON_BYTES, LABEL_BYTES
 
 START = 4096  # bytes that tell the format of a file
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER = "is a pointer of Git LFS, not the file itself; run `git lfs pull`"
+_BLANKS = codecs.BOM_UTF8 + codecs.BOM_UTF16_LE + b"\0 \t\r\n"  # around a text, in UTF-16, too
 _WORDS_IN = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}  # the first bytes of a file
 
 
@@ -36,8 +38,25 @@ def read_file(path: Path, what: str, limit: int = LABEL_BYTES) -> bytes:
     except ValueError as error:  # a zero byte in the name
         raise DatasetError(f"{str(path)!r}: the {what} cannot be read: {error}") from error
     if data.startswith(LFS_POINTER):
-        raise DatasetError(f"{path}: the {what} is a pointer of Git LFS, not the file itself; run `git lfs pull`")
+        raise DatasetError(f"{path}: the {what} {_POINTER}")
     return data
+
+
+def refuse_damaged(path: Path) -> None:
+    """Raises DatasetError for an annotation file that did not arrive whole: empty, a Git LFS pointer, JSON cut off."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START).strip(_BLANKS)
+            file.seek(max(0, path.stat().st_size - START))
+            end = file.read().strip(_BLANKS)
+    except OSError as error:
+        raise DatasetError(f"{path}: the annotation file cannot be read: {error.strerror}") from error
+    brackets = start[:1] + end[-1:]
+    if start.startswith(LFS_POINTER):
+        raise DatasetError(f"{path}: the annotation file {_POINTER}")
+    if not end or (path.suffix.lower() == ".json" and brackets not in (b"{}", b"[]")):
+        found = "is cut off, it ends within its JSON" if end else "is empty"
+        raise DatasetError(f"{path}: the annotation file {found}; copy or download it again")
 
 
 def read_text(path: Path, what: str, limit: int = LABEL_BYTES, errors: str = "strict") -> str:

@@ -5,12 +5,18 @@ from pathlib import Path
 from sys import maxsize
 
 from ssd300.data.files import child, entries, folders_in, with_suffix
-from ssd300.data.reading import START, begins_with, contains, first_line
+from ssd300.data.reading import START, begins_with, contains, first_line, refuse_damaged
+from ssd300.errors import DatasetError
 from ssd300.images.folders import has_picture_extension
 
 
 def describe_unread(path: Path) -> str:
-    """A sentence with the format of a path and how to convert it; empty if it is not recognized."""
+    """A sentence on a file that did not arrive whole, or the format of a path and how to convert it; else empty."""
+    for file in _files(path, ".json", ".csv", ".xml")[:5]:
+        try:
+            refuse_damaged(file)
+        except DatasetError as error:
+            return f"{error}."
     for what, remedy, recognized in _KNOWN:
         if recognized(path):
             return f"It looks like {what}, which cannot be read: {remedy}."

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ssd300.data.files import child, entries, folder_name, folders_in, folders_named, with_suffix
-from ssd300.data.finder import LABEL_FOLDERS, data_folder, places_of_label_file
+from ssd300.data.finder import LABEL_FOLDERS, accepted, data_folder, places_of_label_file
 from ssd300.data.parts import Part, files_of_parts, parse_part
 from ssd300.data.reading import contains
 from ssd300.errors import DatasetError
@@ -15,7 +15,7 @@ _MAX_FILES = 200  # of a folder that are examined; more are usually one file per
 def find(path: Path) -> list[Part]:
     """The parts at a path: a .json file itself, or the annotation files of a folder."""
     for files in _layouts(path):
-        found = [file for file in files[:_MAX_FILES] if is_coco(file)]
+        found = accepted(files[:_MAX_FILES], is_coco, path)
         if found:
             return [Part("coco", name, file) for name, file in files_of_parts(found, path)]
     return []
