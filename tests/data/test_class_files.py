@@ -144,6 +144,31 @@ def test_lists_of_classes_that_differ_are_refused(tmp_path: Path) -> None:
         load_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("yaml", [True, False])
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("", ""), ("cat\ndog\n", ""), ("kitten\ndog\n", ""), ("cat\n\n\n", ""), ("cat\ncat\n", ""),
+        ("dog\ncat\n", "'dog' has the index 1, but 0"), ("person\ncar\ncat\n", "'cat' has the index 0, but 2"),
+    ],
+)  # fmt: skip
+def test_a_list_beside_labels_that_gives_a_class_another_index_is_said(
+    tmp_path: Path, yaml: bool, text: str, moved: str
+) -> None:
+    """labelImg leaves its list there; the indices in the labels are those of this list."""
+    yolo(tmp_path, "train: images\nval: images\nnames: [cat, dog]\n")
+    write(tmp_path / "labels/classes.txt", text)
+    if not yaml:
+        (tmp_path / "data.yaml").unlink()
+        write(tmp_path / "classes.txt", "cat\ndog\n")
+    assert found(load_dataset(tmp_path, split="train" if yaml else None)) == TRUTH
+    said = [words for words in usable_sets(tmp_path).messages if "mixed up" in words]
+    assert [f"the class {moved} in {tmp_path / 'labels/classes.txt'}; if the" in words for words in said] == (
+        [True] if moved else []
+    )
+    assert check_dataset(tmp_path).counts().get("other class list", 0) == (1 + yaml if moved else 0)
+
+
 @pytest.mark.parametrize("name", ["classes.txt", "labels.txt"])
 def test_a_list_of_classes_without_labels_is_no_set(tmp_path: Path, name: str) -> None:
     pictures(tmp_path)

@@ -102,6 +102,7 @@ KINDS: dict[str, Kind] = {  # of cases in reports: the level, and how to fix it
     "unknown image id": Kind("error", "add the picture to the file, or delete the box"),
     "unknown class id": Kind("error", "add the class to the list, or fix the class of the box"),
     "duplicate class": Kind("error", "give every class one id and one name"),
+    "other class list": Kind("warning", "keep the list with which the labels were written, and delete the other"),
     "class left out": Kind("note", "nothing; the entry has no boxes"),
     "duplicate image id": Kind("error", "give every picture its own id"),
     "duplicate annotation id": Kind("warning", "renumber the annotations; both boxes are kept"),

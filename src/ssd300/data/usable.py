@@ -98,7 +98,8 @@ def arrange(
         refuse_unusable(held_out, allow_lost=allow_lost)
         if both := count_shared(whole, held_out):
             sentences.append(f"{both} pictures of {held_out.name} are also in the training set, which inflates its AP")
-        return UsableSets(whole, held_out.with_classes(whole.classes), (*sentences, *select_messages(held_out)))
+        sentences += [words for words in select_messages(held_out) if words not in sentences]
+        return UsableSets(whole, held_out.with_classes(whole.classes), tuple(sentences))
     groups = groups_of_equal_files(whole)
     together = sum(len(group) - 1 for group in groups)
     if together:
@@ -161,7 +162,7 @@ def _without_boxes(dataset: Dataset) -> str:
 
 def select_messages(dataset: Dataset) -> list[str]:
     """Notes for the user, other than on lost boxes."""
-    kinds = ("numbers not used", "class left out", "suspected box format")
+    kinds = ("numbers not used", "class left out", "other class list", "suspected box format")
     messages = [str(note) for note in dataset.notes if note.kind in kinds]
     if unlabeled := sum(note.kind == "picture without label file" for note in dataset.notes):
         words = f"{unlabeled} of {len(dataset)} pictures have no label file and count as without objects"

@@ -6,6 +6,7 @@ description of the set; a part is a folder, a .txt with one picture per line, or
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -17,13 +18,13 @@ from ssd300.data.dataset import Dataset, Picture
 from ssd300.data.files import folder_name, picture_size
 from ssd300.data.finder import AnyCase
 from ssd300.data.fitting import check_format
-from ssd300.data.notes import Fault, Notes, Place
+from ssd300.data.notes import Fault, Note, Notes, Place
 from ssd300.data.parts import Part
 from ssd300.data.reading import lines_of, read_text
 from ssd300.data.records import LabeledObject, LabeledPicture
 from ssd300.data.sidecar import Sidecar
 from ssd300.data.values import numbers
-from ssd300.data.yolo.describe import Description
+from ssd300.data.yolo.describe import Description, read_names
 from ssd300.data.yolo.labels import (
     KEYPOINTS,
     OUTLINES,
@@ -62,6 +63,7 @@ def read(part: Part) -> Dataset:
     files = dict(pictures_of_part(described, part.split, reader.notes))
     found = [one for file, name in _names(files, folder).items() if (one := reader.read_labels(file, name))]
     pictures = tuple(reader.make_pictures(found))
+    reader.notes += _other_class_lists(described, {folder, *(one.labels.parent for one in found)})
     reader.notes += [*sidecar.find_repeated_ids(pictures), *labels_without_pictures(described, part.split, files)]
     name = f"{folder_name(folder)}/{part.split}"
     return Dataset(name, classes, pictures, tuple(reader.notes), (folder,))
@@ -74,6 +76,21 @@ def _names(files: dict[Path, Path], folder: Path) -> dict[Path, str]:
     if len(places) > 1 and len({Path(name).with_suffix("") for name in names.values()}) < len(names):
         return {file: relative_path(file, folder) for file in files}
     return names
+
+
+def _other_class_lists(described: Description, places: set[Path]) -> Iterator[Note]:
+    """A note for every classes.txt at these places that gives a class another index: labels may be written with it."""
+    index = dict(zip(described.classes.names, described.classes.ids, strict=True))
+    for file in (place / "classes.txt" for place in sorted(places)):
+        other = ClassList((), ())
+        with suppress(DatasetError):
+            other = read_names(file) if os.path.isfile(file) else other
+        pairs = zip(other.names, other.ids, strict=True)
+        if moved := [(name, i) for name, i in pairs if index.get(name, i) != i]:
+            name, i = moved[0]
+            words = f"the class {name!r} has the index {index[name]}, but {i} in {file}; "
+            words += "if the labels were written with that list, their classes are mixed up"
+            yield Note("other class list", "noted", str(described.file), "", "", words)
 
 
 @dataclass
