@@ -108,6 +108,17 @@ def test_a_part_may_have_more_words_in_its_name(tmp_path: Path, format: str, tra
     assert sets.messages == (f"{tmp_path}: not used for training: test",)
 
 
+@pytest.mark.parametrize("format", ["coco", "voc folders", "voc folders inside", "labelme"])
+@pytest.mark.parametrize("val", ["val", "valid"])
+def test_pictures_for_validation_without_labels_are_said(tmp_path: Path, format: str, val: str) -> None:
+    parts_in(format, tmp_path, "train", val)
+    for file in [*tmp_path.rglob("c.json"), *tmp_path.rglob("c.xml"), *tmp_path.rglob(f"{val}.json")]:
+        file.unlink()
+    folder = tmp_path / ("JPEGImages" if format == "voc folders inside" else ".") / val
+    said = (f"{folder} has pictures, but no labels of them were found: not used",)
+    assert usable_sets(tmp_path).messages == check_dataset(tmp_path).messages == said
+
+
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
 @pytest.mark.parametrize(("one", "other"), [("test", "val"), ("validation", "test"), ("dev", "Testing")])
 def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format: str, one: str, other: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ssd300.arrays import Bool
 from ssd300.data.dataset import Annotations, Dataset, join
+from ssd300.data.files import entries, folders_in, folders_named, is_picture
+from ssd300.data.finder import SHARED_FOLDERS
 from ssd300.data.load import each_path, find_parts, load_parts
 from ssd300.data.notes import LEAST_SCORE
-from ssd300.data.parts import Part, splits_of, training_parts, validation_parts
+from ssd300.data.parts import Part, parse_part, splits_of, training_parts, validation_parts
 from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
 from ssd300.data.values import similar_names
 from ssd300.digits import counted
@@ -176,6 +178,14 @@ def select_messages(dataset: Dataset) -> list[str]:
 
 
 def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
-    """A sentence on the parts of a path that are used neither for training nor for validation."""
+    """Sentences on the parts of a path that are used neither for training nor for validation, and on a folder of
+    pictures that is named as the validation part, for which no labels were found."""
     others = [name for name in splits_of(parts) if name not in splits_of(used)]
-    return [f"{path}: not used for training: {', '.join(others)}"] if others else []
+    sentences = [f"{path}: not used for training: {', '.join(others)}"] if others else []
+    if "train" not in splits_of(used) or "val" in splits_of([*parts, *used]):
+        return sentences
+    places = [Path(path), *folders_named(Path(path), *SHARED_FOLDERS)]
+    named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name) == "val"]
+    inside = {folder: [folder, *folders_named(folder, *SHARED_FOLDERS)] for folder in named}
+    filled = [one for one in named if any(is_picture(entry) for place in inside[one] for entry in entries(place))]
+    return sentences + [f"{folder} has pictures, but no labels of them were found: not used" for folder in filled]
