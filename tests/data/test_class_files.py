@@ -32,6 +32,7 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     "settings of a run beside": lambda root: [
         yolo(root),
         write(root / "args.yaml", "mode: train\nval: true\nlr0: 1\n"),
+        write(root / "params.yaml", "train:\n  epochs: 3\n"),
     ],
     "other YAML beside": lambda root: [yolo(root), write(root / "a.yml", "a: 1\n---\nb: {{ x }}\n")],
     "COCO with other YAML": lambda root: [coco(root), write(root / "a.yml", "a: 1\n---\nb: !!x [\n")],

@@ -47,7 +47,7 @@ class Description:
 
 
 def is_description(path: Path) -> bool:
-    """Whether a YAML file describes a data set: it has `names`, or the place of a part (not `val: true`).
+    """Whether a YAML file describes a data set: it has `names`, or the place of a part (not `val: true`, nor settings).
 
     One that cannot be parsed counts if it mentions `names`; others belong to other programs.
     """
@@ -59,7 +59,7 @@ def is_description(path: Path) -> bool:
 
 
 def _is_place(node: Any) -> bool:
-    return node.tag not in ("tag:yaml.org,2002:bool", NULL, "tag:yaml.org,2002:float", "tag:yaml.org,2002:int")
+    return node.tag in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:seq")
 
 
 def read_yaml(path: Path) -> Description:
