@@ -86,8 +86,9 @@ UNREAD: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "crowdhuman": (lambda root: write(root / "a.odgt", "{}"), "CrowdHuman"),
     "sagemaker": (lambda root: write(root / "a.manifest", "{}"), "SageMaker"),
-    "ndjson": (lambda root: write(root / "a.ndjson", "{}"), "NDJSON"),
+    "ndjson": (lambda root: write(root / "a.ndjson", "{}"), "NDJSON, as of Ultralytics or Labelbox"),
     "automl": (lambda root: write(root / "a.csv", "TEST,gs://x/a.jpg,cat,0.1,0.1,,,0.3,0.3,,"), "Vertex AI"),
+    "automl without parts": (lambda root: write(root / "a.csv", "gs://x/a.jpg,cat,0.1,0.1,,,0.3,0.3,,"), "Vertex AI"),
     "an archive in a folder": (lambda root: write(root / "pets.zip", "PK"), "an archive"),
     "datumaro": (lambda root: write(root / "default.json", {"dm_format_version": "1.0", "items": []}), "Datumaro"),
     "vott": (
@@ -115,9 +116,19 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
         load_dataset(tmp_path / "pets.zip")
 
 
-def test_the_columns_of_a_table_that_is_none_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "train/t.csv", "image_id,width,height,bbox\n")
+@pytest.mark.parametrize("parts", [["train"], ["train", "valid"]])
+def test_the_columns_of_a_table_that_is_none_are_named(tmp_path: Path, parts: list[str]) -> None:
+    for part in parts:
+        write(tmp_path / part / "t.csv", "image_id,width,height,bbox\n")
     with pytest.raises(DatasetError, match=r"a table of boxes has the columns .*; found image_id,width,height,bbox"):
+        load_dataset(tmp_path)
+
+
+def test_what_json_files_have_instead_of_a_data_set_is_named(tmp_path: Path) -> None:
+    pictures(tmp_path)
+    for stem in "abc":
+        write(tmp_path / f"{stem}.jpg.json", {"metadata": {}, "instances": []})
+    with pytest.raises(DatasetError, match=r"a\.jpg\.json: a COCO annotation file has .*found metadata, instances"):
         load_dataset(tmp_path)
 
 

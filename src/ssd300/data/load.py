@@ -186,20 +186,19 @@ def _writer(part: Part, out: Path) -> WritableFormat:
 
 
 def _describe_json(path: Path) -> str:
-    """The syntax error of the only .json file at a path, if any; a truncated file matches no format."""
-    files = with_suffix(path, ".json")
-    if len(files) == 1:
+    """What the first .json file at a path has instead of COCO's lists, if there is one."""
+    for file in with_suffix(path, ".json")[:1]:
         try:
-            coco.parse(files[0])
+            coco.parse(file)
         except DatasetError as error:
             return f"{error}."
     return ""
 
 
 def _describe_table(path: Path) -> str:
-    """The columns of the only table at a path, if any, and those that it needs."""
+    """The columns of the only table at a path, or of that of the first part, if any, and those that it needs."""
     files = [file for place in (path, *folders_in(path)) for file in with_suffix(place, ".csv")]
-    if len(files) != 1:
+    if len({file.name for file in files}) != 1:
         return ""
     found = first_line(files[0])
     return f"{files[0]}: a table of boxes has the columns filename, class, xmin, ymin, xmax, ymax; found {found:.200}."

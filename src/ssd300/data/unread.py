@@ -68,7 +68,8 @@ def _keras(words: list[str]) -> bool:
 
 
 def _automl(words: list[str]) -> bool:
-    return bool(words) and words[0] in ("TRAIN", "TRAINING", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
+    parts = ("TRAIN", "TRAINING", "VALIDATE", "VALIDATION", "TEST", "UNASSIGNED")
+    return bool(words) and (words[0] in parts or words[0].startswith("gs://"))
 
 
 def _tfrecord(path: Path) -> bool:
@@ -129,13 +130,13 @@ _KNOWN: tuple[tuple[str, str, Callable[[Path], bool]], ...] = (
     ("dlib's XML", "convert it to COCO or Pascal VOC", _files_hold(".xml", "<dataset", "<image ", most=START)),
     ("CrowdHuman labels", "convert them to COCO", _has_extension(".odgt")),
     ("a SageMaker manifest", "convert it to COCO", _has_extension(".manifest")),
-    ("Ultralytics' NDJSON", "export the data set as YOLO", _has_extension(".ndjson")),
+    ("NDJSON, as of Ultralytics or Labelbox", "write it as YOLO or COCO", _has_extension(".ndjson")),
     ("a Vertex AI (AutoML) table", _COLUMNS, _first_words(".csv", _automl)),
     ("a VoTT project", "export it from VoTT as Pascal VOC or CSV", _json_with('"asset"', '"regions"', '"boundingBox"')),
     ("the WIDER FACE lists", "convert them to COCO with Datumaro (`-if wider_face`)", _wider),
     ("a Parquet table", _DATASETS, _has_extension(".parquet", ".arrow")),
     ("BDD100K or Scalabel labels", _SCALABEL, _json_with('"box2d"', '"category"')),
-    ("JSON lines, as of Hugging Face", "write a COCO file from its `objects`", _has_extension(".jsonl")),
+    ("JSON lines, as of Hugging Face or Vertex AI", "write a COCO file from its boxes", _has_extension(".jsonl")),
     ("a file of arrays (MATLAB, NumPy, HDF5 or a pickle)", "write its boxes as COCO or as a table", _ARRAYS),
     ("an archive", "unpack it and give the folder", _has_extension(".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")),
 )
