@@ -34,6 +34,8 @@ WHOLE: dict[str, Callable[[Path], object]] = {
         write(root / "args.yaml", "mode: train\nval: true\nlr0: 1\n"),
         write(root / "params.yaml", "train:\n  epochs: 3\n"),
     ],
+    "supervision": lambda root: yolo(root, "names:\n- cat\n- dog\nnc: 2\n"),
+    "supervision, pictures and labels in one folder": lambda root: yolo(root, "names: {0: cat, 1: dog}\n", ".", "."),
     "other YAML beside": lambda root: [yolo(root), write(root / "a.yml", "a: 1\n---\nb: {{ x }}\n")],
     "COCO with other YAML": lambda root: [coco(root), write(root / "a.yml", "a: 1\n---\nb: !!x [\n")],
 }
@@ -83,6 +85,7 @@ SEVERAL: dict[str, Callable[[Path], object]] = {
     "labelImg": lambda root: folders(root, own="classes.txt"),
     "darknet": lambda root: folders(root, own="_darknet.labels"),
     "images/ and labels/": lambda root: folders(root, "images", "labels", shared="classes.txt"),
+    "supervision": lambda root: [folders(root, "images", "labels"), write(root / "data.yaml", "names: [cat, dog]\n")],
     "images/ and labels/, classes among labels": lambda root: folders(root, "images", "labels", "labels/classes.txt"),
 }
 
@@ -168,6 +171,16 @@ def test_a_list_beside_labels_that_gives_a_class_another_index_is_said(
         [True] if moved else []
     )
     assert check_dataset(tmp_path).counts().get("other class list", 0) == (1 + yaml if moved else 0)
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "pets.yml"])
+def test_a_yaml_without_parts_and_labels_says_what_to_add(tmp_path: Path, name: str) -> None:
+    yolo(tmp_path, "", "photos", "photos" if name == "data.yaml" else "labels")
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / name, "names: [cat, dog]\n")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(DatasetError, match=rf"{name}: no split; add `train: FOLDER`"):
+            load_dataset(path)
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "labels.txt"])

@@ -88,7 +88,6 @@ def test_labels_lie_in_labels_or_beside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("yaml", "words"),
     [
-        ("names: [cat]\n", "no split"),
         ("train: images/train\n", "has `names`"),
         ("train: images/train\nnames: [cat, cat]\n", "given twice in `names`: cat"),
         ("train: images/train\nnames: [cat]\nnc: 2\n", "nc is 2, but `names` has 1"),

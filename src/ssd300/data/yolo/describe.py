@@ -20,6 +20,7 @@ from ssd300.limits import CLASSES, YAML_BYTES
 
 OTHER_KEYS = {"path", "names", "nc", "kpt_shape", "flip_idx", "download", "roboflow", "colors", "channels", "augment"}
 _Value = TypeVar("_Value", str, int)
+YAML = (".yaml", ".yml")
 NULL = "tag:yaml.org,2002:null"
 
 
@@ -63,7 +64,7 @@ def _is_place(node: Any) -> bool:
 
 
 def read_yaml(path: Path) -> Description:
-    """Read a data.yaml. Raises DatasetError if it cannot be used."""
+    """Read a data.yaml, which may name no part. Raises DatasetError if it cannot be used."""
     pairs = _pairs(path)
     content = dict(pairs)
     if twice := _repeated(key for key, _ in pairs):
@@ -82,8 +83,6 @@ def read_yaml(path: Path) -> Description:
             entries |= {part: listed} if listed else {}
         else:
             unused.append(key)
-    if not entries:
-        raise DatasetError(f"{path}: no split; add `train: FOLDER` (and `val: FOLDER`), relative to this file")
     base = _text(content.get("path"))
     try:
         classes, shape = _classes(path, content), _keypoints(path, content)
@@ -107,7 +106,9 @@ def read_darknet(path: Path) -> Description:
 
 
 def read_names(path: Path) -> ClassList:
-    """The classes of a classes.txt. The index of a name is that of its line; an empty one is a class without a name."""
+    """The classes of a classes.txt, where the index of a name is that of its line, also if lines are empty, or YAML."""
+    if path.suffix.lower() in YAML:
+        return _classes(path, dict(_pairs(path)))
     lines = lines_of(read_text(path, "list of class names", YAML_BYTES))
     return _class_list(path, [(number - 1, line) for number, line in lines])
 

@@ -1,8 +1,9 @@
 """Find the description of a YOLO data set: data.yaml, obj.data, or a list of classes.
 
-Such a list comes from labelImg, Label Studio and Roboflow's darknet export. In the order of detection: images/ and
-labels/ beside the list, undivided, with one folder per part, or with lists of pictures (train.txt); one folder per
-part, with images/ and labels/ or all in one; pictures and labels in one folder.
+Such a list comes from labelImg, Label Studio and Roboflow's darknet export, and a data.yaml without parts from
+supervision and Kili. In the order of detection: images/ and labels/ beside the list, undivided, with one folder per
+part, or with lists of pictures (train.txt); one folder per part, with images/ and labels/ or all in one; pictures and
+labels in one folder.
 """
 
 import os
@@ -12,12 +13,11 @@ from ssd300.data.files import child, entries, folders_in, folders_named, is_pict
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, part_lists
 from ssd300.data.reading import read_list
-from ssd300.data.yolo.describe import Description, is_description, read_darknet, read_names, read_yaml
+from ssd300.data.yolo.describe import YAML, Description, is_description, read_darknet, read_names, read_yaml
 from ssd300.data.yolo.listing import NO_PICTURE
 from ssd300.errors import DatasetError
 
-CLASS_FILES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
-YAML = (".yaml", ".yml")
+CLASS_FILES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels", "data.yaml")
 
 
 def find(path: Path) -> list[Part]:
@@ -31,19 +31,28 @@ def find(path: Path) -> list[Part]:
 def _description(path: Path) -> Description | None:
     if not path.is_dir():
         if path.suffix.lower() in YAML:
-            return read_yaml(path)
+            return _read_yaml(path)
         return read_darknet(path) if path.suffix.lower() == ".data" else None
     files = [file for file in with_suffix(path, *YAML) if is_description(file)]
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise DatasetError(f"{path}: several YAML files describe a data set: {names}; give the path of one of them")
     if files:
-        return read_yaml(files[0])
+        return _read_yaml(files[0])
     darknet = [file for place in (path, *folders_named(path, "data")) for file in with_suffix(place, ".data")]
     preferred = [file for file in darknet if file.name.casefold() == "obj.data"]
     if preferred or len(darknet) == 1:
         return read_darknet((preferred or darknet)[0])
     return _find_class_file(path)
+
+
+def _read_yaml(file: Path) -> Description:
+    """The description in a YAML file; a data.yaml without parts is a list of classes. Raises DatasetError."""
+    described = read_yaml(file)
+    found = described if described.entries else _find_class_file(file.parent)
+    if found is None or found.file != file:
+        raise DatasetError(f"{file}: no split; add `train: FOLDER` (and `val: FOLDER`), relative to this file")
+    return found
 
 
 def _find_class_file(path: Path) -> Description | None:
