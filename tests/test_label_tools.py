@@ -81,3 +81,12 @@ def test_names_that_xml_cannot_hold_leave_a_file_that_can_be_read(tmp_path, name
     text = "".join([CVAT_FIRST, *CvatImages()(replace(found(tmp_path, []), source=name)), CVAT_LAST])
     (tmp_path / "annotations.xml").write_text(text, encoding="utf-8")
     assert [image.get("name") for image in parse_xml(tmp_path / "annotations.xml").iter("image")] == ["a?b"]
+
+
+@pytest.mark.parametrize(("source", "name"), [("a.jpg", "a.jpg"), ("./a.jpg", "a.jpg"), ("./b/a.jpg", "b/a.jpg")])
+def test_cvat_finds_pictures_by_their_names_alone(tmp_path, source, name) -> None:
+    """A name that its task does not have must not be found by the number of the element."""
+    answers = [replace(found(tmp_path, BOXES[1]), source=one) for one in (source, "other.jpg")]
+    images = [*parse_xml(written("cvat", answers, tmp_path / "annotations.xml")).iter("image")]
+    assert [image.get("name") for image in images] == [name, "other.jpg"]
+    assert [int(image.get("id")) for image in images] == [-1, -2]

@@ -4,6 +4,7 @@ Boxes are clipped to the picture; one outside of it is left out.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -112,7 +113,11 @@ class FiftyOneRows:
 
 
 class CvatImages:
-    """The <image> elements of CVAT for images 1.1, numbered from 0; the score of a box is an attribute of it."""
+    """The <image> elements of CVAT for images 1.1; the score of a box is an attribute of it.
+
+    Their ids are -1, -2, ...: CVAT takes the id of a name that its task does not have as the number of a frame, whose
+    picture would get the boxes of another one. So it refuses the name.
+    """
 
     def __init__(self) -> None:
         self._number = 0
@@ -121,13 +126,13 @@ class CvatImages:
         from xml.sax.saxutils import quoteattr  # imports ssl and more, which the other formats do not need
 
         height, width = found.image_size_hw
-        name = quoteattr(_xml(found.source or "picture"))
+        self._number -= 1
+        name = quoteattr(_xml(found.source or "picture").replace(os.sep, "/").removeprefix("./"))
         lines = [f'<image id="{self._number}" name={name} width="{width}" height="{height}">']
         for label, score, (left, top, right, bottom) in _boxes(found):
             sides = f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"'
             lines.append(f'<box label={quoteattr(_xml(label))} source="auto" occluded="0" {sides} z_order="0">')
             lines.append(f'<attribute name="score">{score}</attribute></box>')
-        self._number += 1
         return ["\n".join([*lines, "</image>\n"])]
 
 
