@@ -198,7 +198,10 @@ def test_a_size_that_is_not_the_picture_s_is_said(
 
 def test_coco_files_hold_the_numbers_as_the_user_wrote_them(edit_coco: Callable[..., Path], tmp_path: Path) -> None:
     convert_dataset({"all": load_dataset(edit_coco(rich))}, tmp_path / "out", "coco")
-    written = json.loads((tmp_path / "out/annotations.json").read_text())["annotations"]
+    content = json.loads((tmp_path / "out/annotations.json").read_text())
+    assert list(content) == ["info", "images", "annotations", "categories"]  # versions of pycocotools need `info`
+    assert load_dataset(tmp_path / "out").notes == ()
+    written = content["annotations"]
     assert written[0] == {
         "id": 77,
         "image_id": 0,

@@ -58,7 +58,7 @@ def read(part: Part) -> Dataset:
     reader.read_images(content["images"])
     reader.read_annotations(content["annotations"], classes)
     for key in content:
-        if key not in KEYS:
+        if key not in KEYS and content[key]:
             reader.notes.add("field not used", "noted", f"{key!r} of the file is not used", path)
     for what, used in _USED.items():
         records = (record for record in content[what] if isinstance(record, dict))

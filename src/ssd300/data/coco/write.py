@@ -80,7 +80,8 @@ def write_coco(path: Path, dataset: Dataset, names: Sequence[str]) -> None:
     ]
     pairs = zip(dataset.classes.names, dataset.classes.ids, strict=True)
     categories = [{"id": class_id, "name": name} for name, class_id in pairs]
-    _write_json(path, {"images": images, "annotations": annotations, "categories": categories})
+    info: dict[str, Any] = {}  # without it COCO.loadRes of pycocotools 2.0.9 and 2.0.10 raises KeyError
+    _write_json(path, {"info": info, "images": images, "annotations": annotations, "categories": categories})
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
