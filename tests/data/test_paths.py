@@ -90,6 +90,7 @@ def test_label_studio_yolo(tmp_path: Path, place: str, images: str) -> None:
         "images/{}.jpg", "images\\{}.jpg", "./images/{}.jpg", "/data/upload/1/{}.jpg", "C:\\me\\{}.jpg", "{}.JPG",
         "/data/local-files/?d=images/{}.jpg", "file:///home/me/images/{}.jpg", "https://host.example/x/{}.jpg",
         "/home/me/pics/{}.jpg", "../images/{}.jpg", "IMAGES/{}.jpg", "s3://bucket/images/{}.jpg",
+        "https://host.example/x/{}.jpg?sv=2024&sig=a/b%2Fc", "https://host.example/x/{}.jpg#at=/1",
     ],
 )  # fmt: skip
 def test_picture_names_of_label_studio_and_other_machines_in_coco(tmp_path: Path, name: str) -> None:

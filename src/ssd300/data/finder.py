@@ -57,6 +57,7 @@ def local_name(name: str) -> str:
     served = re.match(r"(?:[a-z0-9]+:/)?/.*\?d=(.+)$", name, re.IGNORECASE)
     if served:
         return unquote(served[1])
+    name = re.sub(r"^(https?://[^?#]*).*", r"\1", name, flags=re.IGNORECASE)  # without the signature of cloud storage
     address = re.match(r"(?:https?://[^/]*|file://|gs:/|s3:/)(/.+)$", name, re.IGNORECASE)
     return unquote(address[1]) if address else name
 
