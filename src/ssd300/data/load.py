@@ -14,7 +14,7 @@ from ssd300.data.finder import is_another
 from ssd300.data.notes import Note
 from ssd300.data.parts import Part, choose_parts, parse_part, training_parts, validation_parts
 from ssd300.data.reading import first_line
-from ssd300.data.unread import describe_unread
+from ssd300.data.unread import describe_damaged, describe_unread
 from ssd300.data.writing import Copier, new_files
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
@@ -213,7 +213,8 @@ def _name_format(path: Path, format: str | None) -> str:
 
 def _describe_nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
-    hint = _name_format(path, format) or describe_unread(path) or _describe_json(path) or _describe_table(path)
+    hint = _name_format(path, format) or describe_unread(path) or _describe_json(path)
+    hint = hint or describe_damaged(path) or _describe_table(path)
     if is_picture(path) and path.is_file():
         return f"{path}: a picture, not a data set; give the folder of the set, or the file of its annotations"
     if path.is_file():

@@ -11,15 +11,20 @@ from ssd300.images.folders import has_picture_extension
 
 
 def describe_unread(path: Path) -> str:
-    """A sentence on a file that did not arrive whole, or the format of a path and how to convert it; else empty."""
+    """A sentence with the format of a path and how to convert it; empty if it is not recognized."""
+    for what, remedy, recognized in _KNOWN:
+        if recognized(path):
+            return f"It looks like {what}, which cannot be read: {remedy}."
+    return ""
+
+
+def describe_damaged(path: Path) -> str:
+    """A sentence on an annotation file that did not arrive whole; empty if there is none."""
     for file in _files(path, ".json", ".csv", ".xml")[:5]:
         try:
             refuse_damaged(file)
         except DatasetError as error:
             return f"{error}."
-    for what, remedy, recognized in _KNOWN:
-        if recognized(path):
-            return f"It looks like {what}, which cannot be read: {remedy}."
     return ""
 
 
