@@ -227,11 +227,19 @@ def test_a_set_without_one_object_is_refused(tmp_path: Path, format: str, mark: 
         assert not usable_sets(tmp_path, min_score=0).messages
 
 
-def test_boxes_with_low_scores_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [
+        ({"score": 0.2}, "have a score below 0.35"),
+        ({"ignore": 1}, "are marked ignore or difficult"),
+        ({"iscrowd": 1}, "are crowd regions (in COCO files of CVAT, every mask is a crowd region)"),
+    ],
+)
+def test_boxes_that_do_not_count_are_counted(tmp_path: Path, mark: Any, words: str) -> None:
     content = coco_content()
-    content["annotations"][0]["score"] = 0.2
-    words = "1 of 4 boxes have a score below 0.35: neither objects nor background"
-    assert usable_sets(coco(tmp_path, content)).messages == check_dataset(tmp_path).messages == (words,)
+    content["annotations"][0] |= mark
+    said = f"1 of 4 boxes {words}: neither objects nor background"
+    assert usable_sets(coco(tmp_path, content)).messages == check_dataset(tmp_path).messages == (said,)
 
 
 def test_pictures_without_label_files_are_counted(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ssd300.errors import DatasetError
 
 MAX_LOST = 1 / 3  # largest fraction of the boxes of a set that may be left out
 ALLOW = "pass --allow-lost to continue"
+_MASKS = "in COCO files of CVAT, every mask is a crowd region"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,7 @@ def arrange(
     whole = join(train)
     refuse_unusable(whole, allow_lost=allow_lost, min_score=min_score)
     names = [name for name, count in whole.boxes_per_class().items() if count]
-    sentences = [*messages, *select_messages(whole)]
-    if doubtful := _count(whole, lambda boxes: boxes.scores < min_score):
-        sentences.append(
-            f"{doubtful} of {whole.num_boxes} boxes have a score below {min_score:g}: neither objects nor background"
-        )
+    sentences = [*messages, *select_messages(whole), *_no_objects(whole, min_score)]
     sentences += [f"{a!r} and {b!r} are two classes; rename one if they mean the same" for a, b in similar_names(names)]
     if val:
         held_out = join(val)
@@ -143,13 +140,24 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
         low = _count(dataset, lambda boxes: boxes.scores < min_score)
         raise DatasetError(
             f"{dataset.name}: none of its {kept} boxes is an object: {crowd} are crowd regions, {ignored} are marked "
-            f"ignore or difficult, {low} have a score below {min_score:g}; correct these marks"
+            f"ignore or difficult, {low} have a score below {min_score:g}; correct these marks ({_MASKS})"
         )
 
 
 def _count_objects(dataset: Dataset, min_score: float) -> int:
     """The number of boxes that are neither crowd regions nor ignored, with at least this score."""
     return _count(dataset, lambda boxes: ~boxes.crowd & ~boxes.ignore & (boxes.scores >= min_score))
+
+
+def _no_objects(dataset: Dataset, min_score: float) -> list[str]:
+    """Sentences on the boxes that are neither objects nor background."""
+    found = {
+        f"have a score below {min_score:g}": _count(dataset, lambda boxes: boxes.scores < min_score),
+        f"are crowd regions ({_MASKS})": _count(dataset, lambda boxes: boxes.crowd),
+        "are marked ignore or difficult": _count(dataset, lambda boxes: boxes.ignore),
+    }
+    of = f"of {dataset.num_boxes} boxes"
+    return [f"{count} {of} {what}: neither objects nor background" for what, count in found.items() if count]
 
 
 def _count(dataset: Dataset, mask: Callable[[Annotations], Bool]) -> int:
