@@ -38,6 +38,7 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     "supervision, pictures and labels in one folder": lambda root: yolo(root, "names: {0: cat, 1: dog}\n", ".", "."),
     "other YAML beside": lambda root: [yolo(root), write(root / "a.yml", "a: 1\n---\nb: {{ x }}\n")],
     "COCO with other YAML": lambda root: [coco(root), write(root / "a.yml", "a: 1\n---\nb: !!x [\n")],
+    "COCO with another data.yaml and labels": lambda root: [yolo(root, "a: 1\n"), coco(root)],
 }
 
 
@@ -181,6 +182,12 @@ def test_a_yaml_without_parts_and_labels_says_what_to_add(tmp_path: Path, name: 
     for path in (tmp_path, tmp_path / name):
         with pytest.raises(DatasetError, match=rf"{name}: no split; add `train: FOLDER`"):
             load_dataset(path)
+
+
+def test_a_yaml_of_a_part_needs_names(tmp_path: Path) -> None:
+    yolo(tmp_path / "train", "train: images\n")
+    with pytest.raises(DatasetError, match=r"train/data\.yaml: a YOLO data file has `names`"):
+        load_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["classes.txt", "labels.txt"])

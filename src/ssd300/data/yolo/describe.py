@@ -69,8 +69,7 @@ def read_yaml(path: Path) -> Description:
     content = dict(pairs)
     if twice := _repeated(key for key, _ in pairs):
         raise DatasetError(f"{path}: given twice: {', '.join(twice)}; keep one of each")
-    if "names" not in content:
-        raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
+    _refuse_nameless(path, content)
     keys = [key for key in content if key not in OTHER_KEYS]
     meant = [key for key in keys if parse_part(key, alone=True)]
     entries: dict[str, tuple[str, ...]] = {}
@@ -91,6 +90,11 @@ def read_yaml(path: Path) -> Description:
     return Description(path, classes, entries, base, shape, tuple(f"{key!r} of the file is not used" for key in unused))
 
 
+def _refuse_nameless(path: Path, content: dict[str, Any]) -> None:
+    if "names" not in content:
+        raise DatasetError(f"{path}: a YOLO data file has `names` (the classes) and `train`, `val` or `test`")
+
+
 def read_darknet(path: Path) -> Description:
     """Read an obj.data: `names = FILE`, `train = FILE`, one setting per line."""
     lines = (line.partition("=") for _, line in lines_of(read_text(path, "YOLO data file", YAML_BYTES)))
@@ -108,7 +112,9 @@ def read_darknet(path: Path) -> Description:
 def read_names(path: Path) -> ClassList:
     """The classes of a classes.txt, where the index of a name is that of its line, also if lines are empty, or YAML."""
     if path.suffix.lower() in YAML:
-        return _classes(path, dict(_pairs(path)))
+        content = dict(_pairs(path))
+        _refuse_nameless(path, content)
+        return _classes(path, content)
     lines = lines_of(read_text(path, "list of class names", YAML_BYTES))
     return _class_list(path, [(number - 1, line) for number, line in lines])
 

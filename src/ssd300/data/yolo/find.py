@@ -66,7 +66,8 @@ def _find_class_file(path: Path) -> Description | None:
 
 def _class_file(*places: Path | None) -> Path | None:
     files = (child(place, name) for place in places if place for name in CLASS_FILES)
-    return next((file for file in files if file and os.path.isfile(file)), None)
+    found = (file for file in files if file and os.path.isfile(file))
+    return next((file for file in found if file.suffix.lower() not in YAML or is_description(file)), None)
 
 
 def _holds_labels(folder: Path) -> bool:
