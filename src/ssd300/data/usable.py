@@ -186,8 +186,10 @@ def select_messages(dataset: Dataset) -> list[str]:
 
 
 def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Path) -> list[str]:
-    """Sentences on the parts of a path that are used neither for training nor for validation, and on a folder of
-    pictures that is named as the validation part, for which no labels were found."""
+    """Sentences on what is used neither for training nor for validation.
+
+    These are parts of a path, and folders of pictures named as the validation part, for which no labels were found.
+    """
     others = [name for name in splits_of(parts) if name not in splits_of(used)]
     sentences = [f"{path}: not used for training: {', '.join(others)}"] if others else []
     if "train" not in splits_of(used) or "val" in splits_of([*parts, *used]):
