@@ -231,6 +231,7 @@ def test_many_and_one_give_equal_answers_and_draw(detector, picture, tmp_path) -
     all_of_nine = detector.detect(path, options, tiles=3)
     for most in (1, 5, 9):
         assert detector.detect(path, options, tiles=3, max_detections=most) == all_of_nine[:most]
+    assert detector.detect(path, options, tiles=3, clip=True) == all_of_nine.clipped()
     kept = detector.detect(path, options, keep_pixels=True)
     np.testing.assert_array_equal(kept.picture, picture)
     assert set(detector.detect(path, options, labels=["dog"]).names) <= {"dog"}

@@ -151,8 +151,9 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
 
     The pixels are decoded once; tiles are views of them. A picture that fits into one tile is not tiled.
     """
-    # A small limit is for the merged objects: in a tile it would drop the pieces of those that seams cut.
-    plain = replace(options, tiles=None, max_detections=max(options.max_detections, DetectOptions.max_detections))
+    # A small limit and clipping are for the merged objects: before, they would change which boxes are merged.
+    most = max(options.max_detections, DetectOptions.max_detections)
+    plain = replace(options, tiles=None, clip=False, max_detections=most)
     value = source.value if isinstance(source, Source) else source
     prepared = prepare(source, replace(plain, keep_pixels=True))
     rgb: UInt8 = prepared.picture
@@ -167,9 +168,8 @@ def detect_tiled(runtime_of: Callable[[int], Runtime], source: Any, options: Det
 
     with closing(in_order(detect_view, enumerate([None, *windows]), threads)) as found:
         whole, *parts = found
-    if not parts:
-        return whole[: options.max_detections]
-    return _merge_tiles(whole, parts, windows, options)
+    merged = (_merge_tiles(whole, parts, windows, options) if parts else whole)[: options.max_detections]
+    return merged.clipped() if options.clip else merged
 
 
 def _tile(rgb: UInt8, window: Window, name: str) -> Prepared:
@@ -196,8 +196,7 @@ def _merge_tiles(
         options.iou_threshold,
         agnostic=options.agnostic_nms,
     )
-    best = slice(options.max_detections)
-    return replace(whole, boxes_xyxy=boxes_xyxy[best], scores=scores[best], class_ids=class_ids[best])
+    return replace(whole, boxes_xyxy=boxes_xyxy, scores=scores, class_ids=class_ids)
 
 
 def is_read_once(value: Any) -> bool:
