@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from command import ssd300
 
@@ -55,6 +57,21 @@ def test_no_data_set(evaluate, tmp_path) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("ssd300: ")
     assert "none.json" in result.stderr
+
+
+def test_rows_of_detect_give_pycocotools_the_same_numbers(evaluate, narrow_checkpoint, narrow_found_again) -> None:
+    truth = COCO(narrow_found_again / "val.json")
+    model = ("--model", narrow_checkpoint, "--threads", 1, "--precision", "f32")
+    asked = ("--format", "coco", "--conf", 0.05, "--no-clip", "--no-save")  # as docs/evaluation.md says
+    rows = json.loads(ssd300("detect", *model, *asked, narrow_found_again / "val*.png").stdout)
+    ids = {str(narrow_found_again / image["file_name"]): image["id"] for image in truth.dataset["images"]}
+    scorer = COCOeval(truth, truth.loadRes([row | {"image_id": ids[row["file_name"]]} for row in rows]), "bbox")
+    scorer.evaluate()
+    scorer.accumulate()
+    scorer.summarize()
+    metrics = json.loads(evaluate("--data", narrow_found_again / "val.json", "--json").stdout)["metrics"]
+    assert 0 < metrics["AP"] < 1
+    assert [-1 if number is None else number for number in metrics.values()] == pytest.approx(scorer.stats, abs=1e-6)
 
 
 def test_the_table(evaluate, data) -> None:
