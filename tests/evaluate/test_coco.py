@@ -1,6 +1,7 @@
 """The COCO numbers against pycocotools, to the last bit."""
 
 import builtins
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,6 +72,42 @@ def test_crowd_and_ignored_boxes_are_found_any_number_of_times_or_never(make, ma
     metrics = coco_metrics(data, [make.result([plain], [0.7], [7])])
     assert metrics.ap == pytest.approx(1)
     assert (metrics.boxes, metrics.crowd, metrics.ignored) == (1, int(mark == "crowd"), int(mark == "ignore"))
+
+
+def _reverse(make, data, results):
+    return replace(data, pictures=data.pictures[::-1]), results[::-1]
+
+
+def _number_classes_backwards(make, data, results):
+    other = ClassList(data.classes.names[::-1], tuple(range(len(data.classes))))
+    id_of = {old: other.ids[other.position_of_name[data.classes.name_of_id(old)]] for old in data.classes.ids}
+    ids = [np.array([id_of[i] for i in one.class_ids.tolist()], np.int64) for one in results]
+    return data.with_classes(other), [replace(one, class_ids=own) for one, own in zip(results, ids, strict=True)]
+
+
+def _add_a_class(make, data, results):
+    return data.with_classes(ClassList((*data.classes.names, "none"), (*data.classes.ids, 99))), results
+
+
+def _add_a_picture(make, data, results):
+    return replace(data, pictures=(*data.pictures, make.picture(10**6))), [*results, make.result()]
+
+
+def _halve_scores(make, data, results):
+    return data, [replace(one, scores=one.scores / 2) for one in results]
+
+
+@pytest.mark.parametrize("change", [_reverse, _number_classes_backwards, _add_a_class, _add_a_picture, _halve_scores])
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_that_stay(make, change, seed):
+    data, results = make.random_case(seed)
+    before, curve = coco_metrics(data, results), diagnose(data, results).overall
+    data, results = change(make, data, results)
+    after, new_curve = coco_metrics(data, results), diagnose(data, results).overall
+    assert after.stats == pytest.approx(before.stats, abs=1e-12)
+    assert new_curve.best_f1 == curve.best_f1
+    ap_of = dict(zip(after.classes.names, after.ap_of_class.tolist(), strict=True))
+    assert [ap_of[name] for name in before.classes.names] == before.ap_of_class.tolist()
 
 
 def test_text_ids_keep_their_order_and_integer_ids_are_sorted(make):
