@@ -43,7 +43,7 @@ def write_plainly() -> None:
     import torch
 
     from ssd300.learn import learner, network
-    from ssd300.learn.learner import parameter_groups
+    from ssd300.learn.learner import make_optimizer, parameter_groups
 
     def residual(self, x):
         out = x
@@ -53,12 +53,14 @@ def write_plainly() -> None:
                 out = torch.relu_(out)
         return torch.relu_(out + self.downsample(x))
 
-    def sgd(model, recipe):
+    def plain_optimizer(model, recipe):
+        if recipe.optimizer != "sgd":
+            return make_optimizer(model, recipe)
         return torch.optim.SGD(parameter_groups(model, recipe.weight_decay), lr=recipe.lr, momentum=recipe.momentum)
 
     network.Residual.forward = residual
     network.both_heads = lambda x, loc, conf: (loc(x), conf(x))
-    learner.make_optimizer = sgd
+    learner.make_optimizer = plain_optimizer
 
 
 def loader_rate(recipe: Recipe, pictures: int = 400) -> float | None:

@@ -49,7 +49,7 @@ def test_biases_and_norms_move_as_with_adamw():
     torch.manual_seed(0)
     ours = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     theirs = copy.deepcopy(ours)
-    first, second = Muon(ours.parameters(), lr=0.1), torch.optim.AdamW(theirs.parameters(), lr=0.1, betas=(0.95, 0.999))
+    first, second = Muon(ours.parameters(), lr=0.1), torch.optim.AdamW(theirs.parameters(), lr=0.1, betas=(0.9, 0.999))
     for _ in range(3):
         for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
             mine.grad = torch.randn_like(mine)

@@ -28,7 +28,7 @@ class Muon(torch.optim.AdamW):
         momentum: decay of the gradients' average, in kernels with Nesterov's look ahead; the first beta of AdamW.
     """
 
-    def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.95) -> None:
+    def __init__(self, params: Iterable[Any], lr: float, momentum: float = 0.9) -> None:
         super().__init__(params, lr=lr, betas=(momentum, 0.999), foreach=True)
 
     @torch.no_grad()

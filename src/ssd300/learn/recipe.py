@@ -135,7 +135,8 @@ MODERN = Recipe(
 QUICK = replace(
     MODERN,
     epochs=40,
-    lr=2.4e-3,
+    optimizer="muon",
+    lr=4.8e-3,
     warmup=50,
     augment="modern",
     ema=0.99,
