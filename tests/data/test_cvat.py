@@ -145,7 +145,9 @@ def test_the_only_subset_of_a_cvat_file_is_its_part(tmp_path: Path) -> None:
     write(tmp_path / "annotations.xml", cvat(cvat_box, name='{}.jpg" subset="default'))
     assert found(load_dataset(tmp_path)) == TRUTH
     write(tmp_path / "annotations.xml", cvat(cvat_box, name='{}.jpg" subset="Test'))
-    with pytest.raises(DatasetError, match=r"has the split test .*none is named train"):
+    with pytest.raises(
+        DatasetError, match=r"has the split test, and none is named train; .* the path of the one to use"
+    ):
         usable_sets(tmp_path)
     assert usable_sets(tmp_path / "annotations.xml").train
 
