@@ -6,6 +6,7 @@ rfdetr onnx` (Apache-2.0). Each package exports its own model definition with it
     python benchmarks/compare_export.py FOLDER
 """
 
+import argparse
 import json
 import shutil
 import sys
@@ -52,7 +53,9 @@ def rfdetr(folder: Path) -> None:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     packages = {}
     for package, export in (("ultralytics", yolo), ("rfdetr", rfdetr)):

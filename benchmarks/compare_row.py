@@ -7,9 +7,9 @@ suppression among them. ssd300 is not imported for them.
     python benchmarks/compare_row.py RUNTIME MODEL FOLDER_OF_JPEGS [--once]
 """
 
+import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -140,10 +140,15 @@ def measured(one: One, throughput: Callable[[], Many], files: list[Path]) -> dic
 
 
 def main() -> None:
-    runtime, model, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    files = sorted(folder.glob("*.jpg"))
-    one, throughput = pipeline(runtime, model)
-    if "--once" in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runtime")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--once", action="store_true", help="print the number of objects in the first picture")
+    options = parser.parse_args()
+    files = sorted(options.folder.glob("*.jpg"))
+    one, throughput = pipeline(options.runtime, options.model)
+    if options.once:
         print(one(files[0]))
     else:
         print(json.dumps(measured(one, throughput, files)))

@@ -1,13 +1,13 @@
 """INT8 speed in one run: the ranges in the model file against another INT8 file, and ONNX in INT8 against float32.
 
-    python benchmarks/int8.py MODEL.safetensors [OTHER.int8.xml]
+    python benchmarks/int8.py MODEL.safetensors [OTHER.int8.xml ...]
 
 The candidates alternate, so that other load slows all of them. Printed are the lowest and the median time of a
 forward pass on one thread.
 """
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,15 +26,18 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (1, 300, 300, 3), dtype=np.u
 
 
 def main() -> None:
-    model, *others = map(Path, sys.argv[1:])
-    state, metadata = read_checkpoint(model)
-    int8 = read_int8(model)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("other", type=Path, nargs="*")
+    options = parser.parse_args()
+    state, metadata = read_checkpoint(options.model)
+    int8 = read_int8(options.model)
     runtimes = {"ranges": OpenVINORuntime(build_graph(state, metadata, int8), metadata, "f32", threads=1)}
-    for other in others:
+    for other in options.other:
         runtimes[other.name] = OpenVINORuntime(*read_graph(other), "f32", threads=1)
     compare({name: lambda r=runtime: r.infer(PICTURE, 0.3) for name, runtime in runtimes.items()})
-    options = OnnxOptions(nms=False)
-    models = {"onnx int8": build_onnx(state, metadata, options, int8), "onnx f32": build_onnx(state, metadata, options)}
+    onnx = OnnxOptions(nms=False)
+    models = {"onnx int8": build_onnx(state, metadata, onnx, int8), "onnx f32": build_onnx(state, metadata, onnx)}
     sessions = {name: open_session(model.SerializeToString(), 1) for name, model in models.items()}
     compare({name: lambda s=session: s.run(None, {"pictures": PICTURE}) for name, session in sessions.items()})
 

@@ -8,6 +8,7 @@ elements, attributes and text; values). "refused": both refuse it, or ssd300 alo
 (another exception, different content, more than 10 s) is listed, and the exit code is 1.
 """
 
+import argparse
 import json
 import sys
 import time
@@ -85,12 +86,14 @@ def outcome(path: Path) -> tuple[str, str]:
     return ("equal", "") if repr(found) == repr(expected) else ("WRONG", f"{found!r:.200} instead of {expected!r:.200}")
 
 
-def main(folders: list[str]) -> int:
-    wrong = 0
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="+")
+    folders, wrong = parser.parse_args().folder, 0
     print("| suite | files | equal | refused by both | refused by a rule | read by a rule | wrong |")
     print("|---|---|---|---|---|---|---|")
     told: list[str] = []
-    for folder in map(Path, folders):
+    for folder in folders:
         files = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in READERS and path.is_file()]
         results = {path: outcome(path) for path in files}
         counts = Counter(word for word, _ in results.values())
@@ -104,4 +107,4 @@ def main(folders: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -3,8 +3,8 @@
 PYTHONPATH=src:tests python benchmarks/streams.py decode | rate [PRECISION] | memory [FRAMES] | age [SECONDS]
 """
 
+import argparse
 import os
-import sys
 import tempfile
 import time
 from collections import deque
@@ -104,17 +104,23 @@ def resident_mb() -> float:
 
 
 def main() -> None:
-    mode, *rest = sys.argv[1:] or ["decode"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    modes.add_parser("decode")
+    modes.add_parser("rate").add_argument("precision", nargs="?", default="int8")
+    modes.add_parser("memory").add_argument("frames", nargs="?", type=int, default=10_000)
+    modes.add_parser("age").add_argument("seconds", nargs="?", type=float, default=1800)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if mode == "decode":
+        if options.mode == "decode":
             decode(folder)
-        elif mode == "rate":
-            rate(folder, rest[0] if rest else "int8")
-        elif mode == "memory":
-            memory(folder, int(rest[0]) if rest else 10_000)
+        elif options.mode == "rate":
+            rate(folder, options.precision)
+        elif options.mode == "memory":
+            memory(folder, options.frames)
         else:
-            age(folder, float(rest[0]) if rest else 1800)
+            age(folder, options.seconds)
 
 
 if __name__ == "__main__":

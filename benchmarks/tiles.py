@@ -5,6 +5,7 @@ python benchmarks/tiles.py rate [PRECISION]    1800x1200 with tiles=3: share of 
 python benchmarks/tiles.py memory              79 megapixels: memory beyond the decoded array
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -111,11 +112,18 @@ def peak_mb() -> float:
 
 
 def main() -> None:
-    mode, *rest = sys.argv[1:] or ["rate"]
-    if mode == "ap":
-        ap(rest[0], rest[1] if len(rest) > 1 else "2")
-    elif mode == "rate":
-        rate(rest[0] if rest else "int8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    modes = parser.add_subparsers(dest="mode", required=True)
+    one = modes.add_parser("ap")
+    one.add_argument("data")
+    one.add_argument("tiles", nargs="?", default="2")
+    modes.add_parser("rate").add_argument("precision", nargs="?", default="int8")
+    modes.add_parser("memory")
+    options = parser.parse_args()
+    if options.mode == "ap":
+        ap(options.data, options.tiles)
+    elif options.mode == "rate":
+        rate(options.precision)
     else:
         memory()
 
