@@ -127,10 +127,10 @@ def _as_names(given: object) -> tuple[str, ...]:
 def parse_labels(texts: Iterable[str], known: Sequence[str]) -> list[str]:
     """The labels in texts with commas; a text that is a known name, which may have a comma, is one label.
 
-    >>> parse_labels(["cat, dog", "bag, small"], ("cat", "dog", "bag, small"))
-    ['cat', 'dog', 'bag, small']
+    >>> parse_labels(["cat, dog", "bag, small", " bag"], ("cat", "dog", "bag, small", " bag"))
+    ['cat', 'dog', 'bag, small', ' bag']
     """
-    parts = (part.strip() for text in texts for part in ([text] if text in known else text.split(",")))
+    parts = (part for text in texts for part in ([text] if text in known else map(str.strip, text.split(","))))
     return [part for part in parts if part]
 
 

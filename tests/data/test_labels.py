@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from command import ssd300
-from ssd300.data.autolabel import autolabel, uncertainty
+from ssd300.data.autolabel import add_boxes, autolabel, uncertainty
 from ssd300.data.load import load_dataset
 from ssd300.data.pack import pack_dataset
 from ssd300.detections import Detections
-from ssd300.labels import COCO
+from ssd300.labels import COCO, ClassList
 from ssd300.options import DetectOptions
 
 pytestmark = pytest.mark.usefixtures("shared_cache")
@@ -119,6 +119,16 @@ def labeled(folder: Path, *boxes: tuple[str, tuple[int, int, int, int]]) -> Path
 
 
 BADGE, PERSON = (90, 320, 60, 60), (9, 7, 427, 505)  # xywh; the model finds the person there
+
+
+def test_names_of_the_model_that_differ_in_letter_case_stay_two_classes(folder: Path) -> None:
+    dataset = load_dataset(labeled(folder, ("Person", BADGE), ("person", PERSON)))
+    known = ClassList.from_names(["person", "Person", "cat"])
+    found_by = SimpleNamespace(
+        classes=known, detect_many=lambda pictures, *_, **__: [Detections.empty(known, (512, 512)) for _ in pictures]
+    )
+    labels, _ = add_boxes(found_by, dataset, DetectOptions())  # type: ignore[arg-type]
+    assert labels.boxes_per_class() == {"person": 1, "Person": 1, "cat": 0}
 
 
 @pytest.mark.parametrize(

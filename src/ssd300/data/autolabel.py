@@ -89,8 +89,9 @@ def add_boxes(detector: Detector, dataset: Dataset, options: DetectOptions) -> t
 
 
 def _spelled(name: str, classes: ClassList) -> str:
-    """The name as the class list spells it, where it has it."""
-    return next((known for known in classes.names if known.casefold() == name.casefold()), name)
+    """The name as the class list spells it, where it has it only in another letter case."""
+    others = (known for known in classes.names if known.casefold() == name.casefold())
+    return name if name in classes.names else next(others, name)
 
 
 def _beside(annotations: Annotations, found: Detections) -> Annotations:
