@@ -18,7 +18,8 @@ PATHS = ["a.png", ("paths.parquet", 1), "s3://b/c.png", ("paths.parquet", 3)]
 def here(pictures, tmp_path, monkeypatch) -> Path:
     (tmp_path / "pictures").symlink_to(pictures)
     (tmp_path / "none").mkdir()
-    (tmp_path / "list.txt").write_bytes("\ufeffa.png\r\n\n  http://x.org/b.png\nü.png\n".encode())
+    (tmp_path / "list.txt").write_bytes("\ufeffa.png\r\n\n# old\n  http://x.org/b.png\nü.png\n#1.png\n".encode())
+    (tmp_path / "#1.png").touch()
     (tmp_path / "empty.txt").write_text("")
     pq.write_table(
         pa.table({"file": ["a.png", None, "s3://b/c.png", " "], "n": [1, 2, 3, 4]}), tmp_path / "paths.parquet"
@@ -53,7 +54,7 @@ def listed(*sources, **options):
         (["pictures/**/11.png"], ["pictures/sub/deep/11.png"]),
         (["https://x.org/a.png"], ["https://x.org/a.png"]),
         (["https://x.org/a.png?pwd=b"], ["https://x.org/a.png?pwd=b"]),  # only rows are without it
-        (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png"]),
+        (["list.txt"], ["a.png", "http://x.org/b.png", "ü.png", "#1.png"]),
         (["empty.txt"], []),
         (["paths.parquet"], PATHS),
         (["tables"], ["a.parquet"]),

@@ -142,7 +142,10 @@ def glob_pattern(address: str) -> re.Pattern[str]:
 
 
 def _lines(source: str) -> Iterator[bytes]:
-    """The lines of a list file, without empty ones and a byte order mark; UTF-16 (PowerShell) as UTF-8."""
+    """The lines of a list file; UTF-16 (PowerShell) as UTF-8.
+
+    Without a byte order mark, empty lines and comments: those with # that name no file.
+    """
     try:
         with open_file(source) as file:
             content: bytes = file.read()
@@ -150,7 +153,8 @@ def _lines(source: str) -> Iterator[bytes]:
         raise DatasetError(f"{source}: the list cannot be read: {error.strerror or error}; check the path") from error
     if text_encoding(content) == "utf-16":
         content = content.decode("utf-16", "replace").encode()
-    yield from filter(None, map(bytes.strip, content.removeprefix(codecs.BOM_UTF8).splitlines()))
+    lines = map(bytes.strip, content.removeprefix(codecs.BOM_UTF8).splitlines())
+    yield from (line for line in lines if line and (line[:1] != b"#" or os.path.lexists(line)))
 
 
 def _parquet(place: str, column: str | None) -> Iterator[Listed]:
