@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
 @pytest.mark.parametrize("numbers", [{}, {"workers": np.int64(0), "patience": np.int8(1), "time_limit": np.float32(5)}])
 def test_resume_needs_a_folder(squares, numbers):
     with pytest.raises(ArgumentError, match="--resume needs --out"):
-        train(squares, resume=True, **TINY | numbers)
+        train(squares, squares, resume=True, **TINY | numbers)
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan"), "5"])
@@ -158,6 +158,11 @@ def test_counts_are_whole_numbers(squares, tmp_path, option):
     words = f"--{name.replace('_', '-')} is {value!r}: expected a whole number, "
     with pytest.raises(ArgumentError, match=words):
         train(squares, out=tmp_path / "run", **TINY | option)
+
+
+def test_patience_needs_something_to_measure_on(squares, tmp_path):
+    with pytest.raises(ArgumentError, match=r"patience is 2: it counts validations, .* give val, too"):
+        train(squares, out=tmp_path / "run", patience=2, **TINY)
 
 
 def test_patience_ends_a_run_that_gains_nothing(squares, tmp_path, capsys):

@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ssd300.data.dataset import Dataset
 from ssd300.digits import as_plain
+from ssd300.errors import ArgumentError
 from ssd300.learn import report, run
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
@@ -107,6 +108,8 @@ def train(
     report.require_measuring(tensorboard=tensorboard)
     compute = choose_compute(device, precision)
     data, val, messages = load_training_sets(data, val, recipe, allow_lost=allow_lost)
+    if patience and val is None:
+        raise ArgumentError(f"patience is {patience}: it counts validations, and data is a Dataset: give val, too")
     if not resume and out is not None:
         run.refuse_used(Path(out))
     torch.manual_seed(recipe.seed)
