@@ -145,7 +145,10 @@ def test_links_instead_of_copies(coco: Path, tmp_path: Path) -> None:
 def test_a_packed_set_becomes_png(coco: Path, tmp_path: Path) -> None:
     original = load_dataset(coco)
     pack_dataset(original, tmp_path / "pets.pack", encoding="raw")
-    convert_dataset({"all": load_dataset(tmp_path / "pets.pack")}, tmp_path / "out", "voc")
+    packed = {"all": load_dataset(tmp_path / "pets.pack")}
+    with pytest.raises(ArgumentError, match="--link links files, and pictures of a packed set are written as PNG"):
+        convert_dataset(packed, tmp_path / "out", "voc", link=True)
+    convert_dataset(packed, tmp_path / "out", "voc")
     assert_same(original, load_dataset(tmp_path / "out"))
 
 

@@ -84,6 +84,8 @@ def convert_dataset(
         )
     splits = {split: dataset.with_classes(classes) for split, dataset in splits.items()}
     pictures = [picture for dataset in splits.values() for picture in dataset.pictures]
+    if link and any(picture.payload is not None for picture in pictures):
+        raise ArgumentError("--link links files, and pictures of a packed set are written as PNG: leave it out")
     names = new_names(pictures)
     with new_folder(out) as work:
         inside = () if allow_outside else tuple(folder.resolve() for folder in whole.folders)
