@@ -41,6 +41,8 @@ def test_published_values():
         ("quick", {"image_sizes": [200]}, "--image-sizes is (200,): the last must be 300"),
         ("quick", {"epochs": [1]}, "--epochs is (1,): expected one value"),
         ("quick", {"milestones": (None,)}, "--milestones is (None,): expected a number, 0 to 1"),
+        ("quick", {"milestones": (0.5,)}, "--milestones is for --schedule step, and the schedule is cosine: add"),
+        ("published", {"lr_floor": 0.1}, "--lr-floor is for --schedule cosine, and the schedule is step: add"),
         (
             "quick",
             {"seed": 2**64},
@@ -57,8 +59,8 @@ def test_wrong_settings(name, settings, message):
 def test_numbers_of_numpy_become_pythons():
     """JSON and the state of a run hold no others."""
     given = {"lr": np.float32(0.5), "seed": np.int64(3), "flip": np.bool_(False), "milestones": np.array([0.5, 0.75])}
-    recipe = resolve_recipe("quick", **given)
-    assert recipe == resolve_recipe("quick", lr=0.5, seed=3, flip=False, milestones=(0.5, 0.75))
+    recipe = resolve_recipe("published", **given)
+    assert recipe == resolve_recipe("published", lr=0.5, seed=3, flip=False, milestones=(0.5, 0.75))
     assert {type(value) for value in recipe.to_dict().values()} == {bool, float, int, str, tuple}
 
 

@@ -150,6 +150,8 @@ RECIPES = {"published": PUBLISHED, "modern": MODERN, "quick": QUICK}
 def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     """A recipe, or a named one, with some settings changed; None does not change a setting.
 
+    Raises ArgumentError, also for a setting that would have no effect, as it is one of the other schedule.
+
     >>> resolve_recipe("published", batch_size=16).batch_size
     16
     """
@@ -161,7 +163,14 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
     for key in overrides:
         if key not in known:
             raise unknown_name("training setting", key, known)
-    return replace(recipe, **{key: value for key, value in overrides.items() if value is not None})
+    chosen = replace(recipe, **{key: value for key, value in overrides.items() if value is not None})
+    for name, schedule in (("milestones", "step"), ("lr_floor", "cosine")):
+        if chosen.schedule != schedule and getattr(chosen, name) != getattr(recipe, name):
+            raise ArgumentError(
+                f"{option_of(name)} is for --schedule {schedule}, and the schedule is {chosen.schedule}: "
+                f"add --schedule {schedule}, or leave {option_of(name)} out"
+            )
+    return chosen
 
 
 def learning_rate(
