@@ -11,10 +11,13 @@ import torch
 from PIL import Image
 
 from ssd300.data.dataset import Annotations, Dataset, Picture
+from ssd300.errors import TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.loader import (
     EpochBatches,
+    ReaderLostError,
     TrainingPictures,
+    batches_of,
     collate,
     epoch_order,
     hidden_main,
@@ -106,6 +109,29 @@ def test_workers_change_nothing(dataset):
         assert a.names == b.names
         assert a.truths.counts == b.truths.counts
         assert torch.equal(a.truths.rows, b.truths.rows)
+
+
+@pytest.mark.posix
+def test_shared_memory_that_holds_no_batch_is_an_error(dataset):
+    from full_disk import files_of_at_most
+
+    loader = make_loader(TrainingPictures(dataset, resolve_recipe("published")), EpochBatches(7, 2, seed=1), workers=1)
+    with (
+        files_of_at_most(1000),
+        pytest.raises(ReaderLostError, match=r"/dev/shm.* docker run --shm-size .* --workers 0"),
+    ):
+        list(batches_of(loader))
+
+
+def test_readers_that_cannot_be_started_are_an_error():
+    def no_memory():
+        raise OSError(28, "No space left on device")
+
+    class Loader:
+        __iter__ = staticmethod(no_memory)
+
+    with pytest.raises(TrainingError, match=r"no process can be started .*No space left on device.*--workers 0"):
+        list(batches_of(Loader()))
 
 
 def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):

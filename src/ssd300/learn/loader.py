@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 from torch.utils.data import Dataset as TorchDataset
 
 from ssd300.data.dataset import Dataset, Picture
@@ -50,6 +50,16 @@ class Batch:
         """The batch in pinned memory, for asynchronous copies to a GPU; called by the loader."""
         plans = None if self.plans is None else self.plans.pin_memory()
         return replace(self, pictures=self.pictures.pin_memory(), truths=self.truths.pin_memory(), plans=plans)
+
+    def share(self) -> "Batch | ReaderLostError":
+        """The batch in shared memory, or the error that it is full, which torch would only print in another thread."""
+        try:
+            for tensor in (self.pictures, self.truths.rows, *([] if self.plans is None else [self.plans])):
+                tensor.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            words = f"a batch does not fit into /dev/shm, the shared memory ({str(error).splitlines()[0]})"
+            return ReaderLostError(f"{words}; docker run --shm-size 1g gives more, --workers 0 needs none")
+        return self
 
     def ready(self, device: torch.device) -> "Batch":
         """The batch on another device, augmented; from pinned memory the copy is asynchronous."""
@@ -88,7 +98,7 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
         try:
             sample = read_sample(picture, self.dataset.classes, recipe.min_score)
         except SSD300Error as error:
-            return error
+            return TrainingError(f"{error}; `ssd300 data check` lists every such picture")
         name, on_device = str(picture.file_name), recipe.augment_on == "device"
         if recipe.blank_share:
             rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # independent of the draws of the augmentation
@@ -104,8 +114,7 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
     """A picture with its boxes in the unit frame. Objects with a score below `min_score` become doubtful."""
-    rgb = picture.read()
-    truth = picture.annotations
+    rgb, truth = picture.read(), picture.annotations
     height, width = rgb.shape[:2]
     boxes_xyxy = (truth.boxes_xyxy / np.array([width, height, width, height], np.float32)).clip(0, 1).astype(np.float32)
     labels = np.array([classes.position_of_id[int(i)] + 1 for i in truth.class_ids], np.int64)
@@ -150,21 +159,20 @@ class EpochBatches:
 
 def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:
     """Stack the pictures; their boxes become one table. An error is returned."""
-    for item in items:
-        if isinstance(item, SSD300Error):
-            return item
+    if bad := next((item for item in items if isinstance(item, SSD300Error)), None):
+        return bad
     good = [item for item in items if isinstance(item, TrainingItem)]
     truths, size = Truths.of([item.sample for item in good]), good[0].image_size
     names, arrays = [item.name for item in good], [item.sample.picture for item in good]
     plans = [item.plan for item in good if item.plan]
-    if not plans:
-        return Batch(torch.from_numpy(np.stack(arrays)), truths, names, size)
-    numbers = pack_plans(plans, [array.shape[:2] for array in arrays], size)
-    return Batch(torch.from_numpy(stack_padded(arrays)), truths, names, size, torch.from_numpy(numbers))
+    numbers = torch.from_numpy(pack_plans(plans, [array.shape[:2] for array in arrays], size)) if plans else None
+    pictures = stack_padded(arrays) if plans else np.stack(arrays)
+    batch = Batch(torch.from_numpy(pictures), truths, names, size, numbers)
+    return batch if get_worker_info() is None else batch.share()
 
 
 class ReaderLostError(TrainingError):
-    """A process that reads pictures was killed; the current step had not begun."""
+    """A process that reads pictures was killed, or has no shared memory; the current step had not begun."""
 
 
 def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
@@ -172,15 +180,18 @@ def batches_of(loader: Iterable[Batch | SSD300Error]) -> Iterator[Batch]:
 
     Raises TrainingError for a picture that cannot be read, ReaderLostError if a process that reads was killed.
     """
-    with hidden_main():
-        batches = iter(loader)
+    try:
+        with hidden_main():
+            batches = iter(loader)
+    except OSError as error:
+        raise TrainingError(f"no process can be started to read pictures ({error}); --workers 0 needs none") from error
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
         # Torch's own handler would raise in the middle of a step. Waiting for a batch also detects the loss.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         for batch in batches:
             if isinstance(batch, SSD300Error):
-                raise TrainingError(f"{batch}; `ssd300 data check` lists every such picture") from batch
+                raise batch
             yield batch
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):
