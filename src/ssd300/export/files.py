@@ -149,7 +149,8 @@ def save_graph(model: Any, path: Path, *, half: bool = False) -> None:
     try:
         openvino.save_model(model, path, compress_to_fp16=half)
     except RuntimeError as error:
-        path.with_suffix(".probe").write_bytes(bytes(2**20))  # OpenVINO keeps the system's reason to itself
+        size = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
+        path.with_suffix(".probe").write_bytes(bytes(size))  # OpenVINO keeps the system's reason to itself
         raise ModelError(f"{path}: OpenVINO cannot write it: {str(error).splitlines()[0]}") from error
 
 
