@@ -218,6 +218,29 @@ def test_more_addresses_than_are_fetched_at_one_time_are_503(models) -> None:
     assert "8 addresses are being downloaded already" in answer.detail
 
 
+def no_thread(*_, **__):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_picture_for_which_the_system_has_no_thread_keeps_no_place(models, png, monkeypatch) -> None:
+    with serving(models, Settings()) as client:
+        admission = client.app.state.detecting.admission
+        with monkeypatch.context() as patched:
+            patched.setattr(admission._pool, "submit", no_thread)
+            assert client.detect(png).status == 500
+        assert (admission.running, client.detect(png).status) == (0, 200)
+
+
+@pytest.mark.parametrize("place", [(fetching.threading, "Thread"), (fetching, "fetch")])
+def test_addresses_for_which_the_system_has_no_thread_keep_no_place(models, monkeypatch, place) -> None:
+    with serving(models, Settings(allow_urls=True)) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(*place, no_thread)
+            for _ in range(limits.FETCHED_AT_ONCE + 1):
+                assert client.detect(b'{"url": "http://a.example/1"}', Content_Type="application/json").status == 500
+        assert fetching._slots._value == limits.FETCHED_AT_ONCE
+
+
 def test_a_body_of_addresses_holds_nothing_else(models) -> None:
     url = "http://a.example/1"
     with serving(models, Settings(allow_urls=True)) as client:

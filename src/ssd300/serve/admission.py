@@ -75,8 +75,8 @@ class Admission:
                 continue
             job.alone = self.running == 0 and not self._waiting
             job.waited = time.perf_counter() - job.arrived
+            future = self._pool.submit(job.call, job)  # raises RuntimeError where the system gives no more threads
             self.running += 1
-            future = self._pool.submit(job.call, job)
             future.add_done_callback(partial(_report, job.answer.get_loop(), partial(self._finish_job, job)))
 
     def _finish_job(self, job: Job[object], future: Future[object]) -> None:

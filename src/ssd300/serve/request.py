@@ -180,7 +180,11 @@ async def _fetch(url: str) -> bytes:
     answer: Future[bytes] = Future()
     answer.set_running_or_notify_cancel()  # it goes on when the client has gone
     # A daemon thread: a slow address must not delay the stop of the server.
-    threading.Thread(target=_work, args=(url, answer), daemon=True, name="ssd300-fetch").start()
+    try:
+        threading.Thread(target=_work, args=(url, answer), daemon=True, name="ssd300-fetch").start()
+    except RuntimeError:  # the system gives no more threads
+        _slots.release()
+        raise
     return await asyncio.wrap_future(answer)
 
 
@@ -189,6 +193,8 @@ def _work(url: str, answer: Future[bytes]) -> None:
         answer.set_result(fetch(url, allow_private=False))
     except DownloadError as error:
         answer.set_exception(Problem(422, str(error)))
+    except (RuntimeError, MemoryError) as error:  # of the system, as its limit of threads
+        answer.set_exception(error)
     finally:
         _slots.release()
 
