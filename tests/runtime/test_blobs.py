@@ -139,6 +139,7 @@ def test_without_a_cache_it_says_so_in_one_line_and_detects(home, cache, words, 
     [line] = done.stderr.splitlines()
     assert line.startswith("compiled models are not cached")
     assert words in line
+    assert "set SSD300_CACHE to " in line
     assert not any(tmp_path.iterdir())
 
 

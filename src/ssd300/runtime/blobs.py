@@ -60,7 +60,8 @@ def write_blob(path: Path, exported: bytes) -> None:
     try:
         write_whole(path, hashlib.sha256(exported).digest() + exported)
     except OutputError as error:
-        _warn_once(str(error))
+        reason = getattr(error.__cause__, "strerror", None) or error
+        _warn_once(f"{path.parent} cannot be written ({reason}): set SSD300_CACHE to another folder")
         return
     with suppress(OSError):  # other processes remove them, too
         blobs = sorted(path.parent.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)
