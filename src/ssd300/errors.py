@@ -13,6 +13,8 @@
 Every message names what was given, what was found, what was expected and the remedy.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from copyreg import __newobj__  # type: ignore[attr-defined]  # what pickle calls for plain objects
@@ -66,6 +68,24 @@ class MissingExtraError(SSD300Error, ImportError):
         remedy = package or f"'.[{extra}]' in a clone of ssd300"
         super().__init__(f"{what} needs packages that {fault}: {command} {remedy}")
         self.extra = extra
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether the system gave no more memory or threads, which is no fault of the input.
+
+    >>> is_shortage(RuntimeError("can't start new thread")), is_shortage(RuntimeError("unknown layer"))
+    (True, False)
+    """
+    words = ("can't start new thread", "bad_alloc", os.strerror(errno.EAGAIN))  # of Python and of C++
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(one in str(error) for one in words)
+    )
+
+
+SHORTAGE = (
+    "the system gives no more memory or threads: raise the limits (of ulimit, or of the container's memory and "
+    "processes), or use fewer threads"
+)
 
 
 @contextmanager

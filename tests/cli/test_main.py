@@ -104,6 +104,12 @@ def run_with(error: BaseException, monkeypatch) -> int:
         (ImageError("x.jpg: no such file"), "ssd300: x.jpg: no such file\n"),
         (OSError(28, "No space left on device"), "ssd300: the results: cannot be read or written (No space left"),
         (PermissionError(13, "Permission denied", "a/b"), "ssd300: a/b: cannot be read or written (Permission denied)"),
+        (MemoryError(), "ssd300: the system gives no more memory or threads: raise the limits"),
+        (
+            RuntimeError("can't start new thread"),
+            "ssd300: the system gives no more memory or threads: raise the limits",
+        ),
+        (RuntimeError("Exception from a.cpp:1:\nstd::bad_alloc"), "ssd300: the system gives no more memory or threads"),
         (ZeroDivisionError("division by zero"), "internal error, a bug of ssd300: ZeroDivisionError: division by zero"),
     ],
 )

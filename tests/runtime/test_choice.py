@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -172,3 +173,13 @@ def test_where_int8_cannot_be_compiled_auto_takes_float_and_says_why(monkeypatch
     )
     with pytest.raises(ModelError, match="cannot compile the model in int8"):
         Detector.load("default", precision="int8")
+
+
+def test_where_memory_runs_out_auto_takes_no_other_precision(monkeypatch) -> None:
+    def run_out(*_):
+        raise RuntimeError("Exception from src/a.cpp:1:\nstd::bad_alloc\n")
+
+    core = SimpleNamespace(get_property=openvino._core().get_property, compile_model=run_out, import_model=run_out)
+    monkeypatch.setattr(openvino, "_core", lambda: core)
+    with pytest.raises(ModelError, match=r"no more memory or threads.* \(std::bad_alloc\)"):
+        Detector.load("default")

@@ -19,7 +19,7 @@ import typer
 
 from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
 from ssd300.cli.messages import debugging, print_message, show_trace
-from ssd300.errors import SSD300Error
+from ssd300.errors import SHORTAGE, SSD300Error, is_shortage
 from ssd300.terminal import escape_for_json, leave_closed_terminal
 
 ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in other packages; not listed in the help
@@ -121,7 +121,9 @@ def _run_verb(stops: list[int]) -> None:
         if stops:  # packages may turn Ctrl-C during their import into any exception
             raise KeyboardInterrupt from error
         hint = "" if debugging() else " Run again with SSD300_DEBUG=1 to see where."
-        _explain(f"internal error, a bug of ssd300: {type(error).__name__}: {error}.{hint}", error)
+        fault = f"{type(error).__name__}: {error}"
+        bug = f"internal error, a bug of ssd300: {fault}.{hint}"
+        _explain(f"{SHORTAGE} ({fault.splitlines()[0]})" if is_shortage(error) else bug, error)
     sys.exit(2)
 
 

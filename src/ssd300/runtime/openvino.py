@@ -15,7 +15,7 @@ import openvino as ov
 
 from ssd300 import limits
 from ssd300.arrays import UInt8
-from ssd300.errors import ModelError
+from ssd300.errors import SHORTAGE, ModelError, is_shortage
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process, claim_threads
@@ -221,6 +221,8 @@ def _compile(
         if place:
             write_blob(place, compiled.export_model().getvalue())
     except RuntimeError as error:
+        if is_shortage(error):  # not that this CPU lacks a precision
+            raise ModelError(f"OpenVINO cannot compile the model: {SHORTAGE} ({_first_line(error)})") from error
         raise CompileError(f"OpenVINO cannot compile the model in {precision}: {_first_line(error)}") from error
     return compiled
 
