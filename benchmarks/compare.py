@@ -97,7 +97,7 @@ def make_int8(path: Path, folder: Path) -> None:
 
 def rows(folder: Path) -> Iterator[tuple[str, str, Path]]:
     """(model, runtime, file) of every row that can be measured here."""
-    from ssd300.runtime.cpu import native_bf16
+    from ssd300.cpu import native_bf16
 
     rounded = native_bf16()
     for backbone in OURS:
@@ -126,7 +126,7 @@ def measure(runtime: str, model: Path, folder: Path) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    from ssd300.runtime.cpu import cpu_flags, default_threads
+    from ssd300.cpu import cpu_flags, default_threads
 
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]

@@ -41,8 +41,8 @@ from seeded_model import (
     raise_background,
     seeded_model,
 )
+from ssd300.cpu import default_threads, native_bf16
 from ssd300.postprocess import candidates, decode, select
-from ssd300.runtime.cpu import default_threads, native_bf16
 
 INT8, ONNX = "ssd300 int8", "onnxruntime f32"
 PLAIN, CHANNELS_LAST, PUBLISHED = "torch f32", "torch f32 channels-last", "published steps"

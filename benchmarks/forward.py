@@ -9,8 +9,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from ssd300.cpu import default_threads
 from ssd300.runtime.base import PICTURE_SHAPE
-from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.graph import MARGIN, OUTPUTS
 
 

@@ -31,10 +31,10 @@ from graph_variants import (
 )
 from seeded_model import CALIBRATION, SCORE_THRESHOLD, network_pictures, seeded_model
 from ssd300.architecture import architecture
+from ssd300.cpu import native_bf16
 from ssd300.export.nncf_graph import quantize_graph
 from ssd300.postprocess import candidates, decode, select
 from ssd300.runtime.base import PICTURE_SHAPE
-from ssd300.runtime.cpu import native_bf16
 from ssd300.runtime.graph import build_graph
 
 

@@ -16,8 +16,8 @@ from openvino import opset1 as ops
 
 from forward import compile_graph, gmac, rate
 from seeded_model import CALIBRATION, network_pictures, seeded_model
+from ssd300.cpu import default_threads, native_bf16
 from ssd300.export.nncf_graph import calibrate, quantize_graph
-from ssd300.runtime.cpu import default_threads, native_bf16
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 
 LENGTH, CHANNELS, SIZE = 8, 256, 38

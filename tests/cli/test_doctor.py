@@ -60,19 +60,19 @@ def test_the_precision_is_the_one_that_the_default_model_runs_with() -> None:
 
 
 def test_features_come_from_the_flags_of_the_cpu(monkeypatch) -> None:
-    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", lambda: frozenset({"avx2", "avx_vnni"}))
+    monkeypatch.setattr("ssd300.cpu.cpu_flags", lambda: frozenset({"avx2", "avx_vnni"}))
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     cpu = doctor.examine_machine()["cpu"]
     assert [cpu[name] for name in ("AVX2", "AVX-512", "VNNI", "bf16", "AMX")] == ["yes", "no", "yes", "no", "no"]
     assert cpu["capped to"] == "AVX2 by ONEDNN_MAX_CPU_ISA"
-    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", lambda: frozenset({"fp", "asimd", "sve"}))
+    monkeypatch.setattr("ssd300.cpu.cpu_flags", lambda: frozenset({"fp", "asimd", "sve"}))
     cpu = doctor.examine_machine()["cpu"]
     assert [cpu[name] for name in ("dot product", "I8MM", "bf16", "SVE")] == ["no", "no", "no", "yes"]
     assert "VNNI" not in cpu
 
 
 def test_without_flags_openvino_is_asked(monkeypatch) -> None:
-    monkeypatch.setattr("ssd300.runtime.cpu.cpu_flags", frozenset)
+    monkeypatch.setattr("ssd300.cpu.cpu_flags", frozenset)
     cpu = doctor.examine_machine()["cpu"]
     assert "AVX2" not in cpu
     assert "FP32" in cpu["OpenVINO runs"]

@@ -2,15 +2,28 @@
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ssd300 import limits
 from ssd300.images import decode, load_for_network, resize
 from ssd300.images.budget import IN_FLIGHT, PixelBudget
 from ssd300.images.quiet import quiet_pillow
+
+
+@pytest.mark.posix
+def test_the_limit_follows_the_cpus_that_may_be_used_not_those_of_the_machine():
+    code = (
+        "import os; os.cpu_count, os.sched_getaffinity = lambda: 64, lambda _: {0, 1}\n"
+        "from ssd300.images.budget import IN_FLIGHT; print(IN_FLIGHT.limit)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"{limits.PIXELS}\n", done.stderr
 
 
 def test_nothing_is_taken_outside_of_a_share():

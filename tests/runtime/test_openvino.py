@@ -3,9 +3,9 @@ import openvino as ov
 import pytest
 
 from narrow import narrow_network
+from ssd300.cpu import native_bf16
 from ssd300.errors import ArgumentError, ModelError
 from ssd300.priors import NUM_PRIORS
-from ssd300.runtime.cpu import native_bf16
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import load_openvino
 from ssd300.weights.catalog import load_weights

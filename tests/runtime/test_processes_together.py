@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ssd300.runtime.cpu import allowed_cpus
+from ssd300.cpu import allowed_cpus
 
 WORK = """
 import sys, time

@@ -24,8 +24,8 @@ from ssd300.batch.local import SHOWN, BatchTally, detect_listed
 from ssd300.batch.rows import SCHEMA, make_table
 from ssd300.batch.start import load_detector, model_files
 from ssd300.batch.stores import one_line
+from ssd300.cpu import default_threads
 from ssd300.errors import ArgumentError, ModelError, SSD300Error, needs
-from ssd300.runtime.cpu import default_threads
 from ssd300.weights.catalog import resolve
 
 RETRIES = 2  # of a part whose worker died; a part that kills three workers is left out and reported at the end

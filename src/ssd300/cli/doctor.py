@@ -119,7 +119,7 @@ def _openvino() -> dict[str, Any]:
 
 def _cpu(openvino: dict[str, Any]) -> dict[str, Any]:
     """Name and features: from /proc/cpuinfo on Linux, elsewhere from OpenVINO."""
-    from ssd300.runtime.cpu import cpu_flags, isa_cap
+    from ssd300.cpu import cpu_flags, isa_cap
 
     facts = {"name": openvino["name"], "machine": platform.machine()}
     flags = cpu_flags()
@@ -147,7 +147,7 @@ def _precision() -> str:
 
 def _threads() -> dict[str, Any]:
     """The number of threads that detection uses by default, and its limits."""
-    from ssd300.runtime.cpu import allowed_cpus, cgroup_quota, default_threads
+    from ssd300.cpu import allowed_cpus, cgroup_quota, default_threads
 
     quota = cgroup_quota()
     return {

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ssd300 import limits
+from ssd300.cpu import default_threads
 from ssd300.images.forks import after_fork
 
 _LARGE = 2**24
@@ -76,5 +77,5 @@ def _give_back_memory() -> None:
 
 
 # One picture at the limit, or 16 megapixels per CPU: a large machine decodes phone pictures in parallel.
-IN_FLIGHT = PixelBudget(max(limits.PIXELS, (os.cpu_count() or 1) * limits.PIXELS_PER_CPU))
+IN_FLIGHT = PixelBudget(max(limits.PIXELS, default_threads() * limits.PIXELS_PER_CPU))
 after_fork(IN_FLIGHT.forget_other_threads)

@@ -14,9 +14,9 @@ from typing import Any
 
 import openvino as ov
 
+from ssd300.cpu import cpu_flags, isa_cap
 from ssd300.errors import OutputError
 from ssd300.files import sha256_of, write_whole
-from ssd300.runtime.cpu import cpu_flags, isa_cap
 from ssd300.weights.catalog import NO_FOLDER, cache_folder
 
 GRAPH_VERSION = 1  # raise it when a change of `runtime/graph.py` gives other graphs from the same file

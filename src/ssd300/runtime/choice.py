@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssd300.cpu import isa_cap, native_bf16
 from ssd300.errors import ArgumentError, ModelError, unknown_name
 from ssd300.files import sha256_of
-from ssd300.runtime.cpu import isa_cap, native_bf16
 from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.graphs import read_ir
 from ssd300.weights.metadata import ModelMetadata

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from ssd300.arrays import UInt8
+from ssd300.cpu import default_threads
 from ssd300.errors import ArgumentError, ModelError, needs, unknown_name
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import Candidates, check_batch, check_process
-from ssd300.runtime.cpu import default_threads
 from ssd300.weights.graphs import HEADS, read_heads
 from ssd300.weights.metadata import ModelMetadata
 

@@ -15,13 +15,13 @@ import openvino as ov
 
 from ssd300 import limits
 from ssd300.arrays import UInt8
+from ssd300.cpu import allowed_cpus, default_threads
 from ssd300.errors import SHORTAGE, ModelError, is_shortage
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process, claim_threads
 from ssd300.runtime.blobs import blob_path, read_blob, source_key, write_blob
 from ssd300.runtime.choice import Choice, choose_model_file
-from ssd300.runtime.cpu import allowed_cpus, default_threads
 from ssd300.runtime.graph import INPUT, MARGIN, OUTPUTS, build_graph
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_int8, read_metadata

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssd300.runtime import cpu
+from ssd300 import cpu
 
 
 def write(root, files):
