@@ -155,3 +155,25 @@ def test_a_rank_without_a_world_is_another_programs(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     monkeypatch.setenv("RANK", "1")
     assert choose_compute("cpu", "f32").is_first
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"),
+    [("", 1), ("2", 2)],  # a number in OMP_NUM_THREADS stays
+)
+@pytest.mark.parametrize("start", ["train", "detect"])
+def test_no_more_threads_than_the_quota_of_a_container(asked, threads, start, narrow_checkpoint, monkeypatch):
+    monkeypatch.setattr("ssd300.learn.device.default_threads", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        if start == "train":
+            choose_compute("cpu", "f32")
+        else:
+            Detector.load(narrow_checkpoint, runtime="torch")
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

@@ -12,8 +12,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
+from ssd300.cpu import default_threads
 from ssd300.errors import ArgumentError, unknown_name
-from ssd300.runtime.cpu import default_threads
 from ssd300.runtime.load import device_name
 
 _Value = TypeVar("_Value")
@@ -80,6 +80,7 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     chosen = check_device(kind)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    heed_quota()
     # A process's first exp by several threads at once may round some values differently; this one is of one thread.
     torch.ones(1).exp()
     rank, world = rank_and_world()
@@ -88,6 +89,15 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
         # large set.
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
+
+
+def heed_quota() -> None:
+    """Lower torch's threads to the CPU quota of a container, which torch does not know: more only wait for each other.
+
+    A number in OMP_NUM_THREADS stays.
+    """
+    if torch.get_num_threads() > default_threads() and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(default_threads())
 
 
 def rank_and_world() -> tuple[int, int]:

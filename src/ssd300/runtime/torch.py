@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd300.architecture import MEAN, STD
 from ssd300.arrays import UInt8
-from ssd300.learn.device import autocast, check_device, choose_precision
+from ssd300.learn.device import autocast, check_device, choose_precision, heed_quota
 from ssd300.learn.network import SSD300
 from ssd300.postprocess import candidates
 from ssd300.runtime.base import Candidates, check_batch, check_process
@@ -57,6 +57,8 @@ def load_torch(
     """The torch runtime of a .safetensors, .pt or .pth file. See `Detector.load` for the arguments."""
     state, metadata = load_weights(path)
     _set_threads(threads)
+    if threads is None:
+        heed_quota()
     return TorchRuntime(make_network(state, metadata), metadata, device=device, precision=precision, threads=threads)
 
 
