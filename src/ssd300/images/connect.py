@@ -11,6 +11,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _GLOBAL = ipaddress.ip_network("2000::/3")
+_INSIDE = (
+    ipaddress.ip_network("192.0.0.0/24"),  # of protocols, and a cloud's metadata: Python before 3.12.4 has it as public
+    ipaddress.ip_network("168.63.129.16/32"),  # Azure's own server for its virtual machines
+)
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _ISATAP = 0x00005EFE  # in front of an IPv4 address, with or without the bit for "global"
 
@@ -50,7 +54,7 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip not in _GLOBAL:  # an allow-list: new special ranges are outside of it
             return False
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _INSIDE)
 
 
 def _embedded_ipv4(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
