@@ -86,6 +86,7 @@ def _leaves(package: str, extras: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 _IMPORTS = """
 import importlib, os, sys
+os.environ["ORT_DISABLE_TELEMETRY"], sys.modules["openvino_telemetry"] = "1", None  # as ssd300.runtime does
 answers = os.fdopen(os.dup(1), "w", errors="backslashreplace")
 os.dup2(2, 1)  # what packages print is none
 for module in sys.argv[1:]:

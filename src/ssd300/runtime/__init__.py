@@ -2,8 +2,12 @@
 
 `import openvino` creates an object of the package openvino_telemetry, which writes an identifier of the user below the
 home folder, and NNCF sends events through it. Both work without that package, so its import is blocked here.
+`import onnxruntime` 1.32 writes one, too, on Linux, and then sends events: a variable tells it not to.
 """
 
+import os
 import sys
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read during the import of onnxruntime
 
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's way to forbid an import

@@ -95,7 +95,7 @@ def open_session(model: bytes, threads: int) -> Any:
     """An onnxruntime session on the CPU; 0 threads: onnxruntime's default. Raises ModelError, MissingExtraError."""
     with needs("running an ONNX model", "onnx"):
         import onnxruntime
-    onnxruntime.disable_telemetry_events()  # builds for Windows would send some
+    onnxruntime.disable_telemetry_events()  # of builds for Windows
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.log_severity_level = 4  # its errors are also raised; stderr is for the user
