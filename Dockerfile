@@ -24,8 +24,9 @@ USER 10001:10001
 WORKDIR /tmp
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+# Not urllib, which would ask the proxy that Docker's settings may name.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+    CMD ["python", "-c", "import http.client as h; line = h.HTTPConnection('127.0.0.1', 8000, timeout=2); line.request('GET', '/readyz'); exit(line.getresponse().status != 200)"]
 ENTRYPOINT ["ssd300"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]
 

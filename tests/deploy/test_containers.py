@@ -1,8 +1,10 @@
 """The files of deployment: what they say fits what the server does."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +61,19 @@ def test_the_dockerfile_names_what_there_is() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = {name for names in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.M) for name in names.split()}
     assert {f"!{name}" for name in copied} <= set(ignored)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_the_container_s_health_is_the_server_s_also_where_a_proxy_is_named(client, status) -> None:
+    command = json.loads(re.search(r"^ +CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.M)[1])
+    asked = command[2].replace("8000", str(client.port))
+    client.app.state.draining = status == 503
+    try:
+        proxy = os.environ | {"http_proxy": "http://127.0.0.1:9"}
+        done = subprocess.run([sys.executable, "-c", asked], env=proxy, capture_output=True, text=True)
+    finally:
+        client.app.state.draining = False
+    assert done.returncode == (status != 200), done.stderr
 
 
 def test_kuberay_runs_an_image_that_the_dockerfile_makes_with_options_that_batch_has() -> None:
