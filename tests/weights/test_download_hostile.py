@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from ssd300.errors import DownloadError
+from ssd300.errors import DownloadError, OutputError
+from ssd300.weights import cache
 from ssd300.weights import download as module
 from ssd300.weights.cache import choose_writable
 from ssd300.weights.download import download
@@ -184,6 +186,19 @@ def test_a_cache_that_cannot_be_written_does_not_stop_a_download(place, tmp_path
         path = choose_writable(tmp_path / place / "m.pt")
     assert download(server.url, path) == digest_of(server.content)
     assert path.read_bytes() == server.content
+
+
+@pytest.mark.posix
+def test_where_no_folder_can_be_written_it_says_what_to_set(monkeypatch) -> None:
+    def refuse(**_) -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(cache, "_folder_of_this_run", cache._folder_of_this_run.__wrapped__)
+    monkeypatch.setattr(cache.tempfile, "mkdtemp", refuse)
+    with pytest.raises(
+        OutputError, match=r"/dev/null: cannot be written \(.*\), nor any .*; set SSD300_CACHE to a folder"
+    ):
+        choose_writable(Path("/dev/null/m.pt"))
 
 
 @pytest.mark.posix
