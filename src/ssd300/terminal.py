@@ -32,6 +32,11 @@ def as_shown(text: str, stream: TextIO) -> str:
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
+def obeys_escapes(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that erases lines and shows bold text when told to, not one that prints all."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def escape_for_json(error: UnicodeError) -> tuple[str, int]:
     r"""An error handler for `codecs.register_error` that writes characters missing in an encoding as JSON escapes.
 

@@ -162,14 +162,17 @@ def test_a_full_disk_is_no_bug(command) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("no_color", "bold"), [("", True), ("1", False)])
-def test_on_a_terminal(command, no_color, bold) -> None:
+@pytest.mark.parametrize(
+    ("no_color", "kind", "bold", "counts"),
+    [("", "xterm", True, True), ("1", "xterm", False, True), ("", "dumb", False, False)],
+)
+def test_on_a_terminal(command, no_color, kind, bold, counts) -> None:
     import pty
 
     screen, terminal = pty.openpty()
     command += [*["a/x.png"] * 12, "--no-save"]
     with subprocess.Popen(
-        command, stdout=terminal, stderr=terminal, env=os.environ | {"NO_COLOR": no_color}
+        command, stdout=terminal, stderr=terminal, env=os.environ | {"NO_COLOR": no_color, "TERM": kind}
     ) as process:
         os.close(terminal)
         shown = b""
@@ -182,7 +185,7 @@ def test_on_a_terminal(command, no_color, bold) -> None:
     os.close(screen)
     text = shown.decode()
     assert ("\033[1m" in text) is bold
-    assert "0/12 pictures" in text
+    assert ("0/12 pictures" in text) is counts
     # Every table starts on a line of its own, after the progress line was erased.
     for line in text.replace("\r\n", "\n").split("\n"):
         if "120x90" in line:

@@ -8,6 +8,11 @@ import pytest
 from ssd300.cli import messages
 
 
+@pytest.fixture(autouse=True)
+def own_terminal(monkeypatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

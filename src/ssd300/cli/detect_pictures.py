@@ -17,6 +17,7 @@ from ssd300.draw import DrawStyle
 from ssd300.errors import DownloadError, ImageError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.source import expand
+from ssd300.terminal import obeys_escapes
 
 if TYPE_CHECKING:
     from ssd300.detections import Detections
@@ -89,7 +90,7 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
 def _stream(output: Output, count: int) -> ResultStream:
     if output.quiet and output.format == "table":
         return ResultStream(SILENT, sys.stdout)
-    bold = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    bold = obeys_escapes(sys.stdout) and not os.environ.get("NO_COLOR")
     return ResultStream(result_layout(output.format, many=count > 1, bold=bold), sys.stdout)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from ssd300.digits import is_set
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import as_shown, obeys_escapes, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +81,7 @@ def exit_code(done: int, failed: int, *, interrupted: bool) -> int:
 
 
 class ProgressLine:
-    """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and if stderr is not a terminal.
+    """`120/500 pictures, 40.1 pictures/s, 0:09 left`; silent for few pictures and without a terminal that erases.
 
     `with` erases it at the end, `clear` before results go to stdout, which may be the same terminal. Not from a
     library, because those print other output through their own formatting, or to stderr.
@@ -117,7 +117,7 @@ class ProgressLine:
             self._first, self._started = done, now
         self._done = done
         self._total = self._total if total is None else total
-        shown = self._total >= MANY and sys.stderr.isatty()
+        shown = self._total >= MANY and obeys_escapes(sys.stderr)
         if not shown or (self._visible and now - self._drawn < _SECONDS_BETWEEN):
             return
         line = f"{done}/{self._total} pictures"

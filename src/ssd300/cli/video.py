@@ -16,7 +16,7 @@ from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.flow import Failure
 from ssd300.images.video_names import is_camera, is_stream
 from ssd300.images.video_open import require_av
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import as_shown, obeys_escapes, printable
 from ssd300.tracking.bytetrack import LOW_SCORE
 from ssd300.video import FrameDetections
 
@@ -70,7 +70,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self._started, self._counted = time.perf_counter(), 0.0
-        self._counters = sys.stderr.isatty() and not self.task.quiet
+        self._counters = obeys_escapes(sys.stderr) and not self.task.quiet
 
     def take(self, answer: FrameDetections | Failure) -> None:
         if isinstance(answer, Failure):
