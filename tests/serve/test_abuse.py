@@ -294,6 +294,13 @@ def test_connections_that_come_at_one_moment_are_limited_too(models, monkeypatch
         until(lambda: len(client.server.server_state.connections) == 4)
 
 
+@pytest.mark.posix
+@pytest.mark.parametrize(("files", "most", "at_once"), [(8, 4, 1), (64, 32, 4), (256, 128, 16), (1024, 896, 16)])
+def test_few_open_files_leave_some_beside_the_connections(monkeypatch, files, most, at_once) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (files, files))
+    assert (connections.most_connections(), connections.accepted_at_once()) == (most, at_once)
+
+
 def test_bodies_of_all_requests_together_are_limited(models) -> None:
     with serving(models, Settings(max_body=10_000, timeout=60)) as client:
         held = client.app.state.detecting.held

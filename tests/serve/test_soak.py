@@ -4,6 +4,7 @@ import http.client
 import os
 import random
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -27,11 +28,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 class Process:
     """A server process and its port."""
 
-    def __init__(self, model: Path, *arguments: str) -> None:
+    def __init__(self, model: Path, *arguments: str, before: tuple[str, ...] = ()) -> None:
         command = [sys.executable, "-m", "ssd300", "serve", "--port", "0", "--threads", "2", "--precision", "f32"]
         self.log = open(os.devnull, "wb")  # noqa: SIM115, closed with the process
         self.run = subprocess.Popen(
-            [*command, "--model", f"small={model}", *arguments], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [*before, *command, "--model", f"small={model}", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
         )
         self.port = int(self.run.stdout.readline().rsplit(":", 1)[1])
 
@@ -119,6 +123,22 @@ def test_slow_senders_and_idle_connections_do_not_hold_up_others(process, png) -
         for line in slow:
             line.settimeout(1)
             assert b" 408 " in line.recv(65536)
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="limits a process with prlimit")
+@pytest.mark.parametrize(("files", "idle"), [(64, 70), (512, 700)])
+def test_more_idle_connections_than_open_files_hold_up_no_others(seeded_checkpoint, files, idle) -> None:
+    process = Process(seeded_checkpoint, before=("prlimit", f"--nofile={files}:{files}"))
+    with ExitStack() as lines:
+        for _ in range(idle):
+            lines.enter_context(process.line())
+        started = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=60)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert time.monotonic() - started < 3
+    process.close()
 
 
 def test_two_hundred_clients_at_once(process, png) -> None:

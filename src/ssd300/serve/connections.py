@@ -146,6 +146,11 @@ def allow_many_files() -> None:
             return
 
 
+def accepted_at_once() -> int:
+    """Connections that are accepted in one round of the event loop; others are closed for them a few rounds later."""
+    return max(min(most_connections() // 8, 16), 1)
+
+
 def most_connections() -> int:
     """The limit of connections; beyond it the longest idle one is closed."""
     if sys.platform == "win32":
@@ -153,4 +158,4 @@ def most_connections() -> int:
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 32768 if soft == resource.RLIM_INFINITY else min(max(soft - 128, 64), 32768)
+    return 32768 if soft == resource.RLIM_INFINITY else min(max(soft - 128, soft // 2), 32768)

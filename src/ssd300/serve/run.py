@@ -21,9 +21,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from ssd300.errors import ArgumentError
-from ssd300.serve.connections import GuardedConnection, allow_many_files
+from ssd300.serve.connections import GuardedConnection, accepted_at_once, allow_many_files
 from ssd300.serve.guard import LOGGER
 
+_WAITING = 2048  # connections that the system keeps until they are accepted
 DRAIN_SECONDS = 4  # for running requests; the whole stop takes less than 5
 
 
@@ -72,7 +73,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=2048,
+        backlog=accepted_at_once(),  # asyncio takes as many before it handles the first
         timeout_keep_alive=5,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         h11_max_incomplete_event_size=16 * 2**10,
@@ -90,7 +91,7 @@ def run_server(app: Starlette, listener: socket.socket, started: Callable[[], No
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    listener.listen(2048)  # clients may connect from here on, before the loop has started
+    listener.listen(_WAITING)  # clients may connect from here on, before the loop has started
     started()
     asyncio.run(server.serve(sockets=[listener]))
     LOGGER.info("stopped")
@@ -99,6 +100,11 @@ def run_server(app: Starlette, listener: socket.socket, started: Callable[[], No
 
 class _Server(uvicorn.Server):
     """uvicorn raises a signal again at the end, which would give the exit code of a crash; `run_server` handles it."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_WAITING)  # asyncio has set it to the backlog
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
