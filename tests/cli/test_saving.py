@@ -231,6 +231,18 @@ def test_a_picture_that_is_not_saved_does_not_stop_those_after_it(monkeypatch, f
     assert Path("out/classes.txt").read_text() == COCO.to_lines()
 
 
+def test_a_full_disk_leaves_no_half_row() -> None:
+    from full_disk import files_of_at_most
+
+    folder = OutputFolder(Path("out"))
+    save(folder, found("a.jpg"), yolo=True)
+    with files_of_at_most(60), pytest.raises(OSError, match="No space left|too large"):
+        folder._write_labels("b", Path("out/b.jpg"), found("b.jpg"))
+    save(folder, found("c.jpg"), yolo=True)
+    rows = Path("out/sources.csv").read_text().splitlines()
+    assert rows == ["label,picture,source", "labels/a.txt,a.jpg,a.jpg", "labels/c.txt,c.jpg,c.jpg"]
+
+
 def test_labels_say_which_picture_they_belong_to() -> None:
     folder = OutputFolder(Path("out"))
     for source in ("a/x.jpg", "b/x.png", "odd\udcff.jpg", 'a,"b\r.jpg'):

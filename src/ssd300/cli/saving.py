@@ -1,5 +1,6 @@
 """The output files of `ssd300 detect`: drawn pictures, crops, YOLO labels. Existing files are never replaced."""
 
+import errno
 import json
 import os
 import re
@@ -143,8 +144,12 @@ class OutputFolder:
             if file not in self._begun:
                 _write_new(self.path / file, text.encode())
                 self._begun.add(file)
-        with (self.path / "sources.csv").open("a", encoding="utf-8", errors="backslashreplace", newline="") as table:
-            table.write(csv_text([(f"labels/{name}.txt", drawn.name, found.source or "")]))
+        row = csv_text([(f"labels/{name}.txt", drawn.name, found.source or "")]).encode("utf-8", "backslashreplace")
+        with (self.path / "sources.csv").open("ab", buffering=0) as table:
+            end = table.tell()
+            if table.write(row) < len(row):  # the disk is full; the next row would be read as the rest of this one
+                table.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _write_labelme(self, name: str, found: Detections) -> None:
         """Write a labelme file, which refers to the picture by a relative path."""
