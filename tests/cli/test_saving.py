@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_no_half_row() -> None:
 
     folder = OutputFolder(Path("out"))
     save(folder, found("a.jpg"), yolo=True)
-    with files_of_at_most(60), pytest.raises(OSError, match="No space left|too large"):
+    with files_of_at_most(60), pytest.raises(OSError, match=r"No space left|too large"):
         folder._write_labels("b", Path("out/b.jpg"), found("b.jpg"))
     save(folder, found("c.jpg"), yolo=True)
     rows = Path("out/sources.csv").read_text().splitlines()
