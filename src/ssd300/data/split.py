@@ -114,5 +114,5 @@ def draw(dataset: Dataset, share: float, seed: int, groups: list[list[int]]) -> 
 
 def _least_missed(holds: Bool, held_out: Bool, rows: Int64) -> Int64:
     """Of pictures that rarer classes left to training, the one [1] whose rarest class has most pictures left there."""
-    left = np.where(holds, (holds & ~held_out[:, None]).sum(axis=0), len(holds))
-    return rows[[int(left[rows].min(axis=1).argmax())]]
+    left = np.where(holds[rows], holds[~held_out].sum(axis=0), len(holds))
+    return rows[[int(left.min(axis=1).argmax())]]

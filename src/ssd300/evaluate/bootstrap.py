@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssd300.arrays import Float64
+from ssd300.arrays import Float64, Int64
 from ssd300.errors import ArgumentError
 from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS
 from ssd300.evaluate.matches import MatchTable
@@ -78,7 +78,7 @@ def difference(first: MatchTable, second: MatchTable, *, resamples: int = RESAMP
 
 def ap_of_resamples(table: MatchTable, weights: Weights) -> Float64:
     """AP [B, T, K] of B resamples given as picture weights [B, pictures]; NaN for a class without boxes."""
-    boxes = weights @ table.boxes  # [B, K]
+    boxes = _weigh(table.boxes, weights)
     out = np.full((len(weights), len(IOU_THRESHOLDS), len(table.classes)), np.nan)
     for k in range(len(table.classes)):
         rows = slice(int(table.first[k]), int(table.first[k + 1]))
@@ -89,7 +89,14 @@ def ap_of_resamples(table: MatchTable, weights: Weights) -> Float64:
     return out
 
 
-def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: NDArray[np.int64]) -> Float64:
+def _weigh(boxes: Int64, weights: Weights) -> Int64:
+    """The number of boxes [B, K] in each resample; in float64, which is exact, as NumPy is slow in integers."""
+    rows = max(1, _CELLS // max(1, weights.shape[1]))
+    counts = boxes.astype(np.float64)
+    return np.concatenate([weights[i : i + rows] @ counts for i in range(0, len(weights), rows)]).astype(np.int64)
+
+
+def _class_ap(table: MatchTable, rows: slice, weights: Weights, boxes: Int64) -> Float64:
     """[B, T] of one class: the 101-point AP with every detection counted as often as its picture was drawn.
 
     Precision has its maxima at true positives, so it is computed only there.
