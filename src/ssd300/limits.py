@@ -32,14 +32,14 @@ STREAM_SILENCE = 10.0  # seconds; a stream that sends nothing for this long coun
 CLASSES = 20_000
 CLASS_NAME = 500  # characters
 BOXES_PER_PICTURE = 10_000
-JSON_BYTES = 2**32  # the header of a packed file, too
-CSV_BYTES = 2**32
+JSON_BYTES = 2**32  # the header of a packed file and a sidecar, too
+CSV_BYTES = 2**32  # a list of pictures, too
 XML_BYTES = 2**30
 XML_TAG = 2**20  # one tag with its attributes: parsing takes the square of its length
 YAML_BYTES = 2**24
 FOLDER_FILES = 5_000_000  # in the folder of a part, at any depth: a walk takes about ten seconds
 SIMILAR_PICTURES = 200_000  # compared with one another by `data check`: minutes, and four times that for twice as many
-LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a list of pictures, a sidecar
+LABEL_BYTES = 2**26  # a YOLO or KITTI label file, a file of tracks
 
 # Models
 MODEL_BYTES = 2**30  # of an .onnx or .bin; a ResNet-152 with 81 classes has 2**28

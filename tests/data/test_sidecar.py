@@ -11,6 +11,7 @@ from ssd300.data.convert import convert_dataset
 from ssd300.data.load import load_dataset
 from ssd300.data.sidecar import NAME
 from ssd300.errors import DatasetError
+from ssd300.limits import LABEL_BYTES
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,19 @@ def test_marks_that_only_the_sidecar_has_are_said(
     said = [line for line in marked if line not in plain]
     assert [word in line for word, line in zip(marks, said, strict=True)] == [True] * len(marks)
     assert all("other programs" in line for line in said)
+
+
+def test_a_list_and_a_sidecar_of_millions_of_pictures_are_read(coco: Path, tmp_path: Path) -> None:
+    """A set of Objects365's size has larger ones than any label file: `data split` writes them."""
+    convert_dataset({"train": load_dataset(coco)}, tmp_path / "out", "yolo")
+    (tmp_path / "out/train.txt").write_text("".join(f"{one}\n" for one in (tmp_path / "out/images/train").iterdir()))
+    data = tmp_path / "out/data.yaml"
+    data.write_text(data.read_text().replace('"images/train"', "train.txt"))
+    before = load_dataset(data)
+    for name in (NAME, "train.txt"):
+        with (tmp_path / "out" / name).open("ab") as file:
+            file.write(b" " * LABEL_BYTES)
+    assert load_dataset(data).pictures == before.pictures
 
 
 def test_labels_edited_beside_an_old_sidecar_are_a_fault(coco: Path, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def lines_of(text: str) -> Iterator[tuple[int, str]]:
 
 def read_list(path: Path) -> list[tuple[int, str]]:
     """`lines_of` a list of pictures; names that are not UTF-8 are as in the file system. Raises DatasetError."""
-    return list(lines_of(read_text(path, "list of pictures", errors="surrogateescape")))
+    return list(lines_of(read_text(path, "list of pictures", CSV_BYTES, errors="surrogateescape")))
 
 
 def read_json(path: Path) -> Any:

@@ -21,6 +21,7 @@ from ssd300.errors import ArgumentError, DatasetError
 from ssd300.files import write_whole
 from ssd300.formats import shortest
 from ssd300.labels import ClassList
+from ssd300.limits import JSON_BYTES
 
 NAME = "ssd300.json"
 _VERSION = 1
@@ -46,7 +47,7 @@ class Sidecar:
         if not path.is_file():
             return cls(path)
         try:
-            content = json.loads(read_text(path, "sidecar of the labels"))
+            content = json.loads(read_text(path, "sidecar of the labels", JSON_BYTES))
             if (version := content["version"]) != _VERSION:
                 raise DatasetError(f"{path}: version {version!r:.40}, this ssd300 reads {_VERSION}; upgrade ssd300")
             classes = _class_list(content["class_names"], content["class_ids"])
