@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ssd300 import formats
 from ssd300.detections import Detections
+from ssd300.digits import Distinct
 from ssd300.errors import ArgumentError, MissingExtraError, OutputError
 from ssd300.labels import COCO, ClassList
 
@@ -154,6 +155,13 @@ def test_coco_rows_without_a_name_need_an_image_id(source) -> None:
     with pytest.raises(ArgumentError, match="pass one"):
         nameless.to_coco()
     assert nameless.to_coco("x")[0]["image_id"] == "x"
+
+
+def test_the_last_of_many_pictures_of_one_name_is_named_as_fast_as_the_second() -> None:
+    keys: list[str] = []
+    distinct = Distinct[str](lambda name: keys.append(name) or name)
+    assert [distinct("items/front") for _ in range(1000)][-1] == "items/front-1000"
+    assert len(keys) <= 3000
 
 
 @given(any_detections())

@@ -15,7 +15,7 @@ import numpy as np
 
 from ssd300.arrays import Float32
 from ssd300.boxes import clip, xyxy_to_cxcywh, xyxy_to_xywh
-from ssd300.digits import numbered, whole_number
+from ssd300.digits import Distinct, whole_number
 from ssd300.errors import ArgumentError, needs
 from ssd300.files import refuse_special, replacing
 from ssd300.images.addresses import stem_of
@@ -110,11 +110,10 @@ class CocoRows:
     """
 
     def __init__(self) -> None:
-        self._taken: set[int | str] = set()
+        self._distinct = Distinct[int | str]()
 
     def __call__(self, found: Found) -> list[str]:
-        image_id = next(name for name in numbered(image_id_of(found.source)) if name not in self._taken)
-        self._taken.add(image_id)
+        image_id = self._distinct(image_id_of(found.source))
         return [json.dumps(row, ensure_ascii=False) for row in to_coco(found, image_id)]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ssd300.boxes import clip
-from ssd300.digits import numbered
+from ssd300.digits import Distinct
 from ssd300.formats import shortest
 from ssd300.images.addresses import stem_of
 from ssd300.result import Found
@@ -104,11 +104,10 @@ class FiftyOneRows:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._distinct = Distinct[str]()
 
     def __call__(self, found: Found) -> list[str]:
-        name = next(one for one in numbered(stem_of(found.source or "picture")) if one not in self._taken)
-        self._taken.add(name)
+        name = self._distinct(stem_of(found.source or "picture"))
         return [f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(to_fiftyone(found), ensure_ascii=False)}"]
 
 

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 
 from ssd300 import draw
 from ssd300.detections import Detections
-from ssd300.digits import numbered, whole_number
+from ssd300.digits import Distinct, whole_number
 from ssd300.errors import ArgumentError, SSD300Error
 from ssd300.files import path_from
 from ssd300.formats import csv_text
 from ssd300.images.addresses import local_path
 from ssd300.images.encode import LONGEST_JPEG_SIDE, LONGEST_WEBP_SIDE, encode_picture
-from ssd300.images.folders import portable_name
+from ssd300.images.folders import name_on_disk, portable_name
 from ssd300.images.profiles import with_profile
 from ssd300.label_tools import to_labelme
 
@@ -87,7 +86,7 @@ class OutputFolder:
                 f"cannot make the folder {wanted} for the drawn pictures ({error.strerror}): "
                 f"choose another one with --save-dir, or write no files with --no-save"
             ) from error
-        self._taken: set[str] = set()
+        self._distinct = Distinct[str](name_on_disk)
         self._begun: set[str] = set()  # files about all pictures; the first one may not be saved
         self._class_folders: dict[str, str] = {}
         self.saved = 0
@@ -163,26 +162,15 @@ class OutputFolder:
     def _class_folder(self, label: str, names: Sequence[str]) -> str:
         """The folder of a class's crops, one for each of all the names: "a/b" and "a:b" must not be mixed."""
         if not self._class_folders:
-            taken: set[str] = set()
-            self._class_folders = {name: _unused(_sanitize(name), taken) for name in names}
+            distinct = Distinct[str](name_on_disk)
+            self._class_folders = {name: distinct(_sanitize(name)) for name in names}
         return self._class_folders[label]
 
     def _free_name(self, source: str) -> str:
         """The stem of the source's file name, unique."""
         source = local_path(source)
         path = urlsplit(source).path if "://" in source else source
-        return _unused(_sanitize(Path(path).stem.strip("<>")), self._taken)  # <stdin>
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    """The name, or NAME-2, ..., and add it to `taken`: file systems ignore case, or whether accents are composed."""
-
-    def key(one: str) -> str:
-        return unicodedata.normalize("NFC", one.casefold())
-
-    found = next(one for one in numbered(name) if key(one) not in taken)
-    taken.add(key(found))
-    return found
+        return self._distinct(_sanitize(Path(path).stem.strip("<>")))  # <stdin>
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -5,7 +5,6 @@ complete.
 """
 
 import os
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,10 +21,10 @@ from ssd300.data.values import is_writable_name
 from ssd300.data.voc.find import ANNOTATIONS
 from ssd300.data.writing import FIRST_BYTES, Copier
 from ssd300.data.yolo.labels import PICTURE_FOLDERS
-from ssd300.digits import numbered
+from ssd300.digits import Distinct
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import is_filled, new_folder
-from ssd300.images.folders import has_picture_extension, portable_name
+from ssd300.images.folders import has_picture_extension, name_on_disk, portable_name
 from ssd300.images.signatures import picture_format
 
 _FOLDERS = {name.casefold() for name in (*PICTURE_FOLDERS, *ANNOTATIONS)}
@@ -156,11 +155,11 @@ def _difference(one: Picture, other: Picture) -> str:
 
 
 def new_names(pictures: Sequence[Picture]) -> list[str]:
-    """File names [pictures] below one folder: the user's own, made relative, and distinct (`_key`).
+    """File names [pictures] below one folder: the user's own, made relative, and distinct, as their labels are, too.
 
     They have a picture's extension and no characters with a meaning in lists or for readers.
     """
-    taken: set[str] = set()
+    distinct = Distinct[str](name_on_disk)
     names = []
     for picture in pictures:
         parts = [_clean_part(part) for part in PurePosixPath(local_name(picture.file_name)).parts]
@@ -171,16 +170,8 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
             name = name.with_suffix(".png")
         elif not has_picture_extension(name.name):
             name = name.with_name(name.name + _extension(picture))
-        several = (name.with_stem(stem) for stem in numbered(name.stem))
-        name = next(one for one in several if _key(one) not in taken)
-        taken.add(_key(name))
-        names.append(str(name))
+        names.append(distinct(str(name.with_suffix(""))) + name.suffix)
     return names
-
-
-def _key(name: PurePosixPath) -> str:
-    """What two names must not share: systems ignore case, and whether accents are composed; labels the extension."""
-    return unicodedata.normalize("NFC", str(name.with_suffix("")).casefold())
 
 
 def _clean_part(part: str) -> str:

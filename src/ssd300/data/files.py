@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import header
-from ssd300.images.folders import is_clutter, is_picture_name
+from ssd300.images.folders import is_clutter, is_picture_name, name_on_disk
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
@@ -75,7 +74,7 @@ def same_name(name: str) -> str:
     >>> same_name("My%20Cat.JPG"), same_name("cre\u0300me") == same_name("cr\u00e8me")
     ('my cat.jpg', True)
     """
-    return unicodedata.normalize("NFC", unquote(name).casefold())
+    return name_on_disk(unquote(name))
 
 
 def child(folder: Path, *names: str) -> Path | None:

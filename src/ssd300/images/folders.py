@@ -7,6 +7,7 @@ globs skip the same files, and terminate on loops of links.
 import glob
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ def portable_name(name: str) -> str:
     """
     name = name.rstrip(" .")  # Windows drops them
     return f"_{name}" if _DEVICE.match(name) else name
+
+
+def name_on_disk(name: str) -> str:
+    """A key that is equal for names of one file where the system ignores case, or whether accents are composed.
+
+    >>> name_on_disk("Cat") == name_on_disk("cat"), name_on_disk("cre\u0300me") == name_on_disk("cr\u00e8me")
+    (True, True)
+    """
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def has_picture_extension(path: str | PurePath) -> bool:
