@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import header
-from ssd300.images.folders import is_clutter, is_picture_name, name_on_disk
+from ssd300.images.folders import is_clutter, is_folder, is_picture_name, name_on_disk
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
@@ -57,15 +58,21 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
 
 def entries(folder: Path | None) -> list[Path]:
     """The entries of a folder, sorted, without clutter; empty if there is none, or it cannot be read."""
-    with suppress(OSError, ValueError):  # a zero byte in its name
-        found = [entry for entry in folder.iterdir() if not is_clutter(entry.name)] if folder else []
-        return sorted(found, key=lambda entry: entry.name)
+    return [Path(entry.path) for entry in _listed(folder)]
+
+
+def _listed(folder: Path | None) -> list[os.DirEntry[str]]:
+    """The same before they are paths, which take most of the time to make: a folder may have 100,000 pictures."""
+    if folder is None:
+        return []
+    with suppress(OSError, ValueError), os.scandir(folder) as found:  # ValueError: a zero byte in its name
+        return sorted((entry for entry in found if not is_clutter(entry.name)), key=lambda entry: entry.name)
     return []
 
 
 def folders_in(folder: Path | None) -> list[Path]:
     """The sub-folders of a folder, sorted, without clutter."""
-    return [entry for entry in entries(folder) if entry.is_dir()]
+    return [Path(entry.path) for entry in _listed(folder) if is_folder(entry)]
 
 
 def same_name(name: str) -> str:
@@ -79,26 +86,33 @@ def same_name(name: str) -> str:
 
 def child(folder: Path, *names: str) -> Path | None:
     """The first of the named entries that a folder has, in any letter case."""
-    found = list(reversed(entries(folder)))
+    return next(children(folder, *names), None)
+
+
+def children(folder: Path, *names: str) -> Iterator[Path]:
+    """Those of the named entries that a folder has, in any letter case, in the order of the names."""
+    found = _listed(folder)[::-1]
     exact, listed = {entry.name for entry in found}, {entry.name.casefold(): entry for entry in found}
     for name in names:
         if name not in exact and name.casefold() in listed:  # also where the system would find it under this name
-            return listed[name.casefold()]
-        if (folder / name).exists():
-            return folder / name
-    return None
+            yield Path(listed[name.casefold()].path)
+        elif (folder / name).exists():
+            yield folder / name
 
 
 def folders_named(folder: Path, *names: str) -> list[Path]:
     """The sub-folders of a folder with these names, in any letter case, in the order of the names."""
-    found = (child(folder, name) for name in names)
-    return [entry for entry in found if entry and entry.is_dir()]
+    return [entry for entry in children(folder, *names) if entry.is_dir()]
 
 
-def with_suffix(path: Path | None, *suffixes: str) -> list[Path]:
-    """The file itself, or those of a folder, if they have one of these extensions in any letter case; as `entries`."""
-    listed = [path] if path and os.path.isfile(path) else entries(path)
-    return [entry for entry in listed if entry.suffix.lower() in suffixes and os.path.isfile(entry)]
+def with_suffix(path: Path | None, *suffixes: str, most: int | None = None) -> list[Path]:
+    """The file itself, or those of a folder, if they have one of these extensions in any letter case; as `entries`.
+
+    `most`: of the first files.
+    """
+    listed = [str(path)] if path and os.path.isfile(path) else [entry.path for entry in _listed(path)]
+    found = (one for one in listed if os.path.splitext(one)[1].lower() in suffixes and os.path.isfile(one))
+    return [Path(one) for one in islice(found, most)]
 
 
 def folder_name(folder: Path) -> str:

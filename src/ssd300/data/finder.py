@@ -24,12 +24,12 @@ def find_files(
 
     Folders of labels in these, and folders in one of these, count, too. `most`: of the first files of each folder.
     """
-    found = accepted(with_suffix(path, *suffixes)[:most], accept, path)
+    found = accepted(with_suffix(path, *suffixes, most=most), accept, path)
     if not found and path.is_dir():
         places = folders_in(path)
         labels = [inner for place in (path, *places) for inner in folders_named(place, *LABEL_FOLDERS)]
         places += [*labels, *(inner for place in labels if place in places for inner in folders_in(place))]
-        files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes)[:most]]
+        files = [file for place in dict.fromkeys(places) for file in with_suffix(place, *suffixes, most=most)]
         found = accepted(files, accept, path)
     return [Part(format, name, file) for name, file in files_of_parts(found, path)]
 

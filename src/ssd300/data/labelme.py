@@ -39,7 +39,7 @@ def find(path: Path) -> list[Part]:
     meant = list(zip(meant_parts([folder.name for folder in folders]), folders, strict=True))
     others = loose + [file for split, folder in meant if not split for file in walk(folder, _is_json)]
     parts = [Part("labelme", split, folder, len(others)) for split, folder in meant if split]
-    deeper = [file for folder in folders_in(path) for file in with_suffix(folder, ".json")[:5]]
+    deeper = [file for folder in folders_in(path) for file in with_suffix(folder, ".json", most=5)]
     return parts or ([Part("labelme", WHOLE, path)] if any(map(_is_labelme, loose[:20] + deeper)) else [])
 
 

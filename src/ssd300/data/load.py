@@ -187,7 +187,7 @@ def _writer(part: Part, out: Path) -> WritableFormat:
 
 def _describe_json(path: Path) -> str:
     """What the first .json file at a path has instead of COCO's lists, if there is one."""
-    for file in with_suffix(path, ".json")[:1]:
+    for file in with_suffix(path, ".json", most=1):
         try:
             coco.parse(file)
         except DatasetError as error:

@@ -82,7 +82,7 @@ def _tfrecord(path: Path) -> bool:
 
 
 def _supervisely(path: Path) -> bool:
-    meta, files = child(path, "meta.json"), with_suffix(child(path, "ann"), ".json")[:5]
+    meta, files = child(path, "meta.json"), with_suffix(child(path, "ann"), ".json", most=5)
     return bool(meta and contains(meta, '"classes"')) or any(contains(file, '"classTitle"') for file in files)
 
 

@@ -128,12 +128,13 @@ def sort_out(paths: list[str], pattern: str = "") -> FoundPictures:
 def _files_in(folder: str) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if not _is_folder(entry)]
+            return [entry.name for entry in entries if not is_folder(entry)]
     except OSError:
         return []
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself: treated as an entry that cannot be read
@@ -168,7 +169,7 @@ def _folders_below(top: str, closed: list[str]) -> list[str]:
         try:
             status = os.stat(folder or ".")
             with os.scandir(folder or ".") as entries:
-                below = [entry for entry in entries if not is_clutter(entry.name) and _is_folder(entry)]
+                below = [entry for entry in entries if not is_clutter(entry.name) and is_folder(entry)]
         except PermissionError:
             closed.append(folder)
             continue

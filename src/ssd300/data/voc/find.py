@@ -17,9 +17,9 @@ def annotation_folder(folder: Path) -> Path:
     """The folder of the XML files: Annotations/, in any letter case, annotations/xmls/, or the folder itself."""
     places = folders_named(folder, *ANNOTATIONS)
     filled = next((place for place in places if any(map(_is_voc, _xml_below(place)))), None)
-    if filled and not with_suffix(filled, ".xml"):
+    if filled and not with_suffix(filled, ".xml", most=1):
         return annotation_folder(filled)
-    return filled or (places[0] if places and not with_suffix(folder, ".xml") else folder)
+    return filled or (places[0] if places and not with_suffix(folder, ".xml", most=1) else folder)
 
 
 def list_files(folder: Path) -> dict[str, Path]:
@@ -119,7 +119,7 @@ def _holds_xml(folder: Path) -> bool:
 
 def _xml_below(place: Path, levels: int = _MAX_DEPTH) -> list[Path]:
     """The first XML files of a folder, or else of the first folder in it that has any, up to `levels` down."""
-    files = with_suffix(place, ".xml")[:3]
+    files = with_suffix(place, ".xml", most=3)
     if files or not levels:
         return files
     return next((found for folder in folders_in(place) if (found := _xml_below(folder, levels - 1))), [])

@@ -9,7 +9,7 @@ labels in one folder.
 import os
 from pathlib import Path
 
-from ssd300.data.files import child, entries, folders_in, folders_named, is_picture, same_name, with_suffix
+from ssd300.data.files import child, children, entries, folders_in, folders_named, is_picture, same_name, with_suffix
 from ssd300.data.finder import PictureFinder
 from ssd300.data.parts import WHOLE, Part, meant_parts, part_lists
 from ssd300.data.reading import read_list
@@ -65,8 +65,8 @@ def _find_class_file(path: Path) -> Description | None:
 
 
 def _class_file(*places: Path | None) -> Path | None:
-    files = (child(place, name) for place in places if place for name in CLASS_FILES)
-    found = (file for file in files if file and os.path.isfile(file))
+    files = (file for place in places if place for file in children(place, *CLASS_FILES))
+    found = (file for file in files if os.path.isfile(file))
     return next((file for file in found if file.suffix.lower() not in YAML or is_description(file)), None)
 
 
