@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import io
 import json
 import os
 import re
@@ -102,11 +101,13 @@ def read_json(path: Path) -> Any:
         raise DatasetError(f"{path}: not an annotation file: {error}") from error
 
 
-def read_table(path: Path, what: str) -> list[list[str]]:
-    """The rows of a CSV file, also with semicolons or tabs. Raises DatasetError."""
+def read_table(path: Path, what: str) -> Iterator[list[str]]:
+    """The rows of a CSV file, also with semicolons or tabs, one by one. Raises DatasetError, also on the way."""
     text = read_text(path, what, CSV_BYTES)
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text[:4096].split("\n")[0])))
+        # Not io.StringIO, which takes four bytes for a letter.
+        lines = (line[0] for line in re.finditer(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text))
+        yield from csv.reader(lines, delimiter=delimiter_of(text[:4096].split("\n")[0]))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
 

@@ -6,7 +6,8 @@ path, x1, y1, x2, y2, class without a header (RetinaNet's).
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from ssd300.data.dataset import Dataset
@@ -39,7 +40,9 @@ def find(path: Path) -> list[Part]:
     parts = find_files("csv", path, lambda file: bool(columns_of(file)), ".csv")
     if len(parts) == 1 and "part" in (columns := columns_of(parts[0].source)):
         column, file = columns["part"], parts[0].source
-        cells = list(dict.fromkeys(_cell(row, column) for row in read_table(file, "table of boxes")[1:] if any(row)))
+        cells = list(
+            dict.fromkeys(_cell(row, column) for row in islice(read_table(file, "table of boxes"), 1, None) if any(row))
+        )
         names = part_names([cell or WHOLE for cell in cells], alone=True)
         if any(parse_part(cell, alone=True) for cell in cells):
             return [Part("csv", name, file, cell) for name, cell in zip(names, cells, strict=True)]
@@ -74,34 +77,34 @@ def read(part: Part) -> Dataset:
     """Read one table; its rows are grouped by picture. Raises DatasetError if it is not a table."""
     columns = columns_of(part.source)
     rows = read_table(part.source, "table of boxes")
-    head = [cell.strip() for cell in rows[0]] if rows else []
-    fractions = "ImageID" in head and "LabelName" in head
+    first = next(rows, [])
+    fractions = {"ImageID", "LabelName"} <= {cell.strip() for cell in first}
     reader = RecordReader.of_file(part, fractions=fractions, stems=fractions)
     described = _descriptions([part.source.parent, reader.folder]) if fractions else {}
     reader.names = list(described.values())
-    return reader.read(_records(rows, columns, reader, described))
+    return reader.read(_records(chain([first], rows), columns, reader, described))
 
 
 def _records(
-    rows: list[list[str]], columns: dict[str, int], reader: RecordReader, described: dict[str, str]
+    rows: Iterable[list[str]], columns: dict[str, int], reader: RecordReader, described: dict[str, str]
 ) -> Iterator[Record]:
     part = reader.part
-    by_picture: dict[str, list[tuple[int, list[str]]]] = {}
+    by_picture: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     for line, row in enumerate(rows, 1):
         if any(cell.strip() for cell in row) and (line > 1 or "bare" in columns):
-            padded = [*(cell.strip() for cell in row), *[""] * (max(columns.values()) + 1)]
-            if part.detail is not None and padded[columns["part"]] != part.detail:
+            cells = tuple(map(str.strip, row)) + ("",) * (max(columns.values()) + 1 - len(row))
+            if part.detail is not None and cells[columns["part"]] != part.detail:
                 continue
-            by_picture.setdefault(padded[columns["name"]], []).append((line, padded))
-    for name, lines in by_picture.items():
-        objects = []
-        for line, row in lines:
-            box = [row[columns[what]] for what in ("left", "top", "right", "bottom")]
-            label = row[columns["label"]]
+            by_picture.setdefault(cells[columns["name"]], []).append((line, cells))
+    for name in list(by_picture):
+        objects, lines = [], by_picture.pop(name)  # a table may have millions of rows: each is in memory once
+        for line, cells in lines:
+            box = [cells[columns[what]] for what in ("left", "top", "right", "bottom")]
+            label = cells[columns["label"]]
             if all(cell.casefold() in _NOTHING for cell in box):
                 reader.unused["rows with a class and without a box"] += label.casefold() not in _NOTHING
                 continue  # a picture without objects
-            group = row[columns["crowd"]] if "crowd" in columns else ""
+            group = cells[columns["crowd"]] if "crowd" in columns else ""
             crowd = group.casefold() == "true" or bool(flag(group))
             objects.append(LabeledObject(described.get(label, label), box, f"line {line}", crowd=crowd))
         first = lines[0][1]
