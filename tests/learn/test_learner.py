@@ -34,6 +34,15 @@ def test_a_run_of_an_older_version_lacks_the_newest_conditions():
         learner.load(state, {"data": "9 pictures", "sha256 of the data": "0"})
 
 
+@pytest.mark.parametrize(("part", "name"), [("recipe", "mosaic"), ("progress", "epochs_of_start")])
+def test_a_run_with_a_setting_of_another_version_is_refused(part, name):
+    """Left out, it would be resumed with other settings without a word."""
+    learner = make_learner(SSD300("resnet18", 3), resolve_recipe("modern"), Compute(torch.device("cpu"), "f32"))
+    state = learner.state(Position())
+    with pytest.raises(TrainingError, match=rf"another version of ssd300, as its state has {name}: resume it with"):
+        learner.load(state | {part: state[part] | {name: 1}}, {})
+
+
 def test_shared_batch_norms_are_refused_where_there_are_none():
     recipe = resolve_recipe("modern", sync_norm=True)
     with pytest.raises(ArgumentError, match="--sync-norm is for CUDA"):

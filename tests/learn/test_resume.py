@@ -166,5 +166,7 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
 
 
 def test_resume_refuses_other_settings(same_squares, stopped):
-    with pytest.raises(TrainingError, match=r"lr: 0\.0012 there, 0\.5 requested"):
+    with pytest.raises(
+        TrainingError, match=r"lr: 0\.0012 there, 0\.5 requested; repeat .* \(and --lr 0\.0012, if a recipe"
+    ):
         train(same_squares, out=stopped, epochs=2, resume=True, lr=0.5, **TINY)

@@ -14,7 +14,7 @@ from ssd300.errors import ArgumentError, TrainingError
 from ssd300.learn.device import Compute
 from ssd300.learn.muon import Muon
 from ssd300.learn.network import SSD300
-from ssd300.learn.recipe import FREEZABLE, Recipe
+from ssd300.learn.recipe import FREEZABLE, Recipe, as_options
 from ssd300.learn.run import Position
 from ssd300.learn.start import Origin
 from ssd300.priors import IMAGE_SIZE, map_sizes
@@ -144,17 +144,26 @@ class Learner:
 
     def load(self, state: dict[str, Any], conditions: dict[str, str]) -> Position:
         """Restore a saved state. A run continues only with the same recipe, start and data."""
+        settings = self.recipe.to_dict()
+        unknown = state["recipe"].keys() - settings.keys() | state["progress"].keys() - vars(Position()).keys()
+        if unknown:
+            raise TrainingError(
+                f"the run to resume is of another version of ssd300, as its state has {', '.join(sorted(unknown))}: "
+                "resume it with that one, or train on from its best.safetensors: --start FILE, with another --out"
+            )
         position = Position(**state["progress"])
-        mine = self.recipe.to_dict() | conditions
+        mine = settings | conditions
         theirs = mine | Recipe().to_dict() | state["recipe"] | position.conditions  # an older run lacks the newest
         differs = {k: f"{k}: {theirs[k]!r} there, {v!r} requested" for k, v in mine.items() if theirs[k] != v}
         for name, checksum in (("start", "the initial weights"), ("data", "the data"), ("val", "val")):
             if name in differs:  # which says more than its checksum
                 differs.pop(f"sha256 of {checksum}", None)
         if differs:
+            options = as_options({name: theirs[name] for name in settings if name in differs})
+            older = f" (and {options}, if a recipe has changed since)" if options else ""
             raise TrainingError(
                 f"the run to resume has other settings: {'; '.join(differs.values())}; repeat its command with "
-                "--resume, or train on from its best.safetensors: --start FILE, with another --out"
+                f"--resume{older}, or train on from its best.safetensors: --start FILE, with another --out"
             )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])

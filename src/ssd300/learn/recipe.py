@@ -5,6 +5,7 @@ them), `quick` is for fine-tuning on a few hundred pictures. The command line, t
 are generated from this table.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
@@ -171,6 +172,20 @@ def resolve_recipe(recipe: str | Recipe, **overrides: Any) -> Recipe:
                 f"add --schedule {schedule}, or leave {option_of(name)} out"
             )
     return chosen
+
+
+def as_options(settings: Mapping[str, Any]) -> str:
+    """Settings as options of the command line.
+
+    >>> as_options({"lr": 0.0024, "flip": False, "size_milestones": (0.5, 0.8)})
+    '--lr 0.0024 --no-flip --size-milestones 0.5 --size-milestones 0.8'
+    """
+    words = []
+    for name, value in settings.items():
+        option = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        values = ("",) if isinstance(value, bool) else value if isinstance(value, tuple) else (value,)
+        words += [f"{option} {one}".rstrip() for one in values]
+    return " ".join(words)
 
 
 def learning_rate(
