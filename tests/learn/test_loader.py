@@ -1,5 +1,6 @@
 """Batches depend on seed, epoch and place alone: not on workers, processes or where a run was resumed."""
 
+import pickle
 import sys
 from dataclasses import replace
 from multiprocessing import active_children, spawn
@@ -132,6 +133,15 @@ def test_readers_that_cannot_be_started_are_an_error():
 
     with pytest.raises(TrainingError, match=r"no process can be started .*No space left on device.*--workers 0"):
         list(batches_of(Loader()))
+
+
+def test_all_workers_get_one_pickle_of_the_pictures(dataset, monkeypatch):
+    """A large set takes seconds to pickle, and so it did for each worker in turn."""
+    pictures = TrainingPictures(dataset, resolve_recipe("quick"))
+    first = pickle.dumps(pictures)
+    monkeypatch.setattr(Picture, "__reduce_ex__", None)
+    assert pickle.dumps(pictures) == first
+    assert [one.image_id for one in pickle.loads(first).dataset.pictures] == list(range(7))
 
 
 def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):

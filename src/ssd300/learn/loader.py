@@ -5,12 +5,14 @@ The result does not depend on the number of workers and processes, or on where a
 
 import atexit
 import os
+import pickle
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,12 +87,23 @@ Key = tuple[int, int, int]  # epoch, index of the picture, pixels per side
 class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
     """Item (epoch, index, size) -> the picture, augmented for that epoch.
 
-    A share of the pictures is replaced by pictures without objects (`blanks.py`). If a picture cannot be read, the item
-    is the error, which `batches_of` raises: raised in a worker it would arrive inside that process's traceback.
+    A share of the pictures is replaced by ones without objects (`blanks.py`). If a picture cannot be read, the item is
+    the error, which `batches_of` raises: raised in a worker it would arrive inside that process's traceback.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         self.dataset, self.recipe = dataset, recipe
+
+    @cached_property  # for all workers at once: COCO's pictures take five seconds
+    def _pickled(self) -> bytes:
+        return pickle.dumps((self.dataset, self.recipe))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._unpickled, (self._pickled,)
+
+    @classmethod
+    def _unpickled(cls, data: bytes) -> "TrainingPictures":
+        return cls(*pickle.loads(data))
 
     def __getitem__(self, key: Key) -> TrainingItem | SSD300Error:
         epoch, index, size = key
