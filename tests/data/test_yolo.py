@@ -9,6 +9,8 @@ import pytest
 from data.sets import write
 from data.sets import yolo as small_yolo
 from ssd300.data.load import load_dataset
+from ssd300.data.reading import read_list
+from ssd300.data.yolo import listing
 from ssd300.data.yolo.labels import label_path
 from ssd300.errors import DatasetError
 
@@ -62,6 +64,21 @@ def test_ways_to_write_the_yaml(yolo: Path, yaml: str) -> None:
     for path in (yolo, yolo / "data.yaml"):
         dataset = load_dataset(path)
         assert [len(picture.annotations) for picture in dataset.pictures] == [2, 1, 1, 0]
+
+
+def test_the_list_of_another_part_is_read_as_often_for_many_folders_as_for_one(yolo: Path, monkeypatch) -> None:
+    """For each of 100 folders all places of the other part were looked for anew: minutes."""
+    lists: list[Path] = []
+    monkeypatch.setattr(listing, "read_list", lambda file: lists.append(file) or read_list(file))
+    (yolo / "val.txt").write_text("images/train/c.jpg\n")
+    for name in ("more", "other"):
+        for kind in ("images", "labels"):
+            shutil.copytree(yolo / kind / "train", yolo / kind / name)
+    for folders in ("images/train", "[images/train, images/more, images/other]"):
+        lists.clear()
+        (yolo / "data.yaml").write_text(f"train: {folders}\nval: val.txt\nnames: [cat, dog]\n")
+        names = [picture.path.parent.name for picture in load_dataset(yolo, split="train").pictures]
+        assert (len(lists), names.count("train")) == (2, 3)
 
 
 def test_an_export_beside_the_parts_of_another_one(yolo: Path) -> None:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from ssd300.data.files import is_picture, same_name, walk
@@ -21,7 +22,7 @@ NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt
 
 def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterator[tuple[Path, Path]]:
     """(picture, the folder or .txt that lists it) of every picture of a part."""
-    path = described.file
+    path, others = described.file, _places_of_others(described, split)
     for entry in described.entries[split]:
         found = _place_of(described, entry)
         if found is None:
@@ -31,14 +32,15 @@ def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterat
                 "Correct it, or remove it if there is no such part"
             )
         if found.is_dir():
-            yield from ((file, found) for file in _pictures_of_folder(described, split, found, notes))
+            files = _pictures_of_folder(described, split, found, _within(found, others), notes)
+            yield from ((file, found) for file in files)
         else:
             yield from _pictures_of_list(found, path.parent, notes)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A folder of another part inside a part's folder, or its list of pictures; `pictures` are absolute paths."""
+    """An absolute folder of another part, or its list of pictures; `pictures` are absolute paths."""
 
     path: Path
     pictures: frozenset[str] | None  # None: all of the folder
@@ -47,9 +49,8 @@ class _Place:
         return file.startswith(f"{self.path}{os.sep}") if self.pictures is None else file in self.pictures
 
 
-def _places_of_others(described: Description, split: str, folder: Path) -> list[_Place]:
-    """What other parts have of a part's folder: `train: images` with `val: images/val`, or with `test: test.txt`."""
-    around = os.path.abspath(folder)
+def _places_of_others(described: Description, split: str) -> list[_Place]:
+    """The places of the other parts, each looked for once: a part may have hundreds of folders, a list many lines."""
     places: list[_Place] = []
     for part, entries in described.entries.items():
         for entry in entries if part != split and (split, part) not in _SHARING else ():
@@ -57,14 +58,21 @@ def _places_of_others(described: Description, split: str, folder: Path) -> list[
             if found and os.path.isfile(found):
                 listed = _pictures_of_list(found, described.file.parent, Notes())
                 places.append(_Place(found, frozenset(os.path.abspath(picture) for picture, _ in listed)))
-            elif found and os.path.abspath(found).startswith(around + os.sep):
+            elif found:
                 places.append(_Place(Path(os.path.abspath(found)), None))
     return places
 
 
-def _pictures_of_folder(described: Description, split: str, folder: Path, notes: Notes) -> list[Path]:
+def _within(folder: Path, others: list[_Place]) -> list[_Place]:
+    """What others may have of a part's folder: `train: images` with `val: images/val`, or with `test: test.txt`."""
+    around = os.path.abspath(folder) + os.sep
+    return [place for place in others if place.pictures is not None or str(place.path).startswith(around)]
+
+
+def _pictures_of_folder(
+    described: Description, split: str, folder: Path, places: list[_Place], notes: Notes
+) -> list[Path]:
     """The pictures of a folder without those of other parts, with a note on these, unless nothing would be left."""
-    places = _places_of_others(described, split, folder)
     files, kept, others = walk(folder, is_picture), list[Path](), Counter[Path]()
     for file in files:
         place = next((place.path for place in places if place.holds(os.path.abspath(file))), None)
@@ -108,8 +116,8 @@ def _candidates(described: Description, entry: str) -> list[Path]:
     folder, entry = described.file.parent, entry.replace("\\", "/")
     bases = [folder / described.base.replace("\\", "/")] if described.base else []
     parts = Path(entry).parts
-    all_parts = [Path(one.replace("\\", "/")).parts for entries in described.entries.values() for one in entries]
-    in_own = [folder.joinpath(*words[1:]).exists() for words in all_parts if _is_one_up(words)]
+    all_parts = (Path(one.replace("\\", "/")).parts for entries in described.entries.values() for one in entries)
+    in_own = (folder.joinpath(*words[1:]).exists() for words in all_parts if _is_one_up(words))
     own = _is_one_up(parts) and not bases and any(in_own)
     places = [] if own else [base / entry for base in [*bases, folder]]
     elsewhere = re.match("/|[A-Za-z]:/", entry)  # on every system, so not `is_absolute`
@@ -128,16 +136,16 @@ def _is_one_up(parts: tuple[str, ...]) -> bool:
 
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
-    labels = {same_name(os.path.abspath(label_path(picture))) for picture in pictures}
+    others = _places_of_others(described, split)
+    listed = (Path(one) for place in others for one in place.pictures or ())
+    known = {same_name(os.path.abspath(label_path(picture))) for picture in chain(pictures, listed)}
     found = (_place_of(described, entry) for entry in described.entries[split])
     for folder in dict.fromkeys(place for place in found if place and place.is_dir()):
         label_folder = label_path(folder / "any.jpg").parent
         if label_folder == folder:
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
-        places = _places_of_others(described, split, folder)
-        folders = [os.path.abspath(label_path(place.path / "any.jpg").parent) for place in places]
-        theirs = {same_name(os.path.abspath(label_path(Path(one)))) for place in places for one in place.pictures or ()}
-        known = labels | theirs
+        inner = (place.path for place in _within(folder, others) if place.pictures is None)
+        folders = [os.path.abspath(label_path(one / "any.jpg").parent) for one in inner]
         for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
             path = os.path.abspath(file)
             if same_name(path) in known or any(path.startswith(one + os.sep) for one in folders):
