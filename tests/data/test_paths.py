@@ -1,5 +1,6 @@
 """Clutter, letter case, backslashes, and paths as other systems and machines write them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -298,3 +299,16 @@ def test_a_zero_byte_is_in_no_name(tmp_path: Path) -> None:
     for name in ("a\0.jpg", "a\0b/a.jpg", "a\0b/a"):
         assert finder.find_stem(name) is None
         assert "tried" in finder.describe_missing(name)
+
+
+def test_many_other_folders_are_listed_once_for_all_names(tmp_path: Path, monkeypatch) -> None:
+    """A set with 200 folders of cameras, whose names leave them out, took minutes."""
+    cameras = [tmp_path / f"images/camera-{number}" for number in range(30)]
+    for number, camera in enumerate(cameras):
+        write(camera / f"{number}.jpg", "")
+        write(camera / "same.jpg", "")
+    finder, looked, isfile = PictureFinder([tmp_path], cameras), list[object](), os.path.isfile
+    monkeypatch.setattr(os.path, "isfile", lambda path: looked.append(path) or isfile(path))
+    assert [finder.find(f"{number}.JPG") for number in range(30)] == [c / f"{n}.jpg" for n, c in enumerate(cameras)]
+    assert finder.find("same.jpg") is None
+    assert len(looked) < 300

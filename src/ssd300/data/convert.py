@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ssd300.data.dataset import Dataset, Picture, join
-from ssd300.data.finder import local_name
+from ssd300.data.files import local_name
 from ssd300.data.load import FORMATS_BY_NAME, WRITABLE_FORMATS
 from ssd300.data.parts import PARTS, parse_part
 from ssd300.data.sidecar import NAME as SIDECAR

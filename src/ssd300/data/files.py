@@ -89,6 +89,21 @@ def child(folder: Path, *names: str) -> Path | None:
     return next(children(folder, *names), None)
 
 
+def local_name(name: str) -> str:
+    """A picture's name as a path: "\\\\" becomes "/"; URLs of annotation tools lose their host.
+
+    >>> local_name("a\\\\b.jpg"), local_name("/data/local-files/?d=pets/b%20c.jpg")
+    ('a/b.jpg', 'pets/b c.jpg')
+    """
+    name = name.replace("\\", "/")
+    served = re.match(r"(?:[a-z0-9]+:/)?/.*\?d=(.+)$", name, re.IGNORECASE)
+    if served:
+        return unquote(served[1])
+    name = re.sub(r"^(https?://[^?#]*).*", r"\1", name, flags=re.IGNORECASE)  # without the signature of cloud storage
+    address = re.match(r"(?:https?://[^/]*|file://|gs:/|s3:/)(/.+)$", name, re.IGNORECASE)
+    return unquote(address[1]) if address else name
+
+
 def children(folder: Path, *names: str) -> Iterator[Path]:
     """Those of the named entries that a folder has, in any letter case, in the order of the names."""
     found = _listed(folder)[::-1]

@@ -1,15 +1,15 @@
 """Find the files of labels, and pictures by the names in them."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
-from ssd300.data.files import entries, folders_in, folders_named, is_picture, same_name, with_suffix
+from ssd300.data.files import entries, folders_in, folders_named, is_picture, local_name, same_name, with_suffix
 from ssd300.data.parts import MEANINGS, WHOLE, Part, files_of_parts, parse_part, part_of_file
 from ssd300.data.reading import refuse_damaged
+from ssd300.images.folders import is_clutter
 
 DEEPEST = 100  # leading folders that are dropped in search of a picture
 LABEL_FOLDERS = ("annotations", "labels")
@@ -45,21 +45,6 @@ def accepted(files: Sequence[Path], accept: Callable[[Path], bool], given: Path)
         if (part := part_of_file(file, given)) in MEANINGS.values() and part not in parts:
             refuse_damaged(file)
     return found
-
-
-def local_name(name: str) -> str:
-    """A picture's name as a path: "\\\\" becomes "/"; URLs of annotation tools lose their host.
-
-    >>> local_name("a\\\\b.jpg"), local_name("/data/local-files/?d=pets/b%20c.jpg")
-    ('a/b.jpg', 'pets/b c.jpg')
-    """
-    name = name.replace("\\", "/")
-    served = re.match(r"(?:[a-z0-9]+:/)?/.*\?d=(.+)$", name, re.IGNORECASE)
-    if served:
-        return unquote(served[1])
-    name = re.sub(r"^(https?://[^?#]*).*", r"\1", name, flags=re.IGNORECASE)  # without the signature of cloud storage
-    address = re.match(r"(?:https?://[^/]*|file://|gs:/|s3:/)(/.+)$", name, re.IGNORECASE)
-    return unquote(address[1]) if address else name
 
 
 class AnyCase:
@@ -159,15 +144,29 @@ class PictureFinder:
                 found = self._any_case.file(folder / end)
                 if found:
                     return self._any_case.as_spelled(found, folder)
-        others = [] if _names_folder(path) else self._others
+        others = self._others_with(path, os.path.splitext(same_name(path.name))[0])
         return self._only(self._any_case.file(folder / path.name) for folder in others)
 
     def find_stem(self, stem: str) -> Path | None:
         """The picture with this stem and any extension, or None."""
         path = PurePosixPath(stem.replace("\\", "/"))
         found = (self._stem_in(folder / path.parent, path.name) for folder in self._existing)
-        others = [] if _names_folder(path) else self._others
+        others = self._others_with(path, same_name(path.name))
         return next(filter(None, found), None) or self._only(self._stem_in(one, path.name) for one in others)
+
+    def _others_with(self, path: PurePosixPath, stem: str) -> list[Path]:
+        """The other folders that may have a picture: hundreds are listed once, not searched for each name."""
+        if _names_folder(path):
+            return []
+        return self._others if is_clutter(path.name) else self._folders_of_stem.get(stem, [])
+
+    @cached_property
+    def _folders_of_stem(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for folder in self._others:
+            for stem in {os.path.splitext(same_name(entry.name))[0] for entry in entries(folder)}:
+                found.setdefault(stem, []).append(folder)
+        return found
 
     def _stem_in(self, place: Path, stem: str) -> Path | None:
         if place not in self._stems:
