@@ -1,5 +1,6 @@
 """`ssd300 batch` on this machine: rows, parts, resuming."""
 
+import json
 import os
 import random
 import signal
@@ -134,6 +135,16 @@ def test_resume_refuses_another_request(batch, change, words) -> None:
     batch("pictures/01.png", "--out", "out")
     result = batch("pictures/01.png", "--out", "out", "--resume", *change)
     assert (result.returncode, words in result.stderr) == (2 if words else 0, True)
+
+
+def test_resume_says_in_words_that_the_model_is_another_one(batch) -> None:
+    """Four checksums hid what had changed where the bundled model was another one after an upgrade."""
+    batch("pictures/01.png", "--out", "out")
+    values = json.loads(Path("out/_run.json").read_text())
+    values["request"] |= {"model_sha256": "0" * 64, "model_files": {"default.safetensors": "0" * 64}}
+    Path("out/_run.json").write_text(json.dumps(values))
+    result = batch("pictures/01.png", "--out", "out", "--resume")
+    assert "request: the files of the model have changed, perhaps with an upgrade of ssd300; repeat" in result.stderr
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are read from /proc")

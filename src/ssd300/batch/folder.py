@@ -156,7 +156,10 @@ def resume(folder: "Folder", request: Request) -> Run:
     if values.get("layout_version") != LAYOUT_VERSION:
         raise ArgumentError(f"{folder}: written by ssd300 {values.get('ssd300')} in another layout; choose a new --out")
     before, now = _settings(values["request"]), _settings(json.loads(json.dumps(asdict(request))))
-    changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in now if before.get(key) != now[key]]
+    differs = [key for key in now if before.get(key) != now[key]]
+    changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in differs if not key.startswith("model_")]
+    if len(changed) < len(differs):
+        changed.append("the files of the model have changed, perhaps with an upgrade of ssd300")
     if changed:
         raise ArgumentError(
             f"{folder} holds a run with another request: {'; '.join(changed)[:500]}; "
