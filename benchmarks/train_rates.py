@@ -20,9 +20,10 @@ from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
 from ssd300.learn.device import Compute, choose_compute, keep_freed_memory
 from ssd300.learn.learner import Learner, make_learner, prepare_for_steps
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, make_loader
+from ssd300.learn.loader import Batch, TrainingPictures, make_loader
 from ssd300.learn.losses import LOSSES
 from ssd300.learn.network import SSD300
+from ssd300.learn.order import EpochBatches
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import forward_loss
 from training import dataset_of, endless

@@ -18,9 +18,10 @@ from ssd300.labels import COCO, ClassList
 from ssd300.learn.augment import Sample
 from ssd300.learn.device import choose_compute, keep_freed_memory
 from ssd300.learn.learner import make_learner
-from ssd300.learn.loader import Batch, EpochBatches, TrainingPictures, batches_of, make_loader
+from ssd300.learn.loader import Batch, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import Truths
 from ssd300.learn.network import SSD300
+from ssd300.learn.order import EpochBatches
 from ssd300.learn.recipe import Recipe
 from ssd300.learn.train import forward_loss
 

@@ -15,16 +15,15 @@ from ssd300.data.dataset import Annotations, Dataset, Picture
 from ssd300.errors import TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.loader import (
-    EpochBatches,
     ReaderLostError,
     TrainingPictures,
     batches_of,
     collate,
-    epoch_order,
     hidden_main,
     make_loader,
     read_sample,
 )
+from ssd300.learn.order import EpochBatches, epoch_order
 from ssd300.learn.recipe import resolve_recipe
 
 

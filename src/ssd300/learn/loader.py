@@ -9,7 +9,7 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +28,7 @@ from ssd300.learn.augment import DRAWS, Plan, Sample, apply_plan, move_boxes
 from ssd300.learn.augment_batch import augment_batch, limit_size, pack_plans, stack_padded
 from ssd300.learn.blanks import make_blank
 from ssd300.learn.losses import Truths
+from ssd300.learn.order import EpochBatches, Key
 from ssd300.learn.recipe import Recipe
 from ssd300.priors import IMAGE_SIZE
 
@@ -81,9 +82,6 @@ class TrainingItem:
     plan: Plan | None = None
 
 
-Key = tuple[int, int, int]  # epoch, index of the picture, pixels per side
-
-
 class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
     """Item (epoch, index, size) -> the picture, augmented for that epoch.
 
@@ -135,39 +133,6 @@ def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sampl
     solid = np.asarray((boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1))  # boxes without area are left out
     sample = Sample(rgb, boxes_xyxy, labels, doubtful & ~truth.crowd, truth.crowd)
     return sample.with_boxes(solid, boxes_xyxy)
-
-
-def epoch_order(pictures: int, seed: int, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The order of the pictures in an epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(pictures)
-
-
-class EpochBatches:
-    """The batches of keys (epoch, index, size) of one epoch, for one of several processes, from a given one on.
-
-    Each takes the next `batch_size * world` pictures of the epoch's order, and process `rank` the rank-th part of them.
-    Optimizer steps of `accumulate` batches are all complete: the last one wraps around to the first pictures.
-    `image_size(epoch, step)`: pixels per side.
-    """
-
-    def __init__(
-        self, pictures: int, batch_size: int, seed: int, rank: int = 0, world: int = 1, accumulate: int = 1
-    ) -> None:
-        self.pictures, self.batch_size, self.seed, self.rank, self.world = pictures, batch_size, seed, rank, world
-        self.accumulate = accumulate
-        self.image_size: Callable[[int, int], int] = lambda epoch, step: IMAGE_SIZE
-        self.epoch = self.first_step = 0
-
-    def __len__(self) -> int:
-        return -(-self.pictures // (self.batch_size * self.world * self.accumulate)) * self.accumulate
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        order = epoch_order(self.pictures, self.seed, self.epoch)
-        for step in range(self.first_step, len(self)):
-            start = (step * self.world + self.rank) * self.batch_size
-            places = np.arange(start, start + self.batch_size) % self.pictures
-            size = self.image_size(self.epoch, step)
-            yield [(self.epoch, int(index), size) for index in order[places]]
 
 
 def collate(items: list[TrainingItem | SSD300Error]) -> Batch | SSD300Error:

@@ -23,8 +23,9 @@ from ssd300.learn import report, run
 from ssd300.learn.device import Compute, FreedMemory, choose_compute, keep_freed_memory
 from ssd300.learn.display import Display, LossMeter
 from ssd300.learn.learner import Learner, describe_conditions, lacks_maps, make_learner, prepare_for_steps
-from ssd300.learn.loader import Batch, EpochBatches, ReaderLostError, TrainingPictures, batches_of, make_loader
+from ssd300.learn.loader import Batch, ReaderLostError, TrainingPictures, batches_of, make_loader
 from ssd300.learn.losses import LOSSES
+from ssd300.learn.order import EpochBatches
 from ssd300.learn.recipe import Recipe, image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.start import (
     check_counts,
