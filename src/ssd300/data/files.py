@@ -84,11 +84,6 @@ def same_name(name: str) -> str:
     return name_on_disk(unquote(name))
 
 
-def child(folder: Path, *names: str) -> Path | None:
-    """The first of the named entries that a folder has, in any letter case."""
-    return next(children(folder, *names), None)
-
-
 def local_name(name: str) -> str:
     """A picture's name as a path: "\\\\" becomes "/"; URLs of annotation tools lose their host.
 
@@ -102,6 +97,11 @@ def local_name(name: str) -> str:
     name = re.sub(r"^(https?://[^?#]*).*", r"\1", name, flags=re.IGNORECASE)  # without the signature of cloud storage
     address = re.match(r"(?:https?://[^/]*|file://|gs:/|s3:/)(/.+)$", name, re.IGNORECASE)
     return unquote(address[1]) if address else name
+
+
+def child(folder: Path, *names: str) -> Path | None:
+    """The first of the named entries that a folder has, in any letter case."""
+    return next(children(folder, *names), None)
 
 
 def children(folder: Path, *names: str) -> Iterator[Path]:

@@ -48,10 +48,8 @@ class Muon(torch.optim.AdamW):
 
     def _step_kernel(self, kernel: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, momentum = self.state[kernel], group["betas"][0]
-        if not state:
-            state.update(
-                step=torch.zeros(()), exp_avg=torch.zeros_like(kernel)
-            )  # as AdamW's, whose loading needs a step
+        if not state:  # as AdamW's, whose loading needs a step
+            state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(kernel))
         average = state["exp_avg"].lerp_(gradient, 1 - momentum)
         matrix = gradient.lerp(average, momentum).flatten(1)  # [O, I * H * W]
         parts = [orthogonalize(part) * max(part.shape) ** 0.5 for part in torch.split(matrix, _ROWS)]

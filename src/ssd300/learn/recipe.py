@@ -182,7 +182,7 @@ def as_options(settings: Mapping[str, Any]) -> str:
     """
     words = []
     for name, value in settings.items():
-        option = f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
+        option = option_of(f"no_{name}" if value is False else name)
         values = ("",) if isinstance(value, bool) else value if isinstance(value, tuple) else (value,)
         words += [f"{option} {one}".rstrip() for one in values]
     return " ".join(words)

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -22,7 +23,7 @@ NO_PICTURE = {"classes.txt", "labels.txt", "obj.names", "notes.txt", "readme.txt
 
 def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterator[tuple[Path, Path]]:
     """(picture, the folder or .txt that lists it) of every picture of a part."""
-    path, others = described.file, _places_of_others(described, split)
+    path, others = described.file, cache(lambda: _places_of_others(described, split))  # a part of lists needs none
     for entry in described.entries[split]:
         found = _place_of(described, entry)
         if found is None:
@@ -32,7 +33,7 @@ def pictures_of_part(described: Description, split: str, notes: Notes) -> Iterat
                 "Correct it, or remove it if there is no such part"
             )
         if found.is_dir():
-            files = _pictures_of_folder(described, split, found, _within(found, others), notes)
+            files = _pictures_of_folder(described, split, found, _within(found, others()), notes)
             yield from ((file, found) for file in files)
         else:
             yield from _pictures_of_list(found, path.parent, notes)
@@ -136,19 +137,20 @@ def _is_one_up(parts: tuple[str, ...]) -> bool:
 
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
     """A fault for every label file in a part's folders without a picture, because its boxes would be lost."""
-    others = _places_of_others(described, split)
+    found = (_place_of(described, entry) for entry in described.entries[split])
+    folders = list(dict.fromkeys(place for place in found if place and place.is_dir()))
+    others = _places_of_others(described, split) if folders else []
     listed = (Path(one) for place in others for one in place.pictures or ())
     known = {same_name(os.path.abspath(label_path(picture))) for picture in chain(pictures, listed)}
-    found = (_place_of(described, entry) for entry in described.entries[split])
-    for folder in dict.fromkeys(place for place in found if place and place.is_dir()):
+    for folder in folders:
         label_folder = label_path(folder / "any.jpg").parent
         if label_folder == folder:
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
         inner = (place.path for place in _within(folder, others) if place.pictures is None)
-        folders = [os.path.abspath(label_path(one / "any.jpg").parent) for one in inner]
+        theirs = [os.path.abspath(label_path(one / "any.jpg").parent) for one in inner]
         for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
             path = os.path.abspath(file)
-            if same_name(path) in known or any(path.startswith(one + os.sep) for one in folders):
+            if same_name(path) in known or any(path.startswith(one + os.sep) for one in theirs):
                 continue
             if file.name.lower() not in NO_PICTURE:
                 words = f"no picture belongs to the label file; looked in {folder}"
