@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from serving import picture_file
-from ssd300.cli.serve import parse_models
+from ssd300.cli.serve import allowed_hosts, parse_models
+from ssd300.errors import ArgumentError
 
 COMMAND = [sys.executable, "-m", "ssd300", "serve", "--port", "0", "--threads", "2"]
 
@@ -31,9 +32,9 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
         process.communicate()
 
 
-def post(port: int, body: bytes) -> int:
+def post(port: int, body: bytes, **headers: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", "/v1/detect", body, {"Content-Type": "image/png", "X-Request-ID": "mine"})
+    connection.request("POST", "/v1/detect", body, {"Content-Type": "image/png", "X-Request-ID": "mine"} | headers)
     response = connection.getresponse()
     response.read()
     connection.close()
@@ -44,8 +45,11 @@ def post(port: int, body: bytes) -> int:
 def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint) -> None:
     with started("--model", f"small={seeded_checkpoint}") as (process, port):
         assert post(port, picture_file("PNG")) == 200
+        assert post(port, picture_file("PNG"), Host=f"evil.example:{port}") == 421
         body = picture_file("PNG")
-        head = f"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n"
+        )
         with socket.create_connection(("127.0.0.1", port), 20) as line:
             line.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
             assert line.recv(1000).startswith(b"HTTP/1.1 100 ")  # it waits for the body
@@ -62,7 +66,7 @@ def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint)
         assert time.monotonic() - stopped < 5
     assert process.returncode == 0
     lines = [json.loads(line) for line in told.splitlines()]
-    assert [line["event"] for line in lines] == ["request", "request", "stopped"]
+    assert [line["event"] for line in lines] == ["request", "request", "request", "stopped"]
     assert lines[0].keys() >= {"time", "level", "id", "client", "method", "path", "status", "ms", "bytes_in"}
     assert lines[0]["id"] == "mine"
 
@@ -139,3 +143,22 @@ def test_names_of_models(given, names) -> None:
 def test_a_name_given_twice() -> None:
     with pytest.raises(ValueError, match="given twice"):
         parse_models(["a=1", "a=2"])
+
+
+@pytest.mark.parametrize(
+    ("given", "local", "hosts"),
+    [
+        ([], False, None),
+        ([], True, ()),
+        (["Cams.Example"], True, ("cams.example",)),
+        (["a", "b.c."], False, ("a", "b.c")),
+    ],
+)
+def test_hosts(given, local, hosts) -> None:
+    assert allowed_hosts(given, local=local) == hosts
+
+
+@pytest.mark.parametrize("name", ["", "a:80", "http://a", "a/b", "*.a", "a b"])
+def test_what_is_not_a_host(name) -> None:
+    with pytest.raises(ArgumentError, match="--allow-host"):
+        allowed_hosts([name], local=True)

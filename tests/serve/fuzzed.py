@@ -78,7 +78,7 @@ def fuzzed(draw: random.Random, small: bytes) -> tuple[bytes, bool]:
     length = len(body) if draw.random() < 0.9 else draw.randrange(200)
     head = [
         f"{draw.choice(['POST', 'POST', 'POST', 'GET', 'PUT', 'HEAD'])} {path.replace(' ', '')} HTTP/1.1",
-        "Host: a",
+        "Host: localhost",
     ]
     head += [f"Content-Type: {draw.choice(TYPES)}", f"Accept: {draw.choice(ACCEPTS)}", f"Content-Length: {length}"]
     if draw.random() < 0.1:

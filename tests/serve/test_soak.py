@@ -104,7 +104,7 @@ def test_slow_senders_and_idle_connections_do_not_hold_up_others(process, png) -
         slow = [held.enter_context(process.line()) for _ in range(50)]
         idle = [held.enter_context(process.line()) for _ in range(1000)]
         for line in slow:
-            line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+            line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         honest = Asker(process.port, [png], 100)
         started = time.monotonic()
         honest.start()
@@ -160,7 +160,7 @@ def test_bombs_and_floods(process, png) -> None:
         while not stop.is_set():
             try:
                 with process.line() as line:
-                    line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    line.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
                     while not stop.is_set():
                         line.sendall(b"1\r\nx\r\n" * 10_000)
             except OSError:

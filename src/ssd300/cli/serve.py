@@ -13,6 +13,7 @@ from ssd300.errors import ArgumentError
 if TYPE_CHECKING:
     from ssd300.serve.settings import Private
 
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -35,6 +36,14 @@ def serve(
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="Allow requests with public http(s) URLs of pictures.")
     ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which clients or a proxy may call this server; may be repeated. On a loopback address "
+            "without keys only localhost and IP addresses are allowed; else any name.",
+        ),
+    ] = None,
     web_runtime: Annotated[
         str | None,
         typer.Option(
@@ -58,13 +67,15 @@ def serve(
     if allow_urls and is_offline():
         raise ArgumentError("--allow-urls fetches pictures, and --offline (or SSD300_OFFLINE) forbids it: drop one")
     models = parse_models(model or ["default"])
+    keys = read_keys(api_key_file) if api_key_file else ()
     settings = Settings(
         max_body=size_in_bytes(max_body),
         max_pixels=max_pixels,
         queue=queue,
         timeout=timeout,
-        keys=read_keys(api_key_file) if api_key_file else (),
+        keys=keys,
         allow_urls=allow_urls,
+        hosts=allowed_hosts(allow_host or [], local=is_loopback(host) and not keys),
         private=_private(web_runtime, models) if web_runtime else None,
     )
     with bind(host, port) as listener:
@@ -89,6 +100,18 @@ def _private(web_runtime: str, models: dict[str, str]) -> "Private":
     runtime = read_web_runtime(web_runtime)
     files = {name: make_browser_model(*load_source(resolve(model)), half=True)[0] for name, model in models.items()}
     return Private(runtime.script, runtime.wasm, files)
+
+
+def allowed_hosts(given: list[str], *, local: bool) -> tuple[str, ...] | None:
+    """The names that requests may have as their Host: those of `--allow-host`, or None for any. Raises ArgumentError.
+
+    `local`: a server for this machine alone must not answer to any name. A web site could let its own name point to
+    this machine, and read the answers in the visitor's browser (DNS rebinding).
+    """
+    for name in given:
+        if not _HOST.fullmatch(name):
+            raise ArgumentError(f"--allow-host is {name!r}: expected a name without port or path, such as example.org")
+    return tuple(name.lower().rstrip(".") for name in given) if given or local else None
 
 
 def parse_models(given: list[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import ipaddress
 import logging
 import re
 import time
@@ -46,6 +47,7 @@ class Guard:
         exchange = _Exchange(scope, given if _ID.fullmatch(given) else uuid.uuid4().hex, receive, send)
         scope["state"] = {**scope.get("state", {}), "request_id": exchange.request_id, "exchange": exchange}
         try:
+            self._check_host(headers.get("host", ""))
             if self.settings.keys and scope["path"].startswith(GUARDED):
                 self._check_key(headers)
             await self.app(scope, exchange.receive, exchange.send)
@@ -59,6 +61,11 @@ class Guard:
             await exchange.refuse(busy(503, "this server is stopping; send it again, to another one"))
         finally:
             self._finish(exchange)
+
+    def _check_host(self, host: str) -> None:
+        name = _name_of_host(host)
+        if self.settings.hosts is not None and not (_is_local(name) or name in self.settings.hosts):
+            raise Problem(421, f"this server does not answer as {name[:80]!r}: start it with --allow-host {name[:80]}")
 
     def _check_key(self, headers: Headers) -> None:
         text = headers.get("authorization", "")
@@ -86,6 +93,25 @@ class Guard:
             metrics.rejections.labels(str(exchange.status)).inc()
         if exchange.scope["path"] not in self.QUIET or exchange.status >= 500:
             LOGGER.info("request", extra={"fields": exchange.fields(seconds)})
+
+
+def _name_of_host(host: str) -> str:
+    """The name or address of a Host header, without its port, in lower case.
+
+    >>> _name_of_host("Example.org:8000"), _name_of_host("[::1]:8000"), _name_of_host("")
+    ('example.org', '::1', '')
+    """
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.strip().rstrip(".").lower()
+
+
+def _is_local(name: str) -> bool:
+    """Whether no name server of somebody else can point this name here: DNS rebinding needs one that can."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name in ("", "localhost") or name.endswith(".localhost")  # RFC 6761; HTTP/1.0 has no Host
+    return True
 
 
 def _path_of_route(scope: Message) -> str:

@@ -39,6 +39,7 @@ REFUSALS = {
     "408": "The body did not arrive in time.",
     "413": "The body or the picture is too large.",
     "415": "Unsupported type of the body.",
+    "421": "This server does not answer to this name of it.",
     "422": "Not a picture, or an invalid option; the detail says which and what was expected.",
     "429": "The queue is full; try again after Retry-After seconds.",
     "503": "No answer in time, or the server is stopping; try again after Retry-After seconds.",
@@ -89,6 +90,9 @@ def document(settings: Settings) -> dict[str, Any]:
                 continue
             for operation in operations.values():
                 operation["responses"].setdefault("401", {"description": REFUSALS["401"]})
+    if settings.hosts is not None:
+        for operation in (operation for operations in paths.values() for operation in operations.values()):
+            operation["responses"].setdefault("421", {"description": REFUSALS["421"]})
     return result
 
 

@@ -28,6 +28,7 @@ class Settings:
     max_body: bytes of one request. max_pixels: of one picture, and of all pictures that are decoded at the same time.
     queue: pictures that may wait. timeout: seconds to receive a body, and again to answer.
     keys: each request must have one of them, if there are any. allow_urls: requests may have public URLs.
+    hosts: the names that a request may have as its Host, besides localhost and IP addresses; None for any name.
     private: the files for detection in the browser; None to disable it.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     timeout: float = 10.0
     keys: tuple[str, ...] = field(default=(), repr=False)
     allow_urls: bool = False
+    hosts: tuple[str, ...] | None = None
     private: Private | None = None
 
     def __post_init__(self) -> None:
