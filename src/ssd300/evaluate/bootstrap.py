@@ -18,7 +18,7 @@ from ssd300.errors import ArgumentError
 from ssd300.evaluate.coco import IOU_THRESHOLDS, RECALL_POINTS
 from ssd300.evaluate.matches import MatchTable
 
-Weights = NDArray[np.int32]  # [B, pictures] how often each resample has each picture
+Weights = NDArray[np.uint8]  # [B, pictures] how often each resample has each picture: few have it more than five times
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -126,7 +126,7 @@ def _draw_weights(table: MatchTable, resamples: int, seed: int) -> Weights:
     """Weights [1 + resamples, pictures]: first all ones, then the draws; none of a single picture."""
     pictures = len(table.boxes)
     rng = np.random.default_rng(seed)
-    weights = np.ones((1 + resamples if pictures > 1 else 1, pictures), np.int32)
+    weights = np.ones((1 + resamples if pictures > 1 else 1, pictures), np.uint8)
     for row in weights[1:]:
         row[:] = np.bincount(rng.integers(0, pictures, pictures), minlength=pictures)
     return weights
