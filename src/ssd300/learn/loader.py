@@ -5,14 +5,12 @@ The result does not depend on the number of workers and processes, or on where a
 
 import atexit
 import os
-import pickle
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,32 +80,22 @@ class TrainingItem:
     plan: Plan | None = None
 
 
-class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
-    """Item (epoch, index, size) -> the picture, augmented for that epoch.
+@dataclass(frozen=True)
+class PictureReader(TorchDataset[TrainingItem | SSD300Error]):
+    """Item ((epoch, index, size), picture) -> the picture, augmented for that epoch.
 
     A share of the pictures is replaced by ones without objects (`blanks.py`). If a picture cannot be read, the item is
     the error, which `batches_of` raises: raised in a worker it would arrive inside that process's traceback.
     """
 
-    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
-        self.dataset, self.recipe = dataset, recipe
+    classes: ClassList
+    recipe: Recipe
 
-    @cached_property  # for all workers at once: COCO's pictures take five seconds
-    def _pickled(self) -> bytes:
-        return pickle.dumps((self.dataset, self.recipe))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._unpickled, (self._pickled,)
-
-    @classmethod
-    def _unpickled(cls, data: bytes) -> "TrainingPictures":
-        return cls(*pickle.loads(data))
-
-    def __getitem__(self, key: Key) -> TrainingItem | SSD300Error:
-        epoch, index, size = key
-        picture, recipe = self.dataset.pictures[index], self.recipe
+    def __getitem__(self, wanted: tuple[Key, Picture]) -> TrainingItem | SSD300Error:
+        (epoch, index, size), picture = wanted
+        recipe = self.recipe
         try:
-            sample = read_sample(picture, self.dataset.classes, recipe.min_score)
+            sample = read_sample(picture, self.classes, recipe.min_score)
         except SSD300Error as error:
             return TrainingError(f"{error}; `ssd300 data check` lists every such picture")
         name, on_device = str(picture.file_name), recipe.augment_on == "device"
@@ -121,6 +109,31 @@ class TrainingPictures(TorchDataset[TrainingItem | SSD300Error]):
         if on_device:
             return TrainingItem(replace(sample, picture=limit_size(sample.picture)), name, size, plan)
         return TrainingItem(replace(sample, picture=apply_plan(sample.picture, plan, size)), name, size)
+
+
+class TrainingPictures:
+    """Item (epoch, index, size) -> the picture of the data set, augmented for that epoch."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
+        self.pictures, self.reader = dataset.pictures, PictureReader(dataset.classes, recipe)
+
+    def __getitem__(self, key: Key) -> TrainingItem | SSD300Error:
+        return self.reader[key, self.pictures[key[1]]]
+
+
+@dataclass(frozen=True)
+class PictureBatches:
+    """The batches of keys, each with its picture: so no worker needs the whole list, 0.5 GB for those of COCO."""
+
+    pictures: Sequence[Picture]
+    batches: EpochBatches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[tuple[Key, Picture]]]:
+        for keys in self.batches:
+            yield [(key, self.pictures[key[1]]) for key in keys]
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
@@ -202,8 +215,8 @@ def make_loader(
     Workers are spawned, never forked: OpenMP does not survive a fork.
     """
     return DataLoader(
-        pictures,
-        batch_sampler=batches,
+        pictures.reader,
+        batch_sampler=PictureBatches(pictures.pictures, batches),
         num_workers=workers,
         collate_fn=collate,
         multiprocessing_context="spawn" if workers else None,
