@@ -153,7 +153,7 @@ def train(
         elif compute.is_first:
             run.refuse_used(out)
             run.write_recipe(
-                out, report.collect_settings(recipe, data, val, backbone, origin, compute) | {"said": messages}
+                out, report.collect_settings(recipe, data, val, backbone, origin, compute) | {"messages": messages}
             )
         for message in (*messages, describe_inputs(data, val, origin, compute, out)):
             show.note(message)
