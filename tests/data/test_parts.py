@@ -165,6 +165,32 @@ def test_parts_of_other_names_are_listed(tmp_path: Path, format: str) -> None:
         usable_sets(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("format", "place"),
+    [("coco", "val.json"), ("labelme", "val"), ("voc folders", "val"), ("yolo", None), ("voc lists", None)],
+)
+def test_from_the_path_that_is_offered_a_validation_set_is_drawn(
+    tmp_path: Path, format: str, place: str | None
+) -> None:
+    if format == "coco":
+        coco(tmp_path / "val")
+        (tmp_path / "val/annotations.json").rename(tmp_path / "val.json")
+    elif format == "yolo":
+        yolo(tmp_path, "val: images/val\nnames: [cat, dog]\n", "images/val", "labels/val")
+    else:
+        parts_in(format, tmp_path, "val", "val")
+    with pytest.raises(DatasetError) as found:
+        usable_sets(tmp_path)
+    offered = re.search(r"path [^(]*\((.*)\)", str(found.value))
+    assert (offered and offered[1]) == (place and str(tmp_path / place))
+    if place:
+        sets = usable_sets(tmp_path / place)
+        assert sets.train.pictures
+        assert stems(sets.train).isdisjoint(stems(sets.val))
+        assert not any("also in the training set" in words for words in sets.messages)
+        assert check_dataset(tmp_path / place).usable
+
+
 def test_a_file_that_the_user_names_is_trained_on_whatever_it_is_called(tmp_path: Path) -> None:
     parts_in("coco", tmp_path, "train", "val")
     assert stems(load_dataset(tmp_path / "val.json")) == {"c"}

@@ -178,19 +178,21 @@ def training_parts(parts: Sequence[Part], path: str | Path) -> list[Part]:
     given_itself = only.source == Path(path) and only.format != "yolo" and only.source.is_file()
     if len(named) == 1 and (given_itself or only.split not in ("val", "test")):
         return list(parts)
-    raise DatasetError(f"{path} has the {_describe_splits(parts)}, and none is named train; {_choose_remedy(parts)}")
+    able = [part for part in parts if part.format != "yolo" and part.source != Path(path)]  # which given alone are used
+    raise DatasetError(f"{path} has the {_describe_splits(parts)}, and none is named train; {_choose_remedy(able)}")
 
 
 def validation_parts(parts: Sequence[Part], path: str | Path, *, alone: bool) -> list[Part]:
-    """The parts to evaluate on: val; with `alone` (the path is only for that) also a single part.
+    """The parts to evaluate on: val, beside the part to train on; with `alone` (the path is only for that) also a
+    single part.
 
     Raises DatasetError with `alone` for several parts without val.
     """
     named = splits_of(parts)
+    if len(named) == 1:  # it is what is trained on, whatever its name
+        return list(parts) if alone else []
     if "val" in named or not alone:
         return named.get("val", [])
-    if len(named) == 1:
-        return list(parts)
     raise DatasetError(f"{path} has the {_describe_splits(parts)}, and none is named val; {_choose_remedy(parts)}")
 
 
