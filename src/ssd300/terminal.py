@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 from contextlib import suppress
 from typing import TextIO
@@ -14,6 +15,16 @@ def printable(text: str) -> str:
     a\x1b[2Jb\nc
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def as_argument(path: str | os.PathLike[str]) -> str:
+    """A path as a shell takes it for one argument, in a command that a message names.
+
+    >>> as_argument("my sets/a.json"), as_argument("sets/a.json")
+    ("'my sets/a.json'", 'sets/a.json')
+    """
+    text = os.fspath(path)
+    return shlex.quote(text) if os.name != "nt" else f'"{text}"' if " " in text else text
 
 
 def as_shown(text: str, stream: TextIO) -> str:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from ssd300.cli.hints import ANSWERS, answer_for
 from ssd300.cli.main import make_app
 from ssd300.errors import ArgumentError
+from ssd300.terminal import as_argument
 
 RUN, APP = CliRunner(), make_app()
 
@@ -52,6 +53,11 @@ def test_files_go_where_familiar_options_say(detect, arguments, expected) -> Non
 
 def test_a_folder_s_name_is_no_pattern(detect) -> None:
     Path("in/deep").rename("in [1]")
+    Path("up [1]").mkdir()
+    Path("in [1]").rename("up [1]/in [1]")
+    refused = detect("up [1]", "--no-save").stderr
+    assert detect(refused.split("a glob such as '")[1].split("'")[0], "--no-save", "--conf", "0.99").exit_code == 0
+    Path("up [1]/in [1]").rename("in [1]")
     assert detect("in [1]", "-r", "--name", "n", "--conf", "0.99").exit_code == 0
     assert "runs/detect/n/b.png" in files()
 
@@ -132,6 +138,18 @@ def test_foreign_options_are_answered(detect, arguments, words) -> None:
     assert words in str(answer.exception)
 
 
+@pytest.mark.parametrize(
+    ("verb", "option", "words"),
+    [("train", "source", "use --data"), ("evaluate", "images", "use --data"), ("benchmark", "source", "use --images"),
+     ("track", "source", "without an option's name"), ("export", "batch", "use --dynamic-batch"),
+     ("train", "batch", "use --batch-size"), ("detect", "batch", "drop it")],
+)  # fmt: skip
+def test_an_answer_depends_on_the_verb(verb, option, words) -> None:
+    answer = RUN.invoke(APP, [verb, f"--{option}", "x"])
+    assert isinstance(answer.exception, ArgumentError)
+    assert words in str(answer.exception)
+
+
 @pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch", "serve"])
 def test_every_option_that_an_answer_names_is_the_verb_s(verb) -> None:
     shown = RUN.invoke(APP, [verb, "--help"], env={"COLUMNS": "300"}).stdout
@@ -148,11 +166,16 @@ def test_every_answer_is_one_of_some_verb() -> None:
     assert [name for name in ANSWERS if not any(answer_for(name, one) for one in options)] == []
 
 
-@pytest.mark.parametrize("given", ["in/a.png", "source=in/a.png"])
-def test_a_source_without_a_verb_is_answered(detect, given) -> None:
+@pytest.mark.parametrize(
+    ("given", "example"),
+    [("in/a.png", "in/a.png"), ("source=in/a.png", "in/a.png"), ("in/a b.png", as_argument("in/a b.png")),
+     ("model=in/a.png", "PICTURES"), ("task=detect", "PICTURES")],
+)  # fmt: skip
+def test_a_source_without_a_verb_is_answered(detect, given, example) -> None:
+    Path("in/a b.png").write_bytes(Path("in/a.png").read_bytes())
     answer = RUN.invoke(APP, [given])
     assert isinstance(answer.exception, ArgumentError)
-    assert "ssd300 detect in/a.png" in str(answer.exception)
+    assert str(answer.exception).endswith(f"for example: ssd300 detect {example}")
 
 
 def test_a_value_that_looks_foreign_after_two_dashes_is_a_file(detect) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import typer.core
 
 from ssd300.errors import ArgumentError
+from ssd300.terminal import as_argument
 
 GLOBAL = ("--offline", "--debug")
 _NONE = "ssd300 has no such option: drop it"
@@ -18,7 +19,11 @@ _RUNS = "the files of a run are not mixed with others: give a new"
 
 # Former names -> what to do; of several answers, the first whose options the verb has.
 _ANSWERS: Mapping[str, str | tuple[str, ...]] = {
-    "source images input": "give pictures and videos without an option's name: ssd300 detect PICTURES",
+    "source images input": (
+        "use --data",
+        "use --images",
+        "give pictures and videos without an option's name, as in: ssd300 detect PICTURES",
+    ),
     "weights checkpoint model": ("use --model NAME or FILE", "use --start NAME or FILE"),
     "conf-thres conf-threshold confidence threshold thresh min-score": "use --conf",
     "iou-thres nms-thres nms": "use --iou",
@@ -43,8 +48,8 @@ _ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "show-labels": "names are drawn unless --hide-labels is given",
     "show-conf": "scores are drawn unless --hide-conf is given",
     "line-thickness": "use --line-width",
-    "batch": ("use --batch-size", _PARALLEL),
-    "batch-size": _PARALLEL,
+    "batch": ("use --batch-size", "use --dynamic-batch", _PARALLEL),
+    "batch-size": ("use --dynamic-batch", _PARALLEL),
     "num-epochs": "use --epochs",
     "num-workers": "use --workers",
     "lr0 learning-rate": "use --lr",
@@ -108,9 +113,9 @@ class Verbs(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if not ctx.resilient_parsing and name not in self.commands and ("=" in name or os.path.lexists(name)):
-            raise ArgumentError(
-                f"{name}: expected a command first, for example: ssd300 detect {name.rpartition('=')[2]}"
-            )
+            source = name.removeprefix("source=")
+            given = as_argument(source) if os.path.lexists(source) else "PICTURES"
+            raise ArgumentError(f"{name}: expected a command first, for example: ssd300 detect {given}")
         return super().resolve_command(ctx, args)
 
 

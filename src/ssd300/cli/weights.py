@@ -7,6 +7,7 @@ import typer
 
 from ssd300.cli.messages import say
 from ssd300.errors import ArgumentError
+from ssd300.terminal import as_argument
 
 weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, hidden=True, help="Now `ssd300 export`.")
 
@@ -32,7 +33,7 @@ def convert(
     from ssd300.weights.checkpoint import read_metadata
 
     note = "Note: this is now `ssd300 export --model {} --out {}`; the next version drops the old name."
-    say(note.format(source, out))
+    say(note.format(as_argument(source), as_argument(out)))
     if out.suffix.lower() != ".safetensors":
         raise ArgumentError(f"{out}: its extension is {out.suffix!r}, expected .safetensors")
     if out.exists() and not force:

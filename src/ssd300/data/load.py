@@ -19,6 +19,7 @@ from ssd300.data.writing import Copier, new_files
 from ssd300.digits import counted
 from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import looked_from
+from ssd300.terminal import as_argument
 
 
 class Format(Protocol):
@@ -98,11 +99,13 @@ def raise_faults(dataset: Dataset, path: str | Path) -> None:
     faults = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
         return
-    lines = [f"{dataset.name} has {counted(len(faults), 'fault')}; `ssd300 data check {path}` lists every case:"]
-    lines += [f"  {fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
+    shown = [f"{fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
-        lines.append(f"  and {len(faults) - _SHOWN_FAULTS} more")
-    raise DatasetError("\n".join(lines))
+        shown.append(f"and {len(faults) - _SHOWN_FAULTS} more")
+    command = f"ssd300 data check {as_argument(path)} --cases cases.csv"
+    raise DatasetError(
+        f"{dataset.name} has {counted(len(faults), 'fault')} (`{command}` lists them): {'; '.join(shown)}"
+    )
 
 
 def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[Part]:

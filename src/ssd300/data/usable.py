@@ -102,7 +102,9 @@ def arrange(
     groups = groups_of_equal_files(whole)
     together = sum(len(group) - 1 for group in groups)
     if together:
-        sentences.append(f"{together} pictures are duplicates (`ssd300 data check` lists them); they stay in one set")
+        sentences.append(
+            f"{together} pictures are duplicates (`ssd300 data check --cases FILE` lists them); they stay in one set"
+        )
     drawn = split_dataset(whole, share, seed, groups)
     for one, least in zip(drawn, (min_score, 0.0), strict=True):
         if not _count_objects(one, least):

@@ -33,7 +33,7 @@ def list_warnings(numbers: dict[str, Any]) -> list[str]:
     if data["clipped_boxes"] or data["refused_boxes"]:
         warnings.append(
             f"Boxes of the data set: {data['clipped_boxes']:,} clipped to their picture, {data['refused_boxes']:,} "
-            f"refused and left out (`ssd300 data check` lists them)."
+            f"refused and left out (`ssd300 data check --cases FILE` lists them)."
         )
     if data["pictures_left_out"]:
         warnings.append(

@@ -24,6 +24,7 @@ from ssd300.files import publish, refuse_special, replacing, scratch_beside, sha
 from ssd300.runtime.choice import int8_siblings, sibling_fault
 from ssd300.runtime.graph import build_graph
 from ssd300.runtime.openvino import OpenVINORuntime, read_graph
+from ssd300.terminal import as_argument
 from ssd300.weights.catalog import load_weights
 from ssd300.weights.checkpoint import read_checkpoint, read_int8, write_checkpoint
 from ssd300.weights.int8 import Int8
@@ -45,7 +46,8 @@ def load_int8(path: Path) -> Int8:
     int8 = read_int8(holder) if holder.is_file() and fault is None else None
     if int8 is None:
         found = fault or "holds no INT8 ranges"
-        raise ModelError(f"{path}: {found}; make them with `ssd300 quantize --model {path} --data PATH`")
+        command = f"ssd300 quantize --model {as_argument(path)} --data PATH"
+        raise ModelError(f"{path}: {found}; make them with `{command}`")
     return int8
 
 

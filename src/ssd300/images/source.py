@@ -215,10 +215,11 @@ def _directory_fault(path: Path) -> str:
     entries = "entry" if len(names) == 1 else "entries"
     found = f"{len(names)} {entries} ({', '.join(others)})" if names else "an empty directory"
     ending = next((os.path.splitext(name)[1] for name in names if is_video(path / name)), "")
-    videos = f"; for videos pass '{path}/*{ending}' there" if ending else ""
+    folder = glob.escape(str(path))
+    videos = f"; for videos pass '{folder}/*{ending}' there" if ending else ""
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
-        f"For sub-folders pass a glob such as '{path}/**/*', or -r where the command has it{videos}"
+        f"For sub-folders pass a glob such as '{folder}/**/*', or -r where the command has it{videos}"
     )
 
 

@@ -97,7 +97,7 @@ class PictureReader(TorchDataset[TrainingItem | SSD300Error]):
         try:
             sample = read_sample(picture, self.classes, recipe.min_score)
         except SSD300Error as error:
-            return TrainingError(f"{error}; `ssd300 data check` lists every such picture")
+            return TrainingError(f"{error}; `ssd300 data check --cases FILE` lists every such picture")
         name, on_device = str(picture.file_name), recipe.augment_on == "device"
         if recipe.blank_share:
             rng = np.random.default_rng([recipe.seed, epoch, index, 1])  # independent of the draws of the augmentation

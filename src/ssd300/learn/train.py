@@ -40,6 +40,7 @@ from ssd300.learn.start import (
 )
 from ssd300.pipeline import chunked
 from ssd300.runtime.torch import channel_scale, normalize
+from ssd300.terminal import as_argument
 
 _RUNS = Path("runs/train")
 _scale = cache(channel_scale)
@@ -133,6 +134,7 @@ def train(
     if out is None:
         out = compute.of_first(run.numbered_folder(_RUNS) if compute.is_first else _RUNS)
     out, earlier, first = Path(out), position.wall, position.step
+    again = f"--out {as_argument(out)} --resume"
 
     pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
@@ -194,7 +196,7 @@ def train(
                         if compute.is_first and not (out / run.BEST).exists():
                             report.write_best(out, learner, position, metadata)  # unmeasured, but it detects
                         raise KeyboardInterrupt(
-                            f"stopped at step {position.step}; continue with the same command and --out {out} --resume"
+                            f"stopped at step {position.step}; continue with the same command and {again}"
                         )
                     if time_share >= 1:
                         break
@@ -203,7 +205,7 @@ def train(
                 if compute.is_first:
                     save_now(out, learner, position, losses)
                     outcome = "the state is saved"
-                raise ReaderLostError(f"{error}; {outcome}: continue with --out {out} --resume") from error
+                raise ReaderLostError(f"{error}; {outcome}: continue with {again}") from error
 
             last = position.epoch + 1 == recipe.epochs or time_share >= 1
             measured = last or (position.epoch + 1) % validate_every == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from ssd300.cpu import isa_cap, native_bf16
 from ssd300.errors import ArgumentError, ModelError, unknown_name
 from ssd300.files import sha256_of
+from ssd300.terminal import as_argument
 from ssd300.weights.checkpoint import read_int8, read_metadata
 from ssd300.weights.graphs import read_ir
 from ssd300.weights.metadata import ModelMetadata
@@ -45,7 +46,8 @@ def choose_model_file(path: Path, precision: str) -> Choice:
                 return Choice(sibling, "int8", f"{sibling.name} was made from this file and passed its accuracy check")
             fault = found
         if precision == "int8":
-            raise ArgumentError(f"precision int8: {fault}; make it with `ssd300 quantize --model {path} --data PATH`")
+            command = f"ssd300 quantize --model {as_argument(path)} --data PATH"
+            raise ArgumentError(f"precision int8: {fault}; make it with `{command}`")
         return _choose_float(path, precision, f"no INT8 ({fault}); ")
     return _choose_float(path, precision, "")
 
