@@ -130,7 +130,7 @@ def test_split_is_seeded_and_stratified(data, pets, tmp_path) -> None:
     assert len({a["image_id"] for a in val["annotations"]}) == 3
     picture = (pets / "images/1.png").rename(tmp_path / "1.png")  # a fault of the set, which is not read before
     again = data("split", "pets", "--val", "0.25")
-    words = "ssd300: split/train.json, split/val.json exist already: remove them, or give another --out\n"
+    words = "ssd300: split/train.json, split/val.json exist already: give another --out\n"
     assert (again.returncode, again.stderr) == (2, words)  # nothing is overwritten
     picture.rename(pets / "images/1.png")
     data("split", "pets", "--val", "0.25", "--seed", "3", "--out", "again")

@@ -1,6 +1,7 @@
 """Class names as they are written, categories of one name, and boxes of another kind than the format's."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,21 @@ def test_boxes_of_another_kind_are_named_in_coco(
     ]
     with pytest.raises(DatasetError, match=words):
         usable_sets(tmp_path)
+
+
+@pytest.mark.parametrize(("kept", "said"), [(0, False), (3, True)])
+def test_to_train_without_the_boxes_left_out_is_offered_if_others_remain(tmp_path: Path, kept: int, said: bool) -> None:
+    boxes = [[4, 4, 8, 8]] * kept + [[40, 30, 63, 47]] * 6
+    content = coco_content()
+    content["annotations"] = [
+        {"id": n, "image_id": 1 + n % 3, "category_id": 1, "bbox": box} for n, box in enumerate(boxes, 1)
+    ]
+    coco(tmp_path, content)
+    with pytest.raises(DatasetError, match="fit as the corners") as caught:
+        usable_sets(tmp_path)
+    assert ("pass --allow-lost" in str(caught.value)) == said
+    with nullcontext() if said else pytest.raises(DatasetError, match=r"write them as the format requires$"):
+        usable_sets(tmp_path, allow_lost=True)
 
 
 @pytest.mark.parametrize(

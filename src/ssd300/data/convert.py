@@ -72,7 +72,7 @@ def convert_dataset(
             "convert (--split train+val), or one alone"
         )
     if out.exists() and (not out.is_dir() or is_filled(out)):
-        raise DatasetError(f"{out} exists already; give a new folder, or remove it first")
+        raise DatasetError(f"{out} exists already; give a new folder")
     whole = join(list(splits.values()))
     classes = whole.classes
     unwritable = [name for name in classes.names if not is_writable_name(name)]

@@ -128,7 +128,8 @@ def refuse_unusable(dataset: Dataset, *, allow_lost: bool = False, min_score: fl
     example = next((f" For example {note}" for note in dataset.notes if note.action == "refused"), "")
     odd = next((note.words for note in dataset.notes if note.kind == "suspected box format"), "")
     if odd and not (allow_lost and kept):
-        raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires, or {ALLOW}")
+        allow = f", or {ALLOW}" if kept else ""
+        raise DatasetError(f"{dataset.name}: {odd}; write them as the format requires{allow}")
     if not kept:
         found = f"all {lost} boxes were left out.{example}" if lost else _without_boxes(dataset)
         raise DatasetError(f"{dataset.name}: none of the {len(dataset)} pictures has a box: {found}")

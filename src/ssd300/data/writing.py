@@ -71,8 +71,8 @@ def new_files(paths: Sequence[Path]) -> list[Path]:
     """The paths, none of which exist. Raises DatasetError if one does."""
     there = [str(path) for path in paths if os.path.lexists(path)]
     if there:
-        exist, them = ("exists", "it") if len(there) == 1 else ("exist", "them")
-        raise DatasetError(f"{', '.join(there)} {exist} already: remove {them}, or give another --out")
+        exist = "exists" if len(there) == 1 else "exist"
+        raise DatasetError(f"{', '.join(there)} {exist} already: give another --out")
     return list(paths)
 
 

@@ -119,7 +119,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 def refuse_used(folder: Path) -> None:
     """Raises TrainingError if the folder has a run, or files that a new one would replace."""
     if os.path.lexists(folder / STATE):
-        raise TrainingError(f"{folder} holds a run already: continue it (--resume), remove it, or give another --out")
+        raise TrainingError(f"{folder} holds a run already: continue it (--resume), or give another --out")
     for name in (BEST, RESULTS, CURVES, SAMPLES):
         if os.path.lexists(folder / name):
             raise TrainingError(

@@ -87,7 +87,10 @@ def _choose_for_graph(path: Path, precision: str) -> Choice:
     if quantized:
         raise ArgumentError(f"precision {precision}: {path.name} is an INT8 graph; use auto or int8")
     if precision == "int8":
-        raise ArgumentError(f"precision int8: {path.name} is a float graph; make an INT8 one: `ssd300 export --int8`")
+        command = f"ssd300 export --model WEIGHTS --int8 --out {as_argument(path)}"
+        raise ArgumentError(
+            f"precision int8: {path.name} is a float graph; make an INT8 one of its weights: `{command}`"
+        )
     return _choose_float(path, precision, "")
 
 
