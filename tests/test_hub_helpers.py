@@ -249,5 +249,5 @@ def test_pictures_are_prepared_without_torch(red_left):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (
         done.stdout.strip()
-        == "nvidia_ssd needs packages that are not installed: pip install '.[train]' in a clone of ssd300"
+        == 'nvidia_ssd needs packages that are not installed: pip install ".[train]" in a clone of ssd300'
     ), done

@@ -65,7 +65,7 @@ class MissingExtraError(SSD300Error, ImportError):
     ) -> None:
         fault = "are not installed" if broken is None else f"cannot be imported ({broken})"
         command = "pip install" if broken is None else "pip install --force-reinstall"
-        remedy = package or f"'.[{extra}]' in a clone of ssd300"
+        remedy = package or f'".[{extra}]" in a clone of ssd300'  # double quotes: Windows, too
         super().__init__(f"{what} needs packages that {fault}: {command} {remedy}")
         self.extra = extra
 

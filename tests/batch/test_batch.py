@@ -253,7 +253,7 @@ def test_wrong_requests_leave_no_run(batch, arguments, words) -> None:
 def test_without_ray_no_run_is_begun(batch, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     result = batch("pictures", "--out", "x", "--engine", "ray")
-    assert (result.returncode, "pip install '.[ray]'" in result.stderr) == (2, True)
+    assert (result.returncode, 'pip install ".[ray]"' in result.stderr) == (2, True)
     assert not Path("x").exists()
 
 

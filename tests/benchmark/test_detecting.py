@@ -90,5 +90,5 @@ def test_detecting_is_measured_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (
         done.stdout
-        == "the torch runtime needs packages that are not installed: pip install '.[train]' in a clone of ssd300\n"
+        == 'the torch runtime needs packages that are not installed: pip install ".[train]" in a clone of ssd300\n'
     )

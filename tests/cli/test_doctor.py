@@ -116,8 +116,8 @@ def test_extras_name_what_is_missing_too_old_or_broken(monkeypatch) -> None:
 
     monkeypatch.setattr(metadata, "version", version)
     assert states_of_extras({"onnxruntime": "libx.so: no such file"}) == {
-        "data": "needs pyyaml >=6.0 (installed: 5.4.1): pip install '.[data]' in a clone of ssd300",
-        "eval": "needs hotcoco: pip install '.[eval]' in a clone of ssd300",
+        "data": 'needs pyyaml >=6.0 (installed: 5.4.1): pip install ".[data]" in a clone of ssd300',
+        "eval": 'needs hotcoco: pip install ".[eval]" in a clone of ssd300',
         "onnx": "cannot import onnxruntime (libx.so: no such file): pip install --force-reinstall onnxruntime",
         "video": "installed",
     }

@@ -173,7 +173,7 @@ def test_without_the_extra(data, tmp_path, package, arguments) -> None:
     command = [sys.executable, "-m", "ssd300", "evaluate", "--data", str(data), *arguments]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (result.returncode, result.stdout) == (2, "")
-    assert "pip install '.[eval]' in a clone of ssd300" in result.stderr
+    assert 'pip install ".[eval]" in a clone of ssd300' in result.stderr
     assert not (tmp_path / "out").exists()
 
 

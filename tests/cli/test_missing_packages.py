@@ -35,5 +35,5 @@ def test_it_is_said_first(tmp_path, own_cache, monkeypatch, capsys, missing, arg
     with pytest.raises(SystemExit) as stop:
         main.run()
     assert stop.value.code == 2
-    assert f"pip install '.[{extra}]' in a clone of ssd300" in capsys.readouterr().err
+    assert f'pip install ".[{extra}]" in a clone of ssd300' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -125,7 +125,7 @@ def test_without_the_extra_the_remedy_is_named() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ)
     assert result.returncode == 2
-    assert "pip install '.[serve]'" in result.stderr
+    assert 'pip install ".[serve]"' in result.stderr
 
 
 @pytest.mark.parametrize(

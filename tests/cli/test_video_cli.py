@@ -226,7 +226,7 @@ def test_an_error_in_a_later_video_keeps_the_ones_before(run, clip, tmp_path, mo
 
 def test_without_pyav_no_folder_is_made(run, clip, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    assert "pip install '.[video]'" in run("detect", clip).stderr
+    assert 'pip install ".[video]"' in run("detect", clip).stderr
     assert not (tmp_path / "runs").exists()
 
 

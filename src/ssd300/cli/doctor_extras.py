@@ -48,7 +48,7 @@ def state_of_extra(extra: str, packages: dict[str, str], faults: dict[str, str])
         elif not _is_allowed(version, allowed):
             needed.append(f"{name} {allowed} (installed: {version})")
     if needed:
-        return f"needs {', '.join(needed)}: pip install '.[{extra}]' in a clone of ssd300"
+        return f'needs {", ".join(needed)}: pip install ".[{extra}]" in a clone of ssd300'
     broken = {name: faults[name] for name in packages if name in faults}
     words = ", ".join(f"{name} ({fault})" for name, fault in broken.items())
     return f"cannot import {words}: pip install --force-reinstall {' '.join(broken)}" if broken else "installed"
