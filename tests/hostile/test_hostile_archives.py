@@ -118,7 +118,7 @@ ONE = state(tensor())
         (b"\x89HDF\r\n\x1a\n", "it is a Keras or HDF5 file"),
         (b"GGUF\x03\0\0\0", "it is a GGUF file"),
         (b"\x1f\x8b\x08", "it is an archive: unpack it"),
-        (b'p\xa0\0\0\0\0\0\0{"__metadata__', "it begins as a safetensors file"),
+        (b'p\xa0\0\0\0\0\0\0{"__metadata__', "it begins as a safetensors file: name it .safetensors"),
         (b"\x89PNG\r\n\x1a\n", r"it begins with b'\x89PNG"),
         (pickle.dumps({"model": 1}, 2), "a pickle, but not one of torch.save"),
         (pickle.dumps(Code(), 2), "refers to 'posix.system'"),

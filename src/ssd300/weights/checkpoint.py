@@ -142,8 +142,9 @@ def _open_checked(path: str | Path) -> Iterator[tuple[Any, dict[str, TensorSpec]
     except SafetensorError as error:
         with Path(path).open("rb") as opened:
             start = opened.read(64)
-        known = "" if start[8:9] == b"{" else describe_start(start)
-        found = known or f"{error}; {Path(path).stat().st_size:,} bytes found"
+        if start[8:9] != b"{" and (known := describe_start(start)):
+            raise ModelError(f"{path}: not a safetensors file: {known}") from error
+        found = f"{error}; {Path(path).stat().st_size:,} bytes found"
         raise ModelError(f"{path}: not a complete safetensors file ({found}); copy or download it again") from error
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error

@@ -5,11 +5,11 @@ from pathlib import Path
 from ssd300.errors import ModelError
 
 _STARTS = (
-    ((b"<!doctype", b"<html", b"<?xml"), "it is a web page, not the file"),
-    ((b"version https://git-lfs",), "it is a Git LFS pointer, not the file itself"),
-    ((b"\x89hdf",), "it is a Keras or HDF5 file, of another kind of network"),
-    ((b"gguf",), "it is a GGUF file, of another kind of network"),
-    ((b"pk\x03\x04", b"\x80"), "it begins as a file of torch.save, whose extension is .pt"),
+    ((b"<!doctype", b"<html", b"<?xml"), "it is a web page, not the file: download it again"),
+    ((b"version https://git-lfs",), "it is a Git LFS pointer, not the file itself: run `git lfs pull`"),
+    ((b"\x89hdf",), "it is a Keras or HDF5 file, of another kind of network: give an SSD300"),
+    ((b"gguf",), "it is a GGUF file, of another kind of network: give an SSD300"),
+    ((b"pk\x03\x04", b"\x80"), "it begins as a file of torch.save: name it .pt"),
     ((b"\x1f\x8b", b"rar!", b"7z\xbc"), "it is an archive: unpack it"),
 )
 _PACKAGES = {"ultralytics": "a YOLO model", "models": "a YOLOv5 model", "mmengine": "a model of OpenMMLab"}
@@ -26,10 +26,10 @@ def of_package(name: str) -> str:
 
 
 def describe_start(start: bytes) -> str:
-    """A clause on a file that begins with these bytes (16 or more are needed); empty if it is not known.
+    """A clause, with the remedy, on a file that begins with these bytes (16 or more are needed); empty if not known.
 
     >>> describe_start(b"<!DOCTYPE html>"), describe_start(b"hello")
-    ('it is a web page, not the file', '')
+    ('it is a web page, not the file: download it again', '')
     """
     text = start.lstrip().lower()
     if start[8:10] == b'{"':

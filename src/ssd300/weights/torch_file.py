@@ -73,8 +73,9 @@ def open_torch_file(path: str | Path) -> Iterator[TorchFile]:
             else:
                 file.seek(0)
                 start = file.read(64)
-                what = describe_start(start) or f"it begins with {start[:12]!r}" if size else "it is empty"
-                raise ModelError(f"{source}: not a torch file: {what}; download or copy it again")
+                found = f"it begins with {start[:12]!r}" if size else "it is empty"
+                what = describe_start(start) or f"{found}; download or copy it again"
+                raise ModelError(f"{source}: not a torch file: {what}")
             yield TorchFile(source, tree, read)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
