@@ -175,6 +175,12 @@ ARRAYS = [
         np.array([[0.0, 255.0]]),
         "float values from 0 to 255; expected 0..1: divide by 255, or pass uint8",
     ),
+    (
+        "overshooting float",
+        np.array([[-0.07, 1.05]]),
+        "float values from -0.07 to 1.05; expected 0..1: clip what resizing",
+    ),
+    ("0..2 float", np.array([[0.0, 2.0]]), "float values from 0 to 2; expected 0..1: divide by 255"),
     ("-1..1 float", np.array([[-1.0, 1.0]]), "float values from -1 to 1; expected 0..1: scale them to 0..1"),
     ("NaN", np.array([[0.0, np.nan]]), "float values with NaN or infinity; expected 0..1. See np.nan_to_num"),
     ("infinity", np.array([[0.0, np.inf]], np.float32), "float values with NaN or infinity"),

@@ -78,6 +78,11 @@ SOURCES = [
         "a directory where one picture is expected; pass its files, or use",
     ),
     (
+        "glob of pictures",
+        lambda d: f"{folder_of(d, 'a.jpg')}/*.jpg",
+        "{folder}/pictures/*.jpg: a pattern where one picture is expected; pass one of its files, or use detect_many",
+    ),
+    (
         "glob without a match",
         lambda d: f"{d}/*.jpg",
         "{folder}/*.jpg: no file matches this pattern (looked from {cwd})",

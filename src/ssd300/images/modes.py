@@ -19,6 +19,7 @@ DECODER_ERRORS = (
 
 _BAND_PIXELS = 2**20
 _UNSEEN = 8  # an alpha, of 255, that is invisible on white
+_OVERSHOOT = 0.25  # of resizing with bicubic and Lanczos filters, and of sharpening
 
 
 def picture_to_rgb(picture: Image.Image, name: str) -> UInt8:
@@ -177,6 +178,8 @@ def _float_to_uint8(values: np.ndarray[Any, Any], name: str) -> UInt8:
         raise ImageError(f"{name}: float values with NaN or infinity; expected 0..1. See np.nan_to_num")
     if low < -1e-6 or high > 1 + 1e-6:  # resizing in float32 may leave 1.0000001
         remedy = "divide by 255, or pass uint8" if low >= 0 and high <= 255 else "scale them to 0..1"
+        if low > -_OVERSHOOT and high < 1 + _OVERSHOOT:
+            remedy = "clip what resizing left outside, np.clip(array, 0, 1)"
         raise ImageError(f"{name}: float values from {low:.6g} to {high:.6g}; expected 0..1: {remedy}")
     scaled = np.clip(values, 0, 1)
     scaled *= 255

@@ -229,7 +229,10 @@ def _missing_fault(path: Path) -> str:
     if fault := foreign_fault(str(path)):
         return fault
     if glob.has_magic(str(path)):
-        if skipped := pictures_of(str(path)).skipped:
-            return f"no picture matches this pattern ({skipped}); expected files with {', '.join(EXTENSIONS)}"
+        found = pictures_of(str(path))
+        if found.paths:
+            return "a pattern where one picture is expected; pass one of its files, or use detect_many"
+        if found.skipped:
+            return f"no picture matches this pattern ({found.skipped}); expected files with {', '.join(EXTENSIONS)}"
         return f"no file matches this pattern (looked from {current_folder()}); check it, or quote it in the shell"
     return f"no such file{looked_from(path)}; check the path"
