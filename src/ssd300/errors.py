@@ -63,7 +63,7 @@ class MissingExtraError(SSD300Error, ImportError):
     def __init__(
         self, what: str, extra: str | None = None, *, package: str | None = None, broken: str | None = None
     ) -> None:
-        fault = "are not installed" if broken is None else f"cannot be imported ({broken})"
+        fault = "are not installed" if broken is None else f"cannot be imported ({' '.join(broken.split())[:300]})"
         command = "pip install" if broken is None else "pip install --force-reinstall"
         remedy = package or f'".[{extra}]" in a clone of ssd300'  # double quotes: Windows, too
         super().__init__(f"{what} needs packages that {fault}: {command} {remedy}")

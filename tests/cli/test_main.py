@@ -111,6 +111,12 @@ def run_with(error: BaseException, monkeypatch) -> int:
         ),
         (RuntimeError("Exception from a.cpp:1:\nstd::bad_alloc"), "ssd300: the system gives no more memory or threads"),
         (ZeroDivisionError("division by zero"), "internal error, a bug of ssd300: ZeroDivisionError: division by zero"),
+        (ImportError("no x", name="ssd300.x"), "internal error, a bug of ssd300: ImportError: no x"),
+        (
+            ImportError("\nlibopenvino.so:\nno such file"),
+            "ssd300 needs packages that cannot be imported (libopenvino.so: no such file): pip install "
+            "--force-reinstall . in a clone of ssd300",
+        ),
     ],
 )
 def test_errors_become_a_line_and_exit_code_2(error, words, monkeypatch, capsys) -> None:

@@ -19,7 +19,7 @@ import typer
 
 from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
 from ssd300.cli.messages import debugging, print_message, show_trace
-from ssd300.errors import SHORTAGE, SSD300Error, is_shortage
+from ssd300.errors import SHORTAGE, MissingExtraError, SSD300Error, is_shortage
 from ssd300.terminal import escape_for_json, leave_closed_terminal
 
 ALIASES = {"predict": "detect", "val": "evaluate"}  # the names of verbs in other packages; not listed in the help
@@ -120,11 +120,19 @@ def _run_verb(stops: list[int]) -> None:
     except Exception as error:
         if stops:  # packages may turn Ctrl-C during their import into any exception
             raise KeyboardInterrupt from error
-        hint = "" if debugging() else " Run again with SSD300_DEBUG=1 to see where."
-        fault = f"{type(error).__name__}: {error}"
-        bug = f"internal error, a bug of ssd300: {fault}.{hint}"
-        _explain(f"{SHORTAGE} ({fault.splitlines()[0]})" if is_shortage(error) else bug, error)
+        _explain(_describe_unexpected(error), error)
     sys.exit(2)
+
+
+def _describe_unexpected(error: Exception) -> str:
+    """The message of an error that is none of ssd300's own: a shortage, a broken installation, or a bug."""
+    fault = f"{type(error).__name__}: {error}"
+    if is_shortage(error):
+        return f"{SHORTAGE} ({fault.splitlines()[0]})"
+    if isinstance(error, ImportError) and not (error.name or "").startswith("ssd300"):
+        return str(MissingExtraError("ssd300", package=". in a clone of ssd300", broken=str(error)))
+    hint = "" if debugging() else " Run again with SSD300_DEBUG=1 to see where."
+    return f"internal error, a bug of ssd300: {fault}.{hint}"
 
 
 def _set_encodings() -> None:
