@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import ssd300
-from ssd300.errors import ArgumentError, ModelError
+from ssd300.errors import ArgumentError, DatasetError, ModelError
 from ssd300.export.files import load_source
 from ssd300.export.write import choose_format
 from ssd300.files import sha256_of
@@ -67,12 +67,17 @@ def test_classes_in_a_file(encoding, kind, narrow_checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("classes", "words"), [("", "gives 0"), ([], "gives 0"), ("typo.txt", r"gives 1 \('typo\.txt'\)")]
+    ("classes", "words"), [("", "gives 0"), ([], "gives 0"), ("typo.text", r"gives 1 \('typo\.text'\)")]
 )
 def test_another_number_of_classes(classes, words, narrow_checkpoint, tmp_path):
     with pytest.raises(ModelError, match=rf"has 4 classes \(without background\), --classes {words}"):
         ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=classes)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_file_of_class_names_is_no_class(narrow_checkpoint, tmp_path):
+    with pytest.raises(DatasetError, match=r"typo\.txt: the list of class names cannot be read: No such file"):
+        ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes="typo.txt")
 
 
 def test_quantize_needs_pictures_to_measure_on(narrow_checkpoint, narrow_found_again):

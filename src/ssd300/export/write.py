@@ -142,7 +142,7 @@ def _rename_classes(source: Path, classes: ClassList, given: str | os.PathLike[s
     given = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(given, str):
         names = list(given)
-    elif os.path.isfile(given):
+    elif os.path.isfile(given) or given.lower().endswith(".txt"):  # a wrong path is not the name of a class
         names = [name for _, name in lines_of(read_text(Path(given), "list of class names"))]
     else:
         names = [name.strip() for name in given.split(",") if name.strip()]
