@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.sets import pictures, write
+from data.sets import pictures, write, yolo
 from ssd300.cli.results import result_layout
 from ssd300.data.load import FORMATS, find_parts, load_dataset
 from ssd300.detections import Detections
@@ -138,6 +138,26 @@ def test_a_picture_is_no_data_set(tmp_path: Path) -> None:
         load_dataset(tmp_path)
     with pytest.raises(DatasetError, match="a picture, not a data set; give the folder of the set"):
         load_dataset(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "words"),
+    [
+        ("", "", "There are label files beside pictures: YOLO needs a data.yaml with `names` or a classes.txt"),
+        ("train", "train", "There are label files beside pictures"),
+        ("images", "labels", "There is a labels/ folder: YOLO needs a data.yaml with `names` or a classes.txt"),
+        ("train/images", "train/labels", "There is a labels/ folder"),
+    ],
+)
+def test_labels_of_yolo_without_a_list_of_classes_are_named(
+    tmp_path: Path, images: str, labels: str, words: str
+) -> None:
+    yolo(tmp_path, images=images, labels=labels)
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DatasetError, match=words):
+        load_dataset(tmp_path)
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    assert load_dataset(tmp_path).num_boxes == 4
 
 
 def test_every_format_is_found_in_an_empty_folder_without_a_word(tmp_path: Path) -> None:

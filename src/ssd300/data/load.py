@@ -214,6 +214,18 @@ def _name_format(path: Path, format: str | None) -> str:
     return ""
 
 
+def _describe_labels(path: Path) -> str:
+    """What YOLO's labels in a folder, or in one in it, lack; or where they may be."""
+    places = [path, *folders_in(path)]
+    pictures = [file for place in places for file in entries(place) if is_picture(file)]
+    if any(child(place, "labels") for place in places):
+        return "There is a labels/ folder: YOLO needs a data.yaml with `names` or a classes.txt, and images/ beside it."
+    if any(file.with_suffix(".txt").is_file() for file in pictures):
+        return "There are label files beside pictures: YOLO needs a data.yaml with `names` or a classes.txt, too."
+    here = any(file.parent == path for file in pictures)
+    return "There are pictures, but no labels: give the folder above both." if here else ""
+
+
 def _describe_nothing_found(path: Path, format: str | None) -> str:
     wanted = f"a {format} data set" if format else "a data set"
     hint = _name_format(path, format) or describe_unread(path) or _describe_json(path)
@@ -224,10 +236,7 @@ def _describe_nothing_found(path: Path, format: str | None) -> str:
         known = "COCO, CreateML and VIA .json, data.yaml, obj.data, CVAT .xml, .csv, .pack; for others give the folder"
         return f"{path}: not {wanted}. {hint or f'Known files: {known}'}"
     holds = ", ".join(entry.name + "/" * entry.is_dir() for entry in entries(path)[:12])
-    if not hint and child(path, "labels"):
-        hint = "There is a labels/ folder: YOLO needs a data.yaml with `names` or a classes.txt, and images/ beside it."
-    elif not hint and any(map(is_picture, entries(path))):
-        hint = "There are pictures, but no labels: give the folder above both."
+    hint = hint or _describe_labels(path)
     return (
         f"{path}: {wanted} was not found in this folder. {hint + ' ' if hint else ''}Looked for "
         f"{format or ', '.join(FORMATS)} "
