@@ -42,10 +42,18 @@ def test_sizes(text, size) -> None:
         assert size_in_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "# words\n\n", "short", "two words here"])
-def test_key_files_without_a_good_key(tmp_path, text) -> None:
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no key in this file"),
+        ("# words\n\n", "no key in this file"),
+        ("short", "one has 5 characters"),
+        ("two words here", "one has a space or a character that is not ASCII"),
+    ],
+)
+def test_key_files_without_a_good_key(tmp_path, text, words) -> None:
     (tmp_path / "keys").write_text(text)
-    with pytest.raises(ValueError, match="key"):
+    with pytest.raises(ValueError, match=words):
         read_keys(tmp_path / "keys")
 
 

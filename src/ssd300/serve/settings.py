@@ -84,5 +84,6 @@ def read_keys(path: Path) -> tuple[str, ...]:
         raise ArgumentError(f"{path}: no key in this file; write one per line, for example of `openssl rand -hex 24`")
     bad = next((key for key in keys if not key.isascii() or " " in key or len(key) < 8), None)
     if bad is not None:
-        raise ArgumentError(f"{path}: a key needs 8 or more ASCII characters without spaces; one has {len(bad)}")
+        found = f"{len(bad)} characters" if len(bad) < 8 else "a space or a character that is not ASCII"
+        raise ArgumentError(f"{path}: a key needs 8 or more ASCII characters without spaces; one has {found}")
     return keys
