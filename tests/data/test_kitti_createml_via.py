@@ -228,7 +228,9 @@ def test_turned_ellipses_of_via_are_enclosed(tmp_path: Path) -> None:
 )
 def test_a_region_without_one_class_is_a_fault(tmp_path: Path, attributes: dict[str, Any]) -> None:
     via(tmp_path, attribute=lambda label: attributes)
-    with pytest.raises(DatasetError, match=r"4 faults.*: unknown class id: .*the class name is .*; expected a text"):
+    with pytest.raises(
+        DatasetError, match=r"4 faults \(.* lists them\): unknown class id: .*the class name is .*; expected a text"
+    ):
         load_dataset(tmp_path)
 
 

@@ -159,7 +159,7 @@ def test_a_name_that_two_folders_of_images_have_is_not_guessed(tmp_path: Path, s
     pictures(tmp_path / "images/cam2", names="c")
     assert found(load_dataset(tmp_path)) == TRUTH
     pictures(tmp_path / "images/cam2", names="bc")
-    with pytest.raises(DatasetError, match=r"1 fault .*picture b.*: it is missing"):
+    with pytest.raises(DatasetError, match=r"1 fault \(.* lists them\): missing picture: .*picture b.*: it is missing"):
         load_dataset(tmp_path)
 
 
@@ -178,7 +178,7 @@ def test_the_picture_of_another_folder_is_not_read(tmp_path: Path, written: str,
     if is_there:
         assert found(load_dataset(tmp_path)) == TRUTH
         return
-    with pytest.raises(DatasetError, match=r"3 faults .*it is missing"):
+    with pytest.raises(DatasetError, match=r"3 faults \(.* lists them\): missing picture: .*: it is missing"):
         load_dataset(tmp_path)
 
 
@@ -212,7 +212,9 @@ def test_one_file_is_not_read_for_two_pictures(tmp_path: Path, format: str, othe
         write(
             tmp_path / "t.csv", "".join(["image,xmin,ymin,xmax,ymax,label\n", *(f"{n},1,2,30,40,cat\n" for n in names)])
         )
-    with pytest.raises(DatasetError, match=r"1 fault .*missing picture.*was found, but so it was for cam1/a.jpg"):
+    with pytest.raises(
+        DatasetError, match=r"1 fault \(.* lists them\): missing picture: .*was found, but so it was for cam1/a.jpg"
+    ):
         load_dataset(tmp_path)
 
 

@@ -149,7 +149,7 @@ def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
     others = active_children()
 
     def begin_and_drop() -> list[BaseProcess]:
-        """In a frame of its own: whoever measures coverage may keep the variables of a frame that still runs."""
+        """In a frame of its own, as a coverage tool may keep the variables of one that still runs."""
         loader = make_loader(
             TrainingPictures(many, resolve_recipe("published", seed=1)), EpochBatches(len(many), 16, seed=1), workers=2
         )

@@ -63,8 +63,10 @@ class Guard:
             self._finish(exchange)
 
     def _check_host(self, host: str) -> None:
+        if self.settings.hosts is None:
+            return
         name = _name_of_host(host)
-        if self.settings.hosts is not None and not (_is_local(name) or name in self.settings.hosts):
+        if not (_is_local(name) or name in self.settings.hosts):
             raise Problem(421, f"this server does not answer as {name[:80]!r}: start it with --allow-host {name[:80]}")
 
     def _check_key(self, headers: Headers) -> None:
