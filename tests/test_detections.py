@@ -42,6 +42,22 @@ def test_indexing_of_empty_is_empty(index: object) -> None:
     assert EMPTY[index] == EMPTY
 
 
+@pytest.mark.parametrize(
+    ("item", "is_in"),
+    [
+        ("person", True),
+        ("Person", False),
+        ("dog", False),
+        (three()[2], True),
+        (replace(three()[2], score=1), False),
+        (1, False),
+    ],
+)
+def test_in_asks_for_a_class_name_or_a_detection(item, is_in) -> None:
+    assert item not in EMPTY
+    assert (item in three()) is is_in
+
+
 def test_fields_have_the_stated_types() -> None:
     found = three()
     assert found.names == ("cat", "person", "toothbrush")

@@ -79,17 +79,16 @@ class Detections:
         check_shapes(boxes, others)
         check_values(boxes, others["scores"])
         check_ids(others["class_ids"], self.classes)
-        height, width = height_and_width(self.image_size_hw)
-        for name, value in ({"boxes_xyxy": boxes} | others).items():
+        size_hw = height_and_width(self.image_size_hw)
+        source = None if self.source is None else fsdecode(self.source)  # a Path is no JSON
+        for name, value in {"boxes_xyxy": boxes, **others, "image_size_hw": size_hw, "source": source}.items():
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "image_size_hw", (height, width))
-        object.__setattr__(self, "source", None if self.source is None else fsdecode(self.source))  # a Path is no JSON
 
     @classmethod
     def empty(cls, classes: ClassList, image_size_hw: tuple[int, int], source: str | None = None) -> "Detections":
         """No objects: the same shapes and dtypes with N = 0."""
-        boxes, none = np.zeros((0, 4), np.float32), np.zeros(0)
-        return cls(boxes, none.astype(np.float32), none.astype(np.int64), classes, image_size_hw, source)
+        scores = np.zeros(0, np.float32)
+        return cls(scores.reshape(0, 4), scores, scores.astype(np.int64), classes, image_size_hw, source)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], classes: ClassList) -> "Detections":
@@ -126,14 +125,12 @@ class Detections:
 
     def clipped(self) -> "Detections":
         """The same objects with boxes clipped to the picture; one outside of it becomes an empty box at its edge."""
-        height, width = self.image_size_hw
-        return replace(self, boxes_xyxy=clip(self.boxes_xyxy, width, height))
+        return replace(self, boxes_xyxy=clip(self.boxes_xyxy, *reversed(self.image_size_hw)))
 
     @cached_property
     def positions(self) -> Int64:
         """Dense 0-based positions [N] in `classes`, as YOLO txt and supervision want them."""
-        position_of_id = self.classes.position_of_id
-        found = [position_of_id[class_id] for class_id in self.class_ids.tolist()]
+        found = [self.classes.position_of_id[class_id] for class_id in self.class_ids.tolist()]
         return freeze_array("positions", found, np.int64)
 
     @cached_property
@@ -147,6 +144,10 @@ class Detections:
     def __iter__(self) -> Iterator[Detection]:
         return (self[row] for row in range(len(self)))
 
+    def __contains__(self, item: object) -> bool:
+        """Whether an object of this class name was found, or this Detection is one of these."""
+        return item in (self.names if isinstance(item, str) else tuple(self))
+
     @overload
     def __getitem__(self, index: int | np.integer[Any]) -> Detection: ...
     @overload
@@ -156,10 +157,9 @@ class Detections:
         if isinstance(index, int | np.integer) and not isinstance(index, bool):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"index {index} of {len(self)} detections")
-            box, track = tuple(self.boxes_xyxy[index].tolist()), self.track_ids
-            name = self.classes.names[self.positions[index]]
-            track_id = None if track is None else int(track[index])
-            return Detection(box, float(self.scores[index]), int(self.class_ids[index]), name, track_id)
+            track_id = None if self.track_ids is None else int(self.track_ids[index])
+            box, score, class_id = self.boxes_xyxy[index], float(self.scores[index]), int(self.class_ids[index])
+            return Detection(tuple(box.tolist()), score, class_id, self.names[index], track_id)
         rows = np.arange(len(self))[index if isinstance(index, slice) else rows_of(index, len(self))]
         return replace(
             self,
