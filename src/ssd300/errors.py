@@ -100,16 +100,20 @@ def needs(what: str, extra: str | None = None, *, package: str | None = None) ->
 
 
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> ArgumentError:
-    """The error for an unknown name; it suggests the nearest known one, if the name is not a number.
+    """The error for an unknown name; unless it is a number, it suggests one or two that contain it, or the nearest one.
 
     >>> print(unknown_name("backbone", "resnet81", ["resnet18", "resnet34"]))
     unknown backbone 'resnet81': did you mean 'resnet18'? Known: resnet18, resnet34
+    >>> print(unknown_name("option", "threshold", ["score_threshold", "iou_threshold"]))
+    unknown option 'threshold': did you mean 'score_threshold' or 'iou_threshold'? Known: score_threshold, iou_threshold
     >>> print(unknown_name("class id", "0", ["1", "90"]))
     unknown class id '0': Known: 1, 90
     """
     names = list(known)
     listed = names if len(names) <= 24 else [*names[:20], f"... ({len(names)} in all)"]
     text = str(given)
-    near = [] if text.isdecimal() else get_close_matches(text, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    near = [name for name in names if len(text) > 2 and text.casefold() in name.casefold()]
+    if not 1 <= len(near) <= 2:
+        near = get_close_matches(text, names, n=1, cutoff=0.5)
+    hint = "" if text.isdecimal() or not near else f"did you mean {' or '.join(map(repr, near))}? "
     return ArgumentError(f"unknown {kind} {given!r}: {hint}Known: {', '.join(listed)}")
