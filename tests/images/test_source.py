@@ -115,7 +115,7 @@ def test_color_is_about_arrays_only(photo, encode):
 
 
 def test_an_unknown_channel_order():
-    with pytest.raises(ArgumentError, match="unknown channel order 'BGR': Known: rgb, bgr"):
+    with pytest.raises(ArgumentError, match=r"unknown channel order 'BGR': did you mean 'bgr'\? Known: rgb, bgr"):
         open_source(np.zeros((2, 2, 3), np.uint8), color="BGR")
 
 

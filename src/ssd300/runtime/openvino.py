@@ -17,6 +17,7 @@ from ssd300 import limits
 from ssd300.arrays import UInt8
 from ssd300.cpu import allowed_cpus, default_threads
 from ssd300.errors import SHORTAGE, ModelError, is_shortage
+from ssd300.images.forks import never_destroy_in_children
 from ssd300.postprocess import candidates
 from ssd300.priors import NUM_PRIORS
 from ssd300.runtime.base import PICTURE_SHAPE, Candidates, check_batch, check_process, claim_threads
@@ -147,6 +148,7 @@ class OpenVINORuntime:
         self._model, self._throughput, self._pid = model, throughput, os.getpid()
         self._source = source
         claim_threads(self, min(self.threads, allowed_cpus()), throughput)
+        never_destroy_in_children(self)
         self._compiled = _compile(model, precision, self.threads, throughput, source)
         self._idle: list[Any] = []  # requests that no thread is using; list.pop and append are atomic
         self._creating = threading.Lock()
@@ -230,6 +232,7 @@ def _compile(
 @cache
 def _core() -> ov.Core:
     core = ov.Core()
+    never_destroy_in_children(core)  # it has the threads of models that were dropped
     # A .bin that is overwritten would change the models read from it, or end the process with a bus error.
     core.set_property({"ENABLE_MMAP": False})
     return core
