@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -152,3 +153,28 @@ def test_a_program_that_ends_with_streams_left_open_ends_silently(tmp_path, monk
         code = LEFT_OPEN.format(path=sys.path, address=address)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FORKED = """
+import os, signal, sys
+sys.path[:] = {path}
+from fake_runtime import FakeRuntime
+from ssd300 import Detector
+
+answers = Detector(FakeRuntime(1)).detect_video("{clip}")
+next(answers)
+if os.fork() == 0:
+    signal.alarm(30)  # if it should hang after all
+    del answers
+    sys.exit(3)
+print(os.waitstatus_to_exitcode(os.wait()[1]), 1 + sum(1 for _ in answers))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_ends_while_its_parent_reads_a_video(tmp_path) -> None:
+    """FFmpeg would wait for the decoder's threads, which the child does not have."""
+    clip = write_clip(tmp_path / "large.mp4", 9, size=(1280, 720))
+    code = FORKED.format(path=sys.path, clip=clip)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "3 9\n", done.stderr

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ssd300.arrays import UInt8
 from ssd300.errors import ImageError
+from ssd300.images.forks import never_destroy_in_children
 from ssd300.images.video_open import Opened, video_of
 from ssd300.images.video_pixels import to_rgb
 from ssd300.limits import FRAME_PIXELS
@@ -89,6 +90,7 @@ class FrameReader:
         # Threads that decode several frames at once delay frames, which live video must not.
         context.thread_type = "SLICE" if opened.live else "AUTO" if many else "NONE"
         context.thread_count = 0 if many else 1
+        never_destroy_in_children(self)
         context.options = {"max_pixels": str(FRAME_PIXELS)}
         if not opened.live:  # frames that lack a key frame come, marked: those after them keep their numbers
             context.flags |= Flags.output_corrupt
