@@ -89,6 +89,15 @@ def test_check_as_json_and_strict(data, pets) -> None:
     assert data("check", "pets", "--strict").returncode == 1
 
 
+def test_the_json_of_a_set_without_boxes_is_json(data, pets) -> None:
+    content = json.loads((pets / "annotations.json").read_text())
+    (pets / "annotations.json").write_text(json.dumps(content | {"annotations": []}))
+    result = data("check", "pets", "--json")
+    report = json.loads(result.stdout, parse_constant=pytest.fail)  # NaN, which JSON does not have
+    assert report["splits"]["all"]["shapes"] is None
+    assert "all: no boxes" in data("check", "pets").stdout
+
+
 def test_headings_stay_whole_on_a_narrow_terminal(data, pets, monkeypatch) -> None:
     monkeypatch.setattr("ssd300.cli.messages.PIPED_WIDTH", 60)
     assert "…" not in data("check", "pets").stdout.partition("boxes per class")[0]

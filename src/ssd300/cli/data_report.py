@@ -17,7 +17,8 @@ def print_report(report: Report) -> None:
     console = table_console()
     console.print(_totals(report))
     for split, totals in report.totals.items():
-        console.print(f"{_escape(split)}: {_escape(totals.shapes.sentence())}", soft_wrap=True)
+        shapes = totals.shapes.sentence() if totals.shapes else "no boxes"
+        console.print(f"{_escape(split)}: {_escape(shapes)}", soft_wrap=True)
         console.print(f"{_escape(split)}: {_escape(_classes(totals.boxes_per_class))}", soft_wrap=True)
     if report.cases:
         console.print(_cases(report))

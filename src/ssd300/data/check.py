@@ -32,7 +32,7 @@ class Totals:
     clipped: int
     refused: int
     boxes_per_class: dict[str, int]
-    shapes: BoxShapes
+    shapes: BoxShapes | None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ UNBALANCED = 100  # times more boxes of one class than of another
 
 @dataclass(frozen=True)
 class BoxShapes:
-    """Boxes at 300x300 compared with the default boxes. Percentiles are the 5th, 50th and 95th; NaN without boxes."""
+    """Boxes at 300x300 compared with the default boxes. Percentiles are the 5th, 50th and 95th."""
 
     count: int
     sides: tuple[float, float, float]  # pixels, sqrt(width * height)
@@ -32,8 +32,6 @@ class BoxShapes:
 
     def sentence(self) -> str:
         """One line of text."""
-        if not self.count:
-            return "no boxes"
         side, ratio = (" / ".join(f"{value:.3g}" for value in values) for values in (self.sides, self.ratios))
         return (
             f"{self.unmatched:.1%} of your boxes match no default box at IoU {MATCH}; side at 300x300 (5 / 50 / 95 %): "
@@ -66,13 +64,12 @@ def unit_boxes(picture: Picture) -> Float32:
     return np.asarray(picture.annotations.boxes_xyxy / size, np.float32)
 
 
-def measure_shapes(dataset: Dataset) -> BoxShapes:
-    """The shapes of the boxes at the network's resolution; crowd regions are ignored."""
+def measure_shapes(dataset: Dataset) -> BoxShapes | None:
+    """The shapes of the boxes at the network's resolution; None without any. Crowd regions are ignored."""
     boxes = [unit_boxes(picture)[~picture.annotations.crowd] for picture in dataset.pictures]
     whole = np.concatenate(boxes) if boxes else np.zeros((0, 4), np.float32)
     if not len(whole):
-        nan = float("nan")
-        return BoxShapes(0, (nan, nan, nan), (nan, nan, nan), nan)
+        return None
     size = (whole[:, 2:] - whole[:, :2]) * IMAGE_SIZE
     sides = np.percentile(np.sqrt(size.prod(axis=1)), [5, 50, 95]).tolist()
     ratios = np.percentile(size[:, 0] / size[:, 1], [5, 50, 95]).tolist()
