@@ -113,6 +113,19 @@ def test_resume_writes_the_missing_parts_only(batch) -> None:
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 
+def test_an_interrupted_run_counts_what_it_wrote(batch, monkeypatch) -> None:
+    def interrupt(_line: object, done: int) -> None:
+        if done == 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssd300.cli.batch.ProgressLine.show", interrupt)
+    result = batch("pictures/0[0-3].png", "pictures/bad.jpg", "pictures/0[4-8].png", "--out", "out", "--part-rows", "4")
+    assert result.returncode == 130
+    assert result.stderr.startswith("4 pictures, ")
+    assert "Interrupted: 6 of 10 pictures are not written yet" in result.stderr
+    assert "Failed" not in result.stderr  # its row, with the error, is not written
+
+
 def test_the_list_of_pictures_is_that_of_the_first_run(batch) -> None:
     Path("list.txt").write_text("pictures/00.png\npictures/01.png\n")
     batch("list.txt", "--out", "out", "--part-rows", "1")

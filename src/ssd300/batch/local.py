@@ -19,7 +19,7 @@ SHOWN = 10  # failures with their message in the report
 
 @dataclass
 class BatchTally:
-    """The counts of this session."""
+    """The counts of the rows that this session wrote."""
 
     pictures: int = 0
     objects: int = 0
@@ -42,16 +42,18 @@ def run_local(run: Run, detector: Detector, tally: BatchTally, progress: Callabl
 
     Raises ModelError for a broken model, OutputError for a part that cannot be written.
     """
-    missing = run.missing()
+    missing, done = run.missing(), 0
     pictures = (picture for part in missing for picture in run.listed(part))
     with closing(detect_listed(detector, pictures, run.job)) as results:
         for part in missing:
             rows: list[Detections | Failure] = []
             for result in islice(results, run.rows_of(part)):
                 rows.append(result)
-                tally.add(result)
-                progress(tally.pictures + tally.failures)
+                done += 1
+                progress(done)
             run.write(part, make_table(rows, run.job.request.model_sha256))
+            for result in rows:
+                tally.add(result)
 
 
 def detect_listed(
