@@ -207,6 +207,14 @@ def test_a_pipe_shows_no_progress(detect) -> None:
     assert "\r" not in detect(*["a/x.png"] * 12, "--no-save").stderr
 
 
+def test_the_progress_counts_a_picture_once_that_cannot_be_saved(detect, monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr("ssd300.cli.messages.ProgressLine.show", lambda _line, done: shown.append(done))
+    monkeypatch.setattr("ssd300.cli.saving._write_new", lambda path, _data: path.rename("nowhere/at all"))
+    assert "2 of 2 inputs failed" in detect("a/x.png", "b/x.png", "--conf", 0.9).stderr
+    assert shown == [0, 1, 2]
+
+
 def test_a_font_of_ones_own(detect) -> None:
     assert "rubbish.jpg: cannot be used as a font" in detect("a/x.png", "--font", "rubbish.jpg").stderr
     assert not Path("runs").exists()

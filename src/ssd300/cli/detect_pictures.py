@@ -70,10 +70,10 @@ def run_pictures(detector: "Detector", sources: list[str], options: "DetectOptio
     try:
         with closing(_detect_all(detector, inputs, options, render_result)) as results, line:
             line.show(0)
-            for result in results:
+            for done, result in enumerate(results, 1):
                 line.clear()
                 _write_result(result, tally, stream, folder, labels | {output.format})
-                line.show(tally.pictures + len(tally.failures))
+                line.show(done)
     except KeyboardInterrupt:
         tally.interrupted = True
     except SSD300Error:  # an error of the model, not of one picture
