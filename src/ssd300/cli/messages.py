@@ -63,7 +63,7 @@ def print_facts(report: dict[str, dict[str, Any]]) -> None:
             print(title)
             wide = max(map(len, facts))
             for name, value in facts.items():
-                shown = f"{value:.2f}" if isinstance(value, float) else printable(str(value))
+                shown = f"{value:g}" if isinstance(value, float) else printable(str(value))
                 print(f"  {name:<{wide}}  {shown}".rstrip())
 
 
