@@ -101,5 +101,5 @@ def test_words_while_quantizing_and_training(monkeypatch, tmp_path, capsys) -> N
 
     monkeypatch.setattr(importlib.import_module("ssd300.export.quantize"), "quantize", run)
     assert shown(ssd300("quantize", "--data", "x").stderr).count(r"\x1b[2J") == 2
-    Display(1, 1, tmp_path, shown=True).note(EVIL)
+    Display(1, 1, 1, tmp_path, shown=True).note(EVIL)
     assert r"\x1b[2J" in shown(capsys.readouterr().err)

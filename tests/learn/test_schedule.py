@@ -3,7 +3,7 @@
 import pytest
 
 from ssd300.errors import ArgumentError
-from ssd300.learn.display import format_duration
+from ssd300.learn.display import Display, format_duration
 from ssd300.learn.recipe import image_size, learning_rate, resolve_recipe, run_share
 from ssd300.learn.run import Position
 from ssd300.priors import default_boxes, map_sizes
@@ -62,6 +62,21 @@ def test_sizes_that_do_not_fit_are_refused(settings, words):
 def test_smaller_pictures_skip_the_last_maps(size, maps):
     assert map_sizes(size) == maps
     assert len(default_boxes(300)) == 8732
+
+
+@pytest.mark.parametrize(
+    ("epoch", "step", "limit", "left"),
+    [
+        (0, 0, None, 200 * 2 + 4 * 30),  # validations after epochs 3, 6, 9 and 10
+        (4, 90, None, 110 * 2 + 3 * 30),
+        (9, 199, None, 2 + 30),
+        (4, 90, 600, 100),  # the limit is for the last validation, too
+        (4, 90, 400, 0),
+    ],
+)
+def test_the_time_left_has_the_validations(epoch, step, limit, left, tmp_path):
+    show = Display(10, 20, 3, tmp_path, shown=False)
+    assert show.seconds_left(Position(epoch=epoch, step=step, measuring=30, wall=500), 2.0, limit) == left
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (89, "89 s"), (3599, "1 h 00 min"), (7300, "2 h 02 min")])

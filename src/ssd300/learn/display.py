@@ -76,8 +76,17 @@ def _make_loss_error(box: float, label: float, names: list[str]) -> TrainingErro
 class Display:
     """Shows a run on stderr, only in the first process."""
 
-    def __init__(self, epochs: int, steps_per_epoch: int, out: Path, *, shown: bool, tensorboard: bool = False) -> None:
-        self.epochs, self.steps_per_epoch = epochs, steps_per_epoch
+    def __init__(
+        self,
+        epochs: int,
+        steps_per_epoch: int,
+        validate_every: int,
+        out: Path,
+        *,
+        shown: bool,
+        tensorboard: bool = False,
+    ) -> None:
+        self.epochs, self.steps_per_epoch, self.validate_every = epochs, steps_per_epoch, validate_every
         self.console = Console(stderr=True, quiet=not shown)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
         self.bar = Bar(*columns, console=self.console, disable=not (shown and sys.stderr.isatty()))
@@ -113,16 +122,13 @@ class Display:
         """Show a step; `was_read`: its losses have been read. `limit`: the time limit of the run in seconds."""
         taken, seconds = position.step - self.first.step, position.seconds - self.first.seconds
         rate = (position.pictures_seen - self.first.pictures_seen) / max(1e-9, seconds)
-        total = self.epochs * self.steps_per_epoch
-        left = (total - position.step) * seconds / max(1, taken)
-        if limit is not None:
-            left = min(left, max(0.0, limit - position.measuring - position.wall))
+        left = self.seconds_left(position, seconds / max(1, taken), limit)
         box, label = losses.recent.values()
         text = (
             f"loss {box + label:.3f} (box {box:.3f}, class {label:.3f}), lr {lr:.2e}, {rate:.1f} pictures/s, "
             f"{format_duration(left)} left"
         )
-        done = max(position.step / total, min(1.0, position.time_share(limit)))
+        done = max(position.step / (self.epochs * self.steps_per_epoch), min(1.0, position.time_share(limit)))
         self.bar.update(self.task, completed=done, text=text, description=f"epoch {position.epoch + 1}/{self.epochs}")
         if not was_read:
             return
@@ -135,8 +141,16 @@ class Display:
             for name, value in {**losses.recent, "loss": box + label, "lr": lr, "pictures_per_second": rate}.items():
                 self.board.add_scalar(name, value, position.step)
 
+    def seconds_left(self, position: Position, step: float, limit: float | None) -> float:
+        """The wall time to the end of the run: a step takes `step` seconds, a validation as long as the longest yet."""
+        left = (self.epochs * self.steps_per_epoch - position.step) * step
+        validations = -(-self.epochs // self.validate_every) - position.epoch // self.validate_every
+        left += validations * position.measuring
+        return left if limit is None else min(left, max(0.0, limit - position.wall))
+
     def end_epoch(self, row: dict[str, float]) -> None:
-        self.note(", ".join(f"{key} {value:.4g}" for key, value in row.items()))
+        words = (f"{key} {value:.0f}" if key == "seconds" else f"{key} {value:.4g}" for key, value in row.items())
+        self.note(", ".join(words))
         if self.board:
             for name, value in row.items():
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))

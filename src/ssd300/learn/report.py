@@ -142,7 +142,7 @@ def write_best(out: Path, learner: Learner, position: Position, metadata: ModelM
     done = {
         "epochs_done": position.epoch,
         "pictures_seen": position.pictures_seen,
-        "wall_seconds": round(position.seconds),
+        "wall_seconds": round(position.wall),
     }
     arrays = {key: value.cpu().numpy() for key, value in learner.best_weights().items()}
     write_checkpoint(out / BEST, arrays, replace(metadata, training=(metadata.training or {}) | done))

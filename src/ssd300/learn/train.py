@@ -148,7 +148,9 @@ def train(
     with (
         run.lock_folder(out) if compute.is_first else nullcontext(),
         run.stop_signals() as stopped,
-        Display(recipe.epochs, steps_per_epoch, out, shown=compute.is_first, tensorboard=tensorboard) as show,
+        Display(
+            recipe.epochs, steps_per_epoch, validate_every, out, shown=compute.is_first, tensorboard=tensorboard
+        ) as show,
     ):
         if compute.is_first and resume:
             run.remove_unfinished(out)
