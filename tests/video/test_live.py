@@ -177,11 +177,12 @@ def test_a_slow_reader_gets_the_newest_frame_and_drops_are_counted(folder, monke
     check_counts(stream)
 
 
-def test_every_counts_the_frames_between_as_dropped(folder) -> None:
+def test_the_frames_between_those_that_are_asked_for_are_not_dropped(folder) -> None:
     with RtspServer(folder / "clip.mp4") as server:
         stream = LiveStream(f"rtsp://{server.address}/cam", every=5)
         taken = watch(stream, lambda taken: len(taken) >= 4)
     assert [index % 5 for index, _ in taken] == [0] * len(taken)
+    assert stream.counts.passed >= 4 * (len(taken) - 1)
     check_counts(stream)
 
 
@@ -224,7 +225,7 @@ def test_a_frame_that_comes_while_the_stream_is_closed_is_dropped(every) -> None
     for index in range(2):
         stream._offer(index, 0.0, None, None)
     assert not stream.has_frame()
-    assert (stream.counts.received, stream.counts.dropped) == (2, 2)
+    assert (stream.counts.received, stream.counts.dropped, stream.counts.passed) == (2, 2 // every, 2 - 2 // every)
 
 
 @pytest.mark.slow

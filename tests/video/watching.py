@@ -29,4 +29,4 @@ def threads_of(stream: LiveStream) -> list[threading.Thread]:
 
 def check_counts(stream: LiveStream) -> None:
     counts = stream.counts
-    assert counts.received == counts.given + counts.dropped
+    assert counts.received == counts.given + counts.dropped + counts.passed

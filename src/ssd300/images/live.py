@@ -33,13 +33,16 @@ _CLOSE_SECONDS = 1.5  # wait for the thread on closing; FFmpeg may block it for 
 class LiveCounts:
     """Frame counts of a stream.
 
-    received  decoded, or skipped undecoded; each is given, dropped, waiting, or found damaged when it is taken
+    received  decoded, or skipped undecoded; each is given, dropped, passed, waiting, or found damaged when it is taken
+    dropped   for a newer frame, or at the end
+    passed    not asked for: those between two that `every` wants
     damaged   these, and those that could not be decoded, which are not in `received`
     """
 
     received: int = 0
     given: int = 0
     dropped: int = 0
+    passed: int = 0
     damaged: int = 0
     reconnects: int = 0
 
@@ -201,7 +204,8 @@ class LiveStream:
             while wanted and not self.live and self._waiting is not None and not self._stop.is_set():
                 self._ready.wait()
             if not wanted or self._stop.is_set():
-                self.counts.dropped += 1
+                self.counts.passed += not wanted
+                self.counts.dropped += wanted
                 return
             if self._waiting is not None:
                 self.counts.dropped += 1
