@@ -181,8 +181,8 @@ def select_messages(dataset: Dataset) -> list[str]:
         words = f"{unlabeled} of {len(dataset)} pictures have no label file and count as without objects"
         messages.append(f"{dataset.name}: {words}")
     folders = {folder: os.path.realpath(folder) for folder in {picture.path.parent for picture in dataset.pictures}}
-    files = {(folders[one.path.parent], one.path.name, one.payload) for one in dataset.pictures}
-    if twice := len(dataset) - len(files):
+    files = Counter((folders[one.path.parent], one.path.name, one.payload) for one in dataset.pictures)
+    if twice := sum(count > 1 for count in files.values()):
         words = "listed more than once; objects that one of its entries lacks are background there"
         messages.append(f"{dataset.name}: {counted(twice, 'picture')} {words}")
     return messages
