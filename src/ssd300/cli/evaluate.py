@@ -9,6 +9,7 @@ import typer
 
 from ssd300.cli import options as opt
 from ssd300.cli.messages import ProgressLine, print_failures, print_json, say
+from ssd300.digits import counted
 from ssd300.errors import ArgumentError
 from ssd300.terminal import printable
 
@@ -142,7 +143,7 @@ def _explain(evaluation: "Evaluation", model: dict[str, Any], page: Path | None)
         say(f"Note: {words}")
     print_failures(evaluation.failures.values())
     rate = len(evaluation.dataset) / max(evaluation.seconds, 1e-9)
-    say(f"{len(evaluation.dataset)} pictures in {evaluation.seconds:.1f} s ({rate:.1f}/s).")
+    say(f"{counted(len(evaluation.dataset), 'picture')} in {evaluation.seconds:.1f} s ({rate:.1f}/s).")
     if page:
         say(f"Report: {page}")
 

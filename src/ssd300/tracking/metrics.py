@@ -44,7 +44,7 @@ class TrackScores:
 
 
 def track_scores(frames: Sequence[TrackFrame]) -> TrackScores:
-    """All scores of a sequence. They are 0 without ground truth or without tracks."""
+    """All scores of a sequence. Without ground truth or tracks they are 0, but localization 1, as in TrackEval."""
     truth = _occurrences([frame.truth for frame in frames])
     tracked = _occurrences([frame.tracked for frame in frames])
     hota, detection, association, localization = _hota(frames, truth, tracked)
