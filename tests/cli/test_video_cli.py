@@ -46,7 +46,7 @@ def test_a_row_a_frame_and_a_drawn_video_with_the_source_s_times_and_sound(run, 
     assert [row["time_s"] for row in rows] == pytest.approx(TIMES)
     objects = [one for row in rows for one in row["detections"]]
     assert set(objects[0]) == {"name", "class_id", "score", "box_xyxy"}
-    assert f"{len(TIMES)} frames, {len(objects)} objects" in done.stderr
+    assert f"{len(TIMES)} frames, {len(objects)} detections" in done.stderr
     with av.open(str(tmp_path / "out" / "clip.mp4")) as drawn:
         assert [frame.time for frame in drawn.decode(video=0)] == pytest.approx(TIMES, abs=0.001)
     with av.open(str(tmp_path / "out" / "clip.mp4")) as drawn, av.open(str(clip)) as source:

@@ -64,7 +64,7 @@ class _Run:
     window: "_Window | None"
     in_turn: bool  # the frames of a source come after all of the one before
     frames: int = 0
-    objects: int = 0
+    detections: int = 0  # in all frames: an object has one in each
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -91,7 +91,7 @@ class _Run:
             for words in describe_outside(stream.lines, stream.zones, stream.size_hw):
                 self.print_message(words)
         answer = stream.take(answer)
-        self.frames, self.objects = self.frames + 1, self.objects + len(answer.detections)
+        self.frames, self.detections = self.frames + 1, self.detections + len(answer.detections)
         self._clear()
         self.rows.add(answer)
         if stream.writer is not None or self.window is not None:
@@ -160,7 +160,7 @@ class _Run:
     def _summarize(self) -> None:
         seconds, folder = time.perf_counter() - self._started, self.folder
         rate = f"{self.frames / seconds:.1f} frames/s"
-        words = f"{counted(self.frames, 'frame')}, {counted(self.objects, 'object')} in {seconds:.1f} s ({rate})."
+        words = f"{counted(self.frames, 'frame')}, {counted(self.detections, 'detection')} in {seconds:.1f} s ({rate})."
         say(f"Interrupted: {words}" if self.interrupted else words)
         if folder is not None and folder.saved:
             say(f"Drawn: {folder.last if folder.saved == 1 else folder.path}")
