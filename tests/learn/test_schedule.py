@@ -79,6 +79,13 @@ def test_the_time_left_has_the_validations(epoch, step, limit, left, tmp_path):
     assert show.seconds_left(Position(epoch=epoch, step=step, measuring=30, wall=500), 2.0, limit) == left
 
 
+def test_the_line_of_an_epoch_has_no_exponents_of_many_seconds(tmp_path, capsys):
+    Display(1, 1, 1, tmp_path, shown=True).end_epoch(
+        {"epoch": 10400, "lr": 2.98e-08, "seconds": 12345.6, "AP": 0.59344}
+    )
+    assert capsys.readouterr().err == "epoch 10400, lr 2.98e-08, seconds 12346, AP 0.5934\n"
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (89, "89 s"), (3599, "1 h 00 min"), (7300, "2 h 02 min")])
 def test_durations(seconds, words):
     assert format_duration(seconds) == words

@@ -149,8 +149,7 @@ class Display:
         return left if limit is None else min(left, max(0.0, limit - position.wall))
 
     def end_epoch(self, row: dict[str, float]) -> None:
-        words = (f"{key} {value:.0f}" if key == "seconds" else f"{key} {value:.4g}" for key, value in row.items())
-        self.note(", ".join(words))
+        self.note(", ".join(f"{key} {value:{'.4g' if value < 1000 else '.0f'}}" for key, value in row.items()))
         if self.board:
             for name, value in row.items():
                 self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
