@@ -33,10 +33,9 @@ class BoxShapes:
     def sentence(self) -> str:
         """One line of text."""
         side, ratio = (" / ".join(f"{value:.3g}" for value in values) for values in (self.sides, self.ratios))
-        return (
-            f"{self.unmatched:.1%} of your boxes match no default box at IoU {MATCH}; side at 300x300 (5 / 50 / 95 %): "
-            f"{side} px; width / height: {ratio}"
-        )
+        number = f"{round(self.unmatched * self.count)} of your {self.count} boxes ({self.unmatched:.1%})"
+        size = f"side at 300x300 (5 / 50 / 95 %): {side} px; width / height: {ratio}"
+        return f"{number} match no default box at IoU {MATCH}; {size}"
 
 
 def best_prior_iou(boxes_xyxy: Float32) -> Float32:
@@ -87,7 +86,7 @@ def box_notes(dataset: Dataset) -> Iterator[Note]:
         size = (unit[:, 2:] - unit[:, :2]) * IMAGE_SIZE
         real = ~boxes.crowd
         for i in np.flatnonzero((size.max(axis=1) < TINY) & real).tolist():
-            words = f"{size[i, 0]:.1f}x{size[i, 1]:.1f} px once the picture is 300x300 (under {TINY:g})"
+            words = f"{size[i, 0]:.3g}x{size[i, 1]:.3g} px once the picture is 300x300 (under {TINY:g})"
             yield _note("tiny box", picture, i, words)
         for i in np.flatnonzero((best_prior_iou(unit) < MATCH) & real & (size.max(axis=1) >= TINY)).tolist():
             words = f"{size[i, 0]:.0f}x{size[i, 1]:.0f} px at 300x300 has IoU < {MATCH} with every default box"
