@@ -4,11 +4,14 @@ import base64
 import json
 import re
 import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serving import until
+from serving import serving, until
 from ssd300 import limits
+from ssd300.serve.settings import Settings
 
 
 def test_health_and_readiness(client) -> None:
@@ -46,6 +49,20 @@ def test_metrics_count_requests_pictures_and_stages(client, png) -> None:
     assert float(numbers['ssd300_rejections_total{status="422"}']) >= 1
     assert float(numbers['ssd300_stage_seconds_count{stage="wait"}']) >= 1
     assert numbers["ssd300_queue_pictures"] == "0.0"
+
+
+def test_the_stages_have_the_wait_for_room_of_other_pictures(models, png) -> None:
+    with serving(models, Settings(max_pixels=120 * 90)) as one, ThreadPoolExecutor(1) as pool:
+        budget = one.app.state.detecting.budget
+        with budget.share():
+            budget.take(120 * 90)
+            answer = pool.submit(one.detect, png)
+            until(lambda: one.app.state.detecting.admission.running)
+            time.sleep(0.5)
+            assert not answer.done()
+        assert answer.result().status == 200
+        text = one.ask("GET", "/metrics").data.decode()
+    assert sum(map(float, re.findall(r"^ssd300_stage_seconds_sum\S+ (\S+)$", text, re.M))) > 0.5
 
 
 def test_a_head_request_sends_no_bytes_of_a_body(client, log_lines) -> None:

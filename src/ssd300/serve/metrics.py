@@ -21,8 +21,8 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.stages = Histogram(
-            "ssd300_stage_seconds", "Of one picture: wait (in the queue) and each stage of detecting.", ("stage",),
-            buckets=_SECONDS, registry=registry,
+            "ssd300_stage_seconds", "Of one picture: wait (in the queue), room (for its pixels), stages of detecting.",
+            ("stage",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.rejections = Counter("ssd300_rejections", "Requests that were refused.", ("status",), registry=registry)
         self.abandoned = Counter("ssd300_abandoned", "Requests whose client went before the answer.", registry=registry)

@@ -91,8 +91,6 @@ class Work:
     def __call__(self, source: Source, job: Job[Any]) -> Answered:
         """Detect in one picture. Raises Problem 413 or 422, and Stopped."""
         with self.budget.share():
-            self.budget.take(self._count_pixels(source))
-            job.check()
             last = time.perf_counter()
 
             def note(stage: str) -> None:
@@ -104,6 +102,8 @@ class Work:
                 note(stage)
                 job.check()
 
+            self.budget.take(self._count_pixels(source))
+            between("room")
             runtime = self.served.alone if job.alone else self.served.many
             try:
                 found = detect_one(runtime, source, self.options, between)
