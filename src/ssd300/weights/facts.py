@@ -44,7 +44,8 @@ def examine(path: str | Path) -> FileFacts:
         metadata, constants = read_ir(path)
         numbers = path.with_suffix(".bin")
         size += numbers.stat().st_size if numbers.exists() else 0
-        return FileFacts(path, "OpenVINO model", size, sha256, metadata, constants)
+        weights = {kind: count for kind, count in constants.items() if kind != "i64"}  # of shapes and axes
+        return FileFacts(path, "OpenVINO model", size, sha256, metadata, weights)
     if suffix == ".onnx":
         return FileFacts(path, "ONNX model", size, sha256, read_metadata(path), {})
     if suffix not in (".safetensors", *TORCH_SUFFIXES):
