@@ -113,6 +113,13 @@ def test_a_list_of_sources(run, clip, tmp_path, monkeypatch) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip.mp4"]
 
 
+@pytest.mark.parametrize(("number", "words"), [(1, " frames/s\033"), (2, " frames/s of all sources\033")])
+def test_the_rate_is_not_taken_for_that_of_one_of_several_sources(run, clip, monkeypatch, number, words) -> None:
+    monkeypatch.setattr("ssd300.cli.video.obeys_escapes", lambda stream: True)
+    monkeypatch.setattr("ssd300.cli.video.ERASE", "\033")
+    assert words in run("detect", *[clip] * number, "--no-save").stderr
+
+
 def test_a_line_of_a_list_may_be_a_pattern(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("b.mp4", "a.mp4", "c.jpg"):

@@ -115,7 +115,9 @@ class _Run:
         if not self._counters or now - self._counted < _SECONDS_BETWEEN:
             return
         self._counted = now
-        words = f"{printable(answer.source)}: frame {answer.frame}, {self.frames / (now - self._started):.1f} frames/s"
+        of_all = " of all sources" if len(self.streams) > 1 else ""
+        rate = f"{self.frames / (now - self._started):.1f} frames/s{of_all}"
+        words = f"{printable(answer.source)}: frame {answer.frame}, {rate}"
         if answer.age_s is not None:
             words += f", age {answer.age_s * 1000:.0f} ms, {answer.dropped} dropped"
         sys.stderr.write(ERASE + words)
