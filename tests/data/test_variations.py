@@ -52,6 +52,14 @@ def test_a_way_of_writing_boxes_is_suspected_and_the_right_one_never(written: st
             assert words.endswith(f"all fit as {BOX_FORMATS[written]}: they seem to be written that way"), (seed, words)
 
 
+def test_a_box_that_fits_in_neither_way_is_not_counted_as_fitting() -> None:
+    boxes = np.tile([[30.0, 30, 60, 60], [50, 50, 60, 60]], (100, 1))  # corners
+    boxes[0] = [-50, 0, 99, 99]
+    words = str(describe_mismatch(boxes, "xywh", np.full((200, 2), 64.0)))
+    assert "200 of 200 boxes do not fit" in words
+    assert "; 199 fit as the corners" in words
+
+
 def _as_read(written: str, seed: int, fractions: bool, read: str) -> tuple[Any, str, Any]:
     boxes, sizes = boxes_as(written, seed, fractions)
     return boxes, read, sizes

@@ -133,10 +133,11 @@ def describe_mismatch(boxes: Float64, box_format: str, sizes_wh: Float64) -> str
     if misfits.sum() < 2 or misfits.mean() <= MISFITS or len(boxes) < ENOUGH:
         return None
     for other in BOX_FORMATS:
-        if other != box_format and _fits(boxes, other, sizes_wh).mean() >= FITS:
+        fits = _fits(boxes, other, sizes_wh)
+        if other != box_format and fits.mean() >= FITS:
             return (
                 f"{misfits.sum()} of {len(boxes)} boxes do not fit their picture as {BOX_FORMATS[box_format]}; "
-                f"all fit as {BOX_FORMATS[other]}: they seem to be written that way"
+                f"{'all' if fits.all() else fits.sum()} fit as {BOX_FORMATS[other]}: they seem to be written that way"
             )
     return None
 
