@@ -92,7 +92,7 @@ def choose(folder: Path, val: str, out: Path, device: str) -> list[str]:
     _, metadata = read_checkpoint(folder / "best.safetensors")
     progress = load_state(folder)["progress"]
     whole_run = {"epochs_done": progress["epoch"], "pictures_seen": progress["pictures_seen"]}
-    whole_run["wall_seconds"] = round(progress["seconds"])
+    whole_run["wall_seconds"] = round(progress["wall"])
     dataset, compute = load_dataset(val).with_classes(metadata.classes), choose_compute(device)
     rows, best_ap = ["| weights | AP | AP50 |", "|---|---|---|"], -1.0
     for name, state in candidates(folder).items():

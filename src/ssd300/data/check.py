@@ -189,7 +189,7 @@ def _validation_parts(parts: dict[str, list[Part]], others: Sequence[Part]) -> d
 
 
 def _totals(dataset: Dataset, part: Part) -> Totals:
-    actions = Counter(note.action for note in dataset.notes if note.kind != "field not used")
+    actions = Counter(note.action for note in dataset.notes)
     faulty = sum(note.action == "fault" and bool(note.annotation) for note in dataset.notes)
     return Totals(
         dataset.name,
