@@ -94,7 +94,8 @@ def test_crowded_pictures_are_counted_whole(make):
 def test_classes_that_are_always_confused_are_all_counted(make):
     data = make.dataset([make.picture(1, make.annotations([A, B, C], [7, 3, 3]))], TWO)
     told = diagnose(data, [make.result([A, B, C], [0.9, 0.8, 0.2], [3, 7, 7])])
-    assert (told.overall.best_f1, told.threshold) == (0, 0)
+    assert (len(told.overall.thresholds), told.threshold) == (3, 0)
+    assert all(np.isnan(curve.best_threshold) for curve in (told.overall, *told.curves))  # each has F1 0
     assert told.confusion.tolist() == [[0, 1, 0], [2, 0, 0], [0, 0, 0]]
     assert [(len(e.wrong), len(e.missed)) for e in told.worst] == [(3, 3)]
 

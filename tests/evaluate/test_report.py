@@ -179,11 +179,21 @@ def test_nothing_found_at_all(make, tmp_path):
     data = make.dataset([make.picture(1, make.annotations([A], [7])), make.picture(2)], TWO)
     evaluation = evaluate(make.detector(TWO, {"1.jpg": make.result(), "2.jpg": make.result()}), data)
     text = write_report(evaluation, tmp_path).read_text(encoding="utf-8")
-    assert "No detections." in text
+    assert "There are no boxes, or no detections." in text
     assert "nan" not in text
     told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert told["metrics"]["AP"] == 0
     assert told["best_threshold"] == dict.fromkeys(("score", "F1", "precision", "recall"))
+
+
+def test_nothing_right_has_no_best_threshold(make, tmp_path):
+    data = make.dataset([make.picture(1, make.annotations([A], [7]))], TWO)
+    evaluation = evaluate(make.detector(TWO, {"1.jpg": make.result([A], [0.5], [3])}), data)
+    text = write_report(evaluation, tmp_path).read_text(encoding="utf-8")
+    assert "All classes together. No detection is right." in text
+    assert "nan" not in text
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [row["best_threshold"]["score"] for row in (told, *told["classes"])] == [None] * 3
 
 
 def test_no_boxes_at_all(make, tmp_path):

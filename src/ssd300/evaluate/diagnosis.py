@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, isnan
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ WORST_PICTURES = 12
 class Curve:
     """Precision and recall at IoU 0.5 from each of the decreasing scores `thresholds` [S] on, and the highest F1.
 
-    All NaN if the class has no boxes or no detections. `best_threshold` is an option of detection, whose results score
-    above it. It is chosen on the same pictures that it is reported for: with few boxes it is unreliable.
+    Without boxes or detections both are empty, and without a right detection no threshold is best: then the last four
+    are NaN. `best_threshold` is an option of detection, whose results score above it. It is chosen on the same pictures
+    that it is reported for: with few boxes it is unreliable.
     """
 
     thresholds: Float64
@@ -77,7 +78,7 @@ def diagnose(dataset: Dataset, results: Sequence[Detections], *, unread: Contain
     """
     table = match_table(dataset, results)
     overall = _curve(table, np.lexsort((-table.scores,)), int(table.boxes.sum()))
-    threshold = overall.best_threshold if overall.best_f1 > 0 else 0.0
+    threshold = 0.0 if isnan(overall.best_threshold) else overall.best_threshold
     scorer = score(*_judged(dataset, results))
     least = float(np.nextafter(np.float32(threshold), np.float32(1)))  # of the scores above the threshold
     confusion = scorer.confusion_matrix(iou_thr=0.5, min_score=least, max_det=max(1, len(table.scores)))
@@ -124,10 +125,11 @@ def _curve(table: MatchTable, rows: Int64, boxes: int) -> Curve:
     # Equal scores pass the threshold together.
     last = np.append(scores[1:] != scores[:-1], True)[: len(scores)] & (found > 0)
     hits, found, scores = hits[last], found[last], scores[last]
-    if not boxes or not len(scores):
-        nothing = np.zeros(0)
-        return Curve(nothing, nothing, nothing, *[float("nan")] * 4)
-    precision, recall, f1 = hits / found, hits / boxes, 2 * hits / (found + boxes)
+    if not boxes:
+        hits, found, scores = hits[:0], found[:0], scores[:0]
+    precision, recall, f1 = hits / found, hits / max(boxes, 1), 2 * hits / (found + boxes)
+    if not hits.any():
+        return Curve(scores, precision, recall, *[float("nan")] * 4)
     best = int(f1.argmax())
     lower = scores[best + 1] if best + 1 < len(scores) else table.scores.min()
     threshold = _threshold_between(float(lower), float(scores[best]))

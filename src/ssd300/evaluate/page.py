@@ -1,6 +1,7 @@
 """The HTML of the report: one self-contained file without scripts, for light and dark, narrow and wide windows."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -128,10 +129,13 @@ def _classes(numbers: dict[str, Any]) -> str:
 
 def _curves(evaluation: Evaluation, diagnosis: Diagnosis) -> str:
     best = diagnosis.overall
-    words = f"All classes together. F1 is highest, {best.best_f1:.2f}, above score {best.best_threshold:.8g} (dotted)."
+    words = "No detection is right."
+    if not math.isnan(best.best_f1):
+        words = f"F1 is highest, {best.best_f1:.2f}, above score {best.best_threshold:.8g} (dotted)."
+    words = f"All classes together. {words}" if len(best.thresholds) else "There are no boxes, or no detections."
     curves = (
         _figure(figures.precision_recall(evaluation.metrics), "Precision over recall: each class, and the mean."),
-        _figure(figures.score_thresholds(best), words if len(best.thresholds) else "No detections."),
+        _figure(figures.score_thresholds(best), words),
     )
     return f'<div class="two">{"".join(curves)}</div>'
 
