@@ -82,7 +82,7 @@ def test_the_verbs_can_be_called_though_two_of_them_are_packages(tmp_path) -> No
 
 
 @pytest.mark.parametrize(
-    ("verb", "argument"), [("evaluate", ", data: ssd300.data.dataset.Dataset | str"), ("export", "out: str")]
+    ("verb", "argument"), [("evaluate", "data: ssd300.data.dataset.Dataset | str"), ("export", "out: str")]
 )
 def test_help_has_the_arguments_of_the_verbs_that_are_packages(verb, argument) -> None:
     package = getattr(ssd300, verb)
