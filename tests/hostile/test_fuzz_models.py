@@ -15,6 +15,7 @@ import pytest
 
 from hostile.test_damaged_checkpoints import damaged, small_files
 from ssd300.architecture import architecture
+from ssd300.benchmark.measure import peak_memory_mib
 from ssd300.errors import SSD300Error
 from ssd300.export.onnx import OnnxOptions, build_onnx
 from ssd300.labels import ClassList
@@ -65,8 +66,6 @@ def fuzz(kind: str, folder: Path, first: int, count: int) -> None:
 
     Prints the seconds of this process that the slowest took, and the most memory it had, in MiB.
     """
-    import resource
-
     slowest = 0.0
     files = whole_files(kind, folder)
     path = folder / f"bad{kind}"
@@ -81,7 +80,7 @@ def fuzz(kind: str, folder: Path, first: int, count: int) -> None:
         read_everything(path)
         slowest = max(slowest, time.process_time() - start)
         assert slowest < SECONDS, number
-    print(f"{slowest:.2f} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}")
+    print(f"{slowest:.2f} {peak_memory_mib():.0f}")
 
 
 @pytest.mark.slow
