@@ -140,7 +140,7 @@ def test_a_killed_reader_costs_nothing(squares, tmp_path):
     try:
         assert any(" step " in line for line in process.stderr)
         children = subprocess.run(
-            ["ps", "--ppid", str(process.pid), "-o", "pid=,args="], capture_output=True, text=True
+            ["ps", "-ww", "--ppid", str(process.pid), "-o", "pid=,args="], capture_output=True, text=True
         )
         reader = next(line.split()[0] for line in children.stdout.splitlines() if "spawn_main" in line)
         os.kill(int(reader), signal.SIGKILL)
