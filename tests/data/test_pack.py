@@ -11,7 +11,7 @@ import pytest
 from ssd300.data.convert import convert_dataset
 from ssd300.data.dataset import Dataset
 from ssd300.data.load import load_dataset
-from ssd300.data.pack import pack_dataset
+from ssd300.data.pack import pack_dataset, write
 from ssd300.data.pack.read import ENCODINGS, FOOTER
 from ssd300.errors import ArgumentError, DatasetError, OutputError
 from ssd300.labels import ClassList
@@ -162,6 +162,26 @@ def test_a_piece_of_another_set_is_named(pets: Dataset, tmp_path: Path) -> None:
     others[1].replace(paths[1])
     with pytest.raises(DatasetError, match=rf"{paths[1].name} belong to another data set"):
         load_dataset(paths[0])
+
+
+def test_pieces_of_two_packings_of_one_set_are_not_taken_for_whole(pets: Dataset, tmp_path: Path, monkeypatch) -> None:
+    """The second one, of other boxes, is stopped between two of its pieces."""
+    pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", piece_mb=0.015)
+    shrunk = replace(pets.pictures[0].annotations, area=pets.pictures[0].annotations.area / 2)
+    other = replace(pets, pictures=(replace(pets.pictures[0], annotations=shrunk), *pets.pictures[1:]))
+    publish, done = write.publish, []
+
+    def stop_at_the_second(temporary: Path, path: Path) -> None:
+        if done:
+            raise KeyboardInterrupt
+        done.append(path)
+        publish(temporary, path)
+
+    monkeypatch.setattr(write, "publish", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        pack_dataset(other, tmp_path / "pets.pack", encoding="raw", piece_mb=0.015)
+    with pytest.raises(DatasetError, match="belong to another data set"):
+        load_dataset(done[0])
 
 
 @pytest.mark.parametrize(

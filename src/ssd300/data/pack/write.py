@@ -63,7 +63,7 @@ def _write(
     """Write the pieces under temporary names, rename all of them, then delete earlier pieces."""
     limit = piece_mb * 1e6 if piece_mb else float("inf")
     pieces: list[_Piece] = []
-    common = _common_header(dataset, encoding)
+    common, content = _common_header(dataset, encoding), hashlib.sha256()
     with ExitStack() as stack:
         for done, picture in enumerate(dataset.pictures, 1):
             packed, data = _encode(picture, encoding, *shrinking)
@@ -73,8 +73,12 @@ def _write(
                 temporary = stack.enter_context(temporary_beside(out))
                 pieces.append(_Piece(temporary, stack.enter_context(temporary.open("wb")), len(json.dumps(common))))
             pieces[-1].add(packed, data)
+            for part in (data, *(getattr(packed.annotations, name).tobytes() for name in FIELDS)):
+                content.update(part)
             progress(done)
         pieces[-1].file.close()
+        # Else pieces of two packings of one set pass for whole, where the second one was stopped while renaming.
+        common["of_one"] = hashlib.sha256((common["of_one"] + content.hexdigest()).encode()).hexdigest()
         for index, piece in enumerate(pieces):
             piece.finish({**common, "piece": index, "pieces": len(pieces)})
         paths = piece_paths(out, len(pieces)) if piece_mb else [out]
