@@ -160,6 +160,16 @@ def test_resume_says_in_words_that_the_model_is_another_one(batch) -> None:
     assert "request: the files of the model have changed, perhaps with an upgrade of ssd300; repeat" in result.stderr
 
 
+def test_resume_names_no_password(batch) -> None:
+    batch("pictures/01.png", "--out", "out")
+    values = json.loads(Path("out/_run.json").read_text())
+    values["request"]["sources"] = ["http://admin:hunter2@host.example/a.jpg?pwd=hunter2"]
+    Path("out/_run.json").write_text(json.dumps(values))
+    result = batch("http://admin:hunter3@host.example/b.jpg", "--out", "out", "--resume")
+    assert "sources was ['http://host.example/a.jpg?pwd=***'], now ['http://host.example/b.jpg']" in result.stderr
+    assert "hunter" not in result.stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are read from /proc")
 def test_no_file_of_the_results_stays_open(batch) -> None:
     """Windows replaces and removes none that is."""

@@ -8,6 +8,7 @@ from ssd300.images import connect, open_source
 from ssd300.images import fetch as fetch_module
 from ssd300.images.connect import is_public
 from ssd300.images.fetch import fetch
+from ssd300.images.source import name_of
 
 
 def test_a_picture_is_fetched_if_the_environment_allows_private_addresses(site, photo, encode, monkeypatch):
@@ -66,6 +67,23 @@ def test_messages_name_an_address_without_its_password(url, offline, monkeypatch
     with pytest.raises(DownloadError, match=r"^http://127\.0\.0\.1:1/a\.jpg.*(fetched|SSD300_OFFLINE)") as caught:
         fetch(url, allow_private=True)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp", "s3", "HTTP"])
+@pytest.mark.parametrize("password", ["hunter2", "hunter/2", "hunter?2", "hunter#2"])
+def test_no_kind_of_address_is_named_with_its_password(scheme, password):
+    address = f"{scheme}://user:{password}@host.example/a.jpg"
+    assert name_of(address) == f"{scheme}://host.example/a.jpg"
+    with pytest.raises((DownloadError, ImageError)) as caught:
+        open_source(address)
+    assert "hunter" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["http://host:8080/a@2x.jpg", "http://host:8080?mail=a@b", "file:///a@2x.jpg", "a:b/c@2x.jpg", "c:/a@b.jpg"]
+)
+def test_names_with_an_at_sign_stay(name):
+    assert name_of(name) == name
 
 
 def test_a_redirect_into_a_private_network_is_refused(site, monkeypatch):

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from types import SimpleNamespace
 
 import av
@@ -90,6 +91,12 @@ def test_a_server_that_sends_the_whole_file_again_is_named(monkeypatch) -> None:
         ("rtsp://host/user=a_password=b_c_channel=1.sdp", "rtsp://host/user=a_password=***_channel=1.sdp"),
         ("rtsp://host/user=a&Passwd=b/1?real=user_pwd=b", "rtsp://host/user=a&Passwd=***/1?real=user_pwd%3D***"),
         ("rtsp://host/keynote/1", "rtsp://host/keynote/1"),
+        ("rtsp://a:b/c@host/x", "rtsp://host/x"),
+        ("rtsp://a@d.example:b#c@host/x", "rtsp://host/x"),
+        ("rtsp://a:b?c@host:554/x", "rtsp://host:554/x"),
+        ("srt://a:b@host/x", "srt://host/x"),
+        ("rtsp://host:554/a@2/x", "rtsp://host:554/a@2/x"),
+        ("http://host/videostream.cgi?loginuse=a&loginpas=b", "http://host/videostream.cgi?loginuse=a&loginpas=***"),
     ],
 )
 def test_names_hold_no_password(source, name) -> None:
@@ -112,6 +119,15 @@ def test_refused_connections_are_named_without_the_password(source, monkeypatch)
     while now is not None:
         chain, now = chain + str(now), now.__cause__
     assert "hunter2" not in chain
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+@pytest.mark.parametrize("password", ["hunter/2", "hunter?2", "hunter#2"])
+def test_a_password_that_cuts_an_address_is_not_named_but_how_to_write_it(monkeypatch, scheme, password) -> None:
+    monkeypatch.setattr(live, "FIRST_PAUSE", 0.01)
+    with pytest.raises(DownloadError, match=r"^[a-z]+://127\.0\.0\.1:9/x\.ts: .* write / \? # as %2F %3F %23") as error:
+        list(frames(f"{scheme}://u:{password}@127.0.0.1:9/x.ts"))
+    assert "hunter" not in "".join(traceback.format_exception(error.value)).split("DownloadError: ", 1)[1]
 
 
 def test_private_addresses_are_refused_unless_allowed(monkeypatch) -> None:

@@ -27,6 +27,7 @@ from ssd300.batch.rows import to_parquet
 from ssd300.batch.stores import is_remote, one_line, open_place, store_errors
 from ssd300.errors import ArgumentError, OutputError
 from ssd300.files import try_lock, write_whole
+from ssd300.images.addresses import shown_address
 from ssd300.pipeline import chunked
 
 RUN, SOURCES, RUN_LOCK = "_run.json", "_sources.parquet", "_run.lock"
@@ -175,9 +176,9 @@ def _damaged(folder: "Folder", name: str, found: str) -> ArgumentError:
 
 
 def _settings(request: dict[str, Any]) -> dict[str, Any]:
-    """The values of a request, each option on its own."""
+    """The values of a request, each option on its own, and no passwords."""
     options: dict[str, Any] = request.get("options", {})
-    return request | options | {"options": None}
+    return request | options | {"options": None, "sources": list(map(shown_address, request["sources"]))}
 
 
 class Folder:

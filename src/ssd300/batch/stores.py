@@ -105,7 +105,7 @@ def _split(address: str) -> tuple[str, str, str]:
     bucket = path.partition("/")[0]
     if not bucket or "@" in bucket or ":" in bucket:
         raise ArgumentError(
-            f"{scheme}://{bucket.rpartition('@')[2]}: expected {scheme}://BUCKET/NAME; "
+            f"{scheme}://{bucket.rpartition('@')[2].partition(':')[0]}: expected {scheme}://BUCKET/NAME; "
             "keys and the server's address come from the environment (docs/scale.md)"
         )
     if "//" in path:

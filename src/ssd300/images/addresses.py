@@ -2,14 +2,19 @@
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ssd300.errors import ImageError
 
-_USER = re.compile(r"(?<=://)[^/?#]*@")
-_PASSWORD = re.compile(r"([?&;][^=&;#]*(?:pass|pwd)[^=&;#]*=)[^&;#]*", re.IGNORECASE)
+# A password with / ? or # ends the host too early: what is before them then looks like a host with a port.
+_USER = re.compile(
+    r"((?!file:)(?:https?:/|[a-z][a-z0-9+.-]+://)/*)(?:[^/?#]*@)?(?:[^/?#@[]*:(?!\d*(?:[/?]|$)).*@)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_PASSWORD = re.compile(r"([?&;][^=&;#]*(?:pas|pwd)[^=&;#]*=)[^&;#]*", re.IGNORECASE)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)[^/]")  # two letters at least: C:/ is a drive
 
 
@@ -19,14 +24,31 @@ def is_url(value: Any) -> bool:
 
 
 def shown_address(text: str) -> str:
-    """An http(s) address in messages and results: without its user and passwords; any other text as it is.
+    """An address in messages and results: without its user and passwords; any other text as it is.
 
     Other parameters stay, because they tell pictures apart. `video_names.shown_name` is for videos.
 
     >>> shown_address("http://admin:hunter2@cam.example/snap.jpg?user=admin&Password=hunter2&key=7")
     'http://cam.example/snap.jpg?user=admin&Password=***&key=7'
     """
-    return _PASSWORD.sub(r"\1***", _USER.sub("", text, count=1)) if is_url(text) else text
+    return _PASSWORD.sub(r"\1***", without_user(text)) if _USER.match(text) else text
+
+
+def without_user(text: str) -> str:
+    """An address without its user and password; any other text as it is.
+
+    >>> without_user("rtsp://admin:a/b#c@cam.example/1"), without_user("a@b.jpg")
+    ('rtsp://cam.example/1', 'a@b.jpg')
+    """
+    found = _USER.match(text)
+    return found[1] + text[found.end() :] if found else text
+
+
+def port_of(parts: SplitResult) -> int | None:
+    """The port in an address, if any. Raises ValueError without it: it may be the begin of a password."""
+    with suppress(ValueError):
+        return parts.port
+    raise ValueError("its port is not a number; in a user name and a password write / ? # as %2F %3F %23")
 
 
 def local_path(text: str) -> str:

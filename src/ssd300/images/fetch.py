@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from ssd300 import limits
 from ssd300.digits import is_set
 from ssd300.errors import DownloadError
-from ssd300.images.addresses import shown_address
+from ssd300.images.addresses import port_of, shown_address
 from ssd300.images.connect import PlainConnection, Refused, TLSConnection, cut_at, resolve_checked
 
 SOCKET_SECONDS = limits.FETCH_SILENCE
@@ -183,7 +183,7 @@ def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainCo
     """A connection to a checked address, not yet open, and the path to request."""
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+        host, port = (parts.hostname or "").encode("idna").decode(), port_of(parts)
         path, query = quote(parts.path or "/", safe=_SAFE), quote(parts.query, safe=_SAFE + "?[]")
     except ValueError as error:  # an invalid port, bracket or name; a lone surrogate (UnicodeError)
         raise Refused(f"not an address ({error})") from error

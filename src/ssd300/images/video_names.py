@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ssd300.digits import whole_number
-from ssd300.images.addresses import is_url
+from ssd300.images.addresses import is_url, without_user
 
 _EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".m1v",
@@ -14,7 +14,7 @@ _EXTENSIONS = (
     ".y4m", ".nut", ".h264", ".264", ".h265", ".265", ".hevc",
 )  # fmt: skip
 STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
-_SECRET = re.compile(r"pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
+_SECRET = re.compile(r"pas|pw|token|secret|key|auth|sig", re.IGNORECASE)
 # Inside a path or a value, as recorders have it: /user=admin_password=abc_channel=1.sdp
 _SECRET_WITHIN = re.compile(rf"((?:{_SECRET.pattern})[a-z]*=)(.*?)(?=[&/;]|_[a-z]+=|$)", re.IGNORECASE)
 _CAMERA = re.compile(r"/dev/video\d+")
@@ -72,7 +72,7 @@ def shown_name(source: Any) -> str:
         return f"camera {source}" if not str(source).startswith("/") else str(source)
     if not isinstance(source, str | os.PathLike):
         return f"<{type(source).__name__}>"
-    text = os.fsdecode(source)
+    text = without_user(os.fsdecode(source))
     if "://" not in text:
         return text
     try:
@@ -82,4 +82,4 @@ def shown_name(source: Any) -> str:
     query = parse_qsl(parts.query, keep_blank_values=True)
     values = [(k, "***" if _SECRET.search(k) else _SECRET_WITHIN.sub(r"\1***", v)) for k, v in query]
     path = _SECRET_WITHIN.sub(r"\1***", parts.path)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, urlencode(values, safe="*/:"), ""))
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(values, safe="*/:"), ""))

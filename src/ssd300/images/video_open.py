@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ssd300 import limits
 from ssd300.errors import DownloadError, ImageError, needs
-from ssd300.images.addresses import is_url, local_path
+from ssd300.images.addresses import is_url, local_path, port_of
 from ssd300.images.video_names import STREAM_PORTS, is_camera, is_stream, shown_name
 
 if TYPE_CHECKING:
@@ -140,7 +140,10 @@ def _open_stream(source: str) -> Opened:
     scheme = parts.scheme.lower()
     if not parts.hostname:
         raise ValueError("no host")
-    port = parts.port or STREAM_PORTS[scheme]
+    try:
+        port = port_of(parts) or STREAM_PORTS[scheme]
+    except ValueError as error:
+        raise DownloadError(f"not an address ({error})") from None
     address = resolve_host(parts.hostname, port)
     user = parts.netloc.rpartition("@")[0]
     where = f"{user}@" if user else ""
