@@ -105,6 +105,9 @@ def test_two_stars_go_through_all_folders_but_hidden_ones_and_clutter(tmp_path):
         "__MACOSX/e.jpg",
         "@eaDir/f.jpg",
         "$RECYCLE.BIN/g.jpg",
+        "data-view/h.jpg",
+        "runs/detect/1/i.jpg",
+        "s/runs/train/12/samples.jpg",
         "s/notes.txt",
     )
     assert found(tmp_path / "**/*.jpg", tmp_path) == ["a.jpg", "s/b.jpg", "s/t/c.jpg"]
@@ -112,6 +115,12 @@ def test_two_stars_go_through_all_folders_but_hidden_ones_and_clutter(tmp_path):
     assert found(tmp_path / "**/t/*.jpg", tmp_path) == ["s/t/c.jpg"]
     assert found(tmp_path / "*/**/c.*", tmp_path) == ["s/t/c.jpg"]
     assert found(tmp_path / "**/**/t/**/*", tmp_path) == ["s/t/c.jpg"]
+
+
+def test_the_folder_of_a_run_is_searched_where_it_is_given(tmp_path):
+    filled(tmp_path, "runs/detect/1/a.jpg")
+    assert found(tmp_path / "runs/detect/1/**", tmp_path) == ["runs/detect/1/a.jpg"]
+    assert found(tmp_path / "runs/**/*.jpg", tmp_path) == ["runs/detect/1/a.jpg"]
 
 
 def test_relative_patterns_stay_relative(tmp_path, monkeypatch):

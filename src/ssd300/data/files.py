@@ -13,7 +13,7 @@ from ssd300.data.notes import Fault
 from ssd300.data.values import number, whole
 from ssd300.errors import DatasetError, ImageError
 from ssd300.images.decode import header
-from ssd300.images.folders import is_clutter, is_folder, is_picture_name, name_on_disk
+from ssd300.images.folders import is_clutter, is_folder, is_picture_name, is_run, name_on_disk
 from ssd300.images.source import read_bytes
 from ssd300.limits import FOLDER_FILES
 
@@ -46,7 +46,7 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
         passed += len(names)
         if passed > FOLDER_FILES:
             raise DatasetError(f"{folder}: holds more than {FOLDER_FILES:,} files; give the folder of the pictures")
-        if real in seen or _SYSTEM.match(real):
+        if real in seen or _SYSTEM.match(real) or is_run(os.path.relpath(place, folder)):
             folders.clear()
             continue
         seen.add(real)

@@ -20,7 +20,9 @@ EXTENSIONS = (
     ".png", ".apng", ".webp", ".avif", ".avifs", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".btf", ".tf8",
 )  # fmt: skip
 # Files and folders of systems and programs, in lower case, beside those that start with a dot.
-_CLUTTER = {"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"}
+_CLUTTER = {"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found", "data-view"}
+# The folders that detect and train fill with drawn pictures, unless another one is given.
+_RUN = re.compile(r"(^|[\\/])runs[\\/](detect|train)[\\/][0-9]+$")
 
 # Files that are common beside pictures and are skipped without a message.
 _COMPANIONS = (
@@ -70,6 +72,15 @@ def is_picture_name(name: str) -> bool:
 def is_clutter(name: str) -> bool:
     """Whether a system or a program makes a file or folder of this name for its own use, such as `@eaDir`."""
     return name.startswith(".") or name.casefold() in _CLUTTER
+
+
+def is_run(below: str) -> bool:
+    """Whether a folder, by its path below the one that is searched, is that of a run of `detect` or `train`.
+
+    >>> is_run("photos/runs/detect/1"), is_run("runs/detect"), is_run("detect/1")
+    (True, False, False)
+    """
+    return _RUN.search(below) is not None
 
 
 def skipped_text(names: Iterable[str]) -> str:
@@ -180,5 +191,7 @@ def _folders_below(top: str, closed: list[str]) -> list[str]:
         seen.add((status.st_dev, status.st_ino))
         found.append(folder)
         for entry in sorted(below, key=lambda entry: entry.name, reverse=True):
-            (linked if entry.is_symlink() else own).append(os.path.join(folder, entry.name))
+            path = os.path.join(folder, entry.name)
+            if not is_run(path[len(top) :]):
+                (linked if entry.is_symlink() else own).append(path)
     return found
