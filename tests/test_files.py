@@ -70,6 +70,22 @@ def test_fifos_sockets_links_and_devices_are_refused_before_anything_is_written(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_what_this_user_may_not_write_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renaming needs only a writable folder. For root, who may write everything, the mode stands for another user."""
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"kept")
+    kept.chmod(0o444)
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(os.stat(path).st_mode & 0o200))
+    with pytest.raises(
+        OutputError, match="kept: cannot be written: it exists and is read-only for you; choose another"
+    ):
+        write_whole(kept, b"new")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"kept"]
+    kept.chmod(0o644)
+    write_whole(kept, b"new")
+    assert kept.read_bytes() == b"new"
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int, mode: int) -> None:
     old = os.umask(umask)

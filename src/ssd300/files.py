@@ -212,9 +212,10 @@ def current_folder() -> str:
 
 
 def refuse_special(path: Path) -> None:
-    """Raise OutputError if `path` exists and is not a regular file.
+    """Raise OutputError if `path` exists and is not a regular file, or one that this user may not write.
 
-    Renaming over a device node, a FIFO, a socket or a link would replace it by a file. Call this before any work.
+    Renaming would replace them all: a device node, a FIFO, a socket or a link by a file, and what is protected against
+    writing by a file that is not. Call this before any work.
     """
     try:
         mode = path.lstat().st_mode
@@ -222,6 +223,8 @@ def refuse_special(path: Path) -> None:
         return
     if not stat.S_ISREG(mode):
         raise OutputError(f"{path}: cannot be written: it is {_kind(mode)}; choose another name")
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: it exists and is read-only for you; choose another name")
 
 
 def unwritable(path: Path, error: OSError) -> OutputError:

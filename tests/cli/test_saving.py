@@ -88,6 +88,15 @@ def test_an_empty_folder_is_not_left_behind_but_a_used_one_is() -> None:
     assert files(Path("old")) == ["file"]
 
 
+@pytest.mark.parametrize("place", [".", "empty", "link"])
+def test_a_folder_that_was_there_before_stays(place: str, monkeypatch) -> None:
+    Path("empty").mkdir()
+    Path("link").symlink_to("empty")
+    monkeypatch.chdir("empty" if place == "." else ".")
+    OutputFolder(Path(place)).remove_if_empty()
+    assert Path(place).is_dir()
+
+
 def test_pictures_of_one_name_do_not_overwrite_each_other() -> None:
     folder = OutputFolder(Path("out"))
     for source in ("a/x.jpg", "b/x.jpg", "x.png", "X.JPG", "x-2.jpg", "https://host/x.jpg?size=2", "<stdin>", "y.tiff"):

@@ -69,6 +69,16 @@ def test_sheets_replace_no_other_files(coco: Path, tmp_path: Path) -> None:
         draw_sheets(dataset, tmp_path / "file", [1])
 
 
+def test_a_file_that_comes_while_sheets_are_drawn_stays(coco: Path, tmp_path: Path) -> None:
+    def save_notes(*given: Any) -> Any:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "notes.txt").write_bytes(b"mine")
+        return given[0], given[1], given[2]
+
+    draw_sheets(load_dataset(coco), tmp_path / "out", [0], augment=save_notes)
+    assert (tmp_path / "out" / "notes.txt").read_bytes() == b"mine"
+
+
 def test_no_sheet_of_an_earlier_call_stays(coco: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("ssd300.data.view._COLUMNS", 1)
     monkeypatch.setattr("ssd300.data.view._ROWS", 1)
@@ -102,3 +112,12 @@ def test_each_picture_is_followed_by_its_augmented_self(coco: Path, tmp_path: Pa
     draw_sheets(dataset, tmp_path / "again", [0], augment=drop_first, tile=64)
     assert seen[0] == seen[1]  # chance comes from the seed and the position alone
     assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_its_sheets_are_no_pictures_of_a_flat_folder(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.jpg")
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for out in ("data-view", "runs/detect/1"):
+        draw_sheets(load_dataset(tmp_path), tmp_path / out, [0])
+    assert len(load_dataset(tmp_path)) == 1

@@ -126,7 +126,7 @@ def test_a_folder_with_a_run_takes_no_other(same_squares, stopped):
     assert (stopped / "last.pt").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["best.safetensors", "results.csv", "curves.png", "samples.jpg"])
+@pytest.mark.parametrize("name", ["best.safetensors", "results.csv", "curves.png", "samples.jpg", "recipe.json"])
 def test_a_run_replaces_no_file(same_squares, tmp_path, name):
     (tmp_path / name).write_bytes(b"mine")
     with pytest.raises(TrainingError, match=rf"holds {name}, which a run would replace: give another --out"):

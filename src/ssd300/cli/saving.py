@@ -78,6 +78,7 @@ class OutputFolder:
         """`path`, new or empty; else the next number under runs/detect. Raises ArgumentError if it cannot be made."""
         refuse_filled(path)
         try:
+            self._made = path is None or not path.exists()  # else it stays, also without files
             self.path = _next_run() if path is None else path
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -120,7 +121,7 @@ class OutputFolder:
         return self.path / f"{self._free_name(source)}.mp4"
 
     def remove_if_empty(self) -> None:
-        if not self.saved and not any(self.path.iterdir()):
+        if self._made and not self.saved and not any(self.path.iterdir()):
             self.path.rmdir()
 
     def _write_drawn(self, rendered: Rendered) -> tuple[str, Path]:

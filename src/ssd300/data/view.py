@@ -95,7 +95,7 @@ def _is_sheet(path: Path) -> bool:
 
 def _remove_others(out: Path, paths: Sequence[Path]) -> None:
     """Remove the sheets that these do not replace: their boxes may be old."""
-    for old in set(entries(out)) - set(paths):
+    for old in filter(_is_sheet, set(entries(out)) - set(paths)):  # others came here meanwhile
         try:
             old.unlink()
         except OSError as error:

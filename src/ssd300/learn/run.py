@@ -120,7 +120,8 @@ def refuse_used(folder: Path) -> None:
     """Raises TrainingError if the folder has a run, or files that a new one would replace."""
     if os.path.lexists(folder / STATE):
         raise TrainingError(f"{folder} holds a run already: continue it (--resume), or give another --out")
-    for name in (BEST, RESULTS, CURVES, SAMPLES):
+    own = os.path.lexists(folder / LOCK)  # a run has it before its settings
+    for name in (BEST, RESULTS, CURVES, SAMPLES, *[RECIPE] * (not own)):
         if os.path.lexists(folder / name):
             raise TrainingError(
                 f"{folder} holds {name}, which a run would replace: give another --out, or move it away"
