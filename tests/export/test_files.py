@@ -2,11 +2,14 @@
 
 import io
 import json
+import zipfile
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import ssd300
 from ssd300.errors import OutputError
 from ssd300.export.files import export_onnx, export_openvino, export_safetensors, make_reference
 from ssd300.export.onnx import OnnxOptions
@@ -58,6 +61,9 @@ def test_pt2(dynamic_batch, seeded_model, tmp_path):
     state, metadata = seeded_model("resnet18")
     result = export_pt2(state, metadata, tmp_path / "m.pt2", dynamic_batch=dynamic_batch)
     assert result.boxes < 1e-4
+    with zipfile.ZipFile(tmp_path / "m.pt2") as archive:
+        place = str(Path(ssd300.__file__).parent).encode()
+        assert not [name for name in archive.namelist() if place in archive.read(name)]
     extra = {METADATA_FILE: ""}
     program = torch.export.load(io.BytesIO((tmp_path / "m.pt2").read_bytes()), extra_files=extra).module()
     assert json.loads(extra[METADATA_FILE]) == json.loads(metadata.to_json())

@@ -53,6 +53,8 @@ def export_pt2(
     example = torch.zeros(2 if dynamic_batch else 1, 300, 300, 3, dtype=torch.uint8)
     shapes = ({0: torch.export.Dim("B", min=1)},) if dynamic_batch else None
     program = torch.export.export(Program(make_network(state, metadata)).eval(), (example,), dynamic_shapes=shapes)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # the paths of ssd300 on this machine
     packed = io.BytesIO()  # torch requires the extension .pt2, which a temporary name does not have
     torch.export.save(program, packed, extra_files={METADATA_FILE: metadata.to_json()})
     with replacing(path) as temporary:
