@@ -1,6 +1,7 @@
 import os
 import threading
 from contextlib import closing
+from fractions import Fraction
 from types import SimpleNamespace
 
 import av
@@ -175,11 +176,27 @@ def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path) -> None:
     ],
 )
 def test_times_begin_at_zero_and_grow(clip, monkeypatch, times, expected) -> None:
-    raws = [SimpleNamespace(time=time, is_corrupt=False) for time in times]
+    ticks = [None if time is None else round(100 * time) for time in times]
+    raws = [SimpleNamespace(pts=one, time_base=Fraction(1, 100), is_corrupt=False) for one in ticks]
     monkeypatch.setattr(FrameReader, "_decode", lambda reader: iter(raws))
     with closing(open_video(clip)) as opened:
         found = [time_s for _, time_s, _ in FrameReader(opened, "clip").raw_frames()]
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("begin", [126_000, 126_008])  # 1.4 s, and a time that has no whole microseconds
+def test_a_frame_at_a_border_is_the_first_of_what_starts_there(tmp_path, begin) -> None:
+    path = tmp_path / "clip.ts"
+    source = write_clip(tmp_path / "clip.avi", codec="mpeg4")
+    with av.open(str(source)) as clip, av.open(str(path), "w", options={"mpegts_copyts": "1"}) as output:
+        stream = output.add_stream_from_template(clip.streams.video[0])
+        for number, packet in enumerate(packet for packet in clip.demux(video=0) if packet.size):
+            packet.time_base, packet.stream = Fraction(1, 90_000), stream
+            packet.pts = packet.dts = begin + 3600 * number
+            output.mux(packet)
+    for number in range(30):
+        assert next(frames(path, start=number / 25)).index == number
+        assert len(list(frames(path, end=number / 25))) == number
 
 
 def test_closing_early_leaves_nothing_open(clip) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from ssd300.arrays import UInt8
@@ -129,7 +130,7 @@ class FrameReader:
         import av
 
         try:
-            time_s = -math.inf if raw.time is None else raw.time - self._start_s()
+            time_s = -math.inf if raw.pts is None else float(raw.pts * (raw.time_base or 0) - self._start_s())
         except (av.FFmpegError, ValueError, ZeroDivisionError, OverflowError):
             time_s = -math.inf
         if self.last_s < 0:  # the first frame
@@ -202,7 +203,7 @@ class FrameReader:
             of = f" of {came + missing}" if missing > 0 else ""
             words.append(f"{self._name}: the file is cut off: it ends after {came}{of} frames")
         elif self._container.format.name in _DECLARED_LENGTH and self._container.duration:
-            length_s = self._container.duration / 1_000_000 - self._start_s()  # which many count in
+            length_s = self._container.duration / 1_000_000 - float(self._start_s())  # which many count in
             if self.last_s < length_s - self._step() - 1:  # the sound may be a little longer
                 words.append(
                     f"{self._name}: it should last {length_s:g} s, and its last frame is at {self.last_s:g} s: "
@@ -210,9 +211,13 @@ class FrameReader:
                 )
         return words
 
-    def _start_s(self) -> float:
-        """The time at which the file begins, in its own time."""
-        return (self._container.start_time or 0) / 1_000_000
+    def _start_s(self) -> Fraction:
+        """The time at which the file begins, in its own time, exact: frames lie where `start` and `end` may be."""
+        start_s = Fraction(self._container.start_time or 0, 1_000_000)
+        if self._stream.start_time is None or not self._stream.time_base:
+            return start_s
+        own_s = self._stream.start_time * self._stream.time_base
+        return own_s if abs(own_s - start_s) < _INSTANT else start_s  # which FFmpeg rounds to microseconds
 
     def _step(self) -> float:
         """Seconds from frame to frame, in the mean."""
