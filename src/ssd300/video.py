@@ -177,7 +177,7 @@ def _make_result(
     found = detect_one(runtime, Source(frame.rgb, feed.name), options)
     if not isinstance(feed, LiveStream) or not feed.live:
         return FrameDetections(number, feed.name, frame.index, frame.time_s, found)
-    age_s = time.monotonic() - arrived
+    age_s = time.perf_counter() - arrived
     return FrameDetections(number, feed.name, frame.index, frame.time_s, found, age_s, feed.counts.dropped)
 
 

@@ -5,6 +5,7 @@ import socket
 import time
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -15,7 +16,7 @@ from ssd300.images import live, open_source
 from ssd300.images.live import LiveStream
 from ssd300.images.video import frames
 from ssd300.images.video_open import Opened, open_video
-from video.clips import number_of
+from video.clips import number_of, picture
 from video.servers import RtspServer, http_folder, http_live
 from video.watching import check_counts, threads_of, watch
 
@@ -226,6 +227,17 @@ def test_a_frame_that_comes_while_the_stream_is_closed_is_dropped(every) -> None
         stream._offer(index, 0.0, None, None)
     assert not stream.has_frame()
     assert (stream.counts.received, stream.counts.dropped, stream.counts.passed) == (2, 2 // every, 2 - 2 // every)
+
+
+def test_times_grow_also_where_the_clock_of_the_system_is_coarse(monkeypatch) -> None:
+    """`time.monotonic` of Windows advances by 16 ms before Python 3.13; frames that waited in a server come at once."""
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    stream = LiveStream("rtsp://127.0.0.1:9/x")
+    found = []
+    for index in range(3):
+        stream._offer(index, 0.0, None, SimpleNamespace(rgb=lambda raw, index: picture(index)))
+        found.append(stream.take()[0].time_s)
+    assert all(earlier < later for earlier, later in pairwise(found))
 
 
 @pytest.mark.slow

@@ -86,7 +86,7 @@ class LiveStream:
         return self._waiting is not None
 
     def take(self) -> tuple[Frame, float] | None:
-        """The newest frame that was not taken yet, and when it came (by `time.monotonic`); None if there is none."""
+        """The newest frame that was not taken yet, and when it came (by `time.perf_counter`); None if there is none."""
         with self._ready:
             waiting, self._waiting = self._waiting, None
             self._ready.notify_all()
@@ -195,7 +195,7 @@ class LiveStream:
 
     def _offer(self, index: int, time_s: float, raw: "av.video.frame.VideoFrame", reader: FrameReader) -> None:
         """Replace the waiting frame."""
-        now = time.monotonic()
+        now = time.perf_counter()  # `monotonic` may advance by 16 ms on Windows: two frames would have one time
         if self._began is None:
             self._began = now
         with self._ready:
