@@ -7,7 +7,7 @@ import pytest
 
 from ssd300.images.video import frames
 from ssd300.images.video_write import VideoWriter
-from video.clips import number_of, write_clip
+from video.clips import number_of, picture, write_clip
 
 
 @pytest.mark.parametrize(("ending", "sound"), [("avi", "pcm_s16le"), ("mkv", "flac"), ("ts", "aac")])
@@ -66,3 +66,17 @@ def test_a_trimmed_file_shows_its_part_and_is_not_cut_off(tmp_path) -> None:
     lines: list[str] = []
     assert [number_of(one.rgb) for one in frames(tmp_path / "t.mp4", tell=lines.append)] == list(range(10, 30))
     assert lines == [] or not hasattr(av.stream.Stream, "index_entries")
+
+
+@pytest.mark.parametrize("gap", [600, 60_000, 5_000_000])  # 10 minutes, 17 hours, 58 days; mp4 holds 6.6 hours in one
+def test_a_frame_may_be_shown_for_days(tmp_path, gap) -> None:
+    """Recordings whose clock was set, or that went on the next day, have such gaps."""
+    writer = VideoWriter(tmp_path / "out.mp4")
+    for number, time_s in enumerate((0, 1, 1 + gap, 2 + gap)):
+        writer.add(picture(number), time_s)
+    writer.close()
+    shown = {frame.time_s: number_of(frame.rgb) for frame in frames(tmp_path / "out.mp4")}
+    between = {time_s: number for time_s, number in shown.items() if 1 < time_s < 1 + gap}
+    assert (shown[0], shown[1], shown[1 + gap], shown[2 + gap]) == (0, 1, 2, 3)
+    assert (len(shown), set(between.values()) - {1}) == (4 + len(between), set())
+    assert len(between) <= 2000

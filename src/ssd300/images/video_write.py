@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import av.video.stream
 
 _TICKS = 90_000  # per second; the clock of MPEG
+_LONGEST_TICKS = 3600 * _TICKS  # that a frame is shown before it is repeated: mp4 holds 31 bits, of several frames
 _BT601, _LIMITED = 5, 1  # the matrix and range with which FFmpeg converts from RGB unless told otherwise
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 
@@ -39,6 +40,7 @@ class VideoWriter:
         self._source, self._with_sound = source, sound
         self._stack = ExitStack()
         self._last = -1
+        self._shown: av.VideoFrame | None = None  # the last frame
         self._stream: av.video.stream.VideoStream | None = None
         self._sound: _Sound | None = None
 
@@ -51,14 +53,23 @@ class VideoWriter:
                 self._open(rgb)
             assert self._stream is not None
             frame = av.VideoFrame.from_ndarray(_fit_size(rgb, self._stream.height, self._stream.width), format="rgb24")
-            self._last = max(round(time_s * _TICKS), self._last + 1)
-            frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
-            self._output.mux(self._stream.encode(frame))
+            ticks = max(round(time_s * _TICKS), self._last + 1)
+            if self._shown is not None:
+                step = max(_LONGEST_TICKS, (ticks - self._last) // 2000)  # few, whatever a damaged time says
+                for again in range(self._last + step, ticks, step):
+                    self._encode(self._shown, again)
+            self._shown, self._last = frame, ticks
+            self._encode(frame, ticks)
             if self._sound is not None:
                 self._sound.copy_until(time_s)
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(f"{self.path}: cannot be written as a video ({error}); choose another folder") from error
         self.frames += 1
+
+    def _encode(self, frame: "av.VideoFrame", ticks: int) -> None:
+        assert self._stream is not None
+        frame.pts, frame.time_base = ticks, Fraction(1, _TICKS)
+        self._output.mux(self._stream.encode(frame))
 
     def _open(self, rgb: UInt8) -> None:
         import av
