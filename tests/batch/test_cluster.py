@@ -6,14 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from batch.results import parts, rows
-from ssd300.batch.cluster import Pool, connect, plan_pool
+from narrow import narrow_network
+from ssd300.batch.cluster import Pool, connect, plan_pool, run_on_ray
+from ssd300.batch.local import BatchTally
+from ssd300.batch.start import open_run
 from ssd300.errors import ArgumentError, SSD300Error
 
 
@@ -54,6 +59,52 @@ def test_a_cluster_that_does_not_start_is_named(monkeypatch, error) -> None:
     monkeypatch.setitem(sys.modules, "ray.data", ray.data)
     with pytest.raises(SSD300Error, match=f"no Ray cluster at here: {error}"):
         connect("here")
+
+
+class OneProcess:
+    """Stands in for ray and ray.data: the worker runs in this process, while clocks say `ahead` more."""
+
+    ObjectRef = type(None)
+    exceptions = SimpleNamespace(RayError=SSD300Error, UserCodeException=SSD300Error)
+    DataContext = SimpleNamespace(get_current=SimpleNamespace)
+    ActorPoolStrategy = SimpleNamespace
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
+        self.data, self.monkeypatch, self.ahead = self, monkeypatch, ahead
+
+    def put(self, contents: object) -> object:
+        return contents
+
+    def from_arrow(self, tables: list[object]) -> "OneProcess":
+        self.tables = tables
+        return self
+
+    def map_batches(self, worker: type, **options: Any) -> "OneProcess":
+        self.worker = worker(*options["fn_constructor_args"])
+        return self
+
+    def iter_batches(self, **_: object) -> Iterator[object]:
+        for table in self.tables:
+            with self.monkeypatch.context() as there:
+                for name in ("time", "monotonic", "perf_counter"):
+                    here = getattr(time, name)
+                    there.setattr(time, name, lambda here=here: here() + self.ahead)
+                rows = self.worker(table)
+            yield rows
+
+
+@pytest.mark.parametrize("ahead", [0, 3600, -3600])
+def test_the_start_of_workers_is_timed_by_one_clock(pictures, narrow_checkpoint, tmp_path, monkeypatch, ahead) -> None:
+    """The clocks of a cluster's machines differ."""
+    ray = OneProcess(monkeypatch, ahead)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with narrow_network():
+        request = {"model": narrow_checkpoint, "precision": "f32", "part_rows": 4, "options": {"score_threshold": 0.5}}
+        run = open_run([str(pictures)], str(tmp_path / "out"), **request)
+        tally = BatchTally()
+        assert run_on_ray(run, str(narrow_checkpoint), ray, Pool(1, 2), tally, lambda done: None) == []
+    run.close()
+    assert 0 < tally.start_seconds < 300
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def run_on_ray(
 
     Raises SSD300Error if the job fails as a whole, OutputError for a part that cannot be written.
     """
-    began = time.time()
+    began = time.perf_counter()
     path = resolve(model)
     contents = {file.name: file.read_bytes() for file in model_files(path, run.job.request.precision)}
     # The reference is kept until the end, so that restarted workers find the model.
@@ -139,7 +139,7 @@ def run_on_ray(
 def _tables(
     ray: Any, run: Run, parts: Sequence[int], pool: Pool, arguments: tuple[Any, ...]
 ) -> Iterator[tuple[int, Any, float]]:
-    """The rows of each part as they become ready, in any order, and when its worker began."""
+    """The rows of each part as they become ready, in any order, and when its worker began by this machine's clock."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = LOST_PARTS
@@ -170,7 +170,7 @@ def _tables(
             pieces.append(table.filter(pc.equal(table["part"], part)))
             if sum(len(piece) for piece in pieces) == run.rows_of(part):
                 whole = pa.concat_tables(waiting.pop(part)).sort_by("position")
-                ready = pc.min(whole["began"]).as_py()
+                ready = time.perf_counter() - pc.max(whole["seconds"]).as_py()  # clocks of machines differ
                 yield part, whole.select(SCHEMA.names).cast(SCHEMA), ready
 
 
@@ -201,8 +201,8 @@ class Worker:
             self.detector = load_detector(Path(folder) / name, job.request.precision, threads)
 
     def __call__(self, listed: Any) -> Any:
-        began = time.time()
+        began = time.perf_counter()
         pictures = zip(listed["place"].to_pylist(), listed["row"].to_pylist(), strict=True)
         rows = make_table(list(detect_listed(self.detector, pictures, self.job)), self.job.request.model_sha256)
         rows = rows.append_column("part", listed["part"]).append_column("position", pa.array(range(len(rows))))
-        return rows.append_column("began", pa.array([began] * len(rows), pa.float64()))
+        return rows.append_column("seconds", pa.array([time.perf_counter() - began] * len(rows), pa.float64()))
