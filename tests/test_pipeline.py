@@ -9,6 +9,7 @@ import pytest
 
 from narrow import load_narrow
 from ssd300 import Failure, ImageError, ModelError, pipeline
+from ssd300.images.budget import PixelBudget
 from ssd300.pipeline import in_order
 
 
@@ -78,6 +79,40 @@ def test_stopping_early_leaves_no_thread(how, monkeypatch):
     assert time.monotonic() - started < 30  # canceled calls are not waited for
     assert not workers()
     assert len(begun) < 20
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("where", ["its own thread", "a thread that holds pixels"])
+def test_it_may_be_closed_where_waiting_would_never_end(monkeypatch, where):
+    """The garbage collector closes a dropped generator in whichever thread it runs."""
+    monkeypatch.setattr(pipeline, "IN_FLIGHT", held := PixelBudget(1))
+    go, closed = threading.Event(), []
+
+    def call(number):
+        if number and go.wait():
+            if where == "its own thread" and number == 1:
+                closed.append(results.close())
+            with held.share():
+                held.take(1)
+
+    results = in_order(call, range(10), 2)
+    next(results)
+    with held.share():
+        held.take(1)
+        go.set()
+        if where == "a thread that holds pixels":
+            closed.append(results.close())
+        else:
+            wait_for(lambda: closed)
+    assert closed == [None]
+    wait_for(lambda: not workers())
+
+
+def wait_for(condition):
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("where", ["a result is waited for", "the consumer works"])

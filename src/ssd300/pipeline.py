@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -28,7 +29,8 @@ def in_order(
     At most `ahead` items (2 * threads if not given) are taken ahead of the next result, so memory stays bounded even if
     the consumer is slow. The items are iterated in the consumer's thread. An exception of `call` is raised when its
     turn comes. When the generator is closed no new call begins and the running ones are waited for; on Ctrl-C for one
-    second at most. A process that was forked meanwhile raises ModelError for its next result.
+    second at most, and not at all in one of their threads or in one that holds pixels. A process that was forked
+    meanwhile raises ModelError for its next result.
 
     In a thread that holds pixels, as during a `call` of another, all happens in that thread.
     """
@@ -50,9 +52,11 @@ def in_order(
         error = sys.exception()
         # Ctrl-C came here, in the consumer, or in a lock of Python, which makes another error of it.
         stopped = any(isinstance(one, KeyboardInterrupt) for one in (error, error and error.__context__))
-        pool.shutdown(wait=not stopped, cancel_futures=True)
-        running = wait([one for one in begun if not one.cancelled()], _STOP_SECONDS)  # canceled ones are never done
-        if not running.not_done:
+        # A generator that was dropped is closed in any thread, also in one that its calls wait for, or in their own.
+        waits = not IN_FLIGHT.held_here and threading.current_thread() not in pool._threads
+        pool.shutdown(wait=waits and not stopped, cancel_futures=True)
+        running = [one for one in begun if not one.cancelled()]  # canceled ones are never done
+        if waits and not wait(running, _STOP_SECONDS).not_done:
             pool.shutdown()  # its threads end, which have nothing left to do
 
 

@@ -240,6 +240,23 @@ def test_times_grow_also_where_the_clock_of_the_system_is_coarse(monkeypatch) ->
     assert all(earlier < later for earlier, later in pairwise(found))
 
 
+def test_a_stream_may_be_closed_by_its_own_thread() -> None:
+    """The garbage collector closes that of a dropped consumer in whichever thread it runs."""
+    stream = LiveStream("rtsp://127.0.0.1:9/x")
+    faults: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            stream.close()
+        except RuntimeError as error:
+            faults.append(error)
+
+    stream._read_until_stopped = read  # type: ignore[method-assign]
+    stream.start()
+    stream._thread.join(20)
+    assert (stream.ended, faults) == (True, [])
+
+
 @pytest.mark.slow
 def test_ten_cuts_of_rtsp(folder) -> None:
     with RtspServer(folder / "clip.mp4", cut_after=75) as server:

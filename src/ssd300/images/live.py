@@ -121,7 +121,8 @@ class LiveStream:
     def close(self) -> None:
         """Stop reading, from any state and within two seconds, which begin with `stop` if that was called before."""
         self.stop()
-        if self._thread.ident is not None:
+        # The thread itself comes here if it collects the stream of a consumer that was dropped.
+        if self._thread.ident not in (None, threading.get_ident()):
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
     def _run(self) -> None:
