@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import threading
 from dataclasses import replace
 from multiprocessing import active_children, spawn
 from multiprocessing.process import BaseProcess
@@ -187,3 +188,17 @@ def test_a_notebook_has_no_file_afterwards_either(monkeypatch):
     with hidden_main():
         assert spawn.get_preparation_data("reader")
     assert vars(main) == {"__spec__": None}
+
+
+def test_two_threads_may_start_processes_at_once(monkeypatch):
+    main = SimpleNamespace(__file__="train.py", __spec__=None)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    first, second = hidden_main(), hidden_main()
+    first.__enter__()
+    other = threading.Thread(target=second.__enter__)
+    other.start()
+    other.join(0.2)
+    first.__exit__(None, None, None)
+    other.join(20)
+    second.__exit__(None, None, None)
+    assert vars(main) == {"__file__": "train.py", "__spec__": None}

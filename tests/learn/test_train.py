@@ -2,8 +2,11 @@
 
 import io
 import json
+import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -15,6 +18,7 @@ from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.learn.display import LossMeter
 from ssd300.learn.recipe import resolve_recipe
+from ssd300.learn.start import make_starting_network
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
 
@@ -180,6 +184,34 @@ def test_trains_in_a_thread(same_squares, one_epoch, tmp_path):
         out = pool.submit(train, same_squares, out=tmp_path / "run", epochs=1, **TINY).result()
     assert (out / "best.safetensors").exists()
     assert states_equal(out, one_epoch)
+
+
+def test_trainings_in_two_threads_start_from_the_weights_of_their_seed(same_squares, tmp_path, monkeypatch):
+    settings, both = TINY | {"start": "none"}, threading.Barrier(2)
+
+    def wait_in_the_middle(*arguments):
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        return make_starting_network(*arguments)
+
+    alone = train(same_squares, out=tmp_path / "alone", epochs=1, **settings)
+    monkeypatch.setattr("ssd300.learn.train.make_starting_network", wait_in_the_middle)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(train, same_squares, out=tmp_path / name, epochs=1, **settings) for name in "ab"]
+    assert all(states_equal(run.result(), alone) for run in runs)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no such signal here")
+def test_the_handler_of_ended_children_stays(squares, tmp_path):
+    def handler(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGCHLD, handler)
+    try:
+        train(squares, out=tmp_path / "run", epochs=1, **TINY | {"workers": 1})
+        assert signal.getsignal(signal.SIGCHLD) is handler
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_loss_that_is_not_a_number_names_the_pictures(squares, tmp_path):

@@ -30,6 +30,8 @@ from ssd300.learn.order import EpochBatches, Key
 from ssd300.learn.recipe import Recipe
 from ssd300.priors import IMAGE_SIZE
 
+_hiding = threading.Lock()  # two threads inside `hidden_main` would restore the other's names
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -198,13 +200,14 @@ def hidden_main() -> Iterator[None]:
     Python does that in every process, so that a script without `if __name__ == "__main__":` would train in them, too.
     """
     main = sys.modules["__main__"]
-    before = {name: value for name, value in vars(main).items() if name in ("__file__", "__spec__")}
-    try:
-        vars(main).update(__file__=None, __spec__=None)
-        yield
-    finally:
-        vars(main).pop("__file__")  # by its absence packages recognize a notebook
-        vars(main).update(before)
+    with _hiding:
+        before = {name: value for name, value in vars(main).items() if name in ("__file__", "__spec__")}
+        try:
+            vars(main).update(__file__=None, __spec__=None)
+            yield
+        finally:
+            vars(main).pop("__file__")  # by its absence packages recognize a notebook
+            vars(main).update(before)
 
 
 def make_loader(

@@ -198,6 +198,8 @@ def stop_signals() -> Iterator[list[int]]:
     if signal.getsignal(closed) is not signal.SIG_IGN:
         stops.add(closed)
     old = {number: signal.signal(number, note) for number in stops}
+    if hasattr(signal, "SIGCHLD"):  # `batches_of` changes it
+        old[signal.SIGCHLD] = signal.getsignal(signal.SIGCHLD)
     try:
         yield received
     except (RuntimeError, ReaderLostError) as error:

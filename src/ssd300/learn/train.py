@@ -4,6 +4,7 @@ ssd300 train --data cells/train.json --val cells/val.json --recipe quick
 torchrun --nproc-per-node 4 -m -- ssd300 train --data coco --recipe published
 """
 
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -44,6 +45,7 @@ from ssd300.terminal import as_argument
 
 _RUNS = Path("runs/train")
 _scale = cache(channel_scale)
+_drawing = threading.Lock()  # torch has one generator for all threads
 
 
 def train(
@@ -114,9 +116,9 @@ def train(
         raise ArgumentError(f"patience is {patience}: it counts validations, and data is a Dataset: give val, too")
     if not resume and out is not None:
         run.refuse_used(Path(out))
-    torch.manual_seed(recipe.seed)
-
-    network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
+    with _drawing:
+        torch.manual_seed(recipe.seed)
+        network, origin = make_starting_network(backbone, data.classes, start, recipe.background_prior)
     refuse_untrained(recipe, origin, data.classes)
     learner = make_learner(network, recipe, compute)
     parts = compute.rank, compute.world, recipe.accumulate
