@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +16,7 @@ from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError, ModelError, OutputError
 from ssd300.export import quantize as module
 from ssd300.export.files import export_onnx, export_openvino, load_int8
-from ssd300.export.nncf_graph import quantize_graph
+from ssd300.export.nncf_graph import import_nncf, quantize_graph
 from ssd300.export.onnx import OnnxOptions
 from ssd300.export.quantize import quantize, read_calibration_pictures
 from ssd300.images.resize import load_for_network
@@ -69,6 +73,28 @@ def test_it_answers_about_as_the_float_model(done, model, narrow_found_again):
     assert boxes.shape == exact_boxes.shape
     assert 0 < np.abs(probabilities - exact).mean() < 0.01
     assert np.corrcoef(probabilities[1:].ravel(), exact[1:].ravel())[0, 1] > 0.97
+
+
+def test_two_threads_leave_stdout_as_it_was(monkeypatch):
+    """The first one ends while the second is calibrating."""
+    nncf, before, both, ended = import_nncf(), sys.stdout, threading.Barrier(2), threading.Event()
+
+    def calibrates(*_, **settings):
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        if settings["subset_size"] == 2:
+            ended.wait(0.2)
+
+    def run(count):
+        quantize_graph(None, np.zeros((count, 300, 300, 3), np.uint8))
+        if count == 1:
+            ended.set()
+
+    monkeypatch.setattr(nncf, "quantize", calibrates)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, (1, 2)))
+    after, sys.stdout = sys.stdout, before
+    assert after is before
 
 
 def test_the_graph_is_the_one_that_nncf_makes(done, model, train):

@@ -7,8 +7,9 @@ Nothing is sent: NNCF reports its use through the package openvino_telemetry, wh
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from itertools import pairwise
 from typing import Any
 
@@ -27,13 +28,21 @@ from ssd300.weights.state import State
 _PICTURES_FOR_ERRORS = 4
 _ROOM = 1.25
 _CORRECTED = 1e-6  # a smaller change of a bias is only rounding
+_redirecting = threading.Lock()
+
+
+@contextmanager
+def _stdout_free() -> Iterator[None]:
+    """Inside, stdout is stderr, for the whole process: two threads inside would restore it in the wrong order."""
+    with _redirecting, redirect_stdout(sys.stderr):
+        yield
 
 
 def import_nncf() -> Any:
     """The package nncf, silent on stdout. Raises MissingExtraError."""
     os.environ.setdefault("NNCF_CI", "1")  # its switch against telemetry, which must be set before the import
     # Its logger keeps the stream of the time of import.
-    with needs("`ssd300 quantize`", "quantize"), redirect_stdout(sys.stderr):
+    with needs("`ssd300 quantize`", "quantize"), _stdout_free():
         import nncf
     nncf.set_log_level(logging.ERROR)
     return nncf
@@ -45,7 +54,7 @@ def quantize_graph(model: ov.Model, pictures: UInt8) -> ov.Model:
     Everything after the node `outputs` stays float. Raises MissingExtraError.
     """
     nncf = import_nncf()
-    with redirect_stdout(sys.stderr):  # progress bars
+    with _stdout_free():  # of progress bars
         return nncf.quantize(
             model,
             nncf.Dataset(list(pictures[:, None])),  # batches of one
