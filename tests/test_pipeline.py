@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -106,6 +108,25 @@ def test_it_may_be_closed_where_waiting_would_never_end(monkeypatch, where):
             wait_for(lambda: closed)
     assert closed == [None]
     wait_for(lambda: not workers())
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_a_thread_goes_on_when_the_main_thread_has_ended(taken):
+    program = f"""
+import threading, time
+from ssd300.pipeline import in_order
+
+def work():
+    results = in_order(lambda n: n * n, range(50), 2)
+    first = [next(results) for _ in range({taken})]
+    threading.main_thread().join()
+    time.sleep(0.2)  # for the pools of the process to close
+    print([*first, *results] == [n * n for n in range(50)])
+
+threading.Thread(target=work).start()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("True\n", "")
 
 
 def wait_for(condition):

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from ssd300.images.budget import IN_FLIGHT
@@ -32,22 +32,37 @@ def in_order(
     second at most, and not at all in one of their threads or in one that holds pixels. A process that was forked
     meanwhile raises ModelError for its next result.
 
-    In a thread that holds pixels, as during a `call` of another, all happens in that thread.
+    In a thread that holds pixels, as during a `call` of another, all happens in that thread; so does what is left when
+    the main thread has ended, after which Python takes no calls for other threads.
     """
     if IN_FLIGHT.held_here:  # other threads might wait for these pixels, and this one for them
         yield from map(call, items)
         return
-    source, pid = iter(items), os.getpid()
+    source: Iterator[Item] = iter(items)
+    pid = os.getpid()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="ssd300")
     begun: deque[Future[Result]] = deque()
+
+    def begin(count: int) -> None:
+        nonlocal source
+        for item in islice(source, count):
+            try:
+                begun.append(pool.submit(call, item))
+            except RuntimeError as error:
+                if "cannot schedule" not in str(error):  # but that no thread can be started
+                    raise
+                source = chain([item], source)
+                return
+
     try:
-        begun.extend(pool.submit(call, item) for item in islice(source, ahead or 2 * threads))
+        begin(ahead or 2 * threads)
         while begun:
             check_process(pid, "Python")
             result = begun[0].result()
             begun.popleft()
-            begun.extend(pool.submit(call, item) for item in islice(source, 1))
+            begin(1)
             yield result
+        yield from map(call, source)
     finally:
         error = sys.exception()
         # Ctrl-C came here, in the consumer, or in a lock of Python, which makes another error of it.
