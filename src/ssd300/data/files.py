@@ -46,7 +46,7 @@ def walk(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
         passed += len(names)
         if passed > FOLDER_FILES:
             raise DatasetError(f"{folder}: holds more than {FOLDER_FILES:,} files; give the folder of the pictures")
-        if real in seen or _SYSTEM.match(real) or is_run(os.path.relpath(place, folder)):
+        if real in seen or _SYSTEM.match(real) or is_run(place[len(os.fspath(folder)) :]):
             folders.clear()
             continue
         seen.add(real)
