@@ -86,6 +86,7 @@ def test_what_this_user_may_not_write_is_refused(tmp_path: Path, monkeypatch: py
     assert kept.read_bytes() == b"new"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_the_umask_decides_the_permissions(tmp_path: Path, umask: int, mode: int) -> None:
     old = os.umask(umask)

@@ -45,7 +45,7 @@ def without_user(text: str) -> str:
 
 
 def port_of(parts: SplitResult) -> int | None:
-    """The port in an address, if any. Raises ValueError without it: it may be the begin of a password."""
+    """The port in an address, if any. Raises ValueError without the text: it may begin a password."""
     with suppress(ValueError):
         return parts.port
     raise ValueError("its port is not a number; in a user name and a password write / ? # as %2F %3F %23")

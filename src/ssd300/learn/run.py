@@ -121,7 +121,7 @@ def refuse_used(folder: Path) -> None:
     if os.path.lexists(folder / STATE):
         raise TrainingError(f"{folder} holds a run already: continue it (--resume), or give another --out")
     own = os.path.lexists(folder / LOCK)  # a run has it before its settings
-    for name in (BEST, RESULTS, CURVES, SAMPLES, *[RECIPE] * (not own)):
+    for name in (BEST, RESULTS, CURVES, SAMPLES, *(() if own else (RECIPE,))):
         if os.path.lexists(folder / name):
             raise TrainingError(
                 f"{folder} holds {name}, which a run would replace: give another --out, or move it away"
