@@ -145,6 +145,19 @@ def test_a_worker_does_not_hold_all_pictures(dataset):
     assert [picture.image_id for picture in pictures] == [index for _, index, _ in keys]
 
 
+@pytest.mark.timeout(60)
+def test_a_picture_that_cannot_be_sent_to_a_process_is_an_error(dataset):
+    payload = SimpleNamespace(read=lambda: np.zeros((40, 50, 3), np.uint8))
+    own = replace(dataset, pictures=tuple(replace(picture, payload=payload) for picture in dataset.pictures))
+    here, sent = (
+        make_loader(TrainingPictures(own, resolve_recipe("quick")), EpochBatches(7, 2, seed=1), workers)
+        for workers in (0, 1)
+    )
+    assert len(list(batches_of(here))) == 4
+    with pytest.raises((AttributeError, pickle.PicklingError), match=r"(?i)can't pickle"):
+        list(batches_of(sent))
+
+
 def test_workers_of_a_loader_dropped_in_the_middle_end_well(dataset):
     many = replace(dataset, pictures=dataset.pictures * 200)
     others = active_children()

@@ -5,6 +5,7 @@ The result does not depend on the number of workers and processes, or on where a
 
 import atexit
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -125,17 +126,25 @@ class TrainingPictures:
 
 @dataclass(frozen=True)
 class PictureBatches:
-    """The batches of keys, each with its picture: so no worker needs the whole list, 0.5 GB for those of COCO."""
+    """The batches of keys, each with its picture: so no worker needs the whole list, 0.5 GB for those of COCO.
+
+    `sent`: they go to workers. One that cannot be pickled then raises pickle's error here: in the thread that sends
+    them it would be lost, and the batch waited for in vain.
+    """
 
     pictures: Sequence[Picture]
     batches: EpochBatches
+    sent: bool
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[list[tuple[Key, Picture]]]:
         for keys in self.batches:
-            yield [(key, self.pictures[key[1]]) for key in keys]
+            batch = [(key, self.pictures[key[1]]) for key in keys]
+            if self.sent:
+                pickle.dumps(batch)
+            yield batch
 
 
 def read_sample(picture: Picture, classes: ClassList, min_score: float) -> Sample:
@@ -219,7 +228,7 @@ def make_loader(
     """
     return DataLoader(
         pictures.reader,
-        batch_sampler=PictureBatches(pictures.pictures, batches),
+        batch_sampler=PictureBatches(pictures.pictures, batches, sent=workers > 0),
         num_workers=workers,
         collate_fn=collate,
         multiprocessing_context="spawn" if workers else None,
