@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,15 +129,31 @@ def test_on_windows_no_second_server_takes_the_port(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "own"),
-    [("", False), ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),
-     ("::", False), ("192.168.1.2", False), ("camera.example", False)],
-)  # fmt: skip
-def test_addresses_that_only_this_machine_reaches(host, own) -> None:
-    assert is_loopback(host) == own
+    ("address", "own"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.2", False),
+    ],
+)
+def test_addresses_that_only_this_machine_reaches(address, own) -> None:
+    assert is_loopback(SimpleNamespace(getsockname=lambda: (address, 80))) == own
 
 
-@pytest.mark.parametrize(("arguments", "warns"), [([], False), (["--host", "0.0.0.0"], True), (["keys"], False)])
+@pytest.mark.parametrize(("host", "own"), [("", False), ("localhost", True), ("LOCALHOST", True), ("127.1", True)])
+def test_the_address_counts_that_a_host_s_name_stands_for(host, own) -> None:
+    """A machine's own name is often 127.0.1.1."""
+    with bind(host, 0) as listener:
+        assert is_loopback(listener) == own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warns"),
+    [([], False), (["--host", "127.1"], False), (["--host", "0.0.0.0"], True), (["keys"], False)],
+)
 def test_a_server_without_keys_that_others_reach_says_so(
     seeded_checkpoint, tmp_path, monkeypatch, capsys, arguments, warns
 ) -> None:
@@ -150,4 +167,5 @@ def test_a_server_without_keys_that_others_reach_says_so(
     monkeypatch.setattr(sys, "argv", [*command, "--model", f"small={seeded_checkpoint}", *arguments])
     with suppress(SystemExit):
         main.run()
-    assert ("everyone who can reach 0.0.0.0 may use this server" in capsys.readouterr().err) == warns
+    said = capsys.readouterr().err
+    assert ("everyone who can reach 0.0.0.0 may use this server" in said, "everyone" in said) == (warns, warns)

@@ -68,19 +68,20 @@ def serve(
         raise ArgumentError("--allow-urls fetches pictures, and --offline (or SSD300_OFFLINE) forbids it: drop one")
     models = parse_models(model or ["default"])
     keys = read_keys(api_key_file) if api_key_file else ()
-    settings = Settings(
-        max_body=size_in_bytes(max_body),
-        max_pixels=max_pixels,
-        queue=queue,
-        timeout=timeout,
-        keys=keys,
-        allow_urls=allow_urls,
-        hosts=allowed_hosts(allow_host or [], local=is_loopback(host) and not keys),
-        private=_private(web_runtime, models) if web_runtime else None,
-    )
     with bind(host, port) as listener:
+        local = is_loopback(listener)
+        settings = Settings(
+            max_body=size_in_bytes(max_body),
+            max_pixels=max_pixels,
+            queue=queue,
+            timeout=timeout,
+            keys=keys,
+            allow_urls=allow_urls,
+            hosts=allowed_hosts(allow_host or [], local=local and not keys),
+            private=_private(web_runtime, models) if web_runtime else None,
+        )
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
-        if not is_loopback(host) and not settings.keys:
+        if not local and not keys:
             print_message(
                 f"everyone who can reach {host} may use this server: "
                 "set --api-key-file, or put an authenticating proxy in front of it"
