@@ -160,13 +160,22 @@ def test_resume_says_in_words_that_the_model_is_another_one(batch) -> None:
     assert "request: the files of the model have changed, perhaps with an upgrade of ssd300; repeat" in result.stderr
 
 
-def test_resume_names_no_password(batch) -> None:
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ("b.jpg", "sources was ['http://host.example/a.jpg?pwd=***'], now ['http://host.example/b.jpg']"),
+        ("a.jpg?pwd=hunter3", "another request: the passwords in the sources have changed; repeat"),
+    ],
+)
+def test_resume_names_no_password(batch, now, words) -> None:
+    """Another password is another request: the pictures would be read with the one in the list of the run."""
     batch("pictures/01.png", "--out", "out")
     values = json.loads(Path("out/_run.json").read_text())
     values["request"]["sources"] = ["http://admin:hunter2@host.example/a.jpg?pwd=hunter2"]
     Path("out/_run.json").write_text(json.dumps(values))
-    result = batch("http://admin:hunter3@host.example/b.jpg", "--out", "out", "--resume")
-    assert "sources was ['http://host.example/a.jpg?pwd=***'], now ['http://host.example/b.jpg']" in result.stderr
+    result = batch(f"http://admin:hunter3@host.example/{now}", "--out", "out", "--resume")
+    assert result.returncode == 2
+    assert words in result.stderr
     assert "hunter" not in result.stderr
 
 

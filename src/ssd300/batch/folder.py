@@ -161,6 +161,8 @@ def resume(folder: "Folder", request: Request) -> Run:
     changed = [f"{key} was {before.get(key)!r}, now {now[key]!r}" for key in differs if not key.startswith("model_")]
     if len(changed) < len(differs):
         changed.append("the files of the model have changed, perhaps with an upgrade of ssd300")
+    if not differs and values["request"]["sources"] != request.sources:  # the list of pictures has the old ones
+        changed.append("the passwords in the sources have changed")
     if changed:
         raise ArgumentError(
             f"{folder} holds a run with another request: {'; '.join(changed)[:500]}; "
