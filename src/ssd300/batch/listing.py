@@ -22,7 +22,7 @@ from ssd300.batch.stores import is_remote, list_remote, one_line, open_place, st
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
-from ssd300.images.folders import is_clutter, is_picture_name, pictures_of, sort_out
+from ssd300.images.folders import is_clutter, is_picture_name, is_run, pictures_of, sort_out
 from ssd300.images.source import Tell, expand
 
 LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])
@@ -103,6 +103,8 @@ def _remote(address: str, recursive: bool, tell: Tell) -> list[str]:
     found = list_remote(top, recursive="/" in below or "**" in below if is_glob else recursive)
     if "/." not in address:
         found = [name for name in found if not any(map(is_clutter, name[len(top) :].split("/")))]
+    if not is_glob or "**" in below:
+        found = [name for name in found if not is_run(name[len(top) :])]
     if is_glob:
         pattern = glob_pattern(address)
         found = [name for name in found if pattern.fullmatch(name)]
