@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import pytest
 
+from ssd300.errors import OutputError
 from ssd300.images.video import frames
 from ssd300.images.video_write import VideoWriter
 from video.clips import number_of, picture, write_clip
@@ -80,3 +81,35 @@ def test_a_frame_may_be_shown_for_days(tmp_path, gap) -> None:
     assert (shown[0], shown[1], shown[1 + gap], shown[2 + gap]) == (0, 1, 2, 3)
     assert (len(shown), set(between.values()) - {1}) == (4 + len(between), set())
     assert len(between) <= 2000
+
+
+def test_times_that_jump_by_years_are_named(tmp_path) -> None:
+    """A camera without a battery begins in 1970, until its clock is set."""
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.add(picture(0), 0)
+    with pytest.raises(OutputError, match=r"out\.mp4: its times jump by 20,370 days, too far for mp4; pass --no-save"):
+        writer.add(picture(1), 20_370.5 * 86_400)
+    writer.discard()
+
+
+def test_sound_keeps_its_times_after_a_gap_of_days(tmp_path) -> None:
+    """31 bits hold 37 hours of its 16,000 ticks a second, and 12 of the usual 48,000."""
+    clip, jumps = write_clip(tmp_path / "clip.mkv", 50, codec="mpeg4", sound="flac"), tmp_path / "jumps.mkv"
+    with av.open(str(clip)) as source, av.open(str(jumps), "w") as output:
+        streams = [output.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size:
+                gap = 300_000 if packet.dts * packet.time_base >= 1 else 0
+                packet.pts = packet.dts = packet.dts + round(gap / packet.time_base)
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    writer = VideoWriter(tmp_path / "out.mp4", source=jumps)
+    for frame in frames(jumps):
+        writer.add(frame.rgb, frame.time_s)
+    writer.close()
+    times = []
+    for path in (jumps, writer.path):
+        with av.open(str(path)) as opened:
+            times.append([round(float(one.pts * one.time_base), 3) for one in opened.demux(audio=0) if one.size])
+    assert max(times[0]) > 300_001
+    assert set(times[0]) <= set(times[1])

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import av.video.stream
 
 _TICKS = 90_000  # per second; the clock of MPEG
-_LONGEST_TICKS = 3600 * _TICKS  # that a frame is shown before it is repeated: mp4 holds 31 bits, of several frames
+_LONGEST = 3600  # seconds until a frame, or a piece of sound, is repeated: mp4 holds 31 bits, of several frames
+_MOST = 4000  # repetitions
 _BT601, _LIMITED = 5, 1  # the matrix and range with which FFmpeg converts from RGB unless told otherwise
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 
@@ -55,8 +56,11 @@ class VideoWriter:
             frame = av.VideoFrame.from_ndarray(_fit_size(rgb, self._stream.height, self._stream.width), format="rgb24")
             ticks = max(round(time_s * _TICKS), self._last + 1)
             if self._shown is not None:
-                step = max(_LONGEST_TICKS, (ticks - self._last) // 2000)  # few, whatever a damaged time says
-                for again in range(self._last + step, ticks, step):
+                repeated = _repeat(self._last, ticks, _TICKS)
+                if len(repeated) > _MOST:
+                    days = (ticks - self._last) // (86_400 * _TICKS)
+                    raise OutputError(f"{self.path}: its times jump by {days:,} days, too far for mp4; pass --no-save")
+                for again in repeated:
                     self._encode(self._shown, again)
             self._shown, self._last = frame, ticks
             self._encode(frame, ticks)
@@ -129,7 +133,8 @@ class _Sound:
     ) -> None:
         self._packets, self._output, self._stream, self._offset_s = packets, output, stream, offset_s
         self._next: av.packet.Packet[Any] | None = next(packets, None)
-        self._last = -1  # the time of the last packet; one that is not later is damaged
+        self._last = -1  # the time of the last packet; one that is not later, or years later, is damaged
+        self._heard: av.packet.Packet[Any] | None = None  # the last packet
 
     @classmethod
     def of(cls, source: "av.container.InputContainer", output: "av.container.OutputContainer") -> "_Sound | None":
@@ -165,13 +170,24 @@ class _Sound:
             packet.dts = start
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.stream = self._stream
-            if start > self._last:
-                self._last = start
+            repeated = _repeat(self._last, start, round(1 / time_base))
+            if start > self._last and len(repeated) <= _MOST:
+                if (heard := self._heard) is not None:
+                    for again in repeated:  # in its own time base: writing it changed that
+                        heard.pts, heard.dts, heard.duration, heard.time_base = again, again, packet.duration, time_base
+                        self._output.mux(heard)
+                self._last, self._heard = start, packet
                 self._output.mux(packet)
             try:
                 self._next = next(self._packets, None)
             except av.FFmpegError:  # the source is truncated
                 self._next = None
+
+
+def _repeat(last: int, ticks: int, ticks_per_second: int) -> range:
+    """When to repeat what is shown or heard from `last` on, until the next comes at `ticks`."""
+    step = _LONGEST * ticks_per_second
+    return range(last + step, ticks, step)
 
 
 def _pixel_aspect(video: "av.video.stream.VideoStream | None", shape: tuple[int, ...]) -> Fraction:
