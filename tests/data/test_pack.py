@@ -184,6 +184,20 @@ def test_pieces_of_two_packings_of_one_set_are_not_taken_for_whole(pets: Dataset
         load_dataset(done[0])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("piece_mb", [None, 0.015])
+def test_a_piece_that_is_read_only_is_refused_before_any_is_replaced(
+    pets: Dataset, tmp_path: Path, monkeypatch, piece_mb: float | None
+) -> None:
+    paths = pack_dataset(pets, tmp_path / "pets.pack", encoding="raw", piece_mb=0.015)
+    before = [path.read_bytes() for path in paths]
+    paths[-1].chmod(0o444)
+    monkeypatch.setattr(os, "access", lambda path, mode: bool(os.stat(path).st_mode & 0o200))  # for root, too
+    with pytest.raises(OutputError, match=f"{paths[-1].name}: cannot be written: it exists and is read-only"):
+        pack_dataset(pets.subset([1, 2]), tmp_path / "pets.pack", encoding="raw", piece_mb=piece_mb)
+    assert [path.read_bytes() for path in sorted(tmp_path.glob("*.pack"))] == before
+
+
 @pytest.mark.parametrize(
     ("keep", "words"),
     [(0, "cannot be read"), (5, "not a packed data set"), (100, "cut off"), (-1, "cut off"), (-40, "cut off")],

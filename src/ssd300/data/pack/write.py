@@ -41,10 +41,12 @@ def pack_dataset(
         raise DatasetError(f"{dataset.name}: no pictures to pack")
     if not out.name.endswith(SUFFIX):  # by which it is recognized
         raise ArgumentError(f"{out}: expected a name that ends with {SUFFIX}")
-    refuse_special(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        replaced = {path.resolve() for path in _find_existing(out)}
+        existing = _find_existing(out)
+        for path in existing:  # else the first pieces would be replaced, and one that may not be would end it
+            refuse_special(path)
+        replaced = {path.resolve() for path in existing}
         if any(picture.path.resolve() in replaced for picture in dataset.pictures):
             raise ArgumentError(f"{out}: the pictures to pack lie in the files of this name; give another name")
         return _write(dataset, out, encoding, (max_side, jpeg_quality), piece_mb, progress)
