@@ -31,6 +31,7 @@ from ssd300.images import folders
 from ssd300.images.addresses import local_path
 from ssd300.labels import COCO
 from ssd300.serve.settings import read_keys
+from ssd300.terminal import as_argument
 from ssd300.weights import checkpoint
 from ssd300.weights.catalog import load_weights, resolve
 
@@ -115,6 +116,22 @@ def test_a_file_is_renamed_once_no_other_program_reads_it(
             write_whole(tmp_path / "notes.txt", b"whole")
     monkeypatch.undo()
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"] * (seconds == 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (r"C:\pets\a-1.json", r"C:\pets\a-1.json"),
+        (r"my pets\a.json", r'"my pets\a.json"'),
+        (r"R&D\a.json", r'"R&D\a.json"'),
+        ("it's/**/*", '"it\'s/**/*"'),
+    ],
+)
+def test_a_path_is_one_argument_of_both_shells(path: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "name", "nt")
+    found = as_argument(path)
+    monkeypatch.undo()
+    assert found == shown
 
 
 def test_a_network_folder_with_a_drive_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import stat
 from contextlib import suppress
@@ -24,7 +25,7 @@ def as_argument(path: str | os.PathLike[str]) -> str:
     ("'my sets/a.json'", 'sets/a.json')
     """
     text = os.fspath(path)
-    return shlex.quote(text) if os.name != "nt" else f'"{text}"' if " " in text else text
+    return shlex.quote(text) if os.name != "nt" else text if re.fullmatch(r"[\w./:\\-]+", text) else f'"{text}"'
 
 
 def as_shown(text: str, stream: TextIO) -> str:

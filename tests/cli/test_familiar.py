@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,17 @@ def test_files_go_where_familiar_options_say(detect, arguments, expected) -> Non
     assert [name for name in files() if not name.endswith("sources.csv")] == expected
 
 
+@pytest.mark.parametrize("folder", ["up", "up [1]", "it's"])
+def test_the_glob_that_is_offered_for_a_folder_finds_its_pictures(detect, folder) -> None:
+    Path(folder).mkdir()
+    Path("in/deep").rename(f"{folder}/in [1]")
+    refused = detect(folder, "--no-save").stderr
+    pattern = shlex.split(refused.split("a glob such as ")[1].split(", or -r")[0])
+    assert detect(*pattern, "--no-save", "--conf", "0.99").exit_code == 0
+
+
 def test_a_folder_s_name_is_no_pattern(detect) -> None:
     Path("in/deep").rename("in [1]")
-    Path("up [1]").mkdir()
-    Path("in [1]").rename("up [1]/in [1]")
-    refused = detect("up [1]", "--no-save").stderr
-    assert detect(refused.split("a glob such as '")[1].split("'")[0], "--no-save", "--conf", "0.99").exit_code == 0
-    Path("up [1]/in [1]").rename("in [1]")
     assert detect("in [1]", "-r", "--name", "n", "--conf", "0.99").exit_code == 0
     assert "runs/detect/n/b.png" in files()
 

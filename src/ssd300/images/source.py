@@ -28,6 +28,7 @@ from ssd300.images.folders import EXTENSIONS, FoundPictures, pictures_of
 from ssd300.images.modes import reason
 from ssd300.images.streams import check_bytes, read_pipe, read_stream
 from ssd300.images.video_names import is_video
+from ssd300.terminal import as_argument
 
 _KINDS = "a path, an http(s) address, bytes, a binary file object, a PIL picture, a numpy array or a torch tensor"
 
@@ -216,10 +217,10 @@ def _directory_fault(path: Path) -> str:
     found = f"{len(names)} {entries} ({', '.join(others)})" if names else "an empty directory"
     ending = next((os.path.splitext(name)[1] for name in names if is_video(path / name)), "")
     folder = glob.escape(str(path))
-    videos = f"; for videos pass '{folder}/*{ending}' there" if ending else ""
+    videos = f"; for videos pass {as_argument(f'{folder}/*{ending}')} there" if ending else ""
     return (
         f"no pictures here: {found}; expected files with {', '.join(EXTENSIONS)}. "
-        f"For sub-folders pass a glob such as '{folder}/**/*', or -r where the command has it{videos}"
+        f"For sub-folders pass a glob such as {as_argument(f'{folder}/**/*')}, or -r where the command has it{videos}"
     )
 
 
