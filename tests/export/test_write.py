@@ -75,9 +75,10 @@ def test_another_number_of_classes(classes, words, narrow_checkpoint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_file_of_class_names_is_no_class(narrow_checkpoint, tmp_path):
-    with pytest.raises(DatasetError, match=r"typo\.txt: the list of class names cannot be read: No such file"):
-        ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes="typo.txt")
+@pytest.mark.parametrize("classes", ["typo.txt", "typo.names", Path("typo")])
+def test_a_missing_file_of_class_names_is_no_class(classes, narrow_checkpoint, tmp_path):
+    with pytest.raises(DatasetError, match=rf"{classes}: the list of class names cannot be read: No such file"):
+        ssd300.export(narrow_checkpoint, tmp_path / "m.safetensors", classes=classes)
 
 
 def test_quantize_needs_pictures_to_measure_on(narrow_checkpoint, narrow_found_again):

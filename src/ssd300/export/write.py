@@ -139,13 +139,12 @@ def _write(format: str, source: Path, out: Path, given: dict[str, Any], pictures
 
 def _rename_classes(source: Path, classes: ClassList, given: str | os.PathLike[str] | Sequence[str]) -> ClassList:
     """Other names for the same classes and ids: a list, or text: comma-separated names or a file with one per line."""
-    given = os.fspath(given) if isinstance(given, os.PathLike) else given
-    if not isinstance(given, str):
-        names = list(given)
-    elif os.path.isfile(given) or given.lower().endswith(".txt"):  # a wrong path is not the name of a class
+    if isinstance(given, str) and not (os.path.isfile(given) or given.lower().endswith((".txt", ".names"))):
+        names = [name.strip() for name in given.split(",") if name.strip()]
+    elif isinstance(given, str | os.PathLike):  # a wrong path is not the name of a class
         names = [name for _, name in lines_of(read_text(Path(given), "list of class names"))]
     else:
-        names = [name.strip() for name in given.split(",") if name.strip()]
+        names = list(given)
     if len(names) != len(classes):
         found = f"--classes gives {len(names)}{f' ({first_few(map(repr, names))})' if names else ''}"
         raise ModelError(f"{source}: has {len(classes)} classes (without background), {found}")
