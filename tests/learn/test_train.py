@@ -8,6 +8,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -212,6 +214,12 @@ def test_the_handler_of_ended_children_stays(squares, tmp_path):
         assert signal.getsignal(signal.SIGCHLD) is handler
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_the_seconds_of_the_best_weights_have_the_validation_that_chose_them(squares, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssd300.learn.report.time", SimpleNamespace(monotonic=count(0, 1000).__next__))
+    out = train(squares, squares, out=tmp_path / "run", epochs=1, **TINY)
+    assert read_checkpoint(out / "best.safetensors")[1].training["wall_seconds"] >= 1000
 
 
 def test_a_loss_that_is_not_a_number_names_the_pictures(squares, tmp_path):

@@ -123,7 +123,8 @@ def finish_epoch(
             raise TrainingError(f"{error}: start again with a lower --lr and another --out") from error
         draw_samples(val, results, out / SAMPLES, min_score=learner.recipe.min_score)
         row = row | {"AP": metrics.ap, "AP50": metrics.ap50}
-        position.measuring = max(position.measuring, time.monotonic() - start)
+        taken = time.monotonic() - start
+        position.measuring, position.wall = max(position.measuring, taken), position.wall + taken
         metric = {"AP": metrics.ap, "AP50": metrics.ap50, "dataset": val.name, "pictures": len(val)}
     position.history.append(row)
     write_results(out, position.history)
