@@ -123,6 +123,8 @@ def test_many_faults_are_counted_and_three_shown(edit_coco: Edit) -> None:
         load_dataset(edit_coco(spoil))
     assert str(caught.value).count("unknown class id") == 3
     assert f"(`ssd300 data check {edit_coco(spoil)} --cases cases.csv` lists them)" in str(caught.value)
+    with pytest.raises(DatasetError, match=r"`ssd300 data check \S+ --input-format coco --cases cases.csv` lists them"):
+        load_dataset(edit_coco(spoil), format="coco")  # the folder may have another format, too
 
 
 @pytest.mark.parametrize(

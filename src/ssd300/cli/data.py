@@ -194,5 +194,5 @@ def _load_splits(path: Path, format: str | None, split: str | None) -> "dict[str
     from ssd300.data.parts import choose_parts, splits_of
 
     chosen = choose_parts(find_parts(path, format), path, split or "all")
-    sets = {name: load_parts([part for part in chosen if part.split == name], path) for name in splits_of(chosen)}
+    sets = {name: load_parts(several, path, format) for name, several in splits_of(chosen).items()}
     return {"train" if name == "trainval" and len(sets) > 1 else name: one for name, one in sets.items()}

@@ -67,7 +67,7 @@ def load_dataset(
     a malformed line) raises DatasetError with file, picture and annotation: nothing is dropped silently.
     """
     paths = each_path(path)
-    return join([load_parts(choose_parts(find_parts(one, format), one, split), one) for one in paths])
+    return join([load_parts(choose_parts(find_parts(one, format), one, split), one, format) for one in paths])
 
 
 def each_path(paths: Any) -> list[Any]:
@@ -76,11 +76,11 @@ def each_path(paths: Any) -> list[Any]:
     return [paths] if one else list(paths)
 
 
-def load_parts(parts: Sequence[Part], path: str | Path) -> Dataset:
-    """Load and join some parts of a path. Raises DatasetError with the faults of each."""
+def load_parts(parts: Sequence[Part], path: str | Path, format: str | None = None) -> Dataset:
+    """Load and join some parts of a path, found as `format`. Raises DatasetError with the faults of each."""
     datasets = [read_part(part) for part in parts]
     for dataset in datasets:
-        raise_faults(dataset, path)
+        raise_faults(dataset, path, format)
     return join(datasets)
 
 
@@ -94,7 +94,7 @@ def load_validation(path: str | Path) -> Dataset:
     return load_parts(validation_parts(find_parts(path, None), path, alone=True), path)
 
 
-def raise_faults(dataset: Dataset, path: str | Path) -> None:
+def raise_faults(dataset: Dataset, path: str | Path, format: str | None = None) -> None:
     """Raises DatasetError with the first faults of a set, if there are any."""
     faults = [note for note in dataset.notes if note.action == "fault"]
     if not faults:
@@ -102,7 +102,8 @@ def raise_faults(dataset: Dataset, path: str | Path) -> None:
     shown = [f"{fault.kind}: {fault}" for fault in faults[:_SHOWN_FAULTS]]
     if len(faults) > _SHOWN_FAULTS:
         shown.append(f"and {len(faults) - _SHOWN_FAULTS} more")
-    command = f"ssd300 data check {as_argument(path)} --cases cases.csv"
+    named = f" --input-format {format}" if format else ""
+    command = f"ssd300 data check {as_argument(path)}{named} --cases cases.csv"
     raise DatasetError(
         f"{dataset.name} has {counted(len(faults), 'fault')} (`{command}` lists them): {'; '.join(shown)}"
     )
