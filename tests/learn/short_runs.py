@@ -35,8 +35,8 @@ def states_equal(a: Path, b: Path) -> bool:
     )
 
 
-def stopped_after(steps: int, monkeypatch, data: Dataset, out: Path, **settings) -> None:
-    """A run that gets SIGTERM in the step of this number."""
+def stopped_after(steps: int, monkeypatch, data: Dataset, out: Path | None, **settings) -> str:
+    """A run that gets SIGTERM in the step of this number, and what it says."""
     from ssd300.learn.learner import Learner
 
     step, taken = Learner.step, []
@@ -49,5 +49,6 @@ def stopped_after(steps: int, monkeypatch, data: Dataset, out: Path, **settings)
 
     with monkeypatch.context() as patched:
         patched.setattr(Learner, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt, match="--resume"):
+        with pytest.raises(KeyboardInterrupt, match="--resume") as stop:
             train(data, out=out, **settings)
+    return str(stop.value)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,6 +45,12 @@ def stopped(same_squares, tmp_path_factory):
     with narrow_network(), pytest.MonkeyPatch.context() as patch:
         stopped_after(1, patch, same_squares, out, epochs=2, **TINY)
     return out
+
+
+def test_the_folder_of_a_run_is_named_to_resume_it_if_it_was_not_given(same_squares, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = stopped_after(1, monkeypatch, same_squares, None, epochs=2, **TINY)
+    assert words == f"stopped at step 1; continue with the same command and --out {Path('runs/train/1')} --resume"
 
 
 SLOW = pytest.mark.slow
@@ -161,7 +168,7 @@ def test_a_signal_to_the_whole_group_ends_the_step_and_saves(squares, tmp_path, 
     finally:
         process.kill()
     assert process.returncode == 128 + number, words
-    assert f"continue with the same command and --out {out} --resume" in words
+    assert "continue with the same command and --resume.\n" in words  # which --out twice would not be
     assert load_state(out)["progress"]["step"] > 0
 
 

@@ -133,10 +133,11 @@ def train(
     if resume:
         position = learner.load(run.load_state(folder_to_resume(out)), conditions)
     metadata = report.describe_model(network, data, recipe, origin)
+    again = "continue with the same command and --resume"
     if out is None:
         out = compute.of_first(run.numbered_folder(_RUNS) if compute.is_first else _RUNS)
+        again = f"continue with the same command and --out {as_argument(out)} --resume"
     out, earlier, first = Path(out), position.wall, position.step
-    again = f"--out {as_argument(out)} --resume"
 
     pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
@@ -199,9 +200,7 @@ def train(
                     if stops:
                         if compute.is_first and not (out / run.BEST).exists():
                             report.write_best(out, learner, position, metadata)  # unmeasured, but it detects
-                        raise KeyboardInterrupt(
-                            f"stopped at step {position.step}; continue with the same command and {again}"
-                        )
+                        raise KeyboardInterrupt(f"stopped at step {position.step}; {again}")
                     if time_share >= 1:
                         break
             except ReaderLostError as error:
@@ -209,7 +208,7 @@ def train(
                 if compute.is_first:
                     save_now(out, learner, position, losses)
                     outcome = "the state is saved"
-                raise ReaderLostError(f"{error}; {outcome}: continue with {again}") from error
+                raise ReaderLostError(f"{error}; {outcome}: {again}") from error
 
             last = position.epoch + 1 == recipe.epochs or time_share >= 1
             measured = last or (position.epoch + 1) % validate_every == 0
