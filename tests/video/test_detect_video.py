@@ -161,7 +161,7 @@ sys.path[:] = {path}
 from fake_runtime import FakeRuntime
 from ssd300 import Detector
 
-answers = Detector(FakeRuntime(1)).detect_video("{clip}")
+answers = Detector(FakeRuntime(1)).detect_video("{source}")
 next(answers)
 if os.fork() == 0:
     signal.alarm(30)  # if it should hang after all
@@ -172,9 +172,16 @@ print(os.waitstatus_to_exitcode(os.wait()[1]), 1 + sum(1 for _ in answers))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_ends_while_its_parent_reads_a_video(tmp_path) -> None:
-    """FFmpeg would wait for the decoder's threads, which the child does not have."""
-    clip = write_clip(tmp_path / "large.mp4", 9, size=(1280, 720))
-    code = FORKED.format(path=sys.path, clip=clip)
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "3 9\n", done.stderr
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_forked_child_ends_while_its_parent_reads_a_video(tmp_path, monkeypatch, over_http) -> None:
+    """FFmpeg would wait for the decoder's threads, which the child does not have; a connection stays the parent's."""
+    monkeypatch.setenv("SSD300_ALLOW_PRIVATE_URLS", "1")
+    if over_http:  # more than fits in the buffers of a connection
+        clip = write_clip(tmp_path / "large.mkv", 200, codec="rawvideo")
+    else:
+        clip = write_clip(tmp_path / "large.mp4", 9, size=(1280, 720))
+    with http_folder(tmp_path) as address:
+        code = FORKED.format(path=sys.path, source=f"{address}/{clip.name}" if over_http else clip)
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"3 {200 if over_http else 9}\n", done.stderr

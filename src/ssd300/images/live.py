@@ -7,6 +7,7 @@ known length is not a live stream: all its frames are given, and it waits for th
 """
 
 import math
+import os
 import threading
 import time
 from collections.abc import Generator
@@ -68,7 +69,7 @@ class LiveStream:
         self._faults: list[str] | None = None  # of a file of known length that was read to its end
         self.ended = False  # there will be no more frames
         self.live = True
-        self._source, self._every = source, every
+        self._source, self._every, self._pid = source, every, os.getpid()
         self._ready = ready or threading.Condition()
         self._waiting: _Waiting | None = None
         self._stop = threading.Event()
@@ -107,6 +108,8 @@ class LiveStream:
 
     def stop(self) -> None:
         """Tell the thread to end, without waiting for it."""
+        if os.getpid() != self._pid:  # in a forked child: the connection is the parent's, who goes on reading
+            return
         self._close_by = min(self._close_by, time.monotonic() + _CLOSE_SECONDS)
         with self._ready:
             self._stop.set()
@@ -122,7 +125,7 @@ class LiveStream:
         """Stop reading, from any state and within two seconds, which begin with `stop` if that was called before."""
         self.stop()
         # The thread itself comes here if it collects the stream of a consumer that was dropped.
-        if self._thread.ident not in (None, threading.get_ident()):
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, self._close_by - time.monotonic()))
 
     def _run(self) -> None:
