@@ -79,6 +79,14 @@ def test_no_kind_of_address_is_named_with_its_password(scheme, password):
     assert "hunter" not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["hunter2", "hunter/2", "hunter?2", "hunter#2"])
+def test_no_other_password_is_a_remedy_for_a_picture(password):
+    with pytest.raises(
+        DownloadError, match=r"host\.example/a\.jpg: an address with a user name is not fetched; download"
+    ):
+        open_source(f"http://user:{password}@host.example/a.jpg")
+
+
 @pytest.mark.parametrize(
     "name", ["http://host:8080/a@2x.jpg", "http://host:8080?mail=a@b", "file:///a@2x.jpg", "a:b/c@2x.jpg", "c:/a@b.jpg"]
 )

@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from ssd300 import limits
 from ssd300.digits import is_set
 from ssd300.errors import DownloadError
-from ssd300.images.addresses import port_of, shown_address
+from ssd300.images.addresses import port_of, shown_address, without_user
 from ssd300.images.connect import PlainConnection, Refused, TLSConnection, cut_at, resolve_checked
 
 SOCKET_SECONDS = limits.FETCH_SILENCE
@@ -181,6 +181,8 @@ def _next(url: str, location: str) -> str:
 
 def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainConnection, str]:
     """A connection to a checked address, not yet open, and the path to request."""
+    if without_user(url) != url:
+        raise Refused("an address with a user name is not fetched; download the picture and pass its path")
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").encode("idna").decode(), port_of(parts)
@@ -189,8 +191,6 @@ def _connection(url: str, allow_private: bool, deadline: float) -> tuple[PlainCo
         raise Refused(f"not an address ({error})") from error
     if parts.scheme not in ("http", "https") or not host:
         raise Refused("only http and https addresses with a host are fetched")
-    if parts.username is not None:
-        raise Refused("an address with a user name is not fetched; download the picture and pass its path")
     secure = parts.scheme == "https"
     port = port or (443 if secure else 80)
     where = resolve_checked(host, port, allow_private)

@@ -9,14 +9,17 @@ from threading import Lock
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ssd300.errors import DownloadError
-from ssd300.images.addresses import is_url
+from ssd300.images.addresses import is_url, port_of
 from ssd300.images.fetch import is_video_type, open_stream
 
 
 def open_http(source: str) -> "HttpFile":
     """The file of an address, which may contain a user name and password. Raises DownloadError."""
-    parts = urlsplit(source)
-    headers = {}
+    parts, headers = urlsplit(source), {}
+    try:
+        port_of(parts)
+    except ValueError as error:
+        raise DownloadError(f"not an address ({error})") from None
     if parts.username is not None:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
