@@ -20,6 +20,7 @@ from ssd300.files import sha256_of
 from ssd300.labels import ClassList
 from ssd300.learn.display import LossMeter
 from ssd300.learn.recipe import resolve_recipe
+from ssd300.learn.run import stop_signals
 from ssd300.learn.start import make_starting_network
 from ssd300.learn.train import train
 from ssd300.weights.checkpoint import read_checkpoint
@@ -214,6 +215,17 @@ def test_the_handler_of_ended_children_stays(squares, tmp_path):
         assert signal.getsignal(signal.SIGCHLD) is handler
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="no such signal here")
+def test_a_handler_that_python_does_not_know_is_left_out(monkeypatch):
+    """In a program that embeds Python, such as R, `getsignal` gives None, and `signal` refuses it."""
+    get = signal.getsignal
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGCHLD else get(number))
+    before = get(signal.SIGINT)
+    with stop_signals():
+        assert get(signal.SIGINT) is not before
+    assert get(signal.SIGINT) is before
 
 
 def test_the_seconds_of_the_best_weights_have_the_validation_that_chose_them(squares, tmp_path, monkeypatch):

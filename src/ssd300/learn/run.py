@@ -208,7 +208,8 @@ def stop_signals() -> Iterator[list[int]]:
         raise
     finally:
         for number, handler in old.items():
-            signal.signal(number, handler)
+            if handler is not None:  # a program's that Python is embedded in: only that program can set it again
+                signal.signal(number, handler)
         if received and callable(handler := old[received[0]]):
             with suppress(KeyboardInterrupt):
                 handler(received[0], None)
