@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Evaluation and error analysis
 # How good is a model, how sure is that number, and which errors cost most? Here the bundled model is measured on
-# generated pictures: parts of three photographs on a plain background. It needs `pip install '.[eval]'`.
+# generated pictures: parts of three photographs on a plain background. It needs `pip install ".[eval]"`.
 
 # %%
 from pathlib import Path

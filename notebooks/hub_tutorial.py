@@ -1,7 +1,7 @@
 # %% [markdown]
 # # SSD300 through torch.hub
 # The steps of the published tutorial, on a clone of this repository: load the network and its helpers, prepare
-# pictures, run, decode, keep scores above 0.35, draw. It needs `pip install '.[train]'`, and no GPU.
+# pictures, run, decode, keep scores above 0.35, draw. It needs `pip install ".[train]"`, and no GPU.
 #
 # The weights here are the bundled ones, so that nothing is downloaded. With `CHECKPOINT = None` they are the published
 # ones (ResNet-50), which are downloaded once. The helpers cut the center of a picture and scale it to [-1, 1], as

@@ -2,7 +2,7 @@
 # # INT8 and export
 # A model in INT8 runs faster than in float, if the CPU has instructions for it. `ssd300.quantize` measures what that
 # costs and refuses to write a file that lost too much. `ssd300.export` writes files for other programs. It needs
-# `pip install '.[quantize,onnx]'`.
+# `pip install ".[quantize,onnx]"`.
 
 # %%
 import time

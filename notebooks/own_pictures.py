@@ -2,7 +2,7 @@
 # # Train on generated pictures
 # A detector for three kinds of shapes, from generated pictures, in about a minute on two CPU cores. Put your own data
 # in their place: COCO, YOLO, Pascal VOC, CVAT, labelme and more are read as they are. It needs
-# `pip install '.[train]'`.
+# `pip install ".[train]"`.
 
 # %%
 from pathlib import Path

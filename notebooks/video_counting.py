@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Count objects in a video
 # Frames, ids that last, a line that counts. The clip is made here: two cats go to the right, and two cups below them to
-# the left. Give the path of your own, the number of a camera, or a stream's address. It needs `pip install '.[video]'`.
+# the left. Give the path of your own, the number of a camera, or a stream's address. It needs `pip install ".[video]"`.
 
 # %%
 from pathlib import Path
