@@ -107,6 +107,7 @@ def test_two_stars_go_through_all_folders_but_hidden_ones_and_clutter(tmp_path):
         "$RECYCLE.BIN/g.jpg",
         "data-view/h.jpg",
         "runs/detect/1/i.jpg",
+        "runs/detect/cam-2/j.jpg",
         "s/runs/train/12/samples.jpg",
         "s/notes.txt",
     )

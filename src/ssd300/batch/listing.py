@@ -104,7 +104,7 @@ def _remote(address: str, recursive: bool, tell: Tell) -> list[str]:
     if "/." not in address:
         found = [name for name in found if not any(map(is_clutter, name[len(top) :].split("/")))]
     if not is_glob or "**" in below:
-        found = [name for name in found if not is_run(name[len(top) :])]
+        found = [name for name in found if not is_run(name[len(top) :].rpartition("/")[0])]
     if is_glob:
         pattern = glob_pattern(address)
         found = [name for name in found if pattern.fullmatch(name)]

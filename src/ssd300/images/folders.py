@@ -21,8 +21,8 @@ EXTENSIONS = (
 )  # fmt: skip
 # Files and folders of systems and programs, in lower case, beside those that start with a dot.
 _CLUTTER = {"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found", "data-view"}
-# The folders that detect and train fill with drawn pictures, unless another one is given.
-_RUN = re.compile(r"(^|[\\/])runs[\\/](detect|train)[\\/][0-9]+([\\/]|$)")
+# The folders that detect and train fill with drawn pictures, unless another one is given: detect's may have a --name.
+_RUN = re.compile(r"(^|[\\/])runs[\\/](detect[\\/][^\\/]+|train[\\/][0-9]+)([\\/]|$)")
 
 # Files that are common beside pictures and are skipped without a message.
 _COMPANIONS = (
@@ -75,9 +75,9 @@ def is_clutter(name: str) -> bool:
 
 
 def is_run(below: str) -> bool:
-    """Whether a path below the folder that is searched is the folder of a run of `detect` or `train`, or lies in it.
+    """Whether a folder, by its path below the one that is searched, is that of a run of `detect` or `train`, or in one.
 
-    >>> is_run("photos/runs/detect/1"), is_run("runs/train/1/a.jpg"), is_run("runs/detect"), is_run("detect/1")
+    >>> is_run("photos/runs/detect/cam"), is_run("runs/train/1/a"), is_run("runs/detect"), is_run("detect/1")
     (True, True, False, False)
     """
     return _RUN.search(below) is not None
