@@ -69,7 +69,7 @@ def test_a_trimmed_file_shows_its_part_and_is_not_cut_off(tmp_path) -> None:
     assert lines == [] or not hasattr(av.stream.Stream, "index_entries")
 
 
-@pytest.mark.parametrize("gap", [600, 60_000, 5_000_000])  # 10 minutes, 17 hours, 58 days; mp4 holds 6.6 hours in one
+@pytest.mark.parametrize("gap", [600, 4000, 60_000, 1_000_000])  # 17 hours and 11 days; mp4 holds 6.6 hours in one
 def test_a_frame_may_be_shown_for_days(tmp_path, gap) -> None:
     """Recordings whose clock was set, or that went on the next day, have such gaps."""
     writer = VideoWriter(tmp_path / "out.mp4")
@@ -81,6 +81,20 @@ def test_a_frame_may_be_shown_for_days(tmp_path, gap) -> None:
     assert (shown[0], shown[1], shown[1 + gap], shown[2 + gap]) == (0, 1, 2, 3)
     assert (len(shown), set(between.values()) - {1}) == (4 + len(between), set())
     assert len(between) <= 2000
+
+
+@pytest.mark.parametrize("step", [400, 3600])
+def test_times_are_right_where_each_frame_is_shown_for_long(tmp_path, step) -> None:
+    """FFmpeg before 8 drops all times of display in a file if one is 2^28 ticks after that of its decoding."""
+    writer = VideoWriter(tmp_path / "out.mp4")
+    for number in range(12):
+        writer.add(picture(number), number * step)
+    writer.close()
+    with av.open(str(tmp_path / "out.mp4")) as opened:
+        ahead = [packet.pts - packet.dts for packet in opened.demux(video=0) if packet.size]
+    assert max(ahead) < 2**28
+    shown = {frame.time_s: number_of(frame.rgb) for frame in frames(tmp_path / "out.mp4")}
+    assert [shown[number * step] for number in range(12)] == list(range(12))
 
 
 def test_times_that_jump_by_years_are_named(tmp_path) -> None:

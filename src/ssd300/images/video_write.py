@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import av.video.stream
 
 _TICKS = 90_000  # per second; the clock of MPEG
-_LONGEST = 3600  # seconds until a frame, or a piece of sound, is repeated: mp4 holds 31 bits, of several frames
-_MOST = 4000  # repetitions
+# Seconds until a frame, or a piece of sound, is repeated. mp4 holds 31 bits, and FFmpeg before 8 reads 28 of the time
+# from the decoding of a frame to its display, which is up to five frames.
+_LONGEST_SHOWN, _LONGEST_HEARD = 500, 9000
+_MOST = 20_000  # repetitions
 _BT601, _LIMITED = 5, 1  # the matrix and range with which FFmpeg converts from RGB unless told otherwise
 _QUALITY = {"crf": "23", "preset": "veryfast"}
 
@@ -56,7 +58,7 @@ class VideoWriter:
             frame = av.VideoFrame.from_ndarray(_fit_size(rgb, self._stream.height, self._stream.width), format="rgb24")
             ticks = max(round(time_s * _TICKS), self._last + 1)
             if self._shown is not None:
-                repeated = _repeat(self._last, ticks, _TICKS)
+                repeated = range(self._last, ticks, _LONGEST_SHOWN * _TICKS)[1:]
                 if len(repeated) > _MOST:
                     days = (ticks - self._last) // (86_400 * _TICKS)
                     raise OutputError(f"{self.path}: its times jump by {days:,} days, too far for mp4; pass --no-save")
@@ -170,7 +172,7 @@ class _Sound:
             packet.dts = start
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.stream = self._stream
-            repeated = _repeat(self._last, start, round(1 / time_base))
+            repeated = range(self._last, start, round(_LONGEST_HEARD / time_base))[1:]
             if start > self._last and len(repeated) <= _MOST:
                 if (heard := self._heard) is not None:
                     for again in repeated:  # in its own time base: writing it changed that
@@ -182,12 +184,6 @@ class _Sound:
                 self._next = next(self._packets, None)
             except av.FFmpegError:  # the source is truncated
                 self._next = None
-
-
-def _repeat(last: int, ticks: int, ticks_per_second: int) -> range:
-    """When to repeat what is shown or heard from `last` on, until the next comes at `ticks`."""
-    step = _LONGEST * ticks_per_second
-    return range(last + step, ticks, step)
 
 
 def _pixel_aspect(video: "av.video.stream.VideoStream | None", shape: tuple[int, ...]) -> Fraction:
