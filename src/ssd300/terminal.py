@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import stat
+import unicodedata
 from contextlib import suppress
 from typing import TextIO
 
@@ -15,7 +16,28 @@ def printable(text: str) -> str:
     >>> print(printable("a\x1b[2Jb\nc"))
     a\x1b[2Jb\nc
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_harmless(letter: str) -> bool:
+    r"""Whether a character only shows: printable, or what Python does not call so: another space, a joiner.
+
+    Names in Japanese have wide spaces, those in Persian and Hindi joiners.
+
+    >>> is_harmless("\u3000"), is_harmless("\u200c"), is_harmless("\u202e")
+    (True, True, False)
+    """
+    return letter.isprintable() or unicodedata.category(letter) == "Zs" or letter in "\u200c\u200d"
+
+
+def count_columns(text: str) -> int:
+    r"""The columns of a printable text in a terminal: letters of East Asia and emoji take two, combining accents none.
+
+    >>> count_columns("cat"), count_columns("\u732b"), count_columns("e\u0301")
+    (3, 2, 1)
+    """
+    seen = (c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in seen)
 
 
 def as_argument(path: str | os.PathLike[str]) -> str:
@@ -41,7 +63,7 @@ def as_shown(text: str, stream: TextIO) -> str:
     """
     if not stream.isatty():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return "".join(c if is_harmless(c) or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def obeys_escapes(stream: TextIO) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from ssd300.cli.results import ResultStream, format_table, printable, result_layout
 from ssd300.detections import Detections
 from ssd300.formats import CSV_COLUMNS
-from ssd300.labels import COCO
+from ssd300.labels import COCO, ClassList
 
 EMPTY = Detections.empty(COCO, (10, 20), "none.jpg")
 ONE = Detections([[0, 0, 10, 5]], [0.9], [90], COCO, (10, 20), "7.jpg")
@@ -97,7 +97,23 @@ def test_tables() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("", ""), ("é 日", "é 日"), ("\033[2Jx", "\\x1b[2Jx"), ("a\nb", "a\\nb"), ("\udcff", "\\udcff")]
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("é 日", "é 日"),
+        ("\033[2Jx", "\\x1b[2Jx"),
+        ("a\nb", "a\\nb"),
+        ("\udcff", "\\udcff"),
+        *((name,) * 2 for name in ("写真\u30001", "n\u00a05", "می\u200cخ")),
+    ],
 )
 def test_file_names_cannot_play_with_the_terminal(text, shown) -> None:
     assert printable(text) == shown
+
+
+def test_the_table_has_straight_columns_in_every_script() -> None:
+    """As a terminal shows them: a letter of East Asia takes two columns, a combining accent none."""
+    names = ("dog", "猫咪", "e\u0301te\u0301", "🐶")
+    found = Detections([[1, 2, 3, 4]] * 4, [0.9] * 4, [1, 2, 3, 4], ClassList.from_names(names), (10, 20), "a.jpg")
+    rows = format_table(found).splitlines()[2:]
+    assert [row.index("0.90") for row in rows] == [9, 7, 11, 8]

@@ -104,7 +104,7 @@ def test_every_picture_name_converts_and_reads_back(tmp_path: Path, format: str,
     "name",
     ["cat ", "\tcat\n", "no", "010", "12:30", "null", "- x", "{a}", "'", '"', "a: b", "#1", "<cat>", "&amp;", "猫",
      "a,b",
-     "cat  dog", "%s", "\\n", "1e300", "cafe\u0301"],
+     "cat  dog", "%s", "\\n", "1e300", "cafe\u0301", "دوچرخه\u200cسوار", "全角\u3000文字", "n\u00a05"],
 )  # fmt: skip
 def test_every_class_name_converts_and_reads_back(tmp_path: Path, format: str, name: str) -> None:
     content = coco_content() | {"categories": [{"id": 7, "name": name}, {"id": 2, "name": "dog"}]}

@@ -11,7 +11,7 @@ from ssd300.digits import counted
 from ssd300.errors import unknown_name
 from ssd300.formats import CSV_COLUMNS, CocoRows, csv_text, to_dict
 from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
-from ssd300.terminal import as_shown, printable
+from ssd300.terminal import as_shown, count_columns, printable
 
 if TYPE_CHECKING:
     from ssd300.video import FrameDetections
@@ -88,11 +88,11 @@ def format_table(found: Detections, *, bold: bool = False) -> str:
     lines = [f"\033[1m{title}\033[0m" if bold else title]
     if len(found):
         names = [printable(name) for name in found.names]
-        wide = max(map(len, (*names, "name")))
+        wide = max(map(count_columns, (*names, "name")))
         lines.append(f"  {'name':<{wide}}  score   left    top  right bottom")
         for name, one in zip(names, found, strict=True):
             sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
-            lines.append(f"  {name:<{wide}}  {one.score:5.2f} {sides}")
+            lines.append(f"  {name}{' ' * (wide - count_columns(name))}  {one.score:5.2f} {sides}")
     return "\n".join(lines) + "\n"
 
 

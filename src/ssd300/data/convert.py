@@ -26,6 +26,7 @@ from ssd300.errors import ArgumentError, DatasetError, unknown_name
 from ssd300.files import is_filled, new_folder
 from ssd300.images.folders import has_picture_extension, name_on_disk, portable_name
 from ssd300.images.signatures import picture_format
+from ssd300.terminal import is_harmless
 
 _FOLDERS = {name.casefold() for name in (*PICTURE_FOLDERS, *ANNOTATIONS)}
 _SAME = 1e-6  # pixels: near an edge float32 can be finer than fractions in double precision
@@ -176,7 +177,7 @@ def new_names(pictures: Sequence[Picture]) -> list[str]:
 
 def _clean_part(part: str) -> str:
     """One part of a path, valid on every system and in every list."""
-    plain = "".join(letter if letter.isprintable() and letter not in ':*?"<>|' else "_" for letter in part)
+    plain = "".join(letter if is_harmless(letter) and letter not in ':*?"<>|' else "_" for letter in part)
     return portable_name(plain.strip().lstrip(".").removeprefix("/")) if plain not in ("/", "..") else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ssd300.limits import CLASS_NAME
+from ssd300.terminal import is_harmless
 
 LARGEST = 2**63  # of an integer that numpy holds
 
@@ -96,4 +97,4 @@ def is_writable_name(name: str) -> bool:
     >>> is_writable_name("traffic light"), is_writable_name("traffic\\x85light")
     (True, False)
     """
-    return name == name.strip() != "" and all(character.isprintable() for character in name)
+    return name == name.strip() != "" and all(map(is_harmless, name))
