@@ -109,6 +109,15 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
         cached.cache_clear()
 
 
+@pytest.mark.parametrize("unseen", ["\ufeff", "\u200e", "\u200b", "\ufe0f", "\u00ad", "\x1b"])
+def test_characters_that_are_not_seen_are_not_drawn(unseen) -> None:
+    """A list of names that was copied from a web page or a table has them."""
+    plain, copied = (
+        draw.draw_boxes(ground(200, 200), [[9, 60, 150, 150]], [name], [1]) for name in ("ab", f"a{unseen}b")
+    )
+    assert plain.tobytes() == copied.tobytes()
+
+
 @pytest.mark.parametrize("home", [True, False])
 def test_fonts_of_the_user_count_too(tmp_path, monkeypatch, home) -> None:
     def folder() -> Path:

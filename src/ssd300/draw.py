@@ -18,7 +18,7 @@ from ssd300.colors import Color, choose_colors, choose_ink
 from ssd300.errors import ArgumentError
 from ssd300.images.addresses import local_path
 from ssd300.images.profiles import icc_profile, with_profile
-from ssd300.lettering import font_for
+from ssd300.lettering import font_for, without_unseen
 from ssd300.placing import place_label
 from ssd300.result import Found, check_size
 
@@ -189,7 +189,7 @@ def _draw_labels(
         font = font_for(text, letters, given)
         ascent, descent = font.getmetrics()
         height = ascent + descent
-        text = _shorten(text, font, room - 2 * pad)
+        text = _shorten(without_unseen(text, font), font, room - 2 * pad)
         if not text:
             continue
         width = math.ceil(font.getlength(text)) + 2 * pad

@@ -43,9 +43,20 @@ def missing_letters(texts: Iterable[str], given: Path | None = None) -> str:
     return "".join(sorted(missing))
 
 
+def without_unseen(text: str, font: "ImageFont.FreeTypeFont") -> str:
+    """The text for this font. Without shaping, as by the package's own, characters without a picture become squares."""
+    from PIL import ImageFont
+
+    return text if font.layout_engine == ImageFont.Layout.RAQM else "".join(filter(_is_seen, text))
+
+
 def _visible(text: str) -> frozenset[str]:
-    seen = (c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
-    return frozenset(c for c in seen if not "\ufe00" <= c <= "\ufe0f")  # variation selectors, as in emoji
+    return frozenset(c for c in text if not c.isspace() and _is_seen(c))
+
+
+def _is_seen(letter: str) -> bool:
+    """Not so control characters, marks of direction, joiners, and variation selectors, as in emoji."""
+    return unicodedata.category(letter) not in ("Cc", "Cf", "Cs") and not "\ufe00" <= letter <= "\ufe0f"
 
 
 @lru_cache(maxsize=4096)
