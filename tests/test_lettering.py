@@ -109,6 +109,13 @@ def test_letters_that_no_font_has_are_told_once(monkeypatch) -> None:
         cached.cache_clear()
 
 
+@pytest.mark.parametrize("name", ["dog", "Ổ khóa", "Ấm", "ẴỆ", "Ǖ"])
+def test_accents_stay_on_their_label(name, labels) -> None:
+    """They tell words of Vietnamese apart; at the top of a picture they would be cut off."""
+    drawn = np.asarray(draw.draw_boxes(ground(600, 400), [[40, 200, 560, 390]], [name], [6]))
+    assert (drawn[: labels[0][1]] == 128).all()
+
+
 @pytest.mark.parametrize("unseen", ["\ufeff", "\u200e", "\u200b", "\ufe0f", "\u00ad", "\x1b"])
 def test_characters_that_are_not_seen_are_not_drawn(unseen) -> None:
     """A list of names that was copied from a web page or a table has them."""

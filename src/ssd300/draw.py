@@ -187,13 +187,14 @@ def _draw_labels(
         text = caption if len(caption) <= _LONGEST_CAPTION else caption[:_LONGEST_CAPTION] + "…"
         text = unicodedata.normalize("NFC", " ".join(text.split()))
         font = font_for(text, letters, given)
-        ascent, descent = font.getmetrics()
-        height = ascent + descent
         text = _shorten(without_unseen(text, font), font, room - 2 * pad)
         if not text:
             continue
+        _, top, _, bottom = font.getbbox(text, anchor="ls")
+        ascent, descent = font.getmetrics()  # accents on capital letters can be higher
+        ascent, descent = max(ascent, -math.floor(top)), max(descent, math.ceil(bottom))
         width = math.ceil(font.getlength(text)) + 2 * pad
-        place = place_label(box, (width, height), size, placed[:count], small_xyxy)
+        place = place_label(box, (width, ascent + descent), size, placed[:count], small_xyxy)
         if place is None:
             continue
         placed[count], count = place, count + 1
