@@ -103,6 +103,20 @@ def test_headings_stay_whole_on_a_narrow_terminal(data, pets, monkeypatch) -> No
     assert "…" not in data("check", "pets").stdout.partition("boxes per class")[0]
 
 
+@pytest.mark.parametrize("name", ["x" * 80 + "0.png", "猫 0.png"])
+def test_the_names_of_files_are_whole_in_the_table(data, pets, name) -> None:
+    (pets / "images/1.png").rename(pets / "images" / name)
+    content = json.loads((pets / "annotations.json").read_text())
+    content["images"][1]["file_name"] = name
+    (pets / "annotations.json").write_text(json.dumps(content))
+    spoil(pets, category_id=1)
+    for width in range(60, 160, 7):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("ssd300.cli.messages.PIPED_WIDTH", width)
+            table = data("check", "pets").stdout.partition("unknown class id")[2]
+        assert "…" not in table
+
+
 @pytest.mark.parametrize(("no_color", "bold"), [("", True), ("1", False)])
 def test_tables_are_plain_without_color(data, pets, monkeypatch, no_color, bold) -> None:
     for name, value in {"NO_COLOR": no_color, "FORCE_COLOR": "1", "TERM": "xterm"}.items():

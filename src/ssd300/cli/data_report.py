@@ -59,6 +59,7 @@ def _classes(counts: dict[str, int]) -> str:
 def _cases(report: Report) -> Table:
     table = Table("level", "kind", "cases", "example", "fix", show_lines=True)
     table.columns[2].justify = "right"
+    table.columns[3].overflow = "fold"  # or the names of files would be cut
     for kind, count in report.counts().items():
         level = KINDS[kind].level
         example = next(case for case in report.cases if case.kind == kind)
