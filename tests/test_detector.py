@@ -164,6 +164,13 @@ def test_classes_are_found_by_numbers_of_numpy_too(label, position):
     assert ClassList(("cat", "dog"), (7, 9)).position_of(label) == position
 
 
+@pytest.mark.parametrize("label", ["\u00c9t\u00e9", "E\u0301te\u0301", "e\u0301te\u0301"])
+@pytest.mark.parametrize("name", ["\u00c9t\u00e9", "E\u0301te\u0301"])
+def test_classes_are_found_whether_accents_are_composed_or_not(label, name):
+    """Names that were taken from those of files on a Mac have accents of their own."""
+    assert ClassList(("cat", name), (7, 9)).position_of(label) == 1
+
+
 @pytest.mark.parametrize("label", [None, 9.5, np.int64(8), [7]])
 def test_what_is_no_class_is_refused(label):
     with pytest.raises(ArgumentError, match="unknown class "):

@@ -1,6 +1,7 @@
 """Class lists: the class names of a model, with the user's ids. The background is internal and never listed."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,8 @@ class ClassList:
     def position_of(self, label: str | int) -> int:
         """The position of a class name, in any letter case, or of an id (17 or "17").
 
-        An exact match comes before another letter case, and names come before ids. Raises ArgumentError, which
-        suggests the nearest name, if the label is not in the list.
+        Accents may be composed or not. An exact match comes before another spelling, and names come before ids. Raises
+        ArgumentError, which suggests the nearest name, if the label is not in the list.
 
         Examples:
             >>> classes = ClassList(("cat", "Dog"), (7, 9))
@@ -88,9 +89,9 @@ class ClassList:
         if isinstance(label, str):
             if label in self.names:
                 return self.names.index(label)
-            folded = [name.casefold() for name in self.names]
-            if folded.count(label.casefold()) == 1:
-                return folded.index(label.casefold())
+            folded, wanted = [label_key(name) for name in self.names], label_key(label)
+            if folded.count(wanted) == 1:
+                return folded.index(wanted)
         number = whole_number(label) if isinstance(label, str) else as_plain(label)
         if number is not None and number in self.position_of_id:
             return self.position_of_id[number]
@@ -115,6 +116,11 @@ class ClassList:
             if name not in self.position_of_name:
                 raise unknown_name("class name", name, self.names)
         return [self.position_of_name[name] for name in names]
+
+
+def label_key(name: str) -> str:
+    """A key that is equal for names that differ in letter case, or in whether accents are composed, only."""
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def _as_names(given: object) -> tuple[str, ...]:

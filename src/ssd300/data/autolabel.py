@@ -19,7 +19,7 @@ from ssd300.detections import Detections
 from ssd300.detector import Detector, Failure
 from ssd300.errors import ArgumentError
 from ssd300.images.addresses import local_path
-from ssd300.labels import ClassList
+from ssd300.labels import ClassList, label_key
 from ssd300.options import DetectOptions
 
 _SAME_OBJECT = 0.5  # IoU with a box that a person drew, from which on a model's box is of the same object
@@ -89,8 +89,8 @@ def add_boxes(detector: Detector, dataset: Dataset, options: DetectOptions) -> t
 
 
 def _spelled(name: str, classes: ClassList) -> str:
-    """The name as the class list spells it, where it has it only in another letter case."""
-    others = (known for known in classes.names if known.casefold() == name.casefold())
+    """The name as the class list spells it, where it differs in letter case, or in how accents are composed, only."""
+    others = (known for known in classes.names if label_key(known) == label_key(name))
     return name if name in classes.names else next(others, name)
 
 
