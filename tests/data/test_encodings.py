@@ -100,6 +100,17 @@ def test_text_with_a_byte_order_mark_is_read(tmp_path: Path, format: str, encodi
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+@pytest.mark.parametrize("delimiter", ",;\t")
+def test_tables_with_the_line_ends_of_other_systems_are_read(tmp_path: Path, delimiter: str, end: str) -> None:
+    """A carriage return alone is that of Excel's "CSV (Macintosh)"."""
+    table(tmp_path, "filename,class,xmin,ymin,xmax,ymax")
+    pictures(tmp_path)
+    [path] = tmp_path.glob("*.csv")
+    path.write_bytes(path.read_text().replace("\n", end).replace(",", delimiter).encode())
+    assert found(load_dataset(tmp_path)) == TRUTH
+
+
 @pytest.mark.parametrize("name", ["annotations.json", "labels/a.txt", "Annotations/a.xml", "boxes.csv", "data.yaml"])
 def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
     {"labels/a.txt": yolo, "Annotations/a.xml": voc}.get(name, coco)(tmp_path)

@@ -107,7 +107,7 @@ def read_table(path: Path, what: str) -> Iterator[list[str]]:
     try:
         # Not io.StringIO, which takes four bytes for a letter.
         lines = (line[0] for line in re.finditer(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text))
-        yield from csv.reader(lines, delimiter=delimiter_of(text[:4096].split("\n")[0]))
+        yield from csv.reader(lines, delimiter=delimiter_of(_first_line(text[:4096])))
     except csv.Error as error:
         raise DatasetError(f"{path}: the {what} is not a table: {error}") from error
 
@@ -117,9 +117,13 @@ def first_line(path: Path, most: int = START) -> str:
     try:
         with path.open("rb") as opened:
             start = opened.read(most)
-        return start.decode(text_encoding(start), "replace").split("\n")[0].strip()
+        return _first_line(start.decode(text_encoding(start), "replace")).strip()
     except OSError as error:
         raise DatasetError(f"{path}: the file cannot be read: {error.strerror}") from error
+
+
+def _first_line(text: str) -> str:
+    return re.split("[\r\n]", text, maxsplit=1)[0]  # a carriage return alone: Excel on a Mac
 
 
 def delimiter_of(line: str) -> str:
