@@ -135,7 +135,7 @@ def test_many_faults_are_counted_and_three_shown(edit_coco: Edit) -> None:
         ("[]", "found a list"),
         ('{"images": [], "annotations": []}', "found images, annotations"),
         ('{"images": [], "annotations": [], "categories": []}', "no usable categories"),
-        ("\udcff", "not a text file"),
+        ("\udcff", r"is not UTF-8 text \(byte 0\); save it as JSON in UTF-8"),
     ],
 )
 def test_a_file_of_another_kind(tmp_path: Path, text: str, words: str) -> None:

@@ -22,7 +22,7 @@ ENCODINGS = [
 WINDOWS = [  # declared, written by Windows, with a character that the declared one lacks
     ("gb2312", "gbk", "镕"), ("sjis", "cp932", "①"), ("Shift-JIS", "cp932", "髙"), ("euc-kr", "cp949", "똠"),
 ]  # fmt: skip
-
+CP1252 = '<?xml version="1.0" encoding="cp1252"?>\n'
 
 WORDS = {
     "Big5": "圓",
@@ -120,6 +120,17 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path: Path, name: str) -> None:
             load_dataset(tmp_path)
     else:
         assert found(load_dataset(tmp_path)) == TRUTH
+
+
+def test_the_remedy_for_text_in_another_encoding_works(tmp_path: Path) -> None:
+    """Labels that a program of Windows wrote in its own encoding."""
+    voc(tmp_path)
+    text, declared = (voc_text("a", [("Gr\u00f6\u00dfe", (4, 6, 24, 36))], head=head) for head in ("", CP1252))
+    (tmp_path / "Annotations/a.xml").write_bytes(text.encode("cp1252"))
+    with pytest.raises(DatasetError, match="declare its encoding in its first line, or save it as UTF-8"):
+        load_dataset(tmp_path)
+    (tmp_path / "Annotations/a.xml").write_bytes(declared.encode("cp1252"))
+    assert found(load_dataset(tmp_path))["a"] == [("Gr\u00f6\u00dfe", (4, 6, 24, 36))]
 
 
 def test_ansi_that_is_plain_text_is_read(tmp_path: Path) -> None:

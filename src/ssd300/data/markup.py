@@ -53,5 +53,6 @@ def _text(path: Path, data: bytes) -> str:
             raise DatasetError(f"{path}: its encoding {encoding!r} is not known; write it again as UTF-8") from error
     except UnicodeDecodeError as error:
         wanted = encoding.removesuffix("-sig")
-        raise DatasetError(f"{path}: it is not {wanted} text (byte {error.start})") from error
+        found = f"it is not {wanted} text (byte {error.start})"
+        raise DatasetError(f"{path}: {found}; declare its encoding in its first line, or save it as UTF-8") from error
     return _ALONE + _DECLARATION.sub("", text, count=1).lstrip(" \t\r\n")

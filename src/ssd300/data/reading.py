@@ -94,7 +94,8 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(data)
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not a text file; an annotation file is JSON in UTF-8") from error
+        found = f"is not UTF-8 text (byte {error.start})"
+        raise DatasetError(f"{path}: the annotation file {found}; save it as JSON in UTF-8") from error
     except json.JSONDecodeError as error:
         raise DatasetError(f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}") from error
     except (RecursionError, ValueError) as error:  # nested too deeply, or a number with thousands of digits
