@@ -4,6 +4,8 @@ import csv
 import importlib
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -103,3 +105,15 @@ def test_words_while_quantizing_and_training(monkeypatch, tmp_path, capsys) -> N
     assert shown(ssd300("quantize", "--data", "x").stderr).count(r"\x1b[2J") == 2
     Display(1, 1, 1, tmp_path, shown=True).note(EVIL)
     assert r"\x1b[2J" in shown(capsys.readouterr().err)
+
+
+def test_a_warning_is_a_message(tmp_path) -> None:
+    """In a process of its own, as pytest collects warnings: about a letter that no font has."""
+    Image.new("RGB", (300, 300)).save(tmp_path / "a.png")
+    images, names = [{"id": 1, "file_name": "a.png", "width": 300, "height": 300}], [{"id": 1, "name": "\U000f0000"}]
+    boxes = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [50, 50, 200, 200]}]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": names}))
+    command = [sys.executable, "-m", "ssd300", "data", "view", "a.json", "--out", "sheets"]
+    stderr = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stderr.decode()
+    assert stderr.startswith("ssd300: no font was found for ")
+    assert stderr.count("\n") == 1

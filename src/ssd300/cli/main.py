@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import FrameType
@@ -18,7 +19,7 @@ from typing import Annotated
 import typer
 
 from ssd300.cli.hints import GLOBAL, Command, HintedCommand, Verbs
-from ssd300.cli.messages import debugging, print_message, show_trace
+from ssd300.cli.messages import debugging, format_warning, print_message, show_trace
 from ssd300.errors import SHORTAGE, MissingExtraError, SSD300Error, is_shortage
 from ssd300.terminal import escape_for_json, leave_closed_terminal
 
@@ -95,6 +96,7 @@ def run() -> None:
     """
     _set_encodings()
     _set_console()
+    warnings.formatwarning = format_warning
     stops = _note_stops()
     try:
         _run_verb(stops)

@@ -8,7 +8,9 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from ssd300.digits import is_set
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 PIPED_WIDTH = 160  # characters of a table where stdout is no terminal
 MANY = 10  # the line is shown for at least this many pictures
 _SECONDS_BETWEEN = 0.1
+_PACKAGE, _OTHERS = Path(__file__).parents[1], warnings.formatwarning
 ERASE = "\r\033[K"
 
 
@@ -42,6 +45,15 @@ def say(text: str) -> None:
 
 def print_message(text: str) -> None:
     say(f"ssd300: {text}")
+
+
+def format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of the package as its other messages: where it was raised in the code says nothing to users."""
+    if Path(filename).is_relative_to(_PACKAGE):
+        return f"ssd300: {printable(str(message))}\n"
+    return _OTHERS(message, category, filename, lineno, line)
 
 
 def print_json(value: Any, indent: int) -> None:
