@@ -1,6 +1,8 @@
 """Colors of classes: steady, told apart by any eye, and readable beneath letters."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,3 +72,27 @@ def test_two_classes_of_one_color_are_drawn_in_two() -> None:
     assert palette.color_of(1) == palette.color_of(9)
     assert image.getpixel((50, 89)) == palette.color_of(1)
     assert image.getpixel((150, 89)) not in (palette.color_of(1), (GRAY,) * 3)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "grounds", "least"),
+    [
+        ("ink", "ground card", 4.5),
+        ("soft", "ground card stage", 4.5),
+        ("accent", "ground card", 4.5),
+        ("on", "accent", 4.5),
+        ("fault", "fault-ground", 4.5),
+        ("ring", "ground card stage", 3),  # around what has the focus
+    ],
+)
+def test_the_page_contrasts_as_wcag_demands(scheme, ink, grounds, least) -> None:
+    style = (Path(palette.__file__).parent / "page/page.css").read_text()
+    block = style.split("prefers-color-scheme: dark")[scheme == "dark"]
+    found = re.findall(r"--([a-z-]+): #([0-9a-f]+)", block)
+    colors = {
+        name: tuple(bytes.fromhex(text if len(text) == 6 else "".join(c + c for c in text))) for name, text in found
+    }
+    for behind in grounds.split():
+        a, b = sorted(palette.luminance(colors[name]) for name in (ink, behind))
+        assert (b + 0.05) / (a + 0.05) >= least

@@ -92,7 +92,7 @@ def confusion(matrix: NDArray[np.int64], names: tuple[str, ...]) -> str:
         figure = matplotlib.figure.Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         # Transparent to opaque, so that it suits both light and dark pages.
-        shades = matplotlib.colors.LinearSegmentedColormap.from_list("share", [(0, 0.45, 0.7, 0), (0, 0.45, 0.7, 0.85)])
+        shades = matplotlib.colors.LinearSegmentedColormap.from_list("share", [(0, 0.45, 0.7, 0), (0, 0.45, 0.7, 0.78)])
         axes.pcolormesh(share, cmap=shades, vmin=0, vmax=1, edgecolors="#7f7f7f40", linewidth=0.4)
         for (row, column), count in np.ndenumerate(shown):
             if count:
