@@ -86,6 +86,22 @@ def test_no_class_in_common_is_an_error(data, names, shown):
         match_classes(ClassList.from_names([*names]), data)
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs", "found"),
+    [
+        (["e\u0301t", "dog"], ["\u00e9t"], {1: 1}),
+        (["\u00e9t"], ["dog", "e\u0301t"], {1: 2}),
+        (["\u00e9t", "e\u0301t"], ["e\u0301t"], {2: 1}),  # two classes of the model
+    ],
+)
+def test_classes_are_matched_whether_accents_are_composed_or_not(make, mine, theirs, found):
+    """Names of a data set that was made on a Mac; the report said that the model does not have them."""
+    matched = match_classes(ClassList.from_names(mine), make.dataset([], ClassList.from_names(theirs)))
+    assert matched.id_in_data == found
+    assert len(matched.only_in_model) == len(mine) - 1
+    assert len(matched.only_in_data) == len(theirs) - 1
+
+
 def test_thresholds_of_the_published_evaluation_by_default(make, data, perfect):
     detector = make.detector(MODEL, perfect)
     wanted = {"score_threshold": 0.05, "iou_threshold": 0.5, "max_detections": 200, "decode": "exact"}

@@ -2,6 +2,7 @@
 
 import os
 import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -153,9 +154,15 @@ def _same_boxes(one: Picture, other: Picture) -> bool:
 
 
 def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
-    """Match the model's classes and the data set's by name. Raises ArgumentError if they have none in common."""
-    id_in_data = dict(zip(dataset.classes.names, dataset.classes.ids, strict=True))
-    common = {i: id_in_data[name] for i, name in zip(model.ids, model.names, strict=True) if name in id_in_data}
+    """Match the model's classes and the data set's by name, whether its accents are composed or not.
+
+    Raises ArgumentError if they have none in common.
+    """
+    raw = model.names, dataset.classes.names
+    composed = [[unicodedata.normalize("NFC", name) for name in names] for names in raw]
+    mine, theirs = raw if any(len(set(names)) < len(names) for names in composed) else composed
+    id_in_data = dict(zip(theirs, dataset.classes.ids, strict=True))
+    common = {i: id_in_data[name] for i, name in zip(model.ids, mine, strict=True) if name in id_in_data}
     if not common:
         raise ArgumentError(
             f"the model and {dataset.name} have no class name in common: the model has {_list_names(model.names)}; "
@@ -164,8 +171,8 @@ def match_classes(model: ClassList, dataset: Dataset) -> ClassMatch:
         )
     return ClassMatch(
         common,
-        tuple(name for name in model.names if name not in id_in_data),
-        tuple(name for name in dataset.classes.names if name not in model.names),
+        tuple(name for name, key in zip(model.names, mine, strict=True) if key not in id_in_data),
+        tuple(name for name, key in zip(dataset.classes.names, theirs, strict=True) if key not in mine),
     )
 
 
