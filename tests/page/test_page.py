@@ -129,6 +129,16 @@ def test_the_classes_of_a_picture_have_the_package_s_colors(page) -> None:
     assert shown == expected
 
 
+def test_the_classes_of_a_crowded_picture_have_the_package_s_colors(page) -> None:
+    ids = list(range(24))
+    found = [{"name": f"{i:02}", "class_id": i, "score": 0.9, "box_xyxy": [0, 0, 9, 9]} for i in ids]
+    answer = {"source": "x", "width": 600, "height": 400, "detections": found}
+    page.route("**/v1/detect?*", lambda route: route.fulfill(json=answer))
+    choose(page)
+    shown = [one.evaluate("x => x.style.background") for one in page.locator("#class-list .swatch").all()]
+    assert shown == [f"rgb{color}" for color in choose_colors(ids)]
+
+
 def test_the_classes_are_those_of_the_model(page) -> None:
     """Two models may have one id for different classes."""
     one = {"class_id": 1, "score": 0.9, "box_xyxy": [0, 0, 9, 9]}

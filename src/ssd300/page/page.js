@@ -5,7 +5,8 @@
   const LOWEST = 0.05; // asked for once; the slider then filters without asking again
   const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#882255"]; // as colors.py
   const parts = (color) => [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
-  const DARKER = PALETTE.map((color) => "#" + parts(color).map((part) => Math.round(0.62 * part).toString(16).padStart(2, "0")).join(""));
+  const shade = (change) => PALETTE.map((color) => "#" + parts(color).map((part) => Math.round(change(part)).toString(16).padStart(2, "0")).join(""));
+  const SHADES = [...shade((part) => 0.62 * part), ...shade((part) => 255 - (255 - part) / 1.35 / 1.3)];
   const $ = (id) => document.getElementById(id);
   const canvas = $("picture"), table = $("table"), video = $("video");
 
@@ -99,12 +100,12 @@
 
   // ---- showing ----
   const visible = () => found.detections.filter((one) => one.score > Number($("threshold").value) && !hiddenClasses.has(one.name));
-  const colors = new Map(); // class id -> color: no two classes of a picture have one color, and none changes it
+  const colors = new Map(); // class id -> color: no two of 24 classes of a picture have one color, and none changes it
 
   function colorOf(id) {
     if (!colors.has(id)) {
       const start = id % PALETTE.length, taken = new Set(colors.values());
-      const next = [...PALETTE.slice(start), ...PALETTE, ...DARKER].find((color) => !taken.has(color));
+      const next = [...PALETTE.slice(start), ...PALETTE, ...SHADES].find((color) => !taken.has(color));
       colors.set(id, next || PALETTE[start]);
     }
     return colors.get(id);
