@@ -67,6 +67,16 @@ def test_exit_codes(batch, sources, code, words) -> None:
     )
 
 
+@pytest.mark.timeout(60)
+def test_a_pattern_that_matches_nothing_ends_where_links_point_upwards(batch) -> None:
+    Path("looping").mkdir()
+    for name in ("a", "b"):
+        Path("looping", name).symlink_to(".", target_is_directory=True)
+    result = batch("looping/**/*.jpg", "--out", "out")
+    assert (result.returncode, Path("out").exists()) == (2, False)
+    assert "looping/**/*.jpg: no such file or folder" in result.stderr
+
+
 def test_pictures_in_parquet_equal_those_in_files(batch) -> None:
     data = [Path(f"pictures/{n:02d}.png").read_bytes() for n in range(11)]
     cells = pa.array([*data[:7], None, *data[7:], b""], pa.binary())

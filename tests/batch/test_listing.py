@@ -191,11 +191,11 @@ def test_a_store_gives_what_a_folder_would_and_is_asked_for_no_more(monkeypatch,
     assert told == ([f"{source}: 1 file skipped: 1 .DAT"] if source in ("s3://b", "s3://b/*", "s3://b/**") else [])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="FIFOs of POSIX")
-def test_a_folder_named_txt_is_a_folder(here) -> None:
-    (here / "txt").mkdir()
-    (here / "txt" / "a.png").touch()
-    assert listed("txt") == ["txt/a.png"]
+@pytest.mark.parametrize("name", ["txt", "photos.txt"])
+def test_a_folder_named_txt_is_a_folder(here, name) -> None:
+    (here / name).mkdir()
+    (here / name / "a.png").touch()
+    assert listed(name) == [f"{name}/a.png"]
 
 
 @pytest.mark.posix

@@ -48,7 +48,7 @@ def list_pictures(
     for source in sources:
         if source == "-":
             raise ArgumentError("- (standard input) cannot be read again by --resume: write the list to a .txt file")
-        if source.lower().endswith(".txt") and "*" not in source:
+        if source.lower().endswith(".txt") and "*" not in source and not os.path.isdir(source):
             yield from ((place, None) for place in _lines(source))
             continue
         for place in _files(source, recursive, tell):

@@ -1,6 +1,5 @@
 """Begin a batch in a results folder, or resume the one in it."""
 
-import glob
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from ssd300.batch.listing import list_pictures
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.files import looked_from, sha256_of
+from ssd300.images.folders import pictures_of
 from ssd300.images.source import Tell
 from ssd300.runtime.choice import choose_model_file
 from ssd300.weights.catalog import resolve
@@ -61,7 +61,8 @@ def _may_exist(source: str) -> bool:
     """False for a path or glob of this machine that names nothing: a typing error must not take the results folder."""
     if source == "-" or "://" in source or os.path.lexists(source) or source.lower().endswith((".txt", ".parquet")):
         return True  # a list that cannot be read says so itself
-    return next(glob.iglob(source, recursive=True), None) is not None
+    found = pictures_of(source)  # the standard library's "**" may never end where links point upwards
+    return bool(found.paths or found.skipped)
 
 
 def model_files(path: Path, precision: str) -> list[Path]:
