@@ -80,6 +80,15 @@ def test_recursive_looks_into_sub_folders(here, source, expected) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "expected"), [("pictures", "pictures/sub/deep/11.png"), ("tables", "deep/b.parquet")]
+)
+def test_a_file_address_of_a_folder_is_the_folder(here, source, expected) -> None:
+    found = listed((here / source).as_uri(), recursive=True)
+    assert [name.removeprefix(f"{here}/") for name in found] == listed(source, recursive=True)
+    assert found[-1].endswith(expected)
+
+
+@pytest.mark.parametrize(
     ("source", "error", "words"),
     [
         ("-", ArgumentError, "write the list to a .txt file"),

@@ -61,6 +61,11 @@ def test_the_glob_that_is_offered_for_a_folder_finds_its_pictures(detect, folder
     assert detect(*pattern, "--no-save", "--conf", "0.99").exit_code == 0
 
 
+def test_sub_folders_of_a_file_address_are_included(detect) -> None:
+    assert detect(Path("in").absolute().as_uri(), "-r", "--name", "n", "--conf", "0.99").exit_code == 0
+    assert [name for name in files() if name.startswith("runs")] == ["runs/detect/n/a.png", "runs/detect/n/b.png"]
+
+
 def test_a_folder_s_name_is_no_pattern(detect) -> None:
     Path("in/deep").rename("in [1]")
     assert detect("in [1]", "-r", "--name", "n", "--conf", "0.99").exit_code == 0

@@ -22,7 +22,7 @@ from ssd300.batch.stores import is_remote, list_remote, one_line, open_place, st
 from ssd300.data.reading import text_encoding
 from ssd300.errors import ArgumentError, DatasetError
 from ssd300.images.addresses import is_url, shown_address
-from ssd300.images.folders import is_clutter, is_picture_name, is_run, pictures_of, sort_out
+from ssd300.images.folders import folder_of, is_clutter, is_picture_name, is_run, pictures_of, sort_out
 from ssd300.images.source import Tell, expand
 
 LISTING = pa.schema([pa.field("place", pa.binary(), nullable=False), pa.field("row", pa.int64())])
@@ -48,7 +48,7 @@ def list_pictures(
     for source in sources:
         if source == "-":
             raise ArgumentError("- (standard input) cannot be read again by --resume: write the list to a .txt file")
-        if source.lower().endswith(".txt") and "*" not in source and not os.path.isdir(source):
+        if source.lower().endswith(".txt") and "*" not in source and not folder_of(source):
             yield from ((place, None) for place in _lines(source))
             continue
         for place in _files(source, recursive, tell):
@@ -65,8 +65,8 @@ def _files(source: str, recursive: bool, tell: Tell) -> Iterator[str]:
     """The files of one argument: itself, or those of the folder or glob."""
     if is_remote(source):
         yield from _remote(source, recursive, tell) or [source]
-    elif os.path.isdir(source):
-        yield from _folder(source, recursive, tell) or [source]
+    elif folder := folder_of(source):
+        yield from _folder(folder, recursive, tell) or [source]
     else:
         yield from (str(one.value) for one in expand(source, tell=tell))
 

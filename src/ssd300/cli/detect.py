@@ -79,6 +79,7 @@ def detect(
     from ssd300.cli.saving import refuse_filled
     from ssd300.detector import Detector
     from ssd300.draw import DrawStyle
+    from ssd300.images.folders import folder_of
     from ssd300.options import DetectOptions
 
     refuse_filled(save_dir)
@@ -122,7 +123,7 @@ def detect(
             f"{'--show' if show else '--every'} applies only to videos, and these are pictures: remove it"
         )
     if recursive:
-        sources = [os.path.join(glob.escape(one), "**", "*") if os.path.isdir(one) else one for one in sources]
+        sources = [os.path.join(glob.escape(top), "**", "*") if (top := folder_of(one)) else one for one in sources]
     output = Output(format, save, save_dir, style, crops, save_txt, quiet)
     raise typer.Exit(run_pictures(detector, sources, options, output))
 

@@ -10,10 +10,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from ssd300.digits import counted
+from ssd300.errors import ImageError
+from ssd300.images.addresses import local_path
 
 EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo",
@@ -105,6 +108,14 @@ class FoundPictures:
 
     paths: tuple[str, ...] = ()
     skipped: str = ""
+
+
+def folder_of(source: str) -> str | None:
+    """The path of a folder, which a file: address may name; None for any other source."""
+    with suppress(ImageError):  # of another machine: reported when it is opened
+        path = local_path(source)
+        return path if os.path.isdir(path) else None
+    return None
 
 
 def pictures_of(path: str) -> FoundPictures:
