@@ -20,7 +20,7 @@ messages to stderr. `ssd300 --install-completion` makes your shell complete comm
 | 1 | some inputs failed; they are listed at the end. `data check`: errors were found |
 | 2 | nothing could be done: wrong usage, model or data |
 | 130 | interrupted with Ctrl-C; what was done so far is written |
-| 143, 129 | ended by SIGTERM, or as its terminal closed; no file is left incomplete. `serve` after SIGTERM: 0 |
+| 143, 129 | ended by SIGTERM, or as its terminal closed; no file is left incomplete. `serve` ends with 0 |
 
 | environment variable | effect |
 |---|---|

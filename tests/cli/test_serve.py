@@ -72,13 +72,15 @@ def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint)
 
 
 @pytest.mark.posix
-def test_ctrl_c_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoint) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_ctrl_c_or_a_closed_terminal_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoint, name) -> None:
     with started("--model", f"small={seeded_checkpoint}") as (process, port):
         with socket.create_connection(("127.0.0.1", port)):
             started_at = time.monotonic()
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.send_signal(getattr(signal, name))
+            _, told = process.communicate(timeout=20)
         assert (process.returncode, time.monotonic() - started_at < 5) == (0, True)
+        assert [json.loads(line)["event"] for line in told.splitlines()] == ["stopped"]
 
 
 @pytest.mark.parametrize(

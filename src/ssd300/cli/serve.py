@@ -56,7 +56,7 @@ def serve(
 
     A web page at /, the API under /docs, metrics for Prometheus at /metrics.
 
-    SIGTERM and Ctrl-C finish running requests and stop, within 5 seconds.
+    SIGTERM, Ctrl-C and a closed terminal finish running requests and stop, within 5 seconds.
     """
     from ssd300.images.fetch import is_offline
     from ssd300.serve.app import create_app

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from ssd300.errors import ArgumentError
 from ssd300.serve.connections import GuardedConnection, accepted_at_once, allow_many_files
 from ssd300.serve.guard import LOGGER
+from ssd300.terminal import leave_closed_terminal
 
 _WAITING = 2048  # connections that the system keeps until they are accepted
 DRAIN_SECONDS = 4  # for running requests; the whole stop takes less than 5
@@ -80,15 +81,19 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
 
 def run_server(app: Starlette, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
-    """Answer requests until SIGTERM or SIGINT; return when running requests are finished, within 5 s."""
+    """Answer requests until SIGTERM or the like; return when running requests are finished, within 5 s."""
     start_logs()
     server = make_server(app)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if number == getattr(signal, "SIGHUP", None):
+            leave_closed_terminal()
         app.state.draining = server.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):  # the last two: a closed terminal, Ctrl-Break
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+            signal.signal(number, stop)
     listener.listen(_WAITING)  # clients may connect from here on, before the loop has started
     started()
     asyncio.run(server.serve(sockets=[listener]))
