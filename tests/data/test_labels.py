@@ -77,7 +77,7 @@ def test_a_file_address_names_a_picture_file(folder: Path) -> None:
 
 def test_a_picture_that_is_named_twice_comes_once(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
-    named = (folder / "coffee.jpg", folder, tmp_path / "link" / "coffee.jpg")
+    named = (folder / "coffee.jpg", folder, tmp_path / "link" / "coffee.jpg", (folder / "chelsea.jpg").as_uri())
     assert len(data("rank", *named).stdout.splitlines()) == 1 + 3
     data("autolabel", *named, "--out", tmp_path / "labels.json")
     names = [one.path.name for one in load_dataset(tmp_path / "labels.json").pictures]

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -100,11 +101,14 @@ def rank(
 
 def _each_file_once(sources: Sequence[str] | None) -> "Iterator[Source]":
     """The pictures of the sources; a file that several of them name comes once."""
+    from ssd300.images.addresses import local_path
     from ssd300.images.source import expand
 
     seen: set[str] = set()
     for source in expand(sources, tell=say):
-        place = os.path.realpath(source.name)
+        place = source.name
+        with suppress(ImageError):  # of another machine: reported when it is opened
+            place = os.path.realpath(local_path(place))
         if place not in seen:
             seen.add(place)
             yield source
