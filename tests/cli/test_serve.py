@@ -88,6 +88,8 @@ def test_ctrl_c_or_a_closed_terminal_stops_it_and_an_idle_connection_does_not_ho
     [
         (["--model", "a b=x"], "expected NAME=FILE"),
         (["--model", "nothing.safetensors"], "nothing.safetensors"),
+        (["--model", "int8=nothing.safetensors"], "nothing.safetensors: neither a file nor a known model"),
+        (["--model", "model=nothing.safetensors"], "nothing.safetensors: neither a file nor a known model"),
         (["--max-body", "much"], "is not a size"),
         (["--api-key-file", "/nonexistent"], "the key file cannot be read"),
         (["--allow-urls", "--offline"], "--offline (or SSD300_OFFLINE) forbids it"),

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer.core
@@ -147,8 +147,9 @@ class HintedCommand(Command):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        options = [one for one in self.params if isinstance(one, typer.core.TyperOption) and not one.is_flag]
         refuse_former(args, FORMER.get(self.name or "", {}))
-        refuse_foreign(args, own)
+        refuse_foreign(args, own, {name for one in options for name in one.opts})
         return super().parse_args(ctx, args)
 
 
@@ -175,16 +176,16 @@ def refuse_former(arguments: Sequence[str], former: Mapping[str, str]) -> None:
                 raise ArgumentError(f"--{name.replace('=', ' ')} is a script now: {former[name]}")
 
 
-def refuse_foreign(arguments: Iterable[str], own: set[str]) -> None:
+def refuse_foreign(arguments: Sequence[str], own: set[str], valued: set[str]) -> None:
     """Raise ArgumentError for `--weights x`, `weights=x` and the like, unless the verb has that option itself.
 
-    What exists as a file is one: batch=8.jpg.
+    What exists as a file is one: batch=8.jpg. What follows an option of `valued` is its value: --model int8=a.onnx.
     """
-    for argument in arguments:
+    for before, argument in zip(["", *arguments], arguments, strict=False):
         if argument == "--":
             return
         found = re.fullmatch(r"(--)?([A-Za-z][\w-]*?)(=.*)?", argument, re.DOTALL)
-        if not found or not (found[1] or found[3]) or os.path.lexists(argument):
+        if not found or not (found[1] or (found[3] and before not in valued)) or os.path.lexists(argument):
             continue
         name = found[2].replace("_", "-").lower()
         option = f"--{name}"
