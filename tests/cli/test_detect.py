@@ -192,6 +192,16 @@ def test_a_file_address_is_saved_under_the_file_s_name(detect) -> None:
     assert (Path("out/labelme") / json.loads(Path("out/labelme/ü ñ.json").read_bytes())["imagePath"]).samefile(path)
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "list.txt"])
+def test_a_folder_named_as_a_video_or_a_list_is_a_folder(detect, name) -> None:
+    Path(name).mkdir()
+    Path(name, "x.png").write_bytes(Path("a/x.png").read_bytes())
+    for source in (name, Path(name).resolve().as_uri()):
+        result = detect(source, "--no-save", "--format", "jsonl")
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["source"].endswith(f"{name}/x.png")
+
+
 def test_saved_pictures_are_upright(detect) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

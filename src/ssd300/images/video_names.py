@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ssd300.digits import whole_number
 from ssd300.images.addresses import is_url, without_user
+from ssd300.images.folders import folder_of
 
 _EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".m1v",
@@ -45,7 +46,7 @@ def is_video(source: Any) -> bool:
     """Whether a source is a video by its name: a camera, a stream, or a file with one of `_EXTENSIONS`.
 
     An http(s) address is a video only by the extension of its path. A .gif is a picture, unless frames are requested
-    explicitly.
+    explicitly. A folder of frames, clip.mp4/, is none.
     """
     if is_camera(source):
         return True
@@ -54,7 +55,8 @@ def is_video(source: Any) -> bool:
     text = os.fsdecode(source)
     if is_stream(text) and not is_url(text):
         return True
-    return (text.split("?")[0].split("#")[0] if is_url(text) else text).lower().endswith(_EXTENSIONS)
+    name = text.split("?")[0].split("#")[0] if is_url(text) else text
+    return name.lower().endswith(_EXTENSIONS) and folder_of(text) is None
 
 
 def _scheme(text: str) -> str:
