@@ -152,12 +152,21 @@ def test_foreign_options_are_answered(detect, arguments, words) -> None:
     ("verb", "option", "words"),
     [("train", "source", "use --data"), ("evaluate", "images", "use --data"), ("benchmark", "source", "use --images"),
      ("track", "source", "without an option's name"), ("export", "batch", "use --dynamic-batch"),
-     ("train", "batch", "use --batch-size"), ("detect", "batch", "drop it")],
+     ("train", "batch", "use --batch-size"), ("detect", "batch", "drop it"), ("train", "half", "bf16, or on CUDA"),
+     ("train", "int8", "with `ssd300 quantize` afterwards"), ("detect", "half", "use --precision bf16 or int8"),
+     ("detect", "csv", "use --format csv"), ("track", "save-json", "use --format jsonl")],
 )  # fmt: skip
 def test_an_answer_depends_on_the_verb(verb, option, words) -> None:
     answer = RUN.invoke(APP, [verb, f"--{option}", "x"])
     assert isinstance(answer.exception, ArgumentError)
     assert words in str(answer.exception)
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export"])
+def test_a_format_of_rows_is_not_offered_where_format_is_another(verb) -> None:
+    answer = RUN.invoke(APP, [verb, "--csv", "x"])
+    assert answer.exit_code == 2
+    assert "No such option" in answer.stderr
 
 
 @pytest.mark.parametrize("verb", ["detect", "track", "train", "evaluate", "export", "quantize", "batch", "serve"])

@@ -15,6 +15,7 @@ GLOBAL = ("--offline", "--debug")
 _NONE = "ssd300 has no such option: drop it"
 _STRETCHED = "pictures are stretched to 300x300, the network's size"
 _PARALLEL = "detection runs pictures in parallel by itself: drop it"
+_ROWS_ALONE = "; with --no-save there are no files"  # also keeps it from verbs whose --format is another
 _RUNS = "the files of a run are not mixed with others: give a new"
 
 # Former names -> what to do; of several answers, the first whose options the verb has.
@@ -28,19 +29,22 @@ _ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "conf-thres conf-threshold confidence threshold thresh min-score": "use --conf",
     "iou-thres nms-thres nms": "use --iou",
     "imgsz img-size image-size": (f"{_STRETCHED}; --tiles finds small objects in large ones", f"{_STRETCHED}: drop it"),
-    "half fp16": "use --precision bf16 or int8",
+    "half fp16": ("use --precision bf16, or on CUDA f16; any --recipe takes them", "use --precision bf16 or int8"),
     "amp": "use --precision bf16",
-    "int8": "use --precision int8; `ssd300 quantize` prepares the model",
+    "int8": (
+        "every --recipe trains in float: drop it, and prepare the model with `ssd300 quantize` afterwards",
+        "use --precision int8; `ssd300 quantize` prepares the model",
+    ),
     "nosave": "use --no-save",
     "exist-ok": (f"{_RUNS} --name, or none for the next number", f"{_RUNS} --save-dir", f"{_RUNS} --out"),
     "save-conf": "labels always hold the scores: drop it",
     "json": (
         "use --format jsonl; its last row has the counts of --line and --zone",
-        "use --format json; for videos jsonl",
+        f"use --format json; for videos jsonl{_ROWS_ALONE}",
     ),
-    "jsonl": "use --format jsonl",
-    "csv": "use --format csv",
-    "save-json": ("use --json", "use --format jsonl"),
+    "jsonl": f"use --format jsonl{_ROWS_ALONE}",
+    "csv": f"use --format csv{_ROWS_ALONE}",
+    "save-json": ("use --json", f"use --format jsonl{_ROWS_ALONE}"),
     "view-img": "use --show, for videos",
     "vid-stride": "use --every",
     "stream-buffer visualize dnn mosaic mixup single-cls fraction": _NONE,
