@@ -94,6 +94,7 @@ def test_ctrl_c_or_a_closed_terminal_stops_it_and_an_idle_connection_does_not_ho
         (["--api-key-file", "/nonexistent"], "the key file cannot be read"),
         (["--allow-urls", "--offline"], "--offline (or SSD300_OFFLINE) forbids it"),
         (["--host", "256.1.1.1"], "cannot listen on 256.1.1.1"),
+        (["--web-runtime", ""], "expected the folder of npm's onnxruntime-web"),
     ],
 )
 def test_what_it_refuses_at_its_start(arguments, words, monkeypatch, capsys) -> None:

@@ -78,7 +78,7 @@ def serve(
             keys=keys,
             allow_urls=allow_urls,
             hosts=allowed_hosts(allow_host or [], local=local and not keys),
-            private=_private(web_runtime, models) if web_runtime else None,
+            private=None if web_runtime is None else _private(web_runtime, models),
         )
         app = create_app(Models.load(models, precision=precision, threads=threads), settings)
         if not local and not keys:
