@@ -40,8 +40,9 @@ def test_cgroup_quota(own, files, expected, tmp_path):
     assert cpu.cgroup_quota(tmp_path / "cgroup", tmp_path / "missing") is None
 
 
-def test_a_control_group_whose_name_is_no_text(tmp_path):
-    (tmp_path / "own").write_bytes(b"0::/job\xff\n")
+@pytest.mark.parametrize("name", [b"job\xff", b"job\x0c", "job\u2028".encode()])
+def test_a_control_group_whose_name_is_no_line_of_text(name, tmp_path):
+    (tmp_path / "own").write_bytes(b"0::/" + name + b"\n")
     write(tmp_path / "cgroup", {"cpu.max": "150000 100000"})
     assert cpu.cgroup_quota(tmp_path / "cgroup", tmp_path / "own") == 1.5
 

@@ -22,7 +22,7 @@ def allowed_cpus() -> int:
 def cgroup_quota(root: Path = CGROUP, own: Path = Path("/proc/self/cgroup")) -> float | None:
     """The CPU quota of the tightest control group, in CPUs, or None. Reads both versions of cgroups."""
     quotas = []
-    for line in _read_text(own).splitlines():
+    for line in filter(None, _read_text(own).split("\n")):  # the only one of splitlines' ends that no name may have
         _, controllers, path = line.split(":", 2)
         if controllers == "":  # version 2
             base, read = root, _quota_v2

@@ -35,6 +35,13 @@ def test_new_folders_are_numbered(tmp_path):
     assert [numbered_folder(tmp_path / "runs").name for _ in range(3)] == ["1", "2", "3"]
 
 
+@pytest.mark.timeout(20)
+def test_new_folders_below_a_link_to_nowhere(tmp_path):
+    (tmp_path / "runs").symlink_to(tmp_path / "disk that is not mounted")
+    with pytest.raises(OutputError, match=r"runs.*cannot be written: .*choose another folder"):
+        numbered_folder(tmp_path / "runs" / "train")
+
+
 def test_a_folder_is_held_by_one_process(tmp_path):
     code = (
         "import sys, pathlib; from ssd300.files import try_lock\n"

@@ -83,15 +83,16 @@ class Position:
 
 def numbered_folder(parent: Path) -> Path:
     """Create the first of parent/1, parent/2, ... that does not exist. Two calls never get the same."""
-    for number in count(1):
-        folder = parent / str(number)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise unwritable(folder, error) from error
-        return folder
+    folder = parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)  # apart: a link to nowhere is a FileExistsError, too
+        for number in count(1):
+            folder = parent / str(number)
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise unwritable(folder, error) from error
     raise AssertionError
 
 
