@@ -15,7 +15,7 @@ from learn.short_runs import TINY, results, states_equal, stopped_after
 from narrow import narrow_network
 from ssd300.data.coco.write import write_coco
 from ssd300.data.dataset import Annotations
-from ssd300.errors import TrainingError
+from ssd300.errors import ArgumentError, TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.device import Compute
 from ssd300.learn.learner import content_sha256
@@ -51,6 +51,13 @@ def test_the_folder_of_a_run_is_named_to_resume_it_if_it_was_not_given(same_squa
     monkeypatch.chdir(tmp_path)
     words = stopped_after(1, monkeypatch, same_squares, None, epochs=2, **TINY)
     assert words == f"stopped at step 1; continue with the same command and --out {Path('runs/train/1')} --resume"
+
+
+def test_a_run_that_is_refused_leaves_no_numbered_folder(same_squares, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ArgumentError, match="--compile is for CUDA"):
+        train(same_squares, compiled=True, epochs=2, **TINY)
+    assert not list(tmp_path.iterdir())
 
 
 SLOW = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ssd300.detector import Detector
-from ssd300.errors import ArgumentError, ModelError
+from ssd300.errors import ArgumentError, ModelError, TrainingError
 from ssd300.labels import ClassList
 from ssd300.learn.device import choose_compute
 from ssd300.learn.network import SSD300
@@ -150,11 +150,22 @@ def test_a_forked_child_is_refused_or_loads_its_own(own, narrow_checkpoint):
     assert message == str(len(expected)) if own else "loaded before the process was forked" in message
 
 
-def test_a_rank_without_a_world_is_another_programs(monkeypatch):
+@pytest.mark.parametrize("world", ["", "1", "all"])
+def test_a_rank_without_a_world_is_another_programs(world, monkeypatch):
     """Such a process is alone, and writes its run."""
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", world)
     monkeypatch.setenv("RANK", "1")
     assert choose_compute("cpu", "f32").is_first
+
+
+@pytest.mark.parametrize("others", [{}, {"RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "none"}])
+def test_a_world_without_its_other_processes(others, monkeypatch):
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"WORLD_SIZE": "2"} | others).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingError, match=r"WORLD_SIZE is 2, .*cannot join the others \(.*torchrun, or unset"):
+        choose_compute("cpu", "f32")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ import torch
 import torch.distributed as dist
 
 from ssd300.cpu import default_threads
-from ssd300.errors import ArgumentError, unknown_name
+from ssd300.digits import whole_number
+from ssd300.errors import ArgumentError, TrainingError, unknown_name
 from ssd300.runtime.load import device_name
 
 _Value = TypeVar("_Value")
@@ -87,7 +88,13 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
     if world > 1 and not dist.is_initialized():
         # The others wait for the first one during validation; torch's default of 10 or 30 minutes ends a run on a
         # large set.
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
+        try:
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=12))
+        except (RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"WORLD_SIZE is {world}, and this process cannot join the others ({str(error).splitlines()[0]}): "
+                "start all of them with torchrun, or unset WORLD_SIZE to train in this one alone"
+            ) from error
     return Compute(chosen, choose_precision(chosen, precision), rank, world)
 
 
@@ -105,8 +112,8 @@ def rank_and_world() -> tuple[int, int]:
 
     Without WORLD_SIZE, RANK is another program's: a process of rank 1 alone would train and write nothing.
     """
-    world = int(os.environ.get("WORLD_SIZE", 1))
-    return (int(os.environ.get("RANK", 0)) if world > 1 else 0), world
+    rank, world = (whole_number(os.environ.get(name, "")) for name in ("RANK", "WORLD_SIZE"))
+    return (rank or 0, world) if world and world > 1 else (0, 1)
 
 
 def check_device(name: str) -> torch.device:

@@ -133,6 +133,7 @@ def train(
     if resume:
         position = learner.load(run.load_state(folder_to_resume(out)), conditions)
     metadata = report.describe_model(network, data, recipe, origin)
+    model = prepare_for_steps(network, compute, compiled)
     again = "continue with the same command and --resume"
     if out is None:
         out = compute.of_first(run.numbered_folder(_RUNS) if compute.is_first else _RUNS)
@@ -142,7 +143,6 @@ def train(
     pictures = TrainingPictures(data, recipe)
     workers = compute.reading_processes() if workers is None else workers
     loader = make_loader(pictures, batches, workers, pin=compute.device.type == "cuda")
-    model = prepare_for_steps(network, compute, compiled)
     if compute.world > 1:
         model = DistributedDataParallel(model, find_unused_parameters=lacks_maps(recipe))
         model.broadcast_buffers = False  # statistics of batch norms stay each process's own, as published
