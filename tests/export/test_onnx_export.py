@@ -93,6 +93,7 @@ def test_the_checker_accepts_every_opset(opset, seeded_model):
     [
         ({"opset": 16}, "opset is 16: expected 17 to"),
         ({"opset": 999}, "opset is 999"),
+        ({"opset": 18.0}, "opset is 18.0: expected 17 to"),
     ],
 )
 def test_unknown_opsets_are_refused(options, words, seeded_model):

@@ -71,7 +71,7 @@ class Graph:
         from ssd300 import __version__
 
         newest = onnx.defs.onnx_opset_version()
-        if opset not in range(FIRST_OPSET, newest + 1):
+        if not isinstance(opset, int) or opset not in range(FIRST_OPSET, newest + 1):
             found = f"opset is {opset!r}: expected {FIRST_OPSET} to {newest}"
             raise ArgumentError(f"{found}, the newest of the installed onnx package")
         graph = onnx.helper.make_graph(
