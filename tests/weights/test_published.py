@@ -109,7 +109,7 @@ def test_of_weights_and_their_averages_the_averages_are_read(tmp_path, network, 
     state, metadata = read_published(tmp_path / "x.pt")
     assert_same(state, averaged)
     assert f"its averaged weights ({average})" in metadata.training["note"]
-    for none in (None, {}):
+    for none in (None, {}, {"decay": 0.99, "every": 4}):
         save({weights: network.state_dict(), average: none}, tmp_path / "x.pt")
         assert_same(read_published(tmp_path / "x.pt")[0], network.state_dict())
 

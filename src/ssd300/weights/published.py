@@ -147,8 +147,11 @@ def _home_of(tree: Any) -> str | None:
     """The key under which the file has the state, that of averaged weights first; None: the file is the state."""
     if not isinstance(tree, dict):
         return None
-    averages = (key for key in _AVERAGES if isinstance(tree.get(key), dict) and tree[key])
-    return next(averages, None) or next((key for key in _HOMES if isinstance(tree.get(key), dict)), None)
+    homes = [key for key in (*_AVERAGES, *_HOMES) if isinstance(tree.get(key), dict)]
+    plain = int | float | str | None  # a setting of the averaging, such as its decay
+    return next(
+        (key for key in homes if key in _HOMES or not all(isinstance(v, plain) for v in tree[key].values())), None
+    )
 
 
 def _strip_wrappers(key: str) -> str:
