@@ -78,8 +78,14 @@ def test_a_terminal_that_closes_lets_the_step_of_a_training_end(before, notes) -
     signal.signal(signal.SIGHUP, before)  # ignored as by nohup
     with stop_signals() as received:
         os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGHUP)  # once from the shell that ends, once from the system
     assert received == notes
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_second_signal_ends_a_training_at_once() -> None:
+    with stop_signals(), pytest.raises(KeyboardInterrupt):
+        [os.kill(os.getpid(), number) for number in (signal.SIGHUP, signal.SIGTERM)]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
@@ -110,7 +116,7 @@ def test_nohup_is_respected(monkeypatch) -> None:
 
 
 IN_A_TERMINAL = """
-import sys, time
+import os, signal, sys, time
 import ssd300.cli.main as cli
 from ssd300.__main__ import main
 
@@ -119,6 +125,7 @@ def app():
         print("begun", file=sys.stderr, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
+        os.kill(os.getpid(), signal.SIGHUP)  # the second one, which a shell causes
         print("Interrupted: 3 of 7 pictures done.", file=sys.stderr, flush=True)
         print("complete")
         sys.exit(130)

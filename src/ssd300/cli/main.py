@@ -175,6 +175,8 @@ def _note_stops() -> list[int]:
         came.append(number)
         if number == getattr(signal, "SIGHUP", None):
             leave_closed_terminal()
+            if len(came) > 1:  # a terminal that closes sends two, by its shell and by the system
+                return
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():

@@ -185,11 +185,13 @@ def stop_signals() -> Iterator[list[int]]:
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if received:  # the second one stops immediately
-            raise KeyboardInterrupt
-        received.append(number)
-        if number == getattr(signal, "SIGHUP", None):
+        closed = number == getattr(signal, "SIGHUP", None)
+        if closed:
             leave_closed_terminal()
+        if not received:
+            received.append(number)
+        elif not closed:  # which comes twice: from the shell and from the system
+            raise KeyboardInterrupt  # the second one stops immediately
 
     if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield received
