@@ -10,7 +10,7 @@ import torch
 from ssd300.detector import Detector
 from ssd300.errors import ArgumentError, ModelError, TrainingError
 from ssd300.labels import ClassList
-from ssd300.learn.device import choose_compute
+from ssd300.learn.device import Compute, choose_compute
 from ssd300.learn.network import SSD300
 from ssd300.runtime.torch import TorchRuntime, fold_batch_norms, normalize
 from ssd300.weights.metadata import ModelMetadata
@@ -152,10 +152,15 @@ def test_a_forked_child_is_refused_or_loads_its_own(own, narrow_checkpoint):
 
 @pytest.mark.parametrize("world", ["", "1", "all"])
 def test_a_rank_without_a_world_is_another_programs(world, monkeypatch):
-    """Such a process is alone, and writes its run."""
-    monkeypatch.setenv("WORLD_SIZE", world)
-    monkeypatch.setenv("RANK", "1")
+    """Such a process is alone, writes its run, and takes the first GPU."""
+    for name, value in {"WORLD_SIZE": world, "RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "9"}.items():
+        monkeypatch.setenv(name, value)
     assert choose_compute("cpu", "f32").is_first
+    monkeypatch.setattr("ssd300.learn.device.default_threads", lambda: 9)
+    assert Compute(torch.device("cuda"), "f32").reading_processes() == 8
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ArgumentError, match="device is 'cuda:0'"):
+        choose_compute("cuda", "f32")
 
 
 @pytest.mark.parametrize("others", [{}, {"RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "none"}])

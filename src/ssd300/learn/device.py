@@ -44,7 +44,7 @@ class Compute:
         """The number of processes that read pictures for this one: few if the CPU trains, which needs its cores."""
         if self.device.type == "cpu":
             return 1
-        local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        local = (self.world > 1 and _from_torchrun("LOCAL_WORLD_SIZE")) or 1
         return max(1, min(_MOST_READERS, default_threads() // local - 1))
 
     def autocast(self) -> torch.autocast:
@@ -75,16 +75,16 @@ def choose_compute(device: str = "auto", precision: str = "auto") -> Compute:
 
     Under torchrun (RANK and WORLD_SIZE in the environment) joins the process group: nccl on CUDA, gloo on CPUs.
     """
+    rank, world = rank_and_world()
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device_name(device)
     if kind == "cuda":
-        kind = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        kind = f"cuda:{(world > 1 and _from_torchrun('LOCAL_RANK')) or 0}"
     chosen = check_device(kind)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     heed_quota()
     # A process's first exp by several threads at once may round some values differently; this one is of one thread.
     torch.ones(1).exp()
-    rank, world = rank_and_world()
     if world > 1 and not dist.is_initialized():
         # The others wait for the first one during validation; torch's default of 10 or 30 minutes ends a run on a
         # large set.
@@ -110,10 +110,14 @@ def heed_quota() -> None:
 def rank_and_world() -> tuple[int, int]:
     """The rank of this process and the number of processes, as torchrun sets them: (0, 1) without it.
 
-    Without WORLD_SIZE, RANK is another program's: a process of rank 1 alone would train and write nothing.
+    Without WORLD_SIZE, RANK and LOCAL_RANK are another program's: a process of rank 1 alone would write nothing.
     """
-    rank, world = (whole_number(os.environ.get(name, "")) for name in ("RANK", "WORLD_SIZE"))
-    return (rank or 0, world) if world and world > 1 else (0, 1)
+    world = _from_torchrun("WORLD_SIZE") or 1
+    return (_from_torchrun("RANK") or 0) if world > 1 else 0, world
+
+
+def _from_torchrun(variable: str) -> int | None:
+    return whole_number(os.environ.get(variable, ""))
 
 
 def check_device(name: str) -> torch.device:
