@@ -98,5 +98,9 @@ def test_a_run_that_ends_within_its_warmup_is_pointed_out(pictures: int, epochs:
     assert all("--warmup" in message for message in messages)
 
 
+def test_a_run_of_one_step_has_one_step() -> None:
+    assert "the run has 1 step, and" in advise_warmup(8, resolve_recipe("quick", epochs=1))[0]
+
+
 def test_without_warmup_there_is_no_message() -> None:
     assert advise_warmup(8, resolve_recipe("published", epochs=1)) == ()

@@ -11,7 +11,7 @@ from math import cos, pi
 from typing import Any, Literal, get_args, get_origin
 
 from ssd300.data.notes import LEAST_SCORE
-from ssd300.digits import as_plain
+from ssd300.digits import as_plain, counted
 from ssd300.errors import ArgumentError, unknown_name
 
 FREEZABLE = ("none", "stem", "layer1", "layer2", "layer3")
@@ -213,7 +213,9 @@ def advise_warmup(pictures: int, recipe: Recipe, processes: int = 1) -> tuple[st
     steps = recipe.epochs * -(-pictures // (recipe.batch_size * recipe.accumulate * processes))
     if steps > recipe.warmup:
         return ()
-    words = f"the run has {steps} steps, and its warm-up {recipe.warmup}: the learning rate stays low to the end"
+    words = (
+        f"the run has {counted(steps, 'step')}, and its warm-up {recipe.warmup}: the learning rate stays low to the end"
+    )
     return (f"{words}; train longer (--epochs), or give a shorter --warmup",)
 
 
