@@ -138,6 +138,17 @@ def test_labels_are_found_in_every_usual_place(tmp_path: Path, images: str, labe
     assert found(load_dataset(tmp_path)) == TRUTH
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("images/train", "labels/train"), ("images/train/img", "labels/train/img"), ("images/train", "Labels/train")],
+)
+def test_a_label_file_without_a_picture_is_a_fault_in_every_layout(tmp_path: Path, images: str, labels: str) -> None:
+    yolo(tmp_path, f"train: {images}\nnames: [cat, dog]\n", images, labels)
+    write(tmp_path / labels / "lost.txt", line("cat", (1, 1, 9, 9)))
+    with pytest.raises(DatasetError, match=rf"has 1 fault .*label file without picture: {tmp_path}.*lost\.txt"):
+        load_dataset(tmp_path)
+
+
 @pytest.mark.parametrize(("lost", "usable"), [(0, True), (1, True), (2, False), (3, False), (4, False)])
 def test_more_than_a_third_of_lost_boxes_stops(tmp_path: Path, lost: int, usable: bool) -> None:
     content = coco_content()

@@ -34,11 +34,17 @@ class LabelLine(NamedTuple):
 
 def label_path(picture: Path) -> Path:
     """The label file of a picture: the first of its usual places that has it, else the first of them."""
-    places = _usual_places(picture)
+    places = usual_places(picture)
     return next(filter(os.path.isfile, places), places[0])
 
 
-def _usual_places(picture: Path) -> list[Path]:
+def label_folder(folder: Path) -> Path | None:
+    """The folder of the label files of a folder of pictures, in any letter case; None if they are beside these."""
+    places = (place.parent for place in usual_places(folder / "any.jpg")[:-1])
+    return next(filter(None, map(AnyCase().path, places)), None)
+
+
+def usual_places(picture: Path) -> list[Path]:
     """A folder named images/ becomes labels/, the last one first (images/train/img/a.jpg); then beside the picture."""
     parts, name = picture.parts[:-1], picture.with_suffix(".txt").name
     named = [at for at, folder in enumerate(parts) if folder.casefold() in PICTURE_FOLDERS]
@@ -49,7 +55,7 @@ def find_labels(picture: Path, any_case: AnyCase) -> Path | None:
     """The label file of a picture, also one in labels/ beside or within its folder, and in any letter case."""
     name = picture.with_suffix(".txt").name
     others = (folder / "labels" / name for folder in (picture.parent, picture.parent.parent))
-    return next(filter(None, map(any_case.file, (*_usual_places(picture), *others))), None)
+    return next(filter(None, map(any_case.file, (*usual_places(picture), *others))), None)
 
 
 def kind_of_lines(lines: Sequence[LabelLine], keypoints: int) -> dict[int, str]:

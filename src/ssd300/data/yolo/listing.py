@@ -14,7 +14,7 @@ from ssd300.data.finder import AnyCase, PictureFinder, is_another
 from ssd300.data.notes import Note, Notes
 from ssd300.data.reading import read_list
 from ssd300.data.yolo.describe import Description
-from ssd300.data.yolo.labels import label_path
+from ssd300.data.yolo.labels import label_folder, usual_places
 from ssd300.errors import DatasetError
 
 _SHARING = {("trainval", "train"), ("trainval", "val")}  # a part, and another one whose pictures are its own
@@ -141,14 +141,14 @@ def labels_without_pictures(described: Description, split: str, pictures: dict[P
     folders = list(dict.fromkeys(place for place in found if place and place.is_dir()))
     others = _places_of_others(described, split) if folders else []
     listed = (Path(one) for place in others for one in place.pictures or ())
-    known = {same_name(os.path.abspath(label_path(picture))) for picture in chain(pictures, listed)}
+    known = {same_name(os.path.abspath(one)) for picture in chain(pictures, listed) for one in usual_places(picture)}
     for folder in folders:
-        label_folder = label_path(folder / "any.jpg").parent
-        if label_folder == folder:
+        place = label_folder(folder)
+        if place is None:
             continue  # other .txt files may be beside the pictures; a list need not contain all pictures of a folder
-        inner = (place.path for place in _within(folder, others) if place.pictures is None)
-        theirs = [os.path.abspath(label_path(one / "any.jpg").parent) for one in inner]
-        for file in walk(label_folder, lambda path: path.suffix.lower() == ".txt"):
+        inner = (label_folder(other.path) for other in _within(folder, others) if other.pictures is None)
+        theirs = [os.path.abspath(one) for one in inner if one]
+        for file in walk(place, lambda path: path.suffix.lower() == ".txt"):
             path = os.path.abspath(file)
             if same_name(path) in known or any(path.startswith(one + os.sep) for one in theirs):
                 continue
