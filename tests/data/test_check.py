@@ -158,6 +158,17 @@ def test_leakage_is_reported_of_every_frame(tmp_path: Path) -> None:
     assert re.fullmatch(r"in val: looks like 0.png of train \([1-4] of 256 bits differ\)", cases[0].words)
 
 
+def test_leakage_is_reported_of_identical_pictures_that_look_like_one_of_training(coco: Path, tmp_path: Path) -> None:
+    (coco / "annotations.json").rename(coco / "train.json")
+    content = json.loads((coco / "train.json").read_text())
+    content = content | {"annotations": [], "images": [{"id": n, "file_name": f"copy{n}.jpg"} for n in (1, 2)]}
+    (coco / "val.json").write_text(json.dumps(content))
+    Image.open(coco / "images/a.jpg").save(coco / "images/copy1.jpg", quality=70)
+    shutil.copy(coco / "images/copy1.jpg", coco / "images/copy2.jpg")
+    cases = [case for case in check_dataset(coco).cases if case.kind == "train/validation leakage"]
+    assert [case.picture for case in cases] == ["copy1.jpg", "copy2.jpg"]
+
+
 def test_every_kind_has_a_remedy() -> None:
     assert all(kind.remedy for kind in KINDS.values())
 

@@ -104,7 +104,9 @@ def find_duplicates(datasets: dict[str, Dataset], seen: dict[str, list[Seen]]) -
         words = f"not looked for: {len(pictures):,} pictures are more than {SIMILAR_PICTURES:,}; identical ones were"
         yield Note("similar pictures", "noted", str(pictures[0][1].path), "", "", words)
     splits = np.array([split for split, _ in pictures])
-    for i, j, distance in [*_find_identical(pictures, looks), *([] if many else _find_similar(looks, splits))]:  # j < i
+    found = [*_find_identical(pictures, looks), *([] if many else _find_similar(looks, splits))]
+    found.sort(key=lambda one: bool(splits[one[0]] == splits[one[1]]))  # leakage first, also of an identical picture
+    for i, j, distance in found:  # j < i
         if named[i]:
             continue
         named[i] = True
