@@ -151,7 +151,7 @@ def test_class_ids_are_whole_numbers(ids):
         ClassList(("cat",), ids)
 
 
-@pytest.mark.parametrize("ids", [[], [1, 2], np.array([1, 2]), (np.int64(1), np.int32(2))])
+@pytest.mark.parametrize("ids", [[], [1, 2], range(1, 3), np.array([1, 2]), (np.int64(1), np.int32(2))])
 def test_a_class_list_of_lists_and_arrays_is_that_of_tuples(ids):
     names = ["cat", "dog"][: len(ids)]
     plain = ClassList(tuple(names), (1, 2)[: len(ids)])

@@ -70,7 +70,7 @@ class Distinct(Generic[Name]):
 
 
 def as_plain(value: object) -> Any:
-    """The numbers and arrays of NumPy as Python's, which JSON and torch's files hold; a list as a tuple.
+    """The numbers and arrays of NumPy as Python's, which JSON and torch's files hold; a list or range as a tuple.
 
     >>> import numpy
     >>> as_plain(numpy.float64(0.5)), as_plain([numpy.int64(3), 4])
@@ -78,4 +78,4 @@ def as_plain(value: object) -> Any:
     """
     to_list = getattr(value, "tolist", None)  # asked for by its name: the command line's help loads no NumPy
     value = value if to_list is None else to_list()
-    return tuple(map(as_plain, value)) if isinstance(value, tuple | list) else value
+    return tuple(map(as_plain, value)) if isinstance(value, tuple | list | range) else value
