@@ -104,6 +104,16 @@ def test_splits_are_lists(voc: Path) -> None:
     assert [picture.image_id for picture in load_dataset(voc, split="val").pictures] == ["c"]
 
 
+def test_two_listed_names_do_not_share_an_xml_file(voc: Path) -> None:
+    write_list = voc / "ImageSets" / "Main" / "train.txt"
+    write_list.parent.mkdir(parents=True)
+    write_list.write_text("JPEGImages/a.jpg\nb\nB.jpg\n")
+    assert [picture.image_id for picture in load_dataset(voc).pictures] == ["a", "b"]
+    write_list.write_text("cam1/a\ncam2/a\n")
+    with pytest.raises(DatasetError, match=r"the split lists 'cam2/a'; .*a\.xml was found, but so it was for 'cam1/a'"):
+        load_dataset(voc)
+
+
 def test_a_picture_without_xml_is_kept_as_empty_and_noted(voc: Path, make_picture: Callable[..., Path]) -> None:
     make_picture(voc / "JPEGImages" / "new.jpg", 9)
     dataset = load_dataset(voc)

@@ -87,15 +87,18 @@ class _Reader:
             return [xml for xml in every if xml.is_relative_to(listed or self.annotations)], []
         exact = {self._stem(path): path for path in reversed(every)}  # before other spellings: "A" may be beside "a"
         by_stem = {files.same_name(stem): path for stem, path in exact.items()} | exact
-        found, missing = list[Path](), list[Path]()
+        found, missing = dict[Path, list[str]](), list[Path]()
         for names in listed_names(listed):
             keys = [key for name in names for one in (name, Path(name).name) for key in (one, files.same_name(one))]
             if xml := next((by_stem[key] for key in keys if key in by_stem), None):
-                found.append(xml)
+                other = found.setdefault(xml, names)
+                if {*map(files.same_name, names)}.isdisjoint(map(files.same_name, other)):
+                    words = f"the split lists {names[0]!r}; {xml} was found, but so it was for {other[0]!r}"
+                    self.notes.add("missing label file", "fault", words, listed, names[0])
             else:
                 tried = [self.annotations / name for name in xml_names(names)]
                 missing.append(next((path for path in tried if self._find(path, path.stem)[0]), tried[-1]))
-        return list(dict.fromkeys(found)), missing
+        return list(found), missing
 
     def _stem(self, xml: Path) -> str:
         return xml.relative_to(self.annotations).with_suffix("").as_posix()
