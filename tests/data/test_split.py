@@ -126,6 +126,14 @@ def test_lists_of_yolo_keep_the_indices_of_the_label_files(tmp_path: Path, indic
     assert found(split_in_two(tmp_path / "pets", tmp_path / "lists")) == TRUTH
 
 
+@pytest.mark.parametrize("name", ["don\x92t", "a\x7fb", "a\u2028b", 'say "\U0001f468\u200d\U0001f469"'])
+def test_lists_of_yolo_have_any_class_name(tmp_path: Path, name: str) -> None:
+    small_yolo(tmp_path / "pets")
+    (tmp_path / "pets/data.yaml").unlink()
+    write(tmp_path / "pets/classes.txt", f"cat\n{name}\n")
+    assert split_in_two(tmp_path / "pets", tmp_path / "lists").classes.names == ("cat", name)
+
+
 @pytest.mark.parametrize("lost", ["", "0 1.5 0.5 0.2 0.2\n", "0 0.5 0.5 0 0.1\n0 0.5 0.5 0.1 0\n"])
 @pytest.mark.parametrize("score", ["", " 0.5"])
 def test_lists_of_yolo_read_back_if_boxes_are_left_out(tmp_path: Path, lost: str, score: str) -> None:

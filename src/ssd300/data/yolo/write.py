@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -100,4 +101,5 @@ def write_yaml(path: Path, names: dict[int, str], splits: dict[str, str], kpt_sh
 
 
 def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # a JSON string is valid YAML
+    quoted = json.dumps(text, ensure_ascii=False)  # valid YAML, but for control characters that JSON leaves as they are
+    return re.sub("[\x7f-\x9f]", lambda one: f"\\u{ord(one[0]):04x}", quoted)
