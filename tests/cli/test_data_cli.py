@@ -136,8 +136,9 @@ def test_convert_there_and_back(data, pets) -> None:
 
 
 def test_a_pack_has_the_name_by_which_it_is_recognized(data, pets) -> None:
-    result = data("pack", "pets", "pets.zip")
-    assert (result.returncode, "pets.zip: expected a name that ends with .pack" in result.stderr) == (2, True)
+    for name in ("pets.zip", "pets-00000-of-00002.pack"):
+        result = data("pack", "pets", name)
+        assert (result.returncode, f"{name}: expected a name that ends with .pack" in result.stderr) == (2, True)
 
 
 def test_convert_to_an_unknown_format(data, pets) -> None:

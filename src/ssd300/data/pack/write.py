@@ -39,8 +39,8 @@ def pack_dataset(
     _check_options(encoding, max_side, jpeg_quality, piece_mb)
     if not dataset.pictures:
         raise DatasetError(f"{dataset.name}: no pictures to pack")
-    if not out.name.endswith(SUFFIX):  # by which it is recognized
-        raise ArgumentError(f"{out}: expected a name that ends with {SUFFIX}")
+    if not out.name.endswith(SUFFIX) or PIECE_NAME.fullmatch(out.name):  # by which it is recognized
+        raise ArgumentError(f"{out}: expected a name that ends with {SUFFIX}, and without the number of a piece")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         existing = _find_existing(out)
