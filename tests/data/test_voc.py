@@ -104,6 +104,17 @@ def test_splits_are_lists(voc: Path) -> None:
     assert [picture.image_id for picture in load_dataset(voc, split="val").pictures] == ["c"]
 
 
+def test_folders_of_parts_in_an_unpacked_archive(voc: Path) -> None:
+    for part, stems in {"train": "ab", "val": "c"}.items():
+        for stem in stems:
+            for file in (voc / "Annotations" / f"{stem}.xml", voc / "JPEGImages" / f"{stem}.jpg"):
+                (file.parent / part).mkdir(exist_ok=True)
+                file.rename(file.parent / part / file.name)
+    (voc / "Annotations/empty.xml").unlink()
+    for place in (voc, voc.parent):
+        assert {part: len(load_dataset(place, split=part)) for part in ("train", "val")} == {"train": 2, "val": 1}
+
+
 def test_two_listed_names_do_not_share_an_xml_file(voc: Path) -> None:
     write_list = voc / "ImageSets" / "Main" / "train.txt"
     write_list.parent.mkdir(parents=True)

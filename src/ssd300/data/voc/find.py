@@ -94,15 +94,19 @@ def find(path: Path) -> list[Part]:
     if not path.is_dir():
         return []
     if _holds_xml(path):
-        parts = [*list_files(path).items()] or part_folders(path)
-        return [Part("voc", split, path, place) for split, place in parts] or [Part("voc", WHOLE, path)]
+        return [Part("voc", split, path, place) for split, place in _parts_in(path)] or [Part("voc", WHOLE, path)]
     inner = [folder for folder in folders_in(path) if _holds_xml(folder)]
     if not inner:
         return next(filter(None, map(find, folders_named(path, *_ABOVE))), [])
-    if any(list_files(folder) for folder in inner):  # years: their parts of one name are read together
+    if any(map(_parts_in, inner)):  # years: their parts of one name are read together
         return [part for folder in inner for part in find(folder)]
     names = part_names([folder.name.lower() for folder in inner])
     return [Part("voc", name, folder) for name, folder in zip(names, inner, strict=True)]
+
+
+def _parts_in(folder: Path) -> list[tuple[str, Path]]:
+    """(part, its list or folder of XML files) of the parts of one folder."""
+    return [*list_files(folder).items()] or part_folders(folder)
 
 
 def _text_files(folder: Path) -> list[Path]:
