@@ -109,12 +109,12 @@ def test_a_part_may_have_more_words_in_its_name(tmp_path: Path, format: str, tra
 
 
 @pytest.mark.parametrize("format", ["coco", "voc folders", "voc folders inside", "labelme"])
-@pytest.mark.parametrize("val", ["val", "valid"])
-def test_pictures_for_validation_without_labels_are_said(tmp_path: Path, format: str, val: str) -> None:
-    parts_in(format, tmp_path, "train", val)
+@pytest.mark.parametrize(("val", "inside"), [("val", "."), ("valid", "."), ("val", "pets/pets")])
+def test_pictures_for_validation_without_labels_are_said(tmp_path: Path, format: str, val: str, inside: str) -> None:
+    parts_in(format, tmp_path / inside, "train", val)
     for file in [*tmp_path.rglob("c.json"), *tmp_path.rglob("c.xml"), *tmp_path.rglob(f"{val}.json")]:
         file.unlink()
-    folder = tmp_path / ("JPEGImages" if format == "voc folders inside" else ".") / val
+    folder = tmp_path / inside / ("JPEGImages" if format == "voc folders inside" else ".") / val
     said = (f"{folder} has pictures, but no labels of them were found: not used",)
     assert usable_sets(tmp_path).messages == check_dataset(tmp_path).messages == said
 

@@ -129,7 +129,7 @@ def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[
         )
     if not path.is_dir() and not path.is_file():
         raise DatasetError(f"{path}: a device or pipe, not a data set; give a file or folder")
-    for place in _nested(path):
+    for place in nested(path):
         for name, format_ in FORMATS_BY_NAME.items():
             if format in (None, name):
                 parts = format_.find(place)
@@ -138,7 +138,7 @@ def find_parts(path: str | os.PathLike[str], format: str | None = None) -> list[
     raise DatasetError(_describe_nothing_found(path, format))
 
 
-def _nested(path: Path) -> Iterator[Path]:
+def nested(path: Path) -> Iterator[Path]:
     """A path, and the only thing in it beside documents if that is a folder (as archives unpack), and so on; not one
     that is named as a part."""
     for _ in range(_MAX_DEPTH):

@@ -11,7 +11,7 @@ from ssd300.arrays import Bool
 from ssd300.data.dataset import Annotations, Dataset, join
 from ssd300.data.files import entries, folders_in, folders_named, is_picture
 from ssd300.data.finder import SHARED_FOLDERS
-from ssd300.data.load import each_path, find_parts, load_parts
+from ssd300.data.load import each_path, find_parts, load_parts, nested
 from ssd300.data.notes import LEAST_SCORE
 from ssd300.data.parts import Part, parse_part, splits_of, training_parts, validation_parts
 from ssd300.data.split import count_shared, groups_of_equal_files, split_dataset
@@ -197,7 +197,7 @@ def describe_unused(parts: Sequence[Part], used: Sequence[Part], path: str | Pat
     sentences = [f"{path}: not used for training: {', '.join(others)}"] if others else []
     if "train" not in splits_of(used) or "val" in splits_of([*parts, *used]):
         return sentences
-    places = [Path(path), *folders_named(Path(path), *SHARED_FOLDERS)]
+    places = [place for one in nested(Path(path)) for place in (one, *folders_named(one, *SHARED_FOLDERS))]
     named = [folder for place in places for folder in folders_in(place) if parse_part(folder.name) == "val"]
     inside = {folder: [folder, *folders_named(folder, *SHARED_FOLDERS)] for folder in named}
     filled = [one for one in named if any(is_picture(entry) for place in inside[one] for entry in entries(place))]
