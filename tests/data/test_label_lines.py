@@ -35,6 +35,15 @@ def test_of_key_points_the_first_four_numbers_count(tmp_path: Path, declared: bo
     ]
 
 
+def test_a_yaml_without_parts_declares_key_points(tmp_path: Path) -> None:
+    yolo(tmp_path, "names: [cat, dog]\nkpt_shape: [3, 2]\nauthor: me\n", more=" 0.3 0.3 0.6 0.6 0.9 0.5")
+    dataset = load_dataset(tmp_path)
+    assert found(dataset) == TRUTH
+    assert [note.words for note in dataset.notes] == [
+        "'author' of the file is not used", "4 of 4 lines have key points after the box; only the box is used"
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("more", [" 0.9 1", " 0.5 7", " 1.0 0", " 7", " 12", " 0.25 300"])
 def test_of_tracker_output_the_box_counts(tmp_path: Path, more: str) -> None:
     yolo(tmp_path, more=more)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.sets import write
+from data.sets import TRUTH, found, write
 from data.sets import yolo as small_yolo
 from ssd300.data.load import load_dataset
 from ssd300.data.reading import read_list
@@ -92,6 +92,13 @@ def test_an_export_beside_the_parts_of_another_one(yolo: Path) -> None:
     assert "card.jpg" in [picture.file_name for picture in load_dataset(inner, split="train").pictures]
     with pytest.raises(DatasetError, match=r"`val: \.\./valid/images` was not found"):  # not the other one's
         load_dataset(inner, split="val")
+
+
+@pytest.mark.parametrize("place", ["..", "../"])
+def test_the_folder_above_is_a_part(tmp_path: Path, place: str) -> None:
+    small_yolo(tmp_path, images="pets", labels="pets")
+    write(tmp_path / "meta/data.yaml", f"train: {place}\nnames: [cat, dog]\n")
+    assert found(load_dataset(tmp_path / "meta/data.yaml")) == TRUTH
 
 
 def test_labels_lie_in_labels_or_beside(tmp_path: Path) -> None:

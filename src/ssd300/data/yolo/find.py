@@ -7,6 +7,7 @@ labels in one folder.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ssd300.data.files import child, children, entries, folders_in, folders_named, is_picture, same_name, with_suffix
@@ -49,10 +50,12 @@ def _description(path: Path) -> Description | None:
 def _read_yaml(file: Path) -> Description:
     """The description in a YAML file; a data.yaml without parts is a list of classes. Raises DatasetError."""
     described = read_yaml(file)
-    found = described if described.entries else _find_class_file(file.parent)
+    if described.entries:
+        return described
+    found = _find_class_file(file.parent)
     if found is None or found.file != file:
         raise DatasetError(f"{file}: no split; add `train: FOLDER` (and `val: FOLDER`), relative to this file")
-    return found
+    return replace(found, kpt_shape=described.kpt_shape, unused=(*described.unused, *found.unused))
 
 
 def _find_class_file(path: Path) -> Description | None:

@@ -131,8 +131,8 @@ def _candidates(described: Description, entry: str) -> list[Path]:
 
 
 def _is_one_up(parts: tuple[str, ...]) -> bool:
-    """Whether a path begins with the folder above, and goes no further up."""
-    return parts[:1] == ("..",) and ".." not in parts[1:]
+    """Whether a path goes on from the folder above, and no further up."""
+    return parts[:1] == ("..",) != parts and ".." not in parts[1:]
 
 
 def labels_without_pictures(described: Description, split: str, pictures: dict[Path, Path]) -> Iterator[Note]:
