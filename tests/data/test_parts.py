@@ -119,6 +119,19 @@ def test_pictures_for_validation_without_labels_are_said(tmp_path: Path, format:
     assert usable_sets(tmp_path).messages == check_dataset(tmp_path).messages == said
 
 
+@pytest.mark.parametrize(
+    ("format", "place"),
+    [("coco", "val.json"), ("coco", "train.json"), ("yolo", "."), ("voc lists", "."), ("labelme", "val")],
+)
+def test_a_check_takes_a_validation_set_of_the_same_path_as_training_does(
+    tmp_path: Path, format: str, place: str
+) -> None:
+    parts_in(format, tmp_path, "train", "val")
+    report = check_dataset(tmp_path, tmp_path / place)
+    assert report.messages == usable_sets(tmp_path, tmp_path / place).messages
+    assert ("train/validation leakage" in report.counts()) == (place == "train.json")
+
+
 @pytest.mark.parametrize("format", ["coco", "yolo", "voc lists", "voc folders"])
 @pytest.mark.parametrize(("one", "other"), [("test", "val"), ("validation", "test"), ("dev", "Testing")])
 def test_without_a_part_for_training_the_parts_are_listed(tmp_path: Path, format: str, one: str, other: str) -> None:

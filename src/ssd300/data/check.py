@@ -1,5 +1,6 @@
 """`ssd300 data check`: all errors and suspicious cases in a data set, each with its place, and totals."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -98,8 +99,8 @@ def check_dataset(
     is found; a split that cannot be used is a case.
     """
     own = drop_trainval(find_parts(path, format))
-    parts = splits_of(own)
     others = find_parts(val, format) if val is not None else []
+    parts = splits_of(_without_same(own, others))
     parts |= _validation_parts(parts, others)
     notes: list[Note] = []
     splits, broken = _read_splits(parts, notes)
@@ -166,7 +167,9 @@ def _try_training(checked: _Checked) -> tuple[str, ...]:
         raise Fault("no training part", str(error)) from error
     sets: list[list[Dataset]] = []
     for used in (train, val):
-        names = [name for name, several in checked.parts.items() if any(part in used for part in several)]
+        names = [
+            name for name, several in checked.parts.items() if any(part is one for part in several for one in used)
+        ]
         for name in names:
             if name in checked.broken:
                 raise checked.broken[name]
@@ -176,9 +179,21 @@ def _try_training(checked: _Checked) -> tuple[str, ...]:
                 raise DatasetError(str(faults[0]))
         sets.append([checked.splits[name] for name in names])
     try:
-        return arrange(sets[0], sets[1], describe_unused(checked.own, [*train, *val], checked.path)).messages
+        used = train if checked.val is not None else [*train, *val]
+        return arrange(sets[0], sets[1], describe_unused(checked.own, used, checked.path)).messages
     except DatasetError as error:
         raise Fault("unusable for training", str(error)) from error
+
+
+def _without_same(own: Sequence[Part], others: Sequence[Part]) -> list[Part]:
+    """The parts of a path without those that are given as the validation set, too, but for what is trained on."""
+
+    def place(part: Part, parts: Sequence[Part]) -> tuple[str, str]:
+        alone = sum(one.source == part.source for one in parts) == 1
+        return os.path.realpath(part.source), "" if alone else part.split
+
+    given, alone = {place(part, others) for part in others}, len(splits_of(own)) == 1
+    return [part for part in own if alone or part.split in ("train", "trainval") or place(part, own) not in given]
 
 
 def _validation_parts(parts: dict[str, list[Part]], others: Sequence[Part]) -> dict[str, list[Part]]:
