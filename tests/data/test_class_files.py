@@ -100,6 +100,19 @@ def test_sets_with_parts(tmp_path: Path, way: str) -> None:
     assert check_dataset(tmp_path).usable
 
 
+@pytest.mark.parametrize("images", ["{}/images", "{}"])
+@pytest.mark.parametrize("other", ["training", "more"])
+def test_a_folder_with_labels_that_is_no_part_is_noted(tmp_path: Path, images: str, other: str) -> None:
+    for folder, stem in (("train", "a"), (other, "b")):
+        place = images.format(folder)
+        yolo(tmp_path, images=place, labels=place.replace("images", "labels"), names=stem)
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "classes.txt", "cat\ndog\n")
+    dataset = load_dataset(tmp_path)
+    assert stems(dataset) == {"a"}
+    assert [note.words for note in dataset.notes] == [f"{other} is not used"]
+
+
 @pytest.mark.parametrize("train", ["images", ".", "images/", "[images]", "./images"])
 def test_pictures_of_another_part_inside_a_part_are_left_out(tmp_path: Path, train: str) -> None:
     yolo(tmp_path, names="a")

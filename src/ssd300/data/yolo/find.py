@@ -107,16 +107,20 @@ def _folders_of_parts(path: Path) -> Description | None:
     """From train/, valid/, ...; each may have its own list of classes, which must be equal."""
     folders = folders_in(path)
     parts: dict[str, tuple[str, ...]] = {}
-    files: list[Path] = []
+    files, unused = list[Path](), list[str]()
     for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
         images, labels = child(folder, "images"), child(folder, "labels")
         file = _class_file(folder, labels, path)
-        if split is None or file is None:
+        if file is None or not (_holds_labels(labels) if labels else _holds_pairs(folder)):
             continue
-        if _holds_labels(labels) if labels else _holds_pairs(folder):
+        if split is None:
+            unused.append(f"{folder.name} is not used")
+        else:
             parts[split] = (*parts.get(split, ()), str((images or folder).absolute()))
             files.append(file)
-    described = [Description(file, read_names(file), parts, root=path) for file in dict.fromkeys(files)]
+    described = [
+        Description(file, read_names(file), parts, unused=tuple(unused), root=path) for file in dict.fromkeys(files)
+    ]
     for one in described[1:]:
         if one.classes != described[0].classes:
             raise DatasetError(
