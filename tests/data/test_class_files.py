@@ -100,6 +100,19 @@ def test_sets_with_parts(tmp_path: Path, way: str) -> None:
     assert check_dataset(tmp_path).usable
 
 
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_each_part_needs_a_list_of_classes(tmp_path: Path, part: str) -> None:
+    for folder, stem in (("train", "a"), (part, "b")):
+        without_yaml(tmp_path / folder, ".", ".", classes="", names=stem)
+    write(tmp_path / "train/classes.txt", "cat\ndog\n")
+    with pytest.raises(
+        DatasetError, match=rf"/{part} has labels, but no list of .*; put .*classes\.txt above both parts"
+    ):
+        load_dataset(tmp_path, split="all")
+    (tmp_path / "train/classes.txt").rename(tmp_path / "classes.txt")
+    assert stems(load_dataset(tmp_path, split="all")) == {"a", "b"}
+
+
 @pytest.mark.parametrize("images", ["{}/images", "{}"])
 @pytest.mark.parametrize("other", ["training", "more"])
 def test_a_folder_with_labels_that_is_no_part_is_noted(tmp_path: Path, images: str, other: str) -> None:

@@ -107,17 +107,22 @@ def _folders_of_parts(path: Path) -> Description | None:
     """From train/, valid/, ...; each may have its own list of classes, which must be equal."""
     folders = folders_in(path)
     parts: dict[str, tuple[str, ...]] = {}
-    files, unused = list[Path](), list[str]()
-    for folder, split in zip(folders, meant_parts([folder.name for folder in folders]), strict=True):
+    files, without, unused = list[Path](), list[Path](), list[str]()
+    lists = [_class_file(folder, child(folder, "labels"), path) for folder in folders]
+    meant = meant_parts([folder.name for folder in folders])
+    for folder, split, file in zip(folders, meant, lists, strict=True) if any(lists) else ():
         images, labels = child(folder, "images"), child(folder, "labels")
-        file = _class_file(folder, labels, path)
-        if file is None or not (_holds_labels(labels) if labels else _holds_pairs(folder)):
+        if not (_holds_labels(labels) if labels else _holds_pairs(folder)):
             continue
         if split is None:
             unused.append(f"{folder.name} is not used")
+        elif file is None:
+            without.append(folder)
         else:
             parts[split] = (*parts.get(split, ()), str((images or folder).absolute()))
             files.append(file)
+    if files and without:
+        raise DatasetError(f"{without[0]} has labels, but no list of their classes; put {files[0]} above both parts")
     described = [
         Description(file, read_names(file), parts, unused=tuple(unused), root=path) for file in dict.fromkeys(files)
     ]
