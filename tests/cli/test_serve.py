@@ -71,7 +71,16 @@ def test_it_answers_and_on_sigterm_finishes_what_is_under_way(seeded_checkpoint)
     assert lines[0]["id"] == "mine"
 
 
+@pytest.fixture
+def without_nohup() -> Iterator[None]:
+    """The tests may run under nohup: then the processes that they start ignore a closed terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.posix
+@pytest.mark.usefixtures("without_nohup")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_ctrl_c_or_a_closed_terminal_stops_it_and_an_idle_connection_does_not_hold_it(seeded_checkpoint, name) -> None:
     with started("--model", f"small={seeded_checkpoint}") as (process, port):
