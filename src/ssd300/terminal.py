@@ -30,16 +30,6 @@ def is_harmless(letter: str) -> bool:
     return letter.isprintable() or unicodedata.category(letter) == "Zs" or letter in "\u200c\u200d"
 
 
-def count_columns(text: str) -> int:
-    r"""The columns of a printable text in a terminal: letters of East Asia and emoji take two, combining accents none.
-
-    >>> count_columns("cat"), count_columns("\u732b"), count_columns("e\u0301")
-    (3, 2, 1)
-    """
-    seen = (c for c in text if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
-    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in seen)
-
-
 def as_argument(path: str | os.PathLike[str]) -> str:
     """A path as a shell takes it for one argument, in a command that a message names.
 

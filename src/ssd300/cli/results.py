@@ -11,7 +11,7 @@ from ssd300.digits import counted
 from ssd300.errors import unknown_name
 from ssd300.formats import CSV_COLUMNS, CocoRows, csv_text, to_dict
 from ssd300.label_tools import CVAT_FIRST, CVAT_LAST, CvatImages, FiftyOneRows, to_label_studio, to_labelme
-from ssd300.terminal import as_shown, count_columns, printable
+from ssd300.terminal import as_shown, printable
 
 if TYPE_CHECKING:
     from ssd300.video import FrameDetections
@@ -87,12 +87,14 @@ def format_table(found: Detections, *, bold: bool = False) -> str:
     title = f"{printable(found.source or 'picture')}  {width}x{height}  {count}"
     lines = [f"\033[1m{title}\033[0m" if bold else title]
     if len(found):
+        from rich.cells import cell_len  # columns of a terminal: a letter of East Asia takes two
+
         names = [printable(name) for name in found.names]
-        wide = max(map(count_columns, (*names, "name")))
+        wide = max(map(cell_len, (*names, "name")))
         lines.append(f"  {'name':<{wide}}  score   left    top  right bottom")
         for name, one in zip(names, found, strict=True):
             sides = " ".join(f"{round(side):6d}" for side in one.box_xyxy)
-            lines.append(f"  {name}{' ' * (wide - count_columns(name))}  {one.score:5.2f} {sides}")
+            lines.append(f"  {name}{' ' * (wide - cell_len(name))}  {one.score:5.2f} {sides}")
     return "\n".join(lines) + "\n"
 
 
